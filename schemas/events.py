@@ -1,0 +1,304 @@
+"""What happened on the market: the event logs ``market.*``, which the archive and the alerts read.
+
+A message is an *event frame*: the events of one shard that came from one frame of records, in order. Units are those of
+:mod:`schemas.units`; ``day`` is the trading day, ``ts_ms`` exchange time. Nothing here depends on when or where it was computed.
+"""
+
+from typing import Literal
+
+from schemas.message import Message, Versioned
+from schemas.units import Exchange, Price, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
+
+TradePhase = Literal["ato", "continuous", "atc", "post_close", "put_through", "odd_lot"]
+"""What kind of matching made a print. Put-through and odd lots stay outside last, open, high, low and sums."""
+GapCause = Literal["before_start", "lost", "unseen"]
+"""``before_start``: joined after the open. ``lost``: no feed covered the time. ``unseen``: covered, yet not sent (put-through,
+odd lots or SSI's own drop: not knowable)."""
+
+
+class TradeEvent(Message):
+    """``market.trades``: a line of a symbol's tape.
+
+    - ``print``: one match, or the part of it that no earlier print covered.
+    - ``gap``: volume that traded and that no record told of, when it is first noticed.
+    - ``fill``: a late print took ``volume`` off an earlier gap (it follows its print).
+    - ``correction``: the feed took volume back (negative), or gave it.
+    - ``reset``: the feed's counter restarted; what was counted stays.
+
+    Per symbol and day, anchored prints + gaps − fills + corrections = the highest total.
+    """
+
+    kind: Literal["print", "gap", "fill", "correction", "reset"]
+    symbol: Symbol
+    exchange: Exchange
+    day: TradingDay
+    ts_ms: UnixMs
+    since_ms: UnixMs | None
+    """Gaps: the time of the record before it; it happened in [since_ms, ts_ms]. None for the other kinds."""
+    generation: int
+    """How often the feed's counter has restarted today: totals only compare within one."""
+    start: Shares
+    """The feed's total before it: with ``total_volume`` the interval that it covers."""
+    total_volume: Shares
+    """The feed's total after it."""
+    volume: Shares
+    """Signed for corrections; for a print what it booked: ``last_volume``, or less when ``clipped`` or partly covered before."""
+    value: Vnd
+    """Price × volume (× 100,000 a point for futures); for a gap the growth of the feed's TotalVal that it leaves over."""
+    price: Price | None
+    last_volume: Shares | None
+    """Prints: the match's volume as the feed said it (LastVol)."""
+    side: Side | None
+    side_source: Literal["feed", "quote", "auction", "none"] | None
+    """Prints: who decided ``side``: the feed, the quote before the print, the auction rule, or nobody."""
+    phase: TradePhase | None
+    limit: Literal["ceiling", "floor"] | None
+    """Prints: whether the price was the day's ceiling or floor."""
+    late: bool
+    """A print that arrived after later ones, booked at its own time."""
+    clipped: bool
+    """A print whose total was less than its volume, cut to fit."""
+    anchored: bool
+    """False for prints without a total: they have no identity and are counted apart."""
+    cause: GapCause | None
+    epoch: int | None
+    """Gaps: the connection whose record showed it."""
+
+
+class QuoteEvent(Message):
+    """``market.quotes``: the top of the book of a symbol, when it changed. A side that is empty has price and volume 0."""
+
+    symbol: Symbol
+    exchange: Exchange
+    day: TradingDay
+    ts_ms: UnixMs
+    bid: Price
+    bid_volume: Shares
+    ask: Price
+    ask_volume: Shares
+    session: str | None
+
+
+class DailyEvent(Message):
+    """``market.daily``: a symbol's day so far; the last one of a (symbol, day) wins.
+
+    Made every five market minutes when something changed, at the close, and again when a late record amends it.
+    """
+
+    symbol: Symbol
+    exchange: Exchange
+    day: TradingDay
+    ts_ms: UnixMs
+    """Market time of the summary."""
+    final: bool
+    """Made at or after the close."""
+    reference: Price
+    ceiling: Price
+    floor: Price
+    open: Price | None
+    high: Price | None
+    low: Price | None
+    close: Price | None
+    """The last match so far; None before the first."""
+    total_volume: Shares
+    """The feed's highest total, restarts added up."""
+    total_value: Vnd
+    prints: int
+    printed_volume: Shares
+    missed_volume: Shares
+    """In gaps that are still open."""
+    bought: Shares
+    """Of prints whose aggressor bought; ``sold`` and ``neutral`` alike."""
+    sold: Shares
+    neutral: Shares
+    put_through_volume: Shares
+    unanchored: int
+    repeats: int
+
+
+class LedgerEntry(Message):
+    """``market.foreign``: one line of the foreign ledger; a symbol's day total of a side is the sum of its lines.
+
+    - ``delta``: grown since the record before it on the same connection.
+    - ``catch_up``: grown unseen before a connection's first record of the symbol, somewhere in [since_ms, ts_ms].
+    - ``correction``: the feed took volume back (negative).
+    - ``reset``: the feed's counter restarted at 0 and has reached ``counter``; the old total stays.
+    """
+
+    kind: Literal["delta", "catch_up", "correction", "reset"]
+    symbol: Symbol
+    exchange: Exchange
+    day: TradingDay
+    ts_ms: UnixMs
+    since_ms: UnixMs
+    """When the volume began to accrue: the last accepted time."""
+    side: Side
+    """BUY or SELL."""
+    generation: int
+    """How often this side's counter has restarted today."""
+    counter_from: Shares
+    """The feed's counter before it: entries of a (symbol, side, generation) chain without a hole."""
+    counter: Shares
+    """The feed's counter after it."""
+    volume: Shares
+    value: Vnd
+    """Growth of the side's value; may be negative on its own."""
+    room: Shares
+    """What foreigners may still buy, as the feed says at that moment."""
+    ambiguous: bool
+    """A fall between 10 % and half of the mark: booked as a correction, to be looked at."""
+
+
+class FlowEvent(Message):
+    """``market.flow``: what foreigners did in a scope up to a market minute. Cumulative: the last of a day is its total."""
+
+    scope: str
+    """``market``, an exchange (``HOSE``), a group (``VN30``) or a sector (``sector:Banks``)."""
+    day: TradingDay
+    ts_ms: UnixMs
+    bought: Shares
+    sold: Shares
+    bought_value: Vnd
+    sold_value: Vnd
+
+
+class IndexEvent(Message):
+    """``market.indices``: an index as the feed says it; ceilings are not among the advances, nor floors among the declines."""
+
+    symbol: Symbol
+    day: TradingDay
+    ts_ms: UnixMs
+    value: Price
+    prior_value: Price
+    volume: Shares
+    traded_value: Vnd
+    put_through_volume: Shares
+    put_through_value: Vnd
+    advances: int
+    no_changes: int
+    declines: int
+    ceilings: int
+    floors: int
+    session: str | None
+
+
+class BasisEvent(Message):
+    """``market.basis``: a future against its index, at each print of the one and each tick of the other."""
+
+    symbol: Symbol
+    """The contract, by its symbol on the feed."""
+    underlying: Symbol
+    month: int
+    """Delivery month, YYYYMM."""
+    day: TradingDay
+    ts_ms: UnixMs
+    price: Price
+    index_value: Price
+    basis: Price
+    """price − index_value, in hundredths of a point: positive is a premium."""
+    basis_pct: float
+    """basis ÷ index_value × 100, four decimals."""
+    days_to_expiry: int
+    """Calendar days to the last trading day; 0 on it."""
+    stale: bool
+    """The index was not live: before 09:15, at lunch, after the close, or silent for 15 s."""
+
+
+class AlertEvent(Message):
+    """``market.alerts``: a rule fired."""
+
+    alert_id: str
+    """Derived from rule, symbol, day and anchor: the same on every replay."""
+    rule: str
+    kind: str
+    severity: Literal["info", "warning", "critical"]
+    symbol: Symbol
+    direction: str
+    """``up`` or ``down``, ``buy`` or ``sell``, empty where it has none."""
+    day: TradingDay
+    ts_ms: UnixMs
+    message: str
+    """One English sentence for a person."""
+    data: dict[str, int | float | str]
+    """The figures behind it, by name."""
+
+
+class TradesFrame(Versioned):
+    """A message of ``market.trades``."""
+
+    events: list[TradeEvent]
+
+
+class QuotesFrame(Versioned):
+    """A message of ``market.quotes``."""
+
+    events: list[QuoteEvent]
+
+
+class DailyFrame(Versioned):
+    """A message of ``market.daily``."""
+
+    events: list[DailyEvent]
+
+
+class LedgerFrame(Versioned):
+    """A message of ``market.foreign``."""
+
+    events: list[LedgerEntry]
+
+
+class FlowFrame(Versioned):
+    """A message of ``market.flow``."""
+
+    events: list[FlowEvent]
+
+
+class IndexFrame(Versioned):
+    """A message of ``market.indices``."""
+
+    events: list[IndexEvent]
+
+
+class BasisFrame(Versioned):
+    """A message of ``market.basis``."""
+
+    events: list[BasisEvent]
+
+
+class AlertsFrame(Versioned):
+    """A message of ``market.alerts``."""
+
+    events: list[AlertEvent]
+
+
+class FlowSum(Message):
+    """What foreigners did in a scope, in one shard or in all; cumulative over the day."""
+
+    scope: str
+    bought: Shares
+    sold: Shares
+    bought_value: Vnd
+    sold_value: Vnd
+
+
+class Mover(Message):
+    """A symbol's foreign net value today; buyers have positive ones only, sellers negative ones only."""
+
+    symbol: Symbol
+    net_value: Vnd
+    net_volume: Shares
+
+
+class PartialFlow(Versioned):
+    """``partial.flow``: one shard's share of the flow at a market second. A second is complete once all shards reached it."""
+
+    shard: int
+    shards: int
+    """How many there are."""
+    day: TradingDay
+    ts_ms: UnixMs
+    sums: list[FlowSum]
+    buyers: list[Mover]
+    """The shard's largest net buyers, largest first."""
+    sellers: list[Mover]
+    """The shard's largest net sellers, largest first."""

@@ -1,0 +1,153 @@
+"""The latest value of everything: the compacted topics ``state.*``, which the gateway reads (uncommitted, for speed).
+
+A reader takes a row only if its (day, src) is greater than the one it has: a process that was fenced or killed may leave
+an older row behind a newer one.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.events import Mover
+from schemas.message import Message, Versioned
+from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, Vnd
+
+
+class Row(Versioned):
+    """What every row has."""
+
+    day: TradingDay
+    src: int
+    """Offset of the record frame that made it, in the row's own partition number of its source topic."""
+    ts_ms: UnixMs
+    """Exchange time of what it shows."""
+
+
+class Candle(Message):
+    """A running one-minute candle of prints."""
+
+    minute_ms: UnixMs
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Shares
+
+
+class PriceRow(Row):
+    """``state.prices``: the board line of a symbol. Before the first match of the day ``last`` and ``open`` … are None."""
+
+    symbol: Symbol
+    exchange: Exchange
+    session: str | None
+    status: str | None
+    phase: SessionPhase
+    reference: Price
+    """0 until the feed has said it."""
+    ceiling: Price
+    floor: Price
+    previous_close: Price | None
+    """From a record of an earlier day, when one came."""
+    last: Price | None
+    last_volume: Shares
+    change: Price | None
+    """last − reference."""
+    expected: Price | None
+    """Indicative auction price, during an auction only."""
+    open: Price | None
+    high: Price | None
+    low: Price | None
+    total_volume: Shares
+    total_value: Vnd
+    average: Price | None
+    """Volume-weighted, of the feed's totals."""
+    bids: list[int] = Field(max_length=20)
+    asks: list[int] = Field(max_length=20)
+    quote_ms: UnixMs | None
+    """Exchange time of the book."""
+    bought: Shares
+    sold: Shares
+    neutral: Shares
+    put_through_volume: Shares
+    candle: Candle | None
+    prints: int
+    repeats: int
+    gaps: int
+    missed_volume: Shares
+    """In gaps that are still open."""
+
+
+class ForeignRow(Row):
+    """``state.foreign``: a symbol's foreign day. Speeds are shares a minute; acceleration is shares a minute per minute."""
+
+    symbol: Symbol
+    exchange: Exchange
+    bought: Shares
+    sold: Shares
+    bought_value: Vnd
+    sold_value: Vnd
+    net_volume: Shares
+    net_value: Vnd
+    room: Shares
+    total_room: Shares
+    buy_speed_1m: int
+    sell_speed_1m: int
+    buy_speed_5m: int
+    sell_speed_5m: int
+    acceleration: int
+    """Of net buying: this minute's net speed less the minute's before it."""
+    stale: int
+    """Records that brought nothing new."""
+    suspects: int
+    """Falls of a counter that are not decided yet."""
+    unresolved: int
+
+
+class FlowRow(Row):
+    """``state.flow``: the foreign flow of a scope; movers only where ``scope`` is ``market`` or an exchange."""
+
+    scope: str
+    bought: Shares
+    sold: Shares
+    bought_value: Vnd
+    sold_value: Vnd
+    net_value: Vnd
+    buyers: list[Mover]
+    sellers: list[Mover]
+
+
+class IndexRow(Row):
+    """``state.indices``: an index."""
+
+    symbol: Symbol
+    session: str | None
+    value: Price
+    prior_value: Price
+    change: Price
+    change_pct: float
+    """Two decimals."""
+    volume: Shares
+    traded_value: Vnd
+    put_through_volume: Shares
+    put_through_value: Vnd
+    advances: int
+    no_changes: int
+    declines: int
+    ceilings: int
+    floors: int
+
+
+class BasisRow(Row):
+    """``state.basis``: a contract against its index; see ``schemas.events.BasisEvent``."""
+
+    symbol: Symbol
+    underlying: Symbol
+    month: int
+    alias: Literal["F1M", "F2M", "F1Q", "F2Q"] | None
+    """Its rank among the listed contracts of its underlying: front month, second month, the two far quarters."""
+    price: Price
+    index_value: Price
+    basis: Price
+    basis_pct: float
+    days_to_expiry: int
+    stale: bool
