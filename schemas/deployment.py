@@ -15,7 +15,7 @@ _SECURITY = ("KAFKA_SECURITY_", "KAFKA_SASL_", "KAFKA_SSL_")
 
 
 def kafka_config(environ: Mapping[str, str]) -> dict[str, str]:
-    """librdkafka's connection settings: KAFKA_BOOTSTRAP, and security settings under their own names.
+    """Build librdkafka's connection settings from KAFKA_BOOTSTRAP and security settings under their own names.
 
     ``KAFKA_SASL_MECHANISM`` becomes ``sasl.mechanism``, and so on for ``KAFKA_SECURITY_…``, ``KAFKA_SASL_…`` and
     ``KAFKA_SSL_…``. The rest of the environment is none of Kafka's business.
