@@ -47,7 +47,7 @@ def test_a_later_version_s_extra_field_is_ignored_on_read() -> None:
     [b"", b"\xff", b"[]", b'{"feed":"a"}', b'{"schema":1,"feed":"a","epoch":"NaN","seq":0,"recv_us":2,"records":[]}'],
 )
 def test_bytes_that_are_no_message_say_which_topic_and_why(value: bytes) -> None:
-    with pytest.raises(InvalidMessage, match="ssi.ticks is not readable"):
+    with pytest.raises(InvalidMessage, match=r"ssi\.ticks is not readable"):
         SSI_TICKS.decode(value)
 
 
