@@ -25,6 +25,51 @@ BANDS: dict[Exchange, int] = {Exchange.HOSE: 7, Exchange.HNX: 10, Exchange.UPCOM
 INDEX_SYMBOLS = {"HNXUPCOMINDEX": Symbol("UPCOMINDEX")}
 """SSI's index ids, upper-cased, that are not symbols as they stand."""
 
+INDICES = frozenset(
+    Symbol(index)
+    for index in (
+        # fmt: off
+        "VNINDEX",
+        "VN30",
+        "VN100",
+        "VNALL",
+        "VNMID",
+        "VNMIDCAP",
+        "VNSML",
+        "VNSMALLCAP",
+        "VNXALLSHARE",
+        "VNX50",
+        "VNXALL",
+        "VNDIAMOND",
+        "VNFINLEAD",
+        "VNFINSELECT",
+        "VNDIVIDEND",
+        "VN50GROWTH",
+        "VNMITECH",
+        "VNSI",
+        "VNFIN",
+        "VNREAL",
+        "VNIT",
+        "VNMAT",
+        "VNENE",
+        "VNUTI",
+        "VNIND",
+        "VNHEAL",
+        "VNCONS",
+        "VNCOND",
+        "HNXINDEX",
+        "HNX30",
+        "HNXFIN",
+        "HNXCON",
+        "HNXMAN",
+        "HNXLCAP",
+        "HNXMSCAP",
+        "UPCOMINDEX",
+        # fmt: on
+    )
+)
+"""Symbols that are indices. A name pattern would not do: bonds (``VND122013``) and stocks (``VNX``) begin in the same way."""
+
 
 class Contract(NamedTuple):
     """A future, from its code."""
@@ -49,6 +94,11 @@ def future_symbol(underlying: str, month: int) -> Symbol:
     """KRX's code of the future on ``underlying`` (``VN30``, …) delivered in ``month`` (YYYYMM)."""
     code = next(code for code, name in _UNDERLYING.items() if name == underlying)
     return Symbol(f"41{code}{_YEARS[month // 100 - 2010]}{_MONTHS[month % 100 - 1]}000")
+
+
+def is_index(symbol: str) -> bool:
+    """Whether ``symbol`` is a known index."""
+    return symbol in INDICES
 
 
 def routing_key(symbol: Symbol) -> str:

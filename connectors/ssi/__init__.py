@@ -1,0 +1,1 @@
+"""SSI FastConnect in, records on Kafka out."""

@@ -1,0 +1,177 @@
+"""Errors of the SSI connector, each with what to do about it.
+
+SsiError
+├── SsiUnavailable: SSI or the way to it is down: tried again with growing pauses
+│   ├── TokenRejected: the token ran out: a new one is fetched before the next attempt
+│   └── QuotaExceeded: SSI asks for fewer calls: tried again after a long pause
+├── BadCredentials: SSI knows no such consumer id and secret
+├── ChannelsRejected: SSI refused the subscription
+├── InsecureUrl: credentials would travel in clear
+├── Undecodable: what SSI sent is not what it documents; it goes to the dead-letter topic and the rest goes on
+│   ├── InvalidFrame: a WebSocket frame that is no SignalR message
+│   └── InvalidRecord: a Broadcast argument that is no record
+├── ClockUnavailable: the market clock's URL does not answer
+└── KafkaUnready
+    ├── BrokerUnavailable: no broker answers
+    └── TopicsMissing: a topic is not there
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Why something could not be used: the ``reason`` of a dead letter and a label of a metric, so a small closed set."""
+
+    BAD_FRAME = "bad_frame"
+    """Not a SignalR message."""
+    UNKNOWN_METHOD = "unknown_method"
+    """The hub called something other than Broadcast or Error."""
+    BAD_JSON = "bad_json"
+    """Not JSON, at one of the levels that should be."""
+    NO_CONTENT = "no_content"
+    """An envelope without type or content."""
+    UNKNOWN_TYPE = "unknown_type"
+    """A DataType that this connector does not know."""
+    BAD_FIELD = "bad_field"
+    """A field that must be there is missing or has an impossible value."""
+    BAD_SYMBOL = "bad_symbol"
+    BAD_TIME = "bad_time"
+    UNKNOWN_EXCHANGE = "unknown_exchange"
+    FUTURE_DAY = "future_day"
+    """Dated after the market clock's own date."""
+
+
+class SsiError(Exception):
+    """Base of the errors of this package."""
+
+
+class SsiUnavailable(SsiError):
+    """SSI, or the way to it, is down; whoever meets this tries again later."""
+
+    def __init__(self, what: str, why: str, retry_after_s: float | None = None) -> None:
+        super().__init__(what, why)
+        self.what = what
+        self.why = why
+        self.retry_after_s = retry_after_s
+        """What SSI asked for, where it did."""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}; trying again. If it stays so, check SSI_API_URL, SSI_STREAM_URL and the network"
+
+
+class TokenRejected(SsiUnavailable):
+    """SSI no longer takes the token."""
+
+    def __str__(self) -> str:
+        return f"{self.what}: SSI rejected the token ({self.why}); fetching a new one"
+
+
+class QuotaExceeded(SsiUnavailable):
+    """SSI asks for fewer calls."""
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.why}; pausing. Do not run other clients with the same SSI key"
+
+
+class BadCredentials(SsiError):
+    """SSI refused the consumer id and secret; trying again would not help."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"SSI refused the credentials: {self.why}. Check SSI_CONSUMER_ID and SSI_CONSUMER_SECRET (or "
+            "SSI_CONSUMER_SECRET_FILE), the key's expiry and its list of allowed addresses on iBoard"
+        )
+
+
+class ChannelsRejected(SsiError):
+    """SSI refused the subscription."""
+
+    def __init__(self, channels: str, why: str) -> None:
+        super().__init__(channels, why)
+        self.channels = channels
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"SSI refused the channels {self.channels!r}: {self.why}. Check SSI_CHANNELS (e.g. X-TRADE:ALL,R:ALL)"
+
+
+class InsecureUrl(SsiError):
+    """Credentials would travel in clear."""
+
+    def __init__(self, name: str, host: str) -> None:
+        super().__init__(name, host)
+        self.name = name
+        self.host = host
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name} names {self.host} without TLS, so the SSI secret and token would travel in clear: "
+            "use https://. Plain http:// is for this machine only (127.0.0.1, ::1, localhost)"
+        )
+
+
+class Undecodable(SsiError):
+    """What SSI sent cannot be used."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail
+        """For a person; holds no part of what was received that could be long."""
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+class InvalidFrame(Undecodable):
+    """A WebSocket frame that is no SignalR message."""
+
+
+class InvalidRecord(Undecodable):
+    """A Broadcast argument that is no record."""
+
+
+class ClockUnavailable(SsiError):
+    """The market clock's URL does not answer as it should."""
+
+    def __init__(self, url: str, why: str) -> None:
+        super().__init__(url, why)
+        self.url = url
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"the market clock at {self.url} does not answer: {self.why}. Start the simulator, or set SSI_CLOCK to wall or feed"
+        )
+
+
+class KafkaUnready(SsiError):
+    """Kafka cannot take records yet."""
+
+
+class BrokerUnavailable(KafkaUnready):
+    """No broker answers."""
+
+    def __init__(self, bootstrap: str, why: str) -> None:
+        super().__init__(bootstrap, why)
+        self.bootstrap = bootstrap
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"no Kafka broker answers at {self.bootstrap}: {self.why}. Start one (stock-tracker kafka start) or set KAFKA_BOOTSTRAP"
+
+
+class TopicsMissing(KafkaUnready):
+    """Topics are not there; the connector never makes them itself."""
+
+    def __init__(self, topics: Sequence[str]) -> None:
+        super().__init__(topics)
+        self.topics = topics
+
+    def __str__(self) -> str:
+        return f"Kafka has no {', '.join(self.topics)}: run stock-tracker topics apply"
