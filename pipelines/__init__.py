@@ -1,0 +1,1 @@
+"""Quix Streams applications that turn records (``ssi.*``) into events (``market.*``) and the latest rows (``state.*``)."""

@@ -1,0 +1,227 @@
+"""How a fold becomes a Quix Streams application: every setting in one place, and the one topology shape that all share.
+
+    input topic → one stateful function a message → its outputs, each to its own topic → one Kafka transaction
+
+A pipeline module says what to read, what it may write and which fold to run, and nothing about Quix::
+
+    def fold_frame(frame: Frame, origin: Origin, state: State) -> Folded: ...
+
+    def pipeline(settings: PipelineSettings) -> Pipeline:
+        return Pipeline("prices", (Topology(SSI_TICKS, (MARKET_TRADES, STATE_PRICES), fold_frame),))
+"""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from confluent_kafka import KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+from quixstreams import Application, message_context
+from quixstreams.kafka import ConnectionConfig
+from quixstreams.models import Serializer
+from quixstreams.models import Topic as QuixTopic
+from quixstreams.state import State as QuixState
+
+from pipelines import metrics
+from pipelines.core.codec import State
+from pipelines.core.frames import Folded, Origin, Output, unreadable
+from pipelines.errors import KafkaUnavailable, MissingTopics, UnevenTopics
+from pipelines.settings import PipelineSettings
+from schemas.errors import InvalidMessage
+from schemas.shards import shard_keys
+from schemas.topics import SSI_DLQ, Topic
+
+log = logging.getLogger(__name__)
+
+M = TypeVar("M")
+
+Fold = Callable[[M, Origin, State], Folded]
+"""Folds one message of a shard into its state and says what to publish: pure, and total over every message that decodes."""
+
+COMMIT_INTERVAL_S = 0.25
+TRANSACTION_TIMEOUT_MS = 10_000
+SESSION_TIMEOUT_MS = 12_000
+"""Longer than a transaction lasts: a shard must not move on while its dead owner's transaction is still open."""
+METADATA_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Topology(Generic[M]):
+    """One input topic and the fold over it. A topic belongs to one topology of an application only."""
+
+    source: Topic[M]
+    sinks: tuple[Topic[Any], ...]
+    """What the fold publishes to; the dead-letter topic need not be named."""
+    fold: Fold[M]
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """What runs as one application: its name names consumer group, transactional id and state directory."""
+
+    name: str
+    topologies: tuple[Topology[Any], ...]
+    commit_interval_s: float = COMMIT_INTERVAL_S
+
+
+class PipelineApplication(Application):
+    """A Quix application that leaves signals to its host and says whether it is at work.
+
+    The two overridden methods are Quix's own, not public: a test notices when an upgrade drops them.
+    """
+
+    assigned = False
+    """Whether its group has given it its partitions, be they none."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether it folds what comes: partitions assigned, state recovered."""
+        return self.assigned and not self._state_manager.recovery_required
+
+    def _setup_signal_handlers(self) -> None:
+        """Do nothing: several applications may live in one process, each in its own thread."""
+
+    def _on_assign(self, consumer: object, topic_partitions: list[TopicPartition]) -> None:
+        super()._on_assign(consumer, topic_partitions)
+        self.assigned = True
+
+
+def make_application(pipeline: Pipeline, settings: PipelineSettings) -> PipelineApplication:
+    """Make the application that runs ``pipeline``; nothing happens until its ``run()``.
+
+    Raises:
+        KafkaUnavailable: No broker answers.
+        MissingTopics: A topic is not there. Quix makes its own changelogs, and nothing else is ever made here.
+        UnevenTopics: Sharded topics differ in their partition counts.
+    """
+    partitions = _partitions(pipeline, settings)
+    instance = f"{settings.topic_prefix}pipelines.{pipeline.name}-{settings.instance}"
+    application = PipelineApplication(
+        broker_address=ConnectionConfig.from_librdkafka_dict(settings.kafka),
+        consumer_group=f"{settings.topic_prefix}pipelines.{pipeline.name}",
+        processing_guarantee="exactly-once",
+        auto_offset_reset="earliest",
+        # State cannot be rebuilt from records that are gone: stop and say so rather than begin anew in silence.
+        auto_recover_from_source_offset_out_of_range=False,
+        commit_interval=pipeline.commit_interval_s,
+        # Commits are looked at between polls only: with the default of 1 s a lull would delay them by as much.
+        consumer_poll_timeout=0.01,
+        state_dir=settings.home / "state" / f"{pipeline.name}-{settings.instance}",
+        loglevel=None,
+        consumer_extra_config={
+            # Static membership: a restarted instance takes its partitions back at once.
+            "group.instance.id": instance,
+            "session.timeout.ms": SESSION_TIMEOUT_MS,
+            "isolation.level": "read_committed",
+        },
+        producer_extra_config={
+            # Stable, so that a restart aborts what its predecessor left open instead of waiting for its time-out.
+            "transactional.id": instance,
+            "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
+            "compression.type": "lz4",
+            "linger.ms": 5,
+        },
+    )
+    for topology in pipeline.topologies:
+        _wire(application, topology, pipeline, settings.topic_prefix, partitions[topology.source.name])
+    return application
+
+
+def _wire(application: Application, topology: Topology[Any], pipeline: Pipeline, prefix: str, shards: int) -> None:
+    source = application.topic(
+        topology.source.named(prefix), key_deserializer="bytes", value_deserializer="bytes", value_serializer="bytes"
+    )
+    sinks = {
+        sink.name: application.topic(sink.named(prefix), key_serializer="str", value_serializer=_ValueOfOutput())
+        for sink in (*topology.sinks, SSI_DLQ)
+    }
+
+    def topic_of(output: Output, *_: object) -> QuixTopic:
+        return sinks[output.topic.name]
+
+    def key_of(output: Output) -> str:
+        return output.key
+
+    outputs = application.dataframe(source).apply(
+        _fold_message(topology, pipeline.name, shards), stateful=True, expand=True, metadata=True
+    )
+    outputs.to_topic(topic_of, key=key_of)
+
+
+def _fold_message(topology: Topology[M], name: str, shards: int) -> Callable[..., Iterable[Output]]:
+    """The function that Quix calls for each message: decode, fold, count."""
+    keys = [key.encode() for key in shard_keys(shards)]
+    topic = topology.source.name
+    messages, records = metrics.MESSAGES.labels(name, topic), metrics.RECORDS.labels(name, topic)
+    published = {sink.name: metrics.PUBLISHED.labels(name, sink.name) for sink in (*topology.sinks, SSI_DLQ)}
+
+    def fold_message(
+        value: bytes, key: bytes, timestamp: int, headers: object, state: QuixState[bytes, bytes]
+    ) -> Iterable[Output]:
+        context = message_context()
+        origin = Origin(context.topic, context.partition, shards, keys[context.partition].decode(), context.offset)
+        if key != keys[context.partition]:
+            # Quix keeps state by message key: under a strange one a shard's state would be split in two.
+            folded = unreadable(name, f"key {key!r} is not the shard's, {origin.key}", "wrong_key", value, origin)
+        else:
+            try:
+                message = topology.source.decode(value)
+            except InvalidMessage as error:
+                folded = unreadable(name, str(error), "unreadable", value, origin)
+            else:
+                folded = topology.fold(message, origin, _Values(state))
+                records.inc(_size(message))
+                if (recv_us := getattr(message, "recv_us", None)) is not None:
+                    metrics.observe_receive_to_publish(name, recv_us)
+        messages.inc()
+        for outcome, count in folded.counts.items():
+            metrics.OUTCOMES.labels(name, outcome).inc(count)
+        for output in folded.outputs:
+            published[output.topic.name].inc()
+        return folded.outputs
+
+    return fold_message
+
+
+def _size(message: object) -> int:
+    return len(getattr(message, "records", None) or getattr(message, "events", None) or ())
+
+
+class _Values:
+    """Quix's state of a message key, as the folds see it: the seam behind which values may one day be kept in memory."""
+
+    __slots__ = ("_state",)
+
+    def __init__(self, state: QuixState[bytes, bytes]) -> None:
+        self._state = state
+
+    def get(self, key: bytes, /) -> bytes | None:
+        return self._state.get_bytes(key)
+
+    def __setitem__(self, key: bytes, value: bytes, /) -> None:
+        self._state.set_bytes(key, value)
+
+
+class _ValueOfOutput(Serializer):
+    """An :class:`Output` is encoded already: take its value."""
+
+    def __call__(self, value: Output, ctx: object) -> bytes:
+        return value.value
+
+
+def _partitions(pipeline: Pipeline, settings: PipelineSettings) -> dict[str, int]:
+    """How many partitions each topic of ``pipeline`` has, by its name without prefix."""
+    needed = {topic.name: topic for topology in pipeline.topologies for topic in (topology.source, *topology.sinks, SSI_DLQ)}
+    try:
+        cluster = AdminClient({**settings.kafka, "logger": log}).list_topics(timeout=METADATA_TIMEOUT_S).topics
+    except KafkaException as error:
+        raise KafkaUnavailable(settings.kafka.get("bootstrap.servers", ""), error.args[0].str()) from error
+    names = {name: topic.named(settings.topic_prefix) for name, topic in needed.items()}
+    if missing := [full for full in names.values() if full not in cluster]:
+        raise MissingTopics(missing)
+    partitions = {name: len(cluster[full].partitions) for name, full in names.items()}
+    sharded = {names[name]: partitions[name] for name, topic in needed.items() if topic.sharded}
+    if len(set(sharded.values())) > 1:
+        raise UnevenTopics(sharded)
+    return partitions

@@ -1,0 +1,66 @@
+"""Errors of the folds.
+
+FoldError
+├── InvalidRules: a rule file that cannot be used
+├── RecordRejected: a record that no fold can use; it goes to the dead-letter topic alone
+├── StateOutdated: stored state of another version
+└── InvalidRules: a file of alert rules that cannot be used
+"""
+
+
+class FoldError(Exception):
+    """Base of the errors of this package."""
+
+
+class InvalidRules(FoldError):
+    """A rule file with mistakes in it: all of them, so that one reading mends it."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__(problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)
+
+
+class RecordRejected(FoldError):
+    """A record that decodes, yet cannot be true; raised before the fold has changed anything."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        """A short word to count by."""
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.reason}: {self.detail}"
+
+
+class StateOutdated(FoldError):
+    """Stored state was written by another version of the code."""
+
+    def __init__(self, kind: str, found: int, expected: int) -> None:
+        super().__init__(kind, found, expected)
+        self.kind = kind
+        self.found = found
+        self.expected = expected
+
+    def __str__(self) -> str:
+        return (
+            f"stored {self.kind} has version {self.found}, this code reads {self.expected}: "
+            "let the version that wrote it run to the end of the trading day, or replay the record topics under a new TOPIC_PREFIX"
+        )
+
+
+class InvalidRules(FoldError):
+    """A file of alert rules that cannot be used; nothing of it is.
+
+    Each of ``problems`` names a rule, a key and what to write instead.
+    """
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__(*problems)
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return "\n".join(self.problems)

@@ -1,0 +1,182 @@
+"""A shard's time and its feeds: how late it is, who leads, and which stretches some feed has covered without a break.
+
+All of it follows from the frames alone: their feed, epoch and sequence number, the clock ticks and loss markers in them.
+It is kept under one key of the shard, loaded and stored once a frame::
+
+    feeds = Feeds.load(state)
+    delivery = feeds.arrive(frame.feed, frame.epoch, frame.seq)
+    for record in frame.records:
+        ts_ms = feeds.now_ms if isinstance(record, ReferenceRecord) else record.ts_ms
+        if feeds.meet(record.trading_day, ts_ms):
+            ...                                     # the day before has ended
+        if isinstance(record, ClockTick):
+            if delivery.tick(record):
+                ...                                 # feeds.now_ms moved forward
+        elif isinstance(record, LossMarker):
+            delivery.lose()
+        elif record.trading_day == feeds.day:
+            ...                                     # fold it, with delivery.leads, feeds.covered(cell.mark), feeds.mark
+    feeds.store(state)
+
+**Coverage.** A feed breaks when it connects anew, when its clock tick says that its connection is down, when a frame of it
+is missing, or when the connector had to throw records away. ``feeds.mark`` numbers these breaks. A fold keeps the mark
+that was current when it last heard of a symbol, and asks :meth:`Feeds.covered` with it at the next record: True means
+that some feed has run all the time in between, so whatever is missing was never sent. Marks are exact where times are not:
+a connection can break and come back within one second of the exchange's clock.
+"""
+
+from typing import ClassVar
+
+import msgspec
+
+from pipelines.core.codec import Codec, State, Stored
+from schemas.structs import ClockTick
+
+SILENCE_MS = 3_000
+"""Market time without a clock tick, while another feed's come, after which a feed neither leads nor covers."""
+
+
+class Feed(msgspec.Struct, array_like=True, gc=False):
+    """One connector's stream, as this shard knows it."""
+
+    name: str
+    epoch: int
+    """Of its newest connection."""
+    seq: int
+    """Of its last frame in that epoch."""
+    broke: int
+    """The mark of its last break: it has covered everything since."""
+    up: bool = True
+    tick_ms: int = 0
+    """Its last clock tick; at a connect, the market second of the shard: silence is counted from there."""
+    since_ms: int = 0
+    """The first clock tick after its last break: it has covered the market time since; 0 before that tick."""
+
+    def breaks(self, mark: int) -> None:
+        """Nothing before ``mark`` is covered by this feed any more."""
+        self.broke = mark
+        self.since_ms = 0
+
+
+class Feeds(Stored):
+    """What a shard knows of time and of its feeds. See the module's text for how to use it."""
+
+    VERSION: ClassVar[int] = 1
+
+    now_ms: int = 0
+    """The market second: the greatest clock tick of any feed; 0 before the first."""
+    day: int = 0
+    """The shard's trading day; it only moves forward. 0 before the first record."""
+    joined_ms: int = 0
+    """Market time at which this shard first heard of ``day``."""
+    mark: int = 0
+    """How many breaks there have been, of all feeds together."""
+    leader: str = ""
+    """The feed whose records without a counter are taken."""
+    feeds: list[Feed] = msgspec.field(default_factory=list)
+    """In the order they first came."""
+
+    @classmethod
+    def load(cls, state: State) -> "Feeds":
+        """What ``state`` has, or that nothing is known yet."""
+        return _FEEDS.load(state, _KEY) or cls()
+
+    def store(self, state: State) -> None:
+        """Keep it in ``state``."""
+        _FEEDS.store(state, _KEY, self)
+
+    def arrive(self, feed: str, epoch: int, seq: int) -> "Delivery":
+        """Take note of a frame; call it once a frame, before its records."""
+        known = next((known for known in self.feeds if known.name == feed), None)
+        if known is None:
+            self.mark += 1
+            known = Feed(name=feed, epoch=epoch, seq=seq, broke=self.mark, tick_ms=self.now_ms)
+            self.feeds.append(known)
+            self.leader = self.leader or feed
+        elif epoch > known.epoch:
+            self.mark += 1
+            known.breaks(self.mark)
+            known.epoch, known.seq = epoch, seq
+            known.up, known.tick_ms = True, self.now_ms
+        elif epoch == known.epoch and seq > known.seq:
+            if seq > known.seq + 1:
+                self.mark += 1
+                known.breaks(self.mark)
+            known.seq = seq
+        return Delivery(self, known, epoch)
+
+    def meet(self, day: int, ts_ms: int) -> bool:
+        """Compare a record's trading day with the shard's. True when the day moved forward: an earlier one has ended.
+
+        Args:
+            day: Of the record. Earlier than ``self.day`` it is a previous day's record, which books nothing.
+            ts_ms: Of the record.
+        """
+        if day <= self.day:
+            return False
+        self.day = day
+        self.joined_ms = ts_ms
+        return True
+
+    def covered(self, mark: int) -> bool:
+        """Whether some feed has run without a break since ``self.mark`` was ``mark``."""
+        return any(feed.broke <= mark and self._runs(feed) for feed in self.feeds)
+
+    def covered_from(self, ts_ms: int) -> bool:
+        """Whether some feed has run without a break since market time ``ts_ms``."""
+        return any(0 < feed.since_ms <= ts_ms and self._runs(feed) for feed in self.feeds)
+
+    def _runs(self, feed: Feed) -> bool:
+        return feed.up and self.now_ms - feed.tick_ms < SILENCE_MS
+
+
+class Delivery:
+    """A frame's place among the feeds, while its records are folded."""
+
+    __slots__ = ("_feed", "_feeds", "epoch")
+
+    def __init__(self, feeds: Feeds, feed: Feed, epoch: int) -> None:
+        self._feeds = feeds
+        self._feed = feed
+        self.epoch = epoch
+        """The connection that the frame came from."""
+
+    @property
+    def leads(self) -> bool:
+        """Whether records without a counter are to be taken from this frame, as things stand after the last record."""
+        return self._feeds.leader == self._feed.name and self.epoch == self._feed.epoch
+
+    def tick(self, tick: ClockTick) -> bool:
+        """Take note of a clock tick. True when the shard's market second moved forward."""
+        feeds, feed = self._feeds, self._feed
+        if self.epoch == feed.epoch:
+            self._take_pulse(tick)
+        if tick.ts_ms <= feeds.now_ms:
+            return False
+        feeds.now_ms = tick.ts_ms
+        return True
+
+    def lose(self) -> None:
+        """Take note of a loss marker: the connector threw records away here."""
+        if self.epoch == self._feed.epoch:
+            self._feeds.mark += 1
+            self._feed.breaks(self._feeds.mark)
+
+    def _take_pulse(self, tick: ClockTick) -> None:
+        feeds, feed = self._feeds, self._feed
+        up = tick.health == "up"
+        if up and not feed.up:
+            feeds.mark += 1
+            feed.breaks(feeds.mark)
+        feed.up = up
+        feed.tick_ms = max(feed.tick_ms, tick.ts_ms)
+        if up and not feed.since_ms:
+            feed.since_ms = tick.ts_ms
+        if up and feeds.leader != feed.name:
+            leader = next((other for other in feeds.feeds if other.name == feeds.leader), None)
+            if leader is None or not leader.up or tick.ts_ms - leader.tick_ms >= SILENCE_MS:
+                feeds.leader = feed.name
+
+
+_KEY = b"feeds"
+_FEEDS = Codec(Feeds)

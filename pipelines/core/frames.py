@@ -1,0 +1,92 @@
+"""What flows into and out of a fold over a shard: where a message came from, and what to publish because of it."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeVar
+
+import msgspec
+
+from pipelines.core.errors import RecordRejected
+from schemas import topics
+from schemas.structs import DeadLetter, Frame
+from schemas.topics import Topic
+
+M = TypeVar("M")
+
+
+class Origin(NamedTuple):
+    """Where a message was found."""
+
+    topic: str
+    """Its name in Kafka."""
+    shard: int
+    """The partition."""
+    shards: int
+    """How many partitions the topic has."""
+    key: str
+    """The shard key: the key of every ``market.*`` message that comes of it."""
+    offset: int
+    """``src`` of the rows that come of it."""
+
+
+class Output(NamedTuple):
+    """A message to publish."""
+
+    topic: Topic[Any]
+    key: str
+    """The shard key on ``market.*``; the symbol, scope or feed on ``state.*``; ``shard_keys(1)[0]`` on ``partial.flow``."""
+    value: bytes
+
+
+@dataclass(slots=True)
+class Folded:
+    """What came of one message. Counts are for metrics only: by kind of event, never by symbol."""
+
+    outputs: list[Output] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+
+    def publish(self, topic: Topic[M], key: str, message: M) -> None:
+        """Add a message of ``topic``; ``message`` is one of its twins from :mod:`schemas.structs`."""
+        self.outputs.append(Output(topic, key, topics.encode(message)))
+
+    def reject(self, error: RecordRejected, source: str, frame: Frame, idx: int, origin: Origin) -> None:
+        """Send record ``idx`` of ``frame`` to the dead-letter topic, alone; ``source`` names the pipeline."""
+        letter = DeadLetter(
+            source=source,
+            reason=error.reason,
+            detail=error.detail,
+            feed=frame.feed,
+            epoch=frame.epoch,
+            topic=origin.topic,
+            partition=origin.shard,
+            offset=origin.offset,
+            idx=idx,
+            payload=msgspec.json.encode(frame.records[idx]).decode(),
+        )
+        self.publish(topics.SSI_DLQ, source, letter)
+        self.counts["rejected"] += 1
+
+    def count(self, names: Iterable[str]) -> None:
+        """Count one of each of ``names``."""
+        self.counts.update(names)
+
+
+def unreadable(source: str, detail: str, reason: str, value: bytes, origin: Origin) -> Folded:
+    """A message that could not be used at all: one dead letter with its bytes."""
+    folded = Folded()
+    letter = DeadLetter(
+        source=source,
+        reason=reason,
+        detail=detail,
+        feed="",
+        epoch=0,
+        topic=origin.topic,
+        partition=origin.shard,
+        offset=origin.offset,
+        idx=None,
+        payload=value.decode(errors="backslashreplace"),
+    )
+    folded.publish(topics.SSI_DLQ, source, letter)
+    folded.counts["unreadable"] += 1
+    return folded

@@ -1,0 +1,63 @@
+"""A counter that should only grow fell: what did the feed mean?
+
+The record is held back as a *suspect*. Only a record of the same symbol with a strictly newer time decides; a repeat of
+the suspect from another feed, the lunch break or the closing bell do not. If the counter is back at its mark, the suspect
+was a glitch. If it is still below, the suspect's own fall says what happened, because the decider may already have grown
+again: little fell → the feed corrected itself; most fell → it counts from 0 again; between them nobody can tell, so it is
+booked as a correction and flagged.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Verdict(StrEnum):
+    """What a fall of a counter was."""
+
+    GLITCH = "glitch"
+    """The suspect was wrong: drop it, count it."""
+    CORRECTION = "correction"
+    """The feed took volume back: the counter continues from the suspect's value."""
+    AMBIGUOUS = "ambiguous"
+    """Booked like a correction, flagged as one to be looked at."""
+    RESET = "reset"
+    """The feed's counter restarted: what was counted stays, and the suspect's counter comes on top."""
+    UNRESOLVED = "unresolved"
+    """The day ended before a newer record came, and much was missing: nothing is booked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """How far a counter may fall, in percent of its mark."""
+
+    correction_percent: int = 10
+    """A fall of at most this is a correction."""
+    reset_percent: int = 50
+    """A counter below this part of its mark has restarted."""
+
+
+def judge(mark: int, fallen: int, decider: int, thresholds: Thresholds) -> Verdict:
+    """Decide about a suspect whose counter fell from ``mark`` to ``fallen``.
+
+    Args:
+        mark: The highest counter accepted so far.
+        fallen: The suspect's counter, below ``mark``.
+        decider: The counter of a record with a strictly newer time than the suspect's.
+        thresholds: How far is far.
+    """
+    if decider >= mark:
+        return Verdict.GLITCH
+    if _is_small(mark, fallen, thresholds):
+        return Verdict.CORRECTION
+    if fallen * 100 < mark * thresholds.reset_percent:
+        return Verdict.RESET
+    return Verdict.AMBIGUOUS
+
+
+def judge_at_close(mark: int, fallen: int, thresholds: Thresholds) -> Verdict:
+    """Decide about a suspect that no newer record of its day decided: CORRECTION or UNRESOLVED."""
+    return Verdict.CORRECTION if _is_small(mark, fallen, thresholds) else Verdict.UNRESOLVED
+
+
+def _is_small(mark: int, fallen: int, thresholds: Thresholds) -> bool:
+    return (mark - fallen) * 100 <= mark * thresholds.correction_percent

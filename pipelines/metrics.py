@@ -1,0 +1,42 @@
+"""What the pipelines tell Prometheus. No label is a symbol: there are thousands of them."""
+
+import time
+
+from prometheus_client import Counter, Gauge, Histogram
+
+MESSAGES = Counter(
+    "stock_tracker_pipelines_messages",
+    "Messages folded, by source topic. Flat while the source grows: the pipeline hangs or has no partitions; see /readyz.",
+    ["pipeline", "topic"],
+)
+RECORDS = Counter(
+    "stock_tracker_pipelines_records",
+    "Records or events in those messages.",
+    ["pipeline", "topic"],
+)
+PUBLISHED = Counter(
+    "stock_tracker_pipelines_published_messages",
+    "Messages produced, by topic. ssi.dlq growing: read it with `stock-tracker topics` to see what was rejected, and why.",
+    ["pipeline", "topic"],
+)
+OUTCOMES = Counter(
+    "stock_tracker_pipelines_outcomes",
+    "What records came to: print, gap, repeat, suspect, … `lost` gaps growing: the connector's connection breaks; see its log.",
+    ["pipeline", "outcome"],
+)
+RECEIVE_TO_PUBLISH = Histogram(
+    "stock_tracker_pipelines_receive_to_publish_seconds",
+    "From the connector's receive to our produce, by the clocks of both machines. Growing: the pipeline falls behind; run more.",
+    ["pipeline"],
+    buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
+MARKET_SECOND = Gauge(
+    "stock_tracker_pipelines_market_second_seconds",
+    "Newest market time folded, as a Unix time. Standing still during a session: no clock ticks; is the connector up?",
+    ["pipeline"],
+)
+
+
+def observe_receive_to_publish(pipeline: str, recv_us: int) -> None:
+    """Record how long ago ``recv_us`` was; the one look at a clock in this package, and nothing published depends on it."""
+    RECEIVE_TO_PUBLISH.labels(pipeline).observe(max(0.0, time.time() - recv_us / 1_000_000))

@@ -1,0 +1,32 @@
+"""What an operator can set for the pipelines."""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipelines.core.suspects import Thresholds
+
+
+class PipelineSettings(BaseSettings):
+    """Settings of a process that runs pipelines; from the environment, except ``kafka``, which its caller fills."""
+
+    model_config = SettingsConfigDict(env_prefix="PIPELINE_", frozen=True, populate_by_name=True, extra="ignore")
+
+    kafka: dict[str, str]
+    """librdkafka's connection settings, as :func:`schemas.deployment.kafka_config` makes them."""
+    topic_prefix: str = Field(default="", validation_alias="TOPIC_PREFIX")
+    """Before every topic, consumer group and transactional id."""
+    home: Path = Field(default=Path(".stock-tracker"), validation_alias="STOCK_TRACKER_HOME")
+    """Local state lives below it, in ``state/<pipeline>-<instance>``: each instance needs its own."""
+    instance: str = Field(default="0", pattern=r"^[A-Za-z0-9_.-]+$")
+    """Which of several processes of a pipeline this is; stable over restarts, different among those alive."""
+    correction_percent: int = Field(default=10, ge=0, le=100)
+    """A counter that fell by no more is corrected without further ado."""
+    reset_percent: int = Field(default=50, ge=0, le=100)
+    """A counter that fell below this part of its mark was restarted by the feed."""
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """What decides about a counter that fell."""
+        return Thresholds(correction_percent=self.correction_percent, reset_percent=self.reset_percent)
