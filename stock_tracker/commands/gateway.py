@@ -1,0 +1,17 @@
+"""``stock-tracker gateway``: the WebSocket gateway with its dashboard."""
+
+EPILOG = "Example: GATEWAY_PORT=8090 stock-tracker gateway"
+
+
+def gateway() -> None:
+    """Serve stock.v1, the REST snapshots and the dashboard until stopped."""
+    import os
+
+    from gateway.service import run
+    from gateway.settings import GatewaySettings
+    from schemas.deployment import kafka_config, topic_prefix
+    from stock_tracker.service import log_to_stderr, run_until_signalled
+
+    log_to_stderr()
+    settings = GatewaySettings(kafka=kafka_config(os.environ), topic_prefix=topic_prefix(os.environ))
+    run_until_signalled(lambda stop: run(settings, stop))

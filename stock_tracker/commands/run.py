@@ -1,0 +1,28 @@
+"""``stock-tracker run``: the pipelines, one or several in this process."""
+
+from typing import Annotated
+
+import typer
+
+EPILOG = "Example: stock-tracker run prices    or, on one small machine: stock-tracker run prices foreign indices alerts"
+
+
+def run(
+    names: Annotated[list[str], typer.Argument(help="Which pipelines: prices, foreign, indices, alerts.", metavar="NAME…")],
+    port: Annotated[int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.")] = 0,
+) -> None:
+    """Run pipelines until stopped; each begins where its last commit ended."""
+    import os
+
+    from pipelines.service import run as run_pipelines
+    from pipelines.settings import PipelineSettings
+    from schemas.deployment import kafka_config, topic_prefix
+    from stock_tracker.home import Home
+    from stock_tracker.service import log_to_stderr, serving_health
+
+    log_to_stderr()
+    settings = PipelineSettings(
+        kafka=kafka_config(os.environ), topic_prefix=topic_prefix(os.environ), state_dir=Home.of(os.environ).state
+    )
+    with serving_health(port) as health:
+        run_pipelines(names, settings, health)

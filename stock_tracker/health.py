@@ -1,0 +1,64 @@
+"""The HTTP of services that have none of their own: ``/healthz``, ``/readyz`` and ``/metrics``, on a thread.
+
+``/healthz`` answers as long as the process runs. ``/readyz`` is 200 when the service said that it is ready, else 503 with its
+own words for why not.
+"""
+
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from prometheus_client import generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+_TEXT = "text/plain; charset=utf-8"
+
+
+class HealthServer:
+    """Serves a service's health on 127.0.0.1 until closed. Port 0 takes a free one."""
+
+    def __init__(self, port: int) -> None:
+        self._reason = "still starting"
+        server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        server.daemon_threads = True
+        self._server = server
+        self.port: int = server.server_address[1]
+        """The port that it listens on."""
+        self._thread = threading.Thread(target=server.serve_forever, name="health", daemon=True)
+        self._thread.start()
+
+    def report(self, reason: str) -> None:
+        """Say why the service is not ready; an empty text says that it is."""
+        self._reason = reason
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def _answer(self, path: str) -> tuple[int, str, bytes]:
+        match path:
+            case "/healthz":
+                return 200, _TEXT, b"ok\n"
+            case "/readyz":
+                return (503, _TEXT, f"{self._reason}\n".encode()) if self._reason else (200, _TEXT, b"ok\n")
+            case "/metrics":
+                return 200, CONTENT_TYPE_LATEST, generate_latest()
+        return 404, _TEXT, b"there are /healthz, /readyz and /metrics\n"
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        answer = self._answer
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                status, content_type, body = answer(self.path)
+                self.send_response(status)
+                self.send_header("Content-Type", content_type)
+                self.send_header("Content-Length", str(len(body)))
+                self.end_headers()
+                self.wfile.write(body)
+
+            def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+                """Say nothing: scrapes are not news."""
+
+        return Handler

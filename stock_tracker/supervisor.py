@@ -1,0 +1,162 @@
+"""Processes of one stack: started, watched, started again when they die, stopped in reverse order.
+
+A part is an operating-system process of its own. A crash is never the end of the stack: the part comes back after a growing
+pause, and every crash is told.
+"""
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from stock_tracker.errors import PartFailed
+
+FIRST_PAUSE_S = 0.3
+LONGEST_PAUSE_S = 10.0
+STEADY_S = 30.0
+"""A part that ran this long before it died starts again after the first pause."""
+STOP_S = 12.0
+"""How long a part may take to stop by itself before it is killed."""
+TAIL_LINES = 12
+
+
+@dataclass(frozen=True)
+class Part:
+    """A process of the stack."""
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(repr=False)
+    """Its whole environment; the only place where a secret may be, and only for the part that needs it."""
+    port: int
+    """Where its health is served."""
+    log: Path
+
+    @property
+    def url(self) -> str:
+        """Where it says how it is."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def tail(self) -> str:
+        """The last lines of its log."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
+        return ""
+
+
+@dataclass
+class Life:
+    """What became of a part so far."""
+
+    part: Part
+    process: asyncio.subprocess.Process | None = None
+    starts: int = 0
+    crashes: int = 0
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id while it runs."""
+        running = self.process is not None and self.process.returncode is None
+        return self.process.pid if running and self.process else None
+
+
+class Supervisor:
+    """Runs parts. ``tell`` gets a line for each thing that an operator should see."""
+
+    def __init__(self, tell: Callable[[str], None]) -> None:
+        self._tell = tell
+        self._lives: dict[str, Life] = {}
+        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._stopping = False
+
+    @property
+    def lives(self) -> Sequence[Life]:
+        """Every part in the order of its start."""
+        return tuple(self._lives.values())
+
+    async def start(self, part: Part) -> None:
+        """Start ``part`` and keep it running from now on."""
+        life = self._lives.setdefault(part.name, Life(part))
+        await self._spawn(life)
+        self._watches[part.name] = asyncio.create_task(self._watch(life), name=f"watch {part.name}")
+
+    async def stop(self, names: Sequence[str] | None = None) -> None:
+        """Stop all parts (or those named), the last started first, and wait until they are gone."""
+        if names is None:
+            self._stopping = True
+        for name in reversed(list(self._lives)):
+            if names is not None and name not in names:
+                continue
+            watch = self._watches.pop(name, None)
+            if watch is not None:
+                watch.cancel()
+                await asyncio.gather(watch, return_exceptions=True)
+            await self._end(self._lives[name])
+
+    async def _spawn(self, life: Life) -> None:
+        life.part.log.parent.mkdir(parents=True, exist_ok=True)
+        with life.part.log.open("ab") as log:
+            # Its own session: Ctrl-C in the terminal reaches the supervisor alone, which then stops the parts in order.
+            life.process = await asyncio.create_subprocess_exec(
+                *life.part.argv,
+                env=dict(life.part.env),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        life.starts += 1
+
+    async def _watch(self, life: Life) -> None:
+        loop = asyncio.get_running_loop()
+        pause_s = FIRST_PAUSE_S
+        while True:
+            began = loop.time()
+            assert life.process is not None  # noqa: S101 - set by _spawn, which came before
+            code = await life.process.wait()
+            life.crashes += 1
+            if loop.time() - began > STEADY_S:
+                pause_s = FIRST_PAUSE_S
+            self._tell(f"{life.part.name} {_how(code)}; starting it again in {pause_s:.1f} s (log: {life.part.log})")
+            await asyncio.sleep(pause_s)
+            pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+            await self._spawn(life)
+
+    async def _end(self, life: Life) -> None:
+        process = life.process
+        if process is None or process.returncode is not None:
+            return
+        process.terminate()
+        try:
+            await asyncio.wait_for(process.wait(), STOP_S)
+        except TimeoutError:
+            self._tell(f"{life.part.name} did not stop within {STOP_S:.0f} s; killing it")
+            process.kill()
+            await process.wait()
+
+    def check(self, name: str, crashes: int) -> None:
+        """Raise when the part died at least ``crashes`` times, with the end of its log.
+
+        Raises:
+            PartFailed: It keeps dying.
+        """
+        life = self._lives[name]
+        if life.crashes >= crashes:
+            raise PartFailed(name, life.crashes, life.part.tail())
+
+
+def _how(code: int) -> str:
+    """What an exit code says, in words."""
+    if code < 0:
+        with contextlib.suppress(ValueError):
+            return f"was killed by {signal.Signals(-code).name}"
+    return f"exited with {code}"
+
+
+def end_group(pid: int) -> None:
+    """Ask the process ``pid``, which the caller has checked to be one of ours, to stop."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)

@@ -1,0 +1,180 @@
+"""The tape against the truth: every print that reached Kafka booked once, every share that did not is in a gap.
+
+Per symbol the truth knows each print as an interval of its counter. A print takes one of four ways:
+
+- *booked*: its record is on an ``ssi.*`` topic, and so it must be a print on ``market.trades``, once, whole;
+- *withheld*: the simulator never put it on a connection;
+- *in flight*: it was put on a connection whose client died, after everything of that symbol that the client saved;
+- anything else is a loss of ours, and a difference.
+
+What is withheld or in flight and lies below the symbol's highest total must be in gaps, share for share.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from schemas.structs import TradeEvent
+from stock_tracker.verify.differences import Difference, Position
+from stock_tracker.verify.intervals import Interval, size, subtract, union
+
+
+class TruePrint(NamedTuple):
+    """A match that the simulator made."""
+
+    symbol: str
+    ts_ms: int
+    price: int
+    """In the unit of :class:`schemas.units.Price`."""
+    last_volume: int
+    total_volume: int
+    connections: tuple[int, ...]
+    """On which connections its record was put, snapshots included; empty when on none."""
+
+    @property
+    def key(self) -> "PrintKey":
+        """Its identity."""
+        return self.symbol, self.total_volume, self.last_volume
+
+    @property
+    def interval(self) -> Interval:
+        """The shares of its symbol's counter that it is."""
+        return self.total_volume - self.last_volume, self.total_volume
+
+
+PrintKey = tuple[str, int, int]
+"""Symbol, total volume, last volume."""
+
+
+@dataclass(frozen=True)
+class Deaths:
+    """The connections whose client ended without a word, and what each can have taken with it."""
+
+    at_ms: Mapping[int, int]
+    """By connection: market time of its end."""
+    grace_ms: int
+    """How long before its end, in market time, a record can have been on the way from the socket to Kafka."""
+
+    def could_take(self, connection: int, ts_ms: int) -> bool:
+        """Whether a record of ``ts_ms`` can have been lost with ``connection``."""
+        return connection in self.at_ms and ts_ms >= self.at_ms[connection] - self.grace_ms
+
+
+@dataclass
+class TapeReport:
+    """What became of the prints."""
+
+    sent: int = 0
+    booked: int = 0
+    withheld: int = 0
+    in_flight: int = 0
+    missed_volume: int = 0
+    """Shares in gaps that no late print filled."""
+    differences: list[Difference] = field(default_factory=list)
+
+
+def compare_tape(
+    truth: Iterable[TruePrint],
+    delivered: Collection[PrintKey],
+    events: Iterable[tuple[Position, TradeEvent]],
+    deaths: Deaths,
+) -> TapeReport:
+    """Compare what happened with what is on ``market.trades``.
+
+    Args:
+        truth: Every print that the simulator made, in order.
+        delivered: The prints whose record is on an ``ssi.*`` topic.
+        events: All of ``market.trades``, read committed, in order of each partition.
+        deaths: Connections that their client ended without a word.
+    """
+    report = TapeReport()
+    prints: dict[PrintKey, list[tuple[Position, TradeEvent]]] = defaultdict(list)
+    gaps: dict[str, list[Interval]] = defaultdict(list)
+    fills: dict[str, list[Interval]] = defaultdict(list)
+    tops: dict[str, int] = defaultdict(int)
+    for position, event in events:
+        tops[event.symbol] = max(tops[event.symbol], event.total_volume)
+        if event.kind == "print" and event.anchored:
+            prints[event.symbol, event.total_volume, event.last_volume or 0].append((position, event))
+        elif event.kind == "gap":
+            gaps[event.symbol].append((event.start, event.total_volume))
+        elif event.kind == "fill":
+            fills[event.symbol].append((event.start, event.total_volume))
+        else:
+            report.differences.append(
+                Difference(
+                    f"unexpected_{event.kind}", event.symbol, f"{event.volume} shares that the simulator never made", position
+                )
+            )
+
+    by_symbol: dict[str, list[TruePrint]] = defaultdict(list)
+    for true in truth:
+        by_symbol[true.symbol].append(true)
+    for symbol, trues in by_symbol.items():
+        _compare_symbol(report, trues, delivered, prints, deaths)
+        missing = [true.interval for true in trues if true.key not in prints]
+        below_top = [(start, min(end, tops[symbol])) for start, end in missing]
+        noticed = subtract(gaps[symbol], fills[symbol])
+        report.missed_volume += size(noticed)
+        report.differences += _compare_gaps(symbol, union(below_top), noticed)
+
+    known = {true.key for trues in by_symbol.values() for true in trues}
+    for key, found in prints.items():
+        if key not in known:
+            report.differences.append(
+                Difference(
+                    "unknown_print", key[0], f"total {key[1]}, volume {key[2]}: the simulator made no such print", found[0][0]
+                )
+            )
+    return report
+
+
+def _compare_symbol(
+    report: TapeReport,
+    trues: Sequence[TruePrint],
+    delivered: Collection[PrintKey],
+    prints: Mapping[PrintKey, Sequence[tuple[Position, TradeEvent]]],
+    deaths: Deaths,
+) -> None:
+    last_saved = {
+        connection: index for index, true in enumerate(trues) if true.key in delivered for connection in true.connections
+    }
+    neighbour: Position | None = None
+    for index, true in enumerate(trues):
+        what = f"total {true.total_volume}, volume {true.last_volume}, price {true.price}"
+        found = prints.get(true.key, ())
+        report.sent += bool(true.connections)
+        if found:
+            report.booked += 1
+            report.differences += _check_print(true, found)
+            neighbour = found[0][0]
+        elif true.key in delivered:
+            report.differences.append(Difference("missing_print", true.symbol, f"{what}: on ssi.*, not booked", neighbour))
+        elif not true.connections:
+            report.withheld += 1
+        elif all(index > last_saved.get(c, -1) and deaths.could_take(c, true.ts_ms) for c in true.connections):
+            report.in_flight += 1
+        else:
+            report.differences.append(Difference("missing_print", true.symbol, f"{what}: sent, never reached Kafka", neighbour))
+
+
+def _check_print(true: TruePrint, found: Sequence[tuple[Position, TradeEvent]]) -> Iterable[Difference]:
+    for position, _ in found[1:]:
+        yield Difference("doubled_print", true.symbol, f"total {true.total_volume} is booked {len(found)} times", position)
+    position, event = found[0]
+    if (event.price, event.volume, event.ts_ms) != (true.price, true.last_volume, true.ts_ms):
+        yield Difference(
+            "wrong_print",
+            true.symbol,
+            f"total {true.total_volume}: made at {true.ts_ms} as {true.last_volume} × {true.price},"
+            f" booked at {event.ts_ms} as {event.volume} × {event.price}",
+            position,
+        )
+
+
+def _compare_gaps(symbol: str, missing: list[Interval], noticed: list[Interval]) -> Iterable[Difference]:
+    for start, end in subtract(missing, noticed):
+        yield Difference("missing_gap", symbol, f"({start}, {end}] was not booked and is in no gap", None)
+    for start, end in subtract(noticed, missing):
+        yield Difference("wrong_gap", symbol, f"({start}, {end}] is in a gap although it was booked", None)

@@ -1,0 +1,67 @@
+"""Whole topics, read once from beginning to end."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from confluent_kafka import Consumer, KafkaError, TopicPartition
+
+from schemas.topics import Topic
+from stock_tracker.errors import BrokerUnreachable
+from stock_tracker.verify.differences import Position
+
+M = TypeVar("M")
+_TIMEOUT_S = 20.0
+
+
+class Stored(NamedTuple):
+    """A message as it stands on its topic."""
+
+    partition: int
+    offset: int
+    value: bytes
+
+
+def read_topic(kafka: Mapping[str, str], name: str) -> Iterator[Stored]:
+    """Yield every committed message of a topic, partition by partition in order, up to its end at the time of reading.
+
+    Raises:
+        BrokerUnreachable: The broker stopped answering.
+    """
+    consumer = Consumer(
+        {
+            **kafka,
+            "group.id": "stock-tracker-verify",
+            "enable.auto.commit": False,
+            "enable.partition.eof": True,
+            "isolation.level": "read_committed",
+            "auto.offset.reset": "error",
+        }
+    )
+    try:
+        metadata = consumer.list_topics(name, timeout=_TIMEOUT_S).topics[name]
+        left = set(metadata.partitions)
+        consumer.assign([TopicPartition(name, partition, 0) for partition in sorted(left)])
+        while left:
+            messages = consumer.consume(5000, _TIMEOUT_S if not left else 1.0)
+            for message in messages:
+                error = message.error()
+                if error is None:
+                    yield Stored(message.partition(), message.offset(), message.value())
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    left.discard(message.partition())
+                else:
+                    raise BrokerUnreachable(kafka["bootstrap.servers"], error.str())
+    finally:
+        consumer.close()
+
+
+def read_events(kafka: Mapping[str, str], prefix: str, topic: Topic[Any]) -> Iterator[tuple[Position, Any]]:
+    """Yield every event of an event topic with its position.
+
+    Raises:
+        BrokerUnreachable: The broker stopped answering.
+        InvalidMessage: A message is not one of the topic's.
+    """
+    for stored in read_topic(kafka, topic.named(prefix)):
+        for idx, event in enumerate(topic.decode(stored.value).events):
+            yield Position(topic.name, stored.partition, stored.offset, idx), event

@@ -1,0 +1,179 @@
+from collections.abc import Iterable
+
+import pytest
+
+from schemas.structs import LedgerEntry, TradeEvent
+from schemas.units import Exchange, Side
+from stock_tracker.verify.archive import compare_rows
+from stock_tracker.verify.differences import Position
+from stock_tracker.verify.intervals import subtract, union
+from stock_tracker.verify.ledger import TrueCounters, compare_ledger
+from stock_tracker.verify.tape import Deaths, TruePrint, compare_tape
+
+DAY = 20261123
+NOBODY = Deaths({}, 0)
+
+
+def a_print(total: int, volume: int = 100, *, on: tuple[int, ...] = (1,), ts_ms: int = 1000) -> TruePrint:
+    return TruePrint("VNM", ts_ms, 68500, volume, total, on)
+
+
+def an_event(kind: str, start: int, total: int, *, price: int | None = 68500) -> TradeEvent:
+    is_print = kind == "print"
+    return TradeEvent(
+        kind=kind,  # type: ignore[arg-type]
+        symbol="VNM",
+        exchange=Exchange.HOSE,
+        day=DAY,
+        ts_ms=1000,
+        since_ms=None,
+        generation=0,
+        start=start,
+        total_volume=total,
+        volume=total - start,
+        value=0,
+        price=price if is_print else None,
+        last_volume=total - start if is_print else None,
+        side=Side.BUY if is_print else None,
+        side_source="feed" if is_print else None,
+        phase="continuous" if is_print else None,
+        limit=None,
+        late=False,
+        clipped=False,
+        anchored=True,
+        cause="lost" if kind == "gap" else None,
+        epoch=1 if kind == "gap" else None,
+    )
+
+
+def an_entry(start: int, counter: int, side: Side = Side.BUY) -> LedgerEntry:
+    return LedgerEntry(
+        kind="delta",
+        symbol="VNM",
+        exchange=Exchange.HOSE,
+        day=DAY,
+        ts_ms=1000,
+        since_ms=0,
+        side=side,
+        generation=0,
+        counter_from=start,
+        counter=counter,
+        volume=counter - start,
+        value=0,
+        room=5,
+        ambiguous=False,
+    )
+
+
+def placed(events: Iterable[object]) -> list[tuple[Position, object]]:
+    return [(Position("market.trades", 0, offset, 0), event) for offset, event in enumerate(events)]
+
+
+def kinds(report: object) -> list[str]:
+    return [difference.kind for difference in report.differences]  # type: ignore[attr-defined]
+
+
+def test_a_tape_that_has_every_print_once_reconciles() -> None:
+    truth = [a_print(100), a_print(200)]
+    report = compare_tape(truth, {t.key for t in truth}, placed([an_event("print", 0, 100), an_event("print", 100, 200)]), NOBODY)
+    assert (report.differences, report.sent, report.booked, report.missed_volume) == ([], 2, 2, 0)
+
+
+def test_a_dropped_print_is_named_with_its_neighbour() -> None:
+    truth = [a_print(100), a_print(200), a_print(300)]
+    report = compare_tape(truth, {t.key for t in truth}, placed([an_event("print", 0, 100), an_event("print", 200, 300)]), NOBODY)
+    assert kinds(report) == ["missing_print", "missing_gap"]
+    assert "total 200, volume 100" in report.differences[0].detail
+    assert report.differences[0].position == Position("market.trades", 0, 0, 0)
+
+
+def test_a_doubled_a_wrong_and_an_unknown_print_are_named() -> None:
+    truth = [a_print(100), a_print(200)]
+    events = [
+        an_event("print", 0, 100),
+        an_event("print", 0, 100),
+        an_event("print", 100, 200, price=1),
+        an_event("print", 200, 250),
+    ]
+    report = compare_tape(truth, {t.key for t in truth}, placed(events), NOBODY)
+    assert sorted(kinds(report)) == ["doubled_print", "unknown_print", "wrong_print"]
+
+
+def test_a_withheld_print_must_be_in_a_gap_share_for_share() -> None:
+    truth = [a_print(100), a_print(200, on=()), a_print(300)]
+    delivered = {truth[0].key, truth[2].key}
+    whole = [an_event("print", 0, 100), an_event("gap", 100, 200), an_event("print", 200, 300)]
+    report = compare_tape(truth, delivered, placed(whole), NOBODY)
+    assert (report.differences, report.withheld, report.missed_volume) == ([], 1, 100)
+
+    short = [an_event("print", 0, 100), an_event("gap", 100, 150), an_event("print", 200, 300)]
+    assert kinds(compare_tape(truth, delivered, placed(short), NOBODY)) == ["missing_gap"]
+
+    wide = [an_event("gap", 0, 200), an_event("print", 0, 100), an_event("print", 200, 300)]
+    assert kinds(compare_tape(truth, delivered, placed(wide), NOBODY)) == ["wrong_gap"]
+
+    filled = [*wide, an_event("fill", 0, 100)]
+    assert kinds(compare_tape(truth, delivered, placed(filled), NOBODY)) == []
+
+
+def test_a_withheld_print_after_the_last_record_is_in_no_gap_yet() -> None:
+    truth = [a_print(100), a_print(200, on=())]
+    assert kinds(compare_tape(truth, {truth[0].key}, placed([an_event("print", 0, 100)]), NOBODY)) == []
+
+
+def test_a_print_lost_with_a_dying_connection_is_in_flight_but_not_one_before_a_saved_one() -> None:
+    deaths = Deaths({1: 5000}, grace_ms=2000)
+    truth = [a_print(100, ts_ms=4000), a_print(200, ts_ms=4000), a_print(300, on=(2,), ts_ms=9000)]
+    delivered = {truth[0].key, truth[2].key}
+    events = [an_event("print", 0, 100), an_event("gap", 100, 200), an_event("print", 200, 300)]
+    for event, true in ((0, truth[0]), (2, truth[2])):
+        assert events[event].total_volume == true.total_volume
+    fixed = [e if e.kind == "gap" else _at(e, t.ts_ms) for e, t in zip(events, truth, strict=True)]
+    report = compare_tape(truth, delivered, placed(fixed), deaths)
+    assert (report.differences, report.in_flight) == ([], 1)
+
+    swapped = [truth[0]._replace(total_volume=100), truth[1]._replace(connections=(1,)), truth[2]._replace(connections=(1,))]
+    assert kinds(compare_tape(swapped, delivered, placed(fixed), deaths)) == ["missing_print"]
+
+    long_before = [t._replace(ts_ms=1000) if t.total_volume == 200 else t for t in truth]
+    assert kinds(compare_tape(long_before, delivered, placed(fixed), deaths)) == ["missing_print"]
+
+
+def _at(event: TradeEvent, ts_ms: int) -> TradeEvent:
+    return type(event)(**{name: getattr(event, name) for name in event.__struct_fields__} | {"ts_ms": ts_ms})  # type: ignore[attr-defined]
+
+
+def test_a_ledger_that_reaches_the_simulator_s_counters_without_a_hole_reconciles() -> None:
+    truth = [TrueCounters("VNM", 1, 100, 0, (1,)), TrueCounters("VNM", 2, 300, 50, (1,))]
+    events = placed([an_entry(0, 100), an_entry(100, 300), an_entry(0, 50, Side.SELL)])
+    report = compare_ledger(truth, {"VNM": (300, 50)}, events, NOBODY)  # type: ignore[arg-type]
+    assert (report.differences, report.entries, report.bought, report.sold) == ([], 3, 300, 50)
+
+
+@pytest.mark.parametrize(
+    ("entries", "kind"),
+    [
+        ([an_entry(0, 100), an_entry(200, 300)], "missing_entry"),
+        ([an_entry(0, 100), an_entry(100, 200)], "missing_entry"),
+        ([an_entry(0, 100), an_entry(0, 100), an_entry(100, 300)], "doubled_entry"),
+        ([an_entry(0, 400)], "unknown_entry"),
+    ],
+)
+def test_a_ledger_with_a_hole_a_double_or_too_much_is_named(entries: list[LedgerEntry], kind: str) -> None:
+    truth = [TrueCounters("VNM", 2, 300, 0, (1,))]
+    assert kinds(compare_ledger(truth, {"VNM": (300, 0)}, placed(entries), NOBODY)) == [kind]  # type: ignore[arg-type]
+
+
+def test_rows_that_are_missing_doubled_unknown_or_wrong_are_named() -> None:
+    here = Position("market.trades", 0, 7, 0)
+    event = {"symbol": "VNM", "volume": 100}
+    assert list(compare_rows("trades", [(here, event)], {here[1:]: event | {"extra": 1}}, [])) == []
+    assert [d.kind for d in compare_rows("trades", [(here, event)], {}, [])] == ["missing_row"]
+    assert [d.kind for d in compare_rows("trades", [(here, event)], {here[1:]: event | {"volume": 1}}, [])] == ["wrong_row"]
+    assert [d.kind for d in compare_rows("trades", [], {(0, 9, 0): event}, [])] == ["unknown_row"]
+    assert [d.kind for d in compare_rows("trades", [(here, event)], {here[1:]: event}, [here[1:]])] == ["doubled_row"]
+
+
+def test_intervals_are_sets() -> None:
+    assert union([(5, 7), (0, 2), (2, 3), (4, 4)]) == [(0, 3), (5, 7)]
+    assert subtract([(0, 10)], [(2, 3), (5, 20)]) == [(0, 2), (3, 5)]
