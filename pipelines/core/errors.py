@@ -1,7 +1,6 @@
 """Errors of the folds.
 
 FoldError
-├── InvalidRules: a rule file that cannot be used
 ├── RecordRejected: a record that no fold can use; it goes to the dead-letter topic alone
 ├── StateOutdated: stored state of another version
 └── InvalidRules: a file of alert rules that cannot be used
@@ -10,17 +9,6 @@ FoldError
 
 class FoldError(Exception):
     """Base of the errors of this package."""
-
-
-class InvalidRules(FoldError):
-    """A rule file with mistakes in it: all of them, so that one reading mends it."""
-
-    def __init__(self, problems: tuple[str, ...]) -> None:
-        super().__init__(problems)
-        self.problems = problems
-
-    def __str__(self) -> str:
-        return "\n".join(self.problems)
 
 
 class RecordRejected(FoldError):
@@ -48,7 +36,7 @@ class StateOutdated(FoldError):
     def __str__(self) -> str:
         return (
             f"stored {self.kind} has version {self.found}, this code reads {self.expected}: "
-            "let the version that wrote it run to the end of the trading day, or replay the record topics under a new TOPIC_PREFIX"
+            "let the version that wrote it finish the trading day, or replay the record topics under a new TOPIC_PREFIX"
         )
 
 
