@@ -5,6 +5,7 @@ PipelineError
 ├── KafkaUnavailable: no broker answered
 ├── MissingTopics: a topic that a pipeline reads or writes is not there
 ├── UnevenTopics: topics that must have one partition number a shard do not
+├── UnusableRules: the alert rules cannot be read
 └── StopTimedOut: a pipeline did not stop in time
 """
 
@@ -63,6 +64,19 @@ class UnevenTopics(PipelineError):
     def __str__(self) -> str:
         counts = ", ".join(f"{name} has {count}" for name, count in self.partitions.items())
         return f"topics that share shards differ in partitions ({counts}): make them anew with one count, between trading days"
+
+
+class UnusableRules(PipelineError):
+    """The rule file ``source`` is not there, or something in it is wrong; alerts do not start with half of their rules."""
+
+    def __init__(self, source: str, problems: Iterable[str]) -> None:
+        super().__init__(source, problems)
+        self.source = source
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        listed = "\n".join(f"  {problem}" for problem in self.problems)
+        return f"the alert rules in {self.source} cannot be used; mend them, or unset PIPELINE_ALERT_RULES:\n{listed}"
 
 
 class StopTimedOut(PipelineError):

@@ -25,6 +25,8 @@ class PipelineSettings(BaseSettings):
     """A counter that fell by no more is corrected without further ado."""
     reset_percent: int = Field(default=50, ge=0, le=100)
     """A counter that fell below this part of its mark was restarted by the feed."""
+    alert_rules: Path | None = None
+    """A rule file to use instead of ``pipelines/alerts.toml``."""
 
     @property
     def thresholds(self) -> Thresholds:

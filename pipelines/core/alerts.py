@@ -1,0 +1,59 @@
+"""What all rules share: from what a rule found in an event to an alert, or to silence."""
+
+import hashlib
+from typing import NamedTuple
+
+import msgspec
+
+from pipelines.core.rules import AnyRule
+from schemas.structs import AlertEvent
+from schemas.units import Symbol, TradingDay, UnixMs
+
+
+class Memory(msgspec.Struct, array_like=True, tag="plain"):
+    """What a rule remembers of a symbol's day; kinds that must know more have their own."""
+
+    fired: dict[str, int]
+    """When the rule last fired, by direction, in exchange time."""
+
+
+class Finding(NamedTuple):
+    """A reason to alert."""
+
+    direction: str
+    anchor: str
+    """What in the data it hangs on; with rule, symbol and day it is the alert's identity."""
+    message: str
+    data: dict[str, int | float | str]
+
+
+def alert_id(rule: str, symbol: str, day: int, anchor: str) -> str:
+    """The id of an alert: 16 hexadecimal digits that are the same on every replay, on any machine."""
+    return hashlib.sha256(f"{rule}|{symbol}|{day}|{anchor}".encode()).hexdigest()[:16]
+
+
+def raise_alert(
+    rule: AnyRule, memory: Memory, finding: Finding, symbol: Symbol, day: TradingDay, ts_ms: UnixMs
+) -> tuple[AlertEvent, ...]:
+    """The alert for ``finding``, unless the rule fired in that direction less than its cooldown ago.
+
+    SSI's clock has one-second steps, so even a rule without a cooldown says the same thing once a second at most: events of
+    one second have no order that a second alert could prove.
+    """
+    last_ms = memory.fired.get(finding.direction)
+    if last_ms is not None and ts_ms - last_ms < max(rule.cooldown_s * 1000, 1):
+        return ()
+    memory.fired[finding.direction] = ts_ms
+    alert = AlertEvent(
+        alert_id=alert_id(rule.name, symbol, day, f"{finding.direction}:{finding.anchor}"),
+        rule=rule.name,
+        kind=rule.kind,
+        severity=rule.severity,
+        symbol=symbol,
+        direction=finding.direction,
+        day=day,
+        ts_ms=ts_ms,
+        message=finding.message,
+        data=finding.data,
+    )
+    return (alert,)

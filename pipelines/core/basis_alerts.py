@@ -1,0 +1,127 @@
+"""Alerts from ``market.basis``: a contract that changed sides, and one that is far from its index.
+
+Each contract for itself, and only against a live index: what is marked stale neither alerts nor moves a latch.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import msgspec
+
+from pipelines.core import wording
+from pipelines.core.alerts import Finding, Memory, raise_alert
+from pipelines.core.codec import Codec, Stored
+from pipelines.core.rules import BasisBand, BasisFlip, BasisRule
+from schemas.instruments import listed_months
+from schemas.structs import AlertEvent, BasisEvent
+from schemas.units import POINT, Exchange, TradingDay
+
+
+class FlipMemory(Memory, array_like=True, tag="flip"):
+    """The side a contract was last seen on: 1 premium, −1 discount, 0 not yet."""
+
+    sign: int
+
+
+class BandMemory(Memory, array_like=True, tag="band"):
+    """Where a contract left its band: ``up``, ``down``, or empty inside it."""
+
+    out: str
+
+
+class Spread(Stored):
+    """What the rules know of a contract's day."""
+
+    day: int = 0
+    ts_ms: int = 0
+    memories: dict[str, Memory | FlipMemory | BandMemory] = msgspec.field(default_factory=dict)
+    """By rule."""
+
+
+SPREAD = Codec(Spread)
+
+
+def advance(spread: Spread, rules: tuple[BasisRule, ...], event: BasisEvent) -> tuple[AlertEvent, ...]:
+    """Fold one event of a contract into its spread, in place, and say which alerts it makes.
+
+    An event of an earlier day or second makes none; one of a later day empties the spread first.
+    """
+    if event.day > spread.day:
+        spread.day, spread.ts_ms, spread.memories = event.day, 0, {}
+    if event.day < spread.day or event.ts_ms < spread.ts_ms or event.stale:
+        return ()
+    spread.ts_ms = event.ts_ms
+    alerts: tuple[AlertEvent, ...] = ()
+    for rule in rules:
+        if not rule.covers(event.symbol, Exchange.DER) or not (rule.contracts == "all" or event.month == _front(event.day)):
+            continue
+        memory, finding = _KINDS[type(rule)](rule, spread.memories.get(rule.name), event)
+        spread.memories[rule.name] = memory
+        if finding is not None:
+            alerts += raise_alert(rule, memory, finding, event.symbol, event.day, event.ts_ms)
+    return alerts
+
+
+def _flip(rule: BasisFlip, known: object, event: BasisEvent) -> tuple[Memory, Finding | None]:
+    memory = known if isinstance(known, FlipMemory) else FlipMemory(_fired(known), 0)
+    if abs(event.basis) < rule.min_points * POINT:
+        return memory, None
+    before, memory.sign = memory.sign, 1 if event.basis > 0 else -1
+    if before in (0, memory.sign):
+        return memory, None
+    change = "from a discount to a premium" if memory.sign > 0 else "from a premium to a discount"
+    message = f"{event.symbol} went {change}: {_against(event)}."
+    return memory, Finding("up" if memory.sign > 0 else "down", _anchor(event), message, _data(event))
+
+
+def _band(rule: BasisBand, known: object, event: BasisEvent) -> tuple[Memory, Finding | None]:
+    memory = known if isinstance(known, BandMemory) else BandMemory(_fired(known), "")
+    side = "up" if event.basis > 0 else "down"
+    if abs(event.basis_pct) <= rule.leave_pct:
+        memory.out = ""
+    if abs(event.basis_pct) < rule.enter_pct or memory.out == side:
+        return memory, None
+    memory.out = side
+    message = (
+        f"The {'premium' if side == 'up' else 'discount'} of {event.symbol} over {event.underlying} "
+        f"reached {abs(event.basis_pct):.2f}%: {_against(event)}."
+    )
+    return memory, Finding(side, _anchor(event), message, _data(event))
+
+
+_KINDS: dict[type[Any], Callable[[Any, object, BasisEvent], tuple[Memory, Finding | None]]] = {
+    BasisFlip: _flip,
+    BasisBand: _band,
+}
+
+
+@cache
+def _front(day: TradingDay) -> int:
+    return listed_months(day)[0]
+
+
+def _fired(known: object) -> dict[str, int]:
+    return known.fired if isinstance(known, Memory) else {}
+
+
+def _anchor(event: BasisEvent) -> str:
+    return f"{event.ts_ms}:{event.price}-{event.index_value}"
+
+
+def _against(event: BasisEvent) -> str:
+    sign = "+" if event.basis > 0 else ""
+    return (
+        f"{wording.points(event.price)} against {event.underlying} at {wording.points(event.index_value)}, "
+        f"{sign}{wording.points(event.basis)} points with {event.days_to_expiry} days to expiry"
+    )
+
+
+def _data(event: BasisEvent) -> dict[str, int | float | str]:
+    return {
+        "price": event.price,
+        "index_value": event.index_value,
+        "basis": event.basis,
+        "basis_pct": event.basis_pct,
+        "days_to_expiry": event.days_to_expiry,
+    }

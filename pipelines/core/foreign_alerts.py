@@ -1,0 +1,159 @@
+"""Alerts from ``market.foreign``: acceleration, exhausted room, and corrections that nobody can be sure of."""
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from pipelines.core import wording
+from pipelines.core.alerts import Finding, Memory, raise_alert
+from pipelines.core.codec import Codec, Stored
+from pipelines.core.rules import BUCKET_S, AmbiguousCorrection, ForeignAcceleration, ForeignRule, RoomExhausted
+from pipelines.core.windows import Window
+from schemas.structs import AlertEvent, LedgerEntry
+from schemas.units import Side
+
+
+class AccelerationMemory(Memory, array_like=True, tag="acceleration"):
+    """Value traded by side, since the ledger runs without a break."""
+
+    since_ms: int
+    windows: dict[str, Window]
+
+
+class RoomMemory(Memory, array_like=True, tag="room"):
+    """Whether there was room that could be exhausted."""
+
+    open: bool
+
+
+class Mark(msgspec.Struct, array_like=True):
+    """The last entry of a side: one that does not go on from here was seen before."""
+
+    ts_ms: int
+    generation: int
+    counter: int
+
+
+class Ledger(Stored):
+    """What the rules know of a symbol's foreign day."""
+
+    day: int = 0
+    marks: dict[str, Mark] = msgspec.field(default_factory=dict)
+    """By side."""
+    memories: dict[str, Memory | AccelerationMemory | RoomMemory] = msgspec.field(default_factory=dict)
+    """By rule."""
+
+
+LEDGER = Codec(Ledger)
+
+
+def advance(ledger: Ledger, rules: tuple[ForeignRule, ...], entry: LedgerEntry) -> tuple[AlertEvent, ...]:
+    """Fold one entry of a symbol into its ledger, in place, and say which alerts it makes.
+
+    An entry of an earlier day, or one that was seen, makes none; one of a later day empties the ledger first.
+    """
+    if entry.day > ledger.day:
+        ledger.day, ledger.marks, ledger.memories = entry.day, {}, {}
+    if entry.day < ledger.day or _seen(ledger.marks.get(entry.side), entry):
+        return ()
+    ledger.marks[entry.side] = Mark(entry.ts_ms, entry.generation, entry.counter)
+    alerts: tuple[AlertEvent, ...] = ()
+    for rule in rules:
+        if not rule.covers(entry.symbol, entry.exchange):
+            continue
+        memory, finding = _KINDS[type(rule)](rule, ledger.memories.get(rule.name), entry)
+        ledger.memories[rule.name] = memory
+        if finding is not None:
+            alerts += raise_alert(rule, memory, finding, entry.symbol, entry.day, entry.ts_ms)
+    return alerts
+
+
+def _seen(mark: Mark | None, entry: LedgerEntry) -> bool:
+    if mark is None or entry.ts_ms > mark.ts_ms:
+        return False
+    # Within a second the chain of counters is the order: an entry that starts where the last one ended is new.
+    goes_on = entry.generation > mark.generation or (entry.generation, entry.counter_from) == (mark.generation, mark.counter)
+    return entry.ts_ms < mark.ts_ms or not goes_on
+
+
+def _acceleration(rule: ForeignAcceleration, known: object, entry: LedgerEntry) -> tuple[Memory, Finding | None]:
+    buckets = (rule.recent_s + rule.base_s) // BUCKET_S
+    memory = known if isinstance(known, AccelerationMemory) else AccelerationMemory(_fired(known), entry.ts_ms, {})
+    if entry.kind != "delta":
+        # Volume that accrued unseen has no time of its own: what it was measured against is gone, so measuring starts again.
+        memory.since_ms, memory.windows = entry.ts_ms, {}
+        return memory, None
+    window = memory.windows.get(entry.side)
+    if window is None or window.size != buckets:
+        window = memory.windows[entry.side] = Window.of(buckets, BUCKET_S * 1000)
+    window.move_to(entry.ts_ms)
+    window.add(entry.value)
+    covered_s = (entry.ts_ms - memory.since_ms) // 1000
+    recent = window.recent(rule.recent_s // BUCKET_S)
+    base_s = min(rule.base_s, covered_s - rule.recent_s)
+    if covered_s < rule.warmup_s or base_s <= 0 or recent < rule.min_value_vnd:
+        return memory, None
+    _, total = window.total()
+    base = max(total - recent, 0)
+    if recent * base_s < rule.ratio * base * rule.recent_s:
+        return memory, None
+    doing = "buying" if entry.side is Side.BUY else "selling"
+    before = wording.vnd(base * 60 // base_s)
+    message = (
+        f"Foreigners are {doing} {entry.symbol} faster: {wording.vnd(recent)} in the last {wording.span(rule.recent_s)}, "
+        f"after {before} a minute in the {wording.span(base_s)} before."
+    )
+    data: dict[str, int | float | str] = {
+        "recent_value": recent,
+        "recent_s": rule.recent_s,
+        "base_value": base,
+        "base_s": base_s,
+        "counter": entry.counter,
+    }
+    return memory, Finding(str(entry.side), _anchor(entry), message, data)
+
+
+def _room(rule: RoomExhausted, known: object, entry: LedgerEntry) -> tuple[Memory, Finding | None]:
+    memory = known if isinstance(known, RoomMemory) else RoomMemory(_fired(known), False)
+    if entry.room >= rule.release_shares:
+        memory.open = True
+    if not memory.open or entry.room > rule.max_shares:
+        return memory, None
+    memory.open = False
+    left = f"{wording.volume(entry.room, entry.exchange)} left" if entry.room else "nothing left"
+    message = f"The foreign room of {entry.symbol} is exhausted: {left} to buy."
+    return memory, Finding("", _anchor(entry), message, {"room": entry.room})
+
+
+def _ambiguous(rule: AmbiguousCorrection, known: object, entry: LedgerEntry) -> tuple[Memory, Finding | None]:
+    memory = known if isinstance(known, Memory) else Memory({})
+    if not entry.ambiguous:
+        return memory, None
+    did = "bought" if entry.side is Side.BUY else "sold"
+    message = (
+        f"The feed took back {wording.volume(-entry.volume, entry.exchange)} that foreigners had {did} of {entry.symbol}, "
+        f"from {entry.counter_from:,} to {entry.counter:,}: too much for a correction, too little for a restart. "
+        f"It is booked as a correction; compare with the exchange's figures."
+    )
+    data: dict[str, int | float | str] = {
+        "volume": entry.volume,
+        "counter_from": entry.counter_from,
+        "counter": entry.counter,
+    }
+    return memory, Finding(str(entry.side), _anchor(entry), message, data)
+
+
+_KINDS: dict[type[Any], Callable[[Any, object, LedgerEntry], tuple[Memory, Finding | None]]] = {
+    ForeignAcceleration: _acceleration,
+    RoomExhausted: _room,
+    AmbiguousCorrection: _ambiguous,
+}
+
+
+def _fired(known: object) -> dict[str, int]:
+    return known.fired if isinstance(known, Memory) else {}
+
+
+def _anchor(entry: LedgerEntry) -> str:
+    return f"{entry.side}:{entry.generation}:{entry.counter_from}-{entry.counter}@{entry.ts_ms}"

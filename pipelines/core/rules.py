@@ -1,0 +1,271 @@
+"""Alert rules: data, read from TOML into frozen types, one type a kind.
+
+Every threshold is written out in the file: a rule that leaves one away is refused, and so is a key that its kind does not
+know. ``docs/alerts.md`` says when each kind fires and when it fires again.
+"""
+
+import tomllib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal, TypeVar, get_args
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from pipelines.core.errors import InvalidRules
+from schemas.units import SYMBOL_PATTERN, Exchange
+
+BUCKETS = 20
+"""Into how many buckets a volume window is cut: its edge is that much coarser than a second."""
+BUCKET_S = 10
+"""Seconds of a bucket of foreign trading."""
+
+Severity = Literal["info", "warning", "critical"]
+Seconds = Annotated[int, Field(ge=0)]
+Ratio = Annotated[float, Field(gt=1)]
+Percent = Annotated[float, Field(gt=0)]
+MinVnd = Annotated[int, Field(gt=0)]
+
+T = TypeVar("T")
+
+
+def _not_empty(values: tuple[T, ...]) -> tuple[T, ...]:
+    if not values:
+        raise ValueError("an empty list watches nothing; name something, or leave the key away")
+    return values
+
+
+Symbols = Annotated[tuple[Annotated[str, Field(pattern=SYMBOL_PATTERN)], ...], Field(strict=False), AfterValidator(_not_empty)]
+Exchanges = Annotated[tuple[Annotated[Exchange, Field(strict=False)], ...], Field(strict=False), AfterValidator(_not_empty)]
+Limits = Annotated[tuple[Literal["ceiling", "floor"], ...], Field(strict=False), AfterValidator(_not_empty)]
+
+
+class Rule(BaseModel):
+    """What every rule says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
+    """Part of the id of its alerts and of its state: a renamed rule starts afresh."""
+    severity: Severity
+    symbols: Symbols | None = None
+    """Only these; all when it is left away."""
+    exchanges: Exchanges | None = None
+    """Only what is listed there; everywhere when it is left away."""
+
+    def covers(self, symbol: str, exchange: Exchange) -> bool:
+        """Whether it watches ``symbol``."""
+        return (self.symbols is None or symbol in self.symbols) and (self.exchanges is None or exchange in self.exchanges)
+
+
+class OnceRule(Rule):
+    """A rule that fires once for what it found (a latch, an epoch, an entry): its cooldown may be left away."""
+
+    cooldown_s: Seconds = 0
+    """Event time between two alerts of the rule on a symbol in one direction."""
+
+
+class RepeatingRule(Rule):
+    """A rule that fires on each event that deserves it, but not more often than its cooldown allows."""
+
+    cooldown_s: Seconds
+    """Event time between two alerts of the rule on a symbol in one direction."""
+
+
+class VolumeSpike(RepeatingRule):
+    """A print much larger than the average print of the window before it."""
+
+    kind: Literal["volume_spike"]
+    window_s: Annotated[int, Field(ge=BUCKETS, multiple_of=BUCKETS)]
+    min_prints: Annotated[int, Field(ge=2)]
+    """So many prints the window must hold."""
+    ratio: Ratio
+    min_value_vnd: MinVnd
+
+
+class LargePrint(RepeatingRule):
+    """A print worth a lot."""
+
+    kind: Literal["large_print"]
+    min_value_vnd: MinVnd
+
+
+class PriceLimit(OnceRule):
+    """A print at the day's ceiling or floor."""
+
+    kind: Literal["price_limit"]
+    limits: Limits
+    release_pct: Percent
+    """How far from the limit, in percent of it, a print must be to end it."""
+
+
+class LockOpened(OnceRule):
+    """A print away from the ceiling or floor at which a symbol was held."""
+
+    kind: Literal["lock_opened"]
+    limits: Limits
+    min_held_s: Seconds
+    """Between the first and the last of the prints at the limit."""
+
+
+class FeedGap(OnceRule):
+    """Prints were lost while no connection covered them."""
+
+    kind: Literal["feed_gap"]
+
+
+class ForeignAcceleration(RepeatingRule):
+    """Foreigners buy, or sell, much faster than before."""
+
+    kind: Literal["foreign_acceleration"]
+    recent_s: Annotated[int, Field(gt=0, le=600, multiple_of=BUCKET_S)]
+    base_s: Annotated[int, Field(gt=0, le=3600, multiple_of=BUCKET_S)]
+    """The window just before the recent one."""
+    ratio: Ratio
+    min_value_vnd: MinVnd
+    """Traded in the recent window."""
+    warmup_s: Seconds
+    """How long the symbol's ledger must have run without a break."""
+
+
+class RoomExhausted(OnceRule):
+    """What foreigners may still buy of a symbol is used up."""
+
+    kind: Literal["room_exhausted"]
+    max_shares: Annotated[int, Field(ge=0)]
+    """Exhausted at or below."""
+    release_shares: Annotated[int, Field(gt=0)]
+    """Room again at or above."""
+
+    @model_validator(mode="after")
+    def _release_above_max(self) -> "RoomExhausted":
+        if self.release_shares <= self.max_shares:
+            raise ValueError("release_shares must be greater than max_shares, else the alert repeats at every step of the room")
+        return self
+
+
+class AmbiguousCorrection(OnceRule):
+    """The feed took foreign volume back, too much for a correction and too little for a restart."""
+
+    kind: Literal["ambiguous_correction"]
+
+
+class BasisFlip(RepeatingRule):
+    """A future went from a premium over its index to a discount, or back."""
+
+    kind: Literal["basis_flip"]
+    contracts: Literal["front", "all"]
+    min_points: Percent
+    """Only at this many points or more does a basis have a sign."""
+
+
+class BasisBand(OnceRule):
+    """A future is far from its index."""
+
+    kind: Literal["basis_band"]
+    contracts: Literal["front", "all"]
+    enter_pct: Percent
+    """Of the index: outside the band at or above, either side of it."""
+    leave_pct: Percent
+    """Inside again at or below."""
+
+    @model_validator(mode="after")
+    def _leave_below_enter(self) -> "BasisBand":
+        if self.leave_pct >= self.enter_pct:
+            raise ValueError("leave_pct must be less than enter_pct, else the alert repeats at every step across the edge")
+        return self
+
+
+TradeRule = VolumeSpike | LargePrint | PriceLimit | LockOpened | FeedGap
+"""Kinds that read ``market.trades``."""
+ForeignRule = ForeignAcceleration | RoomExhausted | AmbiguousCorrection
+"""Kinds that read ``market.foreign``."""
+BasisRule = BasisFlip | BasisBand
+"""Kinds that read ``market.basis``."""
+AnyRule = TradeRule | ForeignRule | BasisRule
+
+_KINDS: dict[str, type[AnyRule]] = {get_args(t.model_fields["kind"].annotation)[0]: t for t in get_args(AnyRule)}
+_TRADE, _FOREIGN, _BASIS = get_args(TradeRule), get_args(ForeignRule), get_args(BasisRule)
+
+
+@dataclass(frozen=True)
+class Rules:
+    """A checked rule file, by the one event topic that each rule reads; in the file's order."""
+
+    trades: tuple[TradeRule, ...]
+    foreign: tuple[ForeignRule, ...]
+    basis: tuple[BasisRule, ...]
+
+    @staticmethod
+    def of(rules: Iterable[AnyRule]) -> "Rules":
+        """``rules``, sorted to their topics."""
+        known = tuple(rules)
+        return Rules(
+            trades=tuple(rule for rule in known if isinstance(rule, _TRADE)),
+            foreign=tuple(rule for rule in known if isinstance(rule, _FOREIGN)),
+            basis=tuple(rule for rule in known if isinstance(rule, _BASIS)),
+        )
+
+    def __len__(self) -> int:
+        return len(self.trades) + len(self.foreign) + len(self.basis)
+
+
+def load_rules(text: str) -> Rules:
+    """Read a rule file: an array of tables ``[[rule]]``.
+
+    Raises:
+        InvalidRules: With every problem found, each naming the rule, the key and what to write instead.
+    """
+    try:
+        document = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidRules((f"the file is not TOML: {error}",)) from error
+    problems = [
+        f"unknown key {key!r} at the top: a rule file holds [[rule]] tables and nothing else" for key in document if key != "rule"
+    ]
+    tables = document.get("rule", [])
+    if not isinstance(tables, list):
+        raise InvalidRules((*problems, "write [[rule]] with two brackets: there may be several rules"))
+    rules: list[AnyRule] = []
+    for number, table in enumerate(tables, 1):
+        found, wrong = _read(number, table)
+        problems += wrong
+        if found is None:
+            continue
+        if any(found.name == rule.name for rule in rules):
+            problems.append(
+                f'rule "{found.name}": the name is taken by an earlier rule; state and ids go by it, so choose another'
+            )
+        rules.append(found)
+    if not rules and not problems:
+        problems.append("the file has no [[rule]]: write at least one, or do not start the alerts app")
+    if problems:
+        raise InvalidRules(tuple(problems))
+    return Rules.of(rules)
+
+
+def _read(number: int, table: Any) -> tuple[AnyRule | None, list[str]]:
+    """One table as a rule, or what is wrong with it."""
+    if not isinstance(table, dict):
+        return None, [f"rule {number}: it is no table; write [[rule]] and its keys below"]
+    who = f'rule "{table["name"]}"' if isinstance(table.get("name"), str) else f"rule {number}"
+    kind = table.get("kind")
+    model = _KINDS.get(kind) if isinstance(kind, str) else None
+    if model is None:
+        said = f"kind {kind!r} is unknown" if "kind" in table else "key kind is missing"
+        return None, [f"{who}: {said}; use one of {', '.join(_KINDS)}"]
+    try:
+        return model.model_validate(table), []
+    except ValidationError as error:
+        return None, [_explain(who, model, problem) for problem in error.errors()]
+
+
+def _explain(who: str, model: type[AnyRule], problem: Any) -> str:
+    key = ".".join(str(part) for part in problem["loc"]) or "the rule"
+    if problem["type"] == "missing":
+        return f"{who}: key {key} is missing; write {key} = … (docs/alerts.md says what it means)"
+    if problem["type"] == "extra_forbidden":
+        return f"{who}: key {key} is unknown; a rule of this kind has {', '.join(model.model_fields)}"
+    remedy = str(problem["msg"]).removeprefix("Value error, ")
+    return (
+        f"{who}: key {key}: {remedy[:1].lower()}{remedy[1:]}, not {problem['input']!r}" if problem["loc"] else f"{who}: {remedy}"
+    )

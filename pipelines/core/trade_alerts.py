@@ -1,0 +1,221 @@
+"""Alerts from ``market.trades``: spikes, large prints, limits, and prints that were lost.
+
+Only prints that stand in the order of the tape count: put-through, odd lots, prints without a total and late ones are on it,
+but a latch must not open, and a window must not move, because of something that was over before.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from msgspec import field
+
+from pipelines.core import wording
+from pipelines.core.alerts import Finding, Memory, raise_alert
+from pipelines.core.codec import Codec, Stored
+from pipelines.core.rules import BUCKETS, FeedGap, LargePrint, LockOpened, PriceLimit, TradeRule, VolumeSpike
+from pipelines.core.windows import Window
+from schemas.structs import AlertEvent, TradeEvent
+from schemas.units import Price, Side
+
+_EPOCHS = 64
+"""Lost connections of a day that a shard remembers."""
+_OFF_TAPE = ("put_through", "odd_lot")
+
+
+class SpikeMemory(Memory, array_like=True, tag="spike"):
+    """The prints of the window."""
+
+    window: Window
+
+
+class LimitMemory(Memory, array_like=True, tag="limit"):
+    """The limit at which a symbol is."""
+
+    limit: str | None
+    price: int
+
+
+class LockMemory(Memory, array_like=True, tag="lock"):
+    """The limit at which a symbol is held, since its first print there and up to its last."""
+
+    limit: str | None
+    since_ms: int
+    last_ms: int
+
+
+class Tape(Stored):
+    """What the rules know of a symbol's day."""
+
+    day: int = 0
+    generation: int = 0
+    top: int = 0
+    """Highest total of a print taken; with ``generation`` it tells a print that was seen before."""
+    corrected_ms: int = 0
+    memories: dict[str, Memory | SpikeMemory | LimitMemory | LockMemory] = field(default_factory=dict)
+    """By rule."""
+
+
+class Losses(Stored):
+    """The connections whose losses a shard has alerted today."""
+
+    day: int = 0
+    epochs: dict[str, list[int]] = field(default_factory=dict)
+    """By rule, the 64 newest, sorted."""
+
+
+TAPE = Codec(Tape)
+LOSSES = Codec(Losses)
+
+
+def advance(tape: Tape, rules: tuple[TradeRule, ...], event: TradeEvent) -> tuple[AlertEvent, ...]:
+    """Fold one event of a symbol into its tape, in place, and say which alerts it makes.
+
+    An event of an earlier day, or one that the tape has seen, makes none; one of a later day empties the tape first.
+    """
+    if event.day > tape.day:
+        tape.day, tape.generation, tape.top, tape.corrected_ms, tape.memories = event.day, 0, 0, 0, {}
+    if event.day < tape.day:
+        return ()
+    if event.kind == "correction" and event.generation == tape.generation and event.ts_ms > tape.corrected_ms:
+        # Volume was taken back: the totals that follow are lower than those before, and new all the same.
+        tape.top, tape.corrected_ms = event.total_volume, event.ts_ms
+        return ()
+    if event.kind != "print" or event.late or not event.anchored or event.phase in _OFF_TAPE or event.price is None:
+        return ()
+    if (event.generation, event.total_volume) <= (tape.generation, tape.top):
+        return ()
+    tape.generation, tape.top = event.generation, event.total_volume
+    alerts: tuple[AlertEvent, ...] = ()
+    for rule in rules:
+        if isinstance(rule, FeedGap) or not rule.covers(event.symbol, event.exchange):
+            continue
+        memory, finding = _KINDS[type(rule)](rule, tape.memories.get(rule.name), event, event.price)
+        tape.memories[rule.name] = memory
+        if finding is not None:
+            alerts += raise_alert(rule, memory, finding, event.symbol, event.day, event.ts_ms)
+    return alerts
+
+
+def advance_losses(losses: Losses, rules: tuple[TradeRule, ...], event: TradeEvent) -> tuple[AlertEvent, ...]:
+    """Fold one event of any symbol of the shard: the first loss that an epoch shows alerts, in the name of its symbol."""
+    if event.kind != "gap" or event.cause != "lost" or event.epoch is None or event.day < losses.day:
+        return ()
+    if event.day > losses.day:
+        losses.day, losses.epochs = event.day, {}
+    alerts: tuple[AlertEvent, ...] = ()
+    for rule in rules:
+        if not isinstance(rule, FeedGap) or not rule.covers(event.symbol, event.exchange):
+            continue
+        known = losses.epochs.get(rule.name, [])
+        if event.epoch in known or (len(known) == _EPOCHS and event.epoch < known[0]):
+            continue
+        losses.epochs[rule.name] = sorted([*known, event.epoch])[-_EPOCHS:]
+        since_ms = event.ts_ms if event.since_ms is None else event.since_ms
+        message = (
+            f"Records were lost between {wording.clock(since_ms)} and {wording.clock(event.ts_ms)}: "
+            f"{event.symbol} is the first to miss volume, {wording.volume(event.volume, event.exchange)}."
+        )
+        data: dict[str, int | float | str] = {"epoch": event.epoch, "since_ms": since_ms, "volume": event.volume}
+        finding = Finding("", str(event.epoch), message, data)
+        # Once per epoch and shard is this rule's latch; a cooldown per symbol would say nothing.
+        alerts += raise_alert(rule, Memory({}), finding, event.symbol, event.day, event.ts_ms)
+    return alerts
+
+
+def _spike(rule: VolumeSpike, known: object, event: TradeEvent, price: Price) -> tuple[Memory, Finding | None]:
+    width_ms = rule.window_s * 1000 // BUCKETS
+    memory = known if isinstance(known, SpikeMemory) else SpikeMemory(_fired(known), Window.of(BUCKETS, width_ms))
+    if memory.window.width_ms != width_ms:
+        memory.window = Window.of(BUCKETS, width_ms)
+    if event.phase != "continuous":
+        # An auction matches the orders of a quarter of an hour at once: no measure for what follows, nor measured by it.
+        return memory, None
+    memory.window.move_to(event.ts_ms)
+    prints, traded = memory.window.total()
+    memory.window.add(event.volume)
+    if prints < rule.min_prints or event.value < rule.min_value_vnd or event.volume * prints < rule.ratio * traded:
+        return memory, None
+    average = traded / prints
+    ratio = event.volume / average
+    message = (
+        f"{event.symbol} traded {wording.volume(event.volume, event.exchange)} at once "
+        f"at {wording.price(price, event.exchange)}, {wording.times(ratio)} the average print of the "
+        f"{wording.span(rule.window_s)} before it ({wording.volume(round(average), event.exchange)}, {prints:,} prints)."
+    )
+    data: dict[str, int | float | str] = {
+        "volume": event.volume,
+        "value": event.value,
+        "price": price,
+        "prints": prints,
+        "average_volume": round(average, 1),
+        "ratio": round(ratio, 2),
+    }
+    return memory, Finding(_direction(event), _anchor(event), message, data)
+
+
+def _large(rule: LargePrint, known: object, event: TradeEvent, price: Price) -> tuple[Memory, Finding | None]:
+    memory = known if isinstance(known, Memory) else Memory({})
+    if event.phase in ("ato", "atc") or event.value < rule.min_value_vnd:
+        return memory, None
+    how = {Side.BUY: "bought", Side.SELL: "sold"}.get(event.side or Side.NEUTRAL, "traded")
+    message = (
+        f"{wording.volume(event.volume, event.exchange)} of {event.symbol} were {how} at once "
+        f"at {wording.price(price, event.exchange)}, worth {wording.vnd(event.value)}."
+    )
+    data: dict[str, int | float | str] = {"volume": event.volume, "value": event.value, "price": price}
+    return memory, Finding(_direction(event), _anchor(event), message, data)
+
+
+def _limit(rule: PriceLimit, known: object, event: TradeEvent, price: Price) -> tuple[Memory, Finding | None]:
+    memory = known if isinstance(known, LimitMemory) else LimitMemory(_fired(known), None, 0)
+    limit = event.limit if event.limit in rule.limits else None
+    if limit is None:
+        if abs(price - memory.price) * 100 >= rule.release_pct * memory.price:
+            memory.limit = None
+        return memory, None
+    if limit == memory.limit:
+        return memory, None
+    memory.limit, memory.price = limit, price
+    message = f"{event.symbol} is at its {limit}, {wording.price(price, event.exchange)}."
+    direction = "up" if limit == "ceiling" else "down"
+    return memory, Finding(direction, _anchor(event), message, {"price": price, "limit": limit})
+
+
+def _lock(rule: LockOpened, known: object, event: TradeEvent, price: Price) -> tuple[Memory, Finding | None]:
+    memory = known if isinstance(known, LockMemory) else LockMemory(_fired(known), None, 0, 0)
+    limit = event.limit if event.limit in rule.limits else None
+    held, held_ms = memory.limit, memory.last_ms - memory.since_ms
+    if limit is not None and limit == held:
+        memory.last_ms = event.ts_ms
+        return memory, None
+    memory.limit, memory.since_ms, memory.last_ms = limit, event.ts_ms, event.ts_ms
+    if held is None or held_ms < rule.min_held_s * 1000:
+        return memory, None
+    minutes = held_ms // 60_000
+    message = (
+        f"{event.symbol} left its {held} after {wording.span(minutes * 60) if minutes else wording.span(held_ms // 1000)}: "
+        f"it trades at {wording.price(price, event.exchange)}."
+    )
+    data: dict[str, int | float | str] = {"price": price, "limit": held, "held_s": held_ms // 1000}
+    return memory, Finding("down" if held == "ceiling" else "up", _anchor(event), message, data)
+
+
+_KINDS: dict[type[Any], Callable[[Any, object, TradeEvent, Price], tuple[Memory, Finding | None]]] = {
+    VolumeSpike: _spike,
+    LargePrint: _large,
+    PriceLimit: _limit,
+    LockOpened: _lock,
+}
+
+
+def _fired(known: object) -> dict[str, int]:
+    """A rule that changed its kind under the same name keeps its cooldowns."""
+    return known.fired if isinstance(known, Memory) else {}
+
+
+def _anchor(event: TradeEvent) -> str:
+    return f"{event.generation}:{event.start}-{event.total_volume}"
+
+
+def _direction(event: TradeEvent) -> str:
+    return str(event.side) if event.side in (Side.BUY, Side.SELL) else ""
