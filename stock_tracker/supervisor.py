@@ -6,7 +6,6 @@ pause, and every crash is told.
 
 import asyncio
 import contextlib
-import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,11 +33,13 @@ class Part:
     port: int
     """Where its health is served."""
     log: Path
+    ready_path: str = "/readyz"
+    """What answers 200 there when it is ready."""
 
     @property
-    def url(self) -> str:
-        """Where it says how it is."""
-        return f"http://127.0.0.1:{self.port}"
+    def ready_url(self) -> str:
+        """Where it says whether it is ready."""
+        return f"http://127.0.0.1:{self.port}{self.ready_path}"
 
     def tail(self) -> str:
         """The last lines of its log."""
@@ -155,8 +156,3 @@ def _how(code: int) -> str:
             return f"was killed by {signal.Signals(-code).name}"
     return f"exited with {code}"
 
-
-def end_group(pid: int) -> None:
-    """Ask the process ``pid``, which the caller has checked to be one of ours, to stop."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGTERM)

@@ -16,13 +16,11 @@ def run(
 
     from pipelines.service import run as run_pipelines
     from pipelines.settings import PipelineSettings
-    from schemas.deployment import kafka_config, topic_prefix
+    from schemas.deployment import kafka_config
     from stock_tracker.home import Home
     from stock_tracker.service import log_to_stderr, serving_health
 
     log_to_stderr()
-    settings = PipelineSettings(
-        kafka=kafka_config(os.environ), topic_prefix=topic_prefix(os.environ), state_dir=Home.of(os.environ).state
-    )
+    settings = PipelineSettings(kafka=kafka_config(os.environ), home=Home.of(os.environ).root)
     with serving_health(port) as health:
         run_pipelines(names, settings, health)

@@ -67,8 +67,8 @@ def compare_ledger(
 
     for symbol, side in sorted(chains.keys() | {(s, side) for s in last_sent for side in (Side.BUY, Side.SELL)}):
         chain = chains.get((symbol, side), [])
-        step = last_sent.get(symbol)
-        expected = 0 if step is None else step.bought if side is Side.BUY else step.sold
+        said = last_sent.get(symbol)
+        expected = 0 if said is None else said.bought if side is Side.BUY else said.sold
         total = sum(entry.volume for _, entry in chain)
         if side is Side.BUY:
             report.bought += total

@@ -1,0 +1,66 @@
+"""``stock-tracker ssi``: the connector, the simulated SSI, and a look at what SSI sends."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(help="SSI's feed: connect to it, simulate it, decode it.", no_args_is_help=True)
+
+
+@app.command("run", epilog="Example: SSI_CONSUMER_ID=… SSI_CONSUMER_SECRET_FILE=secret.txt stock-tracker ssi run")
+def run_connector(
+    port: Annotated[int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.")] = 0,
+) -> None:
+    """Connect to SSI and publish what it says to the ssi.* topics, until stopped."""
+    import os
+
+    from connectors.ssi.service import run
+    from connectors.ssi.settings import SsiSettings
+
+    from schemas.deployment import kafka_config
+    from stock_tracker.service import log_to_stderr, run_until_signalled, serving_health
+
+    log_to_stderr()
+    settings = SsiSettings(kafka=kafka_config(os.environ))
+    with serving_health(port) as health:
+        run_until_signalled(lambda stop: run(settings, stop, health))
+
+
+@app.command(epilog="Example: stock-tracker ssi simulate --speed 20 --seed 7")
+def simulate(
+    port: Annotated[int, typer.Option(help="Where it listens, on 127.0.0.1.")] = 8181,
+    seed: Annotated[int, typer.Option(help="Which synthetic day: the same seed gives the same records.")] = 1,
+    speed: Annotated[float, typer.Option(help="Market seconds a second.")] = 20.0,
+    start: Annotated[str, typer.Option(help="Market time to begin at, HH:MM.")] = "08:55",
+    until: Annotated[
+        str | None, typer.Option(help="Market time to stop at, HH:MM or HH:MM:SS; the end of the day if not given.")
+    ] = None,
+    date: Annotated[int | None, typer.Option(help="Trading day, YYYYMMDD; the last one if not given.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Let the clock stand until the first client has subscribed.")] = False,
+) -> None:
+    """Play a synthetic market day as SSI's servers would send it, on this machine."""
+    from connectors.ssi.simulator.server import run
+    from connectors.ssi.simulator.settings import SimulatorSettings
+
+    from stock_tracker.service import log_to_stderr, run_until_signalled
+
+    log_to_stderr()
+    chosen = {"port": port, "seed": seed, "speed": speed, "start": start, "until": until, "date": date, "wait_for_client": wait}
+    settings = SimulatorSettings(**{name: value for name, value in chosen.items() if value is not None})
+    run_until_signalled(lambda stop: run(settings, stop))
+
+
+@app.command(epilog="Example: stock-tracker ssi decode captured.jsonl | head")
+def decode(
+    file: Annotated[Path, typer.Argument(help="One Broadcast argument a line, bare or under 'broadcast_arg'; - for stdin.")],
+) -> None:
+    """Print what each captured Broadcast argument decodes to, or why it does not, as JSON lines."""
+    import sys
+
+    from connectors.ssi.decode import decode_lines
+    from schemas.topics import encode
+
+    with sys.stdin if str(file) == "-" else file.open(encoding="utf-8", errors="backslashreplace") as lines:
+        for decoded in decode_lines(lines):
+            sys.stdout.write(encode(decoded).decode() + "\n")

@@ -1,0 +1,114 @@
+"""Whether everything that was said has been worked through: no group has a message before it that it did not commit."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from stock_tracker.errors import BrokerUnreachable
+
+_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A consumer group and the topics that it reads, names as they are in Kafka."""
+
+    group: str
+    topics: tuple[str, ...]
+
+
+class Drain:
+    """Looks at what readers have left; open it once and ask often."""
+
+    def __init__(self, kafka: Mapping[str, str]) -> None:
+        self._bootstrap = kafka["bootstrap.servers"]
+        self._admin = AdminClient(dict(kafka))
+        self._consumer = Consumer(
+            {
+                **kafka,
+                "group.id": "stock-tracker-drain",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+            }
+        )
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._consumer.close()
+
+    def lag(self, reader: Reader) -> int:
+        """How many offsets lie between the commits of a group and the ends of its topics.
+
+        Transactions leave marks that take offsets too, so a group of an exactly-once topic that has read everything may
+        show a few: :meth:`has_left` tells these from messages.
+
+        Raises:
+            BrokerUnreachable: Kafka did not answer.
+        """
+        return sum(end - committed for _, committed, end in self._positions(reader))
+
+    def has_left(self, reader: Reader) -> bool:
+        """Whether a committed message lies before the group's commits.
+
+        Raises:
+            BrokerUnreachable: Kafka did not answer.
+        """
+        behind = [
+            TopicPartition(p.topic, p.partition, committed) for p, committed, end in self._positions(reader) if committed < end
+        ]
+        if not behind:
+            return False
+        self._consumer.assign(behind)
+        ends = 0
+        try:
+            while ends < len(behind):
+                messages = self._consumer.consume(len(behind), _TIMEOUT_S)
+                if not messages:
+                    raise BrokerUnreachable(self._bootstrap, "it did not hand out the ends of its topics")
+                for message in messages:
+                    error = message.error()
+                    if error is None:
+                        return True
+                    if error.code() != KafkaError._PARTITION_EOF:
+                        raise BrokerUnreachable(self._bootstrap, error.str())
+                    ends += 1
+        finally:
+            self._consumer.unassign()
+        return False
+
+    def _positions(self, reader: Reader) -> Iterator[tuple[TopicPartition, int, int]]:
+        """Each partition with the group's commit (its beginning, where there is none) and its end."""
+        try:
+            metadata = self._consumer.list_topics(timeout=_TIMEOUT_S).topics
+            request = ConsumerGroupTopicPartitions(reader.group)
+            answer = self._admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S)[reader.group].result()
+            commits = {(p.topic, p.partition): p.offset for p in answer.topic_partitions}
+            for topic in reader.topics:
+                for partition in metadata[topic].partitions:
+                    place = TopicPartition(topic, partition)
+                    low, high = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+                    yield place, max(commits.get((topic, partition), low), low), high
+        except KafkaException as error:
+            raise BrokerUnreachable(self._bootstrap, error.args[0].str()) from error
+
+
+@contextmanager
+def draining(kafka: Mapping[str, str]) -> Iterator[Drain]:
+    """Open a :class:`Drain` for a block."""
+    drain = Drain(kafka)
+    try:
+        yield drain
+    finally:
+        drain.close()
+
+
+def first_with_left(drain: Drain, readers: Sequence[Reader]) -> Reader | None:
+    """The first of ``readers``, named upstream first, that has something left; None when all is worked through.
+
+    Asked in that order and in one go, a None is final: what an upstream group committed is visible downstream at once.
+    """
+    return next((reader for reader in readers if drain.has_left(reader)), None)

@@ -1,0 +1,180 @@
+"""The processes of a local stack: which there are, in which order they start, and what each is told.
+
+A simulated stack lives in ``simulated/`` of the home and begins from nothing each time, so that it never mixes with real data; a
+live one lives in the home itself and goes on where it stopped. What the environment names (``KAFKA_BOOTSTRAP``,
+``CLICKHOUSE_URL``) is used instead of a local one; a simulated stack then keeps to itself by a prefix and a database of its own.
+"""
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from schemas import deployment
+from stock_tracker.errors import CredentialsMissing
+from stock_tracker.home import Home
+from stock_tracker.ports import free_port, require_free
+from stock_tracker.supervisor import Part
+
+PIPELINES = ("prices", "foreign", "indices", "alerts")
+SECRETS = ("SSI_CONSUMER_ID", "SSI_CONSUMER_SECRET", "SSI_CONSUMER_SECRET_FILE")
+"""For the connector's process only."""
+_DEMO = {"SSI_CONSUMER_ID": "demo", "SSI_CONSUMER_SECRET": "demo"}
+"""What the simulator lets in."""
+_COMMAND = (sys.executable, "-m", "stock_tracker")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user of ``up`` can choose."""
+
+    speed: float = 20.0
+    """Market seconds a second."""
+    seed: int = 1
+    start: str = "08:55"
+    until: str | None = None
+    """Market time, HH:MM:SS; None plays to the end of the day."""
+    live: bool = False
+    """SSI itself instead of the simulator."""
+    free_ports: bool = False
+    """Take free ports instead of the usual ones."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What runs, and how to reach it."""
+
+    home: Home
+    options: Options
+    local_kafka_port: int | None
+    """None when KAFKA_BOOTSTRAP names a cluster."""
+    environment: Mapping[str, str]
+    """What every process, and every command that speaks to the stack, needs to know; without secrets."""
+    archive: Part | None
+    """The embedded ClickHouse; None when CLICKHOUSE_URL names a server."""
+    pipelines: tuple[Part, ...]
+    sink: Part
+    gateway: Part
+    simulator: Part | None
+    connector: Part
+
+    @property
+    def kafka(self) -> dict[str, str]:
+        """Librdkafka's connection settings."""
+        return deployment.kafka_config(self.environment)
+
+    @property
+    def prefix(self) -> str:
+        """What stands before every topic and group."""
+        return deployment.topic_prefix(self.environment)
+
+    @property
+    def clickhouse_url(self) -> str:
+        """Where the archive is."""
+        return self.environment["CLICKHOUSE_URL"]
+
+    @property
+    def runfile(self) -> Path:
+        """Where it says that it runs."""
+        return self.home.root / "stack.json"
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """All processes but the broker, in the order in which they start."""
+        maybe = (self.archive, *self.pipelines, self.sink, self.gateway, self.simulator, self.connector)
+        return tuple(part for part in maybe if part is not None)
+
+
+def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
+    """Decide what a stack consists of.
+
+    Args:
+        options: The user's choices.
+        environ: The environment; what is set there wins over defaults.
+        run_id: Something unique, for a simulated stack on somebody else's Kafka or ClickHouse.
+
+    Raises:
+        PortTaken: A usual port is taken.
+        CredentialsMissing: A live stack without SSI's credentials.
+    """
+    if options.live and not (environ.get("SSI_CONSUMER_ID") and (environ.get(SECRETS[1]) or environ.get(SECRETS[2]))):
+        raise CredentialsMissing
+    root = Home.of(environ).root
+    home = Home(root if options.live else root / "simulated")
+    port_of = _free if options.free_ports else _usual(environ)
+
+    shared = {name: value for name, value in environ.items() if name not in SECRETS}
+    shared["STOCK_TRACKER_HOME"] = str(home.root)
+    shared["PYTHONUNBUFFERED"] = "1"
+    kafka_port = None
+    if "KAFKA_BOOTSTRAP" not in environ:
+        kafka_port = port_of("KAFKA_BOOTSTRAP", 9092)
+        shared["KAFKA_BOOTSTRAP"] = f"127.0.0.1:{kafka_port}"
+    elif not options.live:
+        shared["TOPIC_PREFIX"] = environ.get("TOPIC_PREFIX") or f"sim.{run_id}."
+
+    def part(name: str, *argv: str, port: int, ready_path: str = "/readyz", **extra: str) -> Part:
+        return Part(name, (*_COMMAND, *argv), {**shared, **extra}, port, home.logs / f"{name}.log", ready_path)
+
+    archive = None
+    if "CLICKHOUSE_URL" not in environ:
+        port = port_of("CLICKHOUSE_URL", 8123)
+        shared["CLICKHOUSE_URL"] = f"http://127.0.0.1:{port}"
+        archive = part("archive", "archive", "serve", "--port", str(port), port=port, ready_path="/ping")
+    elif not options.live:
+        shared["CLICKHOUSE_DATABASE"] = environ.get("CLICKHOUSE_DATABASE") or f"market_sim_{run_id}"
+
+    simulator = None
+    credentials = {name: environ[name] for name in SECRETS if name in environ}
+    if not options.live:
+        port = port_of("SIM_PORT", deployment.SIMULATOR_PORT)
+        url = f"http://127.0.0.1:{port}/"
+        shared |= {"SSI_API_URL": url, "SSI_STREAM_URL": url, "SSI_CLOCK": f"{url}sim/clock"}
+        credentials = _DEMO
+        argv = ["ssi", "simulate", "--port", str(port), "--seed", str(options.seed), "--speed", f"{options.speed:g}"]
+        argv += ["--start", options.start, "--wait", *(["--until", options.until] if options.until else [])]
+        simulator = part("simulator", *argv, port=port, ready_path="/sim/status")
+
+    gateway_port = port_of("GATEWAY_PORT", deployment.GATEWAY_PORT)
+    gateway = part("gateway", "gateway", port=gateway_port, GATEWAY_PORT=str(gateway_port))
+    shared["GATEWAY_PORT"] = str(gateway_port)
+
+    def with_health(name: str, *argv: str, **extra: str) -> Part:
+        port = free_port()
+        return part(name, *argv, "--port", str(port), port=port, **extra)
+
+    return Stack(
+        home=home,
+        options=options,
+        local_kafka_port=kafka_port,
+        environment=shared,
+        archive=archive,
+        pipelines=tuple(with_health(name, "run", name) for name in PIPELINES),
+        sink=with_health("sink", "archive", "sink"),
+        gateway=gateway,
+        simulator=simulator,
+        connector=with_health("connector", "ssi", "run", **credentials),
+    )
+
+
+def _usual(environ: Mapping[str, str]) -> Callable[[str, int], int]:
+    """The usual port of a thing, or the one that the environment names, if nobody has it."""
+
+    def port_of(name: str, usual: int) -> int:
+        port = int(environ[name]) if environ.get(name, "").isdigit() else usual
+        require_free(port, _remedies(name, port))
+        return port
+
+    return port_of
+
+
+def _free(name: str, usual: int) -> int:
+    return free_port()
+
+
+def _remedies(name: str, port: int) -> str:
+    use_it = {
+        "KAFKA_BOOTSTRAP": f"use that broker with KAFKA_BOOTSTRAP=127.0.0.1:{port}",
+        "CLICKHOUSE_URL": f"use that server with CLICKHOUSE_URL=http://127.0.0.1:{port}",
+    }.get(name, f"choose another port with {name}=…")
+    return f"Stop it (stock-tracker down, if it is a stack of ours), {use_it}, or take free ports: stock-tracker up --free-ports"
