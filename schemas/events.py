@@ -289,6 +289,16 @@ class Mover(Message):
     net_volume: Shares
 
 
+class Movers(Message):
+    """The largest net buyers and sellers of a scope: the market, or an exchange."""
+
+    scope: str
+    buyers: list[Mover]
+    """Largest first."""
+    sellers: list[Mover]
+    """Largest first."""
+
+
 class PartialFlow(Versioned):
     """``partial.flow``: one shard's share of the flow at a market second. A second is complete once all shards reached it."""
 
@@ -297,8 +307,8 @@ class PartialFlow(Versioned):
     """How many there are."""
     day: TradingDay
     ts_ms: UnixMs
+    changed: bool
+    """False: nothing changed since this shard's partial before it, and ``sums`` and ``movers`` are left out."""
     sums: list[FlowSum]
-    buyers: list[Mover]
-    """The shard's largest net buyers, largest first."""
-    sellers: list[Mover]
-    """The shard's largest net sellers, largest first."""
+    movers: list[Movers]
+    """The shard's own."""

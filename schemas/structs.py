@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from schemas.events import LedgerEntry as LedgerEntry
     from schemas.events import LedgerFrame as LedgerFrame
     from schemas.events import Mover as Mover
+    from schemas.events import Movers as Movers
     from schemas.events import PartialFlow as PartialFlow
     from schemas.events import QuoteEvent as QuoteEvent
     from schemas.events import QuotesFrame as QuotesFrame
@@ -64,6 +65,7 @@ else:
     LedgerEntry = twin(events.LedgerEntry)
     LedgerFrame = twin(events.LedgerFrame)
     Mover = twin(events.Mover)
+    Movers = twin(events.Movers)
     PartialFlow = twin(events.PartialFlow)
     QuoteEvent = twin(events.QuoteEvent)
     QuotesFrame = twin(events.QuotesFrame)
