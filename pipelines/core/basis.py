@@ -1,0 +1,191 @@
+"""Basis: each future against its index, at each print of the one and each tick of the other.
+
+The futures on an index make a *curve*. They share its index and nothing else: every contract has its own price, its own
+expiry and its own staleness.
+"""
+
+from collections.abc import Iterable
+from functools import cache
+from itertools import pairwise
+from typing import Literal
+
+import msgspec
+
+from pipelines.core.codec import Codec, Stored
+from schemas.calendar import as_date
+from schemas.instruments import contract_of, expiry, listed_months
+from schemas.session import starts
+from schemas.structs import BasisEvent, BasisRow, ReferenceRecord
+from schemas.units import Exchange, Price, SessionPhase, Symbol, TradingDay, UnixMs
+
+SILENCE_MS = 15_000
+"""Market time without a tick after which an index is not live: SSI sends one every five seconds."""
+ALIASES: tuple[Literal["F1M", "F2M", "F1Q", "F2Q"], ...] = ("F1M", "F2M", "F1Q", "F2Q")
+"""What traders call the listed contracts, nearest first: two months, two quarters."""
+_LIVE = (SessionPhase.CONTINUOUS, SessionPhase.ATC)
+
+
+class Leg(msgspec.Struct, array_like=True, gc=False):
+    """A contract of a curve."""
+
+    symbol: Symbol
+    month: int
+    last_trading_day: TradingDay
+    price: Price | None = None
+    """Of its last print today."""
+    price_ms: UnixMs = UnixMs(0)
+    listed: TradingDay = TradingDay(0)
+    """The last day for which REST listed it."""
+    stale: bool | None = None
+    """As last published today; None before that."""
+
+
+class Curve(Stored):
+    """An index and the futures on it."""
+
+    day: TradingDay = TradingDay(0)
+    index_value: Price = Price(0)
+    """The last one known, be it of an earlier day; 0 before any."""
+    index_ms: UnixMs = UnixMs(0)
+    """Exchange time of today's last index tick; 0 before it."""
+    heard_ms: UnixMs = UnixMs(0)
+    """Market time when it came."""
+    legs: list[Leg] = msgspec.field(default_factory=list)
+    """By month."""
+
+    def leg(self, symbol: Symbol) -> Leg | None:
+        """The contract of that symbol, if it was heard of."""
+        return next((leg for leg in self.legs if leg.symbol == symbol), None)
+
+    def begin(self, day: TradingDay) -> None:
+        """Begin a trading day: yesterday's prices say nothing about its basis, yesterday's index stands in until it is live."""
+        if day <= self.day:
+            return
+        self.day = day
+        self.index_ms = self.heard_ms = UnixMs(0)
+        self.legs = [leg for leg in self.legs if leg.last_trading_day >= day]
+        for leg in self.legs:
+            leg.price, leg.price_ms, leg.stale = None, UnixMs(0), None
+
+    def list_contract(self, reference: ReferenceRecord) -> None:
+        """Take note of what REST says of a future. Other instruments are none of a curve's business."""
+        leg = self._leg_of(reference.symbol)
+        if leg is None:
+            return
+        leg.listed = max(leg.listed, reference.trading_day)
+        if reference.last_trading_day is not None:
+            leg.last_trading_day = reference.last_trading_day
+
+    def close(self, value: Price) -> None:
+        """Take an earlier day's index value, to stand in until a live one comes."""
+        if not self.index_ms:
+            self.index_value = value
+
+    def tick(self, underlying: Symbol, value: Price, ts_ms: UnixMs, now_ms: UnixMs) -> tuple[BasisEvent, ...]:
+        """Take an index tick of today: a basis for each contract that has traded, unless nothing about it changed.
+
+        Args:
+            underlying: The index.
+            value: Of the index.
+            ts_ms: Exchange time of the tick.
+            now_ms: The market second of the shard.
+        """
+        changed = value != self.index_value or not self.index_ms
+        self.index_value, self.index_ms, self.heard_ms = value, ts_ms, max(ts_ms, now_ms)
+        stale = self._stale(self.heard_ms)
+        return self._publish(underlying, (leg for leg in self.legs if changed or leg.stale != stale), ts_ms, stale)
+
+    def trade(self, symbol: Symbol, price: Price, ts_ms: UnixMs, now_ms: UnixMs) -> tuple[BasisEvent, ...]:
+        """Take a print of a contract: its basis, and that of no other."""
+        contract, leg = contract_of(symbol), self._leg_of(symbol)
+        if contract is None or leg is None:
+            return ()
+        leg.price, leg.price_ms = price, ts_ms
+        return self._publish(contract.underlying, (leg,), ts_ms, self._stale(max(ts_ms, now_ms)))
+
+    def age(self, underlying: Symbol, now_ms: UnixMs) -> tuple[BasisEvent, ...]:
+        """Take a new market second: what was live and is no longer says so, once."""
+        if not any(leg.stale is False for leg in self.legs) or not self._stale(now_ms):
+            return ()
+        return self._publish(underlying, (leg for leg in self.legs if leg.stale is False), now_ms, stale=True)
+
+    def row(self, symbol: Symbol, underlying: Symbol, src: int) -> BasisRow | None:
+        """What to show of a contract; None while it has no basis."""
+        leg = self.leg(symbol)
+        if leg is None or leg.price is None or leg.stale is None:
+            return None
+        return BasisRow(
+            day=self.day,
+            src=src,
+            ts_ms=max(leg.price_ms, self.index_ms),
+            symbol=symbol,
+            underlying=underlying,
+            month=leg.month,
+            alias=self.alias(leg.month),
+            price=leg.price,
+            index_value=self.index_value,
+            basis=Price(leg.price - self.index_value),
+            basis_pct=self._percent(leg.price),
+            days_to_expiry=self._days_to_expiry(leg),
+            stale=leg.stale,
+        )
+
+    def alias(self, month: int) -> Literal["F1M", "F2M", "F1Q", "F2Q"] | None:
+        """Rank a delivery month among the listed ones: by REST when it lists all four today, else by the exchange's rule."""
+        listed = [leg.month for leg in self.legs if leg.listed == self.day and leg.last_trading_day >= self.day]
+        months = listed if len(listed) >= len(ALIASES) else list(listed_months(self.day))
+        rank = months.index(month) if month in months else len(ALIASES)
+        return ALIASES[rank] if rank < len(ALIASES) else None
+
+    def _leg_of(self, symbol: Symbol) -> Leg | None:
+        """The contract of that symbol, begun at its first word; None for what is no future."""
+        leg = self.leg(symbol)
+        contract = contract_of(symbol)
+        if leg is None and contract is not None:
+            leg = Leg(symbol, contract.month, expiry(contract.month))
+            self.legs = sorted([*self.legs, leg], key=lambda each: each.month)
+        return leg
+
+    def _stale(self, at_ms: int) -> bool:
+        live = any(start <= at_ms < end for start, end in _live_hours(self.day))
+        return not live or not self.heard_ms or at_ms - self.heard_ms >= SILENCE_MS
+
+    def _publish(self, underlying: Symbol, legs: Iterable[Leg], ts_ms: UnixMs, stale: bool) -> tuple[BasisEvent, ...]:
+        events = []
+        for leg in legs:
+            if leg.price is None or not self.index_value:
+                continue
+            leg.stale = stale
+            event = BasisEvent(
+                symbol=leg.symbol,
+                underlying=underlying,
+                month=leg.month,
+                day=self.day,
+                # A print and a tick may overtake each other by seconds: their basis is as young as the younger of them.
+                ts_ms=max(ts_ms, leg.price_ms, self.index_ms),
+                price=leg.price,
+                index_value=self.index_value,
+                basis=Price(leg.price - self.index_value),
+                basis_pct=self._percent(leg.price),
+                days_to_expiry=self._days_to_expiry(leg),
+                stale=stale,
+            )
+            events.append(event)
+        return tuple(events)
+
+    def _percent(self, price: Price) -> float:
+        return round((price - self.index_value) * 100 / self.index_value, 4)
+
+    def _days_to_expiry(self, leg: Leg) -> int:
+        # A contract that trades after what we believe its last day to be has none left, whoever is wrong.
+        return max((as_date(leg.last_trading_day) - as_date(self.day)).days, 0)
+
+
+CURVE = Codec(Curve)
+
+
+@cache
+def _live_hours(day: TradingDay) -> tuple[tuple[UnixMs, UnixMs], ...]:
+    """When an index is computed from prints: HOSE's continuous sessions and its closing auction."""
+    phases = starts(day, Exchange.HOSE)
+    return tuple((begin, end) for (begin, phase), (end, _) in pairwise(phases) if phase in _LIVE)
