@@ -146,6 +146,11 @@ class Delivery:
         """Whether records without a counter are to be taken from this frame, as things stand after the last record."""
         return self._feeds.leader == self._feed.name and self.epoch == self._feed.epoch
 
+    @property
+    def connected_ms(self) -> int:
+        """Market time since which the frame's connection has run without a break; 0 before its first clock tick."""
+        return self._feed.since_ms if self.epoch == self._feed.epoch else 0
+
     def tick(self, tick: ClockTick) -> bool:
         """Take note of a clock tick. True when the shard's market second moved forward."""
         feeds, feed = self._feeds, self._feed
