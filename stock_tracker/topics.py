@@ -1,0 +1,136 @@
+"""Topics as code: what :mod:`schemas.topics` says, made in a cluster, never altered or deleted."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
+
+from schemas.topics import TOPICS, Topic
+from stock_tracker.errors import TopicsRefused
+from stock_tracker.kafka import metadata
+
+ANSWER_S = 30.0
+
+
+@dataclass(frozen=True)
+class Found:
+    """A topic as the cluster has it."""
+
+    partitions: int
+    config: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A setting of a topic that is not as we would make it."""
+
+    topic: str
+    setting: str
+    wanted: str
+    found: str
+
+    def __str__(self) -> str:
+        return f"{self.topic}: {self.setting} is {self.found}, we would make it {self.wanted}"
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What :func:`apply` did and saw."""
+
+    created: tuple[str, ...]
+    present: tuple[str, ...]
+    differences: tuple[Difference, ...]
+    """Of the topics that were there before."""
+
+
+def apply(kafka: Mapping[str, str], prefix: str, shards: int, replication: int) -> Applied:
+    """Make the topics that are missing. Those that exist are compared and left alone.
+
+    Args:
+        kafka: librdkafka's connection settings.
+        prefix: Put before each name.
+        shards: Partitions of the sharded topics.
+        replication: Copies of each new topic.
+
+    Raises:
+        BrokerUnreachable: Nobody answers.
+        TopicsRefused: The cluster would not make some of them; the others are made.
+    """
+    found = describe(kafka, prefix)
+    absent = [topic for topic in TOPICS if topic.named(prefix) not in found]
+    created = _create(kafka, absent, prefix, shards, replication)
+    return Applied(created, tuple(found), compare(TOPICS, found, prefix, shards))
+
+
+def missing(kafka: Mapping[str, str], prefix: str) -> list[str]:
+    """Name the topics that have not been made yet.
+
+    Raises:
+        BrokerUnreachable: Nobody answers.
+    """
+    existing = metadata.ask(kafka).topics
+    return [name for topic in TOPICS if (name := topic.named(prefix)) not in existing]
+
+
+def describe(kafka: Mapping[str, str], prefix: str) -> dict[str, Found]:
+    """Look up which of our topics exist and how they were made, in the order of :data:`schemas.topics.TOPICS`.
+
+    Raises:
+        BrokerUnreachable: Nobody answers.
+    """
+    existing = metadata.ask(kafka).topics
+    names = [name for topic in TOPICS if (name := topic.named(prefix)) in existing]
+    if not names:
+        return {}
+    resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
+    # The client is kept by name: its answers end with it.
+    admin = metadata.admin(kafka)
+    configs = admin.describe_configs(resources, request_timeout=ANSWER_S)
+    return {
+        resource.name: Found(
+            partitions=len(existing[resource.name].partitions),
+            config={name: entry.value for name, entry in answer.result().items()},
+        )
+        for resource, answer in configs.items()
+    }
+
+
+def compare(topics: Sequence[Topic[Any]], found: Mapping[str, Found], prefix: str, shards: int) -> tuple[Difference, ...]:
+    """List what is not as we would make it; a topic that does not exist is no difference."""
+    differences = []
+    for topic in topics:
+        name = topic.named(prefix)
+        if name not in found:
+            continue
+        wanted = {"partitions": str(topic.partitions(shards)), **topic.config()}
+        actual = {**found[name].config, "partitions": str(found[name].partitions)}
+        differences += [
+            Difference(name, setting, value, actual.get(setting, "not set"))
+            for setting, value in wanted.items()
+            if actual.get(setting) != value
+        ]
+    return tuple(differences)
+
+
+def _create(
+    kafka: Mapping[str, str], topics: Sequence[Topic[Any]], prefix: str, shards: int, replication: int
+) -> tuple[str, ...]:
+    if not topics:
+        return ()
+    new = [NewTopic(topic.named(prefix), topic.partitions(shards), replication, config=topic.config()) for topic in topics]
+    created, refused = [], {}
+    admin = metadata.admin(kafka)
+    for name, answer in admin.create_topics(new, operation_timeout=ANSWER_S).items():
+        try:
+            answer.result()
+        except KafkaException as error:
+            # Somebody else may be applying them too.
+            if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
+                refused[name] = error.args[0].str()
+        else:
+            created.append(name)
+    if refused:
+        raise TopicsRefused(kafka["bootstrap.servers"], refused)
+    return tuple(created)
