@@ -1,0 +1,82 @@
+# `make help` says what there is. Every target does its own set-up first.
+
+# Which Python to build on: any from 3.11 on; `make PYTHON=/path/to/python up` names one.
+PYTHON ?=
+# What `make up` passes on, as in `make up ARGS="--speed 60"`; `make test ARGS="-k prices"` likewise.
+ARGS ?=
+
+UV_VERSION := 0.13.9
+UV := .bootstrap/bin/uv
+BIN := .venv/bin
+NO_JAVA_HOME := $(or $(TMPDIR),/tmp)/stock-tracker-no-java
+
+.DEFAULT_GOAL := help
+.PHONY: help setup up down test test-no-java lint types fmt bench lock clean
+
+help: ## Say what there is
+	@echo "stock-tracker: Vietnam's stock market data, exact and replayable"
+	@echo
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@echo
+	@echo "Each does its own set-up. More commands: $(BIN)/stock-tracker --help"
+
+setup: .venv/.ready .venv/.kafka ## Make .venv and fetch Kafka (the others call it)
+
+up: setup ## A whole market day, from the wire to the browser; Ctrl-C stops it
+	@$(BIN)/stock-tracker up $(ARGS)
+
+down: setup ## Stop what is still running
+	@$(BIN)/stock-tracker down
+
+test: setup ## All tests, on a real Kafka and a real ClickHouse
+	@infra/browser/install
+	$(BIN)/pytest $(ARGS)
+
+test-no-java: .venv/.ready ## The local Kafka as on a machine without Java and Maven
+	rm -rf $(NO_JAVA_HOME)
+	STOCK_TRACKER_NO_JAVA=1 STOCK_TRACKER_CACHE=$(NO_JAVA_HOME)/cache STOCK_TRACKER_HOME=$(NO_JAVA_HOME)/home \
+		$(BIN)/stock-tracker kafka fetch
+	STOCK_TRACKER_NO_JAVA=1 STOCK_TRACKER_CACHE=$(NO_JAVA_HOME)/cache CI=1 KAFKA_BOOTSTRAP= \
+		$(BIN)/pytest tests/integration/test_broker.py tests/contract/test_partitions.py
+	rm -rf $(NO_JAVA_HOME)
+
+lint: setup ## Style, formatting, and who may import whom
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/lint-imports
+
+types: setup ## Types, strictly
+	$(BIN)/mypy
+
+fmt: setup ## Format the code and mend what can be mended
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: setup ## Benchmarks; compare within one run only
+	$(BIN)/pytest benchmarks $(ARGS)
+
+lock: $(UV) ## Make the lock files anew from pyproject.toml
+	$(UV) lock --upgrade
+	$(UV) export --quiet --format requirements-txt --all-groups --no-emit-project --no-header --output-file requirements.lock
+	.bootstrap/bin/python infra/kafka/requirements.py | $(UV) pip compile --quiet --upgrade --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --output-file infra/kafka/requirements.lock -
+
+clean: ## Remove .venv, caches and the local stack's data (it must be stopped)
+	@if [ -x $(BIN)/stock-tracker ]; then $(BIN)/stock-tracker down; fi
+	rm -rf .venv .bootstrap .stock-tracker .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis dist infra/kafka/target
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv in an environment of its own, so that nothing but Python and make need be there.
+$(UV):
+	@infra/bootstrap $(UV_VERSION) "$(PYTHON)"
+
+# Made anew only when what it is made from changed.
+.venv/.ready: pyproject.toml requirements.lock | $(UV)
+	@echo "Installing what requirements.lock lists into .venv"
+	@$(UV) venv --quiet --allow-existing --python .bootstrap/bin/python .venv
+	@VIRTUAL_ENV=.venv $(UV) pip sync --require-hashes requirements.lock
+	@VIRTUAL_ENV=.venv $(UV) pip install --no-deps --editable .
+	@touch $@
+
+.venv/.kafka: .venv/.ready infra/kafka/pom.xml infra/kafka/jars.sha256 infra/kafka/requirements.lock
+	@if [ -z "$$KAFKA_BOOTSTRAP" ]; then $(BIN)/stock-tracker kafka fetch && touch $@; fi
