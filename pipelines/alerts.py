@@ -8,13 +8,13 @@ from importlib import resources
 
 from pipelines.application import Pipeline, Topology
 from pipelines.core import basis_alerts, foreign_alerts, trade_alerts
-from pipelines.core.basis_alerts import SPREAD, Spread
+from pipelines.core.basis_alerts import BASIS_WATCH, BasisWatch
 from pipelines.core.codec import Cells, State
 from pipelines.core.errors import InvalidRules
-from pipelines.core.foreign_alerts import LEDGER, Ledger
+from pipelines.core.foreign_alerts import LEDGER_WATCH, LedgerWatch
 from pipelines.core.frames import Folded, Origin
 from pipelines.core.rules import BasisRule, ForeignRule, Rules, TradeRule, load_rules
-from pipelines.core.trade_alerts import LOSSES, TAPE, Losses, Tape
+from pipelines.core.trade_alerts import LOSSES, TAPE_WATCH, Losses, TapeWatch
 from pipelines.errors import UnusableRules
 from pipelines.settings import PipelineSettings
 from schemas.structs import AlertEvent, AlertsFrame, BasisFrame, LedgerFrame, TradesFrame
@@ -60,42 +60,41 @@ def read_rules(settings: PipelineSettings) -> Rules:
 
 def fold_trades(rules: tuple[TradeRule, ...], frame: TradesFrame, origin: Origin, state: State) -> Folded:
     """Fold a frame of the tape: per symbol, and losses per shard."""
-    losses = LOSSES.load(state, _LOSSES_KEY) or Losses()
-    tapes = Cells(state, TAPE, b"")
+    losses: Losses | None = None
+    watches = Cells(state, TAPE_WATCH, b"")
     alerts: list[AlertEvent] = []
-    lost = False
     for event in frame.events:
         if event.kind == "gap":
-            lost = lost or event.cause == "lost"
+            losses = losses or LOSSES.load(state, _LOSSES_KEY) or Losses()
             alerts += trade_alerts.advance_losses(losses, rules, event)
         else:
-            tape = tapes.get(event.symbol) or tapes.put(event.symbol, Tape())
-            alerts += trade_alerts.advance(tape, rules, event)
-    if lost:
+            watch = watches.get(event.symbol) or watches.put(event.symbol, TapeWatch())
+            alerts += trade_alerts.advance(watch, rules, event)
+    if losses is not None:
         LOSSES.store(state, _LOSSES_KEY, losses)
-    tapes.store()
+    watches.store()
     return _publish(alerts, origin)
 
 
 def fold_foreign(rules: tuple[ForeignRule, ...], frame: LedgerFrame, origin: Origin, state: State) -> Folded:
     """Fold a frame of the foreign ledger."""
-    ledgers = Cells(state, LEDGER, b"")
+    watches = Cells(state, LEDGER_WATCH, b"")
     alerts: list[AlertEvent] = []
     for entry in frame.events:
-        ledger = ledgers.get(entry.symbol) or ledgers.put(entry.symbol, Ledger())
-        alerts += foreign_alerts.advance(ledger, rules, entry)
-    ledgers.store()
+        watch = watches.get(entry.symbol) or watches.put(entry.symbol, LedgerWatch())
+        alerts += foreign_alerts.advance(watch, rules, entry)
+    watches.store()
     return _publish(alerts, origin)
 
 
 def fold_basis(rules: tuple[BasisRule, ...], frame: BasisFrame, origin: Origin, state: State) -> Folded:
     """Fold a frame of basis events."""
-    spreads = Cells(state, SPREAD, b"")
+    watches = Cells(state, BASIS_WATCH, b"")
     alerts: list[AlertEvent] = []
     for event in frame.events:
-        spread = spreads.get(event.symbol) or spreads.put(event.symbol, Spread())
-        alerts += basis_alerts.advance(spread, rules, event)
-    spreads.store()
+        watch = watches.get(event.symbol) or watches.put(event.symbol, BasisWatch())
+        alerts += basis_alerts.advance(watch, rules, event)
+    watches.store()
     return _publish(alerts, origin)
 
 

@@ -30,7 +30,7 @@ class BandMemory(Memory, array_like=True, tag="band"):
     out: str
 
 
-class Spread(Stored):
+class BasisWatch(Stored):
     """What the rules know of a contract's day."""
 
     day: int = 0
@@ -39,25 +39,25 @@ class Spread(Stored):
     """By rule."""
 
 
-SPREAD = Codec(Spread)
+BASIS_WATCH = Codec(BasisWatch)
 
 
-def advance(spread: Spread, rules: tuple[BasisRule, ...], event: BasisEvent) -> tuple[AlertEvent, ...]:
-    """Fold one event of a contract into its spread, in place, and say which alerts it makes.
+def advance(watch: BasisWatch, rules: tuple[BasisRule, ...], event: BasisEvent) -> tuple[AlertEvent, ...]:
+    """Fold one event of a contract into what is known of it, in place, and say which alerts it makes.
 
-    An event of an earlier day or second makes none; one of a later day empties the spread first.
+    An event of an earlier day or second makes none; one of a later day starts afresh.
     """
-    if event.day > spread.day:
-        spread.day, spread.ts_ms, spread.memories = event.day, 0, {}
-    if event.day < spread.day or event.ts_ms < spread.ts_ms or event.stale:
+    if event.day > watch.day:
+        watch.day, watch.ts_ms, watch.memories = event.day, 0, {}
+    if event.day < watch.day or event.ts_ms < watch.ts_ms or event.stale:
         return ()
-    spread.ts_ms = event.ts_ms
+    watch.ts_ms = event.ts_ms
     alerts: tuple[AlertEvent, ...] = ()
     for rule in rules:
         if not rule.covers(event.symbol, Exchange.DER) or not (rule.contracts == "all" or event.month == _front(event.day)):
             continue
-        memory, finding = _KINDS[type(rule)](rule, spread.memories.get(rule.name), event)
-        spread.memories[rule.name] = memory
+        memory, finding = _KINDS[type(rule)](rule, watch.memories.get(rule.name), event)
+        watch.memories[rule.name] = memory
         if finding is not None:
             alerts += raise_alert(rule, memory, finding, event.symbol, event.day, event.ts_ms)
     return alerts

@@ -35,7 +35,7 @@ class Mark(msgspec.Struct, array_like=True):
     counter: int
 
 
-class Ledger(Stored):
+class LedgerWatch(Stored):
     """What the rules know of a symbol's foreign day."""
 
     day: int = 0
@@ -45,25 +45,25 @@ class Ledger(Stored):
     """By rule."""
 
 
-LEDGER = Codec(Ledger)
+LEDGER_WATCH = Codec(LedgerWatch)
 
 
-def advance(ledger: Ledger, rules: tuple[ForeignRule, ...], entry: LedgerEntry) -> tuple[AlertEvent, ...]:
-    """Fold one entry of a symbol into its ledger, in place, and say which alerts it makes.
+def advance(watch: LedgerWatch, rules: tuple[ForeignRule, ...], entry: LedgerEntry) -> tuple[AlertEvent, ...]:
+    """Fold one entry of a symbol into what is known of it, in place, and say which alerts it makes.
 
-    An entry of an earlier day, or one that was seen, makes none; one of a later day empties the ledger first.
+    An entry of an earlier day, or one seen before, makes none; one of a later day starts afresh.
     """
-    if entry.day > ledger.day:
-        ledger.day, ledger.marks, ledger.memories = entry.day, {}, {}
-    if entry.day < ledger.day or _seen(ledger.marks.get(entry.side), entry):
+    if entry.day > watch.day:
+        watch.day, watch.marks, watch.memories = entry.day, {}, {}
+    if entry.day < watch.day or _seen(watch.marks.get(entry.side), entry):
         return ()
-    ledger.marks[entry.side] = Mark(entry.ts_ms, entry.generation, entry.counter)
+    watch.marks[entry.side] = Mark(entry.ts_ms, entry.generation, entry.counter)
     alerts: tuple[AlertEvent, ...] = ()
     for rule in rules:
         if not rule.covers(entry.symbol, entry.exchange):
             continue
-        memory, finding = _KINDS[type(rule)](rule, ledger.memories.get(rule.name), entry)
-        ledger.memories[rule.name] = memory
+        memory, finding = _KINDS[type(rule)](rule, watch.memories.get(rule.name), entry)
+        watch.memories[rule.name] = memory
         if finding is not None:
             alerts += raise_alert(rule, memory, finding, entry.symbol, entry.day, entry.ts_ms)
     return alerts

@@ -43,7 +43,7 @@ class LockMemory(Memory, array_like=True, tag="lock"):
     last_ms: int
 
 
-class Tape(Stored):
+class TapeWatch(Stored):
     """What the rules know of a symbol's day."""
 
     day: int = 0
@@ -63,34 +63,34 @@ class Losses(Stored):
     """By rule, the 64 newest, sorted."""
 
 
-TAPE = Codec(Tape)
+TAPE_WATCH = Codec(TapeWatch)
 LOSSES = Codec(Losses)
 
 
-def advance(tape: Tape, rules: tuple[TradeRule, ...], event: TradeEvent) -> tuple[AlertEvent, ...]:
-    """Fold one event of a symbol into its tape, in place, and say which alerts it makes.
+def advance(watch: TapeWatch, rules: tuple[TradeRule, ...], event: TradeEvent) -> tuple[AlertEvent, ...]:
+    """Fold one event of a symbol into what is known of it, in place, and say which alerts it makes.
 
-    An event of an earlier day, or one that the tape has seen, makes none; one of a later day empties the tape first.
+    An event of an earlier day, or one seen before, makes none; one of a later day starts afresh.
     """
-    if event.day > tape.day:
-        tape.day, tape.generation, tape.top, tape.corrected_ms, tape.memories = event.day, 0, 0, 0, {}
-    if event.day < tape.day:
+    if event.day > watch.day:
+        watch.day, watch.generation, watch.top, watch.corrected_ms, watch.memories = event.day, 0, 0, 0, {}
+    if event.day < watch.day:
         return ()
-    if event.kind == "correction" and event.generation == tape.generation and event.ts_ms > tape.corrected_ms:
+    if event.kind == "correction" and event.generation == watch.generation and event.ts_ms > watch.corrected_ms:
         # Volume was taken back: the totals that follow are lower than those before, and new all the same.
-        tape.top, tape.corrected_ms = event.total_volume, event.ts_ms
+        watch.top, watch.corrected_ms = event.total_volume, event.ts_ms
         return ()
     if event.kind != "print" or event.late or not event.anchored or event.phase in _OFF_TAPE or event.price is None:
         return ()
-    if (event.generation, event.total_volume) <= (tape.generation, tape.top):
+    if (event.generation, event.total_volume) <= (watch.generation, watch.top):
         return ()
-    tape.generation, tape.top = event.generation, event.total_volume
+    watch.generation, watch.top = event.generation, event.total_volume
     alerts: tuple[AlertEvent, ...] = ()
     for rule in rules:
         if isinstance(rule, FeedGap) or not rule.covers(event.symbol, event.exchange):
             continue
-        memory, finding = _KINDS[type(rule)](rule, tape.memories.get(rule.name), event, event.price)
-        tape.memories[rule.name] = memory
+        memory, finding = _KINDS[type(rule)](rule, watch.memories.get(rule.name), event, event.price)
+        watch.memories[rule.name] = memory
         if finding is not None:
             alerts += raise_alert(rule, memory, finding, event.symbol, event.day, event.ts_ms)
     return alerts
