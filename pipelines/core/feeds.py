@@ -6,16 +6,19 @@ It is kept under one key of the shard, loaded and stored once a frame::
     feeds = Feeds.load(state)
     delivery = feeds.arrive(frame.feed, frame.epoch, frame.seq)
     for record in frame.records:
-        ts_ms = feeds.now_ms if isinstance(record, ReferenceRecord) else record.ts_ms
-        if feeds.meet(record.trading_day, ts_ms):
-            ...                                     # the day before has ended
-        if isinstance(record, ClockTick):
-            if delivery.tick(record):
-                ...                                 # feeds.now_ms moved forward
-        elif isinstance(record, LossMarker):
-            delivery.lose()
-        elif record.trading_day == feeds.day:
-            ...                                     # fold it, with delivery.leads, feeds.covered(cell.mark), feeds.mark
+        try:
+            ts_ms = feeds.now_ms if isinstance(record, ReferenceRecord) else record.ts_ms
+            if feeds.meet(record.trading_day, ts_ms):
+                ...                                 # the day before has ended
+            if isinstance(record, ClockTick):
+                if delivery.tick(record):
+                    ...                             # feeds.now_ms moved forward
+            elif isinstance(record, LossMarker):
+                delivery.lose()
+            elif record.trading_day == feeds.day:
+                ...                                 # fold it, with delivery.leads, feeds.covered(cell.mark), feeds.mark
+        except RecordRejected as error:
+            folded.reject(error, …)
     feeds.store(state)
 
 **Coverage.** A feed breaks when it connects anew, when its clock tick says that its connection is down, when a frame of it
@@ -30,7 +33,10 @@ from typing import ClassVar
 import msgspec
 
 from pipelines.core.codec import Codec, State, Stored
+from pipelines.core.errors import RecordRejected
+from schemas.calendar import as_date
 from schemas.structs import ClockTick
+from schemas.units import TradingDay
 
 SILENCE_MS = 3_000
 """Market time without a clock tick, while another feed's come, after which a feed neither leads nor covers."""
@@ -111,9 +117,16 @@ class Feeds(Stored):
         Args:
             day: Of the record. Earlier than ``self.day`` it is a previous day's record, which books nothing.
             ts_ms: Of the record.
+
+        Raises:
+            RecordRejected: ``day`` is no date.
         """
         if day <= self.day:
             return False
+        try:
+            as_date(TradingDay(day))
+        except ValueError as error:
+            raise RecordRejected("bad_day", f"{day} is no date: {error}") from error
         self.day = day
         self.joined_ms = ts_ms
         return True

@@ -1,0 +1,68 @@
+"""What SSI's session codes mean, with the clock for what they leave open.
+
+The codes are an open set: ``C`` is sent before the open, at the close and in between; some records carry none.
+"""
+
+from functools import lru_cache
+from typing import Final
+
+from schemas.events import TradePhase
+from schemas.session import phase_at, starts
+from schemas.units import Exchange, SessionPhase, TradingDay, UnixMs
+
+LAG_MS: Final = 60_000
+"""The last prints of a session are stamped up to this long after its end."""
+
+_TRADES: Final[dict[str | None, TradePhase]] = {
+    "ATO": "ato",
+    "LO": "continuous",
+    "CNT": "continuous",
+    "ATC": "atc",
+    "PLO": "post_close",
+    "PT": "put_through",
+}
+_SESSIONS: Final[dict[str | None, SessionPhase]] = {
+    "ATO": SessionPhase.ATO,
+    "LO": SessionPhase.CONTINUOUS,
+    "CNT": SessionPhase.CONTINUOUS,
+    "BREAK": SessionPhase.BREAK,
+    "Break": SessionPhase.BREAK,
+    "ATC": SessionPhase.ATC,
+    "PLO": SessionPhase.POST_CLOSE,
+    "PT": SessionPhase.POST_CLOSE,
+}
+_BY_CLOCK: Final[dict[SessionPhase, TradePhase]] = {
+    SessionPhase.ATO: "ato",
+    SessionPhase.CONTINUOUS: "continuous",
+    SessionPhase.ATC: "atc",
+}
+
+
+def trade_phase(session: str | None, exchange: Exchange, day: TradingDay, ts_ms: UnixMs) -> TradePhase:
+    """What kind of matching made a print that SSI sent under ``session`` at ``ts_ms``."""
+    return _TRADES.get(session) or _trade_phase_at(exchange, day, ts_ms)
+
+
+def session_phase(session: str | None, exchange: Exchange, day: TradingDay, ts_ms: UnixMs) -> SessionPhase:
+    """What a symbol's exchange is doing, by its last session code; by the clock where that says nothing."""
+    return _SESSIONS.get(session) or _session_phase_at(session, exchange, day, ts_ms)
+
+
+@lru_cache(maxsize=4096)
+def _trade_phase_at(exchange: Exchange, day: TradingDay, ts_ms: UnixMs) -> TradePhase:
+    phase = phase_at(ts_ms, day, exchange)
+    if phase is SessionPhase.PRE_OPEN:
+        phase = starts(day, exchange)[0][1]
+    elif phase not in _BY_CLOCK:
+        # The closing auction's print comes seconds after 14:45:00, the morning's last ones after 11:30:00.
+        before = phase_at(UnixMs(ts_ms - LAG_MS), day, exchange)
+        phase = before if before in _BY_CLOCK else phase
+    return _BY_CLOCK.get(phase, "post_close")
+
+
+@lru_cache(maxsize=4096)
+def _session_phase_at(session: str | None, exchange: Exchange, day: TradingDay, ts_ms: UnixMs) -> SessionPhase:
+    phase = phase_at(ts_ms, day, exchange)
+    if session in ("C", "CLOSE") and phase is not SessionPhase.PRE_OPEN:
+        return SessionPhase.CLOSED
+    return phase

@@ -1,0 +1,49 @@
+"""Records of stocks to prints, quotes, day summaries and board lines.
+
+``ssi.ticks`` → ``market.trades``, ``market.quotes``, ``market.daily``, ``state.prices``
+"""
+
+from functools import partial
+from typing import Final
+
+from pipelines.application import Pipeline, Topology
+from pipelines.core.codec import State
+from pipelines.core.errors import RecordRejected
+from pipelines.core.feeds import Feeds
+from pipelines.core.frames import Folded, Origin
+from pipelines.core.prices import PriceShard
+from pipelines.core.suspects import Thresholds
+from pipelines.settings import PipelineSettings
+from schemas.structs import ClockTick, Frame, LossMarker, ReferenceRecord
+from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_TICKS, STATE_PRICES
+
+NAME: Final = "prices"
+
+
+def pipeline(settings: PipelineSettings) -> Pipeline:
+    """What :mod:`pipelines.service` runs under the name ``prices``."""
+    sinks = (MARKET_TRADES, MARKET_QUOTES, MARKET_DAILY, STATE_PRICES)
+    return Pipeline(NAME, (Topology(SSI_TICKS, sinks, partial(fold_frame, thresholds=settings.thresholds)),))
+
+
+def fold_frame(frame: Frame, origin: Origin, state: State, *, thresholds: Thresholds) -> Folded:
+    """Fold a frame of ``ssi.ticks`` into its shard."""
+    folded = Folded()
+    feeds = Feeds.load(state)
+    delivery = feeds.arrive(frame.feed, frame.epoch, frame.seq)
+    prices = PriceShard(state, feeds, thresholds, folded)
+    for idx, record in enumerate(frame.records):
+        try:
+            feeds.meet(record.trading_day, feeds.now_ms if isinstance(record, ReferenceRecord) else record.ts_ms)
+            if isinstance(record, ClockTick):
+                delivery.tick(record)
+                prices.advance()
+            elif isinstance(record, LossMarker):
+                delivery.lose()
+            else:
+                prices.apply(record, delivery)
+        except RecordRejected as error:
+            folded.reject(error, NAME, frame, idx, origin)
+    prices.finish(origin)
+    feeds.store(state)
+    return folded
