@@ -1,0 +1,1 @@
+"""The WebSocket gateway and its dashboard."""

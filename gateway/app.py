@@ -1,0 +1,183 @@
+"""The gateway's routes: the dashboard, the WebSocket, REST snapshots, and what operators ask."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from aiohttp import WSCloseCode, WSMsgType, web
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway import metrics
+from gateway.access import HEADERS, host_allowed, origin_allowed
+from gateway.fanout import Client, Fanout
+from gateway.framer import Outlet
+from gateway.protocol import CHANNELS, COLUMNS, Close, Session
+from gateway.selection import Selection
+from gateway.settings import GatewaySettings
+from schemas.stock_v1 import PROTOCOL, CloseCode
+from schemas.topics import encode
+
+WEB = Path(__file__).parent / "web"
+PING_S = 20.0
+"""A connection whose pings are not answered within one and a half of these is dropped."""
+FAREWELL_S = 3.0
+"""How long a client may take to answer a close frame."""
+
+log = logging.getLogger(__name__)
+
+
+def now_ms() -> int:
+    """The gateway's wall clock."""
+    return time.time_ns() // 1_000_000
+
+
+class Gateway:
+    """What the routes share."""
+
+    def __init__(self, settings: GatewaySettings, fanout: Fanout, reason: Callable[[], str]) -> None:
+        """Prepare.
+
+        Args:
+            settings: Who may connect.
+            fanout: The board and the clients.
+            reason: Why the gateway is not ready; empty when it is.
+        """
+        self._settings = settings
+        self._fanout = fanout
+        self._reason = reason
+        self._farewells: set[asyncio.Task[None]] = set()
+
+    def application(self) -> web.Application:
+        """The aiohttp application."""
+        app = web.Application(middlewares=[self._guard])
+        app.on_response_prepare.append(_add_headers)
+        app.router.add_get("/", self._dashboard)
+        app.router.add_get("/v1/ws", self._websocket)
+        app.router.add_get("/api/v1/snapshot/{channel}", self._snapshot)
+        app.router.add_get("/healthz", self._healthz)
+        app.router.add_get("/readyz", self._readyz)
+        app.router.add_get("/metrics", self._metrics)
+        for folder in ("css", "js", "vendor"):
+            app.router.add_static(f"/{folder}", WEB / folder)
+        app.router.add_get("/favicon.svg", self._favicon)
+        return app
+
+    @web.middleware
+    async def _guard(
+        self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    ) -> web.StreamResponse:
+        settings = self._settings
+        if not host_allowed(request.host, settings.host, is_loopback=settings.is_loopback, origins=settings.origins):
+            metrics.REFUSED.labels("host").inc()
+            return web.Response(status=421, text=f"this is {settings.host}: open it by that name\n")
+        return await handler(request)
+
+    async def _dashboard(self, _request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(WEB / "index.html")
+
+    async def _favicon(self, _request: web.Request) -> web.StreamResponse:
+        return web.FileResponse(WEB / "favicon.svg")
+
+    async def _healthz(self, _request: web.Request) -> web.Response:
+        return web.Response(text="ok\n")
+
+    async def _readyz(self, _request: web.Request) -> web.Response:
+        reason = self._reason()
+        return web.Response(status=503 if reason else 200, text=f"{reason or 'ready'}\n")
+
+    async def _metrics(self, _request: web.Request) -> web.Response:
+        metrics.READY.set(not self._reason())
+        return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    async def _snapshot(self, request: web.Request) -> web.Response:
+        channel = request.match_info["channel"]
+        board, recent = self._fanout.board, self._fanout.recent
+        if channel not in CHANNELS:
+            return _problem(404, f"no such channel: there are {', '.join(CHANNELS)}")
+        if not (recent.complete if channel == "alert" else board.complete):
+            return _problem(503, self._reason() or "still reading Kafka")
+        position = recent.cursor() if channel == "alert" else board.cursor(channel)
+        etag = f'"{position}"'
+        # The rows of `status` are this instance's own judgement: another one's may differ at the same place.
+        headers = {} if channel == "status" else {"ETag": etag}
+        if request.headers.get("If-None-Match") == etag:
+            return web.Response(status=304, headers=headers)
+        members = board.universe.members(Selection.of(request.query.get("sym", "*").split(",")))
+        if channel == "alert":
+            chosen = [alert.row for alert in recent.since(None)[0] if members is None or alert.symbol in members]
+        else:
+            chosen = [row.fragment for key, row in board.channels[channel].rows.items() if members is None or key in members]
+        body = b'{"ch":"%s","cols":%s,"rows":[%s],"cursor":%s}' % (
+            channel.encode(),
+            encode(COLUMNS[channel]),
+            b",".join(chosen),
+            encode(position),
+        )
+        return web.Response(body=body, content_type="application/json", headers=headers)
+
+    async def _websocket(self, request: web.Request) -> web.StreamResponse:
+        if not origin_allowed(request.headers.get("Origin"), request.host, self._settings.origins):
+            metrics.REFUSED.labels("origin").inc()
+            return web.Response(status=403, text="this origin may not connect: add it to GATEWAY_ORIGINS\n")
+        fanout = self._fanout
+        socket = web.WebSocketResponse(
+            compress=False,
+            max_msg_size=fanout.terms.message_bytes,
+            heartbeat=PING_S,
+            timeout=FAREWELL_S,
+            protocols=(PROTOCOL,),
+        )
+        await socket.prepare(request)
+        if len(fanout.clients) >= self._settings.max_connections:
+            # Accepted first: a browser is not told why an upgrade was refused.
+            await socket.close(code=CloseCode.CONNECTION_LIMIT, message=b"too many connections")
+            metrics.CLOSED.labels(CloseCode.CONNECTION_LIMIT).inc()
+            return socket
+        outlet = Outlet(request, socket)
+
+        def end(close: Close) -> None:
+            task = asyncio.get_running_loop().create_task(_part(socket, outlet, close))
+            self._farewells.add(task)
+            task.add_done_callback(self._farewells.discard)
+
+        client = Client(Session(fanout.board, fanout.recent, fanout.terms, now_ms()), outlet, end, now_ms())
+        fanout.join(client)
+        try:
+            async for message in socket:
+                if client.ending:
+                    break
+                if message.type is not WSMsgType.TEXT:
+                    await socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"text only")
+                    break
+                fanout.receive(client, message.data)
+        finally:
+            fanout.leave(client)
+        await self.say_farewells()
+        metrics.CLOSED.labels(socket.close_code).inc()
+        return socket
+
+    async def say_farewells(self) -> None:
+        """Wait until the connections that are being closed are closed."""
+        if self._farewells:
+            await asyncio.wait(self._farewells)
+
+
+async def _part(socket: web.WebSocketResponse, outlet: Outlet, close: Close) -> None:
+    """Close a connection; one whose client does not read is dropped."""
+    log.info("closing a connection: %s (%d)", close.reason, close.code)
+    try:
+        async with asyncio.timeout(FAREWELL_S):
+            await socket.close(code=close.code, message=close.reason.encode())
+    except TimeoutError:
+        outlet.abort()
+
+
+async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
+    response.headers.update(HEADERS)
+    response.headers.setdefault("Cache-Control", "no-cache")
+
+
+def _problem(status: int, reason: str) -> web.Response:
+    return web.json_response({"error": reason}, status=status)

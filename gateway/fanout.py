@@ -1,0 +1,338 @@
+"""From changes of the board to the sockets of all clients.
+
+One flusher for each throttle class, none for a client: at the end of an interval what changed is put into frames once for each
+selection in use, and every client gets one joined write. Alerts do not wait for an interval. Runs on the event loop only.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from typing import Protocol
+
+from gateway import metrics, protocol, status
+from gateway.alerts import Alert, Recent
+from gateway.board import Board, Change
+from gateway.protocol import Close, Session, Subscription, Terms
+from gateway.selection import Selection
+from schemas.stock_v1 import CloseCode
+from schemas.structs import FeedStatus
+from schemas.topics import encode
+
+YIELD_EVERY = 256
+"""Clients written to before the loop may do something else."""
+STALLED_MS = 30_000
+SUBSCRIBE_WITHIN_MS = 10_000
+_PUMP_S = 0.1
+_WATCH_S = 1.0
+
+
+class Outlet(Protocol):
+    """The writing side of a client's socket (:class:`gateway.framer.Outlet`)."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether the client has read enough of what it was sent."""
+
+    def write(self, payloads: Iterable[bytes]) -> int:
+        """Send ``payloads``, each as a frame; how many bytes."""
+
+
+class Client:
+    """A session and the socket it speaks through."""
+
+    def __init__(self, session: Session, outlet: Outlet, end: Callable[[Close], None], now_ms: int) -> None:
+        self.session = session
+        self.outlet = outlet
+        self.ending = False
+        self.since_ms = now_ms
+        self.written_ms = now_ms
+        """When something last went out, or nothing had to."""
+        self._end = end
+
+    def end(self, close: Close) -> None:
+        """Begin to close the connection, once."""
+        if not self.ending:
+            self.ending = True
+            self._end(close)
+
+    def pump(self, now_ms: int) -> None:
+        """Write what is due, as far as the socket takes it."""
+        while not self.ending and self.outlet.writable and self.session.waiting:
+            frames = self.session.drain(now_ms)
+            metrics.BYTES.inc(self.outlet.write(frames))
+            metrics.FRAMES.inc(len(frames))
+            self.written_ms = now_ms
+        if not self.session.waiting:
+            self.written_ms = now_ms
+        if self.session.close is not None:
+            self.end(self.session.close)
+
+
+class Interval:
+    """What changed since a throttle class was last flushed, and who wants to know."""
+
+    def __init__(self) -> None:
+        self.members: dict[Client, dict[str, Subscription]] = {}
+        self.changed: dict[str, set[str]] = {}
+
+    def note(self, channel: str, key: str) -> None:
+        """Note a changed row, if anybody listens."""
+        if self.members:
+            self.changed.setdefault(channel, set()).add(key)
+
+
+class Fanout:
+    """All clients, and the changes on their way to them."""
+
+    def __init__(
+        self,
+        board: Board,
+        recent: Recent,
+        feeds: status.Feeds,
+        terms: Terms,
+        now_ms: Callable[[], int],
+        reason: Callable[[], str],
+    ) -> None:
+        """Start with no clients.
+
+        Args:
+            board: The rows.
+            recent: The alerts.
+            feeds: The connectors.
+            terms: What clients are held to.
+            now_ms: The wall clock.
+            reason: Why the gateway is not up to date; empty when it is.
+        """
+        self.board = board
+        self.recent = recent
+        self.feeds = feeds
+        self.terms = terms
+        self.clients: set[Client] = set()
+        self._reason = reason
+        self._now_ms = now_ms
+        self._intervals = {throttle_ms: Interval() for throttle_ms in terms.classes}
+        self._shown_condition: tuple[list[str], str] = ([], "")
+
+    # clients
+
+    def join(self, client: Client) -> None:
+        """Serve ``client`` from now on."""
+        self.clients.add(client)
+        metrics.CONNECTIONS.set(len(self.clients))
+        now_ms = self._now_ms()
+        client.session.heartbeat(self.heartbeat(now_ms))
+        client.pump(now_ms)
+
+    def leave(self, client: Client) -> None:
+        """Forget ``client``."""
+        self.clients.discard(client)
+        for interval in self._intervals.values():
+            interval.members.pop(client, None)
+        metrics.CONNECTIONS.set(len(self.clients))
+
+    def receive(self, client: Client, text: str) -> None:
+        """Hand a command to its session, and write the answer."""
+        client.session.receive(text, self._now_ms())
+        self._place(client)
+        client.pump(self._now_ms())
+
+    def _place(self, client: Client) -> None:
+        """Put the client's subscriptions into the intervals they asked for."""
+        for throttle_ms, interval in self._intervals.items():
+            own = {
+                channel: subscription
+                for channel, subscription in client.session.subscriptions.items()
+                if subscription.throttle_ms == throttle_ms and channel != "alert"
+            }
+            if own:
+                interval.members[client] = own
+            else:
+                interval.members.pop(client, None)
+
+    # what happens in the market
+
+    def begin(self, epoch: str) -> None:
+        """Start again from an empty board: every client has to come back, for its rows and cursors are void."""
+        had_epoch = bool(self.board.epoch)
+        self.board.begin(epoch)
+        self.feeds.forget()
+        if had_epoch:
+            metrics.REBUILDS.inc()
+            self.end_all(Close(CloseCode.EPOCH_CHANGED, "topics were made anew"))
+
+    def begin_alerts(self, epoch: str, starts: dict[int, int]) -> None:
+        """Start again from no alerts."""
+        had_epoch = bool(self.recent.epoch)
+        self.recent.begin(epoch, starts)
+        if had_epoch:
+            self.end_all(Close(CloseCode.EPOCH_CHANGED, "topics were made anew"))
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Put rows onto the board and note what changed."""
+        read = Counter(change.channel for change in changes)
+        taken: Counter[str] = Counter()
+        for channel, key in self.board.apply(changes):
+            taken[channel] += 1
+            for interval in self._intervals.values():
+                interval.note(channel, key)
+        for channel, count in read.items():
+            metrics.ROWS.labels(channel).inc(taken[channel])
+            metrics.OLDER_ROWS.labels(channel).inc(count - taken[channel])
+        at_once = self._intervals.get(0)
+        if at_once is not None and at_once.changed:
+            for _ in self._write_out(at_once):
+                pass
+
+    def hear(self, status_: FeedStatus, appended_ms: int) -> None:
+        """Note what a connector says of itself, and show it."""
+        self.feeds.hear(status_, appended_ms)
+        self.apply(self.feeds.judge(self._now_ms()))
+
+    def complete(self) -> None:
+        """Everything that was on the topics is on the board: clients may subscribe."""
+        self.board.complete = True
+
+    def announce(self, alerts: Iterable[Alert]) -> None:
+        """Pass alerts on at once, in order."""
+        told: set[Client] = set()
+        for alert in alerts:
+            self.recent.add(alert)
+            if not self.recent.complete:
+                continue
+            frame = protocol.event_frame(alert, self.recent.cursor())
+            for client in self.clients:
+                subscription = client.session.subscriptions.get("alert")
+                if subscription is None:
+                    continue
+                members = self.board.universe.members(subscription.selection)
+                if members is None or alert.symbol in members:
+                    client.session.alert(frame)
+                    told.add(client)
+        for client in told:
+            client.pump(self._now_ms())
+
+    # time
+
+    async def flush_forever(self, throttle_ms: int) -> None:
+        """Flush one class at the end of each of its intervals, on a fixed schedule."""
+        loop = asyncio.get_running_loop()
+        interval, period = self._intervals[throttle_ms], throttle_ms / 1_000
+        # The classes start apart, so that they do not all flush in the same millisecond of a second.
+        due = loop.time() + period + throttle_ms / 10_000
+        while True:
+            await asyncio.sleep(max(0.0, due - loop.time()))
+            due = max(due + period, loop.time())
+            if not interval.changed:
+                continue
+            with metrics.FLUSH.labels(throttle_ms).time():
+                for _ in self._write_out(interval):
+                    await asyncio.sleep(0)
+
+    def _write_out(self, interval: Interval) -> Iterator[None]:
+        """Write an interval's changes to its members; yields now and then."""
+        changed, interval.changed = interval.changed, {}
+        now_ms = self._now_ms()
+        reached = {channel: "" if channel == "status" else self.board.cursor(channel) for channel in changed}
+        made: dict[tuple[str, Selection], tuple[Set[str], list[bytes]]] = {}
+        for count, (client, subscriptions) in enumerate(list(interval.members.items()), 1):
+            if not client.ending:
+                self._offer(client, subscriptions, changed, reached, made, now_ms)
+            if count % YIELD_EVERY == 0:
+                yield
+
+    def _offer(
+        self,
+        client: Client,
+        subscriptions: dict[str, Subscription],
+        changed: dict[str, set[str]],
+        reached: dict[str, str],
+        made: dict[tuple[str, Selection], tuple[Set[str], list[bytes]]],
+        now_ms: int,
+    ) -> None:
+        writable = client.outlet.writable
+        for channel, keys in changed.items():
+            subscription = subscriptions.get(channel)
+            if subscription is None:
+                continue
+            share = made.get((channel, subscription.selection))
+            if share is None:
+                members = self.board.universe.members(subscription.selection)
+                chosen: Set[str] = keys if members is None else keys & members
+                pages = protocol.delta_pages(self.board, channel, chosen, reached[channel], now_ms, conflated=False)
+                share = made[channel, subscription.selection] = (chosen, pages)
+            chosen, pages = share
+            client.session.offer(subscription, chosen, pages, reached[channel], writable)
+            if not writable and chosen:
+                metrics.CONFLATED.inc()
+        if writable:
+            client.pump(now_ms)
+
+    async def pump_forever(self) -> None:
+        """Write to clients that read again, and part from those that do not."""
+        while True:
+            await asyncio.sleep(_PUMP_S)
+            now_ms = self._now_ms()
+            for client in [client for client in self.clients if client.session.waiting and not client.ending]:
+                client.pump(now_ms)
+                if now_ms - client.written_ms > STALLED_MS:
+                    client.end(Close(CloseCode.SLOW, "nothing was read for 30 s"))
+
+    async def watch_forever(self) -> None:
+        """Judge the feeds, say how old the data is, and part from clients that want nothing."""
+        beat_ms = self._now_ms()
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            now_ms = self._now_ms()
+            self.apply(self.feeds.judge(now_ms))
+            condition = (self._stale(now_ms), self._reason())
+            if now_ms - beat_ms >= self.terms.heartbeat_ms or condition != self._shown_condition:
+                beat_ms, self._shown_condition = now_ms, condition
+                self._beat(now_ms)
+            for client in list(self.clients):
+                if not client.session.asked and now_ms - client.since_ms > SUBSCRIBE_WITHIN_MS:
+                    client.end(Close(CloseCode.IDLE, "subscribe within 10 s"))
+
+    def _ages(self, now_ms: int) -> dict[str, int | None]:
+        return {
+            name: None if channel.newest_ms is None else max(0, now_ms - channel.newest_ms)
+            for name, channel in self.board.channels.items()
+            if name in status.STALE_MS
+        }
+
+    def _stale(self, now_ms: int) -> list[str]:
+        return self.feeds.stale({name: channel.newest_ms for name, channel in self.board.channels.items()}, now_ms)
+
+    def heartbeat(self, now_ms: int) -> bytes:
+        """The frame that says how old the data is, open at its end for the cursors of a client."""
+        session = self.feeds.session()
+        fields = {
+            "op": "hb",
+            "ts": now_ms,
+            "lag_ms": self._ages(now_ms),
+            "stale": self._stale(now_ms),
+            "reason": self._reason(),
+            "session": session.phase if session else None,
+            "day": session.day if session else None,
+            "market_ms": session.market_ms if session else None,
+        }
+        return encode(fields)[1:-1]
+
+    def _beat(self, now_ms: int) -> None:
+        frame = self.heartbeat(now_ms)
+        for client in list(self.clients):
+            client.session.heartbeat(frame)
+            client.pump(now_ms)
+
+    # the end
+
+    def end_all(self, close: Close) -> None:
+        """Close every connection."""
+        for client in list(self.clients):
+            client.end(close)
+
+    def say_goodbye(self, retry_ms: Callable[[], int], reason: str) -> None:
+        """Tell every client to come back later, each at its own time."""
+        now_ms = self._now_ms()
+        for client in list(self.clients):
+            client.session.notice(encode({"op": "goaway", "retry_ms": retry_ms(), "reason": reason})[1:])
+            client.pump(now_ms)

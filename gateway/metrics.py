@@ -1,0 +1,41 @@
+"""What the gateway counts. Read them at ``/metrics``."""
+
+from typing import Final
+
+from prometheus_client import Counter, Gauge, Histogram
+
+READY: Final = Gauge("stock_tracker_gateway_ready", "1 when the state has been read and Kafka answers; 0: /readyz says why")
+CONNECTIONS: Final = Gauge(
+    "stock_tracker_gateway_connections", "Open WebSocket connections; near the cap, raise it or add an instance"
+)
+FRAMES: Final = Counter("stock_tracker_gateway_frames_total", "Frames sent to clients")
+BYTES: Final = Counter("stock_tracker_gateway_sent_bytes_total", "Bytes of these frames")
+ROWS: Final = Counter("stock_tracker_gateway_rows_total", "Rows taken from Kafka, by channel", ["channel"])
+OLDER_ROWS: Final = Counter(
+    "stock_tracker_gateway_older_rows_total",
+    "Rows ignored since a newer one is shown; many of them: an app is being restarted",
+    ["channel"],
+)
+ALERTS: Final = Counter("stock_tracker_gateway_alerts_total", "Alerts taken from Kafka")
+UNREADABLE: Final = Counter(
+    "stock_tracker_gateway_unreadable_messages_total",
+    "Messages that are not what their topic holds; see the log, then who wrote them",
+    ["topic"],
+)
+CONFLATED: Final = Counter(
+    "stock_tracker_gateway_conflated_total",
+    "Intervals that a client missed because it did not read; its rows are sent later, latest only",
+)
+CLOSED: Final = Counter(
+    "stock_tracker_gateway_closed_total", "Connections closed, by close code; 4008: clients too slow for their alerts", ["code"]
+)
+REFUSED: Final = Counter("stock_tracker_gateway_refused_total", "Requests refused before the upgrade, by reason", ["reason"])
+FLUSH: Final = Histogram(
+    "stock_tracker_gateway_flush_seconds",
+    "Time to write one interval's changes to all clients; near the interval, add an instance",
+    ["throttle_ms"],
+    buckets=(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1),
+)
+REBUILDS: Final = Counter(
+    "stock_tracker_gateway_rebuilds_total", "Times the state was read from the beginning; grows when topics are made anew"
+)

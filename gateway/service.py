@@ -1,0 +1,129 @@
+"""The gateway as a service: reads Kafka, serves clients, and leaves in good order."""
+
+import asyncio
+import gc
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from aiohttp import web
+
+from gateway import metrics
+from gateway.alerts import Recent
+from gateway.app import Gateway, now_ms
+from gateway.board import Board, Channel
+from gateway.errors import PortTaken
+from gateway.fanout import Fanout
+from gateway.feed import AlertReader, Post, Reader, StateReader
+from gateway.protocol import COLUMNS, Close, Terms
+from gateway.settings import GatewaySettings
+from gateway.status import Feeds
+from schemas.stock_v1 import CloseCode
+
+COME_BACK_WITHIN_MS = 5_000
+"""Clients of a gateway that stops come back at a random time up to this, so that the others are not stormed."""
+GOODBYE_S = 0.5
+"""Between the farewell and the closing of the connections."""
+READERS_S = 5.0
+FORCE_S = 2.0
+"""What requests under way get when the gateway stops."""
+
+log = logging.getLogger(__name__)
+
+
+class Readiness:
+    """Why the gateway is not ready, by who says so."""
+
+    def __init__(self, *names: str) -> None:
+        self._reasons = dict.fromkeys(names, "starting: Kafka has not been read yet")
+        self._was_ready = False
+
+    def note(self, name: str, reason: str) -> None:
+        """Take what ``name`` says of itself; empty means ready."""
+        self._reasons[name] = reason
+        metrics.READY.set(not self.reason())
+        if not self._was_ready and not self.reason():
+            self._was_ready = True
+            # The board stays for good: the collector need not walk it again and again.
+            gc.collect()
+            gc.freeze()
+
+    def reason(self) -> str:
+        """All reasons; empty when there is none."""
+        return "; ".join(dict.fromkeys(reason for reason in self._reasons.values() if reason))
+
+
+async def run(settings: GatewaySettings, stop: asyncio.Event, listening: Callable[[str], None] | None = None) -> None:
+    """Serve until ``stop`` is set, then send the clients away and return within ten seconds.
+
+    Args:
+        settings: Where to listen and what to read.
+        stop: Set by the caller when it is time to go.
+        listening: Told the URL once connections are accepted; readiness comes later (``/readyz``).
+
+    Raises:
+        InsecureBind: The address can be reached from outside, and nobody said that this is meant.
+        PortTaken: Somebody else listens there.
+    """
+    settings.require_safe_bind()
+    terms = Terms(default_ms=settings.throttle_ms)
+    readiness = Readiness("state", "alerts")
+    board = Board({channel: Channel(columns) for channel, columns in COLUMNS.items() if channel != "alert"})
+    fanout = Fanout(board, Recent(), Feeds(), terms, now_ms, readiness.reason)
+    gateway = Gateway(settings, fanout, readiness.reason)
+
+    runner = web.AppRunner(gateway.application(), access_log=None, keepalive_timeout=75, shutdown_timeout=FORCE_S)
+    await runner.setup()
+    site = web.TCPSite(runner, settings.host, settings.port, backlog=4_096)
+    try:
+        await site.start()
+    except OSError as error:
+        await runner.cleanup()
+        raise PortTaken(settings.host, settings.port, error.strerror or str(error)) from error
+    url = f"http://{_bracketed(settings.host)}:{runner.addresses[0][1]}"
+    log.info("dashboard at %s/, WebSocket at %s/v1/ws", url, url.replace("http", "ws", 1))
+    if listening is not None:
+        listening(url)
+
+    loop = asyncio.get_running_loop()
+    post = Post(loop)
+    readers: tuple[Reader, ...] = (
+        StateReader(fanout, settings.kafka, settings.topic_prefix, settings.fetch_wait_ms, post, readiness.note),
+        AlertReader(fanout, settings.kafka, settings.topic_prefix, post, readiness.note),
+    )
+    for reader in readers:
+        reader.start()
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            running = [
+                *(tasks.create_task(fanout.flush_forever(throttle_ms)) for throttle_ms in terms.classes if throttle_ms),
+                tasks.create_task(fanout.pump_forever()),
+                tasks.create_task(fanout.watch_forever()),
+            ]
+            await stop.wait()
+            readiness.note("state", "shutting down")
+            await _send_away(fanout, gateway)
+            for task in running:
+                task.cancel()
+    finally:
+        for reader in readers:
+            reader.stop()
+        for reader in readers:
+            await asyncio.to_thread(reader.join, READERS_S)
+        await runner.cleanup()
+
+
+async def _send_away(fanout: Fanout, gateway: Gateway) -> None:
+    if not fanout.clients:
+        return
+    began = time.monotonic()
+    fanout.say_goodbye(lambda: random.randrange(COME_BACK_WITHIN_MS), "shutdown")
+    await asyncio.sleep(GOODBYE_S)
+    fanout.end_all(Close(CloseCode.SHUTDOWN, "shutdown"))
+    await gateway.say_farewells()
+    log.info("sent the clients away in %.1f s", time.monotonic() - began)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

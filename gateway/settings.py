@@ -1,0 +1,49 @@
+"""The gateway's settings, from ``GATEWAY_*``."""
+
+from ipaddress import ip_address
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from gateway.errors import InsecureBind
+from schemas.deployment import GATEWAY_PORT
+
+
+class GatewaySettings(BaseSettings):
+    """Where the gateway listens, what it reads, and what it allows."""
+
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True)
+
+    kafka: dict[str, str]
+    """librdkafka's connection settings (``schemas.deployment.kafka_config``)."""
+    topic_prefix: str
+    host: str = "127.0.0.1"
+    port: int = Field(default=GATEWAY_PORT, ge=0, le=65_535)
+    """0 takes a free one."""
+    insecure: bool = False
+    """Whether to listen on an address that others can reach, though there are no accounts."""
+    origins: list[str] = []
+    """Origins beside the gateway's own whose pages may connect, as a JSON list: ``["https://board.example"]``."""
+    throttle_ms: Literal[0, 100, 250, 500, 1000] = 500
+    """Update interval of clients that do not ask for one; 0 is every change."""
+    fetch_wait_ms: int = Field(default=25, ge=0, le=500)
+    """How long Kafka may collect rows before it hands them over; 0 for the least delay, at several times the CPU."""
+    max_connections: int = Field(default=5_000, ge=1)
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can connect."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+    def require_safe_bind(self) -> None:
+        """Refuse an address that others can reach unless that was said to be meant.
+
+        Raises:
+            InsecureBind: It was not.
+        """
+        if not self.is_loopback and not self.insecure:
+            raise InsecureBind(self.host)

@@ -1,0 +1,239 @@
+"""``stock.v1``: what a client and the gateway say to each other over a WebSocket, as JSON text.
+
+Each frame of the server carries ``n``, which starts at 1 and grows by one: a client that sees a hole or a repeat closes the
+connection and comes back. A *cursor* is opaque to the client: it repeats the last one of a channel when it subscribes again,
+to any instance of the gateway, and gets only what it missed.
+"""
+
+from enum import IntEnum
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from schemas.events import AlertEvent
+from schemas.units import SessionPhase, TradingDay, UnixMs
+
+PROTOCOL: Final = "stock.v1"
+
+ChannelName = Literal["px", "index", "flow", "basis", "alert", "status", "ref"]
+"""``px``: the board line of a symbol (``schemas.states.PriceRow``). ``index``, ``basis``: likewise. ``flow``: foreign flow, keyed
+by symbol, or by ``#scope`` (``#market``, ``#HOSE``, ``#VN30``). ``alert``: every alert, in order. ``status``: the feeds. ``ref``:
+names, exchanges and groups of the symbols."""
+
+
+class ErrorCode(IntEnum):
+    """Why a command was refused; the connection goes on."""
+
+    BAD_MESSAGE = 1001
+    """Not JSON, or a field is missing or of the wrong type."""
+    UNKNOWN_OP = 1002
+    UNKNOWN_CHANNEL = 1101
+    UNKNOWN_SYMBOL = 1102
+    """Not listed, as far as the gateway has heard today; also a group or scope that does not exist."""
+    TOO_MANY_SYMBOLS = 1103
+    BAD_CURSOR = 1104
+    BAD_THROTTLE = 1105
+    RATE = 1429
+    """Too many commands: wait ``retry_ms``."""
+    NOT_READY = 1503
+    """The gateway has not read the state yet: ask again after ``retry_ms``."""
+
+
+class CloseCode(IntEnum):
+    """Why the gateway closed. 4000–4499: come back, with back-off. 4500–4999: not before something has changed."""
+
+    SHUTDOWN = 4001
+    EPOCH_CHANGED = 4003
+    """Topics were made anew: cursors are void."""
+    SLOW = 4008
+    """The client did not read: its alerts overflowed, or nothing left for 30 s."""
+    IDLE = 4010
+    """No subscription in time."""
+    CONNECTION_LIMIT = 4504
+    RATE_ABUSE = 4529
+
+
+class _Wire(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class _Command(_Wire):
+    id: int | None = None
+    """Repeated in the answer."""
+
+
+class Sub(_Command):
+    """Subscribe to symbols, groups (``@VN30``, ``@HOSE``, ``@HNX``, ``@UPCOM``, ``@FUT``) or everything (``*``) of a channel.
+
+    What is subscribed already stays; a snapshot comes of what is new.
+    """
+
+    op: Literal["sub"]
+    ch: str
+    sym: list[str] = Field(default=["*"], min_length=1)
+    throttle_ms: int | None = None
+    """How often at most rows are sent: one of ``hello.throttle.classes``. None: the default."""
+    cursor: str | None = None
+    """The last one seen of this channel: only what is newer is sent, if the cursor still holds (``ok.recovered``)."""
+
+
+class Unsub(_Command):
+    """Take symbols, groups or everything out of a subscription; ``*`` ends it."""
+
+    op: Literal["unsub"]
+    ch: str
+    sym: list[str] = Field(default=["*"], min_length=1)
+
+
+class Ping(_Command):
+    """Ask for an ``ok``."""
+
+    op: Literal["ping"]
+
+
+class Auth(_Command):
+    """Name yourself. A gateway without accounts (``hello.auth`` is ``none``) says ``ok`` to any token."""
+
+    op: Literal["auth"]
+    token: str
+
+
+Command = Annotated[Sub | Unsub | Ping | Auth, Field(discriminator="op")]
+"""What a client may send, 8 KiB at most."""
+
+
+class _Frame(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n: int = Field(ge=1)
+
+
+class Throttle(_Wire):
+    """The classes of update intervals, in milliseconds; 0 is every change."""
+
+    default: int
+    classes: list[int]
+
+
+class Limits(_Wire):
+    """What a client may do."""
+
+    message_bytes: int
+    symbols: int
+    """Symbols named one by one in a channel; groups and ``*`` count as one."""
+    commands_per_s: int
+    burst: int
+
+
+class Hello(_Frame):
+    """The first frame."""
+
+    op: Literal["hello"]
+    v: Literal["stock.v1"]
+    epoch: str
+    """Of the topics: cursors of another epoch are void. Empty until the state has been read."""
+    server_time: UnixMs
+    auth: Literal["none"]
+    throttle: Throttle
+    limits: Limits
+    channels: list[ChannelName]
+    heartbeat_ms: int
+
+
+class Rejected(_Wire):
+    """A part of a subscription that was refused; the rest stands."""
+
+    sym: str
+    code: int
+
+
+class Ok(_Frame):
+    """A command was carried out."""
+
+    op: Literal["ok"]
+    id: int | None
+    ch: str | None = None
+    accepted: int | None = None
+    """Symbols, groups and ``*`` taken of a ``sub``."""
+    rejected: list[Rejected] | None = None
+    recovered: bool | None = None
+    """Of a ``sub``: whether its cursor held, so that the snapshot is only what was missed."""
+
+
+class Err(_Frame):
+    """A command was refused; nothing changed."""
+
+    op: Literal["err"]
+    id: int | None
+    code: int
+    msg: str
+    retry_ms: int | None = None
+
+
+class Snap(_Frame):
+    """A page of a snapshot: rows as lists in the order of ``cols``, whose first is the key."""
+
+    op: Literal["snap"]
+    ch: ChannelName
+    cols: list[str]
+    rows: list[list[Any]]
+    last: bool
+    cursor: str | None = None
+    """On the last page."""
+
+
+class Delta(_Frame):
+    """Rows that changed, whole, in the order of the snapshot's ``cols``."""
+
+    op: Literal["delta"]
+    ch: ChannelName
+    rows: list[list[Any]]
+    ts: UnixMs
+    """The gateway's clock."""
+    con: bool
+    """Intervals were skipped for this client because it did not read in time; the rows are the latest."""
+    cursor: str | None = None
+
+
+class Event(_Frame):
+    """An alert. Each comes once, in order; ``cursor`` says where the client is after it."""
+
+    op: Literal["event"]
+    ch: Literal["alert"]
+    cursor: str
+    data: AlertEvent
+
+
+class Heartbeat(_Frame):
+    """Every ``hello.heartbeat_ms``, and as soon as ``stale`` or ``reason`` changes."""
+
+    op: Literal["hb"]
+    ts: UnixMs
+    lag_ms: dict[str, int | None]
+    """Age of the newest row of each channel, by the broker's time stamp; None while there is none."""
+    stale: list[str]
+    """Channels that should move now, by the session, and do not."""
+    reason: str
+    """Why the gateway itself is not up to date, with the remedy; empty when it is."""
+    session: SessionPhase | None
+    """Of HOSE, as the connector says; None while none has said anything."""
+    day: TradingDay | None
+    market_ms: UnixMs | None
+    """The market's clock when the connector last spoke."""
+    cursor: dict[str, str]
+    """By subscribed channel: valid for all that was sent so far."""
+
+
+class Goaway(_Frame):
+    """The gateway closes soon: come back after ``retry_ms``, which differs from client to client."""
+
+    op: Literal["goaway"]
+    retry_ms: int
+    reason: str
+
+
+ServerFrame = Annotated[
+    Hello | Ok | Err | Snap | Delta | Event | Heartbeat | Goaway,
+    Field(discriminator="op"),
+]
+"""What the gateway may send."""

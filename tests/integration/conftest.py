@@ -1,0 +1,242 @@
+"""What the gateway's tests share: a market that writes rows, a gateway over real sockets, a browser.
+
+The market writes what the pipelines would, straight to the state topics, so that a test decides each row.
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from confluent_kafka import Producer
+from playwright.async_api import Browser, Page, async_playwright
+
+from gateway.service import run
+from gateway.settings import GatewaySettings
+from schemas import topics as names
+from schemas.calendar import at
+from schemas.shards import shard_keys
+from schemas.structs import (
+    AlertEvent,
+    AlertsFrame,
+    BasisRow,
+    FeedStatus,
+    FlowRow,
+    ForeignRow,
+    IndexRow,
+    Mover,
+    PriceRow,
+    ReferenceMessage,
+    ReferenceRecord,
+)
+from schemas.topics import Topic, encode
+from schemas.units import SessionPhase, TradingDay
+
+DAY = TradingDay(20261120)
+OPEN_MS = at(DAY, 9, 15)
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_ARGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+class Market:
+    """Writes rows as the pipelines do: keyed by symbol, placed by murmur2, each with a greater ``src`` than the one before."""
+
+    def __init__(self, kafka: str, prefix: str, **settings: Any) -> None:
+        self._prefix = prefix
+        self._src = 0
+        self._rows: dict[tuple[str, str], dict[str, Any]] = {}
+        self.producer = Producer({"bootstrap.servers": kafka, "partitioner": "murmur2_random", "linger.ms": 5, **settings})
+
+    def write(self, topic: Topic[Any], key: str, value: Any) -> None:
+        self.producer.produce(topic.named(self._prefix), encode(value), key)
+        self.producer.poll(0)
+
+    def flush(self) -> None:
+        assert self.producer.flush(30) == 0
+
+    def _row(
+        self, topic: Topic[Any], make: Callable[..., Any], key: str, defaults: dict[str, Any], changes: dict[str, Any]
+    ) -> Any:
+        """Write a row: as the last one of its key, with ``changes``."""
+        self._src += 1
+        fields = self._rows.get((topic.name, key), defaults) | {"src": self._src} | changes
+        self._rows[topic.name, key] = fields
+        row = make(**fields)
+        self.write(topic, key, row)
+        return row
+
+    def price(self, symbol: str, **changes: Any) -> Any:
+        defaults: dict[str, Any] = {
+            "day": DAY, "ts_ms": OPEN_MS, "symbol": symbol, "exchange": "HOSE", "session": "LO", "status": "N",
+            "phase": SessionPhase.CONTINUOUS, "reference": 60_000, "ceiling": 64_200, "floor": 55_800, "previous_close": None,
+            "last": None, "last_volume": None, "change": None, "expected": None, "open": None, "high": None, "low": None,
+            "total_volume": 0, "total_value": 0, "average": None, "bids": [], "asks": [], "quote_ms": None, "bought": 0,
+            "sold": 0, "neutral": 0, "put_through_volume": 0, "candle": None, "prints": 0, "repeats": 0, "gaps": 0,
+            "missed_volume": 0,
+        }  # fmt: skip
+        return self._row(names.STATE_PRICES, PriceRow, symbol, defaults, changes)
+
+    def index(self, symbol: str, **changes: Any) -> Any:
+        defaults: dict[str, Any] = {
+            "day": DAY, "ts_ms": OPEN_MS, "symbol": symbol, "session": "LO", "value": 166_550, "prior_value": 165_000,
+            "change": 1_550, "change_pct": 0.94, "volume": 0, "traded_value": 0, "put_through_volume": 0,
+            "put_through_value": 0, "advances": 0, "no_changes": 0, "declines": 0, "ceilings": 0, "floors": 0,
+        }  # fmt: skip
+        return self._row(names.STATE_INDICES, IndexRow, symbol, defaults, changes)
+
+    def basis(self, symbol: str, **changes: Any) -> Any:
+        defaults: dict[str, Any] = {
+            "day": DAY, "ts_ms": OPEN_MS, "symbol": symbol, "underlying": "VN30", "month": 202612, "alias": "F1M",
+            "price": 190_500, "index_value": 190_000, "basis": 500, "basis_pct": 0.2632, "days_to_expiry": 27, "stale": False,
+        }  # fmt: skip
+        return self._row(names.STATE_BASIS, BasisRow, symbol, defaults, changes)
+
+    def foreign(self, symbol: str, **changes: Any) -> Any:
+        defaults: dict[str, Any] = {
+            "day": DAY, "ts_ms": OPEN_MS, "symbol": symbol, "exchange": "HOSE", "bought": 0, "sold": 0, "bought_value": 0,
+            "sold_value": 0, "net_volume": 0, "net_value": 0, "room": 1_000_000, "total_room": 5_000_000, "buy_speed_1m": 0,
+            "sell_speed_1m": 0, "buy_speed_5m": 0, "sell_speed_5m": 0, "acceleration": 0, "stale": 0, "suspects": 0,
+            "unresolved": 0,
+        }  # fmt: skip
+        return self._row(names.STATE_FOREIGN, ForeignRow, symbol, defaults, changes)
+
+    def flow(self, scope: str, **changes: Any) -> Any:
+        for side in ("buyers", "sellers"):
+            movers = changes.pop(side, None)
+            if movers is not None:
+                changes[side] = [Mover(symbol=symbol, net_value=value, net_volume=volume) for symbol, value, volume in movers]
+        defaults: dict[str, Any] = {
+            "day": DAY, "ts_ms": OPEN_MS, "scope": scope, "bought": 0, "sold": 0, "bought_value": 0, "sold_value": 0,
+            "net_value": 0, "buyers": [], "sellers": [],
+        }  # fmt: skip
+        return self._row(names.STATE_FLOW, FlowRow, scope, defaults, changes)
+
+    def status(self, feed: str = "a", **changes: Any) -> None:
+        fields: dict[str, Any] = {
+            "feed": feed, "epoch": OPEN_MS, "state": "up", "reason": "", "ts_us": time.time_ns() // 1_000, "market_ms": OPEN_MS,
+            "trading_day": DAY, "phase": SessionPhase.CONTINUOUS, "received": 1, "dead_letters": 0, "dropped": 0, "connects": 1,
+        }  # fmt: skip
+        self.write(names.SSI_STATUS, feed, FeedStatus(**fields | changes))
+
+    def reference(self, symbol: str, **changes: Any) -> None:
+        fields: dict[str, Any] = {
+            "symbol": symbol, "trading_day": DAY, "exchange": "HOSE", "name": f"{symbol} JSC", "groups": [], "sector": None,
+            "lot": 100, "underlying": None, "last_trading_day": None,
+        }  # fmt: skip
+        self.write(names.SSI_REFERENCE, symbol, ReferenceMessage(record=ReferenceRecord(**fields | changes)))
+
+    def alert(self, *numbers: int, shard: int = 0, **changes: Any) -> None:
+        """Write one message with the alerts ``numbers``."""
+        fields: dict[str, Any] = {
+            "rule": "limit", "kind": "price_limit", "severity": "warning", "symbol": "VNM", "direction": "up", "day": DAY,
+            "message": "VNM is at its ceiling.", "data": {"price": 64_200},
+        }  # fmt: skip
+        events = [
+            AlertEvent(**{"alert_id": f"alert-{number}", "ts_ms": OPEN_MS + 1_000 * number, **fields, **changes})
+            for number in numbers
+        ]
+        self.write(names.MARKET_ALERTS, shard_keys(3)[shard], AlertsFrame(events=events))
+
+
+class Gateway:
+    """A gateway that runs in the test's event loop, over real sockets."""
+
+    def __init__(self, url: str, stop: asyncio.Event, task: asyncio.Task[None]) -> None:
+        self.url = url
+        self.stop = stop
+        self.task = task
+
+    async def readiness(self) -> tuple[int, str]:
+        async with aiohttp.ClientSession() as http, http.get(f"{self.url}/readyz") as answer:
+            return answer.status, await answer.text()
+
+    async def ready(self) -> "Gateway":
+        """Wait until it has read the topics."""
+        async with asyncio.timeout(30):
+            while (await self.readiness())[0] != 200:
+                await asyncio.sleep(0.05)
+        return self
+
+
+@pytest.fixture
+def market(kafka: str, topics: str) -> Market:
+    """A writer of rows to the test's own topics."""
+    return Market(kafka, topics)
+
+
+@pytest.fixture
+async def start_gateway() -> AsyncIterator[Callable[..., Any]]:
+    """Starts gateways on free ports; stops them at the end."""
+    started: list[Gateway] = []
+
+    async def start(kafka: str, prefix: str, **settings: Any) -> Gateway:
+        stop = asyncio.Event()
+        listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        fields: dict[str, Any] = {
+            "kafka": {"bootstrap.servers": kafka},
+            "topic_prefix": prefix,
+            "port": 0,
+            "fetch_wait_ms": 0,
+            **settings,
+        }
+        task = asyncio.create_task(run(GatewaySettings(**fields), stop, listening.set_result))
+        gateway = Gateway(await listening, stop, task)
+        started.append(gateway)
+        return gateway
+
+    yield start
+    for gateway in started:
+        gateway.stop.set()
+    for gateway in started:
+        await gateway.task
+
+
+@pytest.fixture
+async def gateway(kafka: str, topics: str, start_gateway: Callable[..., Any]) -> Gateway:
+    """A gateway on the test's own topics; not necessarily ready yet."""
+    started: Gateway = await start_gateway(kafka, topics)
+    return started
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    """Debian's Chromium. Without it a test fails in CI and is skipped elsewhere."""
+    if not Path(CHROMIUM).exists():
+        reason = f"no {CHROMIUM}: apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
+        if os.environ.get("CI"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGS))
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def watched() -> Callable[[Page], list[str]]:
+    """Collects what a page complains of: console errors, uncaught errors, failed requests, CSP violations."""
+
+    def watch(page: Page) -> list[str]:
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda request: complaints.append(f"{request.url}: {request.failure}"))
+        page.on(
+            "response",
+            lambda response: complaints.append(f"{response.url}: {response.status}") if response.status >= 400 else None,
+        )
+        return complaints
+
+    return watch
