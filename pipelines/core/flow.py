@@ -1,0 +1,259 @@
+"""What foreigners did across all shards: the second stage of the foreign flow.
+
+Each shard says with every market second what its share is, or that nothing changed. A second is complete once all shards
+have reached it; complete seconds are applied in order, each shard with what it said up to then. So the same partials give
+the same flow however the shards interleave: one may run hours ahead, and what it said waits in the state.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from pipelines.core.codec import Codec, State, Stored
+from pipelines.core.foreign_shard import MARKET, Sum
+from pipelines.core.frames import Folded, Origin
+from pipelines.core.movers import top_buyers, top_sellers
+from schemas.structs import FlowEvent, FlowFrame, FlowRow, FlowSum, Mover, Movers, PartialFlow
+from schemas.topics import MARKET_FLOW, STATE_FLOW
+from schemas.units import Shares, TradingDay, UnixMs, Vnd
+
+_MINUTE_MS = 60_000
+
+
+class Lane(msgspec.Struct, array_like=True, gc=False):
+    """A shard's partials on their way into the flow."""
+
+    reached_ms: int = 0
+    """The last second that the shard reported."""
+    first: int = 0
+    """Number of the oldest waiting partial; numbers start at 0 again whenever none waits, so keys are used again."""
+    after: int = 0
+    """One more than the newest waiting one's."""
+    first_ms: int = 0
+    """The market second of the oldest waiting partial."""
+
+
+class FlowProgress(Stored):
+    """How far the flow has come."""
+
+    lanes: list[Lane]
+    """By shard."""
+    day: int = 0
+    moved_ms: int = 0
+    """The last second that changed anything since the last minute was told; 0 when none did."""
+
+
+class ShardFlow(Stored):
+    """What a shard said at a second: waiting, or in force."""
+
+    day: int
+    ts_ms: int
+    sums: dict[str, Sum]
+    movers: list[Movers]
+
+
+class FlowTold(Stored):
+    """What was published last, so that only what changed is published again."""
+
+    minutes: dict[str, Sum] = msgspec.field(default_factory=dict)
+    """Sums of each scope in its last event of the day."""
+    rows: dict[str, bytes] = msgspec.field(default_factory=dict)
+    """Each scope's last row of the day, without offset and time."""
+
+
+def fold_partial(partial: PartialFlow, origin: Origin, state: State) -> Folded:
+    """Fold one shard's second: the rows that changed once it is complete, and the events of the minutes that it ends."""
+    folded = Folded()
+    progress = _PROGRESS.load(state, _PROGRESS_KEY)
+    if progress is None or len(progress.lanes) != partial.shards:
+        progress = FlowProgress(lanes=[Lane() for _ in range(partial.shards)])
+    lane = progress.lanes[partial.shard]
+    if partial.ts_ms <= lane.reached_ms:
+        folded.count(["stale_partial"])
+        return folded
+    lane.reached_ms = partial.ts_ms
+    if partial.changed:
+        _wait(partial, lane, state)
+    complete_ms = min(lane.reached_ms for lane in progress.lanes)
+    due = any(lane.first < lane.after and lane.first_ms <= complete_ms for lane in progress.lanes)
+    if due or (progress.moved_ms and _minute_end(progress.moved_ms) <= complete_ms):
+        _Flow(progress, state, origin, folded).apply(complete_ms)
+    _PROGRESS.store(state, _PROGRESS_KEY, progress)
+    return folded
+
+
+class _Flow:
+    """The flow while complete seconds are applied to it."""
+
+    def __init__(self, progress: FlowProgress, state: State, origin: Origin, folded: Folded) -> None:
+        self._progress = progress
+        self._state = state
+        self._origin = origin
+        self._folded = folded
+        self._parts = [_PARTS.load(state, _part_key(shard)) for shard in range(len(progress.lanes))]
+        self._told = _TOLD.load(state, _TOLD_KEY) or FlowTold()
+        self._moved: set[int] = set()
+
+    def apply(self, complete_ms: int) -> None:
+        """Apply what the shards said up to ``complete_ms``, second by second."""
+        progress = self._progress
+        while True:
+            next_ms = min((lane.first_ms for lane in progress.lanes if lane.first < lane.after), default=complete_ms + 1)
+            minute_ms = _minute_end(progress.moved_ms)
+            if progress.moved_ms and minute_ms <= complete_ms and minute_ms < next_ms:
+                self._tell_minute(minute_ms)
+            elif next_ms <= complete_ms:
+                self._apply_second(next_ms)
+            else:
+                break
+        if self._moved:
+            self._tell_rows()
+        _TOLD.store(self._state, _TOLD_KEY, self._told)
+        for shard in self._moved:
+            part = self._parts[shard]
+            if part is not None:
+                _PARTS.store(self._state, _part_key(shard), part)
+
+    def _apply_second(self, ts_ms: int) -> None:
+        progress = self._progress
+        for shard, lane in enumerate(progress.lanes):
+            if lane.first < lane.after and lane.first_ms == ts_ms:
+                part = _next(shard, lane, self._state)
+                if part.day > progress.day:
+                    self._begin(part.day)
+                self._parts[shard] = part
+                self._moved.add(shard)
+        progress.moved_ms = ts_ms
+
+    def _begin(self, day: int) -> None:
+        """Start a day: the scopes of the day before show that nothing has happened yet."""
+        if self._progress.moved_ms and self._progress.day:
+            self._tell_minute(_minute_end(self._progress.moved_ms))
+        self._progress.day = day
+        self._told.minutes.clear()
+        for scope in self._told.rows:
+            self._told.rows[scope] = b""
+
+    def _tell_minute(self, minute_ms: int) -> None:
+        """Publish the scopes that moved since their last event, as they stand at the end of a minute."""
+        events = []
+        for scope, part in sorted(self._sums().items()):
+            if part != self._told.minutes.get(scope, Sum()):
+                self._told.minutes[scope] = part
+                events.append(
+                    FlowEvent(
+                        scope=scope,
+                        day=TradingDay(self._progress.day),
+                        ts_ms=UnixMs(minute_ms),
+                        bought=Shares(part.bought),
+                        sold=Shares(part.sold),
+                        bought_value=Vnd(part.bought_value),
+                        sold_value=Vnd(part.sold_value),
+                    )
+                )
+        self._progress.moved_ms = 0
+        if events:
+            self._folded.publish(MARKET_FLOW, self._origin.key, FlowFrame(events=events))
+            self._folded.counts["flow"] += len(events)
+
+    def _tell_rows(self) -> None:
+        """Publish the scopes that look different from their last row."""
+        sums, movers = self._sums(), self._movers()
+        ts_ms = max(part.ts_ms for part in self._parts if part is not None)
+        for scope in sorted(sums.keys() | self._told.rows.keys()):
+            part = sums.get(scope, Sum())
+            top = movers.get(scope, Movers(scope=scope, buyers=[], sellers=[]))
+            shown = _pack((part, top))
+            if shown == self._told.rows.get(scope):
+                continue
+            self._told.rows[scope] = shown
+            row = FlowRow(
+                day=TradingDay(self._progress.day),
+                src=self._origin.offset,
+                ts_ms=UnixMs(ts_ms),
+                scope=scope,
+                bought=Shares(part.bought),
+                sold=Shares(part.sold),
+                bought_value=Vnd(part.bought_value),
+                sold_value=Vnd(part.sold_value),
+                net_value=Vnd(part.bought_value - part.sold_value),
+                buyers=top.buyers,
+                sellers=top.sellers,
+            )
+            self._folded.publish(STATE_FLOW, scope, row)
+
+    def _today(self) -> Iterator[ShardFlow]:
+        return (part for part in self._parts if part is not None and part.day == self._progress.day)
+
+    def _sums(self) -> dict[str, Sum]:
+        """What foreigners did in each scope, all shards together."""
+        sums = {MARKET: Sum()}
+        for part in self._today():
+            for scope, share in part.sums.items():
+                sums.setdefault(scope, Sum()).add(share)
+        return sums
+
+    def _movers(self) -> dict[str, Movers]:
+        """The movers of the market and of each exchange: a symbol lives in one shard, so the shards' tops hold the top of all."""
+        buyers: dict[str, list[Mover]] = {}
+        sellers: dict[str, list[Mover]] = {}
+        for part in self._today():
+            for top in part.movers:
+                buyers.setdefault(top.scope, []).extend(top.buyers)
+                sellers.setdefault(top.scope, []).extend(top.sellers)
+        return {
+            scope: Movers(scope=scope, buyers=top_buyers(buyers[scope]), sellers=top_sellers(sellers[scope])) for scope in buyers
+        }
+
+
+def _wait(partial: PartialFlow, lane: Lane, state: State) -> None:
+    """Let a partial wait until its second is complete."""
+    if lane.first == lane.after:
+        lane.first = lane.after = 0
+        lane.first_ms = partial.ts_ms
+    _PARTS.store(state, _waiting_key(partial.shard, lane.after), _flow_of(partial))
+    lane.after += 1
+
+
+def _next(shard: int, lane: Lane, state: State) -> ShardFlow:
+    """Take the oldest waiting partial."""
+    part = _load(state, _waiting_key(shard, lane.first))
+    lane.first += 1
+    if lane.first < lane.after:
+        lane.first_ms = _load(state, _waiting_key(shard, lane.first)).ts_ms
+    return part
+
+
+def _load(state: State, key: bytes) -> ShardFlow:
+    part = _PARTS.load(state, key)
+    if part is None:
+        raise KeyError(key)
+    return part
+
+
+def _flow_of(partial: PartialFlow) -> ShardFlow:
+    return ShardFlow(partial.day, partial.ts_ms, _sums_of(partial.sums), partial.movers)
+
+
+def _sums_of(sums: Iterable[FlowSum]) -> dict[str, Sum]:
+    return {part.scope: Sum(part.bought, part.sold, part.bought_value, part.sold_value) for part in sums}
+
+
+def _minute_end(ts_ms: int) -> int:
+    return -(-ts_ms // _MINUTE_MS) * _MINUTE_MS
+
+
+def _part_key(shard: int) -> bytes:
+    return b"shard:%d" % shard
+
+
+def _waiting_key(shard: int, number: int) -> bytes:
+    return b"waiting:%d:%d" % (shard, number)
+
+
+_pack = msgspec.msgpack.Encoder().encode
+_PROGRESS = Codec(FlowProgress)
+_PROGRESS_KEY = b"progress"
+_PARTS = Codec(ShardFlow)
+_TOLD = Codec(FlowTold)
+_TOLD_KEY = b"told"

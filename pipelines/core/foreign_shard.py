@@ -1,0 +1,381 @@
+"""The foreign ledger of a shard: a frame of records in; ledger entries, board rows and the shard's share of the flow out.
+
+Beside one value a symbol a shard has one of its own: what foreigners did in each scope and the net of each symbol, so that
+neither the flow nor the clock ever has to look for symbols in the state.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import msgspec
+
+from pipelines.core.codec import Cells, Codec, State, Stored
+from pipelines.core.errors import RecordRejected
+from pipelines.core.feeds import Delivery, Feeds
+from pipelines.core.foreign import Arrival, ForeignTotals, Step, advance, settle
+from pipelines.core.frames import Folded, Origin
+from pipelines.core.movers import top_buyers, top_sellers
+from pipelines.core.sectors import SECTORS
+from pipelines.core.speed import BUCKET_MS, Speeds
+from pipelines.core.suspects import Thresholds
+from schemas.session import close_ms
+from schemas.shards import shard_keys
+from schemas.structs import (
+    ClockTick,
+    FlowSum,
+    ForeignRecord,
+    ForeignRow,
+    Frame,
+    LedgerEntry,
+    LedgerFrame,
+    LossMarker,
+    Mover,
+    Movers,
+    PartialFlow,
+    ReferenceRecord,
+)
+from schemas.topics import MARKET_FOREIGN, PARTIAL_FLOW, STATE_FOREIGN
+from schemas.units import Exchange, Shares, Symbol, TradingDay, UnixMs, Vnd
+
+SOURCE = "foreign"
+"""What dead letters of this fold name as their source."""
+MARKET = "market"
+"""The scope of everything."""
+
+
+class Sum(msgspec.Struct, array_like=True, gc=False):
+    """What foreigners did in a scope today."""
+
+    bought: int = 0
+    sold: int = 0
+    bought_value: int = 0
+    sold_value: int = 0
+
+    def add(self, part: "Sum", times: int = 1) -> None:
+        """Add ``part``, or with −1 take it away."""
+        self.bought += times * part.bought
+        self.sold += times * part.sold
+        self.bought_value += times * part.bought_value
+        self.sold_value += times * part.sold_value
+
+
+class Net(msgspec.Struct, array_like=True, gc=False):
+    """A symbol's net buying today."""
+
+    exchange: Exchange
+    value: int
+    volume: int
+
+
+class ForeignShard(Stored):
+    """What a shard knows beside its symbols."""
+
+    bucket: int = 0
+    """Market time of the last ageing, in buckets of speed."""
+    changed: bool = True
+    """Whether anything moved since the last partial flow."""
+    sums: dict[str, Sum] = msgspec.field(default_factory=dict)
+    """By scope."""
+    nets: dict[str, Net] = msgspec.field(default_factory=dict)
+    """By symbol."""
+    active: set[str] = msgspec.field(default_factory=set)
+    """Symbols whose speed or suspect the clock alone can change."""
+
+
+def fold_frame(frame: Frame, origin: Origin, state: State, thresholds: Thresholds) -> Folded:
+    """Fold a frame of ``ssi.foreign``, and say what to publish because of it."""
+    fold = _Fold(frame, origin, state, thresholds)
+    for idx, record in enumerate(frame.records):
+        try:
+            fold.take(record)
+        except RecordRejected as error:
+            fold.folded.reject(error, SOURCE, frame, idx, origin)
+    fold.finish()
+    return fold.folded
+
+
+class _Fold:
+    """A frame while it is folded."""
+
+    def __init__(self, frame: Frame, origin: Origin, state: State, thresholds: Thresholds) -> None:
+        self.folded = Folded()
+        self._frame = frame
+        self._origin = origin
+        self._state = state
+        self._thresholds = thresholds
+        self._feeds = Feeds.load(state)
+        self._delivery: Delivery = self._feeds.arrive(frame.feed, frame.epoch, frame.seq)
+        self._shard = _SHARDS.load(state, _SHARD_KEY) or ForeignShard()
+        self._cells = Cells(state, _TOTALS, prefix=_TOTALS_PREFIX)
+        self._seen: dict[str, _Visible] = {}
+        self._entries: list[LedgerEntry] = []
+
+    def take(self, record: object) -> None:
+        """Fold one record; RecordRejected if it can be none of ours."""
+        if isinstance(record, ForeignRecord):
+            self._take_foreign(record)
+        elif isinstance(record, ClockTick):
+            self._take_tick(record)
+        elif isinstance(record, ReferenceRecord):
+            self._take_reference(record)
+        elif isinstance(record, LossMarker):
+            self._delivery.lose()
+        else:
+            raise RecordRejected("unexpected_kind", f"a {type(record).__name__} does not belong on ssi.foreign")
+
+    def finish(self) -> None:
+        """Publish what came of the frame, and keep what it changed."""
+        if self._entries:
+            self.folded.publish(MARKET_FOREIGN, self._origin.key, LedgerFrame(events=self._entries))
+        self._show()
+        self._cells.store()
+        _SHARDS.store(self._state, _SHARD_KEY, self._shard)
+        self._feeds.store(self._state)
+
+    def _take_foreign(self, record: ForeignRecord) -> None:
+        if record.bought < 0 or record.sold < 0:
+            raise RecordRejected(
+                "negative_counter", f"{record.symbol} bought {record.bought}, sold {record.sold}: counters start at 0"
+            )
+        self._meet(record.trading_day, record.ts_ms)
+        if record.trading_day < self._feeds.day:
+            self.folded.count(["previous_day"])
+            return
+        totals = self._touch(record.symbol, record.exchange)
+        self._place(totals, record.exchange, totals.groups, totals.sector)
+        arrival = Arrival(
+            self._frame.feed,
+            self._frame.epoch,
+            UnixMs(self._delivery.connected_ms),
+            UnixMs(self._feeds.joined_ms),
+            UnixMs(self._feeds.now_ms or record.ts_ms),
+        )
+        before = _sum_of(totals)
+        self._book(totals, before, advance(totals, record, arrival, self._thresholds))
+
+    def _take_reference(self, record: ReferenceRecord) -> None:
+        # It has no time of its own, so it cannot say when this shard joined the day: it leaves the day where it is.
+        if record.trading_day < self._feeds.day:
+            self.folded.count(["previous_day"])
+            return
+        totals = self._touch(record.symbol, record.exchange)
+        sector = record.sector or SECTORS.get(record.symbol, "")
+        self._place(totals, record.exchange, sorted(set(record.groups)), sector)
+
+    def _take_tick(self, tick: ClockTick) -> None:
+        self._meet(tick.trading_day, tick.ts_ms)
+        if not self._delivery.tick(tick):
+            return
+        now_ms = UnixMs(self._feeds.now_ms)
+        if now_ms // BUCKET_MS > self._shard.bucket:
+            self._shard.bucket = now_ms // BUCKET_MS
+            self._age(now_ms)
+        self._report(now_ms)
+
+    def _meet(self, day: TradingDay, ts_ms: int) -> None:
+        """Let the day move forward, if it does."""
+        if not self._feeds.meet(day, ts_ms):
+            return
+        for totals in self._active():
+            if totals.suspects:
+                self._note(settle(totals, self._thresholds))
+        self._show()
+        self._shard.sums.clear()
+        self._shard.nets.clear()
+        self._shard.active.clear()
+        self._shard.changed = True
+
+    def _age(self, now_ms: UnixMs) -> None:
+        """Let time pass for the symbols that it changes."""
+        closed = now_ms >= close_ms(TradingDay(self._feeds.day))
+        for totals in self._active():
+            if closed and totals.suspects:
+                before = _sum_of(totals)
+                self._book(totals, before, settle(totals, self._thresholds))
+            totals.age(now_ms)
+            if not totals.active:
+                self._shard.active.discard(totals.symbol)
+
+    def _active(self) -> Iterator[ForeignTotals]:
+        """The symbols that the clock can change, in an order that every replay repeats."""
+        for symbol in sorted(self._shard.active):
+            totals = self._cells.get(symbol)
+            if totals is not None:
+                self._watch(totals)
+                yield totals
+
+    def _touch(self, symbol: Symbol, exchange: Exchange) -> ForeignTotals:
+        """The totals of ``symbol`` on the shard's day."""
+        totals = self._cells.get(symbol)
+        if totals is None:
+            totals = self._cells.put(
+                symbol,
+                ForeignTotals(symbol=symbol, exchange=exchange, day=self._feeds.day, sector=SECTORS.get(symbol, "")),
+            )
+        elif totals.day != self._feeds.day:
+            totals.begin(TradingDay(self._feeds.day))
+        self._watch(totals)
+        return totals
+
+    def _watch(self, totals: ForeignTotals) -> None:
+        """Remember what ``totals`` showed before this frame."""
+        if totals.symbol not in self._seen:
+            self._seen[totals.symbol] = _visible(totals)
+
+    def _place(self, totals: ForeignTotals, exchange: Exchange, groups: list[str], sector: str) -> None:
+        """Move a symbol, with what foreigners did in it, to where the newest word says that it belongs."""
+        if (totals.exchange, totals.groups, totals.sector) == (exchange, groups, sector):
+            return
+        part = _sum_of(totals)
+        self._add(totals, part, times=-1)
+        totals.exchange, totals.groups, totals.sector = exchange, groups, sector
+        self._add(totals, part)
+
+    def _book(self, totals: ForeignTotals, before: Sum, step: Step) -> None:
+        self._note(step)
+        if totals.active:
+            self._shard.active.add(totals.symbol)
+        change = _sum_of(totals)
+        change.add(before, times=-1)
+        if change != Sum():
+            self._add(totals, change)
+
+    def _note(self, step: Step) -> None:
+        self._entries += step.entries
+        self.folded.count(entry.kind for entry in step.entries)
+        self.folded.count(step.notes)
+
+    def _add(self, totals: ForeignTotals, part: Sum, times: int = 1) -> None:
+        """Add ``part`` to the sums of every scope that the symbol is in, and look at its net anew."""
+        if part == Sum():
+            return
+        for scope in _scopes(totals):
+            self._shard.sums.setdefault(scope, Sum()).add(part, times)
+        buy, sell = totals.buy, totals.sell
+        self._shard.nets[totals.symbol] = Net(totals.exchange, buy.total_value - sell.total_value, buy.volume - sell.volume)
+        self._shard.changed = True
+
+    def _report(self, now_ms: UnixMs) -> None:
+        """Publish the shard's share of the flow: in full when something changed, else only that the second has passed."""
+        shard = self._shard
+        partial = PartialFlow(
+            shard=self._origin.shard,
+            shards=self._origin.shards,
+            day=TradingDay(self._feeds.day),
+            ts_ms=now_ms,
+            changed=shard.changed,
+            sums=_flow_sums(shard.sums) if shard.changed else [],
+            movers=_movers(shard.nets) if shard.changed else [],
+        )
+        shard.changed = False
+        self.folded.publish(PARTIAL_FLOW, shard_keys(1)[0], partial)
+
+    def _show(self) -> None:
+        """Publish the rows of the symbols that look different from before."""
+        for symbol, before in self._seen.items():
+            totals = self._cells.get(symbol)
+            if totals is not None and totals.ts_ms and _visible(totals) != before:
+                self.folded.publish(STATE_FOREIGN, symbol, _row(totals, self._origin.offset))
+        self._seen.clear()
+
+
+class _Visible(NamedTuple):
+    """What a viewer of a row would notice. Counting repeats is not among it: a second feed repeats everything."""
+
+    exchange: Exchange
+    bought: int
+    sold: int
+    bought_value: int
+    sold_value: int
+    room: int
+    total_room: int
+    speeds: Speeds
+    suspects: int
+    unresolved: int
+
+
+def _visible(totals: ForeignTotals) -> _Visible:
+    buy, sell = totals.buy, totals.sell
+    return _Visible(
+        totals.exchange,
+        buy.volume,
+        sell.volume,
+        buy.total_value,
+        sell.total_value,
+        totals.room,
+        totals.total_room,
+        totals.speeds,
+        totals.suspects,
+        totals.unresolved,
+    )
+
+
+def _row(totals: ForeignTotals, src: int) -> ForeignRow:
+    buy, sell, speeds = totals.buy, totals.sell, totals.speeds
+    return ForeignRow(
+        day=TradingDay(totals.day),
+        src=src,
+        ts_ms=UnixMs(totals.ts_ms),
+        symbol=Symbol(totals.symbol),
+        exchange=totals.exchange,
+        bought=Shares(buy.volume),
+        sold=Shares(sell.volume),
+        bought_value=Vnd(buy.total_value),
+        sold_value=Vnd(sell.total_value),
+        net_volume=Shares(buy.volume - sell.volume),
+        net_value=Vnd(buy.total_value - sell.total_value),
+        room=Shares(totals.room),
+        total_room=Shares(totals.total_room),
+        buy_speed_1m=speeds.buy_1m,
+        sell_speed_1m=speeds.sell_1m,
+        buy_speed_5m=speeds.buy_5m,
+        sell_speed_5m=speeds.sell_5m,
+        acceleration=speeds.acceleration,
+        stale=totals.stale,
+        suspects=totals.suspects,
+        unresolved=totals.unresolved,
+    )
+
+
+def _sum_of(totals: ForeignTotals) -> Sum:
+    buy, sell = totals.buy, totals.sell
+    return Sum(buy.volume, sell.volume, buy.total_value, sell.total_value)
+
+
+def _scopes(totals: ForeignTotals) -> dict[str, None]:
+    """The scopes that the symbol is in, once each: an index may be named like an exchange."""
+    scopes = dict.fromkeys((MARKET, totals.exchange.value, *totals.groups))
+    if totals.sector:
+        scopes[f"sector:{totals.sector}"] = None
+    return scopes
+
+
+def _flow_sums(sums: dict[str, Sum]) -> list[FlowSum]:
+    return [
+        FlowSum(
+            scope=scope,
+            bought=Shares(part.bought),
+            sold=Shares(part.sold),
+            bought_value=Vnd(part.bought_value),
+            sold_value=Vnd(part.sold_value),
+        )
+        for scope, part in sorted(sums.items())
+    ]
+
+
+def _movers(nets: dict[str, Net]) -> list[Movers]:
+    """The shard's movers of the market and of each exchange in it."""
+    scopes: dict[str, list[Mover]] = {MARKET: []}
+    for symbol, net in nets.items():
+        mover = Mover(symbol=Symbol(symbol), net_value=Vnd(net.value), net_volume=Shares(net.volume))
+        scopes[MARKET].append(mover)
+        scopes.setdefault(net.exchange.value, []).append(mover)
+    return [
+        Movers(scope=scope, buyers=top_buyers(movers), sellers=top_sellers(movers)) for scope, movers in sorted(scopes.items())
+    ]
+
+
+_SHARDS = Codec(ForeignShard)
+_SHARD_KEY = b"foreign"
+_TOTALS = Codec(ForeignTotals)
+_TOTALS_PREFIX = b"f:"

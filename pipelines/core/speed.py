@@ -1,0 +1,132 @@
+"""How fast foreigners trade: shares a minute over the last one and five minutes, and the change of it.
+
+Volume lies in a ring of buckets that carry absolute numbers, so a ring that nobody touched for an hour ages by one
+subtraction, and the speeds depend on the volumes and the market clock alone, never on how many records brought them.
+"""
+
+from typing import NamedTuple
+
+import msgspec
+
+BUCKET_MS = 5_000
+"""Bucket ``n`` holds the volume of (n × BUCKET_MS, (n + 1) × BUCKET_MS]: a record of 09:01:00 tells of the time before it."""
+MINUTE_MS = 60_000
+LONG_MS = 5 * MINUTE_MS
+"""The longer window; also how far back a day's first record may reach."""
+_SLOTS = LONG_MS // BUCKET_MS + 1
+
+
+class VolumeRing(msgspec.Struct, array_like=True, gc=False):
+    """One side's volume over the last five minutes, and the bucket that is still filling."""
+
+    newest: int = 0
+    """Absolute number of the newest bucket."""
+    slots: list[int] = msgspec.field(default_factory=list)
+    """Bucket ``n`` is at ``n % len(slots)``; empty when there was no volume for five minutes."""
+
+    def roll(self, now_ms: int) -> None:
+        """Age to ``now_ms``. Time does not run backwards: an earlier one changes nothing."""
+        bucket = _bucket(now_ms)
+        passed = bucket - self.newest
+        if passed <= 0:
+            return
+        if passed >= _SLOTS:
+            self.slots.clear()
+        elif self.slots:
+            for number in range(self.newest + 1, bucket + 1):
+                self.slots[number % _SLOTS] = 0
+            if not any(self.slots):
+                self.slots.clear()
+        self.newest = bucket
+
+    def add(self, volume: int, ts_ms: int) -> None:
+        """Put ``volume`` where ``ts_ms`` belongs: the newest bucket if it is ahead of the clock, nowhere if it has aged out."""
+        self._put(volume, min(_bucket(ts_ms), self.newest))
+
+    def spread(self, volume: int, since_ms: int, ts_ms: int) -> None:
+        """Put ``volume`` evenly over (since_ms, ts_ms]; what lies before the ring is left out."""
+        span = ts_ms - since_ms
+        if span <= 0:
+            self.add(volume, ts_ms)
+            return
+        edge = max(since_ms, (self.newest - _SLOTS + 1) * BUCKET_MS)
+        placed = volume * (edge - since_ms) // span
+        while edge < ts_ms:
+            number = edge // BUCKET_MS
+            edge = min((number + 1) * BUCKET_MS, ts_ms)
+            share = volume * (edge - since_ms) // span - placed
+            placed += share
+            self._put(share, min(number, self.newest))
+
+    def volume(self, since_ms: int, until_ms: int) -> int:
+        """What lies in (since_ms, until_ms], both multiples of the bucket or at the ring's ends."""
+        if not self.slots:
+            return 0
+        first = max(since_ms // BUCKET_MS, self.newest - _SLOTS + 1)
+        last = min(_bucket(until_ms), self.newest)
+        return sum(self.slots[number % _SLOTS] for number in range(first, last + 1))
+
+    def _put(self, volume: int, number: int) -> None:
+        if not volume or number <= self.newest - _SLOTS:
+            return
+        if not self.slots:
+            self.slots.extend([0] * _SLOTS)
+        self.slots[number % _SLOTS] += volume
+
+
+class Speeds(NamedTuple):
+    """Shares a minute; the acceleration in shares a minute per minute."""
+
+    buy_1m: int
+    sell_1m: int
+    buy_5m: int
+    sell_5m: int
+    acceleration: int
+    """Of net buying: the last minute's speed less the minute's before it; 0 while there is no minute before it."""
+
+
+STILL = Speeds(0, 0, 0, 0, 0)
+"""Nothing moved within five minutes."""
+
+
+def speeds(buy: VolumeRing, sell: VolumeRing, covered_ms: int, now_ms: int) -> Speeds:
+    """Measure both sides at ``now_ms``, to which the rings have been rolled.
+
+    A window is its whole buckets and the one that is still filling, over the time these really span: a steady flow reads
+    the same at every second.
+
+    Args:
+        buy: What foreigners bought.
+        sell: What they sold.
+        covered_ms: Since when anything is known; a window that began earlier counts from here on.
+        now_ms: Market time.
+
+    """
+    if not buy.slots and not sell.slots:
+        return STILL
+    edge = now_ms // BUCKET_MS * BUCKET_MS
+    minute, long, before = edge - MINUTE_MS, edge - LONG_MS, edge - 2 * MINUTE_MS
+    bought, sold = buy.volume(minute, now_ms), sell.volume(minute, now_ms)
+    last = now_ms - max(minute, covered_ms)
+    whole = now_ms - max(long, covered_ms)
+    acceleration = 0
+    if covered_ms < minute:
+        earlier = buy.volume(before, minute) - sell.volume(before, minute)
+        acceleration = _a_minute(bought - sold, last) - _a_minute(earlier, minute - max(before, covered_ms))
+    return Speeds(
+        _a_minute(bought, last),
+        _a_minute(sold, last),
+        _a_minute(buy.volume(long, now_ms), whole),
+        _a_minute(sell.volume(long, now_ms), whole),
+        acceleration,
+    )
+
+
+def _bucket(ts_ms: int) -> int:
+    return (ts_ms - 1) // BUCKET_MS
+
+
+def _a_minute(volume: int, span_ms: int) -> int:
+    """``volume`` in ``span_ms`` as shares a minute, rounded; a speed over less than a bucket is noise, so that is the least."""
+    span_ms = max(span_ms, BUCKET_MS)
+    return (2 * volume * MINUTE_MS + span_ms) // (2 * span_ms)
