@@ -163,7 +163,8 @@ class BrokerUnavailable(KafkaUnready):
         self.why = why
 
     def __str__(self) -> str:
-        return f"no Kafka broker answers at {self.bootstrap}: {self.why}. Start one (stock-tracker kafka start) or set KAFKA_BOOTSTRAP"
+        remedy = "Start one (stock-tracker kafka start) or set KAFKA_BOOTSTRAP"
+        return f"no Kafka broker answers at {self.bootstrap}: {self.why}. {remedy}"
 
 
 class TopicsMissing(KafkaUnready):

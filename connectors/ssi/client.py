@@ -1,0 +1,144 @@
+"""Carries out what a session decides: the only module with a WebSocket."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Final
+
+import aiohttp
+
+from connectors.ssi.calls import bearer, call, why
+from connectors.ssi.errors import SsiError, SsiUnavailable, TokenRejected
+from connectors.ssi.replies import refusal
+from connectors.ssi.session import Action, Begin, Publish, Reconnect, Reject, Send, SsiSession, Start, Subscribed, Warn
+from connectors.ssi.stream import RecordStream
+from schemas.units import UnixMs, UnixUs
+
+log = logging.getLogger(__name__)
+
+WATCH_S: Final = 0.25
+"""How often a session looks at the time."""
+MAX_FRAME: Final = 64 * 1024 * 1024
+"""Bytes of one WebSocket frame: the cached records of every symbol may come in one."""
+
+
+def now_us() -> UnixUs:
+    """Our own clock."""
+    return UnixUs(time.time_ns() // 1000)
+
+
+def now_ms() -> UnixMs:
+    """Our own clock."""
+    return UnixMs(time.time_ns() // 1_000_000)
+
+
+class Conversation:
+    """One connection to the hub, from negotiate to its end."""
+
+    def __init__(
+        self,
+        http: aiohttp.ClientSession,
+        session: SsiSession,
+        token: str,
+        stream: RecordStream,
+        subscribed: Callable[[], None],
+    ) -> None:
+        """``subscribed`` is called when data can flow."""
+        self._http = http
+        self._session = session
+        self._headers = bearer(token)
+        self._stream = stream
+        self._subscribed = subscribed
+        self._end: SsiError | None = None
+        self.is_open = False
+
+    async def hold(self) -> SsiError:
+        """Talk until the conversation ends; why it did.
+
+        Reading never waits for Kafka: what is received goes into memory, and from there to Kafka in its own time.
+
+        Raises:
+            SsiUnavailable: It did not begin.
+        """
+        reply = await call(self._http, "GET", self._session.negotiate_url, "negotiate", headers=self._headers)
+        if error := refusal("negotiate", reply.status, reply.body.decode(errors="replace"), reply.retry_after):
+            raise error
+        socket = await self._open(self._session.negotiated(reply.body))
+        self.is_open = True
+        watch = asyncio.create_task(self._watch(socket))
+        try:
+            await self._carry_out(self._session.connected(now_ms()), socket)
+            async for message in socket:
+                if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
+                    self._stream.keep(message.data, now_us())
+                    await self._carry_out(self._session.receive(message.data, now_ms()), socket)
+                if self._end is not None or message.type == aiohttp.WSMsgType.ERROR:
+                    break
+            await self._carry_out(self._session.closed(socket.close_code), socket)
+        finally:
+            self.is_open = False
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+            await socket.close()
+        return self._end or SsiUnavailable("the stream", "the connection ended")
+
+    async def _open(self, url: str) -> aiohttp.ClientWebSocketResponse:
+        try:
+            return await self._http.ws_connect(
+                url,
+                headers=self._headers,
+                max_msg_size=MAX_FRAME,
+                # A half-open socket never answers our close: do not wait for it.
+                timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+            )
+        except aiohttp.WSServerHandshakeError as error:
+            retry_after = error.headers.get("Retry-After") if error.headers else None
+            refused = refusal("connect", error.status, "", retry_after)
+            raise refused or SsiUnavailable("connect", "the hub did not upgrade to a WebSocket") from None
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise SsiUnavailable("connect", why(error)) from None
+
+    async def _watch(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        while self._end is None:
+            await asyncio.sleep(WATCH_S)
+            await self._carry_out(self._session.tick(now_ms()), socket)
+        await socket.close()
+
+    async def _carry_out(self, actions: list[Action], socket: aiohttp.ClientWebSocketResponse) -> None:
+        for action in actions:
+            match action:
+                case Publish(arguments):
+                    self._stream.publish(arguments, now_us())
+                case Begin():
+                    self._stream.begin(now_us())
+                case Start(url):
+                    await self._start(url)
+                    await self._carry_out(self._session.started(now_ms()), socket)
+                case Send(text):
+                    await self._send(text, socket)
+                case Subscribed():
+                    self._subscribed()
+                case Reject(reason, detail, idx, payload):
+                    self._stream.reject(reason, detail, idx, payload)
+                case Warn(text):
+                    log.warning("%s", text)
+                case Reconnect(error):
+                    self._end = self._end or error
+
+    async def _start(self, url: str) -> None:
+        try:
+            reply = await call(self._http, "GET", url, "start", headers=self._headers)
+            error = refusal("start", reply.status, reply.body.decode(errors="replace"), reply.retry_after)
+        except SsiUnavailable as unavailable:
+            error = unavailable
+        if isinstance(error, TokenRejected):
+            self._end = error
+        elif error is not None:
+            log.warning("%s. Subscribing all the same", error)
+
+    async def _send(self, text: str, socket: aiohttp.ClientWebSocketResponse) -> None:
+        try:
+            await socket.send_str(text)
+        except (aiohttp.ClientError, OSError) as error:
+            self._end = self._end or SsiUnavailable("the stream", why(error))

@@ -1,0 +1,84 @@
+"""What the connector counts. Each help text says what to do when the number is off.
+
+The hot path counts in plain integers; :class:`Tally` carries them over once a second.
+"""
+
+from collections import Counter as Counts
+from typing import Any, Final
+
+from prometheus_client import Counter, Gauge
+
+from connectors.ssi.market_clock import Reading
+from connectors.ssi.outbox import Outbox
+from connectors.ssi.publisher import Publisher
+from connectors.ssi.stream import RecordStream
+
+RECORDS: Final = Counter(
+    "stock_tracker_ssi_records_total",
+    "Records published, by type. Flat during a session: look at the feed's status and at SSI_CHANNELS.",
+    ["type"],
+)
+DEAD_LETTERS: Final = Counter(
+    "stock_tracker_ssi_dead_letters_total",
+    "Records and frames that could not be used, by reason. Rising: read ssi.dlq; SSI may have changed its format.",
+    ["reason"],
+)
+DROPPED_RECORDS: Final = Counter(
+    "stock_tracker_ssi_dropped_records_total",
+    "Records thrown away because Kafka was away for too long or refused them. Not 0: look at the broker.",
+)
+DROPPED_MESSAGES: Final = Counter(
+    "stock_tracker_ssi_dropped_messages_total",
+    "Other messages thrown away, by topic. Not 0: look at the broker.",
+    ["topic"],
+)
+DELIVERY_FAILURES: Final = Counter(
+    "stock_tracker_ssi_delivery_failures_total",
+    "Messages that Kafka refused, by topic. Not 0: read the connector's log for the reason.",
+    ["topic"],
+)
+CONNECTS: Final = Counter(
+    "stock_tracker_ssi_connects_total",
+    "Connections to SSI's hub. More than one a session: the network, or a second client with the same key.",
+)
+UP: Final = Gauge(
+    "stock_tracker_ssi_up_state",
+    "1 while SSI's stream is connected and subscribed. 0: ssi.status and the log say why.",
+)
+WAITING_RECORDS: Final = Gauge(
+    "stock_tracker_ssi_waiting_records",
+    "Records that wait for Kafka. Growing: the broker is slow or away.",
+)
+FEED_LAG: Final = Gauge(
+    "stock_tracker_ssi_feed_lag_seconds",
+    "Market time minus the exchange time of the last record. Seconds are normal at the auctions; minutes are not.",
+)
+
+
+class Tally:
+    """Carries the counts of one connector's parts over to its metrics."""
+
+    def __init__(self, stream: RecordStream, outbox: Outbox, publisher: Publisher) -> None:
+        self._stream = stream
+        self._outbox = outbox
+        self._publisher = publisher
+        self._seen: dict[Counter, Counts[Any]] = {}
+
+    def observe(self, reading: Reading | None) -> None:
+        """Carry over what was counted since the last time; ``reading`` is the market's time."""
+        self._carry(RECORDS, self._stream.records)
+        self._carry(DEAD_LETTERS, self._stream.rejected)
+        self._carry(DROPPED_MESSAGES, self._outbox.dropped_messages)
+        self._carry(DELIVERY_FAILURES, self._publisher.failures)
+        self._carry(DROPPED_RECORDS, Counts({"": self._outbox.dropped_records}))
+        self._carry(CONNECTS, Counts({"": self._stream.connects}))
+        WAITING_RECORDS.set(self._outbox.records)
+        if reading is not None and self._stream.last_ts_ms:
+            FEED_LAG.set((reading.ts_ms - self._stream.last_ts_ms) / 1000)
+
+    def _carry(self, metric: Counter, counts: Counts[Any]) -> None:
+        seen = self._seen.get(metric, Counts())
+        for label, count in counts.items():
+            if grown := count - seen[label]:
+                (metric.labels(str(label)) if label else metric).inc(grown)
+        self._seen[metric] = Counts(counts)

@@ -1,0 +1,139 @@
+"""The outbox's way into Kafka: idempotent, in order, never in the reader's way."""
+
+import asyncio
+import logging
+from collections import Counter
+from functools import partial
+from typing import Final
+
+from confluent_kafka import KafkaError, KafkaException, Producer
+from confluent_kafka import Message as Delivery
+
+from connectors.ssi.errors import BrokerUnavailable, TopicsMissing
+from connectors.ssi.outbox import Message, Outbox
+from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_TICKS, SSI_WIRE
+
+log = logging.getLogger(__name__)
+
+TOPICS: Final = (*RECORD_TOPICS, SSI_WIRE, SSI_REFERENCE, SSI_STATUS, SSI_DLQ)
+"""What the connector writes to."""
+WINDOW: Final = 20_000
+"""Records that librdkafka may hold. The rest waits in the outbox, where the oldest can be thrown away."""
+METADATA_S: Final = 5.0
+
+
+class Publisher:
+    """Moves messages from the outbox to Kafka; :meth:`pump` does the work and never waits."""
+
+    def __init__(self, kafka: dict[str, str], topic_prefix: str, outbox: Outbox) -> None:
+        self._prefix = topic_prefix
+        self._outbox = outbox
+        self._bootstrap = kafka.get("bootstrap.servers", "")
+        self._in_flight = 0
+        self._fatal: KafkaError | None = None
+        self.trouble: BrokerUnavailable | None = None
+        """Why nothing gets through at the moment."""
+        self.failures: Counter[str] = Counter()
+        """Messages that Kafka refused, ever, by topic."""
+        self._producers = {codec: self._producer(kafka, codec) for codec in ("lz4", "zstd")}
+        self._codecs = {topic.name: topic.compression for topic in TOPICS}
+
+    def _producer(self, kafka: dict[str, str], codec: str) -> Producer:
+        return Producer(
+            {
+                **kafka,
+                "client.id": "stock-tracker-ssi",
+                "enable.idempotence": True,
+                # librdkafka's own default is CRC32; everything else in the system places keys by murmur2.
+                "partitioner": "murmur2",
+                "compression.type": codec,
+                "linger.ms": 5,
+                # An outage is waited out: what is too much is thrown away by the outbox, oldest first.
+                "message.timeout.ms": 0,
+                "log.connection.close": False,
+                "error_cb": self._errored,
+            },
+            logger=logging.getLogger(f"{__name__}.librdkafka"),
+        )
+
+    async def shards(self) -> int:
+        """How many partitions the record topics have.
+
+        Raises:
+            BrokerUnavailable: No broker answers.
+            TopicsMissing: They, or others that the connector writes to, are not there.
+        """
+        try:
+            # All topics: asking for one that is missing would make some brokers create it.
+            metadata = await asyncio.to_thread(self._producers["lz4"].list_topics, timeout=METADATA_S)
+        except KafkaException as error:
+            raise BrokerUnavailable(self._bootstrap, error.args[0].str()) from None
+        names = [topic.named(self._prefix) for topic in TOPICS]
+        if missing := [name for name in names if name not in metadata.topics]:
+            raise TopicsMissing(missing)
+        return len(metadata.topics[SSI_TICKS.named(self._prefix)].partitions)
+
+    def pump(self) -> None:
+        """Give Kafka what waits, and hear what became of what it got.
+
+        Raises:
+            BrokerUnavailable: The producer is broken for good; only a new process helps.
+        """
+        while self._in_flight < WINDOW and (message := self._outbox.take()) is not None:
+            self._in_flight += message.weight
+            try:
+                self._producers[self._codecs[message.topic]].produce(
+                    f"{self._prefix}{message.topic}",
+                    value=message.value,
+                    key=message.key,
+                    headers=list(message.headers),
+                    on_delivery=partial(self._delivered, message),
+                )
+            except (KafkaException, BufferError) as error:
+                self._in_flight -= message.weight
+                self._refused(message, str(error))
+        for producer in self._producers.values():
+            producer.poll(0)
+        if self._fatal is not None:
+            raise BrokerUnavailable(self._bootstrap, self._fatal.str())
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether everything was delivered."""
+        return not self._in_flight and not len(self._outbox)
+
+    async def close(self, timeout_s: float) -> int:
+        """Deliver what waits, for ``timeout_s`` at most; how many records were left behind."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout_s
+        while not self.is_idle and loop.time() < deadline and self._fatal is None:
+            self.pump()
+            await asyncio.sleep(0.005)
+        left = self._in_flight + self._outbox.records
+        for producer in self._producers.values():
+            producer.purge()
+            producer.flush(0)
+        return left
+
+    def _delivered(self, message: Message, error: KafkaError | None, _: Delivery) -> None:
+        self._in_flight -= message.weight
+        if error is None:
+            if self.trouble is not None:
+                log.info("Kafka answers again")
+            self.trouble = None
+        else:
+            self._refused(message, error.str())
+
+    def _refused(self, message: Message, why: str) -> None:
+        self.failures[message.topic] += 1
+        log.error("Kafka refused a message of %d bytes for %s: %s", len(message.value), message.topic, why)
+        if message.cut is not None:
+            self._outbox.lose(message.cut)
+
+    def _errored(self, error: KafkaError) -> None:
+        if error.fatal():
+            self._fatal = error
+        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+            if self.trouble is None:
+                log.warning("%s", BrokerUnavailable(self._bootstrap, error.str()))
+            self.trouble = BrokerUnavailable(self._bootstrap, error.str())

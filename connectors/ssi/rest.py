@@ -1,0 +1,127 @@
+"""SSI's REST: the token, and what the instruments are."""
+
+import asyncio
+import logging
+import time
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import aiohttp
+
+from connectors.ssi.calls import bearer, call
+from connectors.ssi.errors import SsiError, TokenRejected
+from connectors.ssi.reference import GROUPS, MARKETS, details, members, reference_records, securities
+from connectors.ssi.replies import expiry_of, read_answer, read_token
+from connectors.ssi.settings import SsiSettings, is_loopback
+from schemas.structs import ReferenceRecord
+from schemas.units import TradingDay
+
+log = logging.getLogger(__name__)
+
+PACE_S: Final = 1.1
+"""Between two calls: SSI limits the calls of a key and does not say to how many; its users pace about one a second."""
+PAGE_SIZE: Final = 1000
+MAX_PAGES: Final = 10
+"""SSI's own limit."""
+LIFETIME_S: Final = 8 * 3600
+"""Of a token that does not say when it expires."""
+AHEAD_S: Final = 3600
+"""A token is replaced this long before it expires."""
+
+
+class SsiRest:
+    """Calls one at a time, spaced; holds the token for the hub too."""
+
+    def __init__(self, http: aiohttp.ClientSession, settings: SsiSettings) -> None:
+        self._http = http
+        self._settings = settings
+        self._base = f"{settings.api_url}api/v2/Market/"
+        self._pace_s = 0.0 if is_loopback(urlsplit(settings.api_url).hostname or "") else PACE_S
+        self._one_call = asyncio.Lock()
+        self._one_fetch = asyncio.Lock()
+        self._next_call_s = 0.0
+        self._token: str | None = None
+        self._renew_s = 0.0
+
+    async def token(self) -> str:
+        """The token, fetched when there is none or it is about to expire; whoever asks meanwhile gets the same one.
+
+        Raises:
+            BadCredentials: SSI refuses them.
+            SsiUnavailable: SSI does not answer.
+        """
+        async with self._one_fetch:
+            if self._token is None or time.time() >= self._renew_s:
+                self._token = await self._fetch_token()
+                now_s = time.time()
+                expires_s = expiry_of(self._token) or now_s + LIFETIME_S
+                self._renew_s = expires_s - min(AHEAD_S, (expires_s - now_s) / 2)
+                log.info("got a token, good for %.1f h", (expires_s - now_s) / 3600)
+            return self._token
+
+    def forget_token(self) -> None:
+        """Fetch a new token at the next chance: SSI rejected this one."""
+        self._token = None
+
+    async def reference(self, day: TradingDay) -> tuple[list[ReferenceRecord], SsiError | None]:
+        """Ask what is listed, and what it is.
+
+        Returns:
+            The records for ``day``, and why they are incomplete when they are: without their details instruments have no
+            lot and no last trading day, without its members an index is nobody's group.
+
+        Raises:
+            SsiError: Not even the list of instruments came.
+        """
+        listed = [(market, row) for market in MARKETS for row in await self._pages("Securities", securities, market=market)]
+        trouble: SsiError | None = None
+        detailed: list[dict[str, Any]] = []
+        groups: dict[str, list[str]] = {}
+        try:
+            for market in MARKETS:
+                detailed += await self._pages("SecuritiesDetails", details, market=market, symbol="")
+            for index in GROUPS:
+                answer = await self._get("IndexComponents", indexCode=index, pageIndex="1", pageSize=str(PAGE_SIZE))
+                groups[index] = members(answer)
+        except SsiError as error:
+            trouble = error
+        return reference_records(day, listed, detailed, groups), trouble
+
+    async def _pages(self, operation: str, rows_of: Any, **query: str) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = []
+        for page in range(1, MAX_PAGES + 1):
+            data = await self._get(operation, **query, pageIndex=str(page), pageSize=str(PAGE_SIZE))
+            got = rows_of(data)
+            rows += got
+            if len(got) < PAGE_SIZE:
+                break
+        return rows
+
+    async def _get(self, operation: str, **query: str) -> Any:
+        """Call ``operation``, once more with a new token if SSI rejects this one."""
+        try:
+            return await self._get_once(operation, query)
+        except TokenRejected:
+            self.forget_token()
+            return await self._get_once(operation, query)
+
+    async def _get_once(self, operation: str, query: dict[str, str]) -> Any:
+        token = await self.token()
+        async with self._one_call:
+            await self._keep_pace()
+            reply = await call(self._http, "GET", self._base + operation, operation, headers=bearer(token), query=query)
+        return read_answer(operation, reply.status, reply.body, reply.retry_after)
+
+    async def _fetch_token(self) -> str:
+        credentials = {
+            "consumerID": self._settings.consumer_id.get_secret_value(),
+            "consumerSecret": self._settings.consumer_secret.get_secret_value(),
+        }
+        async with self._one_call:
+            await self._keep_pace()
+            reply = await call(self._http, "POST", f"{self._base}AccessToken", "AccessToken", body=credentials)
+        return read_token(reply.status, reply.body, reply.retry_after)
+
+    async def _keep_pace(self) -> None:
+        await asyncio.sleep(max(0.0, self._next_call_s - time.monotonic()))
+        self._next_call_s = time.monotonic() + self._pace_s

@@ -1,0 +1,271 @@
+"""The connector, whole: SSI's REST and stream in, frames on Kafka out."""
+
+import asyncio
+import logging
+import random
+from collections.abc import Callable, Coroutine
+from typing import Any, Final, Literal
+
+import aiohttp
+
+from connectors.ssi import metrics
+from connectors.ssi.backoff import Backoff
+from connectors.ssi.client import Conversation, now_ms, now_us
+from connectors.ssi.errors import BrokerUnavailable, ClockUnavailable, SsiError, SsiUnavailable, TokenRejected
+from connectors.ssi.market_clock import SimulatedClock, follow, make_clock
+from connectors.ssi.metrics import Tally
+from connectors.ssi.outbox import Outbox
+from connectors.ssi.publisher import Publisher
+from connectors.ssi.rest import SsiRest
+from connectors.ssi.session import SsiSession
+from connectors.ssi.settings import SsiSettings
+from connectors.ssi.stream import MAX_REJECTED_IN_A_ROW, RecordStream
+from schemas.units import TradingDay
+
+log = logging.getLogger(__name__)
+
+PUMP_S: Final = 0.005
+STATUS_S: Final = 1.0
+CLOSE_S: Final = 8.0
+"""How long a stop waits for Kafka."""
+REFERENCE_PATIENCE_S: Final = 20.0
+"""How long the first connection waits for REST; the stream runs without it, its groups unknown."""
+
+State = Literal["connecting", "up", "down", "stopped"]
+
+
+async def run(settings: SsiSettings, stop: asyncio.Event, health: Callable[[str], None]) -> None:
+    """Run the connector until ``stop`` is set; whatever was received is then on Kafka.
+
+    Args:
+        settings: What it is told.
+        stop: Set it to end; that takes 10 s at most.
+        health: Told "" when all is well, else why not and what to do.
+
+    Raises:
+        BadCredentials: SSI refuses them.
+        TopicsMissing: They have not been made.
+        BrokerUnavailable: The producer broke for good.
+    """
+    connector = _Connector(settings, health)
+    work = asyncio.create_task(connector.work())
+    stopped = asyncio.create_task(stop.wait())
+    try:
+        await asyncio.wait({work, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            work.result()
+    finally:
+        for task in (work, stopped):
+            task.cancel()
+        await asyncio.gather(work, stopped, return_exceptions=True)
+        await connector.close()
+
+
+class _Connector:
+    """One feed: its parts, and how it is."""
+
+    def __init__(self, settings: SsiSettings, health: Callable[[str], None]) -> None:
+        self._settings = settings
+        self._health = health
+        self._outbox = Outbox(settings.max_buffered_records, settings.max_buffered_bytes)
+        self._publisher = Publisher(settings.kafka, settings.topic_prefix, self._outbox)
+        self._clock = make_clock(settings.clock)
+        self._backoff = Backoff(random.random)
+        self._stream: RecordStream | None = None
+        self._tally: Tally | None = None
+        self._conversation: Conversation | None = None
+        self._has_reference = asyncio.Event()
+        self._clock_trouble: ClockUnavailable | None = None
+        self._state: State = "connecting"
+        self._reason = "connecting to SSI"
+        self._told: str | None = None
+
+    async def work(self) -> None:
+        """Do everything, in the order in which the parts need one another."""
+        shards = await self._kafka_ready()
+        stream = RecordStream(self._settings.feed, shards, self._clock, self._outbox)
+        self._stream = stream
+        self._tally = Tally(stream, self._outbox, self._publisher)
+        async with aiohttp.ClientSession() as http:
+            rest = SsiRest(http, self._settings)
+            jobs: list[Coroutine[Any, Any, None]] = [
+                self._pump(stream),
+                self._say_status(stream),
+                self._feed(http, rest, stream),
+                self._refer(rest, stream),
+            ]
+            if isinstance(self._clock, SimulatedClock):
+                jobs.append(follow(self._clock, self._settings.clock, http, self._clock_answered))
+            await _first_failure(jobs)
+
+    async def close(self) -> None:
+        """Send what was received, say goodbye, and wait for Kafka to have it."""
+        if self._stream is None:
+            return
+        self._stream.flush()
+        self._state, self._reason = "stopped", "the connector was stopped"
+        self._stream.report(self._state, self._reason, now_us())
+        left = await self._publisher.close(CLOSE_S)
+        self._observe()
+        metrics.UP.set(0)
+        if left:
+            log.error("Kafka did not take %d records within %.0f s; they are lost", left, CLOSE_S)
+        log.info("stopped")
+
+    async def _kafka_ready(self) -> int:
+        """How many shards there are, once a broker says so."""
+        while True:
+            try:
+                return await self._publisher.shards()
+            except BrokerUnavailable as error:
+                log.warning("%s", error)
+                self._set("connecting", str(error))
+                await asyncio.sleep(2.0)
+
+    async def _pump(self, stream: RecordStream) -> None:
+        while True:
+            is_open = self._conversation is not None and self._conversation.is_open
+            stream.tick(now_us(), "up" if is_open else "down")
+            self._publisher.pump()
+            await asyncio.sleep(PUMP_S)
+
+    async def _say_status(self, stream: RecordStream) -> None:
+        while True:
+            stream.report(self._state, self._reason, now_us())
+            self._observe()
+            self._tell()
+            await asyncio.sleep(STATUS_S)
+
+    async def _feed(self, http: aiohttp.ClientSession, rest: SsiRest, stream: RecordStream) -> None:
+        """Hold one conversation after the other, never two."""
+        await self._clock_ready()
+        await self._first_token(rest)
+        try:
+            await asyncio.wait_for(self._has_reference.wait(), REFERENCE_PATIENCE_S)
+        except TimeoutError:
+            log.warning("no reference data after %.0f s; connecting without it", REFERENCE_PATIENCE_S)
+        while True:
+            error = await self._converse(http, rest, stream)
+            pause_s = self._backoff.failed(error, now_ms())
+            if isinstance(error, TokenRejected):
+                rest.forget_token()
+            log.warning("%s (next attempt in %.1f s)", error, pause_s)
+            self._set("down", str(error))
+            await asyncio.sleep(pause_s)
+            self._set("connecting", f"connecting again after: {error}")
+
+    async def _converse(self, http: aiohttp.ClientSession, rest: SsiRest, stream: RecordStream) -> SsiError:
+        try:
+            session = SsiSession(self._settings.stream_url, self._settings.channels)
+            self._conversation = Conversation(http, session, await rest.token(), stream, self._subscribed)
+            return await self._conversation.hold()
+        except SsiError as error:
+            return error
+
+    async def _first_token(self, rest: SsiRest) -> None:
+        """Wait for the first token.
+
+        Raises:
+            BadCredentials: Wrong from the start. Later a refusal is waited out: a stream that runs is not given up for it.
+        """
+        while True:
+            try:
+                await rest.token()
+            except SsiUnavailable as error:
+                pause_s = self._backoff.failed(error, now_ms())
+                log.warning("%s (next attempt in %.1f s)", error, pause_s)
+                self._set("down", str(error))
+                await asyncio.sleep(pause_s)
+            else:
+                return
+
+    async def _clock_ready(self) -> None:
+        """Wait for a simulator's clock: without it nothing can be dated."""
+        while isinstance(self._clock, SimulatedClock) and self._clock.read(now_ms()) is None:
+            if self._clock_trouble is not None:
+                self._set("connecting", str(self._clock_trouble))
+            await asyncio.sleep(0.05)
+
+    async def _refer(self, rest: SsiRest, stream: RecordStream) -> None:
+        """Fetch reference data for each new day, and again as long as it is incomplete."""
+        backoff = Backoff(random.random)
+        await self._clock_ready()
+        await self._first_token(rest)
+        done: TradingDay | None = None
+        while True:
+            reading = self._clock.read(now_ms())
+            if reading is None:
+                # The feed is the clock and has not spoken yet: nothing to wait for before connecting.
+                self._has_reference.set()
+            elif reading.trading_day != done:
+                trouble = await self._refer_once(rest, stream, reading.trading_day)
+                if trouble is None:
+                    done = reading.trading_day
+                else:
+                    pause_s = backoff.failed(trouble, now_ms())
+                    log.warning("reference data is incomplete: %s (next attempt in %.1f s)", trouble, pause_s)
+                    await asyncio.sleep(pause_s)
+            await asyncio.sleep(STATUS_S)
+
+    async def _refer_once(self, rest: SsiRest, stream: RecordStream, day: TradingDay) -> SsiError | None:
+        """Fetch reference data for ``day`` and publish what came; why it is incomplete when it is."""
+        try:
+            records, trouble = await rest.reference(day)
+        except SsiError as error:
+            return error
+        if records:
+            stream.refer(records, now_us())
+            self._has_reference.set()
+            log.info("got reference data of %d instruments for %d", len(records), day)
+        return trouble
+
+    def _subscribed(self) -> None:
+        self._backoff.connected(now_ms())
+        self._set("up", "")
+        log.info("connected and subscribed to %s", self._settings.channels)
+
+    def _clock_answered(self, trouble: ClockUnavailable | None) -> None:
+        if trouble is not None and self._clock_trouble is None:
+            log.warning("%s", trouble)
+        self._clock_trouble = trouble
+
+    def _set(self, state: State, reason: str) -> None:
+        changed = state != self._state
+        self._state, self._reason = state, reason
+        if changed and self._stream is not None:
+            self._stream.report(state, reason, now_us())
+        self._tell()
+
+    def _tell(self) -> None:
+        """Say how we are, when it changed: the first thing that is wrong, nearest to Kafka first."""
+        said = self._reason if self._state != "up" else ""
+        if self._clock_trouble is not None:
+            said = str(self._clock_trouble)
+        if self._stream is not None and self._stream.rejected_in_a_row >= MAX_REJECTED_IN_A_ROW:
+            said = (
+                f"the last {self._stream.rejected_in_a_row} records could not be decoded: read ssi.dlq; "
+                "SSI may have changed its format"
+            )
+        if self._publisher.trouble is not None:
+            said = f"{self._publisher.trouble}; {self._outbox.records} records wait"
+        if said != self._told:
+            self._told = said
+            self._health(said)
+
+    def _observe(self) -> None:
+        metrics.UP.set(1 if self._state == "up" else 0)
+        if self._tally is not None:
+            self._tally.observe(self._clock.read(now_ms()))
+
+
+async def _first_failure(jobs: list[Coroutine[Any, Any, None]]) -> None:
+    """Run endless jobs until one fails, and let that one speak for them all."""
+    tasks = [asyncio.create_task(job) for job in jobs]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,97 @@
+"""What the connector is told: the environment names and defaults of the whole system's design."""
+
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from connectors.ssi.errors import InsecureUrl
+
+CHANNELS: Final = ("X-TRADE", "X-QUOTE", "X", "R", "MI", "B", "F", "OL")
+"""SSI's channels."""
+
+
+class SsiSettings(BaseSettings):
+    """Settings of one connector. Secrets do not show in its ``repr`` or in its errors."""
+
+    model_config = SettingsConfigDict(env_prefix="SSI_", frozen=True, env_ignore_empty=True, hide_input_in_errors=True)
+
+    consumer_id: SecretStr
+    consumer_secret: SecretStr
+    consumer_secret_file: Path | None = None
+    """Where the secret is, instead of in the environment."""
+    api_url: str = "https://fc-data.ssi.com.vn/"
+    stream_url: str = "https://fc-datahub.ssi.com.vn/"
+    channels: str = "X-TRADE:ALL,X-QUOTE:ALL,R:ALL,MI:ALL,F:ALL"
+    feed: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,7}$")] = "a"
+    clock: str = "wall"
+    """``wall``, ``feed``, or the URL of a simulator's clock."""
+    kafka: Annotated[dict[str, str], Field(repr=False)]
+    """librdkafka's connection settings; they may hold a password."""
+    topic_prefix: str = ""
+    max_buffered_records: Annotated[int, Field(ge=1_000)] = 200_000
+    """Records that wait for Kafka before the oldest are thrown away."""
+    max_buffered_bytes: Annotated[int, Field(ge=1_000_000)] = 128_000_000
+    """Bytes of verbatim frames, dead letters and status that wait for Kafka."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _find_the_secret(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        values = dict(values)
+        if not values.get("consumer_secret") and (file := values.get("consumer_secret_file")):
+            try:
+                values["consumer_secret"] = Path(file).read_text().strip()
+            except OSError as error:
+                raise ValueError(f"SSI_CONSUMER_SECRET_FILE cannot be read: {error.strerror}: {file}") from None
+        if not values.get("consumer_id") or not values.get("consumer_secret"):
+            raise ValueError(
+                "SSI's credentials are missing: set SSI_CONSUMER_ID and SSI_CONSUMER_SECRET (or SSI_CONSUMER_SECRET_FILE); "
+                "keys are made on iBoard, or use the simulator (stock-tracker up)"
+            )
+        return values
+
+    @field_validator("api_url", "stream_url")
+    @classmethod
+    def _check_url(cls, url: str, info: Any) -> str:
+        name = f"SSI_{info.field_name.upper()}"
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{name} is no http(s) URL")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise ValueError(str(InsecureUrl(name, parts.hostname)))
+        return url.rstrip("/") + "/"
+
+    @field_validator("channels")
+    @classmethod
+    def _check_channels(cls, channels: str) -> str:
+        wanted = [channel.strip().replace(" ", "") for channel in channels.split(",") if channel.strip()]
+        for channel in wanted:
+            name, _, symbols = channel.partition(":")
+            if channel != "ALL" and (name.upper() not in CHANNELS or not symbols):
+                raise ValueError(
+                    f"SSI_CHANNELS: {channel[:40]!r} is no channel; expected a comma-separated list of <channel>:ALL or "
+                    f"<channel>:<symbol>-<symbol> with a channel of {', '.join(CHANNELS)}"
+                )
+        if not wanted:
+            raise ValueError("SSI_CHANNELS is empty; leave it unset for the default")
+        return ",".join(wanted)
+
+    @field_validator("clock")
+    @classmethod
+    def _check_clock(cls, clock: str) -> str:
+        if clock not in ("wall", "feed") and urlsplit(clock).scheme not in ("http", "https"):
+            raise ValueError(f"SSI_CLOCK is {clock[:40]!r}; expected wall, feed, or the URL of a simulator's clock")
+        return clock
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
