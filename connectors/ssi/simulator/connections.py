@@ -1,0 +1,176 @@
+"""A hub connection on its socket: one task reads, one writes, and nobody else waits for either."""
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Callable
+
+from aiohttp import WSMsgType, web
+
+from connectors.ssi.simulator.errors import InvalidInvocation
+from connectors.ssi.simulator.hub import KEEP_ALIVE_S, HubSession, Subscription
+from connectors.ssi.simulator.truth import ConnectionStatus, Deliveries, Ending
+from schemas.units import UnixMs
+
+logger = logging.getLogger(__name__)
+
+Snapshot = Callable[[Subscription], list[tuple[int, str]]]
+
+
+class Connection:
+    """Carries a session on a WebSocket and keeps its books."""
+
+    def __init__(
+        self,
+        session: HubSession,
+        request: web.Request,
+        deliveries: Deliveries,
+        now_ms: Callable[[], UnixMs],
+        snapshot: Snapshot,
+        on_answered: Callable[[], None],
+    ) -> None:
+        self.session = session
+        self._request = request
+        self._socket = web.WebSocketResponse(autoping=True, max_msg_size=1 << 16, compress=False)
+        self._deliveries = deliveries
+        self._now_ms = now_ms
+        self._snapshot = snapshot
+        self._on_answered = on_answered
+        self._ready = asyncio.Event()
+        self._silent_until_s = 0.0
+        self._opened_ms = now_ms()
+        self._subscribed_ms: UnixMs | None = None
+        self._closed_ms: UnixMs | None = None
+        self._ended: Ending | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether its socket is still there."""
+        return self._closed_ms is None
+
+    async def serve(self) -> web.WebSocketResponse:
+        """Answer the upgrade, then read and write until either end closes."""
+        await self._socket.prepare(self._request)
+        self._ready.set()
+        tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._keep_alive())]
+        try:
+            await self._read()
+        finally:
+            self._close_books("reset")
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        return self._socket
+
+    def offer(self, position: int, text: str) -> None:
+        """Send a record as soon as the socket takes it; a silenced connection only counts it."""
+        if self._is_silent():
+            self.session.skip()
+            return
+        self.session.offer(position, text)
+        self._ready.set()
+
+    # -- how it ends, and what goes wrong
+
+    async def close(self) -> None:
+        """Close it as a server that shuts down does."""
+        self._close_books("server_closed")
+        await self._socket.close(code=1001, message=b"going away")
+
+    def abort(self) -> None:
+        """Close it because the client has posted that it leaves."""
+        self._close_books("aborted")
+        self._break()
+
+    def drop(self) -> None:
+        """Reset its socket."""
+        self._close_books("dropped")
+        self._break()
+
+    def silence(self, seconds: float) -> None:
+        """Stay connected for ``seconds`` of wall time and say nothing: not even a keep-alive."""
+        self._silent_until_s = asyncio.get_running_loop().time() + seconds
+
+    def garble(self) -> None:
+        """Send what no client can decode."""
+        self.session.garble()
+        self._ready.set()
+
+    def status(self) -> ConnectionStatus:
+        """Say what ``/sim/status`` says of it."""
+        sent, subscription = self._deliveries.sent_on(self.session.number), self.session.subscription
+        return ConnectionStatus(
+            id=self.session.number,
+            connection_id=self.session.connection_id,
+            opened_ms=self._opened_ms,
+            subscribed_ms=self._subscribed_ms,
+            channels=subscription.text if subscription else None,
+            closed_ms=self._closed_ms,
+            ended=self._ended,
+            sent=sent,
+            records=sum(sent.values()),
+            skipped=self.session.skipped,
+            malformed=self.session.malformed,
+        )
+
+    # -- the two tasks
+
+    async def _read(self) -> None:
+        async for message in self._socket:
+            if message.type is not WSMsgType.TEXT:
+                continue
+            try:
+                subscription = self.session.receive(message.data)
+            except InvalidInvocation as error:
+                logger.info("connection %d sent what is no invocation: %s", self.session.number, error)
+                continue
+            if subscription is not None:
+                # In one step: nothing can fall due between the snapshot and what follows it.
+                for position, text in self._snapshot(subscription):
+                    self.offer(position, text)
+                self._subscribed_ms = self._now_ms()
+                logger.info("connection %d subscribed to %s", self.session.number, subscription.text)
+            self._ready.set()
+        # aiohttp answers a close frame with the client's own code, and calls a lost socket 1006.
+        if self._socket.close_code is not None and self._socket.close_code != 1006:
+            self._close_books("client_closed")
+
+    async def _write(self) -> None:
+        while True:
+            await self._ready.wait()
+            self._ready.clear()
+            while not self._is_silent() and (frame := self.session.next_frame()):
+                try:
+                    await self._socket.send_str(frame.text)
+                except ConnectionError:
+                    return
+                for position in frame.positions:
+                    self._deliveries.put(position, self.session.number)
+                if self._subscribed_ms is not None:
+                    self._on_answered()
+
+    async def _keep_alive(self) -> None:
+        while True:
+            await asyncio.sleep(KEEP_ALIVE_S)
+            if not self._is_silent():
+                self.session.keep_alive()
+            self._ready.set()
+
+    def _is_silent(self) -> bool:
+        return asyncio.get_running_loop().time() < self._silent_until_s
+
+    def _close_books(self, ended: Ending) -> None:
+        if self._closed_ms is None:
+            self._closed_ms, self._ended = self._now_ms(), ended
+            self.session.skip(self.session.waiting)
+            logger.info("connection %d ended: %s", self.session.number, ended)
+
+    def _break(self) -> None:
+        """Make the kernel send a reset: whoever reads finds the connection gone, not closed."""
+        transport = self._request.transport
+        if transport is None:
+            return
+        raw = transport.get_extra_info("socket")
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()

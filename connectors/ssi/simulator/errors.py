@@ -1,0 +1,92 @@
+"""Errors of the simulator.
+
+SimulatorError
+├── PortTaken: something else listens on the simulator's port
+├── UnreadableTruth: what should be an answer of /sim/truth is none
+├── UnknownFault: a fault that the simulator does not know
+└── ProtocolError: a client broke the protocol; it is answered, not raised further
+    ├── UnknownTransport
+    ├── MissingConnectionToken
+    ├── InvalidConnectionToken
+    ├── InvalidInvocation
+    ├── UnknownMethod
+    └── UnknownChannel
+"""
+
+
+class SimulatorError(Exception):
+    """Base of the errors of this package."""
+
+
+class PortTaken(SimulatorError):
+    """Another process listens where the simulator should."""
+
+    def __init__(self, host: str, port: int) -> None:
+        super().__init__(host, port)
+        self.host = host
+        self.port = port
+
+    def __str__(self) -> str:
+        return f"port {self.port} on {self.host} is taken: stop what listens there, or set SIM_PORT to another (0: any free one)"
+
+
+class UnreadableTruth(SimulatorError):
+    """Text that is not an answer of ``/sim/truth``, or only the beginning of one: fetch it again."""
+
+
+class UnknownFault(SimulatorError):
+    """A request to ``/sim/faults`` that names no known fault."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f'{self.reason}; send {{"fault":"drop"}}, {{"fault":"silence","seconds":n}} or {{"fault":"malformed"}}'
+
+
+class ProtocolError(SimulatorError):
+    """A client said something that SSI's hub refuses. The text is what the hub answers (ASP.NET SignalR's own words)."""
+
+
+class UnknownTransport(ProtocolError):
+    """A transport other than webSockets."""
+
+    def __str__(self) -> str:
+        return "Protocol error: Unknown transport."
+
+
+class MissingConnectionToken(ProtocolError):
+    """A connect, start, reconnect or abort without the token that negotiate gave."""
+
+    def __str__(self) -> str:
+        return "Protocol error: Missing connection token."
+
+
+class InvalidConnectionToken(ProtocolError):
+    """A connection token that this server did not issue."""
+
+    def __str__(self) -> str:
+        return "The ConnectionId is in the incorrect format."
+
+
+class InvalidInvocation(ProtocolError):
+    """A text frame from which no hub invocation can be read. SignalR drops it without an answer."""
+
+
+class UnknownMethod(ProtocolError):
+    """A hub method other than SwitchChannels."""
+
+    def __init__(self, method: str) -> None:
+        super().__init__(method)
+        self.method = method
+
+    def __str__(self) -> str:
+        return f"'{self.method}' method could not be resolved."
+
+
+class UnknownChannel(ProtocolError):
+    """A subscription to a channel that SSI does not have, or one that cannot be read."""
+
+    def __str__(self) -> str:
+        return "There was an error invoking Hub method 'FcMarketDataV2Hub.SwitchChannels'."

@@ -1,0 +1,61 @@
+"""What can be made to go wrong on demand. A fault is a request and what it does to the open connections; new ones go here."""
+
+from collections.abc import Iterable
+from typing import Annotated
+
+import msgspec
+
+from connectors.ssi.simulator.connections import Connection
+from connectors.ssi.simulator.errors import UnknownFault
+
+
+class Drop(msgspec.Struct, frozen=True, tag="drop", tag_field="fault", forbid_unknown_fields=True):
+    """Reset the socket of every connection, without a close frame."""
+
+    def strike(self, connection: Connection) -> None:
+        """Do it to one connection."""
+        connection.drop()
+
+
+class Silence(msgspec.Struct, frozen=True, tag="silence", tag_field="fault", forbid_unknown_fields=True):
+    """Say nothing on any connection for some wall time, keep-alives included: a half-open socket."""
+
+    seconds: Annotated[float, msgspec.Meta(gt=0, le=3600)]
+
+    def strike(self, connection: Connection) -> None:
+        """Do it to one connection."""
+        connection.silence(self.seconds)
+
+
+class Malformed(msgspec.Struct, frozen=True, tag="malformed", tag_field="fault", forbid_unknown_fields=True):
+    """Send a frame that ends in the middle, and a record of an unknown DataType."""
+
+    def strike(self, connection: Connection) -> None:
+        """Do it to one connection."""
+        connection.garble()
+
+
+Fault = Drop | Silence | Malformed
+
+_faults: msgspec.json.Decoder[Fault] = msgspec.json.Decoder(Fault)
+
+
+def read_fault(body: bytes) -> Fault:
+    """Read the request.
+
+    Raises:
+        UnknownFault: It names no fault, or one with other settings.
+
+    """
+    try:
+        return _faults.decode(body)
+    except msgspec.MsgspecError as error:
+        raise UnknownFault(str(error)) from error
+
+
+def strike(fault: Fault, connections: Iterable[Connection]) -> int:
+    """Do it to every connection; return to how many."""
+    struck = list(connections)
+    for connection in struck:
+        fault.strike(connection)
+    return len(struck)

@@ -1,0 +1,152 @@
+"""The market day: everything that the simulated exchanges say, in the order in which the feed says it. Pure.
+
+A seed makes the day, whatever the speed at which it is played: the same seed and date give the same records, byte for byte.
+It has about one print for every ten to twenty of a real day, each of natural size, and all the rest in proportion.
+
+Before the open the feed holds what SSI's cache holds: at 08:00 every symbol has a record without a match and an empty book,
+except for every tenth stock, which still shows the previous day's last record until its own comes between 08:56 and 08:59.
+Foreign counters and indices show the previous day's until they first move. Put-through deals appear in the indices'
+put-through totals alone; HNX's post-close session (PLO) does not trade, because nobody has published how SSI writes it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from random import Random
+
+from connectors.ssi.simulator.foreigners import foreign_steps
+from connectors.ssi.simulator.indices import index_values
+from connectors.ssi.simulator.paths import Path, market_path, stock_path
+from connectors.ssi.simulator.records import Foreign, IndexValue, Quote, Record, Status, Trade
+from connectors.ssi.simulator.stories import Script, Story, basis_path, basis_story, write_scripts
+from connectors.ssi.simulator.tape import Fair, Tape, value_of
+from connectors.ssi.simulator.universe import Listing, Universe, universe_of
+from schemas.calendar import at, previous_trading_day
+from schemas.units import POINT, TradingDay
+
+STOCK_PRINTS = 19_500
+"""Prints of all stocks in a day, without auctions and stories."""
+FUTURE_PRINTS = (1_500, 80, 25, 12)
+"""Prints of the futures, front month first."""
+MOST_RECORDS = 150_000
+STALE_EVERY = 10
+"""Every so many stocks one keeps yesterday's records in the cache until just before the open."""
+
+
+@dataclass(frozen=True)
+class MarketDay:
+    """A whole day, ready to be played."""
+
+    day: TradingDay
+    seed: int
+    universe: Universe
+    stories: tuple[Story, ...]
+    records: list[Record]
+    """By ``due_ms``; what is due before the first second of the day is in SSI's cache from yesterday."""
+
+
+def generate(seed: int, day: TradingDay) -> MarketDay:
+    """Make the market day of ``seed``. It takes a few seconds of one core at most."""
+    universe = universe_of(day)
+    scripts = write_scripts(_rng(seed, "stories"), universe, day)
+    market = market_path(_rng(seed, "market"), day)
+
+    stocks: list[Trade | Quote | Status] = []
+    foreign: list[Foreign] = []
+    for place, stock in enumerate(universe.stocks):
+        rng, script = _rng(seed, stock.symbol), scripts.get(stock.symbol)
+        fair = _stock_fair(stock, stock_path(rng, market, day, _bound(stock)), script)
+        prints = round(STOCK_PRINTS * stock.weight * rng.uniform(0.9, 1.1))
+        tape = Tape(stock, day, rng, fair, prints, script)
+        tape.write(_announced_ms(place, day))
+        stocks += tape.records
+        trades = [record for record in tape.records if isinstance(record, Trade)]
+        foreign += foreign_steps(trades, _rng(seed, f"{stock.symbol} foreign"), script, day)
+    stocks.sort(key=_due)
+
+    matched = (record for record in stocks if isinstance(record, Trade))
+    indices = list(index_values(matched, universe, day, _rng(seed, "deals")))
+    vn30 = _index_path("VN30", indices)
+
+    futures: list[Trade | Quote | Status] = []
+    for future, prints in zip(universe.futures, FUTURE_PRINTS, strict=True):
+        tape = Tape(future, day, _rng(seed, future.symbol), _future_fair(future, universe.futures[0], vn30, day), prints)
+        tape.write(at(day, 8, 0, 7))
+        futures += tape.records
+
+    records: list[Record] = [*_yesterday(seed, universe, day), *stocks, *foreign, *indices, *futures]
+    records.sort(key=_due)
+    stories = (*(script.story for script in scripts.values()), basis_story(universe, day))
+    return MarketDay(day, seed, universe, stories, records)
+
+
+def _rng(seed: int, purpose: str) -> Random:
+    """Make a stream of chance of its own, so that a change in one part of the day leaves the others as they are."""
+    return Random(f"{seed} {purpose}")
+
+
+def _due(record: Record) -> int:
+    return record.due_ms
+
+
+def _is_stale(place: int) -> bool:
+    return place % STALE_EVERY == 0
+
+
+def _announced_ms(place: int, day: TradingDay) -> int:
+    return at(day, 8, 56 + place // STALE_EVERY % 4, place % 60) if _is_stale(place) else at(day, 8)
+
+
+def _bound(stock: Listing) -> float:
+    """How far a stock strays without a story: three quarters of the way to its limits."""
+    return 0.75 * (stock.ceiling / stock.reference - 1)
+
+
+def _stock_fair(stock: Listing, path: Path, script: Script | None) -> Fair:
+    change = path.following(script.path) if script is not None and script.path is not None else path
+    return lambda ms: stock.reference * (1 + change.at(ms))
+
+
+def _future_fair(future: Listing, front: Listing, index: Path, day: TradingDay) -> Fair:
+    basis, carry = basis_path(day), future.reference - front.reference
+    return lambda ms: index.at(ms) + basis.at(ms) + carry
+
+
+def _index_path(index_id: str, values: Iterable[IndexValue]) -> Path:
+    own = [value for value in values if value.listing.index_id == index_id]
+    return Path([value.due_ms for value in own], [float(value.value) for value in own])
+
+
+def _yesterday(seed: int, universe: Universe, day: TradingDay) -> list[Record]:
+    """Say what SSI still has in its cache from the trading day before."""
+    yesterday = previous_trading_day(day)
+    rng = _rng(seed, "yesterday")
+    records: list[Record] = []
+    for place, stock in enumerate(universe.stocks):
+        closed_ms, late_ms = at(yesterday, 14, 45, rng.randrange(8)), at(yesterday, 15, 32, rng.randrange(60))
+        total, price = rng.randrange(1_000, 60_000) * 100, stock.reference
+        if _is_stale(place):
+            opening = stock.opening_at(stock.ladder[len(stock.ladder) // 2 + rng.randrange(-6, 7)])
+            high, low = max(price, opening.reference), min(price, opening.reference)
+            volume, value = rng.randrange(1, 50) * 100, value_of(price, total, stock)
+            records.append(Trade(closed_ms, closed_ms, opening, price, volume, total, value, high, low, 0, "C", None))
+            records.append(Quote(closed_ms, closed_ms, opening, (price,), (volume,), (), (), "C"))
+        bought, sold = total // 7, total // 9
+        counters = (bought, sold, value_of(price, bought, stock), value_of(price, sold, stock))
+        records.append(Foreign(late_ms, late_ms, stock, stock.room, *counters))
+    for index in universe.indices:
+        prior = index.prior + rng.randrange(-20 * POINT, 20 * POINT)
+        ended_ms, volume = at(yesterday, 15, 5), rng.randrange(100_000, 1_000_000) * 100
+        nobody = {
+            "advances": 0,
+            "no_changes": len(index.members) if index.has_breadth else 0,
+            "declines": 0,
+            "ceilings": 0,
+            "floors": 0,
+        }
+        records.append(
+            IndexValue(ended_ms, ended_ms, index, index.prior, prior, volume, volume * 24_000, 0, 0, session="C", **nobody)
+        )
+    for listing in universe.listings:
+        closed_ms = at(yesterday, 15) if not listing.is_future else at(yesterday, 14, 45)
+        records.append(Status(closed_ms, closed_ms, listing, "C"))
+    return records

@@ -1,0 +1,165 @@
+"""Market time, and the records that fall due with it.
+
+The day is played in small batches: every hundredth of a second of wall time all that has fallen due since goes to the sessions.
+So a day costs the same few wake-ups at any speed, and nothing waits on a timer of its own.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from connectors.ssi.simulator import wire
+from connectors.ssi.simulator.connections import Connection
+from connectors.ssi.simulator.hub import Subscription
+from connectors.ssi.simulator.market import MarketDay
+from connectors.ssi.simulator.records import CHANNELS, Channel
+from connectors.ssi.simulator.truth import ClockReading, PlayState
+from schemas.units import Symbol, UnixMs
+
+PACE_S = 0.01
+"""Least wall time between two batches."""
+IDLE_S = 0.2
+"""Most wall time between two looks at the clock."""
+BATCH_RECORDS = 500
+"""Records in a batch at the greatest speed."""
+PATIENCE_S = 5.0
+"""How long the greatest speed waits for a client that reads nothing."""
+
+
+@dataclass
+class MarketClock:
+    """``start + speed × elapsed`` up to the end; at the greatest speed (None) wherever the playback has got to."""
+
+    start_ms: int
+    end_ms: int
+    speed: float | None
+    _began_s: float | None = None
+    _reached_ms: int = 0
+
+    def begin(self, now_s: float) -> None:
+        """Let it run from ``now_s``, in seconds of a clock that only goes forward."""
+        self._began_s = now_s
+        self._reached_ms = self.start_ms
+
+    @property
+    def running(self) -> bool:
+        """Whether it has begun."""
+        return self._began_s is not None
+
+    def reach(self, ms: int) -> None:
+        """Set it forward, at the greatest speed."""
+        self._reached_ms = min(ms, self.end_ms)
+
+    def at(self, now_s: float) -> int:
+        """Market time."""
+        if self._began_s is None:
+            return self.start_ms
+        if self.speed is None:
+            return self._reached_ms
+        return min(self.end_ms, self.start_ms + int((now_s - self._began_s) * self.speed * 1000))
+
+
+class Playback:
+    """Plays a market day to the connections that are open."""
+
+    def __init__(self, market: MarketDay, clock: MarketClock, connections: Callable[[], Sequence[Connection]]) -> None:
+        self.market = market
+        self.released = 0
+        """How many of the day's records have been due."""
+        self._clock = clock
+        self._connections = connections
+        self._begin = asyncio.Event()
+        self._cache: dict[tuple[Symbol, Channel], int] = {}
+        self._symbols = [listing.symbol for listing in market.universe.listings]
+        self._symbols += [index.symbol for index in market.universe.indices]
+        self._stalled: set[int] = set()
+        self._release(clock.start_ms)
+
+    def begin(self) -> None:
+        """Let the clock run, unless it does already."""
+        self._begin.set()
+
+    def now_ms(self) -> UnixMs:
+        """Market time."""
+        return UnixMs(self._clock.at(time.monotonic()))
+
+    @property
+    def state(self) -> PlayState:
+        """How far it is: finished when the clock is at its end and nothing that was due still waits for a socket."""
+        if not self._clock.running:
+            return "waiting"
+        if self.now_ms() < self._clock.end_ms or self._next_due_ms() is not None:
+            return "running"
+        return "running" if any(connection.session.waiting for connection in self._connections()) else "finished"
+
+    def reading(self) -> ClockReading:
+        """Say what ``/sim/clock`` says."""
+        return ClockReading(
+            market_ms=self.now_ms(),
+            speed=self._clock.speed,
+            state=self.state,
+            trading_day=self.market.day,
+            start_ms=UnixMs(self._clock.start_ms),
+            end_ms=UnixMs(self._clock.end_ms),
+            seed=self.market.seed,
+        )
+
+    def snapshot(self, subscription: Subscription) -> list[tuple[int, str]]:
+        """Give the last record of everything that ``subscription`` names, with its position: listings in order, then indices."""
+        symbols = [s for s in self._symbols if subscription.symbols is None or s in subscription.symbols]
+        keys = ((symbol, channel) for symbol in symbols for channel in CHANNELS if channel in subscription.channels)
+        positions = [self._cache[key] for key in keys if key in self._cache]
+        return [(position, wire.encode(self.market.records[position])) for position in positions]
+
+    async def play(self) -> None:
+        """Release what falls due until the clock is at its end."""
+        await self._begin.wait()
+        self._clock.begin(time.monotonic())
+        while (due_ms := self._next_due_ms()) is not None:
+            if self._clock.speed is None:
+                await self._play_a_batch()
+                continue
+            now_ms = self.now_ms()
+            self._release(now_ms)
+            await asyncio.sleep(min(max((due_ms - now_ms) / 1000 / self._clock.speed, PACE_S), IDLE_S))
+        self._clock.reach(self._clock.end_ms)
+
+    def _next_due_ms(self) -> int | None:
+        """When the next record is due; None when none is before the end."""
+        if self.released == len(self.market.records):
+            return None
+        due_ms = self.market.records[self.released].due_ms
+        return due_ms if due_ms <= self._clock.end_ms else None
+
+    def _release(self, until_ms: int) -> None:
+        """Hand every record due up to ``until_ms`` to the connections that want it; it is encoded once, and only if one does."""
+        records, connections = self.market.records, self._connections()
+        while self.released < len(records) and records[self.released].due_ms <= until_ms:
+            position, self.released = self.released, self.released + 1
+            record = records[position]
+            self._cache[record.listing.symbol, record.channel] = position
+            text = None
+            for connection in connections:
+                if connection.session.wants(record):
+                    text = text or wire.encode(record)
+                    connection.offer(position, text)
+
+    async def _play_a_batch(self) -> None:
+        last = min(self.released + BATCH_RECORDS, len(self.market.records)) - 1
+        until_ms = min(self.market.records[last].due_ms, self._clock.end_ms)
+        self._release(until_ms)
+        self._clock.reach(until_ms)
+        await self._readers_catch_up()
+
+    async def _readers_catch_up(self) -> None:
+        """Wait for those who still read. Who has stood still for long is no longer waited for, until it has caught up."""
+        give_up_s = time.monotonic() + PATIENCE_S
+        await asyncio.sleep(0)
+        while behind := {c.session.number for c in self._connections() if c.session.waiting > 2 * BATCH_RECORDS}:
+            self._stalled &= behind
+            if behind == self._stalled:
+                break
+            if time.monotonic() > give_up_s:
+                self._stalled = behind
+            await asyncio.sleep(PACE_S / 10)

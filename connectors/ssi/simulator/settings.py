@@ -1,0 +1,63 @@
+"""How the simulator is run: ``SIM_*`` in the environment, or arguments."""
+
+from datetime import time
+from typing import Final, Literal, Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from schemas.calendar import as_date, at, is_trading_day
+from schemas.deployment import SIMULATOR_PORT
+from schemas.units import TradingDay, UnixMs
+
+HOST: Final = "127.0.0.1"
+"""The only address it listens on: anybody who reaches it may stop and break the market."""
+
+
+class SimulatorSettings(BaseSettings):
+    """Which day is played, how fast, and to whom."""
+
+    model_config = SettingsConfigDict(env_prefix="SIM_", frozen=True, extra="forbid")
+
+    port: int = Field(default=SIMULATOR_PORT, ge=0, le=65_535)
+    """0 takes any free one."""
+    seed: int = 1
+    """The same seed and day give the same records."""
+    day: TradingDay | None = None
+    """The simulated trading day, YYYYMMDD; None for the last one of the calendar."""
+    start: time = time(8, 55)
+    """Market time (Vietnam) at which it begins; all that the feed said before is in its cache."""
+    end: time = time(15, 45)
+    """Market time at which the clock stops: nothing that is due later is sent."""
+    speed: float | Literal["max"] = 20.0
+    """Market seconds a second, or ``max``: as fast as the clients read."""
+    wait_for_client: bool = False
+    """Hold the clock at the start until the first subscription has been answered."""
+    consumer_id: str = "demo"
+    consumer_secret: SecretStr = SecretStr("demo")
+    most_waiting: int = Field(default=20_000, ge=1_000)
+    """Records that wait for one slow client before it skips ahead."""
+
+    @field_validator("day")
+    @classmethod
+    def _is_open(cls, day: TradingDay | None) -> TradingDay | None:
+        if day is not None and not is_trading_day(day):
+            raise ValueError(f"the exchanges are closed on {as_date(day)}: choose a trading day, or none for the last one")
+        return day
+
+    @field_validator("speed")
+    @classmethod
+    def _goes_forward(cls, speed: float | Literal["max"]) -> float | Literal["max"]:
+        if speed != "max" and not 0 < speed <= 10_000:
+            raise ValueError("speed is market seconds a second, above 0 and up to 10000, or max")
+        return speed
+
+    @model_validator(mode="after")
+    def _ends_after_it_starts(self) -> Self:
+        if self.start >= self.end:
+            raise ValueError(f"the day would end at {self.end:%H:%M:%S}, before it starts at {self.start:%H:%M:%S}")
+        return self
+
+    def instant(self, day: TradingDay, clock: time) -> UnixMs:
+        """The market time of ``clock`` on ``day``."""
+        return at(day, clock.hour, clock.minute, clock.second)
