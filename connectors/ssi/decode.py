@@ -149,6 +149,7 @@ class _Index(msgspec.Struct, rename="pascal", kw_only=True, gc=False):
     ceilings: _Count
     floors: _Count
     exchange: str | None = None
+    market_id: str | None = None
     trading_session: _Label = None
 
 
@@ -409,11 +410,12 @@ def _foreign(content: _Foreign) -> ForeignRecord:
 
 def _index(content: _Index) -> IndexRecord:
     day, midnight = _day_of(content.trading_date)
+    exchange = content.exchange or content.market_id
     return IndexRecord(
         symbol=_index_of(content.index_id),
         trading_day=day,
         ts_ms=UnixMs(midnight + _since_midnight(content.time)),
-        exchange=_exchange_of(content.exchange) if content.exchange else None,
+        exchange=_exchange_of(exchange) if exchange else None,
         value=Price(content.index_value),
         prior_value=Price(content.prior_index_value),
         volume=Shares(content.total_qtty),
@@ -578,20 +580,19 @@ def _lenient(kind: _Kind[C], fields: dict[str, Any]) -> C:
     if not isinstance(symbol, str):
         raise InvalidRecord(Reason.BAD_SYMBOL, f"{identity} is missing or no text")
     in_points = bool(kind.prices) and kind.is_in_points(symbol)
-    known = {field.name: _first(fields, field.spellings) for field in kind.fields}
+    said = {field.name: _first(fields, field.spellings) for field in kind.fields}
+    meant = dict(said)
     for field in kind.fields:
-        value = known[field.name]
+        value = said[field.name]
         if field.unit is not None:
-            if value is None and field.partner and known[field.partner] is None:
-                known[field.name] = 0
-            else:
-                known[field.name] = _whole(field, value, in_points)
+            is_empty_level = field.partner is not None and value is None and said[field.partner] is None
+            meant[field.name] = 0 if is_empty_level else _whole(field, value, in_points)
         elif value is None and field.name in ("Time", "TradingDate"):
             raise InvalidRecord(Reason.BAD_TIME, f"{field.name} is missing")
         elif value is None and field.name == "Exchange" and identity == "Symbol":
             raise InvalidRecord(Reason.UNKNOWN_EXCHANGE, "Exchange is missing")
     try:
-        return msgspec.convert(known, kind.content)
+        return msgspec.convert(meant, kind.content)
     except msgspec.ValidationError as error:
         raise InvalidRecord(Reason.BAD_FIELD, str(error)) from None
 
