@@ -1,0 +1,261 @@
+"""The foreign pipeline on a real broker: what the pure folds say, exactly once, through a restart."""
+
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+
+from pipelines.application import make_application
+from pipelines.core.flow import fold_partial
+from pipelines.core.foreign_shard import fold_frame
+from pipelines.core.frames import Folded, Origin
+from pipelines.core.suspects import Thresholds
+from pipelines.foreign import pipeline
+from pipelines.settings import PipelineSettings
+from schemas.calendar import at
+from schemas.shards import shard_keys, shard_of
+from schemas.structs import ClockTick, ForeignRecord, Frame, ReferenceRecord, TradeRecord
+from schemas.topics import (
+    MARKET_FLOW,
+    MARKET_FOREIGN,
+    PARTIAL_FLOW,
+    SSI_DLQ,
+    SSI_FOREIGN,
+    STATE_FLOW,
+    STATE_FOREIGN,
+    Topic,
+    encode,
+)
+from schemas.units import Exchange, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+
+pytestmark = pytest.mark.kafka
+
+SHARDS = 3
+DAY = TradingDay(20261120)
+START_MS = at(DAY, 8, 59)
+SYMBOLS = ("VNM", "SSI", "HPG", "FPT", "SHS", "ACV")
+EXCHANGES = {"SHS": Exchange.HNX, "ACV": Exchange.UPCOM}
+WAIT_S = 60.0
+
+Values = dict[int, list[bytes]]
+
+
+def a_record(symbol: str, ts_ms: int, bought: int, sold: int) -> ForeignRecord:
+    return ForeignRecord(
+        symbol=Symbol(symbol),
+        trading_day=DAY,
+        ts_ms=UnixMs(ts_ms),
+        exchange=EXCHANGES.get(symbol, Exchange.HOSE),
+        total_room=Shares(10_000_000),
+        current_room=Shares(10_000_000 - bought),
+        bought=Shares(bought),
+        sold=Shares(sold),
+        bought_value=Vnd(bought * 30_000),
+        sold_value=Vnd(sold * 30_000),
+    )
+
+
+def a_reference(symbol: str) -> ReferenceRecord:
+    return ReferenceRecord(
+        symbol=Symbol(symbol),
+        trading_day=DAY,
+        exchange=EXCHANGES.get(symbol, Exchange.HOSE),
+        name=None,
+        groups=["VN30"] if symbol not in EXCHANGES else [],
+        sector=None,
+        lot=Shares(100),
+        underlying=None,
+        last_trading_day=None,
+    )
+
+
+def a_morning(minutes: int) -> dict[int, list[Frame]]:
+    """By shard, frames of a second each: clock ticks, and every few seconds a record of each symbol."""
+    counters = dict.fromkeys(SYMBOLS, 0)
+    frames: dict[int, list[Frame]] = {shard: [] for shard in range(SHARDS)}
+    for second in range(minutes * 60):
+        ts_ms = START_MS + second * 1000
+        records: dict[int, list[Any]] = {shard: [] for shard in range(SHARDS)}
+        for number, symbol in enumerate(SYMBOLS):
+            shard = shard_of(symbol, SHARDS)
+            if second == 0:
+                records[shard].append(a_reference(symbol))
+            if second > 60 and second % (3 + number) == 0:
+                counters[symbol] += 100 * (number + 1)
+                records[shard].append(a_record(symbol, ts_ms, counters[symbol], counters[symbol] // 2 * number))
+        for shard in range(SHARDS):
+            tick = ClockTick(trading_day=DAY, ts_ms=UnixMs(ts_ms), phase=SessionPhase.ATO, health="up")
+            frames[shard].append(Frame(feed="a", epoch=1, seq=second, recv_us=UnixUs(0), records=[tick, *records[shard]]))
+    return frames
+
+
+class Kafka:
+    """What a test writes and reads, on its own topics."""
+
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        self._bootstrap = bootstrap
+        self._prefix = prefix
+
+    def send(self, frames: dict[int, list[Frame]]) -> None:
+        producer = Producer({"bootstrap.servers": self._bootstrap, "partitioner": "murmur2_random", "linger.ms": 5})
+        for shard, shard_frames in frames.items():
+            for frame in shard_frames:
+                producer.produce(SSI_FOREIGN.named(self._prefix), encode(frame), shard_keys(SHARDS)[shard])
+        assert producer.flush(30) == 0
+
+    @contextmanager
+    def committed(self, topic: Topic[Any]) -> Iterator[Consumer]:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._bootstrap,
+                "group.id": f"{self._prefix}test",
+                "enable.auto.commit": False,
+                "isolation.level": "read_committed",
+                "enable.partition.eof": True,
+            }
+        )
+        consumer.assign([TopicPartition(topic.named(self._prefix), n, 0) for n in range(topic.partitions(SHARDS))])
+        try:
+            yield consumer
+        finally:
+            consumer.close()
+
+    def read(self, topic: Topic[Any], enough: Callable[[Values], bool]) -> Values:
+        """The committed values of a topic by partition, until they are ``enough``; it fails when that does not come."""
+        values: Values = {n: [] for n in range(topic.partitions(SHARDS))}
+        overdue = threading.Event()
+        timer = threading.Timer(WAIT_S, overdue.set)
+        timer.start()
+        try:
+            with self.committed(topic) as consumer:
+                while not enough(values):
+                    assert not overdue.is_set(), f"{topic.name}: not enough after {sum(map(len, values.values()))} messages"
+                    for message in consumer.consume(1_000, timeout=0.2):
+                        if message.error() is None:
+                            values[message.partition()].append(message.value())
+        finally:
+            timer.cancel()
+        return values
+
+    def read_to_the_end(self, topic: Topic[Any]) -> Values:
+        """All that is committed on a topic that nobody writes to any more."""
+        values: Values = {n: [] for n in range(topic.partitions(SHARDS))}
+        ended: set[int] = set()
+        with self.committed(topic) as consumer:
+            while len(ended) < len(values):
+                for message in consumer.consume(1_000, timeout=0.2):
+                    error = message.error()
+                    if error is None:
+                        values[message.partition()].append(message.value())
+                    else:
+                        assert error.code() == KafkaError._PARTITION_EOF
+                        ended.add(message.partition())
+        return values
+
+
+def messages(count: int) -> Callable[[Values], bool]:
+    return lambda values: sum(map(len, values.values())) >= count
+
+
+@contextmanager
+def running(settings: PipelineSettings) -> Iterator[None]:
+    """The foreign pipeline at work; stopped, and everything committed, at the end of the block."""
+    application = make_application(pipeline(settings), settings)
+    failures: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            application.run()
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        while thread.is_alive():
+            application.stop()
+            thread.join(0.2)
+    assert not failures
+
+
+def fold_purely(frames: dict[int, list[Frame]]) -> tuple[dict[int, list[Folded]], list[Folded]]:
+    """What the folds say without Kafka: by shard, and of the second stage."""
+    first: dict[int, list[Folded]] = {}
+    for shard, shard_frames in frames.items():
+        state: dict[bytes, bytes] = {}
+        origins = (Origin("ssi.foreign", shard, SHARDS, shard_keys(SHARDS)[shard], n) for n in range(len(shard_frames)))
+        first[shard] = [
+            fold_frame(frame, origin, state, Thresholds()) for frame, origin in zip(shard_frames, origins, strict=True)
+        ]
+    second: list[Folded] = []
+    state = {}
+    partials = [value for shard in first for value in values_of(first[shard], PARTIAL_FLOW)]
+    for n, value in enumerate(partials):
+        second.append(fold_partial(PARTIAL_FLOW.decode(value), Origin("partial.flow", 0, 1, shard_keys(1)[0], n), state))
+    return first, second
+
+
+def values_of(folded: list[Folded], topic: Topic[Any]) -> list[bytes]:
+    return [output.value for one in folded for output in one.outputs if output.topic is topic]
+
+
+def without_src(value: bytes) -> dict[str, Any]:
+    row: dict[str, Any] = msgspec.json.decode(value)
+    del row["src"]
+    return row
+
+
+def last_by(key: str, values: list[bytes]) -> dict[str, dict[str, Any]]:
+    return {row[key]: row for row in map(without_src, values)}
+
+
+def test_kafka_gets_what_the_folds_say_once_through_a_restart(kafka: str, topics: str, tmp_path: Path) -> None:
+    settings = PipelineSettings(kafka={"bootstrap.servers": kafka}, topic_prefix=topics, home=tmp_path)
+    frames = a_morning(minutes=6)
+    first, second = fold_purely(frames)
+    entries = {shard: values_of(folded, MARKET_FOREIGN) for shard, folded in first.items()}
+    partials = {shard: values_of(folded, PARTIAL_FLOW) for shard, folded in first.items()}
+    rows = {shard: last_by("symbol", values_of(folded, STATE_FOREIGN)) for shard, folded in first.items()}
+    minutes = values_of(second, MARKET_FLOW)
+    scopes = last_by("scope", values_of(second, STATE_FLOW))
+    log = Kafka(kafka, topics)
+
+    log.send({shard: shard_frames[:180] for shard, shard_frames in frames.items()})
+    with running(settings):
+        log.read(MARKET_FOREIGN, messages(50))
+    log.send({shard: shard_frames[180:] for shard, shard_frames in frames.items()})
+    with running(settings):
+        # A scope's last row comes last of all, when the second stage has met the last second of every shard.
+        log.read(STATE_FLOW, lambda values: last_by("scope", values[0]) == scopes)
+
+    assert log.read_to_the_end(MARKET_FOREIGN) == entries
+    assert log.read_to_the_end(MARKET_FLOW) == {0: minutes}
+    said = log.read_to_the_end(PARTIAL_FLOW)[0]
+    assert Counter(said) == Counter(value for values in partials.values() for value in values)
+    assert {shard: last_by("symbol", own) for shard, own in log.read_to_the_end(STATE_FOREIGN).items()} == rows
+
+
+def test_a_record_that_is_none_of_ours_goes_to_the_dead_letters_alone(kafka: str, topics: str, tmp_path: Path) -> None:
+    settings = PipelineSettings(kafka={"bootstrap.servers": kafka}, topic_prefix=topics, home=tmp_path)
+    stray = TradeRecord(
+        symbol=Symbol("VNM"), trading_day=DAY, ts_ms=UnixMs(START_MS), exchange=Exchange.HOSE, price=0, volume=0, total_volume=0,
+        total_value=0, reference=0, ceiling=0, floor=0, high=0, low=0, expected=0, side=None, session=None, status=None,
+    )  # fmt: skip
+    shard = shard_of("VNM", SHARDS)
+    frame = Frame(feed="a", epoch=1, seq=0, recv_us=UnixUs(0), records=[stray, a_record("VNM", at(DAY, 9, 16), 700, 0)])
+    log = Kafka(kafka, topics)
+    log.send({shard: [frame]})
+    with running(settings):
+        [letter] = log.read(SSI_DLQ, messages(1))[0]
+        [entries] = log.read(MARKET_FOREIGN, messages(1))[shard]
+    said = SSI_DLQ.decode(letter)
+    assert (said.source, said.reason, said.partition, said.offset, said.idx) == ("foreign", "unexpected_kind", shard, 0, 0)
+    assert [entry.volume for entry in MARKET_FOREIGN.decode(entries).events] == [700]
