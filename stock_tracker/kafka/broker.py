@@ -11,6 +11,7 @@ import fcntl
 import os
 import signal
 import subprocess
+import threading
 import time
 import uuid
 from collections.abc import Mapping
@@ -63,7 +64,6 @@ class Broker:
         self._pidfile = folder / "broker.pid"
         self._settings = folder / "server.properties"
         self._data = folder / "data"
-        self._process: subprocess.Popen[bytes] | None = None
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Broker":
@@ -77,7 +77,9 @@ class Broker:
         except FileNotFoundError:
             return None
         with pidfile:
-            if _take(pidfile):
+            if _take(pidfile, fcntl.LOCK_SH):
+                # Nobody's: a pid that is still there must not be taken for the next broker's while that one is starting.
+                pidfile.truncate(0)
                 return None
             pid = pidfile.read().strip()
         # No pid yet: a start holds the lock and is still getting ready.
@@ -95,11 +97,27 @@ class Broker:
             NoJava, JarsUnavailable, WrongJars, NoRecipe, ToolsUnavailable: It cannot be run at all.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        with self._pidfile.open("a+") as pidfile:
-            if _take(pidfile):
-                pidfile.truncate(0)
-                self._launch(pidfile, port, tell)
-        return self._answering()
+        launched = False
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            running = self.running()
+            if running is not None:
+                # With its own cluster id: on its port may be somebody else.
+                if metadata.cluster_at(running.bootstrap) == self.cluster_id():
+                    return running
+            elif launched:
+                raise BrokerFailed("stopped before it answered", self.log, self._tail())
+            elif self._launch(port, tell):
+                launched = True
+                deadline = time.monotonic() + START_S
+            time.sleep(_PAUSE_S)
+        raise BrokerFailed(
+            f"did not answer within {START_S:.0f} s",
+            self.log,
+            self._tail(),
+            "It still runs. See whether it comes up after all: stock-tracker kafka status. "
+            f"If not: stock-tracker kafka stop, read {self.log}, start again.",
+        )
 
     def stop(self, tell: Tell) -> bool:
         """Stop it and wait until it is gone; False when it did not run.
@@ -123,7 +141,18 @@ class Broker:
         properties = self._data / "meta.properties"
         return _properties(properties.read_text()).get("cluster.id") if properties.exists() else None
 
-    def _launch(self, pidfile: IO[str], port: int, tell: Tell) -> None:
+    def _launch(self, port: int, tell: Tell) -> bool:
+        """Start the process and write down its pid; False when another start, or a broker that is just ending, is in the way."""
+        with self._pidfile.open("a+") as pidfile:
+            if not _take(pidfile, fcntl.LOCK_EX):
+                return False
+            process = self._spawn(pidfile, port, tell)
+            pidfile.write(f"{process.pid}\n")
+        # Whoever stops it, and whether we still run then: a dead child that nobody waits for would stay as a zombie.
+        threading.Thread(target=process.wait, name="Kafka's end", daemon=True).start()
+        return True
+
+    def _spawn(self, pidfile: IO[str], port: int, tell: Tell) -> subprocess.Popen[bytes]:
         other = free_port()
         require_free(
             port,
@@ -148,7 +177,7 @@ class Broker:
             self.log.rename(self.log.with_suffix(".previous.log"))
         tell(f"Starting Kafka {recipe.version} on 127.0.0.1:{port} with {runtime}")
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 [*command, "kafka.Kafka", self._settings.name],
                 cwd=self.folder,
                 env=environ,
@@ -159,7 +188,6 @@ class Broker:
                 start_new_session=True,
                 pass_fds=[pidfile.fileno()],
             )
-        pidfile.write(f"{self._process.pid}\n")
 
     def _configure(self, recipe: Recipe, port: int) -> None:
         # The controller's port is nobody's business and nothing remembers it: a free one at each start.
@@ -188,24 +216,6 @@ class Broker:
         except Failed as failed:
             raise BrokerFailed("could not format its storage", self.log, failed.tail) from failed
 
-    def _answering(self) -> Running:
-        """Wait until the broker answers, and with its own cluster id: on its port may be somebody else."""
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            running = self.running()
-            if running is None:
-                raise BrokerFailed("stopped before it answered", self.log, self._tail())
-            if metadata.cluster_at(running.bootstrap) == self.cluster_id():
-                return running
-            time.sleep(_PAUSE_S)
-        raise BrokerFailed(
-            f"did not answer within {START_S:.0f} s",
-            self.log,
-            self._tail(),
-            f"It still runs. See whether it comes up after all: stock-tracker kafka status. If not: stock-tracker kafka stop, "
-            f"read {self.log}, start again.",
-        )
-
     def _bootstrap(self) -> str:
         return _properties(self._settings.read_text())["advertised.listeners"].removeprefix("PLAINTEXT://")
 
@@ -221,9 +231,6 @@ class Broker:
             if time.monotonic() > deadline:
                 return False
             time.sleep(_PAUSE_S)
-        if self._process is not None:
-            self._process.wait()
-            self._process = None
         return True
 
     def _tail(self) -> str:
@@ -234,10 +241,10 @@ class Broker:
         return ""
 
 
-def _take(pidfile: IO[str]) -> bool:
-    """Take the lock on ``pidfile`` unless somebody holds it; closing the file gives it back."""
+def _take(pidfile: IO[str], kind: int) -> bool:
+    """Take the lock on ``pidfile`` unless a broker or a start holds it; closing the file gives it back."""
     try:
-        fcntl.flock(pidfile, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(pidfile, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

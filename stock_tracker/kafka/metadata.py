@@ -9,6 +9,7 @@ from confluent_kafka.admin import AdminClient, ClusterMetadata
 from stock_tracker.errors import BrokerUnreachable
 
 ANSWER_S = 10.0
+CONNECT_S = 2.0
 
 _SILENT = {"log_level": "0"}
 """librdkafka tells each refused connection on stderr; we say it once, with what to do."""
@@ -23,21 +24,36 @@ def ask(kafka: Mapping[str, str], timeout_s: float = ANSWER_S) -> ClusterMetadat
     """Ask a cluster for its metadata.
 
     Raises:
-        BrokerUnreachable: Nobody answers within ``timeout_s``.
+        BrokerUnreachable: Nobody answers within ``timeout_s``, or nobody listens at all.
     """
+    bootstrap = kafka["bootstrap.servers"]
+    # A refused connection is known at once, while librdkafka would try again until the time is over.
+    if all(_refused(address) for address in bootstrap.split(",")):
+        raise BrokerUnreachable(bootstrap, "the connection is refused")
     try:
         return admin(kafka).list_topics(timeout=timeout_s)
     except KafkaException as error:
-        raise BrokerUnreachable(kafka["bootstrap.servers"], error.args[0].str()) from error
+        raise BrokerUnreachable(bootstrap, error.args[0].str()) from error
 
 
 def cluster_at(bootstrap: str) -> str | None:
-    """The id of the cluster behind a local ``host:port``; None while nobody answers there."""
-    host, _, port = bootstrap.rpartition(":")
+    """The id of the cluster behind an address of this machine; None while nobody answers there."""
     try:
-        # A refused connection is known at once; librdkafka would wait and try again.
-        socket.create_connection((host, int(port)), timeout=1).close()
         cluster: str | None = ask({"bootstrap.servers": bootstrap}, timeout_s=2).cluster_id
-    except (OSError, BrokerUnreachable):
+    except BrokerUnreachable:
         return None
     return cluster
+
+
+def _refused(address: str) -> bool:
+    """Tell whether it is certain that nobody listens at ``[PROTOCOL://]host[:port]``."""
+    host, _, port = address.strip().rpartition("//")[2].rpartition(":")
+    if not host or not port.isdigit():
+        return False
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -1,0 +1,200 @@
+"""The local broker's life, with real ones on free ports."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from stock_tracker.errors import BrokerFailed, PortTaken, StrangeData
+from stock_tracker.kafka.broker import Broker
+from stock_tracker.ports import free_port
+
+pytestmark = pytest.mark.kafka
+
+
+def silent(line: str) -> None:
+    """Tell nobody."""
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    broker = Broker(tmp_path / "kafka", os.environ)
+    yield broker
+    broker.stop(silent)
+
+
+def write(bootstrap: str, values: list[bytes]) -> None:
+    admin = AdminClient({"bootstrap.servers": bootstrap})
+    admin.create_topics([NewTopic("kept", 1, 1)], operation_timeout=30)["kept"].result()
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all"})
+    for value in values:
+        producer.produce("kept", value)
+    assert producer.flush(30) == 0
+
+
+def read(bootstrap: str, count: int) -> list[bytes]:
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"})
+    consumer.subscribe(["kept"])
+    messages = consumer.consume(count, timeout=30)
+    consumer.close()
+    return [message.value() for message in messages]
+
+
+def command(broker: Broker, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    home = {"STOCK_TRACKER_HOME": str(broker.folder.parent), "KAFKA_BOOTSTRAP": ""}
+    return subprocess.run(
+        [sys.executable, "-m", "stock_tracker", *words],
+        env={**os.environ, **home, **environ},
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+def test_a_broker_keeps_what_was_acknowledged_when_it_is_killed(broker: Broker) -> None:
+    port = free_port()
+    first = broker.start(port, silent)
+    values = [f"{n}".encode() for n in range(1000)]
+    write(first.bootstrap, values)
+    identity = broker.cluster_id()
+
+    os.kill(first.pid, signal.SIGKILL)
+    second = broker.start(port, silent)
+
+    assert second.pid != first.pid
+    assert broker.cluster_id() == identity
+    assert read(second.bootstrap, len(values)) == values
+
+
+def test_a_pid_that_was_left_behind_never_gets_its_new_owner_killed(broker: Broker) -> None:
+    port = free_port()
+    running = broker.start(port, silent)
+    os.kill(running.pid, signal.SIGKILL)
+    while broker.running() is not None:
+        time.sleep(0.05)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
+        (broker.folder / "broker.pid").write_text(f"{bystander.pid}\n")
+        assert broker.running() is None
+        assert not broker.stop(silent)
+        (broker.folder / "broker.pid").write_text(f"{bystander.pid}\n")
+        assert broker.start(port, silent).pid != bystander.pid
+        assert broker.stop(silent)
+        assert bystander.poll() is None
+        bystander.communicate(b"\n")
+    assert bystander.returncode == 0
+
+
+def test_two_starts_at_once_make_one_broker(broker: Broker) -> None:
+    port = free_port()
+    with ThreadPoolExecutor() as pool:
+        starts = [pool.submit(Broker(broker.folder, os.environ).start, port, silent) for _ in range(3)]
+        assert len({start.result() for start in starts}) == 1
+
+
+def test_the_command_starts_shows_and_stops_it(broker: Broker) -> None:
+    port = free_port()
+    down = command(broker, "kafka", "status", STOCK_TRACKER_KAFKA_PORT=str(port))
+    assert down.returncode == 1
+
+    started = command(broker, "kafka", "start", "--port", str(port))
+    assert (started.returncode, started.stderr.count("Traceback")) == (0, 0)
+    assert f"Kafka is running at 127.0.0.1:{port}" in started.stdout
+
+    again = command(broker, "kafka", "start", "--port", str(port))
+    assert again.returncode == 0
+    assert "was running already" in again.stdout
+
+    shown = json.loads(command(broker, "kafka", "status", "--json").stdout)
+    running = broker.running()
+    assert running is not None
+    assert (shown["bootstrap"], shown["pid"], shown["brokers"]) == (f"127.0.0.1:{port}", running.pid, 1)
+
+    stopped = command(broker, "kafka", "stop")
+    assert (stopped.returncode, stopped.stdout) == (0, "Kafka is stopped; its data stays\n")
+    assert broker.running() is None
+    assert command(broker, "kafka", "stop").stdout == "Kafka was not running\n"
+
+
+def test_it_lives_in_a_session_of_its_own(broker: Broker) -> None:
+    running = broker.start(free_port(), silent)
+    assert os.getsid(running.pid) == running.pid
+
+
+def test_it_sees_no_secret_of_our_environment(tmp_path: Path) -> None:
+    broker = Broker(tmp_path / "kafka", {**os.environ, "SSI_CONSUMER_SECRET": "hush"})
+    running = broker.start(free_port(), silent)
+    environ = subprocess.run(["ps", "eww", "-o", "command=", "-p", str(running.pid)], capture_output=True, text=True, check=True)
+    broker.stop(silent)
+    assert "kafka.Kafka" in environ.stdout
+    assert "hush" not in environ.stdout
+
+
+def test_topics_are_made_once_and_found_where_the_broker_is(broker: Broker) -> None:
+    broker.start(free_port(), silent)
+    made = command(broker, "topics", "apply", TOPIC_PREFIX="x.")
+    assert made.returncode == 0
+    assert "made x.ssi.ticks" in made.stdout
+    again = command(broker, "topics", "apply", TOPIC_PREFIX="x.")
+    assert (again.returncode, again.stdout.startswith("0 topics made")) == (0, True)
+
+    other = command(broker, "topics", "apply", "--shards", "6", TOPIC_PREFIX="x.")
+    assert other.returncode == 1
+    assert "x.ssi.ticks: partitions is 3, we would make it 6" in other.stderr
+    assert "What to do:" in other.stderr
+
+
+def test_a_taken_port_is_said_with_who_has_it(broker: Broker) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(PortTaken) as caught:
+            broker.start(port, silent)
+    assert caught.value.port == port
+    assert f"(pid {os.getpid()})" in str(caught.value)
+    assert "--port" in caught.value.remedy
+    assert broker.running() is None
+
+
+def test_a_broker_that_dies_at_once_shows_its_last_words(broker: Broker) -> None:
+    port = free_port()
+    broker.start(port, silent)
+    broker.stop(silent)
+    properties = broker.folder / "data" / "meta.properties"
+    properties.write_text(properties.read_text().replace("version=1", "version=9"))
+    with pytest.raises(BrokerFailed) as caught:
+        broker.start(port, silent)
+    assert "stopped before it answered" in str(caught.value)
+    assert "version" in caught.value.tail.lower()
+    assert re.search(r"^\s+at ", str(caught.value), re.MULTILINE) is None
+    assert broker.running() is None
+
+
+def test_another_nodes_data_is_refused(broker: Broker) -> None:
+    port = free_port()
+    broker.start(port, silent)
+    broker.stop(silent)
+    properties = broker.folder / "data" / "meta.properties"
+    properties.write_text(properties.read_text().replace("node.id=1", "node.id=7"))
+    with pytest.raises(StrangeData, match="node 7"):
+        broker.start(port, silent)
+
+
+def test_a_stopped_broker_is_killed_in_the_end(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stock_tracker.kafka.broker.STOP_S", 2.0)
+    running = broker.start(free_port(), silent)
+    os.kill(running.pid, signal.SIGSTOP)  # deaf to SIGTERM
+    told: list[str] = []
+    assert broker.stop(told.append)
+    assert told == ["Kafka did not stop within 2 s; killing it"]
+    assert broker.running() is None

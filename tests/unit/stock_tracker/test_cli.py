@@ -1,0 +1,104 @@
+"""The command line as a user meets it: help, exit codes, errors."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from stock_tracker import cli
+from stock_tracker.errors import BrokerUnreachable, ForeignPackage
+
+
+def commands(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command and group below ``group``, with the words that lead to it."""
+    yield path, group
+    for name, command in getattr(group, "commands", {}).items():
+        yield from commands(command, *path, name)
+
+
+ALL = list(commands(typer.main.get_command(cli.build())))
+
+
+def run_main(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+    monkeypatch.setattr("sys.argv", ["stock-tracker", *words])
+    with pytest.raises(SystemExit) as caught:
+        cli.main()
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def plain(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+@pytest.mark.parametrize("path", [path for path, _ in ALL], ids=" ".join)
+def test_every_command_has_help_with_an_example(path: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(cli.build(), [*path, "--help"])
+    assert shown.exit_code == 0
+    assert "Example: " in plain(shown.stdout)
+
+
+@pytest.mark.parametrize(("path", "command"), ALL, ids=[" ".join(path) for path, _ in ALL])
+def test_every_option_says_what_it_does(path: tuple[str, ...], command: Any) -> None:
+    assert command.help
+    assert [parameter.name for parameter in command.params if not getattr(parameter, "help", None)] == []
+
+
+def test_no_words_show_the_help(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(monkeypatch) == 2
+    shown = capsys.readouterr()
+    assert "Usage: stock-tracker" in shown.out + shown.err
+
+
+@pytest.mark.parametrize("words", [["kafak"], ["kafka", "start", "--prot", "1"], ["kafka", "start", "--port", "0"]])
+def test_a_wrong_command_line_is_2(words: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_main(monkeypatch, *words) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Usage:" in shown.err
+
+
+def test_what_cannot_be_done_is_1_and_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(cli.DEBUG, raising=False)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    assert run_main(monkeypatch, "topics", "list") == 1
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err == (
+        "Error: no Kafka answers at 127.0.0.1:1: the connection is refused\n"
+        "What to do: Start the local broker (stock-tracker kafka start), or name a running cluster with "
+        "KAFKA_BOOTSTRAP=host:port.\n"
+    )
+
+
+def test_debug_shows_where_it_comes_from(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv(cli.DEBUG, "0")
+    monkeypatch.setenv("KAFKA_BOOTSTRAP", "127.0.0.1:1")
+    assert run_main(monkeypatch, "--debug", "topics", "list") == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_an_unforeseen_error_is_named_without_a_traceback() -> None:
+    said = cli.report(ZeroDivisionError("division by zero"))
+    assert "ZeroDivisionError: division by zero" in said
+    assert "--debug" in said
+
+
+def test_a_foreseen_error_brings_its_remedy() -> None:
+    error = BrokerUnreachable("kafka:9092", "timed out")
+    assert cli.report(error) == f"Error: {error}\nWhat to do: {error.remedy}"
+
+
+def test_a_strangers_package_stops_everything(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def check() -> None:
+        raise ForeignPackage("schemas", "elsewhere/schemas/__init__.py", cli.distribution.REPOSITORY / "schemas")
+
+    monkeypatch.delenv(cli.DEBUG, raising=False)
+    monkeypatch.setattr(cli.distribution, "check", check)
+    assert run_main(monkeypatch, "--help") == 1
+    assert "the package 'schemas' comes from elsewhere" in capsys.readouterr().err
