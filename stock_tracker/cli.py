@@ -17,7 +17,7 @@ import typer
 
 from stock_tracker import distribution
 
-COMMANDS = ("kafka", "topics")
+COMMANDS = ("up", "down", "status", "verify", "kafka", "topics", "ssi", "run", "gateway", "archive")
 """The sub-commands, in the order in which ``--help`` lists them."""
 
 DEBUG = "STOCK_TRACKER_DEBUG"

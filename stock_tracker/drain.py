@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from schemas.structs import FeedStatus
+from schemas.topics import SSI_STATUS
 from stock_tracker.errors import BrokerUnreachable
 
 _TIMEOUT_S = 10.0
@@ -80,6 +82,25 @@ class Drain:
             self._consumer.unassign()
         return False
 
+    def last_value(self, topic: str) -> bytes | None:
+        """The last message of a topic of one partition that is written without transactions.
+
+        Raises:
+            BrokerUnreachable: Kafka did not answer.
+        """
+        low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=_TIMEOUT_S)
+        if high <= low:
+            return None
+        self._consumer.assign([TopicPartition(topic, 0, high - 1)])
+        try:
+            message = self._consumer.poll(_TIMEOUT_S)
+        finally:
+            self._consumer.unassign()
+        if message is None or message.error() is not None:
+            raise BrokerUnreachable(self._bootstrap, f"it did not hand out the end of {topic}")
+        value: bytes = message.value()
+        return value
+
     def _positions(self, reader: Reader) -> Iterator[tuple[TopicPartition, int, int]]:
         """Each partition with the group's commit (its beginning, where there is none) and its end."""
         try:
@@ -104,6 +125,14 @@ def draining(kafka: Mapping[str, str]) -> Iterator[Drain]:
         yield drain
     finally:
         drain.close()
+
+
+def last_status(kafka: Mapping[str, str], prefix: str) -> FeedStatus | None:
+    """What a connector said of itself last; None when none has said anything yet."""
+    topic = SSI_STATUS.named(prefix)
+    with draining(kafka) as drain:
+        value = drain.last_value(topic)
+    return SSI_STATUS.decode(value) if value else None
 
 
 def first_with_left(drain: Drain, readers: Sequence[Reader]) -> Reader | None:

@@ -16,6 +16,8 @@ from stock_tracker.home import Home
 from stock_tracker.ports import free_port, require_free
 from stock_tracker.supervisor import Part
 
+START = "08:55"
+"""Market time at which a simulated day begins: the exchanges' opening auctions follow."""
 PIPELINES = ("prices", "foreign", "indices", "alerts")
 SECRETS = ("SSI_CONSUMER_ID", "SSI_CONSUMER_SECRET", "SSI_CONSUMER_SECRET_FILE")
 """For the connector's process only."""
@@ -31,9 +33,8 @@ class Options:
     speed: float = 20.0
     """Market seconds a second."""
     seed: int = 1
-    start: str = "08:55"
-    until: str | None = None
-    """Market time, HH:MM:SS; None plays to the end of the day."""
+    seconds: float | None = None
+    """Play so many seconds, then drain, verify and stop; None plays to the end of the day and stays."""
     live: bool = False
     """SSI itself instead of the simulator."""
     free_ports: bool = False
@@ -122,7 +123,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         shared["CLICKHOUSE_URL"] = f"http://127.0.0.1:{port}"
         archive = part("archive", "archive", "serve", "--port", str(port), port=port, ready_path="/ping")
     elif not options.live:
-        shared["CLICKHOUSE_DATABASE"] = environ.get("CLICKHOUSE_DATABASE") or f"market_sim_{run_id}"
+        shared["ARCHIVE_DATABASE"] = environ.get("ARCHIVE_DATABASE") or f"market_sim_{run_id}"
 
     simulator = None
     credentials = {name: environ[name] for name in SECRETS if name in environ}
@@ -132,7 +133,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         shared |= {"SSI_API_URL": url, "SSI_STREAM_URL": url, "SSI_CLOCK": f"{url}sim/clock"}
         credentials = _DEMO
         argv = ["ssi", "simulate", "--port", str(port), "--seed", str(options.seed), "--speed", f"{options.speed:g}"]
-        argv += ["--start", options.start, "--wait", *(["--until", options.until] if options.until else [])]
+        argv += ["--start", START, "--wait", *(["--end", _until(options.seconds * options.speed)] if options.seconds else [])]
         simulator = part("simulator", *argv, port=port, ready_path="/sim/status")
 
     gateway_port = port_of("GATEWAY_PORT", deployment.GATEWAY_PORT)
@@ -155,6 +156,13 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         simulator=simulator,
         connector=with_health("connector", "ssi", "run", **credentials),
     )
+
+
+def _until(market_s: float) -> str:
+    """The market time ``market_s`` after the start, HH:MM:SS."""
+    hour, minute = map(int, START.split(":"))
+    end = hour * 3600 + minute * 60 + int(market_s)
+    return f"{end // 3600:02}:{end // 60 % 60:02}:{end % 60:02}"
 
 
 def _usual(environ: Mapping[str, str]) -> Callable[[str, int], int]:

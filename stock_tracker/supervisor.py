@@ -155,4 +155,3 @@ def _how(code: int) -> str:
         with contextlib.suppress(ValueError):
             return f"was killed by {signal.Signals(-code).name}"
     return f"exited with {code}"
-

@@ -17,37 +17,33 @@ def run_connector(
 
     from connectors.ssi.service import run
     from connectors.ssi.settings import SsiSettings
-
-    from schemas.deployment import kafka_config
+    from schemas.deployment import kafka_config, topic_prefix
     from stock_tracker.service import log_to_stderr, run_until_signalled, serving_health
 
     log_to_stderr()
-    settings = SsiSettings(kafka=kafka_config(os.environ))
+    settings = SsiSettings(kafka=kafka_config(os.environ), topic_prefix=topic_prefix(os.environ))
     with serving_health(port) as health:
         run_until_signalled(lambda stop: run(settings, stop, health))
 
 
 @app.command(epilog="Example: stock-tracker ssi simulate --speed 20 --seed 7")
 def simulate(
-    port: Annotated[int, typer.Option(help="Where it listens, on 127.0.0.1.")] = 8181,
-    seed: Annotated[int, typer.Option(help="Which synthetic day: the same seed gives the same records.")] = 1,
-    speed: Annotated[float, typer.Option(help="Market seconds a second.")] = 20.0,
-    start: Annotated[str, typer.Option(help="Market time to begin at, HH:MM.")] = "08:55",
-    until: Annotated[
-        str | None, typer.Option(help="Market time to stop at, HH:MM or HH:MM:SS; the end of the day if not given.")
-    ] = None,
-    date: Annotated[int | None, typer.Option(help="Trading day, YYYYMMDD; the last one if not given.")] = None,
-    wait: Annotated[bool, typer.Option("--wait", help="Let the clock stand until the first client has subscribed.")] = False,
+    port: Annotated[int | None, typer.Option(help="Where it listens, on 127.0.0.1; 8181 if not given.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Which synthetic day: the same seed gives the same records.")] = None,
+    speed: Annotated[str | None, typer.Option(help="Market seconds a second (20 if not given), or max.")] = None,
+    start: Annotated[str | None, typer.Option(help="Market time to begin at, HH:MM; 08:55 if not given.")] = None,
+    end: Annotated[str | None, typer.Option(help="Market time to stop at, HH:MM[:SS]; 15:45 if not given.")] = None,
+    day: Annotated[int | None, typer.Option(help="Trading day, YYYYMMDD; the last one if not given.")] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="Hold the clock until the first client has subscribed.")] = False,
 ) -> None:
     """Play a synthetic market day as SSI's servers would send it, on this machine."""
     from connectors.ssi.simulator.server import run
     from connectors.ssi.simulator.settings import SimulatorSettings
-
     from stock_tracker.service import log_to_stderr, run_until_signalled
 
     log_to_stderr()
-    chosen = {"port": port, "seed": seed, "speed": speed, "start": start, "until": until, "date": date, "wait_for_client": wait}
-    settings = SimulatorSettings(**{name: value for name, value in chosen.items() if value is not None})
+    given = {"port": port, "seed": seed, "speed": speed, "start": start, "end": end, "day": day, "wait_for_client": wait or None}
+    settings = SimulatorSettings.model_validate({name: value for name, value in given.items() if value is not None})
     run_until_signalled(lambda stop: run(settings, stop))
 
 

@@ -8,14 +8,15 @@ from typing import NamedTuple
 from schemas.structs import LedgerEntry
 from schemas.units import Side
 from stock_tracker.verify.differences import Difference, Position
-from stock_tracker.verify.tape import Deaths
+from stock_tracker.verify.tape import Ended
 
 
 class TrueCounters(NamedTuple):
     """What foreigners had bought and sold of a symbol when the simulator said so."""
 
     symbol: str
-    ts_ms: int
+    due_ms: int
+    """When it was sent, or would have been: market time."""
     bought: int
     sold: int
     connections: tuple[int, ...]
@@ -37,7 +38,7 @@ def compare_ledger(
     truth: Iterable[TrueCounters],
     delivered: Mapping[str, tuple[int, int]],
     events: Iterable[tuple[Position, LedgerEntry]],
-    deaths: Deaths,
+    ended: Ended,
 ) -> LedgerReport:
     """Compare what foreigners did with what is on ``market.foreign``.
 
@@ -45,13 +46,13 @@ def compare_ledger(
         truth: Every step that the simulator made, in order.
         delivered: By symbol, the highest bought and sold on ``ssi.foreign`` for the day.
         events: All of ``market.foreign``, read committed, in order of each partition.
-        deaths: Connections that their client ended without a word.
+        ended: Connections that have ended.
     """
     report = LedgerReport()
     last_sent: dict[str, TrueCounters] = {}
     for step in truth:
         if step.connections and not (
-            all(deaths.could_take(c, step.ts_ms) for c in step.connections)
+            all(ended.could_take(c, step.due_ms) for c in step.connections)
             and (step.bought, step.sold) > delivered.get(step.symbol, (0, 0))
         ):
             last_sent[step.symbol] = step

@@ -4,7 +4,7 @@ Per symbol the truth knows each print as an interval of its counter. A print tak
 
 - *booked*: its record is on an ``ssi.*`` topic, and so it must be a print on ``market.trades``, once, whole;
 - *withheld*: the simulator never put it on a connection;
-- *in flight*: it was put on a connection whose client died, after everything of that symbol that the client saved;
+- *in flight*: it was put on a connection right before that ended, after everything of that symbol that the client saved;
 - anything else is a loss of ours, and a difference.
 
 What is withheld or in flight and lies below the symbol's highest total must be in gaps, share for share.
@@ -25,6 +25,8 @@ class TruePrint(NamedTuple):
 
     symbol: str
     ts_ms: int
+    due_ms: int
+    """When its record was sent, or would have been: market time."""
     price: int
     """In the unit of :class:`schemas.units.Price`."""
     last_volume: int
@@ -47,18 +49,29 @@ PrintKey = tuple[str, int, int]
 """Symbol, total volume, last volume."""
 
 
+class Span(NamedTuple):
+    """When a connection that has ended got records, in market time."""
+
+    subscribed_ms: int
+    closed_ms: int
+
+
 @dataclass(frozen=True)
-class Deaths:
-    """The connections whose client ended without a word, and what each can have taken with it."""
+class Ended:
+    """The connections that have ended, and what each can have taken with it."""
 
-    at_ms: Mapping[int, int]
-    """By connection: market time of its end."""
+    spans: Mapping[int, Span]
+    """By connection."""
     grace_ms: int
-    """How long before its end, in market time, a record can have been on the way from the socket to Kafka."""
+    """How long a record can be on its way from the socket to Kafka, in market time."""
 
-    def could_take(self, connection: int, ts_ms: int) -> bool:
-        """Whether a record of ``ts_ms`` can have been lost with ``connection``."""
-        return connection in self.at_ms and ts_ms >= self.at_ms[connection] - self.grace_ms
+    def could_take(self, connection: int, due_ms: int) -> bool:
+        """Whether a record that was due at ``due_ms`` can have been lost with ``connection``."""
+        span = self.spans.get(connection)
+        if span is None:
+            return False
+        # What was due before the subscription came with its snapshot.
+        return max(due_ms, span.subscribed_ms) >= span.closed_ms - self.grace_ms
 
 
 @dataclass
@@ -78,7 +91,7 @@ def compare_tape(
     truth: Iterable[TruePrint],
     delivered: Collection[PrintKey],
     events: Iterable[tuple[Position, TradeEvent]],
-    deaths: Deaths,
+    ended: Ended,
 ) -> TapeReport:
     """Compare what happened with what is on ``market.trades``.
 
@@ -86,7 +99,7 @@ def compare_tape(
         truth: Every print that the simulator made, in order.
         delivered: The prints whose record is on an ``ssi.*`` topic.
         events: All of ``market.trades``, read committed, in order of each partition.
-        deaths: Connections that their client ended without a word.
+        ended: Connections that have ended.
     """
     report = TapeReport()
     prints: dict[PrintKey, list[tuple[Position, TradeEvent]]] = defaultdict(list)
@@ -112,7 +125,7 @@ def compare_tape(
     for true in truth:
         by_symbol[true.symbol].append(true)
     for symbol, trues in by_symbol.items():
-        _compare_symbol(report, trues, delivered, prints, deaths)
+        _compare_symbol(report, trues, delivered, prints, ended)
         missing = [true.interval for true in trues if true.key not in prints]
         below_top = [(start, min(end, tops[symbol])) for start, end in missing]
         noticed = subtract(gaps[symbol], fills[symbol])
@@ -135,7 +148,7 @@ def _compare_symbol(
     trues: Sequence[TruePrint],
     delivered: Collection[PrintKey],
     prints: Mapping[PrintKey, Sequence[tuple[Position, TradeEvent]]],
-    deaths: Deaths,
+    ended: Ended,
 ) -> None:
     last_saved = {
         connection: index for index, true in enumerate(trues) if true.key in delivered for connection in true.connections
@@ -153,7 +166,7 @@ def _compare_symbol(
             report.differences.append(Difference("missing_print", true.symbol, f"{what}: on ssi.*, not booked", neighbour))
         elif not true.connections:
             report.withheld += 1
-        elif all(index > last_saved.get(c, -1) and deaths.could_take(c, true.ts_ms) for c in true.connections):
+        elif all(index > last_saved.get(c, -1) and ended.could_take(c, true.due_ms) for c in true.connections):
             report.in_flight += 1
         else:
             report.differences.append(Difference("missing_print", true.symbol, f"{what}: sent, never reached Kafka", neighbour))

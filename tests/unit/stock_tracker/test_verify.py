@@ -8,14 +8,14 @@ from stock_tracker.verify.archive import compare_rows
 from stock_tracker.verify.differences import Position
 from stock_tracker.verify.intervals import subtract, union
 from stock_tracker.verify.ledger import TrueCounters, compare_ledger
-from stock_tracker.verify.tape import Deaths, TruePrint, compare_tape
+from stock_tracker.verify.tape import Ended, Span, TruePrint, compare_tape
 
 DAY = 20261123
-NOBODY = Deaths({}, 0)
+NOBODY = Ended({}, 0)
 
 
 def a_print(total: int, volume: int = 100, *, on: tuple[int, ...] = (1,), ts_ms: int = 1000) -> TruePrint:
-    return TruePrint("VNM", ts_ms, 68500, volume, total, on)
+    return TruePrint("VNM", ts_ms, ts_ms, 68500, volume, total, on)
 
 
 def an_event(kind: str, start: int, total: int, *, price: int | None = 68500) -> TradeEvent:
@@ -122,21 +122,21 @@ def test_a_withheld_print_after_the_last_record_is_in_no_gap_yet() -> None:
 
 
 def test_a_print_lost_with_a_dying_connection_is_in_flight_but_not_one_before_a_saved_one() -> None:
-    deaths = Deaths({1: 5000}, grace_ms=2000)
+    ended = Ended({1: Span(0, 5000)}, grace_ms=2000)
     truth = [a_print(100, ts_ms=4000), a_print(200, ts_ms=4000), a_print(300, on=(2,), ts_ms=9000)]
     delivered = {truth[0].key, truth[2].key}
     events = [an_event("print", 0, 100), an_event("gap", 100, 200), an_event("print", 200, 300)]
     for event, true in ((0, truth[0]), (2, truth[2])):
         assert events[event].total_volume == true.total_volume
     fixed = [e if e.kind == "gap" else _at(e, t.ts_ms) for e, t in zip(events, truth, strict=True)]
-    report = compare_tape(truth, delivered, placed(fixed), deaths)
+    report = compare_tape(truth, delivered, placed(fixed), ended)
     assert (report.differences, report.in_flight) == ([], 1)
 
     swapped = [truth[0]._replace(total_volume=100), truth[1]._replace(connections=(1,)), truth[2]._replace(connections=(1,))]
-    assert kinds(compare_tape(swapped, delivered, placed(fixed), deaths)) == ["missing_print"]
+    assert kinds(compare_tape(swapped, delivered, placed(fixed), ended)) == ["missing_print"]
 
-    long_before = [t._replace(ts_ms=1000) if t.total_volume == 200 else t for t in truth]
-    assert kinds(compare_tape(long_before, delivered, placed(fixed), deaths)) == ["missing_print"]
+    long_before = [t._replace(due_ms=1000) if t.total_volume == 200 else t for t in truth]
+    assert kinds(compare_tape(long_before, delivered, placed(fixed), ended)) == ["missing_print"]
 
 
 def _at(event: TradeEvent, ts_ms: int) -> TradeEvent:

@@ -1,0 +1,29 @@
+"""``stock-tracker verify``: is everything that the simulator said where it belongs, once?"""
+
+from typing import Annotated
+
+import typer
+
+EPILOG = "Example: stock-tracker verify --json    while stock-tracker up runs in another terminal"
+
+
+def verify(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")] = False,
+) -> None:
+    """Compare the simulator's truth, the Kafka topics and the archive, record by record; exit 1 when they disagree."""
+    import asyncio
+    import json
+    import os
+
+    from stock_tracker.progress import progress
+    from stock_tracker.verify.found import verify_running
+
+    with progress() as tell:
+        verification = asyncio.run(verify_running(os.environ, tell))
+    if as_json:
+        print(json.dumps(verification.as_json()))
+    else:
+        for line in verification.sentences():
+            print(line)
+    if not verification.reconciled:
+        raise typer.Exit(1)

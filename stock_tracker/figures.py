@@ -1,0 +1,84 @@
+"""The few numbers that tell whether a stack is well: market time, records a second, lag, rows, frames."""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import aiohttp
+
+from schemas.calendar import ICT
+from schemas.deployment import CLICKHOUSE_DATABASE
+from stock_tracker.drain import Drain
+from stock_tracker.errors import StockTrackerError
+
+if TYPE_CHECKING:
+    from stock_tracker.up import Up
+
+_ROWS = "SELECT sum(total_rows) FROM system.tables WHERE database = '{database}' AND name NOT LIKE '%\\_state'"
+
+
+@dataclass
+class Figures:
+    """How a stack is doing; None where it could not be asked."""
+
+    market_time: str | None = None
+    """HH:MM:SS in Vietnam, and what the clock does."""
+    records: int = 0
+    records_per_s: float = 0.0
+    lag: int | None = None
+    """Messages that some reader has still before it."""
+    rows: int | None = None
+    frames: int = 0
+    frames_per_s: float = 0.0
+
+
+class Gauge:
+    """Takes the figures of a stack, one reading after the other."""
+
+    def __init__(self, up: "Up") -> None:
+        self._up = up
+        self._drain = Drain(up.stack.kafka)
+        self._before = (time.monotonic(), 0, 0)
+
+    def close(self) -> None:
+        """Let go of Kafka."""
+        self._drain.close()
+
+    async def read(self) -> Figures:
+        """Ask everybody; whoever does not answer is left out."""
+        up, figures = self._up, Figures()
+        if up.simulator is not None:
+            try:
+                clock, status = await asyncio.gather(up.simulator.clock(), up.simulator.status())
+            except StockTrackerError:
+                pass
+            else:
+                figures.market_time = f"{datetime.fromtimestamp(clock.market_ms / 1000, ICT):%H:%M:%S} ({clock.state})"
+                figures.records = status.records
+        figures.frames = up.watcher.frames
+        then, records, frames = self._before
+        self._before = now, _, _ = (time.monotonic(), figures.records, figures.frames)
+        figures.records_per_s = max(0.0, (figures.records - records) / (now - then))
+        figures.frames_per_s = max(0.0, (figures.frames - frames) / (now - then))
+        figures.lag = await asyncio.to_thread(self._lag)
+        figures.rows = await self._rows()
+        return figures
+
+    def _lag(self) -> int | None:
+        from stock_tracker.up import readers
+
+        try:
+            return sum(self._drain.lag(reader) for reader in readers(self._up.stack))
+        except StockTrackerError:
+            return None
+
+    async def _rows(self) -> int | None:
+        environment = self._up.stack.environment
+        query = _ROWS.format(database=environment.get("ARCHIVE_DATABASE", CLICKHOUSE_DATABASE))
+        try:
+            async with self._up.session.get(environment["CLICKHOUSE_URL"], params={"query": query}) as answer:
+                return int(await answer.text()) if answer.status == 200 else None
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return None

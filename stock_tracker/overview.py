@@ -1,0 +1,92 @@
+"""How a running stack is: each process asked for itself."""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import aiohttp
+from rich.console import Console
+from rich.table import Table
+
+from stock_tracker import runfile
+from stock_tracker.errors import NotRunning
+from stock_tracker.readiness import why_not_ready
+from stock_tracker.shutdown import homes
+
+_READY_PATHS = {"archive": "/ping", "simulator": "/sim/status"}
+
+
+@dataclass(frozen=True)
+class PartState:
+    """A process."""
+
+    name: str
+    pid: int | None
+    port: int
+    reason: str
+    """Why it is not ready; empty when it is."""
+
+    @property
+    def url(self) -> str:
+        """Where its health and metrics are."""
+        return f"http://127.0.0.1:{self.port}"
+
+
+@dataclass(frozen=True)
+class Overview:
+    """A stack."""
+
+    running: runfile.Running
+    parts: tuple[PartState, ...]
+
+    @property
+    def ready(self) -> bool:
+        """Whether all its processes are."""
+        return all(not part.reason for part in self.parts)
+
+    def as_json(self) -> dict[str, object]:
+        """The same as plain values."""
+        return {
+            "home": self.running.home,
+            "simulated": self.running.simulated,
+            "pid": self.running.pid,
+            "urls": self.running.urls,
+            "ready": self.ready,
+            "parts": [
+                {"name": p.name, "pid": p.pid, "ready": not p.reason, "reason": p.reason, "metrics": f"{p.url}/metrics"}
+                for p in self.parts
+            ],
+        }
+
+    def show(self) -> None:
+        """Print a table."""
+        console = Console()
+        kind = "simulated" if self.running.simulated else "live"
+        table = Table("process", "pid", "state", "metrics", title=f"{kind} stack in {self.running.home}", title_justify="left")
+        for part in self.parts:
+            state = f"[red]{part.reason}[/red]" if part.reason else "[green]ready[/green]"
+            table.add_row(part.name, str(part.pid or "–"), state, f"{part.url}/metrics")
+        console.print(table)
+        for name, url in self.running.urls.items():
+            console.print(f"{name}: {url}", highlight=False)
+
+
+async def look(environ: Mapping[str, str]) -> list[Overview]:
+    """Ask every stack of this home how it is.
+
+    Raises:
+        NotRunning: There is none.
+    """
+    found = [running for home in homes(environ) if (running := runfile.read(home.root / "stack.json")) and running.alive]
+    if not found:
+        raise NotRunning(homes(environ)[0].root)
+    async with aiohttp.ClientSession() as session:
+        return [Overview(running, await _parts(session, running)) for running in found]
+
+
+async def _parts(session: aiohttp.ClientSession, running: runfile.Running) -> tuple[PartState, ...]:
+    async def part(name: str, pid: int | None, port: int) -> PartState:
+        reason = await why_not_ready(session, f"http://127.0.0.1:{port}{_READY_PATHS.get(name, '/readyz')}")
+        return PartState(name, pid, port, reason if pid else reason or "not running")
+
+    return tuple(await asyncio.gather(*(part(name, said["pid"], said["port"] or 0) for name, said in running.parts.items())))

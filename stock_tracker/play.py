@@ -1,0 +1,81 @@
+"""What ``up`` does with a running stack: show it until somebody stops it, or play, drain, verify and stop by itself."""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stock_tracker.display import Display
+from stock_tracker.stack import Stack
+from stock_tracker.up import played_and_drained, running
+from stock_tracker.verify.found import ask_simulator, verify_against
+from stock_tracker.verify.run import Verification
+
+
+async def play(stack: Stack, as_json: bool) -> bool:
+    """Run ``stack`` until a signal, or for its time limit; return whether all was well.
+
+    Raises:
+        StockTrackerError: Something did not come up, or was not worked through in time.
+    """
+    began = time.monotonic()
+    seconds = stack.options.seconds
+    with _signals() as stop, Display() as display:
+        starting = asyncio.create_task(_run(stack, display, seconds))
+        stopped = asyncio.create_task(stop.wait())
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if not starting.done():
+            display.tell("Stopping …")
+            starting.cancel()
+        stopped.cancel()
+        ended = (await asyncio.gather(starting, stopped, return_exceptions=True))[0]
+    if isinstance(ended, asyncio.CancelledError):
+        # Stopped by hand: that is how a stack without a time limit ends.
+        return seconds is None
+    if isinstance(ended, BaseException):
+        raise ended
+    verification, frames = ended
+    _report(verification, frames, time.monotonic() - began, as_json)
+    return verification.reconciled
+
+
+async def _run(stack: Stack, display: Display, seconds: float | None) -> tuple[Verification, int]:
+    """Start, and either stay up for ever or play, drain and verify; what was started is stopped on the way out."""
+    async with running(stack, display.tell) as up, display.watching(up):
+        for name, url in up.urls.items():
+            display.tell(f"{name}: {url}")
+        if seconds is None or up.simulator is None:
+            display.tell("Ctrl-C stops everything")
+            await asyncio.Event().wait()
+            raise AssertionError  # nobody sets that event
+        await played_and_drained(up, up.simulator, seconds)
+        display.tell("Everything has been worked through; verifying")
+        simulated = await ask_simulator(up.session, up.simulator.url)
+        verification = await asyncio.to_thread(verify_against, simulated, stack.environment, display.tell)
+        return verification, up.watcher.frames
+
+
+def _report(verification: Verification, frames: int, seconds: float, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(verification.as_json() | {"gateway_frames": frames, "seconds": round(seconds, 1)}))
+        return
+    for line in verification.sentences():
+        print(line)
+    print(f"The gateway sent {frames:,} frames to one watcher; all of it took {seconds:.0f} s")
+
+
+@contextmanager
+def _signals() -> Iterator[asyncio.Event]:
+    """An event that SIGINT and SIGTERM set."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    for number in numbers:
+        loop.add_signal_handler(number, stop.set)
+    try:
+        yield stop
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)

@@ -1,0 +1,56 @@
+"""Stopping a stack from outside: the supervisor is asked; if it is gone, what it left behind is stopped."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator, Mapping
+
+from stock_tracker import runfile
+from stock_tracker.errors import NotInTime
+from stock_tracker.home import Home
+from stock_tracker.kafka.broker import Broker
+
+STOP_S = 60.0
+_PAUSE_S = 0.1
+
+
+def homes(environ: Mapping[str, str]) -> tuple[Home, Home]:
+    """Where a stack may run: the live one's home and the simulated one's."""
+    root = Home.of(environ).root
+    return Home(root), Home(root / "simulated")
+
+
+def shut_down(environ: Mapping[str, str]) -> Iterator[str]:
+    """Stop everything of ours in this home; yield a line for each thing done.
+
+    Raises:
+        NotInTime: Something did not stop.
+    """
+    nothing = True
+    for home in homes(environ):
+        running = runfile.read(home.root / "stack.json")
+        if running is not None:
+            pids = [running.pid] if running.alive else [pid for part in running.parts.values() if (pid := part["pid"])]
+            for pid in filter(runfile.is_ours, pids):
+                nothing = False
+                yield f"stopping pid {pid}"
+                _end(pid)
+            (home.root / "stack.json").unlink(missing_ok=True)
+        broker = Broker(home.kafka, environ)
+        if broker.running() is not None:
+            nothing = False
+            yield f"stopping Kafka in {home.kafka}"
+            broker.stop(lambda _: None)
+    if nothing:
+        yield "nothing was running"
+
+
+def _end(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + STOP_S
+    while runfile.is_ours(pid):
+        if time.monotonic() > deadline:
+            raise NotInTime(f"process {pid} still runs", STOP_S)
+        time.sleep(_PAUSE_S)

@@ -1,0 +1,213 @@
+"""``up``: everything started in order, kept running, watched; with a time limit also drained, verified and stopped."""
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+
+from schemas.deployment import LOCAL_SHARDS
+from schemas.topics import (
+    EVENT_TOPICS,
+    MARKET_BASIS,
+    MARKET_FOREIGN,
+    MARKET_TRADES,
+    PARTIAL_FLOW,
+    SSI_DLQ,
+    SSI_FOREIGN,
+    SSI_INDICES,
+    SSI_TICKS,
+    Topic,
+)
+from stock_tracker import runfile, topics
+from stock_tracker.drain import Drain, Reader, draining, first_with_left, last_status
+from stock_tracker.errors import AlreadyRunning, NotInTime
+from stock_tracker.kafka.broker import Broker
+from stock_tracker.readiness import wait_until_ready
+from stock_tracker.simulator import SimulatorClient
+from stock_tracker.stack import Stack
+from stock_tracker.supervisor import Supervisor
+from stock_tracker.watcher import Watcher
+
+Tell = Callable[[str], None]
+
+DRAIN_S = 120.0
+_LOOK_S = 0.5
+
+
+@dataclass
+class Up:
+    """A stack that runs."""
+
+    stack: Stack
+    supervisor: Supervisor
+    session: aiohttp.ClientSession
+    watcher: Watcher
+    tell: Tell
+    simulator: SimulatorClient | None
+    """None in a live stack."""
+    urls: dict[str, str] = field(default_factory=dict)
+
+
+@asynccontextmanager
+async def running(stack: Stack, tell: Tell) -> AsyncIterator[Up]:
+    """Start a stack, hand it out once its dashboard is live, stop it at the end of the block.
+
+    Raises:
+        AlreadyRunning: One runs in this home.
+        StockTrackerError: Something did not come up; what had come up has been stopped again.
+    """
+    before = runfile.read(stack.runfile)
+    if before is not None and before.alive:
+        raise AlreadyRunning(stack.home.root, before.pid)
+    if not stack.options.live:
+        # A simulated day begins from nothing: yesterday's seed would be a stranger's market.
+        await asyncio.to_thread(_forget, stack)
+    stack.home.root.mkdir(parents=True, exist_ok=True)
+
+    supervisor = Supervisor(tell)
+    broker = Broker.of(stack.environment) if stack.local_kafka_port else None
+    async with aiohttp.ClientSession() as session:
+        up = Up(
+            stack=stack,
+            supervisor=supervisor,
+            session=session,
+            watcher=Watcher(f"ws://127.0.0.1:{stack.gateway.port}/v1/ws"),
+            simulator=SimulatorClient(session, f"http://127.0.0.1:{stack.simulator.port}") if stack.simulator else None,
+            tell=tell,
+            urls=_urls(stack),
+        )
+        chores: list[asyncio.Task[None]] = []
+        try:
+            await _start(up, broker, chores)
+            yield up
+        finally:
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
+            await supervisor.stop()
+            if broker is not None:
+                await asyncio.to_thread(broker.stop, tell)
+            stack.runfile.unlink(missing_ok=True)
+
+
+async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]) -> None:
+    stack, supervisor = up.stack, up.supervisor
+    _note(up)
+    # Kafka and the archive take longest, and neither needs the other.
+    first = [part for part in (stack.archive, stack.simulator) if part is not None]
+    for part in first:
+        await supervisor.start(part)
+    if broker is not None and stack.local_kafka_port is not None:
+        await asyncio.to_thread(broker.start, stack.local_kafka_port, up.tell)
+        chores.append(asyncio.create_task(_keep(broker, stack.local_kafka_port, up.tell)))
+    applied = await asyncio.to_thread(topics.apply, stack.kafka, stack.prefix, LOCAL_SHARDS, 1)
+    up.tell(f"Topics: {len(applied.created)} made, {len(applied.present)} there before")
+    await wait_until_ready(up.session, supervisor, first)
+    second = [*stack.pipelines, stack.sink, stack.gateway]
+    for part in second:
+        await supervisor.start(part)
+    await wait_until_ready(up.session, supervisor, second)
+    chores.append(asyncio.create_task(up.watcher.run()))
+    await supervisor.start(stack.connector)
+    await wait_until_ready(up.session, supervisor, [stack.connector])
+    chores.append(asyncio.create_task(_keep_noting(up)))
+
+
+async def _keep(broker: Broker, port: int, tell: Tell) -> None:
+    """Start the broker again when it dies."""
+    while True:
+        await asyncio.sleep(_LOOK_S)
+        if await asyncio.to_thread(broker.running) is None:
+            tell(f"kafka died; starting it again (log: {broker.log})")
+            await asyncio.to_thread(broker.start, port, tell)
+
+
+async def _keep_noting(up: Up) -> None:
+    """Keep the run file's process ids true."""
+    while True:
+        _note(up)
+        await asyncio.sleep(_LOOK_S)
+
+
+def _note(up: Up) -> None:
+    stack = up.stack
+    names = ("KAFKA_BOOTSTRAP", "TOPIC_PREFIX", "CLICKHOUSE_URL", "ARCHIVE_DATABASE", "SSI_CLOCK", "GATEWAY_PORT")
+    pids = {life.part.name: life.pid for life in up.supervisor.lives}
+    runfile.write(
+        stack.runfile,
+        runfile.Running(
+            pid=os.getpid(),
+            home=str(stack.home.root),
+            simulated=not stack.options.live,
+            environment={name: stack.environment[name] for name in names if name in stack.environment},
+            urls=up.urls,
+            parts={part.name: {"pid": pids.get(part.name), "port": part.port} for part in stack.parts},
+        ),
+    )
+
+
+def _urls(stack: Stack) -> dict[str, str]:
+    urls = {"dashboard": f"http://127.0.0.1:{stack.gateway.port}/", "archive": stack.clickhouse_url}
+    if stack.simulator is not None:
+        urls["simulator"] = f"http://127.0.0.1:{stack.simulator.port}/sim/status"
+    urls["Kafka"] = stack.kafka["bootstrap.servers"]
+    return urls
+
+
+def _forget(stack: Stack) -> None:
+    Broker.of(stack.environment).stop(lambda _: None)
+    shutil.rmtree(stack.home.root, ignore_errors=True)
+
+
+def readers(stack: Stack) -> tuple[Reader, ...]:
+    """Who reads what, upstream first."""
+
+    def reader(name: str, *sources: Topic[Any]) -> Reader:
+        return Reader(f"{stack.prefix}pipelines.{name}", tuple(source.named(stack.prefix) for source in sources))
+
+    return (
+        reader("prices", SSI_TICKS),
+        reader("indices", SSI_INDICES),
+        reader("foreign", SSI_FOREIGN, PARTIAL_FLOW),
+        reader("alerts", MARKET_TRADES, MARKET_FOREIGN, MARKET_BASIS),
+        Reader(f"{stack.prefix}archive", tuple(topic.named(stack.prefix) for topic in (*EVENT_TOPICS, SSI_DLQ))),
+    )
+
+
+async def played_and_drained(up: Up, simulator: SimulatorClient, limit_s: float) -> None:
+    """Wait until the simulator has played to its end and everything has been worked through.
+
+    Raises:
+        NotInTime: It was not over within ``limit_s`` and a while.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + limit_s + DRAIN_S
+    while (await simulator.clock()).state != "finished":
+        if loop.time() > deadline:
+            raise NotInTime("the simulator has not played to its end", limit_s + DRAIN_S)
+        await asyncio.sleep(_LOOK_S)
+    deadline = loop.time() + DRAIN_S
+    with draining(up.stack.kafka) as drain:
+        while True:
+            left = await _left(up, simulator, drain)
+            if not left:
+                return
+            if loop.time() > deadline:
+                raise NotInTime(left, DRAIN_S)
+            await asyncio.sleep(_LOOK_S)
+
+
+async def _left(up: Up, simulator: SimulatorClient, drain: Drain) -> str:
+    """What has not been worked through yet, in words; empty when all has."""
+    sent = sum(connection.records for connection in (await simulator.status()).connections if connection.ended is None)
+    status = await asyncio.to_thread(last_status, up.stack.kafka, up.stack.prefix)
+    received = 0 if status is None else status.received
+    if received != sent:
+        return f"the connector has received {received} of the {sent} records on its connection"
+    reader = await asyncio.to_thread(first_with_left, drain, readers(up.stack))
+    return f"{reader.group} has not read all of {', '.join(reader.topics)}" if reader else ""

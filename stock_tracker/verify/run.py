@@ -1,0 +1,191 @@
+"""Verification of a running stack: fetch the truth, read the topics and the tables, compare."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+
+from clickhouse_connect.driver.client import Client
+
+from connectors.ssi.simulator.truth import Status, Truth
+from schemas.structs import ForeignRecord, TradeRecord
+from schemas.topics import (
+    EVENT_TOPICS,
+    MARKET_ALERTS,
+    MARKET_FOREIGN,
+    MARKET_TRADES,
+    RECORD_TOPICS,
+    SSI_DLQ,
+)
+from stock_tracker.verify.archive import Row, compare_rows
+from stock_tracker.verify.differences import Difference
+from stock_tracker.verify.ledger import LedgerReport, TrueCounters, compare_ledger
+from stock_tracker.verify.rows import TABLES, Place, event_row, expected, read_rows
+from stock_tracker.verify.tape import Ended, PrintKey, Span, TapeReport, TruePrint, compare_tape
+from stock_tracker.verify.topics import read_events, read_topic
+
+MOST_SHOWN = 20
+"""How many differences are listed; the rest is counted."""
+IN_FLIGHT_S = 3.0
+"""How long a record can take from the simulator's socket to Kafka, in seconds; a client that dies takes no more with it."""
+NEVER_EMPTY = ("trades", "prices_daily", "foreign_ledger", "indices", "basis", "alerts")
+"""Tables that a morning always fills."""
+
+
+@dataclass
+class Delivered:
+    """What is on the ``ssi.*`` topics."""
+
+    records: int = 0
+    """Of SSI: clock ticks and reference data not counted, dead letters counted."""
+    prints: set[PrintKey] = field(default_factory=set)
+    counters: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By symbol, the highest bought and sold of the day."""
+
+
+@dataclass
+class Verification:
+    """What was compared, and how it came out."""
+
+    ticks_sent: int
+    ticks_received: int
+    tape: TapeReport
+    ledger: LedgerReport
+    alerts: int
+    archive_rows: dict[str, int]
+    differences: list[Difference]
+
+    @property
+    def reconciled(self) -> bool:
+        """Whether everything is where it belongs."""
+        return not self.differences
+
+    def as_json(self) -> dict[str, object]:
+        """The figures, and the first differences."""
+        tape = asdict(self.tape)
+        del tape["differences"]
+        return {
+            "ticks_sent": self.ticks_sent,
+            "ticks_received": self.ticks_received,
+            "prints": self.tape.booked,
+            "missed_volume": self.tape.missed_volume,
+            "foreign_entries": self.ledger.entries,
+            "foreign_bought": self.ledger.bought,
+            "foreign_sold": self.ledger.sold,
+            "alerts": self.alerts,
+            "archive_rows": self.archive_rows,
+            "reconciled": self.reconciled,
+            "tape": tape,
+            "differences": [difference.as_json() for difference in self.differences[:MOST_SHOWN]],
+            "difference_count": len(self.differences),
+        }
+
+    def sentences(self) -> Iterator[str]:
+        """The same for people, the verdict last."""
+        tape, ledger = self.tape, self.ledger
+        yield f"Records: {self.ticks_sent:,} put on sockets, {self.ticks_received:,} on the ssi.* topics"
+        yield (
+            f"Prints: {tape.sent:,} sent, {tape.booked:,} booked; {tape.withheld:,} withheld and {tape.in_flight:,} lost with a "
+            f"connection make {tape.missed_volume:,} shares in gaps"
+        )
+        yield f"Foreign ledger: {ledger.entries:,} entries, {ledger.bought:,} shares bought, {ledger.sold:,} sold"
+        yield "Archive rows: " + ", ".join(f"{table} {count:,}" for table, count in self.archive_rows.items())
+        for difference in self.differences[:MOST_SHOWN]:
+            yield f"✗ {difference}"
+        if len(self.differences) > MOST_SHOWN:
+            yield f"✗ … and {len(self.differences) - MOST_SHOWN:,} more"
+        yield "Reconciled: everything is where it belongs, once" if self.reconciled else "NOT reconciled"
+
+
+@dataclass(frozen=True)
+class Simulated:
+    """What the simulator says of itself."""
+
+    truth: Truth
+    status: Status
+    speed: float | None
+    """Market seconds a second; None at the greatest speed."""
+
+
+def verify(
+    simulated: Simulated, kafka: Mapping[str, str], prefix: str, archive: Client, tell: Callable[[str], None]
+) -> Verification:
+    """Compare the truth, the topics and the archive.
+
+    Raises:
+        BrokerUnreachable: Kafka stopped answering.
+        InvalidMessage: A topic holds something that is not its own.
+    """
+    tell("Reading the ssi.* topics")
+    truth, status = simulated.truth, simulated.status
+    delivered = _read_delivered(kafka, prefix, truth.header.trading_day)
+    ended = _ended(status, simulated.speed)
+
+    tell("Comparing the tape and the ledger with the simulator's truth")
+    tape = compare_tape(_true_prints(truth), delivered.prints, read_events(kafka, prefix, MARKET_TRADES), ended)
+    ledger = compare_ledger(_true_counters(truth), delivered.counters, read_events(kafka, prefix, MARKET_FOREIGN), ended)
+    differences = [*tape.differences, *ledger.differences]
+
+    archive_rows: dict[str, int] = {}
+    alerts = 0
+    for topic in EVENT_TOPICS:
+        table = TABLES[topic.name]
+        tell(f"Comparing {topic.name} with the table {table}")
+        events = [(position, event_row(event)) for position, event in read_events(kafka, prefix, topic)]
+        rows: dict[Place, Row] = {}
+        doubled: list[Place] = []
+        for place, row in read_rows(archive, table):
+            if place in rows:
+                doubled.append(place)
+            rows[place] = row
+        archive_rows[table] = len(rows) + len(doubled)
+        differences += compare_rows(table, expected(table, events), rows, doubled)
+        if topic is MARKET_ALERTS:
+            alerts = len(events)
+        if table in NEVER_EMPTY and not rows:
+            differences.append(Difference("empty_table", "", f"{table} has no row", None))
+    return Verification(
+        ticks_sent=status.records,
+        ticks_received=delivered.records,
+        tape=tape,
+        ledger=ledger,
+        alerts=alerts,
+        archive_rows=archive_rows,
+        differences=differences,
+    )
+
+
+def _read_delivered(kafka: Mapping[str, str], prefix: str, day: int) -> Delivered:
+    delivered = Delivered()
+    ours = ("ClockTick", "ReferenceRecord", "LossMarker")
+    for topic in RECORD_TOPICS:
+        for stored in read_topic(kafka, topic.named(prefix)):
+            for record in topic.decode(stored.value).records:
+                delivered.records += type(record).__name__ not in ours
+                if isinstance(record, TradeRecord) and record.volume and record.trading_day == day:
+                    delivered.prints.add((record.symbol, record.total_volume, record.volume))
+                elif isinstance(record, ForeignRecord) and record.trading_day == day:
+                    bought, sold = delivered.counters.get(record.symbol, (0, 0))
+                    delivered.counters[record.symbol] = (max(bought, record.bought), max(sold, record.sold))
+    delivered.records += sum(SSI_DLQ.decode(stored.value).source == "ssi" for stored in read_topic(kafka, SSI_DLQ.named(prefix)))
+    return delivered
+
+
+def _ended(status: Status, speed: float | None) -> Ended:
+    spans = {
+        connection.id: Span(connection.subscribed_ms or connection.opened_ms, connection.closed_ms)
+        for connection in status.connections
+        if connection.closed_ms is not None
+    }
+    # At the greatest speed market time says nothing about how long a record was on its way.
+    grace_ms = int(IN_FLIGHT_S * speed * 1000) if speed is not None else 24 * 3_600_000
+    return Ended(spans, grace_ms)
+
+
+def _true_prints(truth: Truth) -> list[TruePrint]:
+    return [
+        TruePrint(line.symbol, line.ts_ms, line.due_ms, line.price, line.last_vol, line.total_vol, line.connections)
+        for line in truth.prints
+    ]
+
+
+def _true_counters(truth: Truth) -> list[TrueCounters]:
+    return [TrueCounters(line.symbol, line.due_ms, line.bought, line.sold, line.connections) for line in truth.foreign]

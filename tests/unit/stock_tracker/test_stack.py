@@ -1,0 +1,96 @@
+from pathlib import Path
+
+import pytest
+
+from stock_tracker.errors import CredentialsMissing
+from stock_tracker.health import HealthServer
+from stock_tracker.runfile import Running, is_ours, read, write
+from stock_tracker.stack import Options, plan
+
+SECRET = {"SSI_CONSUMER_ID": "id-1234", "SSI_CONSUMER_SECRET": "very-secret"}
+
+
+def environ(tmp_path: Path, **more: str) -> dict[str, str]:
+    return {"STOCK_TRACKER_HOME": str(tmp_path), "PATH": "/usr/bin", **more}
+
+
+def test_the_secret_reaches_the_connector_s_process_only_and_no_command_line(tmp_path: Path) -> None:
+    stack = plan(Options(live=True, free_ports=True), environ(tmp_path, **SECRET), "1")
+    having = [part.name for part in stack.parts if "very-secret" in part.env.values()]
+    assert having == ["connector"]
+    assert "very-secret" not in str(stack)
+    assert not any("very-secret" in word for part in stack.parts for word in part.argv)
+
+
+def test_a_simulated_stack_never_takes_the_real_credentials(tmp_path: Path) -> None:
+    stack = plan(Options(free_ports=True), environ(tmp_path, **SECRET), "1")
+    assert stack.connector.env["SSI_CONSUMER_SECRET"] == "demo"
+    assert stack.connector.env["SSI_API_URL"].startswith("http://127.0.0.1:")
+    assert not any("very-secret" in part.env.values() for part in stack.parts)
+
+
+def test_a_live_stack_without_credentials_says_which_variables_to_set(tmp_path: Path) -> None:
+    with pytest.raises(CredentialsMissing) as raised:
+        plan(Options(live=True, free_ports=True), environ(tmp_path), "1")
+    assert "SSI_CONSUMER_SECRET_FILE" in raised.value.remedy
+
+
+def test_simulated_and_live_data_are_kept_apart(tmp_path: Path) -> None:
+    simulated = plan(Options(free_ports=True), environ(tmp_path), "1")
+    live = plan(Options(live=True, free_ports=True), environ(tmp_path, **SECRET), "1")
+    assert simulated.home.root == tmp_path / "simulated"
+    assert live.home.root == tmp_path
+
+
+def test_engines_that_the_environment_names_are_used_and_kept_clean(tmp_path: Path) -> None:
+    named = environ(tmp_path, KAFKA_BOOTSTRAP="kafka:9092", CLICKHOUSE_URL="http://clickhouse:8123")
+    stack = plan(Options(free_ports=True), named, "42")
+    assert stack.archive is None
+    assert stack.local_kafka_port is None
+    assert stack.kafka["bootstrap.servers"] == "kafka:9092"
+    assert stack.prefix == "sim.42."
+    assert stack.sink.env["ARCHIVE_DATABASE"] == "market_sim_42"
+
+
+def test_a_time_limit_ends_the_simulated_day_at_that_market_time(tmp_path: Path) -> None:
+    stack = plan(Options(speed=60, seconds=60, free_ports=True), environ(tmp_path), "1")
+    assert stack.simulator is not None
+    assert stack.simulator.argv[-2:] == ("--end", "09:55:00")
+
+
+def test_a_run_file_reads_back_and_tells_a_dead_supervisor(tmp_path: Path) -> None:
+    running = Running(pid=2**22 + 1, home=str(tmp_path), simulated=True, parts={"prices": {"pid": 1, "port": 2}})
+    write(tmp_path / "stack.json", running)
+    assert read(tmp_path / "stack.json") == running
+    assert not running.alive
+    assert not is_ours(1)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"pid": 1}'])
+def test_a_run_file_that_is_none_is_no_stack(tmp_path: Path, content: str) -> None:
+    (tmp_path / "stack.json").write_text(content)
+    assert read(tmp_path / "stack.json") is None
+    assert read(tmp_path / "absent.json") is None
+
+
+async def test_health_says_why_a_service_is_not_ready_and_when_it_is() -> None:
+    import aiohttp
+
+    server = HealthServer(0)
+    try:
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}") as session:
+
+            async def ask(path: str) -> tuple[int, str]:
+                async with session.get(path) as answer:
+                    return answer.status, await answer.text()
+
+            assert await ask("/readyz") == (503, "still starting\n")
+            server.report("Kafka is away; start it")
+            assert await ask("/readyz") == (503, "Kafka is away; start it\n")
+            server.report("")
+            assert await ask("/readyz") == (200, "ok\n")
+            assert (await ask("/healthz"))[0] == 200
+            assert "python_info" in (await ask("/metrics"))[1]
+            assert (await ask("/"))[0] == 404
+    finally:
+        server.close()

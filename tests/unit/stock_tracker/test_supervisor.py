@@ -1,0 +1,86 @@
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from stock_tracker.errors import PartFailed
+from stock_tracker.supervisor import Part, Supervisor
+
+STAY = "import signal, sys; print('here', flush=True); signal.sigwait([signal.SIGTERM]); print('bye', flush=True)"
+MASKED = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); "
+
+
+@pytest.fixture
+def told() -> list[str]:
+    return []
+
+
+@pytest.fixture
+async def supervisor(told: list[str]) -> AsyncIterator[Supervisor]:
+    supervisor = Supervisor(told.append)
+    yield supervisor
+    await supervisor.stop()
+
+
+@pytest.fixture
+def part(tmp_path: Path) -> Callable[[str, str], Part]:
+    def make(name: str, code: str) -> Part:
+        return Part(name, (sys.executable, "-c", code), dict(os.environ), 0, tmp_path / f"{name}.log")
+
+    return make
+
+
+async def until(condition: Callable[[], object]) -> None:
+    while not condition():
+        await asyncio.sleep(0.01)
+
+
+async def test_a_killed_part_is_told_of_and_comes_back(
+    supervisor: Supervisor, part: Callable[[str, str], Part], told: list[str]
+) -> None:
+    await supervisor.start(part("app", MASKED + STAY))
+    first = supervisor.lives[0].pid
+    assert first is not None
+    os.kill(first, signal.SIGKILL)
+    await until(lambda: supervisor.lives[0].pid not in (None, first))
+    assert told[0].startswith("app was killed by SIGKILL; starting it again")
+    assert supervisor.lives[0].crashes == 1
+
+
+async def test_a_part_that_keeps_dying_is_reported_with_the_end_of_its_log(
+    supervisor: Supervisor, part: Callable[[str, str], Part]
+) -> None:
+    await supervisor.start(part("app", "raise SystemExit('no such topic')"))
+    await until(lambda: supervisor.lives[0].crashes >= 2)
+    with pytest.raises(PartFailed, match="no such topic"):
+        supervisor.check("app", 2)
+
+
+async def test_stopping_lets_parts_end_by_themselves_the_last_started_first(
+    supervisor: Supervisor, part: Callable[[str, str], Part]
+) -> None:
+    for name in ("first", "second"):
+        await supervisor.start(part(name, MASKED + STAY))
+    logs = [life.part.log for life in supervisor.lives]
+    await until(lambda: all("here" in log.read_text() for log in logs))
+    await supervisor.stop()
+    assert [log.read_text() for log in logs] == ["here\nbye\n"] * 2
+    assert logs[0].stat().st_mtime_ns > logs[1].stat().st_mtime_ns
+    assert [life.pid for life in supervisor.lives] == [None, None]
+
+
+async def test_a_part_that_ignores_the_stop_is_killed(
+    part: Callable[[str, str], Part], told: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stock_tracker.supervisor.STOP_S", 0.2)
+    supervisor = Supervisor(told.append)
+    await supervisor.start(part("app", MASKED + "print('here', flush=True); import time; time.sleep(60)"))
+    log = supervisor.lives[0].part.log
+    await until(lambda: "here" in log.read_text())
+    await supervisor.stop()
+    assert supervisor.lives[0].pid is None
+    assert "killing it" in told[-1]
