@@ -1,0 +1,225 @@
+from typing import Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.core.errors import RecordRejected
+from pipelines.core.feeds import Delivery, Feeds
+from schemas.structs import ClockTick
+from schemas.units import SessionPhase, TradingDay, UnixMs
+
+DAY = TradingDay(20261120)
+
+
+def a_tick(second: int, health: Literal["up", "down"] = "up") -> ClockTick:
+    return ClockTick(trading_day=DAY, ts_ms=UnixMs(second * 1000), phase=SessionPhase.CONTINUOUS, health=health)
+
+
+class Shard:
+    """Two feeds of one shard, with the sequence numbers that an unbroken connection would have."""
+
+    def __init__(self) -> None:
+        self.state: dict[bytes, bytes] = {}
+        self.seqs: dict[tuple[str, int], int] = {}
+
+    def frame(
+        self, feed: str, epoch: int = 1, *, ticks: tuple[ClockTick, ...] = (), lost: int = 0, losses: int = 0
+    ) -> tuple[Feeds, Delivery]:
+        """One frame: ``lost`` frames before it never arrive, ``losses`` loss markers are in it before the ticks."""
+        feeds = Feeds.load(self.state)
+        seq = self.seqs.get((feed, epoch), -1) + 1 + lost
+        self.seqs[feed, epoch] = seq
+        delivery = feeds.arrive(feed, epoch, seq)
+        for _ in range(losses):
+            delivery.lose()
+        for tick in ticks:
+            delivery.tick(tick)
+        feeds.store(self.state)
+        return feeds, delivery
+
+
+@pytest.fixture
+def shard() -> Shard:
+    return Shard()
+
+
+def test_the_shards_time_is_the_greatest_tick_of_any_feed(shard: Shard) -> None:
+    shard.frame("a", ticks=(a_tick(10),))
+    feeds, _ = shard.frame("b", ticks=(a_tick(8),))
+    assert feeds.now_ms == 10_000
+    feeds, _ = shard.frame("b", ticks=(a_tick(60),))
+    assert feeds.now_ms == 60_000
+
+
+def test_a_tick_says_whether_time_moved(shard: Shard) -> None:
+    _, delivery = shard.frame("a")
+    assert delivery.tick(a_tick(10))
+    assert not delivery.tick(a_tick(10))
+    assert not delivery.tick(a_tick(9))
+
+
+def test_the_trading_day_only_moves_forward(shard: Shard) -> None:
+    feeds, _ = shard.frame("a")
+    assert feeds.meet(20261120, 5)
+    assert not feeds.meet(20261120, 6)
+    assert not feeds.meet(20261119, 7)
+    assert feeds.meet(20261123, 8)
+    assert (feeds.day, feeds.joined_ms) == (20261123, 8)
+
+
+def test_a_day_that_is_no_date_is_rejected(shard: Shard) -> None:
+    feeds, _ = shard.frame("a")
+    with pytest.raises(RecordRejected, match="20261345 is no date"):
+        feeds.meet(20261345, 5)
+    assert feeds.day == 0
+
+
+class TestLeader:
+    def test_it_is_the_first_feed_seen(self, shard: Shard) -> None:
+        _, a = shard.frame("a", ticks=(a_tick(1),))
+        _, b = shard.frame("b", ticks=(a_tick(1),))
+        assert (a.leads, b.leads) == (True, False)
+
+    def test_it_is_replaced_when_it_says_that_it_is_down(self, shard: Shard) -> None:
+        shard.frame("a", ticks=(a_tick(1),))
+        shard.frame("b", ticks=(a_tick(1),))
+        _, a = shard.frame("a", ticks=(a_tick(2, "down"),))
+        assert a.leads  # nobody else has said yet that he is there
+        _, b = shard.frame("b", ticks=(a_tick(2),))
+        assert b.leads
+
+    def test_it_is_replaced_after_three_seconds_of_silence(self, shard: Shard) -> None:
+        #    a   1 2
+        #    b   1 2 3 4 5
+        #                ▲ a has been silent for three seconds
+        shard.frame("a", ticks=(a_tick(1), a_tick(2)))
+        for second in (1, 2, 3, 4):
+            _, b = shard.frame("b", ticks=(a_tick(second),))
+            assert not b.leads
+        _, b = shard.frame("b", ticks=(a_tick(5),))
+        assert b.leads
+        _, a = shard.frame("a", ticks=(a_tick(6),))
+        assert not a.leads
+
+    def test_it_stays_when_nobody_else_is_there(self, shard: Shard) -> None:
+        shard.frame("a", ticks=(a_tick(1),))
+        shard.frame("a", ticks=(a_tick(100, "down"),))
+        _, a = shard.frame("a", epoch=2)
+        assert a.leads
+
+    def test_an_old_connection_of_the_leader_does_not_lead(self, shard: Shard) -> None:
+        shard.frame("a", epoch=2)
+        _, late = shard.frame("a", epoch=1)
+        assert not late.leads
+
+
+class TestCoverage:
+    def test_a_running_feed_covers(self, shard: Shard) -> None:
+        feeds, _ = shard.frame("a", ticks=(a_tick(1),))
+        mark = feeds.mark
+        feeds, _ = shard.frame("a", ticks=(a_tick(2),))
+        assert feeds.covered(mark)
+        assert feeds.covered_from(1_000)
+        assert not feeds.covered_from(999)
+
+    @pytest.mark.parametrize("breaks", ["connects anew", "loses a frame", "throws records away", "is down for a while"])
+    def test_a_feed_that_breaks_covers_from_then_on_only(self, shard: Shard, breaks: str) -> None:
+        feeds, _ = shard.frame("a", ticks=(a_tick(1),))
+        mark, epoch = feeds.mark, 1
+        match breaks:
+            case "connects anew":
+                epoch = 2
+                shard.frame("a", epoch)
+            case "loses a frame":
+                shard.frame("a", lost=1)
+            case "throws records away":
+                shard.frame("a", losses=1)
+            case "is down for a while":
+                shard.frame("a", ticks=(a_tick(2, "down"),))
+        feeds, _ = shard.frame("a", epoch, ticks=(a_tick(3),))
+        assert not feeds.covered(mark)
+        assert not feeds.covered_from(1_000)
+        mark = feeds.mark
+        feeds, _ = shard.frame("a", epoch, ticks=(a_tick(4),))
+        assert feeds.covered(mark)
+        assert feeds.covered_from(3_000)
+
+    def test_a_break_within_one_second_of_the_clock_is_a_break(self, shard: Shard) -> None:
+        feeds, _ = shard.frame("a", ticks=(a_tick(1),))
+        mark = feeds.mark
+        feeds, _ = shard.frame("a", epoch=2, ticks=(a_tick(1),))
+        assert not feeds.covered(mark)
+
+    def test_one_of_two_feeds_is_enough(self, shard: Shard) -> None:
+        shard.frame("a", ticks=(a_tick(1),))
+        feeds, _ = shard.frame("b", ticks=(a_tick(1),))
+        mark = feeds.mark
+        feeds, _ = shard.frame("a", epoch=2, ticks=(a_tick(2),))
+        assert feeds.covered(mark)
+
+    def test_two_feeds_that_break_in_turn_cover_nothing_together(self, shard: Shard) -> None:
+        #    a   ├──────────╳   ╳├─────
+        #    b   ├────╳ ╳├──────────
+        #        ▲ mark: neither has run without a break since then
+        shard.frame("a", ticks=(a_tick(1),))
+        feeds, _ = shard.frame("b", ticks=(a_tick(1),))
+        mark = feeds.mark
+        shard.frame("b", epoch=2, ticks=(a_tick(2),))
+        feeds, _ = shard.frame("a", epoch=2, ticks=(a_tick(3),))
+        assert not feeds.covered(mark)
+
+    def test_a_feed_that_went_silent_does_not_cover(self, shard: Shard) -> None:
+        shard.frame("a", ticks=(a_tick(1),))
+        feeds, _ = shard.frame("b", ticks=(a_tick(1),))
+        mark = feeds.mark
+        feeds, _ = shard.frame("b", epoch=2, ticks=(a_tick(4),))
+        assert not feeds.covered(mark)
+
+    def test_a_frame_that_comes_twice_is_no_break(self, shard: Shard) -> None:
+        feeds, _ = shard.frame("a", ticks=(a_tick(1),))
+        mark = feeds.mark
+        feeds.arrive("a", 1, 0)
+        assert feeds.covered(mark)
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from("ab"),
+        st.integers(1, 4),
+        st.integers(0, 2),
+        st.lists(st.tuples(st.integers(1, 30), st.sampled_from(["up", "down"])), max_size=3),
+        st.integers(0, 1),
+    ),
+    max_size=30,
+)
+
+
+@given(steps)
+def test_whatever_comes_time_and_marks_only_grow_and_a_leader_is_a_feed(
+    given_steps: list[tuple[str, int, int, list[tuple[int, Literal["up", "down"]]], int]],
+) -> None:
+    shard = Shard()
+    now_ms = mark = 0
+    for feed, epoch, lost, ticks, losses in given_steps:
+        feeds, _ = shard.frame(feed, epoch, ticks=tuple(a_tick(*tick) for tick in ticks), lost=lost, losses=losses)
+        assert feeds.now_ms >= now_ms
+        assert feeds.mark >= mark
+        now_ms, mark = feeds.now_ms, feeds.mark
+        assert feeds.leader in {known.name for known in feeds.feeds}
+        assert Feeds.load(shard.state) == feeds
+
+
+@given(steps)
+def test_a_single_feed_never_covers_a_stretch_with_a_break_in_it(
+    given_steps: list[tuple[str, int, int, list[tuple[int, Literal["up", "down"]]], int]],
+) -> None:
+    shard, epoch = Shard(), 1
+    mark: int | None = None
+    for _, newer, lost, ticks, losses in given_steps:
+        broke = newer > epoch or bool(lost and (("a", 1) in shard.seqs or epoch > 1)) or losses > 0
+        epoch = max(epoch, newer)
+        feeds, _ = shard.frame("a", epoch, ticks=tuple(a_tick(*tick) for tick in ticks), lost=lost, losses=losses)
+        if mark is not None and broke:
+            assert not feeds.covered(mark)
+        mark = feeds.mark

@@ -1,0 +1,246 @@
+"""Histories that really happened, delivered badly: what was delivered is booked once, what was not is a gap.
+
+A history is a list of matches of one symbol with growing totals; some of its volume is never sent to anybody (put-through).
+Each feed delivers some of the records, some twice, some later than its neighbours, over several connections.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.core.frames import Origin
+from pipelines.core.suspects import Thresholds
+from pipelines.prices import fold_frame
+from schemas.calendar import at
+from schemas.structs import ClockTick, Frame, TradeEvent, TradeRecord
+from schemas.topics import MARKET_TRADES
+from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+
+DAY = TradingDay(20261120)
+OPEN = at(DAY, 9, 15)
+TICK = ClockTick(trading_day=DAY, ts_ms=at(DAY, 8, 55), phase=SessionPhase.PRE_OPEN, health="up")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    feed: str
+    epoch: int
+    record: TradeRecord
+
+
+@dataclass(frozen=True)
+class History:
+    deliveries: tuple[Delivery, ...]
+
+    @property
+    def delivered(self) -> dict[tuple[int, int], TradeRecord]:
+        """What came, by identity."""
+        return {(d.record.total_volume, d.record.volume): d.record for d in self.deliveries}
+
+    @property
+    def withheld(self) -> set[int]:
+        """Each share, numbered by its total, that no delivered record told of, up to the last that one did."""
+        told = {share for total, volume in self.delivered for share in range(total - volume + 1, total + 1)}
+        return set(range(1, max(told, default=0) + 1)) - told
+
+
+@st.composite
+def matches(draw: st.DrawFn) -> list[TradeRecord]:
+    """What really happened."""
+    records: list[TradeRecord] = []
+    total, value, ts_ms = 0, 0, int(OPEN)
+    for hidden, volume, step_s, price in draw(
+        st.lists(
+            st.tuples(st.sampled_from((0, 0, 0, 2)), st.integers(1, 4), st.integers(0, 2), st.sampled_from((100, 110, 120))),
+            min_size=1,
+            max_size=14,
+        )
+    ):
+        total += hidden + volume
+        value += hidden * 100 + volume * price
+        ts_ms += step_s * 1000
+        records.append(
+            TradeRecord(
+                symbol=Symbol("VNM"),
+                trading_day=DAY,
+                ts_ms=UnixMs(ts_ms),
+                exchange=Exchange.HOSE,
+                price=Price(price),
+                volume=Shares(volume),
+                total_volume=Shares(total),
+                total_value=Vnd(value),
+                reference=Price(110),
+                ceiling=Price(120),
+                floor=Price(100),
+                high=Price(120),
+                low=Price(100),
+                expected=Price(0),
+                side=None,
+                session="LO",
+                status="N",
+            )
+        )
+    return records
+
+
+@st.composite
+def feeds_of(draw: st.DrawFn, name: str, records: list[TradeRecord]) -> list[Delivery]:
+    """What one feed makes of it: drops, repeats, records out of order by up to four places, new connections."""
+    placed: list[tuple[int, TradeRecord]] = []
+    for place, record in enumerate(records):
+        placed += [(place + late, record) for late in draw(st.lists(st.integers(0, 4), max_size=2))]
+    placed.sort(key=lambda item: item[0])
+    epoch = 1
+    deliveries: list[Delivery] = []
+    for _, record in placed:
+        epoch += draw(st.sampled_from((0, 0, 0, 1)))
+        deliveries.append(Delivery(name, epoch, record))
+    return deliveries
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> History:
+    records = draw(matches())
+    lanes = [draw(feeds_of("a", records)), draw(feeds_of("b", records)) if draw(st.booleans()) else []]
+    merged: list[Delivery] = []
+    while any(lanes):
+        lane = draw(st.sampled_from([lane for lane in lanes if lane]))
+        merged.append(lane.pop(0))
+    return History(tuple(merged))
+
+
+class Shard:
+    """Frames into the real topology function, over a dict."""
+
+    def __init__(self) -> None:
+        self.state: dict[bytes, bytes] = {}
+        self.seqs: dict[tuple[str, int], int] = {}
+        self.offset = 0
+        self.events: list[TradeEvent] = []
+
+    def frame(self, feed: str, epoch: int, records: list[Any]) -> None:
+        seq = self.seqs.get((feed, epoch), -1) + 1
+        self.seqs[feed, epoch] = seq
+        frame = Frame(feed=feed, epoch=epoch, seq=seq, recv_us=UnixUs(0), records=records)
+        folded = fold_frame(frame, Origin("ssi.ticks", 0, 1, "s0", self.offset), self.state, thresholds=Thresholds())
+        self.offset += 1
+        for output in folded.outputs:
+            if output.topic is MARKET_TRADES:
+                self.events += MARKET_TRADES.decode(output.value).events
+
+    def deliver(self, deliveries: tuple[Delivery, ...], cuts: list[bool]) -> None:
+        """``cuts[n]``: whether a new frame begins at delivery ``n``; a new connection always begins one."""
+        run: list[Delivery] = []
+        for place, delivery in enumerate(deliveries):
+            if run and ((delivery.feed, delivery.epoch) != (run[0].feed, run[0].epoch) or cuts[place % len(cuts)]):
+                self.frame(run[0].feed, run[0].epoch, [d.record for d in run])
+                run = []
+            run.append(delivery)
+        if run:
+            self.frame(run[0].feed, run[0].epoch, [d.record for d in run])
+
+
+def tape_of(history: History, cuts: list[bool]) -> Shard:
+    shard = Shard()
+    shard.frame("a", 1, [TICK])
+    shard.frame("b", 1, [TICK])
+    shard.deliver(history.deliveries, cuts)
+    return shard
+
+
+cuts = st.lists(st.booleans(), min_size=1, max_size=8)
+
+
+@given(histories(), cuts)
+def test_what_was_delivered_is_booked_once_and_what_was_not_is_a_gap(history: History, cuts: list[bool]) -> None:
+    events = tape_of(history, cuts).events
+    booked = [event for event in events if event.kind == "print"]
+
+    assert len(booked) == len(history.delivered)
+    for event in booked:
+        assert event.last_volume is not None
+        record = history.delivered[event.total_volume, event.last_volume]
+        assert (event.price, event.ts_ms, event.volume) == (record.price, record.ts_ms, record.volume)
+        assert event.start == record.total_volume - record.volume
+        assert not event.clipped
+
+    open_shares: set[int] = set()
+    for event in events:
+        shares = set(range(event.start + 1, event.total_volume + 1))
+        assert len(shares) == event.volume
+        if event.kind == "gap":
+            assert not open_shares & shares
+            open_shares |= shares
+        elif event.kind == "fill":
+            assert shares <= open_shares
+            open_shares -= shares
+    assert open_shares == history.withheld
+    assert {event.kind for event in events} <= {"print", "gap", "fill"}
+
+
+@given(histories(), cuts, st.integers(0, 40))
+def test_any_prefix_sent_again_changes_nothing(history: History, cuts: list[bool], length: int) -> None:
+    shard = tape_of(history, cuts)
+    before = len(shard.events)
+    shard.deliver(history.deliveries[:length], cuts)
+    assert shard.events[before:] == []
+
+
+@given(histories(), cuts, cuts)
+def test_any_cut_into_frames_gives_the_same_events(history: History, some: list[bool], others: list[bool]) -> None:
+    assert tape_of(history, some).events == tape_of(history, others).events
+
+
+@given(histories(), cuts)
+def test_the_same_frames_give_the_same_bytes(history: History, cuts: list[bool]) -> None:
+    one, other = tape_of(history, cuts), tape_of(history, cuts)
+    assert one.state == other.state
+    assert msgspec.json.encode(one.events) == msgspec.json.encode(other.events)
+
+
+@st.composite
+def troubled(draw: st.DrawFn) -> History:
+    """A history whose feed corrects itself or restarts its count, on one connection, in order; some records come twice."""
+    deliveries: list[Delivery] = []
+    total, ts_ms = 0, int(OPEN)
+    for move, volume in draw(
+        st.lists(st.tuples(st.sampled_from(("grow", "grow", "fall", "restart")), st.integers(1, 9)), max_size=14)
+    ):
+        ts_ms += 1000
+        total = total + volume if move == "grow" else max(total - volume, 0) if move == "fall" else 0
+        record = TradeRecord(
+            symbol=Symbol("VNM"), trading_day=DAY, ts_ms=UnixMs(ts_ms), exchange=Exchange.HOSE, price=Price(100),
+            volume=Shares(volume if move == "grow" else 0), total_volume=Shares(total), total_value=Vnd(100 * total),
+            reference=Price(100), ceiling=Price(107), floor=Price(93), high=Price(100), low=Price(100), expected=Price(0),
+            side=None, session="LO", status="N",
+        )  # fmt: skip
+        deliveries += [Delivery("a", 1, record)] * draw(st.integers(1, 2))
+    return History(tuple(deliveries))
+
+
+@given(troubled(), cuts)
+def test_the_lines_of_a_day_add_up_however_the_feed_counts(history: History, cuts: list[bool]) -> None:
+    events = tape_of(history, cuts).events
+    tops: dict[int, int] = {}
+    for event in events:
+        sign = -1 if event.kind == "fill" else 1
+        tops[event.generation] = tops.get(event.generation, 0) + sign * event.volume
+        if event.kind != "fill" and not event.late:
+            # Each line says where the count stands after it.
+            assert tops[event.generation] == event.total_volume
+
+
+@given(troubled(), cuts, st.integers(0, 20))
+def test_a_prefix_sent_again_changes_nothing_however_the_feed_counts(history: History, cuts: list[bool], length: int) -> None:
+    shard = tape_of(history, cuts)
+    before = len(shard.events)
+    shard.deliver(history.deliveries[:length], cuts)
+    assert shard.events[before:] == []
+
+
+@given(troubled(), cuts, cuts)
+def test_any_cut_gives_the_same_events_however_the_feed_counts(history: History, some: list[bool], others: list[bool]) -> None:
+    assert tape_of(history, some).events == tape_of(history, others).events

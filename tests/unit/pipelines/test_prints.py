@@ -1,0 +1,290 @@
+"""The tape, record by record. Totals are drawn as a line; ``x`` is a print, ``.`` a gap."""
+
+from collections import Counter
+
+import pytest
+
+from pipelines.core.feeds import Feeds
+from pipelines.core.prints import MAX_GAPS, Gap, Label, Tape, TapeRecorder
+from pipelines.core.suspects import Thresholds
+from schemas.calendar import at
+from schemas.structs import ClockTick, TradeEvent, TradeRecord
+from schemas.units import Exchange, Price, SessionPhase, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
+
+DAY = TradingDay(20261120)
+LABEL = Label(Side.BUY, "feed", "continuous")
+PRICE = 60_000
+
+
+def clock(hour: int, minute: int, second: int = 0) -> UnixMs:
+    return at(DAY, hour, minute, second)
+
+
+class Reel:
+    """One tape with a feed that has run since before the open; ``take`` returns what a record brought."""
+
+    def __init__(self) -> None:
+        self.tape = Tape()
+        self.counts: Counter[str] = Counter()
+        self.feeds = Feeds()
+        self.delivery = self.feeds.arrive("a", 1, 0)
+        self.feeds.meet(DAY, clock(8, 55))
+        self.tick(clock(8, 55))
+
+    def tick(self, ts_ms: UnixMs) -> None:
+        self.delivery.tick(ClockTick(trading_day=DAY, ts_ms=ts_ms, phase=SessionPhase.CONTINUOUS, health="up"))
+
+    def reconnect(self) -> None:
+        self.delivery = self.feeds.arrive("a", self.delivery.epoch + 1, 0)
+
+    def take(self, second: int, total: int, volume: int, *, price: int = PRICE, value: int | None = None) -> list[TradeEvent]:
+        """A record of 10:00 and ``second`` seconds."""
+        record = TradeRecord(
+            symbol=Symbol("VNM"),
+            trading_day=DAY,
+            ts_ms=UnixMs(clock(10, 0) + second * 1000),
+            exchange=Exchange.HOSE,
+            price=Price(price),
+            volume=Shares(volume),
+            total_volume=Shares(total),
+            total_value=Vnd(total * PRICE if value is None else value),
+            reference=Price(60_000),
+            ceiling=Price(64_200),
+            floor=Price(55_800),
+            high=Price(60_000),
+            low=Price(60_000),
+            expected=Price(0),
+            side=None,
+            session="LO",
+            status="N",
+        )
+        events: list[TradeEvent] = []
+        recorder = TapeRecorder(self.feeds, Thresholds(), events, self.counts)
+        recorder.take(self.tape, record, LABEL, self.delivery.epoch)
+        return events
+
+    def close(self) -> list[TradeEvent]:
+        events: list[TradeEvent] = []
+        TapeRecorder(self.feeds, Thresholds(), events, self.counts).close(self.tape)
+        return events
+
+
+@pytest.fixture
+def reel() -> Reel:
+    return Reel()
+
+
+def lines(events: list[TradeEvent]) -> list[tuple[str, int, int, int]]:
+    """Kind, start, total and volume of each event."""
+    return [(event.kind, event.start, event.total_volume, event.volume) for event in events]
+
+
+def test_a_print_books_its_interval(reel: Reel) -> None:
+    #  0 xxxxx 100 xxxxx 150
+    assert lines(reel.take(1, 100, 100)) == [("print", 0, 100, 100)]
+    assert lines(reel.take(1, 150, 50)) == [("print", 100, 150, 50)]
+    assert reel.tape.total == 150
+
+
+def test_a_repeat_books_nothing_and_is_counted(reel: Reel) -> None:
+    reel.take(1, 100, 100)
+    assert reel.take(1, 100, 100) == []
+    assert reel.take(2, 100, 100) == []
+    assert reel.tape.repeats == reel.counts["repeat"] == 2
+
+
+def test_what_a_record_leaves_over_is_a_gap_before_its_print(reel: Reel) -> None:
+    #  0 xxxxx 100 ..... 250 xxxxx 300
+    reel.take(1, 100, 100)
+    gap, booked = reel.take(5, 300, 50, value=100 * PRICE + 150 * 59_000 + 50 * PRICE)
+    assert lines([gap, booked]) == [("gap", 100, 250, 150), ("print", 250, 300, 50)]
+    assert gap.value == 150 * 59_000
+    assert (gap.since_ms, gap.ts_ms) == (clock(10, 0, 1), clock(10, 0, 5))
+    assert (gap.cause, gap.epoch) == ("unseen", 1)
+    assert reel.tape.missed == 150
+
+
+def test_a_late_print_closes_its_gap_at_its_own_time(reel: Reel) -> None:
+    #  0 xxxxx 100 .......... 300 xxxxx 400
+    #                  xxxxx
+    reel.take(1, 100, 100)
+    reel.take(4, 400, 100)
+    booked, fill = reel.take(3, 250, 100)
+    assert lines([booked, fill]) == [("print", 150, 250, 100), ("fill", 150, 250, 100)]
+    assert booked.late
+    assert booked.ts_ms == clock(10, 0, 3)
+    assert fill.cause == "unseen"
+    assert reel.tape.gaps == [Gap(100, 150, "unseen"), Gap(250, 300, "unseen")]
+    assert reel.tape.missed == 100
+    assert reel.tape.top_ms == clock(10, 0, 4)
+    assert reel.take(3, 250, 100) == []
+
+
+def test_a_print_that_overlaps_earlier_ones_books_the_rest_and_says_so(reel: Reel) -> None:
+    #  0 xxxxx 100 ..... 150 xxxxx 200
+    #       xxxxxxxxxxxxxxxxxxxxxxxxxxxxx 220
+    reel.take(1, 100, 100)
+    reel.take(2, 200, 50)
+    booked, fill = reel.take(3, 220, 180)
+    assert lines([booked, fill]) == [("print", 100, 220, 70), ("fill", 100, 150, 50)]
+    assert (booked.last_volume, booked.clipped, booked.late) == (180, True, False)
+    assert reel.tape.gaps == []
+    assert reel.tape.printed == reel.tape.total == 220
+
+
+def test_a_print_larger_than_its_total_is_cut_to_fit(reel: Reel) -> None:
+    (booked,) = reel.take(1, 100, 300)
+    assert lines([booked]) == [("print", 0, 100, 100)]
+    assert booked.clipped
+    assert reel.counts["clipped"] == 1
+
+
+def test_growth_without_a_match_is_a_gap(reel: Reel) -> None:
+    reel.take(1, 100, 100)
+    assert lines(reel.take(2, 180, 0)) == [("gap", 100, 180, 80)]
+    assert lines(reel.take(3, 200, 20, price=0)) == [("gap", 180, 200, 20)]
+
+
+class TestCause:
+    def test_joined_after_the_open(self) -> None:
+        reel = Reel()
+        reel.feeds = Feeds()
+        reel.delivery = reel.feeds.arrive("a", 1, 0)
+        reel.feeds.meet(DAY, clock(9, 59))
+        reel.tick(clock(9, 59))
+        gap, _ = reel.take(1, 5_000, 100)
+        assert (gap.cause, gap.since_ms) == ("before_start", clock(9, 0))
+
+    def test_connected_all_day_and_never_sent(self, reel: Reel) -> None:
+        gap, _ = reel.take(1, 5_000, 100)
+        assert (gap.cause, gap.since_ms) == ("unseen", clock(9, 0))
+
+    def test_broken_since_the_record_before(self, reel: Reel) -> None:
+        reel.take(1, 100, 100)
+        reel.reconnect()
+        gap, _ = reel.take(30, 400, 100)
+        assert (gap.cause, gap.epoch) == ("lost", 2)
+        gap, _ = reel.take(31, 900, 100)
+        assert gap.cause == "unseen"
+
+    def test_broken_between_the_open_and_the_first_record(self, reel: Reel) -> None:
+        reel.reconnect()
+        reel.tick(clock(9, 30))
+        gap, _ = reel.take(1, 5_000, 100)
+        assert gap.cause == "lost"
+
+    def test_a_repeat_after_the_break_says_nothing_about_it(self, reel: Reel) -> None:
+        #  a cached record of before the break comes first; what was traded meanwhile shows at the next one
+        reel.take(1, 100, 100)
+        reel.reconnect()
+        assert reel.take(1, 100, 100) == []
+        gap, _ = reel.take(30, 400, 100)
+        assert gap.cause == "lost"
+
+    def test_a_record_with_the_same_total_at_a_newer_time_says_that_nothing_was_lost(self, reel: Reel) -> None:
+        reel.take(1, 100, 100)
+        reel.reconnect()
+        assert reel.take(20, 100, 100) == []
+        gap, _ = reel.take(30, 400, 100)
+        assert gap.cause == "unseen"
+
+
+def test_only_the_newest_gaps_stay_open(reel: Reel) -> None:
+    total = 0
+    for n in range(MAX_GAPS + 1):
+        total += 20
+        reel.take(n, total, 10)
+    assert len(reel.tape.gaps) == MAX_GAPS
+    assert reel.tape.missed == 10 * (MAX_GAPS + 1)
+    assert reel.take(0, 10, 10) == []  # came for the gap that has become final
+    assert lines(reel.take(1, 30, 10)) == [("print", 20, 30, 10), ("fill", 20, 30, 10)]
+
+
+class TestFallingTotal:
+    """Totals: 1000 at second 1, then lower at second 2. What second 3 says decides."""
+
+    @pytest.fixture
+    def reel(self) -> Reel:
+        reel = Reel()
+        reel.take(1, 1_000, 1_000)
+        return reel
+
+    def test_it_is_held_until_a_newer_record_decides(self, reel: Reel) -> None:
+        assert reel.take(2, 950, 50) == []
+        assert reel.take(2, 950, 50) == []  # the same from another feed
+        assert reel.take(2, 940, 50) == []  # not newer
+        assert reel.tape.top == 1_000
+        assert reel.counts["suspect"] == 1
+
+    def test_at_an_equal_time_it_is_a_repeat(self, reel: Reel) -> None:
+        assert reel.take(1, 950, 50) == []
+        assert reel.tape.suspect is None
+
+    def test_back_at_the_mark_it_was_a_glitch(self, reel: Reel) -> None:
+        reel.take(2, 10, 10)
+        assert lines(reel.take(3, 1_020, 20)) == [("print", 1_000, 1_020, 20)]
+        assert reel.counts["glitch"] == 1
+
+    def test_a_small_fall_is_a_correction(self, reel: Reel) -> None:
+        reel.take(2, 950, 50, value=950 * PRICE - 5)
+        correction, booked = reel.take(3, 980, 30)
+        assert lines([correction, booked]) == [("correction", 1_000, 950, -50), ("print", 950, 980, 30)]
+        assert correction.value == -50 * PRICE - 5
+        assert correction.ts_ms == clock(10, 0, 2)
+
+    def test_a_middling_fall_is_a_correction_counted_as_ambiguous(self, reel: Reel) -> None:
+        reel.take(2, 700, 50)
+        assert lines(reel.take(3, 700, 50)) == [("correction", 1_000, 700, -300)]
+        assert reel.counts["ambiguous"] == 1
+
+    def test_a_large_fall_is_a_reset_and_the_suspects_print_counts(self, reel: Reel) -> None:
+        #  generation 0:  0 xxxxxxxxxx 1000
+        #  generation 1:  0 ..... 20 xxxxx 50 xxxxx 90
+        reel.take(2, 50, 30)
+        events = reel.take(3, 90, 40)
+        assert lines(events) == [("reset", 1_000, 0, 0), ("gap", 0, 20, 20), ("print", 20, 50, 30), ("print", 50, 90, 40)]
+        assert [event.generation for event in events] == [1, 1, 1, 1]
+        assert [event.ts_ms - clock(10, 0) for event in events] == [2_000, 2_000, 2_000, 3_000]
+        assert reel.tape.total == 1_090
+        assert reel.tape.total_value == 1_090 * PRICE
+
+    def test_a_reset_to_zero_without_a_print(self, reel: Reel) -> None:
+        reel.take(2, 0, 0)
+        assert lines(reel.take(3, 100, 100)) == [("reset", 1_000, 0, 0), ("print", 0, 100, 100)]
+
+    def test_the_decider_may_be_the_next_suspect(self, reel: Reel) -> None:
+        reel.take(2, 950, 50)
+        assert lines(reel.take(3, 920, 50)) == [("correction", 1_000, 950, -50)]
+        assert lines(reel.take(4, 930, 10)) == [("correction", 950, 920, -30), ("print", 920, 930, 10)]
+
+    def test_a_gap_above_the_corrected_top_is_closed_for_good(self, reel: Reel) -> None:
+        reel.take(2, 1_100, 50)
+        reel.take(3, 1_020, 0)
+        assert lines(reel.take(4, 1_020, 0)) == [("correction", 1_100, 1_020, -80)]
+        assert reel.tape.gaps == [Gap(1_000, 1_020, "unseen")]
+
+    def test_records_of_before_the_correction_or_reset_say_nothing_any_more(self, reel: Reel) -> None:
+        reel.take(2, 50, 30)
+        reel.take(3, 90, 40)
+        assert reel.take(1, 1_000, 1_000) == []
+        assert reel.take(2, 50, 30) == []
+        assert reel.tape.top == 90
+
+    def test_at_the_close_a_small_fall_is_a_correction(self, reel: Reel) -> None:
+        reel.take(2, 950, 50)
+        assert lines(reel.close()) == [("correction", 1_000, 950, -50)]
+        assert reel.close() == []
+
+    def test_at_the_close_a_large_fall_books_nothing(self, reel: Reel) -> None:
+        reel.take(2, 50, 50)
+        assert reel.close() == []
+        assert reel.counts["unresolved"] == 1
+        assert reel.tape.total == 1_000
+
+
+def test_a_print_at_a_limit_says_which(reel: Reel) -> None:
+    assert [reel.take(n, n * 10, 10, price=price)[0].limit for n, price in enumerate((64_200, 55_800, 60_000), 1)] == [
+        "ceiling",
+        "floor",
+        None,
+    ]
