@@ -1,0 +1,302 @@
+"""Messages into rows: the events of a frame, what does not fit, and blocks of columns for ClickHouse. Pure.
+
+A column is named like the field of its event, ``ts`` for ``ts_ms``; besides each row has ``partition``, ``offset`` and ``idx``:
+the frame's place in Kafka and the event's place in the frame. Columns hold what ClickHouse stores, times as epoch integers: a
+naive datetime would be taken for UTC.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from operator import attrgetter
+from typing import Any, Final
+
+import msgspec
+from pydantic import BaseModel
+
+from schemas import events, records, topics
+from schemas.errors import InvalidMessage
+from schemas.topics import Topic
+from schemas.units import TradingDay, UnixMs
+
+PLACE: Final = ("partition", "offset", "idx")
+"""The columns that say where in Kafka a row comes from: its identity."""
+DLQ: Final = "dlq"
+_EPOCH = date(1970, 1, 1).toordinal()
+_PAYLOAD_CHARACTERS = 100_000
+_UNSIGNED = re.compile(r"UInt(8|16|32|64)")
+_SIGNED = re.compile(r"Int(8|16|32|64)")
+# What Date and DateTime64 hold without surprises.
+_RANGES: Final = {"Date": (0, 65_535), "DateTime64": (0, 4_102_444_800_000)}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where in Kafka a message is."""
+
+    topic: str
+    """Without the prefix."""
+    partition: int
+    offset: int
+    taken_ms: int
+    """When the broker took it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """What does not go into its table."""
+
+    place: Place
+    idx: int
+    reason: str
+    detail: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A Kafka message, read."""
+
+    place: Place
+    events: Sequence[Any]
+    """Of its frame, in order; for ``ssi.dlq`` the one dead letter."""
+    rejects: Sequence[Reject]
+    """When it cannot be read: why."""
+
+    @property
+    def rows(self) -> int:
+        """How many rows it makes."""
+        return len(self.events) + len(self.rejects)
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How a column of a table is made of an event."""
+
+    name: str
+    field: str
+    convert: Callable[[Any], Any] | None
+    """None keeps the value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where the events of a topic go."""
+
+    topic: Topic[Any]
+    name: str
+    """What the sink inserts into."""
+    view: str
+    """What people ask."""
+    columns: tuple[Column, ...]
+    """Of the event; those of :data:`PLACE` come on top."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all columns that the sink fills."""
+        return (*(column.name for column in self.columns), *PLACE)
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """What one insert holds: rows of one table and one month, so that ClickHouse stores all of them at once."""
+
+    table: str
+    month: int
+    """YYYYMM."""
+    names: tuple[str, ...]
+    columns: tuple[Sequence[Any], ...]
+
+    @property
+    def rows(self) -> int:
+        """How many."""
+        return len(self.columns[0])
+
+
+def read(place: Place, value: bytes | None) -> Message:
+    """Decode a message; what cannot be decoded is a reject, never an exception."""
+    table = TABLES.get(place.topic)
+    raw = value or b""
+    found: Sequence[Any]
+    try:
+        found = (topics.SSI_DLQ.decode(raw),) if table is None else table.topic.decode(raw).events
+    except InvalidMessage as error:
+        return Message(place, (), (Reject(place, 0, "bad_message", error.reason, _text(raw)),))
+    return Message(place, found, ())
+
+
+def blocks(messages: Sequence[Message], types: Mapping[str, Mapping[str, str]]) -> tuple[list[Block], list[Reject]]:
+    """Make the blocks of messages of one topic and partition, and say which of their rows do not fit.
+
+    The same messages make the same blocks in the same order: an insert that is repeated must be the same insert.
+
+    Args:
+        messages: In order.
+        types: The ClickHouse type of each column, by table.
+    """
+    rejects = [reject for message in messages for reject in message.rejects]
+    table = TABLES.get(messages[0].place.topic)
+    if table is None:
+        letters = [_letter(m.place, event) for m in messages for event in m.events]
+        return _dead(letters + [_rejected(reject) for reject in rejects]), rejects
+    placed = [(message.place, idx, event) for message in messages for idx, event in enumerate(message.events)]
+    fitting, misfits = _fit(placed, table, types[table.name])
+    rejects += misfits
+    made = []
+    months = [event.day // 100 for _, _, event in fitting]
+    for month in sorted(set(months)):
+        rows = [row for row, its in zip(fitting, months, strict=True) if its == month]
+        made.append(Block(table.name, month, table.names, tuple(_columns(rows, table))))
+    return made + _dead([_rejected(reject) for reject in rejects]), rejects
+
+
+def _fit(rows: list["_Row"], table: Table, types: Mapping[str, str]) -> tuple[list["_Row"], list[Reject]]:
+    """Take out the rows with a number that its column cannot hold. Columns are judged whole: a misfit is rare."""
+    wrong: dict[int, str] = {}
+    for column, values in zip(table.columns, _values(rows, table), strict=True):
+        bounds = _bounds(types[column.name])
+        if bounds is None:
+            continue
+        low, high = bounds
+        present = [value for value in values if value is not None]
+        if not present or (low <= min(present) and max(present) <= high):
+            continue
+        for n, value in enumerate(values):
+            if value is not None and not low <= value <= high:
+                wrong.setdefault(n, f"{column.field} does not fit {column.name} {types[column.name]}")
+    if not wrong:
+        return rows, []
+    rejects = [
+        Reject(place, idx, "bad_value", wrong[n], _text(topics.encode(event)))
+        for n, (place, idx, event) in enumerate(rows)
+        if n in wrong
+    ]
+    return [row for n, row in enumerate(rows) if n not in wrong], rejects
+
+
+def _columns(rows: list["_Row"], table: Table) -> Iterable[Sequence[Any]]:
+    yield from _values(rows, table)
+    yield [place.partition for place, _, _ in rows]
+    yield [place.offset for place, _, _ in rows]
+    yield [idx for _, idx, _ in rows]
+
+
+def _values(rows: list["_Row"], table: Table) -> Iterable[list[Any]]:
+    found = [event for _, _, event in rows]
+    for column in table.columns:
+        values = map(attrgetter(column.field), found)
+        yield list(values if column.convert is None else map(column.convert, values))
+
+
+def _dead(letters: list[tuple[int, tuple[Any, ...]]]) -> list[Block]:
+    """Blocks of the table dlq: rows of it, each with its month in front."""
+    made = []
+    for month in sorted({month for month, _ in letters}):
+        columns = zip(*(row for its, row in letters if its == month), strict=True)
+        made.append(Block(DLQ, month, DLQ_NAMES, tuple(map(list, columns))))
+    return made
+
+
+def _letter(place: Place, letter: Any) -> tuple[int, tuple[Any, ...]]:
+    found = (letter.topic, letter.partition, letter.offset, letter.idx)
+    said = (letter.source, letter.reason, letter.detail, letter.feed, letter.epoch, *found, letter.payload[:_PAYLOAD_CHARACTERS])
+    return _month(place.taken_ms), (place.taken_ms, *said, place.topic, place.partition, place.offset, 0)
+
+
+def _rejected(reject: Reject) -> tuple[int, tuple[Any, ...]]:
+    place = reject.place
+    found = (place.topic, place.partition, place.offset, reject.idx)
+    said = ("archive", reject.reason, reject.detail, None, None, *found, reject.payload)
+    return _month(place.taken_ms), (place.taken_ms, *said, place.topic, place.partition, place.offset, reject.idx)
+
+
+def _month(ms: int) -> int:
+    """The month in Vietnam (UTC+7, no summer time), as the table dlq is split."""
+    day = date.fromordinal(_EPOCH + (ms + 7 * 3_600_000) // 86_400_000)
+    return day.year * 100 + day.month
+
+
+@cache
+def _epoch_day(day: int) -> int:
+    """Days since 1970 of a YYYYMMDD; -1, which no column takes, when there is no such day."""
+    try:
+        return date(day // 10_000, day // 100 % 100, day % 100).toordinal() - _EPOCH
+    except ValueError:
+        return -1
+
+
+@cache
+def _bounds(type_: str) -> tuple[int, int] | None:
+    """What a column of this ClickHouse type can hold; None where anything goes."""
+    inner = type_.removeprefix("LowCardinality(").removeprefix("Nullable(").partition("(")[0].rstrip(")")
+    if inner in _RANGES:
+        return _RANGES[inner]
+    if unsigned := _UNSIGNED.fullmatch(inner):
+        return 0, 2 ** int(unsigned[1]) - 1
+    if signed := _SIGNED.fullmatch(inner):
+        return -(2 ** (int(signed[1]) - 1)), 2 ** (int(signed[1]) - 1) - 1
+    return None
+
+
+def _text(raw: bytes) -> str:
+    return raw.decode(errors="backslashreplace")[:_PAYLOAD_CHARACTERS]
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def column_of(field: str) -> str:
+    """The name of a field's column."""
+    return field.removesuffix("_ms")
+
+
+def _columns_of(model: type[BaseModel]) -> tuple[Column, ...]:
+    columns = []
+    for name, field in model.model_fields.items():
+        convert: Callable[[Any], Any] | None = None
+        if field.annotation is TradingDay:
+            convert = _epoch_day
+        elif field.annotation not in (UnixMs, UnixMs | None) and name.endswith("_ms"):
+            raise TypeError(f"{model.__name__}.{name} ends like a time and is none")
+        elif name == "data":
+            convert = _json
+        columns.append(Column(column_of(name), name, convert))
+    return tuple(columns)
+
+
+def _table(topic: Topic[Any], model: type[BaseModel], name: str, view: str | None = None) -> Table:
+    return Table(topic, name, view or name, _columns_of(model))
+
+
+TABLES: Final[Mapping[str, Table]] = {
+    table.topic.name: table
+    for table in (
+        _table(topics.MARKET_TRADES, events.TradeEvent, "trades"),
+        _table(topics.MARKET_QUOTES, events.QuoteEvent, "quotes"),
+        _table(topics.MARKET_DAILY, events.DailyEvent, "prices_daily_state", "prices_daily"),
+        _table(topics.MARKET_FOREIGN, events.LedgerEntry, "foreign_ledger"),
+        _table(topics.MARKET_FLOW, events.FlowEvent, "flow"),
+        _table(topics.MARKET_INDICES, events.IndexEvent, "indices"),
+        _table(topics.MARKET_BASIS, events.BasisEvent, "basis"),
+        _table(topics.MARKET_ALERTS, events.AlertEvent, "alerts"),
+    )
+}
+"""By topic, without prefix. ``ssi.dlq`` and what does not fit go to :data:`DLQ`."""
+SOURCES: Final = (*topics.EVENT_TOPICS, topics.SSI_DLQ)
+"""What the archive reads."""
+DLQ_NAMES: Final = (
+    "ts",
+    *(
+        f"found_{name}" if name in ("topic", *PLACE) else name
+        for name in records.DeadLetter.model_fields
+        if name != "schema_"
+    ),
+    "topic",
+    *PLACE,
+)  # fmt: skip
+"""Columns of the table dlq. A dead letter has a place of its own: where the process that wrote it had found the thing."""
+
+_Row = tuple[Place, int, Any]

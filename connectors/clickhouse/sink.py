@@ -1,0 +1,330 @@
+"""The sink: event topics into ClickHouse, each event exactly once. One thread; :mod:`connectors.clickhouse.intent` decides.
+
+While ClickHouse is away nothing is dropped: reading stops, Kafka keeps what comes, and ``health`` says why.
+"""
+
+import logging
+import random
+import threading
+import time
+from collections.abc import Callable
+
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import TopicCollection as Topics
+from confluent_kafka.admin import AdminClient
+
+from connectors.clickhouse import metrics, rows
+from connectors.clickhouse.errors import ArchiveError, SchemaMismatch, SinkReplaced, TopicsMissing
+from connectors.clickhouse.intent import Commit, Intents, Partition
+from connectors.clickhouse.rows import Place
+from connectors.clickhouse.settings import SinkSettings
+from connectors.clickhouse.writer import Writer
+
+log = logging.getLogger(__name__)
+
+Health = Callable[[str], None]
+
+_POLL_SECONDS = 0.1
+_POLL_MESSAGES = 2_000
+_KAFKA_SECONDS = 10.0
+_LAG_SECONDS = 1.0
+_FIRST_DELAY_SECONDS = 0.2
+_LONGEST_DELAY_SECONDS = 10.0
+_RETRY_COMMIT = frozenset(
+    {
+        KafkaError._TRANSPORT,
+        KafkaError._TIMED_OUT,
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._WAIT_COORD,
+        KafkaError.REQUEST_TIMED_OUT,
+        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.REBALANCE_IN_PROGRESS,
+        KafkaError.ILLEGAL_GENERATION,
+        KafkaError.UNKNOWN_MEMBER_ID,
+    }
+)
+"""The group is in motion or the broker away: polling puts it right, or takes the partitions from us."""
+
+
+class Backoff:
+    """How long to wait before the next try: twice as long each time, up to a bound, and never in step with other sinks."""
+
+    def __init__(self) -> None:
+        self._delay = _FIRST_DELAY_SECONDS
+        self._until = 0.0
+
+    def failed(self, now: float) -> None:
+        """Wait longer."""
+        self._until = now + self._delay * random.uniform(0.5, 1.0)
+        self._delay = min(self._delay * 2, _LONGEST_DELAY_SECONDS)
+
+    def worked(self) -> None:
+        """Begin anew."""
+        self._delay = _FIRST_DELAY_SECONDS
+        self._until = 0.0
+
+    def ready(self, now: float) -> bool:
+        """Whether to try."""
+        return now >= self._until
+
+
+def run(settings: SinkSettings, stop: threading.Event, health: Health) -> None:
+    """Write events into ClickHouse until ``stop``; then write what has been read by then, if ClickHouse lets it.
+
+    Args:
+        settings: Where from and where to.
+        stop: Set by the caller to end it.
+        health: Told "" when all is well, else what is wrong and what to do.
+
+    Raises:
+        TopicsMissing: Kafka has no such topics.
+        SchemaMismatch: The tables are not this program's, and migrations do not mend that.
+        SinkReplaced: Another sink has taken this one's instance id.
+    """
+    health("starting")
+    topic_ids = _topic_ids(settings, stop, health)
+    if topic_ids is None:
+        return
+    sink = _Sink(settings, topic_ids, health)
+    try:
+        while not stop.is_set():
+            sink.step()
+        sink.flush()
+    finally:
+        health("stopped")
+        sink.close()
+
+
+class _Sink:
+    """The consumer, the writer and the intents between them."""
+
+    def __init__(self, settings: SinkSettings, topic_ids: dict[str, str], health: Health) -> None:
+        self._settings = settings
+        self._topic_ids = topic_ids
+        self._health = health
+        self._intents = Intents[rows.Message](settings.batch_rows, int(settings.batch_seconds * 1000))
+        self._writer = Writer(settings)
+        self._backoff = Backoff()
+        self._paused = False
+        self._moved = False
+        self._said: str | None = None
+        self._lag_at = 0.0
+        instance = f"{settings.group}-{settings.instance}"
+        self._consumer = Consumer(
+            {
+                **settings.kafka,
+                "group.id": settings.group,
+                # A restart within the session time-out gets its partitions back without a rebalance.
+                "group.instance.id": instance,
+                "session.timeout.ms": 15_000,
+                "partition.assignment.strategy": "range",
+                "isolation.level": "read_committed",
+                "enable.auto.commit": False,
+                "enable.auto.offset.store": False,
+                "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+                "queued.max.messages.kbytes": 32 << 10,
+            },
+            logger=log,
+        )
+        self._consumer.subscribe(list(topic_ids), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+
+    def step(self) -> None:
+        """Read what is there, write what is due."""
+        self._read()
+        self._write(self._now_ms())
+        self._throttle()
+        self._measure()
+
+    def flush(self) -> None:
+        """Write what has been read, whether it is due or not, and close the intents; once, for the next run can do it too."""
+        later = self._now_ms() + int(self._settings.batch_seconds * 1000) + 1
+        self._write(later)
+        self._write(later + int(self._settings.batch_seconds * 1000) + 1)
+
+    def close(self) -> None:
+        """Leave Kafka and ClickHouse."""
+        self._consumer.close()
+        self._writer.close()
+
+    def _read(self) -> None:
+        self._moved = False
+        messages = self._consumer.consume(_POLL_MESSAGES, _POLL_SECONDS)
+        if self._moved and messages and self._intents.partitions:
+            # Some may be from before the partitions moved: read them again from where the partitions are now.
+            self._follow()
+            return
+        now_ms = self._now_ms()
+        for message in messages:
+            self._take(message, now_ms)
+
+    def _take(self, message: Message, now_ms: int) -> None:
+        error = message.error()
+        if error is None:
+            partition = (str(message.topic()), int(message.partition() or 0))
+            offset = int(message.offset() or 0)
+            place = Place(partition[0].removeprefix(self._settings.topic_prefix), partition[1], offset, message.timestamp()[1])
+            read = rows.read(place, message.value())
+            self._intents.received(partition, offset, read.rows, read, now_ms)
+        elif error.code() == KafkaError._PARTITION_EOF:
+            self._intents.reached((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0), now_ms)
+        elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+            raise TopicsMissing([str(message.topic())])
+        elif error.fatal():
+            raise self._fatal(error)
+        else:
+            log.warning("Kafka: %s", error.str())
+
+    def _write(self, now_ms: int) -> None:
+        now = time.monotonic()
+        if not self._backoff.ready(now):
+            return
+        try:
+            self._writer.open()
+            self._declare(self._intents.commits(now_ms))
+            for batch in self._intents.batches():
+                self._writer.insert(batch, self._topic_ids[batch.partition[0]])
+                self._intents.inserted(batch, now_ms)
+        except SchemaMismatch:
+            raise
+        except ArchiveError as error:
+            self._writer.close()
+            self._backoff.failed(now)
+            metrics.FAILURES.inc()
+            metrics.UP.set(0)
+            self._say(str(error))
+        else:
+            self._backoff.worked()
+            metrics.UP.set(1)
+            self._say("" if self._intents.partitions else "waiting for Kafka to assign partitions")
+
+    def _declare(self, commits: list[Commit]) -> None:
+        if not commits:
+            return
+        try:
+            answers = self._consumer.commit(offsets=[_offset(commit) for commit in commits], asynchronous=False)
+        except KafkaException as error:
+            self._refused(error.args[0])
+            return
+        errors = {(answer.topic, answer.partition): answer.error for answer in answers or ()}
+        self._intents.declared(commit for commit in commits if errors[commit.partition] is None)
+        for refusal in filter(None, errors.values()):
+            self._refused(refusal)
+
+    def _refused(self, error: KafkaError) -> None:
+        """Kafka did not take a commit: ask again if that can help."""
+        if error.code() not in _RETRY_COMMIT:
+            raise self._fatal(error)
+        log.info("Kafka did not take a commit: %s", error.str())
+
+    def _fatal(self, error: KafkaError) -> SinkReplaced | KafkaException:
+        fenced = error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)
+        return SinkReplaced(self._settings.instance) if fenced else KafkaException(error)
+
+    def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._moved = True
+        for known in consumer.committed(partitions, _KAFKA_SECONDS):
+            if known.error is not None:
+                raise KafkaException(known.error)
+            committed = known.offset if known.offset >= 0 else None
+            partition = (known.topic, known.partition)
+            self._intents.assigned(partition, committed, known.metadata)
+            if committed is not None:
+                self._mind_the_gap(partition, committed)
+        log.info("reading %d partitions", len(self._intents.partitions))
+        self._follow()
+
+    def _follow(self) -> None:
+        """Read on from where the intents are."""
+        self._consumer.assign(
+            [
+                TopicPartition(*partition, OFFSET_BEGINNING if position is None else position)
+                for partition, position in self._intents.positions().items()
+            ]
+        )
+        self._paused = False
+
+    def _mind_the_gap(self, partition: Partition, committed: int) -> None:
+        """Say so when Kafka no longer has what the archive still needs."""
+        first, _ = self._consumer.get_watermark_offsets(TopicPartition(*partition), _KAFKA_SECONDS)
+        if first > committed:
+            log.error("%s[%d]: Kafka deleted %d offsets before they were archived", *partition, first - committed)
+            metrics.LOST.labels(partition[0]).inc(first - committed)
+
+    def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
+        self._moved = True
+        closing = self._intents.released((p.topic, p.partition) for p in partitions)
+        if closing:
+            try:
+                consumer.commit(offsets=[_offset(commit) for commit in closing], asynchronous=False)
+            except KafkaException as error:
+                log.info("the next owner repeats %d inserts, which changes nothing: %s", len(closing), error)
+
+    def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
+        self._moved = True
+        self._intents.lost((p.topic, p.partition) for p in partitions)
+        log.warning("lost %d partitions: another sink reads them now", len(partitions))
+
+    def _throttle(self) -> None:
+        """Stop reading while there is nowhere to put it."""
+        full = not self._backoff.ready(time.monotonic()) or self._intents.rows >= self._settings.buffer_rows
+        if full == self._paused:
+            return
+        owned = [TopicPartition(*partition) for partition in self._intents.partitions]
+        if full:
+            self._consumer.pause(owned)
+        else:
+            self._consumer.resume(owned)
+        self._paused = full
+
+    def _measure(self) -> None:
+        now = time.monotonic()
+        if now - self._lag_at < _LAG_SECONDS:
+            return
+        self._lag_at = now
+        lags = dict.fromkeys(self._topic_ids, 0)
+        for partition, safe in self._intents.safe().items():
+            _, end = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
+            lags[partition[0]] += max(0, end - safe)
+        for topic, lag in lags.items():
+            metrics.LAG.labels(topic).set(lag)
+        metrics.BUFFERED.set(self._intents.rows)
+
+    def _say(self, text: str) -> None:
+        if text != self._said:
+            self._said = text
+            log.log(logging.WARNING if text else logging.INFO, text or "ClickHouse takes what comes")
+            self._health(text)
+
+    @staticmethod
+    def _now_ms() -> int:
+        return time.monotonic_ns() // 1_000_000
+
+
+def _offset(commit: Commit) -> TopicPartition:
+    return TopicPartition(*commit.partition, commit.offset, metadata=commit.metadata)
+
+
+def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) -> dict[str, str] | None:
+    """Kafka's own ids of the topics to read; waits for Kafka. None when told to stop meanwhile."""
+    names = [topic.named(settings.topic_prefix) for topic in rows.SOURCES]
+    admin = AdminClient(settings.kafka, logger=log)
+    backoff = Backoff()
+    while not stop.wait(_POLL_SECONDS):
+        if not backoff.ready(time.monotonic()):
+            continue
+        answers = admin.describe_topics(Topics(names), request_timeout=_KAFKA_SECONDS)
+        try:
+            return {name: str(answer.result().topic_id) for name, answer in answers.items()}
+        except KafkaException as error:
+            if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                missing = [name for name, answer in answers.items() if answer.exception() is not None]
+                raise TopicsMissing(missing) from error
+            health(
+                f"Kafka does not answer at {settings.kafka.get('bootstrap.servers')} ({error.args[0].str()}): start it with"
+                " `stock-tracker kafka start`, or name another with KAFKA_BOOTSTRAP"
+            )
+            backoff.failed(time.monotonic())
+    return None

@@ -1,0 +1,119 @@
+"""Blocks into ClickHouse, each at most once by its token."""
+
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+
+from clickhouse_connect.driver.client import Client
+
+from connectors.clickhouse import metrics, rows
+from connectors.clickhouse.client import connect, telling
+from connectors.clickhouse.errors import SchemaMismatch
+from connectors.clickhouse.intent import Batch
+from connectors.clickhouse.migrations import migrate
+from connectors.clickhouse.rows import Message
+from connectors.clickhouse.settings import SinkSettings
+from connectors.clickhouse.statements import quote_name
+
+log = logging.getLogger(__name__)
+
+_INSERT_SETTINGS = {
+    # At once and whole: a block that waits on the server, or is cut, has no token of its own.
+    "async_insert": 0,
+    "max_insert_block_size": 1_048_576,
+    "min_insert_block_size_rows": 1_048_576,
+    "min_insert_block_size_bytes": 1 << 30,
+    "insert_deduplicate": 1,
+    # Without it a repeat that the table forgets would still go through its views a second time.
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+}
+
+
+class Writer:
+    """The sink's connection to ClickHouse. After an error :meth:`open` starts again, with whatever the password is by then."""
+
+    def __init__(self, settings: SinkSettings) -> None:
+        self._settings = settings
+        self._client: Client | None = None
+        self._types: dict[str, dict[str, str]] = {}
+
+    def open(self) -> None:
+        """Connect, bring the tables up to date and learn their types. Does nothing when that is done.
+
+        Raises:
+            ClickHouseUnreachable: Nothing answers.
+            WrongPassword: It does not know the user with this password.
+            SchemaMismatch: The database has other tables than this program's.
+        """
+        if self._client is not None:
+            return
+        settings = self._settings
+        client = connect(
+            settings.clickhouse_url, settings.user, settings.read_password(), settings.database, settings.password_file
+        )
+        with self._telling():
+            for migration in migrate(client, settings.database):
+                log.info("applied migration %03d_%s to %s", migration.number, migration.name, settings.database)
+            self._types = {table.name: _types(client, table.name) for table in rows.TABLES.values()}
+            self._types[rows.DLQ] = _types(client, rows.DLQ)
+        for name, columns in _needed().items():
+            if missing := set(columns) - self._types[name].keys():
+                raise SchemaMismatch(
+                    settings.database, f"{name} has no {', '.join(sorted(missing))}: run `stock-tracker archive migrate`"
+                )
+        self._client = client
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._client is not None:
+            self._client.close()
+            self._client = None
+
+    def insert(self, batch: Batch[Message], topic_id: str) -> None:
+        """Insert a batch, or the rest of it. May be repeated until it returns.
+
+        Args:
+            batch: Of one topic and partition.
+            topic_id: Kafka's own id of the topic: a topic that was deleted and made anew counts its offsets from 0 again.
+
+        Raises:
+            ArchiveError: Some of it may be in ClickHouse, none of it twice.
+        """
+        if not batch.messages:
+            return
+        assert self._client is not None, "open first"  # noqa: S101
+        made, rejects = rows.blocks(batch.messages, self._types)
+        for block in made:
+            began = time.perf_counter()
+            token = f"{topic_id}-{batch.partition[1]}-{batch.first}-{batch.next}-{block.table}-{block.month}"
+            with self._telling():
+                self._client.insert(
+                    block.table,
+                    block.columns,
+                    column_names=block.names,
+                    column_type_names=[self._types[block.table][name] for name in block.names],
+                    column_oriented=True,
+                    settings={**_INSERT_SETTINGS, "insert_deduplication_token": token},
+                )
+            metrics.INSERT_SECONDS.labels(block.table).observe(time.perf_counter() - began)
+            metrics.ROWS.labels(block.table).inc(block.rows)
+        for reject in rejects:
+            place = reject.place
+            log.warning("%s[%d]@%d: %s, kept in the table dlq", place.topic, place.partition, place.offset, reject.reason)
+            metrics.REJECTED.labels(place.topic).inc()
+        if batch.replayed:
+            metrics.REPLAYED.inc()
+
+    def _telling(self) -> AbstractContextManager[None]:
+        settings = self._settings
+        return telling(settings.clickhouse_url, settings.user, settings.database, settings.password_file)
+
+
+def _needed() -> Mapping[str, tuple[str, ...]]:
+    return {table.name: table.names for table in rows.TABLES.values()} | {rows.DLQ: rows.DLQ_NAMES}
+
+
+def _types(client: Client, table: str) -> dict[str, str]:
+    described = client.query(f"DESCRIBE TABLE {quote_name(table)}").result_rows
+    return {str(row[0]): str(row[1]) for row in described}
