@@ -83,10 +83,8 @@ def _band(rule: BasisBand, known: object, event: BasisEvent) -> tuple[Memory, Fi
     if abs(event.basis_pct) < rule.enter_pct or memory.out == side:
         return memory, None
     memory.out = side
-    message = (
-        f"The {'premium' if side == 'up' else 'discount'} of {event.symbol} over {event.underlying} "
-        f"reached {abs(event.basis_pct):.2f}%: {_against(event)}."
-    )
+    distance = "premium of {} over {}" if side == "up" else "discount of {} to {}"
+    message = f"The {distance.format(event.symbol, event.underlying)} reached {abs(event.basis_pct):.2f}%: {_against(event)}."
     return memory, Finding(side, _anchor(event), message, _data(event))
 
 
