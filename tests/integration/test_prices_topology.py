@@ -1,0 +1,251 @@
+"""The prices pipeline on a real broker: exact through kills, quick to stop, and picky about its topics."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from confluent_kafka import OFFSET_BEGINNING, Consumer, ConsumerGroupTopicPartitions, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient
+
+from pipelines.application import make_application
+from pipelines.core.frames import Origin
+from pipelines.core.suspects import Thresholds
+from pipelines.errors import MissingTopics
+from pipelines.prices import fold_frame
+from pipelines.service import load
+from pipelines.settings import PipelineSettings
+from schemas.calendar import at
+from schemas.shards import shard_keys, shard_of
+from schemas.structs import ClockTick, Frame, PriceRow, QuoteRecord, TradeRecord
+from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES, Topic, encode
+from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+
+pytestmark = pytest.mark.kafka
+
+DAY = TradingDay(20261120)
+SHARDS = 3
+KEYS = shard_keys(SHARDS)
+SYMBOLS = [Symbol(name) for name in ("VNM", "FPT", "HPG", "SSI", "VIC", "ACB", "MBB", "TCB", "VRE", "CTG")]
+PATIENCE_S = 60.0
+
+Log = dict[int, list[bytes]]
+"""Values by partition."""
+
+
+def a_market(seconds: int) -> list[tuple[int, bytes]]:
+    """A seeded morning on two feeds, the second of which lags and drops: (shard, frame) in the order of production."""
+    draw = random.Random(7)
+    totals = dict.fromkeys(SYMBOLS, 0)
+    frames: list[tuple[int, bytes]] = []
+    seqs: dict[tuple[str, int], int] = {}
+    lagging: list[tuple[int, list[Any]]] = []
+
+    def send(feed: str, shard: int, records: list[Any]) -> None:
+        seq = seqs.get((feed, shard), 0)
+        seqs[feed, shard] = seq + 1
+        frames.append((shard, encode(Frame(feed=feed, epoch=1, seq=seq, recv_us=UnixUs(1), records=records))))
+
+    for second in range(seconds):
+        ts_ms = UnixMs(at(DAY, 9, 15) + second * 1000)
+        tick = ClockTick(trading_day=DAY, ts_ms=ts_ms, phase=SessionPhase.CONTINUOUS, health="up")
+        for shard in range(SHARDS):
+            records: list[Any] = [tick]
+            for symbol in SYMBOLS:
+                if shard_of(symbol, SHARDS) != shard:
+                    continue
+                volume = draw.randint(1, 9) * 100
+                totals[symbol] += volume
+                price = Price(60_000 + draw.randint(-5, 5) * 100)
+                records += [a_quote(symbol, ts_ms, price), a_trade(symbol, ts_ms, price, volume, totals[symbol])]
+            send("a", shard, [record for record in records if record is tick or draw.random() > 0.1])
+            lagging.append((shard, [tick, *(record for record in records[1:] if draw.random() > 0.5)]))
+            if len(lagging) > 7:
+                send("b", *lagging.pop(0))
+    return frames
+
+
+def a_trade(symbol: Symbol, ts_ms: UnixMs, price: Price, volume: int, total: int) -> TradeRecord:
+    return TradeRecord(
+        symbol=symbol, trading_day=DAY, ts_ms=ts_ms, exchange=Exchange.HOSE, price=price, volume=Shares(volume),
+        total_volume=Shares(total), total_value=Vnd(total * 60_000), reference=Price(60_000), ceiling=Price(64_200),
+        floor=Price(55_800), high=Price(60_500), low=Price(59_500), expected=Price(0), side=None, session="LO", status="N",
+    )  # fmt: skip
+
+
+def a_quote(symbol: Symbol, ts_ms: UnixMs, price: Price) -> QuoteRecord:
+    return QuoteRecord(
+        symbol=symbol,
+        trading_day=DAY,
+        ts_ms=ts_ms,
+        exchange=Exchange.HOSE,
+        bids=[price - 100, 500],
+        asks=[price, 700],
+        session="LO",
+    )
+
+
+def expected(frames: list[tuple[int, bytes]], prefix: str) -> dict[str, Log]:
+    """What the pure fold says, over a dict for each shard."""
+    logs: dict[str, Log] = {}
+    states: list[dict[bytes, bytes]] = [{} for _ in range(SHARDS)]
+    offsets = [0] * SHARDS
+    for shard, value in frames:
+        origin = Origin(SSI_TICKS.named(prefix), shard, SHARDS, KEYS[shard], offsets[shard])
+        offsets[shard] += 1
+        for output in fold_frame(SSI_TICKS.decode(value), origin, states[shard], thresholds=Thresholds()).outputs:
+            logs.setdefault(output.topic.name, {}).setdefault(shard, []).append(output.value)
+    return logs
+
+
+class Market:
+    """The test's topics on the broker."""
+
+    def __init__(self, bootstrap: str, prefix: str, home: Path) -> None:
+        self.prefix = prefix
+        self.config = {"bootstrap.servers": bootstrap}
+        self.settings = PipelineSettings(kafka=self.config, topic_prefix=prefix, home=home)
+        self.environ = {**os.environ, "KAFKA_BOOTSTRAP": bootstrap, "TOPIC_PREFIX": prefix, "STOCK_TRACKER_HOME": str(home)}
+        self.admin = AdminClient(self.config)
+        self.producer = Producer({**self.config, "partitioner": "murmur2"})
+        self.sent = [0] * SHARDS
+
+    def send(self, frames: list[tuple[int, bytes]]) -> None:
+        for shard, value in frames:
+            self.producer.produce(SSI_TICKS.named(self.prefix), key=KEYS[shard], value=value)
+            self.sent[shard] += 1
+        assert self.producer.flush(30) == 0
+
+    def committed(self) -> int:
+        """How many frames the pipeline has committed."""
+        group = ConsumerGroupTopicPartitions(f"{self.prefix}pipelines.prices")
+        (answer,) = self.admin.list_consumer_group_offsets([group]).values()
+        topic = SSI_TICKS.named(self.prefix)
+        return sum(max(place.offset, 0) for place in answer.result().topic_partitions if place.topic == topic)
+
+    def read(self, topic: Topic[Any]) -> Log:
+        """All that is committed on ``topic``, by partition."""
+        consumer = Consumer(
+            {
+                **self.config, "group.id": f"{self.prefix}test", "isolation.level": "read_committed",
+                "enable.partition.eof": True, "enable.auto.commit": False,
+            }
+        )  # fmt: skip
+        partitions = range(topic.partitions(SHARDS))
+        consumer.assign([TopicPartition(topic.named(self.prefix), n, OFFSET_BEGINNING) for n in partitions])
+        log: Log = {}
+        ended: set[int] = set()
+        try:
+            while ended != set(partitions):
+                message = consumer.poll(30)
+                assert message is not None, f"no answer about {topic.name}"
+                error = message.error()
+                if error is None:
+                    log.setdefault(message.partition(), []).append(message.value())
+                else:
+                    assert error.code() == KafkaError._PARTITION_EOF, error
+                    ended.add(message.partition())
+        finally:
+            consumer.close()
+        return log
+
+    @contextmanager
+    def pipeline(self) -> Iterator["subprocess.Popen[str]"]:
+        """The real service, in a process of its own."""
+        code = (
+            "import os; from pipelines.service import run; from pipelines.settings import PipelineSettings; "
+            "from schemas.deployment import kafka_config; "
+            "run(['prices'], PipelineSettings(kafka=kafka_config(os.environ)), lambda why: print('health', why, flush=True))"
+        )
+        process = subprocess.Popen([sys.executable, "-c", code], env=self.environ, stdout=subprocess.PIPE, text=True)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.wait()
+            assert process.stdout is not None
+            process.stdout.close()
+
+
+@pytest.fixture
+def market(kafka: str, topics: str, tmp_path: Path) -> Market:
+    return Market(kafka, topics, tmp_path)
+
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S:.0f} s"
+        time.sleep(0.05)
+
+
+def test_frames_become_exactly_the_folds_messages_and_a_stop_is_quick(market: Market) -> None:
+    frames = a_market(60)
+    says = expected(frames, market.prefix)
+    with market.pipeline() as process:
+        market.send(frames)
+        market.send([(0, b"{not json")])
+        wait_until(lambda: market.committed() == sum(market.sent), "all frames folded")
+        assert process.stdout is not None
+        assert "waiting for partitions" in process.stdout.readline()
+        assert process.stdout.readline() == "health \n"
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert time.monotonic() - began < 10
+
+    for topic in (MARKET_TRADES, MARKET_QUOTES):
+        assert market.read(topic) == says[topic.name]
+    assert says[MARKET_TRADES.name].keys() == {0, 1, 2}
+    assert market.read(MARKET_DAILY) == says.get(MARKET_DAILY.name, {})
+    (letters,) = market.read(SSI_DLQ).values()
+    letter = SSI_DLQ.decode(letters[0])
+    assert (len(letters), letter.source, letter.reason, letter.payload) == (1, "prices", "unreadable", "{not json")
+    assert (letter.topic, letter.partition, letter.offset) == (SSI_TICKS.named(market.prefix), 0, market.sent[0] - 1)
+
+
+def test_rows_of_a_symbol_end_as_the_fold_ends(market: Market) -> None:
+    frames = a_market(20)
+    market.send(frames)
+    with market.pipeline():
+        wait_until(lambda: market.committed() == len(frames), "all frames folded")
+    assert last_rows(market.read(STATE_PRICES)) == last_rows(expected(frames, market.prefix)[STATE_PRICES.name])
+
+
+@pytest.mark.timeout(240)
+def test_a_pipeline_that_is_killed_again_and_again_says_the_same_bytes(market: Market) -> None:
+    frames = a_market(150)
+    says = expected(frames, market.prefix)
+    for step in range(1, 5):
+        part = frames[len(frames) * (step - 1) // 4 : len(frames) * step // 4]
+        already = sum(market.sent)
+        with market.pipeline() as process:
+            # Killed in the middle: some of it is committed, some folded, some not yet read.
+            for n in range(0, len(part), 10):
+                market.send(part[n : n + 10])
+                if n > len(part) // 2 and market.committed() > already:
+                    process.kill()
+            wait_until(lambda: process.poll() is not None or market.committed() > already, "something committed")  # noqa: B023
+            process.kill()
+    with market.pipeline():
+        wait_until(lambda: market.committed() == len(frames), "all frames folded after the kills")
+    for topic in (MARKET_TRADES, MARKET_QUOTES):
+        assert market.read(topic) == says[topic.name]
+    assert last_rows(market.read(STATE_PRICES)) == last_rows(says[STATE_PRICES.name])
+
+
+def test_a_missing_topic_is_named_with_the_command_that_makes_it(kafka: str, tmp_path: Path) -> None:
+    settings = PipelineSettings(kafka={"bootstrap.servers": kafka}, topic_prefix="nobody-made-these.", home=tmp_path)
+    with pytest.raises(MissingTopics, match=r"nobody-made-these\.ssi\.ticks, .*: run `stock-tracker topics apply`"):
+        make_application(load("prices", settings), settings)
+
+
+def last_rows(log: Log) -> dict[str, PriceRow]:
+    return {row.symbol: row for values in log.values() for value in values for row in [STATE_PRICES.decode(value)]}
