@@ -33,15 +33,15 @@ async def wait_until_ready(session: aiohttp.ClientSession, supervisor: Superviso
         NotInTime: One did not get ready in time; the error has its own words.
     """
     deadline = asyncio.get_running_loop().time() + READY_S
-    waiting = dict.fromkeys(parts, "")
+    waiting = list(parts)
     while waiting:
-        for part in list(waiting):
+        reasons = {}
+        for part in waiting:
             supervisor.check(part.name, CRASHES)
-            waiting[part] = await why_not_ready(session, part.ready_url)
-            if not waiting[part]:
-                del waiting[part]
+            reasons[part.name] = await why_not_ready(session, part.ready_url)
+        waiting = [part for part in waiting if reasons[part.name]]
         if waiting:
             if asyncio.get_running_loop().time() > deadline:
-                part, reason = next(iter(waiting.items()))
-                raise NotInTime(f"{part.name} is not ready: {reason}\n(log: {part.log})", READY_S)
+                part = waiting[0]
+                raise NotInTime(f"{part.name} is not ready: {reasons[part.name]}\n(log: {part.log})", READY_S)
             await asyncio.sleep(_PAUSE_S)

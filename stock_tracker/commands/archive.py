@@ -4,7 +4,11 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="The archive: an embedded ClickHouse, or the server that CLICKHOUSE_URL names.", no_args_is_help=True)
+app = typer.Typer(
+    help="The archive: an embedded ClickHouse, or the server that CLICKHOUSE_URL names.",
+    no_args_is_help=True,
+    epilog="Example: stock-tracker archive serve",
+)
 
 Port = Annotated[int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.")]
 
@@ -15,7 +19,6 @@ def serve(port: Annotated[int, typer.Option(help="Where it listens, on 127.0.0.1
     import os
 
     from connectors.clickhouse.server import run
-
     from connectors.clickhouse.settings import ServerSettings
     from stock_tracker.home import Home
     from stock_tracker.service import log_to_stderr, run_until_signalled
@@ -32,9 +35,8 @@ def sink(port: Port = 0) -> None:
     import signal
     import threading
 
-    from connectors.clickhouse.sink import run
-
     from connectors.clickhouse.settings import SinkSettings
+    from connectors.clickhouse.sink import run
     from schemas.deployment import kafka_config
     from stock_tracker.home import Home
     from stock_tracker.service import log_to_stderr, serving_health

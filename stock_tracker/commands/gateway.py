@@ -9,7 +9,6 @@ def gateway() -> None:
 
     from gateway.service import run
     from gateway.settings import GatewaySettings
-
     from schemas.deployment import kafka_config, topic_prefix
     from stock_tracker.service import log_to_stderr, run_until_signalled
 

@@ -5,7 +5,11 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(help="SSI's feed: connect to it, simulate it, decode it.", no_args_is_help=True)
+app = typer.Typer(
+    help="SSI's feed: connect to it, simulate it, decode it.",
+    no_args_is_help=True,
+    epilog="Example: stock-tracker ssi simulate --speed 20 --seed 7",
+)
 
 
 @app.command("run", epilog="Example: SSI_CONSUMER_ID=… SSI_CONSUMER_SECRET_FILE=secret.txt stock-tracker ssi run")

@@ -42,7 +42,7 @@ def read_topic(kafka: Mapping[str, str], name: str) -> Iterator[Stored]:
         left = set(metadata.partitions)
         consumer.assign([TopicPartition(name, partition, 0) for partition in sorted(left)])
         while left:
-            messages = consumer.consume(5000, _TIMEOUT_S if not left else 1.0)
+            messages = consumer.consume(5000, 0.1)
             for message in messages:
                 error = message.error()
                 if error is None:
