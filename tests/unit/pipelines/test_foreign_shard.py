@@ -1,0 +1,339 @@
+"""A shard of the foreign pipeline: rows, scopes, partial flows, dead letters, and frames cut anywhere."""
+
+from itertools import pairwise
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.core.foreign_shard import fold_frame
+from pipelines.core.frames import Folded, Origin
+from pipelines.core.sectors import SECTORS
+from pipelines.core.suspects import Thresholds
+from schemas.calendar import at
+from schemas.shards import shard_keys
+from schemas.structs import (
+    ClockTick,
+    ForeignRecord,
+    ForeignRow,
+    Frame,
+    LossMarker,
+    PartialFlow,
+    ReferenceRecord,
+    TradeRecord,
+)
+from schemas.topics import MARKET_FOREIGN, PARTIAL_FLOW, SSI_DLQ, STATE_FOREIGN, Topic
+from schemas.units import Exchange, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+
+DAY = TradingDay(20261120)
+NEXT = TradingDay(20261123)
+
+
+class Shard:
+    """A shard with its state, and the frames that one connection of feed a writes to it."""
+
+    def __init__(self) -> None:
+        self.state: dict[bytes, bytes] = {}
+        self.offset = 0
+
+    def send(self, *records: Any) -> Folded:
+        frame = Frame(feed="a", epoch=1, seq=self.offset, recv_us=UnixUs(0), records=list(records))
+        origin = Origin("ssi.foreign", 1, 3, shard_keys(3)[1], self.offset)
+        self.offset += 1
+        return fold_frame(frame, origin, self.state, Thresholds())
+
+
+def a_tick(hour: int, minute: int = 0, second: int = 0, day: TradingDay = DAY) -> ClockTick:
+    return ClockTick(trading_day=day, ts_ms=at(day, hour, minute, second), phase=SessionPhase.CONTINUOUS, health="up")
+
+
+def a_record(ts_ms: UnixMs, bought: int, sold: int = 0, **changes: Any) -> ForeignRecord:
+    fields: dict[str, Any] = {
+        "symbol": Symbol("SSI"),
+        "trading_day": DAY,
+        "ts_ms": ts_ms,
+        "exchange": Exchange.HOSE,
+        "total_room": Shares(5_000_000),
+        "current_room": Shares(1_000_000),
+        "bought": Shares(bought),
+        "sold": Shares(sold),
+        "bought_value": Vnd(bought * 20_000),
+        "sold_value": Vnd(sold * 20_000),
+    }
+    return ForeignRecord(**fields | changes)
+
+
+def a_reference(symbol: str, **changes: Any) -> ReferenceRecord:
+    fields: dict[str, Any] = {
+        "symbol": Symbol(symbol),
+        "trading_day": DAY,
+        "exchange": Exchange.HOSE,
+        "name": None,
+        "groups": [],
+        "sector": None,
+        "lot": Shares(100),
+        "underlying": None,
+        "last_trading_day": None,
+    }
+    return ReferenceRecord(**fields | changes)
+
+
+def messages(folded: Folded, topic: Topic[Any]) -> list[Any]:
+    return [topic.decode(output.value) for output in folded.outputs if output.topic is topic]
+
+
+def rows(folded: Folded) -> list[ForeignRow]:
+    return messages(folded, STATE_FOREIGN)
+
+
+def the_partial(folded: Folded) -> PartialFlow:
+    [partial] = messages(folded, PARTIAL_FLOW)
+    return partial
+
+
+def sums(partial: PartialFlow) -> dict[str, tuple[int, int]]:
+    return {part.scope: (part.bought, part.sold) for part in partial.sums}
+
+
+# --- rows
+
+
+def test_a_row_says_what_the_symbol_has_come_to() -> None:
+    shard = Shard()
+    shard.send(a_tick(8, 55))
+    [row] = rows(shard.send(a_record(at(DAY, 9, 15), 3000, 1000)))
+    assert (row.day, row.src, row.ts_ms, row.symbol) == (DAY, 1, at(DAY, 9, 15), "SSI")
+    assert (row.bought, row.sold, row.net_volume, row.net_value) == (3000, 1000, 2000, 40_000_000)
+    assert (row.room, row.total_room, row.suspects, row.unresolved) == (1_000_000, 5_000_000, 0, 0)
+
+
+def test_a_frame_gives_a_symbol_one_row_at_most() -> None:
+    shard = Shard()
+    shard.send(a_tick(8, 55))
+    folded = shard.send(*(a_record(at(DAY, 9, 15, second), 1000 + second) for second in range(5)))
+    assert [row.bought for row in rows(folded)] == [1004]
+    assert [event.counter for event in messages(folded, MARKET_FOREIGN)[0].events] == [1000, 1001, 1002, 1003, 1004]
+
+
+def test_a_repeat_gives_no_row() -> None:
+    shard = Shard()
+    shard.send(a_tick(8, 55), a_record(at(DAY, 9, 15), 1000))
+    assert shard.send(a_record(at(DAY, 9, 15), 1000)).outputs == []
+
+
+def test_a_clock_tick_ages_the_speed_of_active_symbols_only() -> None:
+    shard = Shard()
+    shard.send(a_tick(8, 55))
+    shard.send(a_tick(9, 20), a_record(at(DAY, 9, 20), 6000), a_record(at(DAY, 9, 20), 0, symbol=Symbol("HPG")))
+    [aged] = rows(shard.send(a_tick(9, 20, 30)))
+    assert (aged.symbol, aged.bought, aged.buy_speed_1m) == ("SSI", 6000, 600), "spread over the five minutes before 09:20"
+    [still] = rows(shard.send(a_tick(9, 30)))
+    assert (still.buy_speed_1m, still.buy_speed_5m, still.acceleration) == (0, 0, 0)
+    assert rows(shard.send(a_tick(9, 40))) == [], "a symbol at rest is not looked at"
+
+
+def test_a_clock_tick_within_a_bucket_touches_no_symbol() -> None:
+    shard = Shard()
+    shard.send(a_tick(8, 55))
+    shard.send(a_tick(9, 20), a_record(at(DAY, 9, 20), 6000))
+    untouched = shard.state[b"f:SSI"]
+    shard.send(a_tick(9, 20, 1))
+    assert shard.state[b"f:SSI"] is untouched
+
+
+def test_a_row_of_the_day_that_ended_shows_how_its_suspect_was_settled() -> None:
+    shard = Shard()
+    shard.send(a_tick(8, 55))
+    shard.send(a_record(at(DAY, 14, 45), 1000), a_record(at(DAY, 15, 30), 990))
+    [row] = rows(shard.send(a_tick(8, 0, day=NEXT)))
+    assert (row.day, row.bought, row.suspects) == (DAY, 990, 0)
+
+
+# --- partial flows
+
+
+def test_every_market_second_is_reported_and_in_full_only_when_something_changed() -> None:
+    shard = Shard()
+    first = the_partial(shard.send(a_tick(9, 0, 0)))
+    assert (first.changed, first.sums, first.shard, first.shards) == (True, [], 1, 3), "a day begins"
+    second = the_partial(shard.send(a_tick(9, 0, 1)))
+    assert (second.changed, second.sums, second.ts_ms) == (False, [], at(DAY, 9, 0, 1))
+    shard.send(a_record(at(DAY, 9, 0, 1), 500))
+    third = the_partial(shard.send(a_tick(9, 0, 2)))
+    assert (third.changed, sums(third)["market"]) == (True, (500, 0))
+
+
+def test_a_second_is_reported_once_however_many_feeds_tick() -> None:
+    shard = Shard()
+    assert len(messages(shard.send(a_tick(9, 0, 5), a_tick(9, 0, 5), a_tick(9, 0, 4)), PARTIAL_FLOW)) == 1
+
+
+def test_a_second_skipped_by_the_clock_is_not_missed() -> None:
+    shard = Shard()
+    shard.send(a_tick(9))
+    assert the_partial(shard.send(a_tick(9, 0, 30))).ts_ms == at(DAY, 9, 0, 30)
+
+
+def test_a_symbol_counts_in_every_scope_that_it_is_in() -> None:
+    shard = Shard()
+    shard.send(a_tick(9), a_reference("SSI", groups=["VN30", "VNX50"]), a_record(at(DAY, 9, 15), 500, 200))
+    partial = the_partial(shard.send(a_tick(9, 15)))
+    assert sums(partial) == dict.fromkeys(["HOSE", "VN30", "VNX50", "market", "sector:Securities"], (500, 200))
+
+
+def test_reference_data_that_names_a_sector_wins() -> None:
+    shard = Shard()
+    shard.send(a_tick(9), a_reference("SSI", sector="Brokers"), a_record(at(DAY, 9, 15), 500))
+    assert "sector:Brokers" in sums(the_partial(shard.send(a_tick(9, 15))))
+
+
+def test_a_symbol_in_no_list_has_no_sector() -> None:
+    assert "ZZZ" not in SECTORS
+    shard = Shard()
+    shard.send(a_tick(9), a_record(at(DAY, 9, 15), 500, symbol=Symbol("ZZZ"), exchange=Exchange.UPCOM))
+    assert sums(the_partial(shard.send(a_tick(9, 15)))).keys() == {"UPCOM", "market"}
+
+
+def test_what_was_counted_before_a_symbol_joined_a_group_moves_with_it() -> None:
+    shard = Shard()
+    shard.send(a_tick(9), a_record(at(DAY, 9, 15), 500))
+    shard.send(a_reference("SSI", groups=["VN30"]))
+    assert sums(the_partial(shard.send(a_tick(9, 15))))["VN30"] == (500, 0)
+    shard.send(a_reference("SSI", groups=[]))
+    left = the_partial(shard.send(a_tick(9, 16)))
+    assert (left.changed, sums(left)["VN30"], sums(left)["market"]) == (True, (0, 0), (500, 0))
+
+
+def test_a_value_that_moves_without_volume_moves_the_flow() -> None:
+    shard = Shard()
+    shard.send(a_tick(9), a_record(at(DAY, 9, 15), 500))
+    shard.send(a_tick(9, 15), a_record(at(DAY, 9, 16), 500, bought_value=Vnd(9_000_000)))
+    market = next(part for part in the_partial(shard.send(a_tick(9, 16))).sums if part.scope == "market")
+    assert market.bought_value == 9_000_000
+
+
+def test_buyers_are_positive_and_sellers_negative_and_both_in_order() -> None:
+    shard = Shard()
+    flows = {
+        "AAA": (900, 0),
+        "BBB": (0, 700),
+        "CCC": (300, 0),
+        "DDD": (0, 0),
+        "EEE": (500, 500),
+        "FFF": (900, 0),
+        "GGG": (0, 900),
+    }
+    shard.send(a_tick(9), *(a_record(at(DAY, 9, 15), *flow, symbol=Symbol(name)) for name, flow in flows.items()))
+    market = next(movers for movers in the_partial(shard.send(a_tick(9, 15))).movers if movers.scope == "market")
+    assert [(mover.symbol, mover.net_volume) for mover in market.buyers] == [("AAA", 900), ("FFF", 900), ("CCC", 300)]
+    assert [(mover.symbol, mover.net_volume) for mover in market.sellers] == [("GGG", -900), ("BBB", -700)]
+
+
+def test_each_exchange_has_movers_of_its_own() -> None:
+    shard = Shard()
+    shard.send(
+        a_tick(9),
+        a_record(at(DAY, 9, 15), 900),
+        a_record(at(DAY, 9, 15), 100, symbol=Symbol("SHS"), exchange=Exchange.HNX),
+    )
+    movers = {one.scope: [mover.symbol for mover in one.buyers] for one in the_partial(shard.send(a_tick(9, 15))).movers}
+    assert movers == {"HNX": ["SHS"], "HOSE": ["SSI"], "market": ["SSI", "SHS"]}
+
+
+def test_a_new_day_begins_at_nothing() -> None:
+    shard = Shard()
+    shard.send(a_tick(9), a_reference("SSI", groups=["VN30"]), a_record(at(DAY, 9, 15), 500))
+    begun = the_partial(shard.send(a_tick(8, 0, day=NEXT)))
+    assert (begun.day, begun.changed, begun.sums, begun.movers) == (NEXT, True, [], [begun.movers[0]])
+    assert (begun.movers[0].buyers, begun.movers[0].sellers) == ([], [])
+    shard.send(a_record(at(NEXT, 9, 15), 100, trading_day=NEXT))
+    assert sums(the_partial(shard.send(a_tick(9, 15, day=NEXT))))["VN30"] == (100, 0), "the group outlives the day"
+
+
+# --- what is none of ours
+
+
+def test_a_record_of_another_kind_is_rejected_and_the_rest_goes_on() -> None:
+    stray = TradeRecord(
+        symbol=Symbol("SSI"), trading_day=DAY, ts_ms=at(DAY, 9, 15), exchange=Exchange.HOSE, price=0, volume=0, total_volume=0,
+        total_value=0, reference=0, ceiling=0, floor=0, high=0, low=0, expected=0, side=None, session=None, status=None,
+    )  # fmt: skip
+    folded = Shard().send(stray, a_record(at(DAY, 9, 15), 500))
+    [letter] = messages(folded, SSI_DLQ)
+    assert (letter.source, letter.reason, letter.idx, letter.partition) == ("foreign", "unexpected_kind", 0, 1)
+    assert messages(folded, MARKET_FOREIGN)[0].events[0].volume == 500
+
+
+def test_a_negative_counter_is_rejected() -> None:
+    shard = Shard()
+    folded = shard.send(a_record(at(DAY, 9, 15), -1))
+    assert [letter.reason for letter in messages(folded, SSI_DLQ)] == ["negative_counter"]
+    assert messages(folded, MARKET_FOREIGN) == []
+
+
+def test_a_loss_marker_changes_no_total() -> None:
+    shard = Shard()
+    shard.send(a_tick(9), a_record(at(DAY, 9, 15), 500))
+    folded = shard.send(LossMarker(trading_day=DAY, ts_ms=at(DAY, 9, 15), records=3), a_record(at(DAY, 9, 16), 800))
+    assert [event.volume for event in messages(folded, MARKET_FOREIGN)[0].events] == [300]
+
+
+def test_reference_data_of_an_earlier_day_is_passed_over() -> None:
+    shard = Shard()
+    shard.send(a_tick(9), a_record(at(DAY, 9, 15), 500))
+    shard.send(a_reference("SSI", groups=["VN30"], trading_day=TradingDay(20261119)))
+    assert "VN30" not in sums(the_partial(shard.send(a_tick(9, 15))))
+
+
+# --- frames cut anywhere
+
+streams = st.lists(
+    st.one_of(
+        st.builds(
+            lambda second, bought, sold, symbol: a_record(
+                UnixMs(at(DAY, 9) + second * 1000), bought, sold, symbol=Symbol(symbol)
+            ),
+            st.integers(0, 25_000),
+            st.integers(0, 5000),
+            st.integers(0, 5000),
+            st.sampled_from(["SSI", "VNM", "ZZZ"]),
+        ),
+        st.builds(lambda minute: a_tick(9 + minute // 60, minute % 60), st.integers(0, 440)),
+        st.builds(lambda symbol, groups: a_reference(symbol, groups=groups), st.sampled_from(["SSI", "VNM"]), st.just(["VN30"])),
+        st.just(a_tick(8, 30, day=NEXT)),
+    ),
+    max_size=40,
+)
+
+
+@given(streams, st.data())
+def test_any_cut_into_frames_gives_the_same_events(records: list[Any], data: st.DataObject) -> None:
+    whole, pieces = Shard(), Shard()
+    at_once = whole.send(*records)
+    cuts = sorted({0, len(records), *data.draw(st.lists(st.integers(0, len(records)), max_size=6))})
+    parts = [pieces.send(*records[start:end]) for start, end in pairwise(cuts)]
+
+    def events(folded: list[Folded]) -> list[Any]:
+        return [event for one in folded for frame in messages(one, MARKET_FOREIGN) for event in frame.events]
+
+    assert events([at_once]) == events(parts)
+    assert messages(at_once, PARTIAL_FLOW) == [partial for part in parts for partial in messages(part, PARTIAL_FLOW)]
+
+
+@given(streams, st.sampled_from([DAY, NEXT]))
+def test_the_sums_of_a_shard_are_those_of_its_symbols(records: list[Any], day: TradingDay) -> None:
+    shard = Shard()
+    last: dict[str, ForeignRow] = {}
+    reported: PartialFlow | None = None
+    for record in [*records, a_tick(23, day=day)]:
+        folded = shard.send(record)
+        last |= {row.symbol: row for row in rows(folded)}
+        reported = next((partial for partial in messages(folded, PARTIAL_FLOW) if partial.changed), reported)
+    assert reported is not None
+    today = [row for row in last.values() if row.day == reported.day]
+    assert sums(reported).get("market", (0, 0)) == (sum(row.bought for row in today), sum(row.sold for row in today))
+    nets = {row.symbol: row.net_value for row in today}
+    market = next(movers for movers in reported.movers if movers.scope == "market")
+    assert {mover.symbol: mover.net_value for mover in (*market.buyers, *market.sellers)} == {
+        symbol: net for symbol, net in nets.items() if net
+    }
