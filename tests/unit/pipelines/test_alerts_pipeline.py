@@ -1,0 +1,157 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.alerts import fold_basis, fold_foreign, fold_trades, pipeline, read_rules
+from pipelines.core.alerts import alert_id
+from pipelines.core.frames import Folded, Origin
+from pipelines.core.rules import load_rules
+from pipelines.errors import UnusableRules
+from pipelines.settings import PipelineSettings
+from schemas.calendar import at
+from schemas.structs import AlertEvent, BasisEvent, BasisFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame
+from schemas.topics import MARKET_ALERTS
+from schemas.units import Exchange, Side, TradingDay
+
+DAY = TradingDay(20261120)
+OPEN_MS = at(DAY, 9, 15)
+ORIGIN = Origin("market.trades", 0, 3, "s0", 0)
+RULES = load_rules("""
+[[rule]]
+name = "limit"
+kind = "price_limit"
+severity = "critical"
+limits = ["ceiling", "floor"]
+release_pct = 0.5
+
+[[rule]]
+name = "gap"
+kind = "feed_gap"
+severity = "critical"
+
+[[rule]]
+name = "large"
+kind = "large_print"
+severity = "info"
+min_value_vnd = 1_000_000_000
+cooldown_s = 60
+""")
+
+
+def a_print(symbol: str, total: int, price: int = 30_250, second: int = 0, **changes: Any) -> TradeEvent:
+    fields: dict[str, Any] = {
+        "kind": "print", "symbol": symbol, "exchange": Exchange.HOSE, "day": DAY, "ts_ms": OPEN_MS + second * 1000,
+        "since_ms": None, "generation": 0, "start": total - 100, "total_volume": total, "volume": 100, "value": price * 100,
+        "price": price, "last_volume": 100, "side": Side.BUY, "side_source": "feed", "phase": "continuous",
+        "limit": "ceiling" if price == 30_250 else None, "late": False, "clipped": False, "anchored": True, "cause": None,
+        "epoch": None,
+    }  # fmt: skip
+    return TradeEvent(**(fields | changes))
+
+
+def alerts_of(folded: Folded) -> list[AlertEvent]:
+    return [alert for output in folded.outputs for alert in MARKET_ALERTS.decode(output.value).events]
+
+
+def test_alerts_go_out_under_the_key_of_the_shard_that_made_them() -> None:
+    folded = fold_trades(RULES.trades, TradesFrame(events=[a_print("VNM", 100), a_print("HPG", 100)]), ORIGIN, {})
+    (output,) = folded.outputs
+    assert (output.topic, output.key) == (MARKET_ALERTS, "s0")
+    assert [alert.symbol for alert in alerts_of(folded)] == ["VNM", "HPG"]
+    assert folded.counts == {"price_limit": 2}
+
+
+def test_what_finds_nothing_publishes_nothing() -> None:
+    assert fold_trades(RULES.trades, TradesFrame(events=[a_print("VNM", 100, 28_000)]), ORIGIN, {}).outputs == []
+
+
+def test_state_carries_the_latch_of_each_symbol_from_frame_to_frame() -> None:
+    state: dict[bytes, bytes] = {}
+    frames = [TradesFrame(events=[a_print(symbol, total, second=total)]) for total in (100, 200) for symbol in ("VNM", "HPG")]
+    assert [alert.symbol for frame in frames for alert in alerts_of(fold_trades(RULES.trades, frame, ORIGIN, state))] == [
+        "VNM",
+        "HPG",
+    ]
+
+
+def test_a_loss_is_told_once_a_shard_over_frames() -> None:
+    state: dict[bytes, bytes] = {}
+    gap = {"kind": "gap", "cause": "lost", "epoch": 5, "since_ms": OPEN_MS, "limit": None}
+    frames = [TradesFrame(events=[a_print(symbol, 100, **gap)]) for symbol in ("VNM", "HPG")]
+    assert [len(fold_trades(RULES.trades, frame, ORIGIN, state).outputs) for frame in frames] == [1, 0]
+
+
+def test_ids_are_the_same_everywhere_and_different_for_different_things() -> None:
+    assert alert_id("limit", "VNM", DAY, "up:0:0-100") == "40d552c049c095ed"
+    variations = [("limit", "VNM", DAY, "a"), ("limit", "VNM", DAY, "b"), ("limit", "HPG", DAY, "a"), ("other", "VNM", DAY, "a")]
+    assert len({alert_id(*variation) for variation in variations}) == len(variations)
+
+
+def test_foreign_and_basis_events_are_folded_by_their_own_rules() -> None:
+    rules = load_rules(
+        '[[rule]]\nname = "doubt"\nkind = "ambiguous_correction"\nseverity = "critical"\n'
+        '[[rule]]\nname = "band"\nkind = "basis_band"\nseverity = "info"\ncontracts = "all"\nenter_pct = 1.0\nleave_pct = 0.5'
+    )
+    entry = LedgerEntry(
+        kind="correction", symbol="VNM", exchange=Exchange.HOSE, day=DAY, ts_ms=OPEN_MS, since_ms=OPEN_MS, side=Side.SELL,
+        generation=0, counter_from=100, counter=70, volume=-30, value=-900_000, room=1, ambiguous=True,
+    )  # fmt: skip
+    event = BasisEvent(
+        symbol="41I1GC000", underlying="VN30", month=202612, day=DAY, ts_ms=OPEN_MS, price=204_000, index_value=200_000,
+        basis=4_000, basis_pct=2.0, days_to_expiry=27, stale=False,
+    )  # fmt: skip
+    foreign = alerts_of(fold_foreign(rules.foreign, LedgerFrame(events=[entry]), ORIGIN, {}))
+    basis = alerts_of(fold_basis(rules.basis, BasisFrame(events=[event]), ORIGIN, {}))
+    assert [alert.kind for alert in (*foreign, *basis)] == ["ambiguous_correction", "basis_band"]
+
+
+def test_each_event_topic_has_a_topology_of_its_own(tmp_path: Path) -> None:
+    built = pipeline(PipelineSettings(kafka={}, home=tmp_path))
+    assert [topology.source.name for topology in built.topologies] == ["market.trades", "market.foreign", "market.basis"]
+    assert all(topology.source.cleanup == "delete" for topology in built.topologies)
+    assert built.commit_interval_s == 0.1
+
+
+def test_a_rule_file_of_ones_own_replaces_ours(tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text('[[rule]]\nname = "gap"\nkind = "feed_gap"\nseverity = "info"')
+    assert len(read_rules(PipelineSettings(kafka={}, home=tmp_path, alert_rules=own))) == 1
+
+
+@pytest.mark.parametrize("text", [None, "[[rule]]", b"\xff\xfe"])
+def test_an_unusable_rule_file_is_named_with_the_remedy(tmp_path: Path, text: str | bytes | None) -> None:
+    own = tmp_path / "own.toml"
+    if text is not None:
+        own.write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(UnusableRules) as refused:
+        pipeline(PipelineSettings(kafka={}, home=tmp_path, alert_rules=own))
+    assert str(own) in str(refused.value)
+    assert "unset PIPELINE_ALERT_RULES" in str(refused.value)
+
+
+TAPES = st.lists(
+    st.tuples(st.sampled_from(["VNM", "HPG", "SSI"]), st.sampled_from([30_250, 30_000, 28_000]), st.integers(0, 100)),
+    max_size=40,
+)
+
+
+@given(TAPES, st.data())
+def test_any_cut_into_frames_and_any_restart_give_the_same_alerts(steps: list[Any], data: st.DataObject) -> None:
+    events, totals, second = [], dict.fromkeys(("VNM", "HPG", "SSI"), 0), 0
+    for symbol, price, pause in steps:
+        totals[symbol] += 100
+        second += pause
+        value = 2_000_000_000 if pause % 2 else 1_000
+        events.append(a_print(symbol, totals[symbol], price, second, value=value))
+    whole = alerts_of(fold_trades(RULES.trades, TradesFrame(events=events), ORIGIN, {}))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=5)))
+    state: dict[bytes, bytes] = {}
+    pieces = [events[start:end] for start, end in zip([0, *cuts], [*cuts, len(events)], strict=True)]
+    alerts = [
+        alert for piece in pieces for alert in alerts_of(fold_trades(RULES.trades, TradesFrame(events=piece), ORIGIN, state))
+    ]
+    assert alerts == whole
+    assert len({alert.alert_id for alert in alerts}) == len(alerts)

@@ -1,0 +1,190 @@
+from typing import Any
+
+from pipelines.core.frames import Folded, Origin
+from pipelines.core.index_shard import fold_frame
+from pipelines.core.suspects import Thresholds
+from schemas.calendar import at
+from schemas.session import phase_at
+from schemas.structs import (
+    ClockTick,
+    ForeignRecord,
+    Frame,
+    IndexRecord,
+    ReferenceRecord,
+    TradeRecord,
+)
+from schemas.topics import (
+    MARKET_BASIS,
+    MARKET_INDICES,
+    MARKET_TRADES,
+    SSI_DLQ,
+    STATE_BASIS,
+    STATE_INDICES,
+    STATE_PRICES,
+    Topic,
+)
+from schemas.units import Exchange, Side, TradingDay
+
+DAY = TradingDay(20261120)
+FRONT, SECOND = "41I1GC000", "41I1H1000"
+OPEN_MS = at(DAY, 9, 15)
+
+
+class Shard:
+    """Sends frames of one feed through the fold, on a dictionary as state."""
+
+    def __init__(self) -> None:
+        self.state: dict[bytes, bytes] = {}
+        self.sequences: dict[str, int] = {}
+        self.offset = -1
+
+    def fold(self, *records: Any, feed: str = "a") -> Folded:
+        self.offset += 1
+        self.sequences[feed] = self.sequences.get(feed, -1) + 1
+        frame = Frame(feed=feed, epoch=1, seq=self.sequences[feed], recv_us=0, records=list(records))
+        return fold_frame(frame, Origin("ssi.indices", 0, 3, "s0", self.offset), self.state, Thresholds())
+
+
+def said(folded: Folded, topic: Topic[Any]) -> list[Any]:
+    messages = [topic.decode(output.value) for output in folded.outputs if output.topic is topic]
+    return [event for message in messages for event in (getattr(message, "events", None) or [message])]
+
+
+def a_tick(second: int) -> ClockTick:
+    ts_ms = OPEN_MS + second * 1000
+    return ClockTick(trading_day=DAY, ts_ms=ts_ms, phase=phase_at(ts_ms, DAY), health="up")
+
+
+def an_index(second: int, value: int = 200_000, **changes: Any) -> IndexRecord:
+    fields: dict[str, Any] = {
+        "symbol": "VN30", "trading_day": DAY, "ts_ms": OPEN_MS + second * 1000, "exchange": Exchange.HOSE, "value": value,
+        "prior_value": 199_000, "volume": second, "traded_value": 0, "put_through_volume": 0, "put_through_value": 0,
+        "advances": 0, "no_changes": 0, "declines": 0, "ceilings": 0, "floors": 0, "session": "LO",
+    }  # fmt: skip
+    return IndexRecord(**(fields | changes))
+
+
+def a_trade(second: int, total: int, price: int = 200_500, symbol: str = FRONT, **changes: Any) -> TradeRecord:
+    fields: dict[str, Any] = {
+        "symbol": symbol, "trading_day": DAY, "ts_ms": OPEN_MS + second * 1000, "exchange": Exchange.DER, "price": price,
+        "volume": 1, "total_volume": total, "total_value": 0, "reference": 200_000, "ceiling": 214_000, "floor": 186_000,
+        "high": 0, "low": 0, "expected": 0, "side": Side.BUY, "session": "LO", "status": "Normal",
+    }  # fmt: skip
+    return TradeRecord(**(fields | changes))
+
+
+def a_reference(symbol: str = FRONT) -> ReferenceRecord:
+    return ReferenceRecord(
+        symbol=symbol, trading_day=DAY, exchange=Exchange.DER, name=None, groups=[], sector=None, lot=1, underlying="VN30",
+        last_trading_day=20261217,
+    )  # fmt: skip
+
+
+def test_one_frame_gives_index_prints_basis_and_rows() -> None:
+    folded = Shard().fold(a_reference(), a_tick(0), an_index(0), a_trade(1, 1), a_trade(1, 1, 200_600, SECOND))
+    assert [event.value for event in said(folded, MARKET_INDICES)] == [200_000]
+    assert [event.symbol for event in said(folded, MARKET_TRADES)] == [FRONT, SECOND]
+    assert [(event.symbol, event.basis) for event in said(folded, MARKET_BASIS)] == [(FRONT, 500), (SECOND, 600)]
+    assert [(row.symbol, row.alias, row.src) for row in said(folded, STATE_BASIS)] == [(FRONT, "F1M", 0), (SECOND, "F2M", 0)]
+    assert [row.change for row in said(folded, STATE_INDICES)] == [1_000]
+    assert {row.symbol for row in said(folded, STATE_PRICES)} == {FRONT, SECOND}
+
+
+def test_events_are_keyed_by_shard_and_rows_by_symbol() -> None:
+    folded = Shard().fold(a_tick(0), an_index(0), a_trade(1, 1))
+    keys = {output.topic.name: output.key for output in folded.outputs}
+    assert keys["market.indices"] == keys["market.basis"] == keys["market.trades"] == "s0"
+    assert (keys["state.indices"], keys["state.basis"], keys["state.prices"]) == ("VN30", FRONT, FRONT)
+
+
+def test_only_the_leading_feed_says_what_an_index_is() -> None:
+    shard = Shard()
+    shard.fold(a_tick(0), an_index(0), feed="a")
+    beside = shard.fold(a_tick(1), an_index(1, 150_000), feed="b")
+    assert said(beside, MARKET_INDICES) == []
+    assert beside.counts["not_leading"] == 1
+
+
+def test_a_feed_that_takes_the_lead_is_heard() -> None:
+    shard = Shard()
+    shard.fold(a_tick(0), an_index(0), feed="a")
+    for second in range(1, 5):
+        shard.fold(a_tick(second), feed="b")
+    assert [event.value for event in said(shard.fold(an_index(5, 201_000), feed="b"), MARKET_INDICES)] == [201_000]
+
+
+def test_both_feeds_may_bring_a_print_and_the_first_makes_the_basis() -> None:
+    shard = Shard()
+    shard.fold(a_tick(0), an_index(0), feed="a")
+    assert len(said(shard.fold(a_trade(1, 1), feed="b"), MARKET_BASIS)) == 1
+    assert said(shard.fold(a_trade(1, 1), feed="a"), MARKET_BASIS) == []
+
+
+def test_a_late_print_makes_no_basis() -> None:
+    shard = Shard()
+    shard.fold(a_tick(0), an_index(0), a_trade(1, 1), a_trade(3, 3, 201_000))
+    late = shard.fold(a_trade(2, 2, 190_000))
+    assert [event.late for event in said(late, MARKET_TRADES) if event.kind == "print"] == [True]
+    assert said(late, MARKET_BASIS) == []
+
+
+def test_the_clock_makes_a_basis_stale_once() -> None:
+    shard = Shard()
+    shard.fold(a_tick(0), an_index(0), a_trade(0, 1))
+    events = [event for second in range(1, 40) for event in said(shard.fold(a_tick(second)), MARKET_BASIS)]
+    assert [(event.stale, event.ts_ms) for event in events] == [(True, OPEN_MS + 15_000)]
+
+
+def test_yesterdays_index_books_nothing_and_stands_in_before_the_open() -> None:
+    shard = Shard()
+    yesterday = TradingDay(20261119)
+    early = a_tick(-1800)
+    old = an_index(0, 198_000, trading_day=yesterday, ts_ms=at(yesterday, 15, 5))
+    folded = shard.fold(early, old, a_trade(-1500, 1, session="ATO"))
+    assert said(folded, MARKET_INDICES) == said(folded, STATE_INDICES) == []
+    assert [(event.index_value, event.stale) for event in said(folded, MARKET_BASIS)] == [(198_000, True)]
+    assert folded.counts["previous_day"] == 1
+
+
+def test_a_repeated_index_record_makes_no_event() -> None:
+    shard = Shard()
+    shard.fold(a_tick(0), an_index(0))
+    again = shard.fold(an_index(0), an_index(-5, 190_000))
+    assert said(again, MARKET_INDICES) == []
+    assert (again.counts["unchanged"], again.counts["stale"]) == (1, 1)
+
+
+def test_a_record_that_is_none_of_ours_goes_to_the_dead_letters_alone() -> None:
+    stray = ForeignRecord(
+        symbol="VNM", trading_day=DAY, ts_ms=OPEN_MS, exchange=Exchange.HOSE, total_room=1, current_room=1, bought=1, sold=1,
+        bought_value=1, sold_value=1,
+    )  # fmt: skip
+    folded = Shard().fold(a_tick(0), stray, an_index(0, volume=1 << 60), an_index(1))
+    assert [(letter.source, letter.reason, letter.idx) for letter in said(folded, SSI_DLQ)] == [
+        ("indices", "unexpected_kind", 1),
+        ("indices", "out_of_range", 2),
+    ]
+    assert [event.value for event in said(folded, MARKET_INDICES)] == [200_000]
+
+
+def test_any_cut_into_frames_gives_the_same_events() -> None:
+    records: list[Any] = [a_reference(), a_tick(0)]
+    for second in range(1, 60):
+        records += [a_tick(second), a_trade(second, second, 200_000 + second % 7 * 100)]
+        if second % 5 == 0:
+            records.append(an_index(second, 200_000 + second * 10))
+    whole, cut = Shard(), Shard()
+    once = whole.fold(*records)
+    pieces = [cut.fold(*records[n : n + 7]) for n in range(0, len(records), 7)]
+    for topic in (MARKET_INDICES, MARKET_BASIS, MARKET_TRADES):
+        assert [event for piece in pieces for event in said(piece, topic)] == said(once, topic)
+
+
+def test_a_new_day_begins_with_fresh_prices() -> None:
+    shard, tomorrow = Shard(), TradingDay(20261123)
+    shard.fold(a_tick(0), an_index(0), a_trade(1, 1))
+    morning = at(tomorrow, 9, 15, 5)
+    tick = ClockTick(trading_day=tomorrow, ts_ms=morning, phase=phase_at(morning, tomorrow), health="up")
+    folded = shard.fold(tick, an_index(0, 202_000, trading_day=tomorrow, ts_ms=morning))
+    assert said(folded, MARKET_BASIS) == []
+    assert [event.day for event in said(folded, MARKET_INDICES)] == [tomorrow]
