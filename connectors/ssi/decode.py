@@ -1,157 +1,25 @@
-"""SSI's JSON to our records: one Broadcast argument in, one record or the reason why not out.
+"""SSI's JSON to our records: one Broadcast argument in, one record or the reason why not out. Pure.
 
-The only place that knows SSI's field names. A Broadcast argument is ``{"DataType": …, "Content": "<JSON again>"}``. Each data
-type has one wire struct here; msgspec reads the content straight into it, whole numbers as integers, whatever their spelling
-(``100.0``, ``1e3``, ``"100"``). What does not fit takes the tolerant path: alternative spellings, ``"NaN"``, nulls, object
-content, fractions within rounding. It ends in the same structs, so both give the same record.
+A Broadcast argument is ``{"DataType": …, "Content": "<JSON again>"}``. msgspec reads the content straight into the struct of its
+type, whole numbers as integers, whatever their spelling (``100.0``, ``1e3``, ``"100"``). What does not fit takes the tolerant
+path: alternative spellings, ``"NaN"``, nulls, object content, fractions within rounding. It ends in the same structs, so both
+give the same record.
 """
 
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import date
-from functools import lru_cache
-from operator import attrgetter
-from typing import Annotated, Any, Final, Generic, NamedTuple, TypeVar, cast, get_args, get_type_hints
+from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args, get_type_hints
 
 import msgspec
 from msgspec import Meta
 
+from connectors.ssi import contents
 from connectors.ssi.errors import InvalidRecord, Reason
-from schemas.calendar import as_day, at
-from schemas.instruments import INDEX_SYMBOLS, contract_of, is_index
 from schemas.records import SsiRecord
-from schemas.structs import (
-    BarRecord,
-    ForeignRecord,
-    IndexRecord,
-    OddLotRecord,
-    QuoteRecord,
-    SnapshotRecord,
-    StatusRecord,
-    TradeRecord,
-)
-from schemas.units import POINT, SYMBOL_PATTERN, Exchange, Price, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
+from schemas.units import POINT
 
-# Bounds far beyond anything traded, so that price × volume of a stock stays within 64 bits wherever it is computed.
-_MAX_PRICE: Final = 10**8
-_MAX_SHARES: Final = 10**10
-_MAX_MARKET_SHARES: Final = 10**12
-_MAX_VND: Final = 2**53
-"""The last amount that SSI's floating-point numbers can name exactly."""
-
-_Price = Annotated[int, Meta(ge=0, le=_MAX_PRICE, title="price")]
-_PointPrice = Annotated[float, Meta(ge=0, le=_MAX_PRICE, title="price")]
-_Shares = Annotated[int, Meta(ge=0, le=_MAX_SHARES, title="shares")]
-_MarketShares = Annotated[int, Meta(ge=0, le=_MAX_MARKET_SHARES, title="shares")]
-_Room = Annotated[int, Meta(ge=-_MAX_SHARES, le=_MAX_SHARES, title="shares")]
-"""Room is negative where foreigners hold more than they may."""
-_Vnd = Annotated[int, Meta(ge=0, le=_MAX_VND, title="vnd")]
-_Count = Annotated[int, Meta(ge=0, le=10**6, title="shares")]
-_Label = Annotated[str, Meta(max_length=16)] | None
-"""A code of an open set."""
-
-
-class _Content(msgspec.Struct, rename="pascal", kw_only=True, gc=False):
-    """What every content has; the attributes are SSI's names in snake case."""
-
-    symbol: str
-    trading_date: str
-    time: str
-
-
-class _Trade(_Content):
-    exchange: str
-    last_price: _Price
-    last_vol: _Shares
-    total_vol: _Shares
-    total_val: _Vnd
-    ref_price: _Price
-    ceiling: _Price
-    floor: _Price
-    highest: _Price
-    lowest: _Price
-    est_matched_price: _Price
-    side: _Label = None
-    trading_session: _Label = None
-    trading_status: _Label = None
-
-
-class _Quote(_Content):
-    exchange: str
-    trading_session: _Label = None
-
-
-class _Snapshot(_Content):
-    exchange: str
-    last_price: _Price
-    last_vol: _Shares
-    total_vol: _Shares
-    total_val: _Vnd
-    ref_price: _Price
-    ceiling: _Price
-    floor: _Price
-    open: _Price
-    high: _Price
-    low: _Price
-    est_matched_price: _Price
-    trading_session: _Label = None
-    trading_status: _Label = None
-
-
-class _OddLot(_Content):
-    exchange: str
-    last_price: _Price
-    last_vol: _Shares
-    total_vol: _Shares
-    total_val: _Vnd
-    trading_session: _Label = None
-    trading_status: _Label = None
-
-
-class _Bar(_Content):
-    open: _Price
-    high: _Price
-    low: _Price
-    close: _Price
-    volume: _MarketShares
-
-
-class _Status(_Content):
-    exchange: str
-    trading_session: _Label = None
-    trading_status: _Label = None
-
-
-class _Foreign(_Content):
-    exchange: str
-    total_room: _Room
-    current_room: _Room
-    buy_vol: _Shares
-    sell_vol: _Shares
-    buy_val: _Vnd
-    sell_val: _Vnd
-
-
-class _Index(msgspec.Struct, rename="pascal", kw_only=True, gc=False):
-    index_id: str
-    trading_date: str
-    time: str
-    index_value: _Price
-    prior_index_value: _Price
-    total_qtty: _MarketShares
-    total_value: _Vnd
-    total_qtty_pt: _MarketShares
-    total_value_pt: _Vnd
-    advances: _Count
-    no_changes: _Count
-    declines: _Count
-    ceilings: _Count
-    floors: _Count
-    exchange: str | None = None
-    market_id: str | None = None
-    trading_session: _Label = None
-
+C = TypeVar("C", bound=msgspec.Struct)
 
 _SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "Time": ("TradingTime",),
@@ -170,266 +38,6 @@ _SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
 _NOTHING: Final = frozenset({"EstMatchedPrice"})
 """Prices for which 0 is SSI's own word for "none", so that NaN, null and absence mean 0 too."""
 
-_EXCHANGES: Final = {
-    "HOSE": Exchange.HOSE,
-    "HNX": Exchange.HNX,
-    "UPCOM": Exchange.UPCOM,
-    "DERIVATIVES": Exchange.DER,
-    "DER": Exchange.DER,
-    "HNXBOND": Exchange.HNXBOND,
-}
-_SIDES: Final = {"BU": Side.BUY, "SD": Side.SELL}
-
-C = TypeVar("C", bound=msgspec.Struct)
-
-
-def _with_book(content: type[C], levels: int) -> type[C]:
-    """``content`` with ``AskPrice1`` … ``BidVol<levels>`` in it."""
-    fields = [
-        (f"{side}_{what}{level}", _Price if what == "price" else _Shares)
-        for side in ("ask", "bid")
-        for what in ("price", "vol")
-        for level in range(1, levels + 1)
-    ]
-    return _extended(content, fields)
-
-
-def _in_points(content: type[C]) -> type[C]:
-    """``content`` with prices in points, as the wire has them for indices and futures."""
-    fields = [(name, _PointPrice) for name in _prices_of(content)]
-    return _extended(content, fields)
-
-
-def _extended(content: type[C], fields: list[tuple[str, Any]]) -> type[C]:
-    return cast("type[C]", msgspec.defstruct(content.__name__, fields, bases=(content,), rename="pascal", kw_only=True, gc=False))
-
-
-def _prices_of(content: type[msgspec.Struct]) -> tuple[str, ...]:
-    return tuple(name for name, hint in get_type_hints(content, include_extras=True).items() if hint == _Price)
-
-
-def _side_of_book(side: str, levels: int) -> Callable[[Any], tuple[int, ...]]:
-    names = [f"{side}_{what}{level}" for level in range(1, levels + 1) for what in ("price", "vol")]
-    return attrgetter(*names)
-
-
-_bids10, _asks10 = _side_of_book("bid", 10), _side_of_book("ask", 10)
-_bids3, _asks3 = _side_of_book("bid", 3), _side_of_book("ask", 3)
-
-
-def _book(levels: tuple[int, ...]) -> list[int]:
-    """A side of the book, its empty levels at the end cut off.
-
-    A level with a volume and no price is an ATO or ATC order, which has none: it stays.
-    """
-    filled = len(levels)
-    while filled and not levels[filled - 1] and not levels[filled - 2]:
-        filled -= 2
-    return list(levels[:filled])
-
-
-_SYMBOL: Final = re.compile(SYMBOL_PATTERN)
-_DATE: Final = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})")
-_TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])")
-
-
-@lru_cache(maxsize=8192)
-def _symbol_of(text: str) -> Symbol:
-    # SSI writes its index ids in mixed case (HNXIndex); everything else is upper case or wrong.
-    upper = text.upper()
-    index = INDEX_SYMBOLS.get(upper, upper)
-    if is_index(index):
-        return Symbol(index)
-    if not _SYMBOL.fullmatch(text):
-        raise InvalidRecord(Reason.BAD_SYMBOL, f"{text[:20]!r} is no symbol: expected 1 to 12 of A–Z and 0–9")
-    return Symbol(text)
-
-
-@lru_cache(maxsize=512)
-def _index_of(text: str) -> Symbol:
-    upper = text.upper()
-    return _symbol_of(INDEX_SYMBOLS.get(upper, upper))
-
-
-@lru_cache(maxsize=8192)
-def _is_in_points(symbol: str) -> bool:
-    return contract_of(symbol) is not None or is_index(_symbol_of(symbol))
-
-
-@lru_cache(maxsize=64)
-def _day_of(text: str) -> tuple[TradingDay, UnixMs]:
-    """The day that ``dd/MM/yyyy`` names, and its midnight in Vietnam."""
-    match = _DATE.fullmatch(text)
-    try:
-        if match is None:
-            raise ValueError
-        day = as_day(date(int(match[3]), int(match[2]), int(match[1])))
-        midnight = at(day, 0)
-    except (ValueError, OverflowError):
-        raise InvalidRecord(Reason.BAD_TIME, f"TradingDate {text[:20]!r} is no date: expected dd/MM/yyyy") from None
-    return day, midnight
-
-
-@lru_cache(maxsize=100_000)
-def _since_midnight(text: str) -> int:
-    """Milliseconds from midnight to ``HH:mm:ss``."""
-    match = _TIME.fullmatch(text)
-    if match is None:
-        raise InvalidRecord(Reason.BAD_TIME, f"Time {text[:20]!r} is no time: expected HH:mm:ss")
-    return (int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3])) * 1000
-
-
-@lru_cache(maxsize=64)
-def _exchange_of(text: str) -> Exchange:
-    exchange = _EXCHANGES.get(text.upper())
-    if exchange is None:
-        raise InvalidRecord(Reason.UNKNOWN_EXCHANGE, f"{text[:20]!r} is no exchange: expected one of {', '.join(_EXCHANGES)}")
-    return exchange
-
-
-def _trade(content: _Trade) -> TradeRecord:
-    day, midnight = _day_of(content.trading_date)
-    return TradeRecord(
-        symbol=_symbol_of(content.symbol),
-        trading_day=day,
-        ts_ms=UnixMs(midnight + _since_midnight(content.time)),
-        exchange=_exchange_of(content.exchange),
-        price=Price(content.last_price),
-        volume=Shares(content.last_vol),
-        total_volume=Shares(content.total_vol),
-        total_value=Vnd(content.total_val),
-        reference=Price(content.ref_price),
-        ceiling=Price(content.ceiling),
-        floor=Price(content.floor),
-        high=Price(content.highest),
-        low=Price(content.lowest),
-        expected=Price(content.est_matched_price),
-        side=_SIDES.get(content.side) if content.side else None,
-        session=content.trading_session or None,
-        status=content.trading_status or None,
-    )
-
-
-def _quote(content: _Quote) -> QuoteRecord:
-    day, midnight = _day_of(content.trading_date)
-    return QuoteRecord(
-        symbol=_symbol_of(content.symbol),
-        trading_day=day,
-        ts_ms=UnixMs(midnight + _since_midnight(content.time)),
-        exchange=_exchange_of(content.exchange),
-        bids=_book(_bids10(content)),
-        asks=_book(_asks10(content)),
-        session=content.trading_session or None,
-    )
-
-
-def _snapshot(content: _Snapshot) -> SnapshotRecord:
-    day, midnight = _day_of(content.trading_date)
-    return SnapshotRecord(
-        symbol=_symbol_of(content.symbol),
-        trading_day=day,
-        ts_ms=UnixMs(midnight + _since_midnight(content.time)),
-        exchange=_exchange_of(content.exchange),
-        price=Price(content.last_price),
-        volume=Shares(content.last_vol),
-        total_volume=Shares(content.total_vol),
-        total_value=Vnd(content.total_val),
-        reference=Price(content.ref_price),
-        ceiling=Price(content.ceiling),
-        floor=Price(content.floor),
-        open=Price(content.open),
-        high=Price(content.high),
-        low=Price(content.low),
-        expected=Price(content.est_matched_price),
-        bids=_book(_bids10(content)),
-        asks=_book(_asks10(content)),
-        session=content.trading_session or None,
-        status=content.trading_status or None,
-    )
-
-
-def _odd_lot(content: _OddLot) -> OddLotRecord:
-    day, midnight = _day_of(content.trading_date)
-    return OddLotRecord(
-        symbol=_symbol_of(content.symbol),
-        trading_day=day,
-        ts_ms=UnixMs(midnight + _since_midnight(content.time)),
-        exchange=_exchange_of(content.exchange),
-        price=Price(content.last_price),
-        volume=Shares(content.last_vol),
-        total_volume=Shares(content.total_vol),
-        total_value=Vnd(content.total_val),
-        bids=_book(_bids3(content)),
-        asks=_book(_asks3(content)),
-        session=content.trading_session or None,
-        status=content.trading_status or None,
-    )
-
-
-def _bar(content: _Bar) -> BarRecord:
-    day, midnight = _day_of(content.trading_date)
-    return BarRecord(
-        symbol=_symbol_of(content.symbol),
-        trading_day=day,
-        ts_ms=UnixMs(midnight + _since_midnight(content.time)),
-        open=Price(content.open),
-        high=Price(content.high),
-        low=Price(content.low),
-        close=Price(content.close),
-        volume=Shares(content.volume),
-    )
-
-
-def _status(content: _Status) -> StatusRecord:
-    day, midnight = _day_of(content.trading_date)
-    return StatusRecord(
-        symbol=_symbol_of(content.symbol),
-        trading_day=day,
-        ts_ms=UnixMs(midnight + _since_midnight(content.time)),
-        exchange=_exchange_of(content.exchange),
-        session=content.trading_session or None,
-        status=content.trading_status or None,
-    )
-
-
-def _foreign(content: _Foreign) -> ForeignRecord:
-    day, midnight = _day_of(content.trading_date)
-    return ForeignRecord(
-        symbol=_symbol_of(content.symbol),
-        trading_day=day,
-        ts_ms=UnixMs(midnight + _since_midnight(content.time)),
-        exchange=_exchange_of(content.exchange),
-        total_room=Shares(content.total_room),
-        current_room=Shares(content.current_room),
-        bought=Shares(content.buy_vol),
-        sold=Shares(content.sell_vol),
-        bought_value=Vnd(content.buy_val),
-        sold_value=Vnd(content.sell_val),
-    )
-
-
-def _index(content: _Index) -> IndexRecord:
-    day, midnight = _day_of(content.trading_date)
-    exchange = content.exchange or content.market_id
-    return IndexRecord(
-        symbol=_index_of(content.index_id),
-        trading_day=day,
-        ts_ms=UnixMs(midnight + _since_midnight(content.time)),
-        exchange=_exchange_of(exchange) if exchange else None,
-        value=Price(content.index_value),
-        prior_value=Price(content.prior_index_value),
-        volume=Shares(content.total_qtty),
-        traded_value=Vnd(content.total_value),
-        put_through_volume=Shares(content.total_qtty_pt),
-        put_through_value=Vnd(content.total_value_pt),
-        advances=content.advances,
-        no_changes=content.no_changes,
-        declines=content.declines,
-        ceilings=content.ceilings,
-        floors=content.floors,
-        session=content.trading_session or None,
-    )
-
 
 class _Unusual(Exception):
     """Not for the fast path."""
@@ -442,10 +50,10 @@ class _Kind(Generic[C]):
         self.content = content
         self.record = record
         self.identity = "symbol" if "symbol" in content.__struct_fields__ else "index_id"
-        self.prices = _prices_of(content)
+        self.prices = contents.prices_of(content)
         self.fields = tuple(_Field.of(content, name) for name in content.__struct_fields__)
         self._whole = msgspec.json.Decoder(content, strict=False)
-        self._points = msgspec.json.Decoder(_in_points(content) if self.prices else content, strict=False)
+        self._points = msgspec.json.Decoder(contents.in_points(content) if self.prices else content, strict=False)
 
     def read(self, text: str) -> C:
         """The content in ``text``, prices in their smallest unit.
@@ -454,6 +62,10 @@ class _Kind(Generic[C]):
             msgspec.ValidationError: It is not the plain content of a stock, future or index.
             _Unusual: Nor is this.
         """
+        if self.identity == "index_id":
+            content = self._points.decode(text)
+            self._to_hundredths(content)
+            return content
         try:
             content = self._whole.decode(text)
         except msgspec.ValidationError:
@@ -469,12 +81,12 @@ class _Kind(Generic[C]):
 
     def is_in_points(self, symbol: str) -> bool:
         """Whether the prices of ``symbol`` are points, not dong."""
-        return self.identity == "index_id" or _is_in_points(symbol)
+        return self.identity == "index_id" or contents.is_in_points(symbol)
 
     def _to_hundredths(self, content: C) -> None:
         for name in self.prices:
             hundredths = round(getattr(content, name) * POINT)
-            if hundredths > _MAX_PRICE:
+            if hundredths > contents.MAX_PRICE:
                 raise _Unusual
             setattr(content, name, hundredths)
 
@@ -502,14 +114,14 @@ class _Field(NamedTuple):
 
 
 _KINDS: Final[dict[str, _Kind[Any]]] = {
-    "X-TRADE": _Kind(_Trade, _trade),
-    "X-QUOTE": _Kind(_with_book(_Quote, 10), _quote),
-    "X": _Kind(_with_book(_Snapshot, 10), _snapshot),
-    "R": _Kind(_Foreign, _foreign),
-    "MI": _Kind(_Index, _index),
-    "B": _Kind(_Bar, _bar),
-    "F": _Kind(_Status, _status),
-    "OL": _Kind(_with_book(_OddLot, 3), _odd_lot),
+    "X-TRADE": _Kind(contents.Trade, contents.trade_record),
+    "X-QUOTE": _Kind(contents.with_book(contents.Quote, 10), contents.quote_record),
+    "X": _Kind(contents.with_book(contents.Snapshot, 10), contents.snapshot_record),
+    "R": _Kind(contents.Foreign, contents.foreign_record),
+    "MI": _Kind(contents.Index, contents.index_record),
+    "B": _Kind(contents.Bar, contents.bar_record),
+    "F": _Kind(contents.Status, contents.status_record),
+    "OL": _Kind(contents.with_book(contents.OddLot, 3), contents.odd_lot_record),
 }
 
 

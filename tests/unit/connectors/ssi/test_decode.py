@@ -115,6 +115,14 @@ def test_a_future_is_in_hundredths_whether_or_not_its_prices_have_fractions(an_a
     assert (whole.price, whole.ceiling) == (188_100, 201_100)
 
 
+def test_the_book_of_a_future_is_in_hundredths(an_argument: Arguments) -> None:
+    prices = {f"{side}Price{n}": (1880.0 + n / 10 if n < 6 else 0.0) for side in ("Ask", "Bid") for n in range(1, 11)}
+    volumes = {f"{side}Vol{n}": (float(n) if n < 6 else 0.0) for side in ("Ask", "Bid") for n in range(1, 11)}
+    record = decode(an_argument("X-QUOTE", Symbol=FUTURE, Exchange="DERIVATIVES", **prices, **volumes))
+    assert isinstance(record, QuoteRecord)
+    assert record.bids == record.asks == [188_010, 1, 188_020, 2, 188_030, 3, 188_040, 4, 188_050, 5]
+
+
 def test_a_bar_of_an_index_is_in_points_and_one_of_a_stock_is_not(an_argument: Arguments) -> None:
     prices = dict.fromkeys(("Open", "High", "Low", "Close"), 1746.41)
     record = decode(an_argument("B", Symbol="VNINDEX", **prices))
@@ -233,13 +241,23 @@ def test_what_is_wrong_with_a_record_has_a_name(an_argument: Arguments, changes:
 @pytest.mark.parametrize(
     ("argument", "reason"),
     [
-        ("", Reason.BAD_JSON), ("{", Reason.BAD_JSON), ("[]", Reason.BAD_JSON), ("5", Reason.BAD_JSON),
-        ("[" * 5000, Reason.BAD_JSON), (b"\xff\xfe", Reason.BAD_JSON), ("\ud800", Reason.BAD_JSON), ('{"DataType":"X"}', Reason.NO_CONTENT),
-        ('{"Content":"{}"}', Reason.NO_CONTENT), ("{}", Reason.NO_CONTENT),
-        ('{"DataType":"Y","Content":"{}"}', Reason.UNKNOWN_TYPE), ('{"DataType":5,"Content":"{}"}', Reason.UNKNOWN_TYPE), ('{"DataType":"X","Content":"{"}', Reason.BAD_JSON),
-        ('{"DataType":"X","Content":[]}', Reason.BAD_JSON), ('{"DataType":"R","Content":"{}"}', Reason.BAD_SYMBOL),
+        ("", Reason.BAD_JSON),
+        ("{", Reason.BAD_JSON),
+        ("[]", Reason.BAD_JSON),
+        ("5", Reason.BAD_JSON),
+        ("[" * 5000, Reason.BAD_JSON),
+        (b"\xff\xfe", Reason.BAD_JSON),
+        ("\ud800", Reason.BAD_JSON),
+        ('{"DataType":"X","Content":"{"}', Reason.BAD_JSON),
+        ('{"DataType":"X","Content":[]}', Reason.BAD_JSON),
+        ("{}", Reason.NO_CONTENT),
+        ('{"DataType":"X"}', Reason.NO_CONTENT),
+        ('{"Content":"{}"}', Reason.NO_CONTENT),
+        ('{"DataType":"Y","Content":"{}"}', Reason.UNKNOWN_TYPE),
+        ('{"DataType":5,"Content":"{}"}', Reason.UNKNOWN_TYPE),
+        ('{"DataType":"R","Content":"{}"}', Reason.BAD_SYMBOL),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_with_an_argument_has_a_name(argument: str | bytes, reason: Reason) -> None:
     assert rejection(argument) is reason
 
