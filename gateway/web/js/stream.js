@@ -1,0 +1,232 @@
+// The client's side of stock.v1, without a socket and without a clock: frames in, effects out.
+//
+// Every method takes the time in milliseconds and returns a list of effects for the caller to carry out, in order:
+//   {do: "open"}                        open a connection
+//   {do: "send", text}                  send a command
+//   {do: "close"}                       close the connection; `closed` follows
+//   {do: "reset", ch}                   forget the rows of a channel: a whole snapshot follows
+//   {do: "rows", ch, cols, rows}        take rows: each replaces the row with the same key (the first column)
+//   {do: "event", ch, data}             take an alert
+//   {do: "heartbeat", frame}            take what the gateway says of the data's age
+//   {do: "state"}                       `phase`, `reason` or `retryAt` changed
+
+export const BACKOFF_MS = 500;
+export const BACKOFF_MAX_MS = 30_000;
+const HEARTBEATS_MISSED = 2.5;
+const NOT_READY = 1503;
+const RATE = 1429;
+// From here on the gateway asks not to come back before something has changed.
+const TERMINAL = 4500;
+
+export class Stream {
+  /** @param random from 0 to 1: spreads the clients that lost the same gateway. */
+  constructor(random) {
+    this.random = random;
+    this.phase = "connecting"; // connecting, live, waiting (for retryAt), ended
+    this.reason = "";
+    this.retryAt = 0;
+    this.wanted = new Map(); // channel → {symbols: Set, throttle}
+    this.cursors = new Map(); // channel → the last cursor
+    this.columns = new Map();
+    this.attempts = 0;
+    this._begin(0);
+  }
+
+  _begin(now) {
+    this.expected = 1;
+    this.commands = new Map(); // id → {ch, opening}
+    this.nextId = 1;
+    this.heardAt = now;
+    this.heartbeatMs = 5_000;
+    this.later = []; // [{at, ch, symbols, opening}]: refused for now
+    this.goaway = null;
+    this.arriving = new Map(); // channel → {unanswered, snapshot}: commands without an answer; whether pages are due
+  }
+
+  /** Want `symbols` of `ch`, from now on and after every reconnect. */
+  subscribe(ch, symbols, throttle = null) {
+    const wanted = this.wanted.get(ch) ?? { symbols: new Set(), throttle };
+    wanted.throttle = throttle;
+    for (const symbol of symbols) wanted.symbols.add(symbol);
+    this.wanted.set(ch, wanted);
+    if (this.phase === "live") return [this._sub(ch, symbols, false)];
+    // Its cursor speaks for what was wanted before.
+    this.cursors.delete(ch);
+    return [];
+  }
+
+  /** Want `symbols` of `ch` no more. */
+  unsubscribe(ch, symbols) {
+    const wanted = this.wanted.get(ch);
+    if (wanted === undefined) return [];
+    for (const symbol of symbols) wanted.symbols.delete(symbol);
+    this.later = this.later.filter((sub) => sub.ch !== ch || sub.symbols.some((symbol) => wanted.symbols.has(symbol)));
+    return this.phase === "live" ? [this._command({ op: "unsub", ch, sym: symbols })] : [];
+  }
+
+  start(now) {
+    this._begin(now);
+    this.phase = "connecting";
+    return [{ do: "open" }, { do: "state" }];
+  }
+
+  /** The connection is open; the gateway speaks first. */
+  opened(now) {
+    this._begin(now);
+    return [];
+  }
+
+  received(text, now) {
+    let frame;
+    try {
+      frame = JSON.parse(text);
+    } catch {
+      return this._lost("not JSON");
+    }
+    if (frame.n !== this.expected) return this._lost(`frame ${frame.n} came instead of ${this.expected}`);
+    this.expected += 1;
+    this.heardAt = now;
+    switch (frame.op) {
+      case "hello":
+        return this._hello(frame);
+      case "ok":
+        return this._ok(frame);
+      case "err":
+        return this._err(frame, now);
+      case "snap":
+        return this._snap(frame);
+      case "delta":
+        return this._delta(frame);
+      case "event":
+        this._reach(frame.ch, frame.cursor);
+        return [{ do: "event", ch: frame.ch, data: frame.data }];
+      case "hb":
+        for (const [ch, cursor] of Object.entries(frame.cursor)) this._reach(ch, cursor);
+        return [{ do: "heartbeat", frame }];
+      case "goaway":
+        this.goaway = frame.retry_ms;
+        return [];
+      default:
+        return []; // of a later version
+    }
+  }
+
+  closed(code, reason, now) {
+    if (this.phase === "ended") return [];
+    if (code >= TERMINAL && code < 5_000) {
+      this.phase = "ended";
+      this.reason = reason;
+      return [{ do: "state" }];
+    }
+    const ceiling = Math.min(BACKOFF_MAX_MS, BACKOFF_MS * 2 ** this.attempts);
+    const wait = this.goaway ?? this.random() * ceiling;
+    this.attempts += 1;
+    this.phase = "waiting";
+    this.reason = reason;
+    this.retryAt = now + wait;
+    for (const ch of this.arriving.keys()) if (!this._complete(ch)) this.cursors.delete(ch);
+    return [{ do: "state" }];
+  }
+
+  /** Time has passed: call it about once a second. */
+  tick(now) {
+    if (this.phase === "waiting") return now >= this.retryAt ? this.start(now) : [];
+    if (this.phase !== "live") return now - this.heardAt > BACKOFF_MAX_MS ? this._lost("no answer") : [];
+    if (now - this.heardAt > this.heartbeatMs * HEARTBEATS_MISSED) return this._lost("no heartbeat");
+    const due = this.later.filter((sub) => sub.at <= now);
+    this.later = this.later.filter((sub) => sub.at > now);
+    return due.map((sub) => this._sub(sub.ch, sub.symbols, sub.opening));
+  }
+
+  _lost(reason) {
+    this.reason = reason;
+    return [{ do: "close" }];
+  }
+
+  _command(fields) {
+    const id = this.nextId++;
+    return { do: "send", text: JSON.stringify({ ...fields, id }), id };
+  }
+
+  _sub(ch, symbols, opening) {
+    const fields = { op: "sub", ch, sym: [...symbols] };
+    const throttle = this.wanted.get(ch)?.throttle ?? null;
+    if (throttle !== null) fields.throttle_ms = throttle;
+    if (opening && this.cursors.has(ch)) fields.cursor = this.cursors.get(ch);
+    const effect = this._command(fields);
+    this.commands.set(effect.id, { ch, symbols: [...symbols], opening });
+    this._arrival(ch).unanswered += 1;
+    return effect;
+  }
+
+  _hello(frame) {
+    this.phase = "live";
+    this.reason = "";
+    this.heartbeatMs = frame.heartbeat_ms;
+    const subs = [...this.wanted].filter(([, wanted]) => wanted.symbols.size > 0);
+    return [{ do: "state" }, ...subs.map(([ch, wanted]) => this._sub(ch, wanted.symbols, true))];
+  }
+
+  _ok(frame) {
+    const command = this.commands.get(frame.id);
+    this.commands.delete(frame.id);
+    if (command === undefined) return [];
+    const arrival = this._arrival(command.ch);
+    arrival.unanswered -= 1;
+    arrival.snapshot = true;
+    this.attempts = 0;
+    return command.opening && frame.recovered === false ? [{ do: "reset", ch: command.ch }] : [];
+  }
+
+  _err(frame, now) {
+    const command = this.commands.get(frame.id);
+    this.commands.delete(frame.id);
+    if (command !== undefined) this._arrival(command.ch).unanswered -= 1;
+    if (frame.code === NOT_READY || frame.code === RATE) {
+      this.reason = frame.msg;
+      if (command !== undefined) this.later.push({ ...command, at: now + (frame.retry_ms ?? 1_000) });
+      return [{ do: "state" }];
+    }
+    if (command !== undefined && this.cursors.has(command.ch)) {
+      // Perhaps it is the cursor that was refused: ask for everything.
+      this.cursors.delete(command.ch);
+      return [this._sub(command.ch, command.symbols, command.opening)];
+    }
+    this.reason = frame.msg;
+    return [{ do: "state" }];
+  }
+
+  _snap(frame) {
+    this.columns.set(frame.ch, frame.cols);
+    if (frame.last) {
+      this._arrival(frame.ch).snapshot = false;
+      this._reach(frame.ch, frame.cursor);
+    }
+    const effects = [{ do: "rows", ch: frame.ch, cols: frame.cols, rows: frame.rows }];
+    if (this.reason !== "") {
+      this.reason = "";
+      effects.push({ do: "state" });
+    }
+    return effects;
+  }
+
+  _delta(frame) {
+    this._reach(frame.ch, frame.cursor);
+    return [{ do: "rows", ch: frame.ch, cols: this.columns.get(frame.ch), rows: frame.rows }];
+  }
+
+  _arrival(ch) {
+    if (!this.arriving.has(ch)) this.arriving.set(ch, { unanswered: 0, snapshot: false });
+    return this.arriving.get(ch);
+  }
+
+  _complete(ch) {
+    const arrival = this.arriving.get(ch);
+    return arrival !== undefined && arrival.unanswered === 0 && !arrival.snapshot;
+  }
+
+  /** A cursor is worth keeping only when all that is wanted of the channel has arrived: it speaks for all of it. */
+  _reach(ch, cursor) {
+    if (cursor && this._complete(ch)) this.cursors.set(ch, cursor);
+  }
+}

@@ -1,0 +1,159 @@
+"""The dashboard in a real browser, on a real gateway, with rows written to the state topics."""
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, Page, expect
+
+from schemas.instruments import limits, tick_of
+from schemas.units import Exchange
+
+pytestmark = [pytest.mark.kafka, pytest.mark.browser]
+
+IMAGES = os.environ.get("SCREENSHOTS")
+"""Where to leave pictures of the page; nowhere when it is not set."""
+VN30 = (
+    "ACB BCM BID BVH CTG FPT GAS GVR HDB HPG LPB MBB MSN MWG PLX SAB SHB SSB SSI STB TCB TPB VCB VHM VIB VIC VJC VNM VPB VRE"
+).split()
+
+
+def paint(market: Any) -> None:
+    """Write a whole board: the VN30 in the middle of a morning, the futures, flow, alerts."""
+    draw = random.Random(7)
+    market.status(phase="continuous", received=48_211)
+    for symbol in VN30:
+        market.reference(symbol, groups=["VN30"], name=f"{symbol} JSC")
+        reference = draw.randrange(200, 1_400) * 100
+        ceiling, floor = limits(reference, Exchange.HOSE)
+        step = tick_of(reference, Exchange.HOSE)
+        last = min(ceiling, max(floor, reference + draw.randrange(-30, 34) * step))
+        last = {"FPT": ceiling, "VIC": floor, "VCB": reference}.get(symbol, last)
+        bids = [
+            n for level in (1, 2, 3) if last - level * step >= floor for n in (last - level * step, draw.randrange(1, 900) * 100)
+        ]
+        asks = [
+            n
+            for level in (0, 1, 2)
+            if last + level * step <= ceiling
+            for n in (last + level * step, draw.randrange(1, 900) * 100)
+        ]
+        total = draw.randrange(4_000, 90_000) * 100
+        market.price(
+            symbol, reference=reference, ceiling=ceiling, floor=floor, last=last, last_volume=draw.randrange(1, 300) * 100,
+            change=last - reference, bids=bids, asks=[] if last == ceiling else asks, total_volume=total, total_value=total * last,
+            high=max(last, reference), low=min(last, reference), average=(last + reference) // 2,
+        )  # fmt: skip
+        market.foreign(
+            symbol,
+            bought=draw.randrange(0, 20_000) * 100,
+            sold=draw.randrange(0, 20_000) * 100,
+            room=draw.randrange(0, 9_000_000) * 100,
+        )
+    market.index("VNINDEX", change=1_284, change_pct=0.78, volume=412_300_500, traded_value=11_873_000_000_000,
+                 advances=187, ceilings=6, no_changes=58, declines=132, floors=2)  # fmt: skip
+    market.index("VN30", value=190_021, prior_value=191_100, change=-1_079, change_pct=-0.56, volume=151_240_000,
+                 traded_value=5_902_000_000_000, advances=9, ceilings=1, no_changes=4, declines=16, floors=1)  # fmt: skip
+    movers = [(symbol, draw.randrange(1, 180) * 1_000_000_000, draw.randrange(1, 999) * 1_000) for symbol in VN30]
+    buyers = sorted(movers[:12], key=lambda mover: -mover[1])[:10]
+    sellers = [(symbol, -value, -volume) for symbol, value, volume in sorted(movers[12:], key=lambda mover: -mover[1])[:10]]
+    for scope, bought, sold in (
+        ("market", 1_204, 1_533),
+        ("HOSE", 1_120, 1_490),
+        ("HNX", 50, 31),
+        ("UPCOM", 34, 12),
+        ("VN30", 902, 1_288),
+    ):
+        market.flow(scope, bought_value=bought * 10**9, sold_value=sold * 10**9, net_value=(bought - sold) * 10**9,
+                    buyers=buyers if scope == "market" else [], sellers=sellers if scope == "market" else [])  # fmt: skip
+    for place, (code, month, alias) in enumerate(
+        (("41I1GC000", 202612, "F1M"), ("41I1H1000", 202701, "F2M"), ("41I1H3000", 202703, "F1Q"), ("41I1H6000", 202706, "F2Q"))
+    ):
+        price = 190_350 + 260 * place
+        market.price(code, exchange="DER", reference=191_000, ceiling=204_370, floor=177_630, last=price, last_volume=3, change=price - 191_000,
+                     bids=[price - 10, 14, price - 20, 31, price - 30, 8], asks=[price, 22, price + 10, 9, price + 20, 40],
+                     total_volume=93_211 // (place + 1), high=191_400, low=189_900, average=190_500)  # fmt: skip
+        market.basis(code, month=month, alias=alias, price=price, index_value=190_021, basis=price - 190_021,
+                     basis_pct=round((price - 190_021) / 1_900.21, 4), days_to_expiry=27 + 28 * place)  # fmt: skip
+    market.alert(1, symbol="FPT", message="FPT is at its ceiling.")
+    market.alert(2, symbol="VIC", severity="critical", message="VIC is at its floor and has no bids.", direction="down")
+    market.alert(3, symbol="HPG", severity="info", message="HPG traded 5 times the volume of its last minutes.")
+    market.flush()
+
+
+@pytest.fixture
+async def page(chromium: Browser) -> Page:
+    return await chromium.new_page(viewport={"width": 1440, "height": 900})
+
+
+async def picture(page: Page, name: str) -> None:
+    if IMAGES:
+        await page.screenshot(path=str(Path(IMAGES) / name))
+
+
+async def test_a_price_is_seen_changes_and_turns_purple_at_its_ceiling(
+    market: Any, gateway: Any, page: Page, watched: Callable[[Page], list[str]]
+) -> None:
+    paint(market)
+    market.price("VNM", reference=60_000, ceiling=64_200, floor=55_800, last=61_000, last_volume=500, change=1_000)
+    market.flush()
+    await gateway.ready()
+    complaints = watched(page)
+    await page.goto(gateway.url)
+    line = page.locator("tr[data-symbol=VNM]")
+    last = line.locator(".last")
+    await expect(last).to_have_text("61.00")
+    await expect(last).to_contain_class("up")
+    await expect(line.locator(".change")).to_have_text("▲+1.00")
+    await expect(line.locator(".percent")).to_have_text("+1.67")
+
+    market.price("VNM", last=60_000, change=0)
+    market.flush()
+    await expect(last).to_have_text("60.00")
+    await expect(last).to_contain_class("reference")
+
+    market.price("VNM", last=64_200, change=4_200)
+    market.flush()
+    await expect(last).to_have_text("64.20")
+    await expect(last).to_contain_class("ceiling")
+    await expect(last).to_have_css("color", "rgb(224, 123, 255)")
+    await expect(line.locator(".change")).to_have_text("CE+4.20")
+
+    market.price("VNM", last=55_800, change=-4_200)
+    market.flush()
+    await expect(last).to_contain_class("floor")
+    await expect(line.locator(".change")).to_have_text("FL−4.20")
+    market.status()
+    market.flush()
+    await expect(page.locator("[data-index=VNINDEX] .value")).to_have_text("1,665.50")
+    await picture(page, "dashboard.png")
+    assert complaints == []
+
+
+async def test_a_phone_gets_the_best_level_and_futures_are_in_points(
+    market: Any, gateway: Any, page: Page, watched: Callable[[Page], list[str]]
+) -> None:
+    paint(market)
+    await gateway.ready()
+    complaints = watched(page)
+    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.goto(gateway.url)
+    await expect(page.locator("tr[data-symbol=VCB] .bid1-price")).to_have_count(1)
+    await expect(page.locator("tr[data-symbol=VCB] .bid2-price")).to_have_count(0)
+    await picture(page, "dashboard-phone.png")
+
+    await page.set_viewport_size({"width": 1440, "height": 900})
+    await page.locator("[data-tab=FUT]").click()
+    await expect(page.locator("tbody tr[data-symbol]")).to_have_count(4)
+    await expect(page.locator('tr[data-symbol="41I1GC000"] .last')).to_have_text("1,903.5")
+    await expect(page.locator('tr[data-symbol="41I1GC000"] .bid2-price')).to_have_text("1,903.3")
+    await picture(page, "dashboard-futures.png")
+    await page.get_by_role("button", name="EN").click()
+    await expect(page.locator(".phase")).to_have_text("Continuous")
+    await page.locator("[data-tab=HOSE]").click()
+    await expect(page.locator("tbody tr[data-symbol]")).to_have_count(len(VN30))
+    await picture(page, "dashboard-english.png")
+    assert complaints == []
