@@ -93,6 +93,8 @@ class _Flow:
         self._parts = [_PARTS.load(state, _part_key(shard)) for shard in range(len(progress.lanes))]
         self._told = _TOLD.load(state, _TOLD_KEY) or FlowTold()
         self._moved: set[int] = set()
+        self._rows: dict[str, FlowRow] = {}
+        """The newest row of each scope: a reader takes one a message at most, since they share an offset."""
 
     def apply(self, complete_ms: int) -> None:
         """Apply what the shards said up to ``complete_ms``, second by second."""
@@ -106,8 +108,8 @@ class _Flow:
                 self._apply_second(next_ms)
             else:
                 break
-        if self._moved:
-            self._tell_rows()
+        for scope, row in self._rows.items():
+            self._folded.publish(STATE_FLOW, scope, row)
         _TOLD.store(self._state, _TOLD_KEY, self._told)
         for shard in self._moved:
             part = self._parts[shard]
@@ -124,6 +126,7 @@ class _Flow:
                 self._parts[shard] = part
                 self._moved.add(shard)
         progress.moved_ms = ts_ms
+        self._draw_rows(ts_ms)
 
     def _begin(self, day: int) -> None:
         """Start a day: the scopes of the day before show that nothing has happened yet."""
@@ -156,10 +159,9 @@ class _Flow:
             self._folded.publish(MARKET_FLOW, self._origin.key, FlowFrame(events=events))
             self._folded.counts["flow"] += len(events)
 
-    def _tell_rows(self) -> None:
-        """Publish the scopes that look different from their last row."""
+    def _draw_rows(self, ts_ms: int) -> None:
+        """Draw the scopes that look different since ``ts_ms``: a row bears the second that changed it, in any interleaving."""
         sums, movers = self._sums(), self._movers()
-        ts_ms = max(part.ts_ms for part in self._parts if part is not None)
         for scope in sorted(sums.keys() | self._told.rows.keys()):
             part = sums.get(scope, Sum())
             top = movers.get(scope, Movers(scope=scope, buyers=[], sellers=[]))
@@ -167,7 +169,7 @@ class _Flow:
             if shown == self._told.rows.get(scope):
                 continue
             self._told.rows[scope] = shown
-            row = FlowRow(
+            self._rows[scope] = FlowRow(
                 day=TradingDay(self._progress.day),
                 src=self._origin.offset,
                 ts_ms=UnixMs(ts_ms),
@@ -180,7 +182,6 @@ class _Flow:
                 buyers=top.buyers,
                 sellers=top.sellers,
             )
-            self._folded.publish(STATE_FLOW, scope, row)
 
     def _today(self) -> Iterator[ShardFlow]:
         return (part for part in self._parts if part is not None and part.day == self._progress.day)
