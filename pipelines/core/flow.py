@@ -12,7 +12,7 @@ import msgspec
 from pipelines.core.codec import Codec, State, Stored
 from pipelines.core.foreign_shard import MARKET, Sum
 from pipelines.core.frames import Folded, Origin
-from pipelines.core.movers import top_buyers, top_sellers
+from pipelines.core.movers import NetFlow, top_buyers, top_sellers
 from schemas.structs import FlowEvent, FlowFrame, FlowRow, FlowSum, Mover, Movers, PartialFlow
 from schemas.topics import MARKET_FLOW, STATE_FLOW
 from schemas.units import Shares, TradingDay, UnixMs, Vnd
@@ -196,14 +196,15 @@ class _Flow:
 
     def _movers(self) -> dict[str, Movers]:
         """The movers of the market and of each exchange: a symbol lives in one shard, so the shards' tops hold the top of all."""
-        buyers: dict[str, list[Mover]] = {}
-        sellers: dict[str, list[Mover]] = {}
+        buyers: dict[str, list[NetFlow]] = {}
+        sellers: dict[str, list[NetFlow]] = {}
         for part in self._today():
             for top in part.movers:
-                buyers.setdefault(top.scope, []).extend(top.buyers)
-                sellers.setdefault(top.scope, []).extend(top.sellers)
+                buyers.setdefault(top.scope, []).extend(map(_net_flow, top.buyers))
+                sellers.setdefault(top.scope, []).extend(map(_net_flow, top.sellers))
         return {
-            scope: Movers(scope=scope, buyers=top_buyers(buyers[scope]), sellers=top_sellers(sellers[scope])) for scope in buyers
+            scope: Movers(scope=scope, buyers=top_buyers(flows), sellers=top_sellers(sellers[scope]))
+            for scope, flows in buyers.items()
         }
 
 
@@ -238,6 +239,10 @@ def _flow_of(partial: PartialFlow) -> ShardFlow:
 
 def _sums_of(sums: Iterable[FlowSum]) -> dict[str, Sum]:
     return {part.scope: Sum(part.bought, part.sold, part.bought_value, part.sold_value) for part in sums}
+
+
+def _net_flow(mover: Mover) -> NetFlow:
+    return NetFlow(mover.symbol, mover.net_value, mover.net_volume)
 
 
 def _minute_end(ts_ms: int) -> int:

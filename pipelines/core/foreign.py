@@ -119,10 +119,14 @@ class ForeignTotals(Stored):
         for name in self.__struct_fields__:
             setattr(self, name, getattr(fresh, name))
 
-    def age(self, now_ms: UnixMs) -> None:
-        """Measure the speeds at market time ``now_ms``."""
+    def roll(self, now_ms: UnixMs) -> None:
+        """Let volume age to market time ``now_ms``."""
         self.buy.ring.roll(now_ms)
         self.sell.ring.roll(now_ms)
+
+    def measure(self, now_ms: UnixMs) -> None:
+        """Take the speeds at market time ``now_ms``."""
+        self.roll(now_ms)
         self.speeds = speeds(self.buy.ring, self.sell.ring, self.covered_ms, now_ms)
 
 
@@ -143,8 +147,7 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
     if newer or (ts_ms == totals.ts_ms and (record.bought > totals.buy.counter or record.sold > totals.sell.counter)):
         totals.ts_ms = ts_ms
         totals.room, totals.total_room = record.current_room, record.total_room
-    totals.buy.ring.roll(arrival.now_ms)
-    totals.sell.ring.roll(arrival.now_ms)
+    totals.roll(arrival.now_ms)
 
     # The day's first counter reaches back to a time that nobody saw.
     first_since_ms = min(ts_ms, max(opened_ms, arrival.connected_ms or ts_ms, ts_ms - LONG_MS))
@@ -158,7 +161,6 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
     if not newer and not booked and not line.notes:
         totals.stale += 1
         line.notes.append("stale")
-    totals.age(arrival.now_ms)
     return Step(booked, tuple(line.notes))
 
 

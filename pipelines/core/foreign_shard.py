@@ -14,7 +14,7 @@ from pipelines.core.errors import RecordRejected
 from pipelines.core.feeds import Delivery, Feeds
 from pipelines.core.foreign import Arrival, ForeignTotals, Step, advance, settle
 from pipelines.core.frames import Folded, Origin
-from pipelines.core.movers import top_buyers, top_sellers
+from pipelines.core.movers import NetFlow, top_buyers, top_sellers
 from pipelines.core.sectors import SECTORS
 from pipelines.core.speed import BUCKET_MS, Speeds
 from pipelines.core.suspects import Thresholds
@@ -29,7 +29,6 @@ from schemas.structs import (
     LedgerEntry,
     LedgerFrame,
     LossMarker,
-    Mover,
     Movers,
     PartialFlow,
     ReferenceRecord,
@@ -192,7 +191,7 @@ class _Fold:
             if closed and totals.suspects:
                 before = _sum_of(totals)
                 self._book(totals, before, settle(totals, self._thresholds))
-            totals.age(now_ms)
+            totals.roll(now_ms)
             if not totals.active:
                 self._shard.active.discard(totals.symbol)
 
@@ -274,7 +273,10 @@ class _Fold:
         """Publish the rows of the symbols that look different from before."""
         for symbol, before in self._seen.items():
             totals = self._cells.get(symbol)
-            if totals is not None and totals.ts_ms and _visible(totals) != before:
+            if totals is None or not totals.ts_ms:
+                continue
+            totals.measure(UnixMs(self._feeds.now_ms or totals.ts_ms))
+            if _visible(totals) != before:
                 self.folded.publish(STATE_FOREIGN, symbol, _row(totals, self._origin.offset))
         self._seen.clear()
 
@@ -365,14 +367,13 @@ def _flow_sums(sums: dict[str, Sum]) -> list[FlowSum]:
 
 def _movers(nets: dict[str, Net]) -> list[Movers]:
     """The shard's movers of the market and of each exchange in it."""
-    scopes: dict[str, list[Mover]] = {MARKET: []}
+    market: list[NetFlow] = []
+    scopes = {MARKET: market}
     for symbol, net in nets.items():
-        mover = Mover(symbol=Symbol(symbol), net_value=Vnd(net.value), net_volume=Shares(net.volume))
-        scopes[MARKET].append(mover)
-        scopes.setdefault(net.exchange.value, []).append(mover)
-    return [
-        Movers(scope=scope, buyers=top_buyers(movers), sellers=top_sellers(movers)) for scope, movers in sorted(scopes.items())
-    ]
+        flow = NetFlow(symbol, net.value, net.volume)
+        market.append(flow)
+        scopes.setdefault(net.exchange.value, []).append(flow)
+    return [Movers(scope=scope, buyers=top_buyers(flows), sellers=top_sellers(flows)) for scope, flows in sorted(scopes.items())]
 
 
 _SHARDS = Codec(ForeignShard)

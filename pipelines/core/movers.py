@@ -1,29 +1,36 @@
 """The symbols that foreigners bought and sold most, by net value."""
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from schemas.structs import Mover
+from schemas.units import Shares, Symbol, Vnd
 
 MOVERS = 10
 """How many are named on either side."""
 
 
-def top_buyers(movers: Iterable[Mover]) -> list[Mover]:
+class NetFlow(NamedTuple):
+    """What foreigners bought of a symbol, less what they sold."""
+
+    symbol: str
+    value: int
+    volume: int
+
+
+def top_buyers(flows: Iterable[NetFlow]) -> list[Mover]:
     """The largest net buyers, largest first; symbols that were not bought on balance are never among them."""
-    return sorted((mover for mover in movers if mover.net_value > 0), key=_by_bought)[:MOVERS]
+    return _top((-flow.value, flow) for flow in flows if flow.value > 0)
 
 
-def top_sellers(movers: Iterable[Mover]) -> list[Mover]:
+def top_sellers(flows: Iterable[NetFlow]) -> list[Mover]:
     """The largest net sellers, largest first; symbols that were not sold on balance are never among them."""
-    return sorted((mover for mover in movers if mover.net_value < 0), key=_by_sold)[:MOVERS]
+    return _top((flow.value, flow) for flow in flows if flow.value < 0)
 
 
-# Equal values are ordered by symbol, so that a replay names the same ones.
-
-
-def _by_bought(mover: Mover) -> tuple[int, str]:
-    return -mover.net_value, mover.symbol
-
-
-def _by_sold(mover: Mover) -> tuple[int, str]:
-    return mover.net_value, mover.symbol
+def _top(ranked: Iterable[tuple[int, NetFlow]]) -> list[Mover]:
+    """The first by rank; equal ones by symbol, so that a replay names the same."""
+    return [
+        Mover(symbol=Symbol(flow.symbol), net_value=Vnd(flow.value), net_volume=Shares(flow.volume))
+        for _, flow in sorted(ranked)[:MOVERS]
+    ]

@@ -17,27 +17,26 @@ _SLOTS = LONG_MS // BUCKET_MS + 1
 
 
 class VolumeRing(msgspec.Struct, array_like=True, gc=False):
-    """One side's volume over the last five minutes, and the bucket that is still filling."""
+    """One side's volume over the last five minutes, and in the bucket that is still filling."""
 
     newest: int = 0
     """Absolute number of the newest bucket."""
     slots: list[int] = msgspec.field(default_factory=list)
-    """Bucket ``n`` is at ``n % len(slots)``; empty when there was no volume for five minutes."""
+    """One a bucket, the newest last; empty when there was no volume for five minutes."""
 
     def roll(self, now_ms: int) -> None:
         """Age to ``now_ms``. Time does not run backwards: an earlier one changes nothing."""
-        bucket = _bucket(now_ms)
-        passed = bucket - self.newest
+        passed = _bucket(now_ms) - self.newest
         if passed <= 0:
             return
-        if passed >= _SLOTS:
+        self.newest += passed
+        if not self.slots:
+            return
+        del self.slots[:passed]
+        if any(self.slots):
+            self.slots.extend([0] * (_SLOTS - len(self.slots)))
+        else:
             self.slots.clear()
-        elif self.slots:
-            for number in range(self.newest + 1, bucket + 1):
-                self.slots[number % _SLOTS] = 0
-            if not any(self.slots):
-                self.slots.clear()
-        self.newest = bucket
 
     def add(self, volume: int, ts_ms: int) -> None:
         """Put ``volume`` where ``ts_ms`` belongs: the newest bucket if it is ahead of the clock, nowhere if it has aged out."""
@@ -49,29 +48,34 @@ class VolumeRing(msgspec.Struct, array_like=True, gc=False):
         if span <= 0:
             self.add(volume, ts_ms)
             return
-        edge = max(since_ms, (self.newest - _SLOTS + 1) * BUCKET_MS)
+        edge = max(since_ms, self._start * BUCKET_MS)
         placed = volume * (edge - since_ms) // span
         while edge < ts_ms:
             number = edge // BUCKET_MS
-            edge = min((number + 1) * BUCKET_MS, ts_ms)
+            # Ahead of the clock there is one bucket for all of it.
+            edge = min((number + 1) * BUCKET_MS, ts_ms) if number < self.newest else ts_ms
             share = volume * (edge - since_ms) // span - placed
             placed += share
             self._put(share, min(number, self.newest))
 
     def volume(self, since_ms: int, until_ms: int) -> int:
-        """What lies in (since_ms, until_ms], both multiples of the bucket or at the ring's ends."""
+        """What lies in (since_ms, until_ms], both on the edges of buckets or at the ring's ends."""
         if not self.slots:
             return 0
-        first = max(since_ms // BUCKET_MS, self.newest - _SLOTS + 1)
-        last = min(_bucket(until_ms), self.newest)
-        return sum(self.slots[number % _SLOTS] for number in range(first, last + 1))
+        start = self._start
+        return sum(self.slots[max(since_ms // BUCKET_MS - start, 0) : max(_bucket(until_ms) + 1 - start, 0)])
+
+    @property
+    def _start(self) -> int:
+        """Absolute number of the oldest bucket."""
+        return self.newest - _SLOTS + 1
 
     def _put(self, volume: int, number: int) -> None:
-        if not volume or number <= self.newest - _SLOTS:
+        if not volume or number < self._start:
             return
         if not self.slots:
             self.slots.extend([0] * _SLOTS)
-        self.slots[number % _SLOTS] += volume
+        self.slots[number - self._start] += volume
 
 
 class Speeds(NamedTuple):

@@ -54,7 +54,9 @@ def a_record(delivery: Delivery) -> ForeignRecord:
 def take(totals: ForeignTotals, delivery: Delivery, *, joined_ms: UnixMs = JOINED_MS, now_s: int | None = None) -> Step:
     now_ms = UnixMs(OPEN_MS + (delivery.second if now_s is None else now_s) * 1000)
     arrival = Arrival(delivery.feed, delivery.epoch, joined_ms, joined_ms, now_ms)
-    return advance(totals, a_record(delivery), arrival, Thresholds())
+    step = advance(totals, a_record(delivery), arrival, Thresholds())
+    totals.measure(now_ms)
+    return step
 
 
 def fold(totals: ForeignTotals, deliveries: list[Delivery]) -> list[LedgerEntry]:
@@ -321,8 +323,8 @@ def test_any_prefix_again_changes_nothing(data: st.DataObject) -> None:
     for delivery in prefix:
         assert take(totals, delivery, now_s=now_s).entries == ()
     before.stale, before.connections = totals.stale, totals.connections
-    before.age(UnixMs(OPEN_MS + now_s * 1000))
-    totals.age(UnixMs(OPEN_MS + now_s * 1000))
+    before.measure(UnixMs(OPEN_MS + now_s * 1000))
+    totals.measure(UnixMs(OPEN_MS + now_s * 1000))
     assert totals == before
 
 
