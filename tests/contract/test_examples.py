@@ -1,0 +1,76 @@
+"""The examples in ``schemas/examples/<topic>/`` are the contract in the small: both readers of a topic must agree on them."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pytest
+from pydantic import BaseModel
+
+from connectors.ssi.decode import decode
+from connectors.ssi.session import Publish, SsiSession
+from schemas import events, records, states
+from schemas.topics import SSI_WIRE, TOPICS, Topic, encode
+from schemas.units import UnixMs
+
+EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
+BY_NAME = {topic.name: topic for topic in TOPICS}
+
+
+def examples(topic: str) -> Iterator[Path]:
+    return iter(sorted((EXAMPLES / topic).glob("*.json")))
+
+
+def model_of(topic: Topic[Any]) -> type[BaseModel]:
+    """The pydantic model behind the twin that ``topic`` decodes to."""
+    assert topic.message is not None
+    name = topic.message.__name__
+    model = next(getattr(module, name) for module in (records, events, states) if hasattr(module, name))
+    assert issubclass(model, BaseModel)
+    return model
+
+
+MESSAGES = [path for name, topic in BY_NAME.items() if topic.message is not None for path in examples(name)]
+
+
+def test_every_folder_is_a_topic() -> None:
+    assert {path.name for path in EXAMPLES.iterdir()} <= set(BY_NAME)
+
+
+@pytest.mark.parametrize("path", MESSAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_an_example_is_the_same_to_the_model_and_to_its_twin(path: Path) -> None:
+    topic = BY_NAME[path.parent.name]
+    sent = path.read_bytes()
+    by_twin = encode(topic.decode(sent))
+    by_model = model_of(topic).model_validate_json(sent).model_dump_json(by_alias=True)
+    assert json.loads(by_twin) == json.loads(by_model) == json.loads(sent)
+
+
+@pytest.mark.parametrize("path", MESSAGES, ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_fields_of_a_later_version_are_ignored(path: Path) -> None:
+    topic = BY_NAME[path.parent.name]
+    later = json.dumps({**json.loads(path.read_bytes()), "of_a_later_version": {"deep": [1]}}).encode()
+    assert topic.decode(later) == topic.decode(path.read_bytes())
+    model = model_of(topic)
+    assert model.model_validate_json(later) == model.model_validate_json(path.read_bytes())
+
+
+def test_every_kind_of_record_has_an_example() -> None:
+    frames = [json.loads(path.read_bytes()) for topic in ("ssi.ticks", "ssi.foreign", "ssi.indices") for path in examples(topic)]
+    shown = {record["kind"] for frame in frames for record in frame["records"]}
+    assert shown == {model.model_fields["kind"].default for model in get_args(records.FrameRecord)}
+
+
+def test_every_topic_of_the_connector_has_an_example() -> None:
+    assert [name for name in BY_NAME if name.startswith("ssi.") and not any(examples(name))] == []
+
+
+def test_the_verbatim_frames_hold_every_data_type_of_ssi() -> None:
+    session = SsiSession("https://fc-datahub.ssi.com.vn/", "X-TRADE:ALL")
+    kinds = set()
+    for path in examples(SSI_WIRE.name):
+        for action in session.receive(path.read_bytes(), UnixMs(0)):
+            if isinstance(action, Publish):
+                kinds |= {type(decode(argument)).__name__ for argument in action.arguments}
+    assert kinds == {model.__name__ for model in get_args(records.SsiRecord)}
