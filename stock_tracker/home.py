@@ -10,7 +10,10 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 @dataclass(frozen=True)
 class Home:
-    """The folder of everything that a local stack keeps; delete it to begin anew."""
+    """The folder of everything that a local stack keeps; delete it to begin anew.
+
+    The archive and the pipelines have folders of their own in it, which their settings name.
+    """
 
     root: Path
 
@@ -24,16 +27,6 @@ class Home:
     def kafka(self) -> Path:
         """The broker: ``data/``, ``server.properties``, ``broker.pid``, ``broker.log``."""
         return self.root / "kafka"
-
-    @property
-    def clickhouse(self) -> Path:
-        """The embedded ClickHouse's data, and the sink's password."""
-        return self.root / "clickhouse"
-
-    @property
-    def state(self) -> Path:
-        """RocksDB state of the pipelines; Kafka's changelogs can rebuild it."""
-        return self.root / "state"
 
     @property
     def logs(self) -> Path:

@@ -11,6 +11,7 @@ import sys
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 
 import pytest
 
@@ -28,7 +29,7 @@ ANSWER_S = 30.0
 
 
 def pytest_report_header() -> list[str]:
-    return [f"kafka: {_which_kafka()}"]
+    return [f"kafka: {_which_kafka()}", f"clickhouse: {_which_clickhouse()}"]
 
 
 @pytest.fixture(scope="session")
@@ -77,6 +78,12 @@ def _which_kafka() -> str:
     except StockTrackerError:
         return "a container, if a Docker engine answers"
     return f"the local broker, with {runtime}"
+
+
+def _which_clickhouse() -> str:
+    external = os.environ.get("CLICKHOUSE_URL")
+    # A URL may bring a password.
+    return f"CLICKHOUSE_URL, {external.rpartition('@')[2]}" if external else f"the embedded one, chDB {version('chdb')}"
 
 
 def _say(line: str) -> None:
