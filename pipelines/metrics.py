@@ -2,7 +2,7 @@
 
 import time
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Histogram
 
 MESSAGES = Counter(
     "stock_tracker_pipelines_messages",
@@ -29,11 +29,6 @@ RECEIVE_TO_PUBLISH = Histogram(
     "From the connector's receive to our produce, by the clocks of both machines. Growing: the pipeline falls behind; run more.",
     ["pipeline"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
-)
-MARKET_SECOND = Gauge(
-    "stock_tracker_pipelines_market_second_seconds",
-    "Newest market time folded, as a Unix time. Standing still during a session: no clock ticks; is the connector up?",
-    ["pipeline"],
 )
 
 

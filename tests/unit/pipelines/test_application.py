@@ -1,0 +1,61 @@
+import inspect
+from pathlib import Path
+
+import pytest
+from quixstreams import Application
+
+from pipelines import application
+from pipelines.application import PipelineApplication, make_application
+from pipelines.errors import KafkaUnavailable, StopTimedOut, UnevenTopics, UnknownPipeline
+from pipelines.service import PIPELINES, load, run
+from pipelines.settings import PipelineSettings
+
+NOBODY = {"bootstrap.servers": "127.0.0.1:1"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> PipelineSettings:
+    return PipelineSettings(kafka=NOBODY, home=tmp_path)
+
+
+@pytest.mark.parametrize("name", ["_setup_signal_handlers", "_on_assign"])
+def test_what_we_override_of_quix_is_still_there(name: str) -> None:
+    ours, theirs = getattr(PipelineApplication, name), getattr(Application, name)
+    assert len(inspect.signature(ours).parameters) == len(inspect.signature(theirs).parameters)
+
+
+def test_a_broker_that_is_down_is_named_with_the_remedy(settings: PipelineSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "METADATA_TIMEOUT_S", 0.5)
+    with pytest.raises(KafkaUnavailable, match=r"no Kafka broker answers at 127\.0\.0\.1:1 .*`stock-tracker kafka start`"):
+        make_application(load("prices", settings), settings)
+
+
+def test_a_session_outlasts_a_transaction() -> None:
+    assert application.SESSION_TIMEOUT_MS >= application.TRANSACTION_TIMEOUT_MS
+
+
+def test_an_unknown_pipeline_is_refused_with_the_known_ones(settings: PipelineSettings) -> None:
+    with pytest.raises(UnknownPipeline, match="no pipeline 'trades': choose from prices, foreign, indices, alerts"):
+        run(["trades"], settings, lambda reason: None)
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_every_pipeline_bears_its_name(settings: PipelineSettings, name: str) -> None:
+    pipeline = load(name, settings)
+    assert pipeline.name == name
+    assert len({topology.source.name for topology in pipeline.topologies}) == len(pipeline.topologies)
+
+
+def test_settings_come_from_the_environment_under_their_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TOPIC_PREFIX", "replay.")
+    monkeypatch.setenv("STOCK_TRACKER_HOME", "/var/lib/market")
+    monkeypatch.setenv("PIPELINE_INSTANCE", "2")
+    monkeypatch.setenv("PIPELINE_CORRECTION_PERCENT", "5")
+    settings = PipelineSettings(kafka=NOBODY)
+    assert (settings.topic_prefix, settings.home, settings.instance) == ("replay.", Path("/var/lib/market"), "2")
+    assert settings.thresholds.correction_percent == 5
+
+
+def test_errors_say_what_to_do_next() -> None:
+    assert "make them anew with one count" in str(UnevenTopics({"ssi.ticks": 6, "market.trades": 3}))
+    assert str(StopTimedOut(["prices"], 9)).endswith("start again, it goes on from its last commit")
