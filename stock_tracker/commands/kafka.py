@@ -81,7 +81,11 @@ def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON 
 
 @app.command(epilog="Example: stock-tracker kafka fetch")
 def fetch() -> None:
-    """Download what the broker needs, if it is not there yet: Kafka's jars, and a Java where the system has none."""
+    """Download what the broker needs, if it is not there yet: Kafka's jars, and a Java where the system has none.
+
+    They go to STOCK_TRACKER_CACHE (by default stock-tracker in the user's cache folder). With STOCK_TRACKER_NO_JAVA=1 the
+    system's Java and Maven are left alone, as if there were none.
+    """
     from stock_tracker.home import cache
     from stock_tracker.kafka import jars, java
     from stock_tracker.kafka.recipe import Recipe
