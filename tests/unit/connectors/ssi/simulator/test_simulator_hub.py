@@ -1,0 +1,189 @@
+"""The hub without a socket: SignalR's words, SSI's subscriptions, a bounded line."""
+
+import json
+import uuid
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.ssi.simulator.errors import (
+    InvalidConnectionToken,
+    InvalidInvocation,
+    MissingConnectionToken,
+    UnknownChannel,
+    UnknownTransport,
+)
+from connectors.ssi.simulator.hub import (
+    FRAME_INVOCATIONS,
+    ConnectionTokens,
+    HubSession,
+    Subscription,
+    check_transport,
+    negotiated,
+)
+
+PYTHON = '{"H": "FcMarketDataV2Hub", "M": "SwitchChannels", "A": ["X-TRADE:ALL"], "I": 0}'
+NODE = '{"H":"fcmarketdatav2hub","M":"SwitchChannels","A":["X-QUOTE:ALL"],"I":1}'
+
+
+def a_session(most_waiting: int = 1000) -> HubSession:
+    return HubSession(1, "0b9de0c4-5ad2-4f5e-9d28-3f64bd3a7a11", most_waiting)
+
+
+def texts(session: HubSession) -> list[str]:
+    frames = []
+    while frame := session.next_frame():
+        frames.append(frame.text)
+    return frames
+
+
+@pytest.mark.parametrize(
+    ("asked", "answered"), [("1.5", "1.5"), ("1.3", "1.3"), ("2.1", "2.0"), ("1.0", "1.2"), (None, "1.2"), ("x", "1.2")]
+)
+def test_negotiate_answers_the_protocol_within_bounds(asked: str | None, answered: str) -> None:
+    answer = negotiated("id", "token", asked)
+    assert answer["ProtocolVersion"] == answered
+    assert list(answer)[:3] == ["Url", "ConnectionToken", "ConnectionId"]
+    assert answer["TryWebSockets"] is True
+
+
+@given(st.uuids(version=4), st.binary(min_size=1))
+def test_a_token_needs_escaping_and_proves_its_connection(connection_id: uuid.UUID, key: bytes) -> None:
+    tokens = ConnectionTokens(key)
+    token = tokens.issue(connection_id)
+    assert {"+", "/", "="} <= set(token)
+    assert tokens.connection_id(token) == str(connection_id)
+
+
+@pytest.mark.parametrize("token", ["x", "AQAA+/==", "äöü", " "])
+def test_a_garbled_token_is_refused(token: str) -> None:
+    with pytest.raises(InvalidConnectionToken):
+        ConnectionTokens(b"key").connection_id(token)
+
+
+def test_a_token_of_another_server_is_refused() -> None:
+    token = ConnectionTokens(b"theirs").issue(uuid.uuid4())
+    with pytest.raises(InvalidConnectionToken):
+        ConnectionTokens(b"ours").connection_id(token)
+
+
+def test_a_token_must_be_there() -> None:
+    with pytest.raises(MissingConnectionToken):
+        ConnectionTokens(b"key").connection_id(None)
+
+
+def test_only_websockets_are_served() -> None:
+    check_transport("webSockets")
+    with pytest.raises(UnknownTransport):
+        check_transport("longPolling")
+
+
+@pytest.mark.parametrize(
+    ("text", "channels", "symbols"),
+    [
+        ("X-TRADE:ALL", {"X-TRADE"}, None),
+        ("X-TRADE:ALL,X-QUOTE:ALL,R:ALL,MI:ALL,F:ALL", {"X-TRADE", "X-QUOTE", "R", "MI", "F"}, None),
+        ("F:SSI-PAN", {"F"}, {"SSI", "PAN"}),
+        ("MI:VN30-HNXindex", {"MI"}, {"VN30", "HNXINDEX"}),
+        ("X-Quote: ALL", {"X-QUOTE"}, None),
+        ("B:VCB-TCB,MI:VNINDEX", {"B", "MI"}, {"VCB", "TCB", "VNINDEX"}),
+        ("ALL", {"X", "X-QUOTE", "X-TRADE", "R", "MI", "B", "F", "OL"}, None),
+    ],
+)
+def test_a_subscription_is_the_union_of_its_channels_and_of_its_symbols(
+    text: str, channels: set[str], symbols: set[str] | None
+) -> None:
+    subscription = Subscription.parse(text)
+    assert subscription.channels == channels
+    assert subscription.symbols == symbols
+
+
+@pytest.mark.parametrize("text", ["", "NEWS:ALL", "X-TRADE", "X-TRADE:", ",", "X-TRADE:ALL,NEWS:ALL", "VCB:X-TRADE"])
+def test_what_is_no_subscription_is_refused(text: str) -> None:
+    with pytest.raises(UnknownChannel):
+        Subscription.parse(text)
+
+
+def test_the_first_frame_says_that_the_connection_is_up() -> None:
+    session = a_session()
+    session.open()
+    assert texts(session) == ['{"C":"d-0B9DE0C4-B,0|C,0|D,1|E,0","S":1,"M":[]}']
+
+
+def test_an_identifier_is_answered_as_a_string() -> None:
+    session = a_session()
+    assert session.receive(PYTHON) is not None
+    assert session.receive(NODE) is not None
+    assert session.receive(NODE.replace('"I":1', '"I":"x1"')) is not None
+    assert texts(session) == ['{"I":"0"}', '{"I":"1"}', '{"I":"x1"}']
+
+
+def test_a_second_subscription_replaces_the_first() -> None:
+    session = a_session()
+    session.receive(PYTHON)
+    session.receive(NODE)
+    assert session.subscription is not None
+    assert session.subscription.channels == {"X-QUOTE"}
+
+
+def test_an_unknown_channel_is_an_error_and_changes_nothing() -> None:
+    session = a_session()
+    session.receive(PYTHON)
+    assert session.receive(PYTHON.replace("X-TRADE", "NEWS")) is None
+    assert session.subscription is not None
+    assert session.subscription.channels == {"X-TRADE"}
+    error = "There was an error invoking Hub method 'FcMarketDataV2Hub.SwitchChannels'."
+    assert texts(session)[-1] == f'{{"I":"0","E":"{error}"}}'
+
+
+@pytest.mark.parametrize(
+    "text", [PYTHON.replace("SwitchChannels", "Sell"), PYTHON.replace("FcM", "Xx"), PYTHON.replace('["X-TRADE:ALL"]', "[1]")]
+)
+def test_an_unknown_method_is_an_error(text: str) -> None:
+    session = a_session()
+    assert session.receive(text) is None
+    assert "method could not be resolved" in json.loads(texts(session)[0])["E"]
+
+
+@given(st.text())
+def test_text_that_is_no_invocation_is_refused(text: str) -> None:
+    with pytest.raises(InvalidInvocation):
+        a_session().receive(text)
+
+
+@given(st.lists(st.integers(1, 120), max_size=30), st.integers(1, 200))
+def test_a_line_keeps_the_newest_in_order_and_counts_the_rest(bursts: list[int], most_waiting: int) -> None:
+    session, offered, received = a_session(most_waiting), 0, []
+    for burst in bursts:
+        for _ in range(burst):
+            session.offer(offered, f'"{offered}"')
+            offered += 1
+        if frame := session.next_frame():
+            received += list(frame.positions)
+            assert len(frame.positions) <= FRAME_INVOCATIONS
+            assert json.loads(frame.text)["M"] == [str(position) for position in frame.positions]
+        assert session.waiting <= most_waiting
+    while frame := session.next_frame():
+        received += list(frame.positions)
+    assert received == sorted(received)
+    assert len(received) + session.skipped == offered
+    assert not received or received[-1] == offered - 1
+
+
+def test_each_frame_moves_the_cursor() -> None:
+    session = a_session()
+    for position in range(FRAME_INVOCATIONS + 1):
+        session.offer(position, '""')
+    cursors = [json.loads(text)["C"] for text in texts(session)]
+    assert cursors == ["d-0B9DE0C4-B,32|C,0|D,1|E,0", "d-0B9DE0C4-B,33|C,0|D,1|E,0"]
+
+
+def test_garbage_is_a_frame_that_ends_in_the_middle_and_a_type_that_does_not_exist() -> None:
+    session = a_session()
+    session.garble()
+    broken, unknown = texts(session)
+    with pytest.raises(json.JSONDecodeError):
+        json.loads(broken)
+    assert json.loads(json.loads(unknown)["M"][0]["A"][0])["DataType"] == "Z-UNKNOWN"
+    assert session.malformed == 2
