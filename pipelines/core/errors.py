@@ -3,6 +3,7 @@
 FoldError
 ├── RecordRejected: a record that no fold can use; it goes to the dead-letter topic alone
 ├── StateOutdated: stored state of another version
+├── StateDamaged: a stored value that others refer to is not there
 └── InvalidRules: a file of alert rules that cannot be used
 """
 
@@ -37,6 +38,20 @@ class StateOutdated(FoldError):
         return (
             f"stored {self.kind} has version {self.found}, this code reads {self.expected}: "
             "let the version that wrote it finish the trading day, or replay the record topics under a new TOPIC_PREFIX"
+        )
+
+
+class StateDamaged(FoldError):
+    """A stored value that others refer to is not there."""
+
+    def __init__(self, key: bytes) -> None:
+        super().__init__(key)
+        self.key = key
+
+    def __str__(self) -> str:
+        return (
+            f"the state has lost {self.key.decode(errors='backslashreplace')}: stop the pipeline, delete its directory below "
+            "STOCK_TRACKER_HOME/state and start it again, and it rebuilds the state from its changelog"
         )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 import msgspec
 
 from pipelines.core.codec import Codec, State, Stored
+from pipelines.core.errors import StateDamaged
 from pipelines.core.foreign_shard import MARKET, Sum
 from pipelines.core.frames import Folded, Origin
 from pipelines.core.movers import NetFlow, top_buyers, top_sellers
@@ -229,7 +230,7 @@ def _next(shard: int, lane: Lane, state: State) -> ShardFlow:
 def _load(state: State, key: bytes) -> ShardFlow:
     part = _PARTS.load(state, key)
     if part is None:
-        raise KeyError(key)
+        raise StateDamaged(key)
     return part
 
 

@@ -40,12 +40,31 @@ class Step(NamedTuple):
     """Words to count by beside the kinds of its entries: ``stale``, ``suspect``, ``glitch``, ``ambiguous``, ``unresolved``."""
 
 
-class Suspect(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A lower counter, held back until a newer record decides about it."""
+class Reading(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What a record says of one side."""
 
     counter: int
     value: int
     ts_ms: int
+
+
+class Growth(NamedTuple):
+    """What to call growth that a record brings, and where its speed belongs."""
+
+    kind: Literal["delta", "catch_up"]
+    first_since_ms: UnixMs
+    """Since when a day's first counter has accrued."""
+    first_shows: bool
+    """Whether that counter counts for speed: not when the day had begun before this shard listened."""
+
+
+class Move(NamedTuple):
+    """How a side's counter moved: what its entry says."""
+
+    kind: EntryKind
+    since_ms: int
+    counter_from: int
+    ambiguous: bool = False
 
 
 class SideTotals(msgspec.Struct, array_like=True, gc=False):
@@ -64,7 +83,8 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
     earlier_value: int = 0
     booked_value: int = 0
     """Sum of the values of the entries so far. Values move without entries too; the next entry makes up for it."""
-    suspect: Suspect | None = None
+    suspect: Reading | None = None
+    """A lower counter, held back until a newer record decides about it."""
     ring: VolumeRing = msgspec.field(default_factory=VolumeRing)
 
     @property
@@ -76,6 +96,78 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
     def total_value(self) -> int:
         """The day's total in VND."""
         return self.earlier_value + self.value
+
+    def take(self, reading: Reading, growth: Growth, thresholds: Thresholds, notes: list[str]) -> Move | None:
+        """Accept, hold back or pass over what a record says."""
+        if reading.ts_ms < self.ts_ms or (reading.ts_ms == self.ts_ms and reading.counter <= self.counter):
+            return None
+        suspect = self.suspect
+        if suspect is not None and reading.ts_ms > suspect.ts_ms:
+            self.suspect = None
+            verdict = judge(self.counter, suspect.counter, reading.counter, thresholds)
+            if verdict is Verdict.GLITCH:
+                notes.append(verdict)
+            elif reading.counter < suspect.counter:
+                # It confirms the suspect, and has itself fallen again.
+                move = self._fall(suspect, verdict, notes)
+                self._hold(reading, notes)
+                return move
+            else:
+                return self._fall(reading, verdict, notes)
+        if reading.counter < self.counter:
+            if self.suspect is None:
+                self._hold(reading, notes)
+            return None
+        return self._grow(reading, growth)
+
+    def settle(self, thresholds: Thresholds, notes: list[str]) -> Move | None:
+        """Decide about the suspect, if there is one, without a newer record."""
+        suspect, self.suspect = self.suspect, None
+        if suspect is None:
+            return None
+        verdict = judge_at_close(self.counter, suspect.counter, thresholds)
+        if verdict is Verdict.UNRESOLVED:
+            notes.append(verdict)
+            return None
+        return self._fall(suspect, verdict, notes)
+
+    def _hold(self, reading: Reading, notes: list[str]) -> None:
+        self.suspect = reading
+        notes.append("suspect")
+
+    def _grow(self, reading: Reading, growth: Growth) -> Move | None:
+        before, since_ms = self._go_on_from(reading)
+        volume = reading.counter - before
+        if not volume:
+            return None
+        if growth.kind == "delta":
+            self.ring.add(volume, reading.ts_ms)
+        elif since_ms:
+            self.ring.spread(volume, since_ms, reading.ts_ms)
+        elif growth.first_shows:
+            self.ring.spread(volume, growth.first_since_ms, reading.ts_ms)
+        return Move(growth.kind, since_ms or growth.first_since_ms, before)
+
+    def _fall(self, reading: Reading, verdict: Verdict, notes: list[str]) -> Move:
+        """Believe a fall; ``reading`` is where the counter goes on, and includes what has grown since."""
+        if verdict is Verdict.RESET:
+            self.generation += 1
+            self.earlier += self.counter
+            self.earlier_value += self.value
+            _, since_ms = self._go_on_from(reading)
+            self.ring.spread(reading.counter, since_ms, reading.ts_ms)
+            return Move("reset", since_ms, 0)
+        if verdict is Verdict.AMBIGUOUS:
+            notes.append(verdict)
+        # It says that shares counted earlier were none, not when: it moves the total and leaves the speed alone.
+        before, since_ms = self._go_on_from(reading)
+        return Move("correction", since_ms, before, ambiguous=verdict is Verdict.AMBIGUOUS)
+
+    def _go_on_from(self, reading: Reading) -> tuple[int, int]:
+        """Accept ``reading``; the counter and the time before it."""
+        before = self.counter, self.ts_ms
+        self.counter, self.value, self.ts_ms = reading.counter, reading.value, reading.ts_ms
+        return before
 
 
 class ForeignTotals(Stored):
@@ -98,7 +190,6 @@ class ForeignTotals(Stored):
     connections: dict[str, int] = msgspec.field(default_factory=dict)
     """The newest epoch of each feed that has told of this symbol today."""
     stale: int = 0
-    glitches: int = 0
     unresolved: int = 0
     speeds: Speeds = STILL
     """As last measured."""
@@ -136,152 +227,67 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
     Total over every input: a repeat or a late record books nothing and is counted; a lower counter is held as a suspect
     until a strictly newer record decides. The two sides know nothing of one another.
     """
-    ts_ms = record.ts_ms
-    first_heard = totals.connections.get(arrival.feed, -1) < arrival.epoch
-    if first_heard:
-        totals.connections[arrival.feed] = arrival.epoch
-    opened_ms = open_ms(record.trading_day, record.exchange) if not totals.ts_ms else 0
-    if not totals.ts_ms:
-        totals.covered_ms = max(opened_ms, arrival.joined_ms)
+    buy, sell, ts_ms = totals.buy, totals.sell, record.ts_ms
+    growth = _growth(totals, record, arrival)
     newer = ts_ms > totals.ts_ms
-    if newer or (ts_ms == totals.ts_ms and (record.bought > totals.buy.counter or record.sold > totals.sell.counter)):
+    if newer or (ts_ms == totals.ts_ms and (record.bought > buy.counter or record.sold > sell.counter)):
         totals.ts_ms = ts_ms
         totals.room, totals.total_room = record.current_room, record.total_room
     totals.roll(arrival.now_ms)
-
-    # The day's first counter reaches back to a time that nobody saw.
-    first_since_ms = min(ts_ms, max(opened_ms, arrival.connected_ms or ts_ms, ts_ms - LONG_MS))
-    unseen = arrival.joined_ms > opened_ms
-    line = _Line(totals, "catch_up" if first_heard else "delta", ts_ms, UnixMs(first_since_ms), unseen, thresholds)
-    entries = (
-        line.take(Side.BUY, totals.buy, record.bought, record.bought_value),
-        line.take(Side.SELL, totals.sell, record.sold, record.sold_value),
-    )
-    booked = tuple(entry for entry in entries if entry)
-    if not newer and not booked and not line.notes:
+    notes: list[str] = []
+    bought = buy.take(Reading(record.bought, record.bought_value, ts_ms), growth, thresholds, notes)
+    sold = sell.take(Reading(record.sold, record.sold_value, ts_ms), growth, thresholds, notes)
+    entries = _entries(totals, bought, sold)
+    if not (newer or entries or notes):
         totals.stale += 1
-        line.notes.append("stale")
-    return Step(booked, tuple(line.notes))
+        notes.append("stale")
+    return Step(entries, tuple(notes))
 
 
 def settle(totals: ForeignTotals, thresholds: Thresholds) -> Step:
     """Decide about the suspects that the end of the day leaves open: little fallen is a correction, much is nobody's guess."""
-    line = _Line(totals, "delta", UnixMs(totals.ts_ms), UnixMs(totals.ts_ms), False, thresholds)
-    entries = (line.settle(Side.BUY, totals.buy), line.settle(Side.SELL, totals.sell))
-    return Step(tuple(entry for entry in entries if entry), tuple(line.notes))
+    notes: list[str] = []
+    bought, sold = totals.buy.settle(thresholds, notes), totals.sell.settle(thresholds, notes)
+    totals.unresolved += notes.count(Verdict.UNRESOLVED)
+    return Step(_entries(totals, bought, sold), tuple(notes))
 
 
-class _Line:
-    """Books one record on either side."""
+def _growth(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival) -> Growth:
+    """What growth in ``record`` is; takes note of its connection, and of the start of the symbol's day."""
+    heard = totals.connections.get(arrival.feed, -1) >= arrival.epoch
+    if not heard:
+        totals.connections[arrival.feed] = arrival.epoch
+    if totals.ts_ms:
+        return Growth("delta" if heard else "catch_up", UnixMs(0), False)
+    opened_ms = open_ms(record.trading_day, record.exchange)
+    totals.covered_ms = max(opened_ms, arrival.joined_ms)
+    # The day's first counter reaches back to a time that nobody saw: five minutes at most, and never before the connect.
+    since_ms = max(opened_ms, arrival.connected_ms or record.ts_ms, record.ts_ms - LONG_MS)
+    return Growth("catch_up", UnixMs(min(since_ms, record.ts_ms)), arrival.joined_ms <= opened_ms)
 
-    __slots__ = ("_first_since_ms", "_growth", "_thresholds", "_totals", "_ts_ms", "_unseen", "notes")
 
-    def __init__(
-        self,
-        totals: ForeignTotals,
-        growth: EntryKind,
-        ts_ms: UnixMs,
-        first_since_ms: UnixMs,
-        unseen: bool,
-        thresholds: Thresholds,
-    ) -> None:
-        self._totals = totals
-        self._growth = growth
-        self._ts_ms = ts_ms
-        self._first_since_ms = first_since_ms
-        self._unseen = unseen
-        """The day had begun before anybody of this shard listened, so its first counter says nothing of speed."""
-        self._thresholds = thresholds
-        self.notes: list[str] = []
+def _entries(totals: ForeignTotals, bought: Move | None, sold: Move | None) -> tuple[LedgerEntry, ...]:
+    sides = ((Side.BUY, totals.buy, bought), (Side.SELL, totals.sell, sold))
+    return tuple(_entry(totals, side, state, move) for side, state, move in sides if move is not None)
 
-    def take(self, side: Side, state: SideTotals, counter: int, value: int) -> LedgerEntry | None:
-        """Accept, hold back or pass over a counter; the entry if it booked something."""
-        if self._ts_ms < state.ts_ms or (self._ts_ms == state.ts_ms and counter <= state.counter):
-            return None
-        suspect = state.suspect
-        if suspect is not None and self._ts_ms > suspect.ts_ms:
-            state.suspect = None
-            verdict = judge(state.counter, suspect.counter, counter, self._thresholds)
-            if verdict is Verdict.GLITCH:
-                self._totals.glitches += 1
-                self.notes.append(verdict)
-            elif counter < suspect.counter:
-                # The decider confirms the suspect, and has itself fallen again.
-                entry = self._fall(side, state, verdict, suspect)
-                self._hold(state, counter, value)
-                return entry
-            else:
-                return self._fall(side, state, verdict, Suspect(counter, value, self._ts_ms))
-        if counter < state.counter:
-            if state.suspect is None:
-                self._hold(state, counter, value)
-            return None
-        return self._grow(side, state, counter, value)
 
-    def settle(self, side: Side, state: SideTotals) -> LedgerEntry | None:
-        """Decide about the side's suspect without a newer record."""
-        suspect = state.suspect
-        if suspect is None:
-            return None
-        state.suspect = None
-        verdict = judge_at_close(state.counter, suspect.counter, self._thresholds)
-        if verdict is Verdict.UNRESOLVED:
-            self._totals.unresolved += 1
-            self.notes.append(verdict)
-            return None
-        return self._fall(side, state, verdict, suspect)
-
-    def _hold(self, state: SideTotals, counter: int, value: int) -> None:
-        state.suspect = Suspect(counter, value, self._ts_ms)
-        self.notes.append("suspect")
-
-    def _grow(self, side: Side, state: SideTotals, counter: int, value: int) -> LedgerEntry | None:
-        first = not state.ts_ms
-        since_ms = state.ts_ms or self._first_since_ms
-        before, state.counter, state.value, state.ts_ms = state.counter, counter, value, self._ts_ms
-        if counter == before:
-            return None
-        if self._growth == "delta":
-            state.ring.add(counter - before, self._ts_ms)
-        elif not (first and self._unseen):
-            state.ring.spread(counter - before, since_ms, self._ts_ms)
-        return self._entry(side, state, self._growth, since_ms, before, ambiguous=False)
-
-    def _fall(self, side: Side, state: SideTotals, verdict: Verdict, reached: Suspect) -> LedgerEntry:
-        """Book a fall that is believed, and what has grown since; the counter goes on from ``reached``."""
-        since_ms, before = state.ts_ms, state.counter
-        kind: EntryKind = "correction"
-        if verdict is Verdict.AMBIGUOUS:
-            self.notes.append(verdict)
-        elif verdict is Verdict.RESET:
-            kind, before = "reset", 0
-            state.generation += 1
-            state.earlier += state.counter
-            state.earlier_value += state.value
-            state.ring.spread(reached.counter, since_ms, reached.ts_ms)
-        # A correction says that shares counted earlier were none, not when: it moves the total and leaves the speed alone.
-        state.counter, state.value, state.ts_ms = reached.counter, reached.value, reached.ts_ms
-        return self._entry(side, state, kind, since_ms, before, ambiguous=verdict is Verdict.AMBIGUOUS)
-
-    def _entry(
-        self, side: Side, state: SideTotals, kind: EntryKind, since_ms: int, before: int, *, ambiguous: bool
-    ) -> LedgerEntry:
-        value = state.total_value - state.booked_value
-        state.booked_value += value
-        totals = self._totals
-        return LedgerEntry(
-            kind=kind,
-            symbol=Symbol(totals.symbol),
-            exchange=totals.exchange,
-            day=TradingDay(totals.day),
-            ts_ms=UnixMs(state.ts_ms),
-            since_ms=UnixMs(since_ms),
-            side=side,
-            generation=state.generation,
-            counter_from=Shares(before),
-            counter=Shares(state.counter),
-            volume=Shares(state.counter - before),
-            value=Vnd(value),
-            room=Shares(totals.room),
-            ambiguous=ambiguous,
-        )
+def _entry(totals: ForeignTotals, side: Side, state: SideTotals, move: Move) -> LedgerEntry:
+    """The line for a move that ``state`` has made."""
+    value = state.total_value - state.booked_value
+    state.booked_value += value
+    return LedgerEntry(
+        kind=move.kind,
+        symbol=Symbol(totals.symbol),
+        exchange=totals.exchange,
+        day=TradingDay(totals.day),
+        ts_ms=UnixMs(state.ts_ms),
+        since_ms=UnixMs(move.since_ms),
+        side=side,
+        generation=state.generation,
+        counter_from=Shares(move.counter_from),
+        counter=Shares(state.counter),
+        volume=Shares(state.counter - move.counter_from),
+        value=Vnd(value),
+        room=Shares(totals.room),
+        ambiguous=move.ambiguous,
+    )

@@ -18,6 +18,7 @@ from pipelines.core.movers import NetFlow, top_buyers, top_sellers
 from pipelines.core.sectors import SECTORS
 from pipelines.core.speed import BUCKET_MS, Speeds
 from pipelines.core.suspects import Thresholds
+from schemas.calendar import as_date
 from schemas.session import close_ms
 from schemas.shards import shard_keys
 from schemas.structs import (
@@ -173,8 +174,13 @@ class _Fold:
 
     def _meet(self, day: TradingDay, ts_ms: int) -> None:
         """Let the day move forward, if it does."""
-        if not self._feeds.meet(day, ts_ms):
+        if day <= self._feeds.day:
             return
+        try:
+            as_date(day)
+        except ValueError as error:
+            raise RecordRejected("bad_day", f"{day} is not a date: {error}") from error
+        self._feeds.meet(day, ts_ms)
         for totals in self._active():
             if totals.suspects:
                 self._note(settle(totals, self._thresholds))

@@ -271,6 +271,14 @@ def test_a_negative_counter_is_rejected() -> None:
     assert messages(folded, MARKET_FOREIGN) == []
 
 
+def test_a_day_that_is_none_is_rejected_and_does_not_move_the_shard() -> None:
+    shard = Shard()
+    shard.send(a_tick(9))
+    folded = shard.send(a_record(at(DAY, 9, 15), 500, trading_day=TradingDay(20261399)), a_record(at(DAY, 9, 15), 700))
+    assert [letter.reason for letter in messages(folded, SSI_DLQ)] == ["bad_day"]
+    assert [event.volume for event in messages(folded, MARKET_FOREIGN)[0].events] == [700]
+
+
 def test_a_loss_marker_changes_no_total() -> None:
     shard = Shard()
     shard.send(a_tick(9), a_record(at(DAY, 9, 15), 500))
