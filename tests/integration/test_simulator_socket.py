@@ -1,0 +1,532 @@
+"""The simulator on a real socket: what a client received is what the truth says, record for record."""
+
+import asyncio
+import json
+import socket
+import struct
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import time
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import aiohttp
+import msgspec
+import pytest
+from pydantic import SecretStr, ValidationError
+from yarl import URL
+
+from connectors.ssi.simulator import market, playback, server
+from connectors.ssi.simulator.errors import PortTaken, UnreadableTruth
+from connectors.ssi.simulator.server import simulator
+from connectors.ssi.simulator.settings import SimulatorSettings
+from connectors.ssi.simulator.truth import ClockReading, Status, Truth
+from schemas.calendar import at
+from schemas.units import TradingDay
+
+DAY = TradingDay(20261123)
+ALL = "X-TRADE:ALL,X-QUOTE:ALL,R:ALL,MI:ALL,F:ALL"
+HUB_DATA = '[{"name":"FcMarketDataV2Hub"}]'
+
+
+_generate_once = lru_cache(market.generate)
+
+
+@pytest.fixture(autouse=True)
+def _days_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A market day is immutable: the simulators of all tests share theirs."""
+    monkeypatch.setattr(server, "generate", _generate_once)
+
+
+class Received(NamedTuple):
+    data_type: str
+    content: str
+
+
+def settings(**changes: Any) -> SimulatorSettings:
+    """The opening auction, from the first subscription on, as fast as it goes."""
+    values: dict[str, Any] = {
+        "port": 0,
+        "seed": 7,
+        "day": DAY,
+        "start": time(9, 14, 50),
+        "end": time(9, 15, 40),
+        "speed": "max",
+        "wait_for_client": True,
+    }
+    return SimulatorSettings(**values | changes)
+
+
+class Client:
+    """An SSI client reduced to what the protocol asks for."""
+
+    def __init__(self, http: aiohttp.ClientSession, base: str) -> None:
+        self.http = http
+        self.base = base
+        self.headers: dict[str, str] = {}
+        self.query: dict[str, str] = {}
+        self.received: list[Received] = []
+        self.frames: list[dict[str, Any]] = []
+
+    async def log_in(self) -> None:
+        body = {"consumerID": "demo", "consumerSecret": "demo"}
+        async with self.http.post(f"{self.base}/api/v2/Market/AccessToken", json=body) as response:
+            token = (await response.json())["data"]["accessToken"]
+        self.headers = {"Authorization": f"Bearer {token}"}
+
+    async def negotiate(self, method: str = "GET") -> dict[str, Any]:
+        query = {"connectionData": HUB_DATA, "clientProtocol": "1.5"}
+        async with self.http.request(
+            method, f"{self.base}/v2.0/signalr/negotiate", params=query, headers=self.headers
+        ) as response:
+            assert response.status == 200
+            answer: dict[str, Any] = await response.json()
+        self.query = {**query, "transport": "webSockets", "connectionToken": answer["ConnectionToken"]}
+        return answer
+
+    @asynccontextmanager
+    async def connected(self, verb: str = "connect") -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
+        if not self.headers:
+            await self.log_in()
+        await self.negotiate()
+        url = f"{self.base}/v2.0/signalr/{verb}"
+        async with self.http.ws_connect(url, params=self.query, headers=self.headers, max_msg_size=0) as ws:
+            yield ws
+
+    async def subscribe(self, ws: aiohttp.ClientWebSocketResponse, channels: str = ALL) -> None:
+        await ws.send_str(json.dumps({"H": "FcMarketDataV2Hub", "M": "SwitchChannels", "A": [channels], "I": 0}))
+
+    async def read_until(self, ws: aiohttp.ClientWebSocketResponse, done: Callable[[], Awaitable[bool]]) -> None:
+        """Take what comes until nothing more does and ``done``, or the socket is gone."""
+        while True:
+            try:
+                message = await asyncio.wait_for(ws.receive(), 0.2)
+            except TimeoutError:
+                if await done():
+                    return
+                continue
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                return
+            self.take(message.data)
+
+    def take(self, text: str) -> None:
+        frame = json.loads(text)
+        self.frames.append(frame)
+        for invocation in frame.get("M", []):
+            argument = json.loads(invocation["A"][0])
+            self.received.append(Received(argument["DataType"], argument["Content"]))
+
+    async def get(self, path: str, **kwargs: Any) -> bytes:
+        async with self.http.get(f"{self.base}{path}", **kwargs) as response:
+            assert response.status == 200
+            return await response.read()
+
+    async def clock(self) -> dict[str, Any]:
+        reading: dict[str, Any] = json.loads(await self.get("/sim/clock"))
+        return reading
+
+    async def status(self) -> dict[str, Any]:
+        status: dict[str, Any] = json.loads(await self.get("/sim/status"))
+        return status
+
+    async def truth(self) -> Truth:
+        return Truth.load(await self.get("/sim/truth"))
+
+    async def finished(self) -> bool:
+        return (await self.clock())["state"] == "finished"
+
+    async def fault(self, **fault: Any) -> None:
+        async with self.http.post(f"{self.base}/sim/faults", json=fault) as response:
+            assert response.status == 200
+
+    async def until(self, condition: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+        """Ask for the status until it is as it should be."""
+        async with asyncio.timeout(30):
+            while not condition(status := await self.status()):
+                await asyncio.sleep(0.01)
+        return status
+
+
+@asynccontextmanager
+async def running(**changes: Any) -> AsyncIterator[Callable[[], Client]]:
+    """A simulator, and clients of it."""
+    async with simulator(settings(**changes)) as port, aiohttp.ClientSession() as http:
+        yield lambda: Client(http, f"http://127.0.0.1:{port}")
+
+
+def prints_of(client: Client) -> list[tuple[str, float, float, float]]:
+    """Symbol, TotalVol, LastVol and price of what a client has to take for prints of the day."""
+    contents = [json.loads(content) for kind, content in client.received if kind == "X-TRADE"]
+    return [
+        (c["Symbol"], c["TotalVol"], c["LastVol"], round(c["LastPrice"] * (100 if c["Exchange"] == "DERIVATIVES" else 1)))
+        for c in contents
+        if c["LastVol"] and c["TradingDate"] == "23/11/2026"
+    ]
+
+
+async def test_a_client_receives_what_the_truth_says_record_for_record() -> None:
+    async with running() as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            await client.read_until(ws, client.finished)
+            truth, status = await client.truth(), await client.status()
+
+        connection = status["connections"][0]
+        counts = Counter(kind for kind, _ in client.received)
+        assert connection["sent"] == truth.header.sent == dict(counts)
+        assert connection["records"] == status["records"] == len(client.received)
+        assert connection["skipped"] == 0
+
+        sent = [line for line in truth.prints if line.connections]
+        assert all(line.connections == (1,) for line in sent)
+        told = [(line.symbol, line.total_vol, line.last_vol, line.price) for line in sent]
+        assert len(told) > 300
+        assert sorted(told) == sorted(prints_of(client))
+        # What was due before the start was sent to nobody, but for the last of each symbol in the snapshot.
+        assert {line.symbol for line in truth.withheld} <= {
+            line.symbol for line in truth.prints if line.due_ms < at(DAY, 9, 14, 50)
+        }
+
+        steps = [json.loads(content) for kind, content in client.received if kind == "R"]
+        today = [(s["Symbol"], s["BuyVol"], s["SellVol"], s["BuyVal"]) for s in steps if s["TradingDate"] == "23/11/2026"]
+        assert sorted(today) == sorted((f.symbol, f.bought, f.sold, f.bought_value) for f in truth.foreign if f.connections)
+        assert truth.header.sent_previous_day == sum('"23/11/2026"' not in content for _, content in client.received)
+
+
+async def test_the_frames_are_signalrs() -> None:
+    async with running() as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            await client.read_until(ws, client.finished)
+    first, answer, *data = client.frames
+    assert first["S"] == 1
+    assert first["M"] == []
+    assert answer == {"I": "0"}
+    assert all(list(frame) == ["C", "M"] and 1 <= len(frame["M"]) <= 50 for frame in data)
+    assert any(len(frame["M"]) > 1 for frame in data)
+    assert all(i["H"] == "FcMarketDataV2Hub" and i["M"] == "Broadcast" for frame in data for i in frame["M"])
+    assert len({frame["C"] for frame in data}) == len(data)
+
+
+async def test_the_snapshot_is_the_last_record_of_everything_subscribed_to() -> None:
+    async with running(start=time(8, 55), end=time(8, 55, 30), speed=1) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws, "X-TRADE:ALL")
+            await client.until(lambda status: status["records"] == 134)
+            while len(client.received) < 134:
+                client.take(await ws.receive_str())
+            truth = await client.truth()
+    contents = [json.loads(content) for _, content in client.received]
+    assert len({content["Symbol"] for content in contents}) == 134
+    assert contents[0]["Symbol"] == "HPG"
+    dates = Counter(content["TradingDate"] for content in contents)
+    assert dates == {"23/11/2026": 121, "20/11/2026": 13}
+    assert truth.header.sent_previous_day == 13
+    assert truth.header.sent_without_match == 121
+    assert truth.prints == []
+
+
+async def test_the_same_records_come_at_any_speed() -> None:
+    streams = []
+    for speed in ("max", 100):
+        async with running(speed=speed, end=time(9, 15, 20)) as a_client:
+            client = a_client()
+            async with client.connected() as ws:
+                await client.subscribe(ws)
+                await client.read_until(ws, client.finished)
+            streams.append(client.received)
+    assert streams[0] == streams[1]
+
+
+async def test_the_clock_waits_for_a_client_runs_to_its_end_and_stands_still() -> None:
+    async with running(speed=100, end=time(9, 15, 10)) as a_client:
+        client = a_client()
+        waiting = await client.clock()
+        assert waiting == {
+            "market_ms": at(DAY, 9, 14, 50),
+            "speed": 100.0,
+            "state": "waiting",
+            "trading_day": DAY,
+            "start_ms": at(DAY, 9, 14, 50),
+            "end_ms": at(DAY, 9, 15, 10),
+            "seed": 7,
+        }
+        async with client.connected() as ws:
+            await client.until(lambda status: len(status["connections"]) == 1)
+            assert (await client.clock())["state"] == "waiting"
+            await client.subscribe(ws)
+            await client.read_until(ws, client.finished)
+            assert (await client.clock())["market_ms"] == at(DAY, 9, 15, 10)
+            truth = await client.truth()
+    assert truth.header.state == "finished"
+    assert max(line.due_ms for line in truth.prints) <= at(DAY, 9, 15, 10)
+
+
+async def test_what_is_sent_while_nobody_is_connected_is_withheld_and_never_replayed() -> None:
+    async with running(speed=20, start=time(9, 14, 58), end=time(9, 15, 30)) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            await client.until(lambda status: status["market_ms"] > at(DAY, 9, 15, 1))
+        await client.until(lambda status: status["market_ms"] > at(DAY, 9, 15, 4))
+        again = a_client()
+        async with again.connected() as ws:
+            await again.subscribe(ws)
+            await again.read_until(ws, again.finished)
+            truth, status = await again.truth(), await again.status()
+    assert [connection["id"] for connection in status["connections"]] == [1, 2]
+    assert status["connections"][0]["ended"] == "client_closed"
+    second = [(p.symbol, p.total_vol, p.last_vol, p.price) for p in truth.prints if 2 in p.connections]
+    assert sorted(second) == sorted(prints_of(again))
+    closed_ms, opened_ms = status["connections"][0]["closed_ms"], status["connections"][1]["subscribed_ms"]
+    between = [line for line in truth.withheld if closed_ms < line.due_ms < opened_ms]
+    assert len(between) > 20
+    snapshot = [line for line in truth.prints if line.due_ms < opened_ms and 2 in line.connections]
+    assert len(snapshot) <= 134
+
+
+async def test_a_client_that_does_not_read_holds_up_nobody_and_skips_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(playback, "PATIENCE_S", 0.2)
+    async with running(start=time(9, 14), end=time(9, 45), most_waiting=2_000) as a_client:
+        slow, quick = a_client(), a_client()
+        async with slow.connected() as idle, quick.connected() as ws:
+            await slow.subscribe(idle)
+            await quick.subscribe(ws)
+
+            async def all_is_sent() -> bool:
+                return len(quick.received) == (await quick.status())["connections"][1]["records"] > 5_000
+
+            await quick.read_until(ws, all_is_sent)
+            status = await quick.until(lambda status: status["market_ms"] == at(DAY, 9, 45))
+            late, prompt = status["connections"]
+            assert prompt["skipped"] == 0
+            assert late["skipped"] > 1_000
+            assert status["state"] == "running", "the slow client still has records in its line"
+            while slow.received == [] or len(slow.received) < late["records"]:
+                slow.take(await idle.receive_str())
+            await slow.read_until(idle, slow.finished)
+            truth, status = await slow.truth(), await slow.status()
+    received = [(p.symbol, p.total_vol, p.last_vol, p.price) for p in truth.prints if 1 in p.connections]
+    assert sorted(received) == sorted(set(prints_of(slow)))
+    assert status["connections"][0]["records"] == len(slow.received)
+    assert status["connections"][0]["records"] + status["connections"][0]["skipped"] == status["connections"][1]["records"]
+
+
+# -- faults and endings
+
+
+async def upgrade_and_vanish(client: Client) -> None:
+    """Connect as far as the first frame, then reset the socket as a killed process's kernel may."""
+    url = URL(client.base)
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    target = URL("/v2.0/signalr/connect").with_query(client.query)
+    headers = {
+        **client.headers,
+        "Host": f"127.0.0.1:{url.port}",
+        "Upgrade": "websocket",
+        "Connection": "Upgrade",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+        "Sec-WebSocket-Version": "13",
+    }
+    lines = [f"GET {target.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    writer.write("\r\n".join(lines).encode())
+    assert b"101" in await reader.readline()
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+async def test_a_dropped_connection_is_reset_and_may_come_back() -> None:
+    async with running(speed=1) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            await client.until(lambda status: status["records"] > 0)
+            await client.fault(fault="drop")
+            while (message := await ws.receive()).type is aiohttp.WSMsgType.TEXT:
+                client.take(message.data)
+            assert ws.close_code == 1006
+        status = await client.until(lambda status: status["connections"][0]["ended"] is not None)
+        assert status["connections"][0]["ended"] == "dropped"
+        async with client.connected() as ws:
+            assert json.loads(await ws.receive_str())["S"] == 1
+
+
+async def test_a_silenced_connection_stays_open_and_misses_records() -> None:
+    async with running(speed=100, end=time(9, 16)) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            await client.until(lambda status: status["records"] > 500)
+            await client.fault(fault="silence", seconds=600)
+            before = (await client.status())["connections"][0]["records"]
+            await client.until(lambda status: status["market_ms"] == at(DAY, 9, 16))
+            status = await client.status()
+            assert status["connections"][0]["closed_ms"] is None
+            assert status["connections"][0]["records"] == before
+            assert status["connections"][0]["skipped"] > 100
+            assert (await client.truth()).withheld
+
+
+async def test_malformed_frames_are_sent_and_counted() -> None:
+    async with running(speed=1) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            assert json.loads(await ws.receive_str())["S"] == 1
+            await client.fault(fault="malformed")
+            with pytest.raises(json.JSONDecodeError):
+                client.take(await ws.receive_str())
+            client.take(await ws.receive_str())
+            assert client.received == [Received("Z-UNKNOWN", '{"RType":"Z-UNKNOWN","Symbol":"SSI"}')]
+            assert (await client.truth()).header.malformed == 2
+
+
+@pytest.mark.parametrize("body", ['{"fault":"earthquake"}', '{"fault":"silence"}', '{"fault":"silence","seconds":-1}', "drop"])
+async def test_an_unknown_fault_says_which_there_are(body: str) -> None:
+    async with running() as a_client:
+        client = a_client()
+        async with client.http.post(f"{client.base}/sim/faults", data=body) as response:
+            assert response.status == 400
+            assert '{"fault":"drop"}' in await response.text()
+
+
+async def test_a_lost_socket_and_an_abort_are_told_apart() -> None:
+    async with running(speed=1) as a_client:
+        client = a_client()
+        await client.log_in()
+        await client.negotiate()
+        await upgrade_and_vanish(client)
+        async with client.connected(), client.http.post(f"{client.base}/v2.0/signalr/abort", params=client.query) as response:
+            assert response.status == 200
+            await client.until(lambda status: len(status["connections"]) == 2)
+        status = await client.until(lambda status: all(c["ended"] for c in status["connections"]))
+        assert [connection["ended"] for connection in status["connections"]] == ["reset", "aborted"]
+
+
+# -- the rest of the protocol
+
+
+async def test_paths_may_be_in_any_case_with_any_number_of_slashes() -> None:
+    async with running() as a_client:
+        client = a_client()
+        await client.log_in()
+        body = await client.get("//api//V2/market/SECURITIES?Symbol=VCB", headers=client.headers)
+        assert json.loads(body)["data"][0]["Symbol"] == "VCB"
+
+
+async def test_rest_without_a_good_token_is_refused_in_the_body() -> None:
+    async with running() as a_client:
+        client = a_client()
+        body = await client.get("/api/v2/Market/Securities")
+        assert body == b'{"message":"Missing Authorization header","status":401}'
+        body = await client.get("/api/v2/Market/Securities", headers={"Authorization": "Bearer a.b.c"})
+        assert json.loads(body)["status"] == 401
+
+
+async def test_wrong_credentials_get_no_token() -> None:
+    async with running(consumer_secret=SecretStr("another")) as a_client:
+        client = a_client()
+        body = {"consumerID": "demo", "consumerSecret": "demo"}
+        async with client.http.post(f"{client.base}/api/v2/Market/AccessToken", json=body) as response:
+            assert response.status == 200
+            assert await response.text() == '{"message":"The connection is invalid","status":400,"data":null}'
+
+
+async def test_the_hub_refuses_who_has_no_token() -> None:
+    async with running() as a_client:
+        client = a_client()
+        for verb in ("negotiate", "connect", "start"):
+            async with client.http.get(f"{client.base}/v2.0/signalr/{verb}") as response:
+                assert response.status == 401
+
+
+async def test_the_hub_refuses_a_garbled_connection_token_and_other_transports() -> None:
+    async with running() as a_client:
+        client = a_client()
+        await client.log_in()
+        await client.negotiate("POST")
+        for changes, text in (
+            ({"connectionToken": "x"}, "The ConnectionId is in the incorrect format."),
+            ({"transport": "longPolling"}, "Protocol error: Unknown transport."),
+            ({"connectionToken": ""}, "Protocol error: Missing connection token."),
+        ):
+            url = f"{client.base}/v2.0/signalr/connect"
+            async with client.http.get(url, params={**client.query, **changes}, headers=client.headers) as response:
+                assert (response.status, await response.text()) == (400, text)
+
+
+async def test_start_and_ping_answer_with_signalrs_bytes() -> None:
+    """Node's client asks for a WebSocket on /start, too: it gets plain HTTP."""
+    async with running() as a_client:
+        client = a_client()
+        async with client.connected():
+            upgrade = {"Upgrade": "websocket", "Connection": "Upgrade"}
+            started = await client.get("/v2.0/signalr/start", params=client.query, headers=client.headers | upgrade)
+            assert started == b'{ "Response": "started" }'
+            assert await client.get("/v2.0/signalr/ping") == b'{ "Response": "pong" }'
+
+
+async def test_a_reconnect_is_a_new_connection_without_a_subscription() -> None:
+    async with running() as a_client:
+        client = a_client()
+        async with client.connected("reconnect") as ws:
+            first = json.loads(await ws.receive_str())
+            assert "S" not in first
+            assert first["M"] == []
+        assert (await client.status())["connections"][0]["channels"] is None
+
+
+async def test_an_unknown_channel_is_answered_with_an_error() -> None:
+    async with running() as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await ws.receive_str()
+            await client.subscribe(ws, "NEWS:ALL")
+            answer = json.loads(await ws.receive_str())
+    assert answer["I"] == "0"
+    assert answer["E"] == "There was an error invoking Hub method 'FcMarketDataV2Hub.SwitchChannels'."
+
+
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "http://evil.example"}])
+async def test_the_simulators_own_paths_answer_to_this_machine_only(headers: dict[str, str]) -> None:
+    async with running() as a_client:
+        client = a_client()
+        for path in ("clock", "status", "truth"):
+            async with client.http.get(f"{client.base}/sim/{path}", headers=headers) as response:
+                assert response.status == 403
+        async with client.http.post(f"{client.base}/sim/faults", json={"fault": "drop"}, headers=headers) as response:
+            assert response.status == 403
+
+
+async def test_the_answers_are_the_models_that_others_import() -> None:
+    async with running() as a_client:
+        client = a_client()
+        assert msgspec.json.decode(await client.get("/sim/clock"), type=ClockReading).seed == 7
+        assert msgspec.json.decode(await client.get("/sim/status"), type=Status).connections == []
+        body = await client.get("/sim/truth")
+    assert {story.name for story in Truth.load(body).header.stories} >= {"ceiling", "floor", "basis_flip"}
+    with pytest.raises(UnreadableTruth, match="answer"):
+        Truth.load(body[: len(body) // 2])
+
+
+async def test_a_taken_port_is_said_with_the_remedy() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(PortTaken, match="SIM_PORT"):
+        async with simulator(settings(port=taken.getsockname()[1])):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        ({"day": 20261122}, "closed"),
+        ({"speed": 0}, "speed is"),
+        ({"speed": "quick"}, "speed"),
+        ({"start": time(15), "end": time(9)}, "before it starts"),
+    ],
+)
+def test_settings_that_cannot_be_played_say_why(wrong: dict[str, Any], text: str) -> None:
+    with pytest.raises(ValidationError, match=text):
+        settings(**wrong)
