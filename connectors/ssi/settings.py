@@ -1,6 +1,7 @@
 """What the connector is told: the environment names and defaults of the whole system's design."""
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -12,6 +13,8 @@ from connectors.ssi.errors import InsecureUrl
 
 CHANNELS: Final = ("X-TRADE", "X-QUOTE", "X", "R", "MI", "B", "F", "OL")
 """SSI's channels."""
+
+_SYMBOLS: Final = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
 
 class SsiSettings(BaseSettings):
@@ -72,7 +75,7 @@ class SsiSettings(BaseSettings):
         wanted = [channel.strip().replace(" ", "") for channel in channels.split(",") if channel.strip()]
         for channel in wanted:
             name, _, symbols = channel.partition(":")
-            if channel != "ALL" and (name.upper() not in CHANNELS or not symbols):
+            if channel != "ALL" and (name.upper() not in CHANNELS or not _SYMBOLS.fullmatch(symbols)):
                 raise ValueError(
                     f"SSI_CHANNELS: {channel[:40]!r} is no channel; expected a comma-separated list of <channel>:ALL or "
                     f"<channel>:<symbol>-<symbol> with a channel of {', '.join(CHANNELS)}"

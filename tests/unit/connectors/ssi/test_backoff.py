@@ -1,0 +1,41 @@
+from connectors.ssi.backoff import Backoff
+from connectors.ssi.errors import QuotaExceeded, SsiUnavailable
+from schemas.units import UnixMs
+
+DOWN = SsiUnavailable("the stream", "HTTP 502")
+NOW = UnixMs(1_795_399_200_000)
+
+
+def test_pauses_grow_from_half_a_second_to_a_minute() -> None:
+    longest = Backoff(lambda: 1.0)
+    assert [longest.failed(DOWN, NOW) for _ in range(9)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
+    shortest = Backoff(lambda: 0.0)
+    assert {shortest.failed(DOWN, NOW) for _ in range(9)} == {0.5}
+
+
+def test_a_connection_of_less_than_a_minute_resets_nothing() -> None:
+    backoff = Backoff(lambda: 1.0)
+    pauses = []
+    for attempt in range(4):
+        backoff.connected(UnixMs(NOW + attempt * 60_000))
+        pauses.append(backoff.failed(DOWN, UnixMs(NOW + attempt * 60_000 + 59_999)))
+    assert pauses == [1, 2, 4, 8]
+
+
+def test_a_stable_minute_starts_over() -> None:
+    backoff = Backoff(lambda: 1.0)
+    for _ in range(5):
+        backoff.failed(DOWN, NOW)
+    backoff.connected(NOW)
+    assert backoff.failed(DOWN, UnixMs(NOW + 60_000)) == 1
+    assert backoff.failed(DOWN, UnixMs(NOW + 600_000)) == 2
+
+
+def test_a_quota_is_waited_out_for_minutes() -> None:
+    assert Backoff(lambda: 0.0).failed(QuotaExceeded("negotiate", "HTTP 429"), NOW) == 60
+    assert Backoff(lambda: 1.0).failed(QuotaExceeded("negotiate", "HTTP 429"), NOW) == 300
+
+
+def test_what_ssi_asks_for_is_honoured() -> None:
+    assert Backoff(lambda: 0.0).failed(QuotaExceeded("negotiate", "HTTP 429", 120.0), NOW) == 120
+    assert Backoff(lambda: 0.0).failed(SsiUnavailable("negotiate", "HTTP 503", 7.0), NOW) == 7

@@ -1,0 +1,181 @@
+from collections import defaultdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.ssi.frames import FRAME_RECORDS, FRAME_US, Cut, FrameBuilder, Place, is_from_ssi, places_of
+from schemas.calendar import at
+from schemas.records import FrameRecord, SsiRecord
+from schemas.shards import shard_keys, shard_of
+from schemas.structs import BarRecord, ClockTick, ForeignRecord, IndexRecord, ReferenceRecord, StatusRecord
+from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+
+DAY = TradingDay(20261123)
+SHARDS = 3
+SYMBOLS = ["VNM", "SSI", "HPG", "SHS", "41I1GC000", "41I1H1000", "VN30", "VNINDEX"]
+NOW = UnixUs(1_795_399_200_000_000)
+
+
+def a_status(symbol: str, ts_ms: int = 0, exchange: Exchange = Exchange.HOSE) -> StatusRecord:
+    return StatusRecord(symbol=Symbol(symbol), trading_day=DAY, ts_ms=UnixMs(ts_ms), exchange=exchange, session="LO", status="N")
+
+
+def a_foreign(symbol: str) -> ForeignRecord:
+    zero, none = Shares(0), Vnd(0)
+    return ForeignRecord(
+        symbol=Symbol(symbol), trading_day=DAY, ts_ms=at(DAY, 9), exchange=Exchange.HOSE, total_room=zero, current_room=zero,
+        bought=zero, sold=zero, bought_value=none, sold_value=none,
+    )  # fmt: skip
+
+
+def an_index(symbol: str) -> IndexRecord:
+    zero, none = Shares(0), Vnd(0)
+    return IndexRecord(
+        symbol=Symbol(symbol), trading_day=DAY, ts_ms=at(DAY, 9), exchange=None, value=Price(1), prior_value=Price(1),
+        volume=zero, traded_value=none, put_through_volume=zero, put_through_value=none,
+        advances=0, no_changes=0, declines=0, ceilings=0, floors=0, session=None,
+    )  # fmt: skip
+
+
+def a_bar(symbol: str) -> BarRecord:
+    p = Price(1)
+    return BarRecord(symbol=Symbol(symbol), trading_day=DAY, ts_ms=at(DAY, 9), open=p, high=p, low=p, close=p, volume=Shares(1))
+
+
+def a_reference(symbol: str) -> ReferenceRecord:
+    return ReferenceRecord(
+        symbol=Symbol(symbol), trading_day=DAY, exchange=Exchange.HOSE, name=None, groups=[], sector=None, lot=None,
+        underlying=None, last_trading_day=None,
+    )  # fmt: skip
+
+
+def a_tick(second: int) -> ClockTick:
+    return ClockTick(trading_day=DAY, ts_ms=UnixMs(second * 1000), phase=SessionPhase.CONTINUOUS, health="up")
+
+
+def by_place(cuts: list[Cut]) -> dict[Place, list[FrameRecord]]:
+    placed: dict[Place, list[FrameRecord]] = defaultdict(list)
+    for cut in cuts:
+        placed[cut.place] += cut.frame.records
+    return placed
+
+
+@pytest.mark.parametrize(
+    ("record", "topic", "routed_by"),
+    [
+        (a_status("VNM"), "ssi.ticks", "VNM"),
+        (a_bar("VNM"), "ssi.ticks", "VNM"),
+        (a_foreign("VNM"), "ssi.foreign", "VNM"),
+        (an_index("VN30"), "ssi.indices", "VN30"),
+        (an_index("VNNEWINDEX"), "ssi.indices", "VNNEWINDEX"),
+        (a_bar("VNINDEX"), "ssi.indices", "VNINDEX"),
+        (a_status("41I1GC000"), "ssi.indices", "VN30"),
+        (a_foreign("41I1GC000"), "ssi.indices", "VN30"),
+        (a_bar("41I2GC000"), "ssi.indices", "VN100"),
+    ],
+)
+def test_a_record_goes_to_the_topic_and_shard_of_its_kind(record: SsiRecord, topic: str, routed_by: str) -> None:
+    assert places_of(record, SHARDS) == (Place(topic, shard_of(routed_by, SHARDS)),)
+
+
+def test_reference_goes_wherever_its_symbol_has_records() -> None:
+    shard = shard_of("VNM", SHARDS)
+    assert places_of(a_reference("VNM"), SHARDS) == (Place("ssi.ticks", shard), Place("ssi.foreign", shard))
+    assert places_of(a_reference("41I1GC000"), SHARDS) == (Place("ssi.indices", shard_of("VN30", SHARDS)),)
+
+
+def test_a_clock_tick_goes_to_every_partition_of_the_record_topics() -> None:
+    frames = FrameBuilder("a", SHARDS)
+    frames.begin(1)
+    frames.add_clock(a_tick(5), NOW)
+    placed = by_place(frames.flush())
+    assert set(placed) == {Place(topic, n) for topic in ("ssi.ticks", "ssi.foreign", "ssi.indices") for n in range(SHARDS)}
+    assert all(records == [a_tick(5)] for records in placed.values())
+
+
+def test_a_frame_is_cut_when_it_is_old_enough_or_full() -> None:
+    frames = FrameBuilder("a", SHARDS)
+    frames.begin(1)
+    frames.add(a_status("VNM"), NOW)
+    assert frames.due(UnixUs(NOW + FRAME_US - 1)) == []
+    (cut,) = frames.due(UnixUs(NOW + FRAME_US))
+    assert (cut.frame.recv_us, cut.frame.feed, cut.frame.epoch, cut.frame.seq) == (NOW, "a", 1, 0)
+    for _ in range(FRAME_RECORDS + 1):
+        frames.add(a_status("VNM"), NOW)
+    (full,) = frames.due(NOW)
+    assert len(full.frame.records) == FRAME_RECORDS
+    assert not frames.is_empty
+    assert [len(cut.frame.records) for cut in frames.flush()] == [1]
+    assert frames.is_empty
+
+
+def test_a_new_epoch_counts_from_0_and_leaves_the_old_one_whole() -> None:
+    frames = FrameBuilder("a", SHARDS)
+    frames.begin(1)
+    for second in range(3):
+        frames.add(a_status("VNM", second), NOW)
+        frames.due(UnixUs(NOW + FRAME_US))
+    frames.add(a_status("VNM", 3), NOW)
+    frames.begin(2)
+    frames.add(a_status("VNM", 4), NOW)
+    assert [(cut.frame.epoch, cut.frame.seq) for cut in frames.flush()] == [(1, 3), (2, 0)]
+
+
+records = st.lists(
+    st.one_of(
+        st.builds(a_status, st.sampled_from(SYMBOLS), st.integers(0, 10**6)),
+        st.builds(a_foreign, st.sampled_from(SYMBOLS)),
+        st.builds(an_index, st.sampled_from(["VN30", "VNINDEX"])),
+        st.builds(a_tick, st.integers(0, 100)),
+        st.builds(a_reference, st.sampled_from(SYMBOLS[:6])),
+    ),
+    max_size=80,
+)
+
+
+pauses = st.lists(st.integers(0, 2 * FRAME_US), min_size=1, max_size=5)
+
+
+def cut_up(added: list[FrameRecord], pauses_us: list[int]) -> list[Cut]:
+    """Add records with a look at the clock after each, a pause apart."""
+    frames = FrameBuilder("a", SHARDS)
+    frames.begin(7)
+    now, cuts = NOW, []
+    for position, record in enumerate(added):
+        if isinstance(record, ClockTick):
+            frames.add_clock(record, now)
+        else:
+            frames.add(record, now)
+        now = UnixUs(now + pauses_us[position % len(pauses_us)])
+        cuts += frames.due(now)
+    return cuts + frames.flush()
+
+
+@given(
+    records, st.lists(st.integers(0, 2 * FRAME_US), min_size=1, max_size=5), st.lists(st.integers(0, 2 * FRAME_US), min_size=1)
+)
+def test_wherever_it_is_cut_a_partition_holds_the_same_records(
+    added: list[FrameRecord], some: list[int], others: list[int]
+) -> None:
+    one, other = cut_up(added, some), cut_up(added, others)
+    assert by_place(one) == by_place(other)
+    assert sum(cut.records for cut in one) == sum(is_from_ssi(record) for record in added)
+
+
+@given(records, pauses)
+def test_every_partition_is_sequenced_without_a_hole_and_keyed_to_itself(added: list[FrameRecord], some: list[int]) -> None:
+    seqs: dict[Place, list[int]] = defaultdict(list)
+    for cut in cut_up(added, some):
+        seqs[cut.place].append(cut.frame.seq)
+        assert cut.key == shard_keys(SHARDS)[cut.place.partition]
+        assert 0 < len(cut.frame.records) <= FRAME_RECORDS
+    assert all(numbers == list(range(len(numbers))) for numbers in seqs.values())
+
+
+@given(records)
+def test_a_partition_keeps_the_order_of_arrival(added: list[FrameRecord]) -> None:
+    placed = by_place(cut_up(added, [1_000]))
+    for place, held in placed.items():
+        expected = [record for record in added if isinstance(record, ClockTick) or place in places_of(record, SHARDS)]
+        assert held == expected

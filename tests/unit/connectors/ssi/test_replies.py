@@ -1,0 +1,98 @@
+import base64
+import json
+from typing import Any
+
+import pytest
+
+from connectors.ssi.errors import BadCredentials, QuotaExceeded, SsiUnavailable, TokenRejected
+from connectors.ssi.replies import expiry_of, read_answer, read_token, refusal
+
+
+def body(**fields: Any) -> bytes:
+    return json.dumps(fields).encode()
+
+
+def jwt(payload: dict[str, Any]) -> str:
+    return f"e30.{base64.urlsafe_b64encode(json.dumps(payload).encode()).decode().rstrip('=')}.sig"
+
+
+@pytest.mark.parametrize("status", [200, "200", "Success"])
+def test_success_is_a_number_or_a_word(status: int | str) -> None:
+    assert read_answer("Securities", 200, body(message="Success", status=status, data=[1], totalRecord=1), None) == [1]
+
+
+def test_no_data_is_nothing_and_no_error() -> None:
+    assert read_answer("IndexComponents", 200, body(message="Success", status="Success", data=None), None) is None
+    assert read_answer("IndexComponents", 200, body(message="NoDataFound", status="Error", data=None), None) is None
+
+
+@pytest.mark.parametrize(
+    ("http_status", "fields", "error"),
+    [
+        (200, {"message": "Missing Authorization header", "status": 401}, TokenRejected),
+        (200, {"message": "Unauthorized", "status": "401"}, TokenRejected),
+        (401, {"message": "Unauthorized"}, TokenRejected),
+        (200, {"message": "API calls quota exceeded! maximum admitted 1 per 1 s", "status": "Error"}, QuotaExceeded),
+        (429, {"message": "slow down"}, QuotaExceeded),
+        (200, {"message": "Size of a page must 10, 20, 50, 100 or 1000", "status": "Error"}, SsiUnavailable),
+        (502, {"message": None}, SsiUnavailable),
+    ],
+)
+def test_refusals_come_by_http_status_or_in_the_body(http_status: int, fields: dict[str, Any], error: type[Exception]) -> None:
+    with pytest.raises(SsiUnavailable) as caught:
+        read_answer("Securities", http_status, body(**fields), None)
+    assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("text", [b"", b"<html>502</html>", b"[]", b"\xff"])
+def test_what_is_no_answer_is_unavailable(text: bytes) -> None:
+    with pytest.raises(SsiUnavailable):
+        read_answer("Securities", 200, text, None)
+
+
+def test_the_token_is_in_the_data() -> None:
+    assert read_token(200, body(message="Success", status=200, data={"accessToken": "abc"}), None) == "abc"
+    assert read_token(200, body(message="Success", status="200", data={"accessToken": "abc"}), None) == "abc"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"message": "The connection is invalid", "status": 400, "data": None}, {"message": "no", "status": 401}]
+)
+def test_refused_credentials_name_both_variables(fields: dict[str, Any]) -> None:
+    with pytest.raises(BadCredentials, match=r"SSI_CONSUMER_ID and SSI_CONSUMER_SECRET"):
+        read_token(200, body(**fields), None)
+
+
+@pytest.mark.parametrize(
+    ("http_status", "text"), [(502, b"<html>"), (503, b"{}"), (200, b"<html>"), (200, b'{"status":200,"data":{}}')]
+)
+def test_a_server_that_is_down_says_nothing_about_credentials(http_status: int, text: bytes) -> None:
+    with pytest.raises(SsiUnavailable):
+        read_token(http_status, text, None)
+
+
+def test_a_quota_is_no_word_about_credentials_either() -> None:
+    with pytest.raises(QuotaExceeded):
+        read_token(200, body(message="API calls quota exceeded! maximum admitted 1 per 1 s", status=400), None)
+
+
+def test_hub_refusals() -> None:
+    assert refusal("negotiate", 200, "", None) is None
+    for status in (401, 403, 302):
+        assert isinstance(refusal("negotiate", status, "", None), TokenRejected)
+    quota = refusal("negotiate", 429, "", "30")
+    assert isinstance(quota, QuotaExceeded)
+    assert quota.retry_after_s == 30
+    assert type(refusal("negotiate", 504, "gateway", "soon")) is SsiUnavailable
+
+
+def test_a_token_says_when_it_expires() -> None:
+    assert expiry_of(jwt({"exp": 1_795_399_200})) == 1_795_399_200
+    assert expiry_of(jwt({"exp": 1_795_399_200.5, "name": "Đỗ???>>>"})) == 1_795_399_200
+
+
+@pytest.mark.parametrize(
+    "token", ["", "opaque", "a.b.c", "a.!!!.c", jwt({}), jwt({"exp": "soon"}), jwt({"exp": -5}), "e30.W10.s"]
+)
+def test_a_token_may_not_say_when_it_expires(token: str) -> None:
+    assert expiry_of(token) is None

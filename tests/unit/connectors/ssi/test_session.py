@@ -1,0 +1,217 @@
+import json
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.ssi.errors import ChannelsRejected, QuotaExceeded, Reason, SsiUnavailable, TokenRejected
+from connectors.ssi.session import (
+    HANDSHAKE_MS,
+    NO_KEEP_ALIVE_MS,
+    Action,
+    Begin,
+    Publish,
+    Reconnect,
+    Reject,
+    Send,
+    SsiSession,
+    Start,
+    Subscribed,
+    Warn,
+)
+from schemas.units import UnixMs
+
+CHANNELS = "X-TRADE:ALL,R:ALL"
+NEGOTIATED = (
+    b'{"Url":"/v2.0/signalr","ConnectionToken":"AQAA+/==tok","ConnectionId":"c0ffee","KeepAliveTimeout":20.0,'
+    b'"DisconnectTimeout":30.0,"ConnectionTimeout":110.0,"TryWebSockets":true,"ProtocolVersion":"1.5",'
+    b'"TransportConnectTimeout":5.0,"LongPollDelay":0.0}'
+)
+INIT = '{"C":"d-0A1B2C3D-B,0|C,0|D,1|E,0","S":1,"M":[]}'
+KEEP_ALIVE = "{}"
+REPLY = '{"I":"0"}'
+
+
+def at(seconds: float) -> UnixMs:
+    return UnixMs(1_795_399_200_000 + int(seconds * 1000))
+
+
+def a_session() -> SsiSession:
+    return SsiSession("https://fc-datahub.ssi.com.vn/", CHANNELS)
+
+
+def subscribed() -> SsiSession:
+    """A session whose channels the hub accepted a second after the connect."""
+    session = a_session()
+    session.negotiated(NEGOTIATED)
+    session.connected(at(0))
+    session.receive(INIT, at(0.2))
+    session.started(at(0.4))
+    assert session.receive(REPLY, at(1)) == [Subscribed()]
+    return session
+
+
+def broadcast(*arguments: str) -> str:
+    invocations = [{"H": "FcMarketDataV2Hub", "M": "Broadcast", "A": [argument]} for argument in arguments]
+    return json.dumps({"C": "d-0A1B2C3D-B,1", "M": invocations})
+
+
+def reason_to_go(actions: list[Action]) -> Exception:
+    (action,) = actions
+    assert isinstance(action, Reconnect)
+    return action.error
+
+
+def test_a_conversation_from_negotiate_to_data() -> None:
+    session = a_session()
+    negotiate = urlsplit(session.negotiate_url)
+    assert negotiate.geturl().startswith("https://fc-datahub.ssi.com.vn/v2.0/signalr/negotiate?")
+    assert parse_qs(negotiate.query) == {"connectionData": ['[{"name":"FcMarketDataV2Hub"}]'], "clientProtocol": ["1.5"]}
+
+    connect = urlsplit(session.negotiated(NEGOTIATED))
+    assert connect.geturl().startswith("wss://fc-datahub.ssi.com.vn/v2.0/signalr/connect?")
+    assert "AQAA%2B%2F%3D%3Dtok" in connect.query
+    assert parse_qs(connect.query)["transport"] == ["webSockets"]
+
+    assert session.connected(at(0)) == [Begin()]
+    (start,) = session.receive(INIT, at(0.2))
+    assert isinstance(start, Start)
+    assert urlsplit(start.url).path == "/v2.0/signalr/start"
+    assert parse_qs(urlsplit(start.url).query)["connectionToken"] == ["AQAA+/==tok"]
+
+    (send,) = session.started(at(0.3))
+    assert isinstance(send, Send)
+    assert json.loads(send.text) == {"H": "FcMarketDataV2Hub", "M": "SwitchChannels", "A": [CHANNELS], "I": 0}
+    assert session.receive(REPLY, at(0.5)) == [Subscribed()]
+    assert session.receive(KEEP_ALIVE, at(5)) == []
+    assert session.receive(broadcast("one", "two"), at(6)) == [Publish(["one", "two"])]
+
+
+def test_data_ahead_of_the_reply_counts_as_subscribed() -> None:
+    session = a_session()
+    session.negotiated(NEGOTIATED)
+    session.connected(at(0))
+    session.receive(INIT, at(0.1))
+    session.started(at(0.2))
+    assert session.receive(broadcast("one"), at(0.3)) == [Subscribed(), Publish(["one"])]
+    assert session.receive(REPLY, at(0.4)) == []
+
+
+def test_any_frame_keeps_the_connection_alive_and_silence_ends_it() -> None:
+    session = subscribed()
+    for second in range(2, 100, 15):
+        assert session.receive(KEEP_ALIVE, at(second)) == []
+        assert session.tick(at(second + 14)) == []
+    error = reason_to_go(session.tick(at(92 + 20)))
+    assert isinstance(error, SsiUnavailable)
+    assert "nothing came for 20 s" in str(error)
+
+
+def test_a_hub_without_keep_alives_may_be_silent_for_longer() -> None:
+    session = a_session()
+    session.negotiated(b'{"ConnectionToken":"t","KeepAliveTimeout":null}')
+    session.connected(at(0))
+    session.receive(INIT, at(0))
+    session.started(at(0))
+    session.receive(REPLY, at(1))
+    assert session.tick(at(100)) == []
+    assert reason_to_go(session.tick(UnixMs(at(1) + NO_KEEP_ALIVE_MS)))
+
+
+def test_a_hub_that_never_says_it_is_ready_is_left() -> None:
+    session = a_session()
+    session.negotiated(NEGOTIATED)
+    session.connected(at(0))
+    session.receive(KEEP_ALIVE, at(10))
+    assert "the hub's first message" in str(reason_to_go(session.tick(UnixMs(at(0) + HANDSHAKE_MS))))
+
+
+def test_a_hub_that_never_answers_the_subscription_is_left() -> None:
+    session = a_session()
+    session.negotiated(NEGOTIATED)
+    session.connected(at(0))
+    session.receive(INIT, at(1))
+    session.started(at(2))
+    session.receive(KEEP_ALIVE, at(10))
+    assert session.tick(at(16)) == []
+    assert "the answer to SwitchChannels" in str(reason_to_go(session.tick(UnixMs(at(2) + HANDSHAKE_MS))))
+
+
+def test_rejected_channels_name_the_setting_to_mend() -> None:
+    session = a_session()
+    session.negotiated(NEGOTIATED)
+    session.connected(at(0))
+    session.receive(INIT, at(0))
+    session.started(at(0))
+    text = "There was an error invoking Hub method 'FcMarketDataV2Hub.SwitchChannels'."
+    error = reason_to_go(session.receive(json.dumps({"I": "0", "E": text}), at(1)))
+    assert isinstance(error, ChannelsRejected)
+    assert "SSI_CHANNELS" in str(error)
+    assert CHANNELS in str(error)
+
+
+def test_a_server_that_shuts_down_is_left_after_its_last_data() -> None:
+    session = subscribed()
+    frame = json.dumps({"C": "d-1", "M": json.loads(broadcast("last"))["M"], "T": 1})
+    published, reconnect = session.receive(frame, at(2))
+    assert published == Publish(["last"])
+    assert isinstance(reconnect, Reconnect)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("Connection has been blocked, quota 5 exceeded by 1", QuotaExceeded),
+        ("Unauthorized", TokenRejected),
+        ("The remote server returned 504 Gateway Timeout", SsiUnavailable),
+    ],
+)
+def test_the_error_callback_ends_the_connection_where_its_text_says_so(text: str, error: type[Exception]) -> None:
+    frame = json.dumps({"C": "d-1", "M": [{"H": "FcMarketDataV2Hub", "M": "Error", "A": [text]}]})
+    assert type(reason_to_go(subscribed().receive(frame, at(2)))) is error
+
+
+def test_any_other_error_text_is_told_and_the_stream_goes_on() -> None:
+    frame = json.dumps({"C": "d-1", "M": [{"H": "FcMarketDataV2Hub", "M": "Error", "A": ["odd\nthing"]}]})
+    (warn,) = subscribed().receive(frame, at(2))
+    assert isinstance(warn, Warn)
+    assert "\n" not in warn.text
+
+
+def test_a_method_that_nobody_knows_is_a_dead_letter() -> None:
+    frame = json.dumps({"C": "d-1", "M": [{"H": "FcMarketDataV2Hub", "M": "Whisper", "A": ["psst"]}]})
+    (reject,) = subscribed().receive(frame, at(2))
+    assert isinstance(reject, Reject)
+    assert (reject.reason, reject.payload, reject.idx) == (Reason.UNKNOWN_METHOD, "psst", 0)
+
+
+def test_an_argument_that_is_an_object_is_written_as_text() -> None:
+    frame = '{"C":"d-1","M":[{"H":"h","M":"broadcast","A":[{"DataType":"F","Content":{"a":1}}]}]}'
+    assert subscribed().receive(frame, at(2)) == [Publish(['{"DataType":"F","Content":{"a":1}}'])]
+
+
+@pytest.mark.parametrize("frame", ["", "{", "5", "[]", '"x"', '{"M":5}', '{"M":[{}]}', '{"M":[{"M":1,"A":[]}]}', b"\xff\x00"])
+def test_what_is_no_message_is_rejected_whole(frame: str | bytes) -> None:
+    (reject,) = subscribed().receive(frame, at(2))
+    assert isinstance(reject, Reject)
+    assert (reject.reason, reject.payload, reject.idx) == (Reason.BAD_FRAME, frame, None)
+
+
+@given(st.binary(max_size=60))
+def test_no_bytes_break_a_session(noise: bytes) -> None:
+    session = subscribed()
+    for action in session.receive(noise, at(2)):
+        assert isinstance(action, Reject | Publish | Reconnect | Warn | Start)
+    assert session.receive(broadcast("still here"), at(3)) == [Publish(["still here"])]
+
+
+def test_a_closed_socket_ends_the_session() -> None:
+    assert "closed with code 1001" in str(reason_to_go(subscribed().closed(1001)))
+    assert "broke" in str(reason_to_go(subscribed().closed(None)))
+
+
+@pytest.mark.parametrize("reply", [b"", b"<html>", b"[]", b"{}", b'{"ConnectionToken":"t","TryWebSockets":false}'])
+def test_a_negotiation_without_a_websocket_is_unavailable(reply: bytes) -> None:
+    with pytest.raises(SsiUnavailable):
+        a_session().negotiated(reply)

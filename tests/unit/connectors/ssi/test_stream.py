@@ -1,0 +1,209 @@
+from collections.abc import Callable
+
+from connectors.ssi.errors import Reason
+from connectors.ssi.market_clock import ClockAnswer, FeedClock, MarketClock, SimulatedClock, WallClock
+from connectors.ssi.outbox import Outbox
+from connectors.ssi.stream import CATCH_UP_S, RecordStream
+from schemas.calendar import at
+from schemas.records import FrameRecord
+from schemas.structs import ClockTick, DeadLetter, FeedStatus, Frame, ReferenceRecord, TradeRecord
+from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_WIRE
+from schemas.units import Exchange, SessionPhase, Symbol, TradingDay, UnixMs, UnixUs
+
+Arguments = Callable[..., str]
+DAY = TradingDay(20261123)
+SHARDS = 2
+DECODERS = {topic.name: topic.decode for topic in RECORD_TOPICS}
+
+
+def us(clock_ms: UnixMs) -> UnixUs:
+    return UnixUs(clock_ms * 1000)
+
+
+NINE = us(at(DAY, 9, 15, 2))
+
+
+class Feed:
+    """A stream on a wall clock, and what came out of it."""
+
+    def __init__(self, clock: MarketClock | None = None) -> None:
+        self.outbox = Outbox(100_000, 10_000_000)
+        self.stream = RecordStream("a", SHARDS, clock or WallClock(), self.outbox)
+        self.frames: list[tuple[str, Frame]] = []
+        self.letters: list[DeadLetter] = []
+        self.statuses: list[FeedStatus] = []
+        self.others: list[str] = []
+
+    def drain(self) -> None:
+        self.stream.flush()
+        while (message := self.outbox.take()) is not None:
+            if message.cut is not None:
+                self.frames.append((f"{message.topic}/{message.cut.place.partition}", DECODERS[message.topic](message.value)))
+            elif message.topic == SSI_DLQ.name:
+                self.letters.append(SSI_DLQ.decode(message.value))
+            elif message.topic == SSI_STATUS.name:
+                self.statuses.append(SSI_STATUS.decode(message.value))
+            else:
+                self.others.append(message.topic)
+
+    def records(self, place: str) -> list[FrameRecord]:
+        self.drain()
+        return [record for where, frame in self.frames if where == place for record in frame.records]
+
+    def places(self) -> set[str]:
+        self.drain()
+        return {where for where, _ in self.frames}
+
+
+def seconds(records: list[FrameRecord]) -> list[int]:
+    return [record.ts_ms // 1000 for record in records if isinstance(record, ClockTick)]
+
+
+def a_reference(symbol: str) -> ReferenceRecord:
+    return ReferenceRecord(
+        symbol=Symbol(symbol), trading_day=DAY, exchange=Exchange.HOSE, name=None, groups=["VN30"], sector=None, lot=None,
+        underlying=None, last_trading_day=None,
+    )  # fmt: skip
+
+
+def test_an_epoch_begins_with_the_time_and_the_reference_before_its_first_record(an_argument: Arguments) -> None:
+    feed = Feed()
+    feed.stream.refer([a_reference("VNM")], NINE)
+    assert feed.stream.begin(NINE) == NINE // 1000
+    feed.stream.publish([an_argument("X-TRADE"), an_argument("R")], UnixUs(NINE + 100))
+    assert len(feed.places()) == len(RECORD_TOPICS) * SHARDS
+    for topic, kind in (("ssi.ticks", TradeRecord), ("ssi.foreign", object)):
+        (place,) = {where for where, frame in feed.frames if where.startswith(topic) and len(frame.records) > 1}
+        tick, reference, record = feed.records(place)
+        assert isinstance(tick, ClockTick)
+        assert (tick.ts_ms, tick.trading_day, tick.phase, tick.health) == (at(DAY, 9, 15, 2), DAY, SessionPhase.CONTINUOUS, "up")
+        assert reference == a_reference("VNM")
+        assert isinstance(record, kind)
+    assert feed.others == [SSI_REFERENCE.name]
+
+
+def test_every_connection_is_a_later_epoch_that_counts_from_0_again(an_argument: Arguments) -> None:
+    feed = Feed()
+    first = feed.stream.begin(NINE)
+    feed.stream.publish([an_argument("X-TRADE"), "nonsense"], NINE)
+    assert (feed.stream.received, feed.stream.dead_letters) == (2, 1)
+    second = feed.stream.begin(NINE)
+    assert second > first
+    assert (feed.stream.received, feed.stream.dead_letters, feed.stream.connects) == (0, 0, 2)
+    feed.drain()
+    assert [frame.seq for _, frame in feed.frames if frame.epoch == second] == [0] * len(RECORD_TOPICS) * SHARDS
+
+
+def test_reference_that_comes_late_enters_the_running_stream() -> None:
+    feed = Feed()
+    feed.stream.begin(NINE)
+    feed.stream.refer([a_reference("VNM")], UnixUs(NINE + 10))
+    feed.drain()
+    assert sum(isinstance(record, ReferenceRecord) for _, frame in feed.frames for record in frame.records) == 2
+
+
+def test_every_market_second_has_its_tick_at_any_speed() -> None:
+    clock = SimulatedClock()
+    start = at(DAY, 9)
+    clock.answered(ClockAnswer(start, 600.0, "running", DAY, start, at(DAY, 10)), UnixMs(NINE // 1000))
+    feed = Feed(clock)
+    feed.stream.begin(NINE)
+    for step in range(10):
+        feed.stream.tick(UnixUs(NINE + step * 10_000), "up")
+    assert seconds(feed.records("ssi.ticks/1")) == [start // 1000 + n for n in range(9 * 6 + 1)]
+
+
+def test_a_long_pause_is_jumped() -> None:
+    feed = Feed()
+    feed.stream.begin(NINE)
+    feed.stream.tick(UnixUs(NINE + CATCH_UP_S * 1_000_000), "up")
+    feed.stream.tick(UnixUs(NINE + 3_600_000_000), "down")
+    records = feed.records("ssi.foreign/0")
+    assert len(seconds(records)) == 1 + CATCH_UP_S + 1
+    assert isinstance(records[-1], ClockTick)
+    assert records[-1].health == "down"
+
+
+def test_nothing_ticks_before_the_first_connection() -> None:
+    feed = Feed()
+    feed.stream.tick(NINE, "down")
+    assert feed.places() == set()
+
+
+def test_with_the_feed_as_clock_the_first_record_brings_its_own_tick(an_argument: Arguments) -> None:
+    feed = Feed(FeedClock())
+    feed.stream.begin(NINE)
+    feed.stream.publish([an_argument("X-TRADE", Time="09:20:00"), an_argument("X-TRADE", Time="09:20:02")], NINE)
+    feed.stream.tick(NINE, "up")
+    (place,) = places_of_trades(feed)
+    records = feed.records(place)
+    assert [type(record).__name__ for record in records] == ["ClockTick", "TradeRecord", "TradeRecord", "ClockTick", "ClockTick"]
+    assert seconds(records) == [at(DAY, 9, 20, n) // 1000 for n in range(3)]
+
+
+def places_of_trades(feed: Feed) -> set[str]:
+    feed.drain()
+    return {where for where, frame in feed.frames if any(isinstance(record, TradeRecord) for record in frame.records)}
+
+
+def test_a_record_of_a_later_day_is_a_dead_letter_and_one_of_an_earlier_day_is_not(an_argument: Arguments) -> None:
+    feed = Feed()
+    feed.stream.begin(NINE)
+    feed.stream.publish(
+        [an_argument("X-TRADE", TradingDate="24/11/2026"), an_argument("X-TRADE", TradingDate="20/11/2026")], NINE
+    )
+    assert len(places_of_trades(feed)) == 1
+    (letter,) = feed.letters
+    assert (letter.reason, letter.idx, letter.feed, letter.epoch) == ("future_day", 0, "a", feed.stream.epoch)
+    assert "20261124" in letter.detail
+
+
+def test_a_bad_record_goes_to_the_dead_letters_alone(an_argument: Arguments) -> None:
+    feed = Feed()
+    feed.stream.begin(NINE)
+    feed.stream.keep("…", NINE)
+    bad = an_argument("X-TRADE", LastVol="NaN")
+    feed.stream.publish([an_argument("X-TRADE"), bad, an_argument("X-TRADE")], NINE)
+    (place,) = places_of_trades(feed)
+    assert sum(isinstance(record, TradeRecord) for record in feed.records(place)) == 2
+    (letter,) = feed.letters
+    assert (letter.source, letter.reason, letter.idx, letter.payload) == ("ssi", "bad_field", 1, bad)
+    assert letter.detail == "LastVol is 'NaN': expected a number (frame 0 of the connection)"
+    assert (letter.topic, letter.partition, letter.offset) == (None, None, None)
+    assert feed.stream.rejected == {Reason.BAD_FIELD: 1}
+
+
+def test_hostile_payloads_are_text_in_the_dead_letters() -> None:
+    feed = Feed()
+    feed.stream.begin(NINE)
+    feed.stream.reject(Reason.BAD_FRAME, "no message", None, b"\xff{<script>")
+    feed.stream.reject(Reason.BAD_JSON, "no JSON", 0, "\ud800\x00")
+    feed.drain()
+    assert [letter.payload for letter in feed.letters] == ["\\xff{<script>", "\\ud800\x00"]
+
+
+def test_frames_are_kept_as_they_came_and_numbered() -> None:
+    feed = Feed()
+    feed.stream.begin(NINE)
+    for frame in ("{}", b"\xff", "\ud800"):
+        feed.stream.keep(frame, NINE)
+    kept = [message for message in iter(feed.outbox.take, None) if message.topic == SSI_WIRE.name]
+    assert [message.value for message in kept] == [b"{}", b"\xff", b"\xed\xa0\x80"]
+    assert [dict(message.headers)["seq"] for message in kept] == ["0", "1", "2"]
+    epoch = str(feed.stream.epoch)
+    assert dict(kept[0].headers) == {"feed": "a", "epoch": epoch, "seq": "0", "recv_us": str(NINE)}
+
+
+def test_the_status_says_how_the_feed_is(an_argument: Arguments) -> None:
+    feed = Feed()
+    feed.stream.report("connecting", "connecting to SSI", NINE)
+    feed.stream.begin(NINE)
+    feed.stream.publish([an_argument("X-TRADE"), "nonsense"], NINE)
+    feed.stream.report("up", "", NINE)
+    feed.drain()
+    before, now = feed.statuses
+    assert (before.state, before.epoch, before.connects) == ("connecting", 0, 0)
+    assert (now.state, now.epoch, now.connects, now.received, now.dead_letters, now.dropped) == (
+        "up", feed.stream.epoch, 1, 2, 1, 0,
+    )  # fmt: skip
+    assert (now.market_ms, now.trading_day, now.phase, now.ts_us) == (at(DAY, 9, 15, 2), DAY, SessionPhase.CONTINUOUS, NINE)
