@@ -12,7 +12,7 @@ from gateway.errors import BadCursor
 Positions = Mapping[int, int]
 """The last offset read, by slot."""
 
-_TEXT = re.compile(r"^([0-9a-f]{8})\.((?:\d{1,6}:\d{1,24}(?:,|$))*)$")
+_TEXT = re.compile(r"([0-9a-f]{8})\.((?:[0-9]{1,6}:[0-9]{1,24}(?:,[0-9]{1,6}:[0-9]{1,24})*)?)")
 
 
 def write(epoch: str, positions: Positions) -> str:
@@ -26,8 +26,8 @@ def read(text: str, epoch: str) -> dict[int, int] | None:
     Raises:
         BadCursor: No gateway wrote this.
     """
-    match = _TEXT.match(text)
-    if match is None or match[2].endswith(","):
+    match = _TEXT.fullmatch(text)
+    if match is None:
         raise BadCursor("the cursor is not one of ours: subscribe without it")
     if match[1] != epoch:
         return None

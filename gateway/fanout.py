@@ -180,7 +180,7 @@ class Fanout:
             metrics.OLDER_ROWS.labels(channel).inc(count - taken[channel])
         at_once = self._intervals.get(0)
         if at_once is not None and at_once.changed:
-            for _ in self._write_out(at_once):
+            for _ in self.flush(0):
                 pass
 
     def hear(self, status_: FeedStatus, appended_ms: int) -> None:
@@ -225,11 +225,12 @@ class Fanout:
             if not interval.changed:
                 continue
             with metrics.FLUSH.labels(throttle_ms).time():
-                for _ in self._write_out(interval):
+                for _ in self.flush(throttle_ms):
                     await asyncio.sleep(0)
 
-    def _write_out(self, interval: Interval) -> Iterator[None]:
-        """Write an interval's changes to its members; yields now and then."""
+    def flush(self, throttle_ms: int) -> Iterator[None]:
+        """End an interval: write its changes to the clients of the class; yields now and then."""
+        interval = self._intervals[throttle_ms]
         changed, interval.changed = interval.changed, {}
         now_ms = self._now_ms()
         reached = {channel: "" if channel == "status" else self.board.cursor(channel) for channel in changed}

@@ -169,7 +169,7 @@ class Reader(ABC):
         if reason == self._said:
             return
         self._said = reason
-        (log.warning if reason else log.info)("%s: %s", self.name, reason or "up to date")
+        log.warning("%s: %s", self.name, reason or "up to date")
         self._post(self._condition, self.name, reason)
 
     def _connection(self) -> dict[str, Any]:

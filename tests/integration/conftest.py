@@ -5,9 +5,9 @@ The market writes what the pipelines would, straight to the state topics, so tha
 
 import asyncio
 import os
+import shutil
 import time
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -81,7 +81,7 @@ class Market:
         defaults: dict[str, Any] = {
             "day": DAY, "ts_ms": OPEN_MS, "symbol": symbol, "exchange": "HOSE", "session": "LO", "status": "N",
             "phase": SessionPhase.CONTINUOUS, "reference": 60_000, "ceiling": 64_200, "floor": 55_800, "previous_close": None,
-            "last": None, "last_volume": None, "change": None, "expected": None, "open": None, "high": None, "low": None,
+            "last": None, "last_volume": 0, "change": None, "expected": None, "open": None, "high": None, "low": None,
             "total_volume": 0, "total_value": 0, "average": None, "bids": [], "asks": [], "quote_ms": None, "bought": 0,
             "sold": 0, "neutral": 0, "put_through_volume": 0, "candle": None, "prints": 0, "repeats": 0, "gaps": 0,
             "missed_volume": 0,
@@ -213,7 +213,7 @@ async def gateway(kafka: str, topics: str, start_gateway: Callable[..., Any]) ->
 @pytest.fixture
 async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium. Without it a test fails in CI and is skipped elsewhere."""
-    if not Path(CHROMIUM).exists():
+    if shutil.which(CHROMIUM) is None:
         reason = f"no {CHROMIUM}: apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
         if os.environ.get("CI"):
             pytest.fail(reason, pytrace=False)

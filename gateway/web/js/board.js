@@ -51,8 +51,8 @@ function Line({ store, symbol }) {
   return html`<tr data-symbol=${symbol} class=${auction ? "auction" : ""}>
     <th scope="row" class="symbol ${colour}" title=${reference?.name ?? symbol}>${symbol}</th>
     <td class="reference-price number reference">${price(row.reference || null, points)}</td>
-    <td class="ceiling-price number ceiling">${price(row.ceiling || null, points)}</td>
-    <td class="floor-price number floor">${price(row.floor || null, points)}</td>
+    <td class="ceiling-price limit number ceiling">${price(row.ceiling || null, points)}</td>
+    <td class="floor-price limit number floor">${price(row.floor || null, points)}</td>
     ${worstFirst().map((level) => html`<${Level} key=${level} row=${row} side="bid" level=${level} points=${points} />`)}
     <${Cell} name="last number" value=${shown} colour=${colour}>
       ${auction && html`<abbr class="indicative" title=${t("expected")}>DK</abbr>`}${price(shown, points)}
@@ -81,8 +81,8 @@ function Head() {
     <tr>
       <th scope="col" rowspan="2" class="symbol">${t("symbol")}</th>
       <th scope="col" rowspan="2">${t("reference")}</th>
-      <th scope="col" rowspan="2">${t("ceiling")}</th>
-      <th scope="col" rowspan="2">${t("floor")}</th>
+      <th scope="col" rowspan="2" class="limit">${t("ceiling")}</th>
+      <th scope="col" rowspan="2" class="limit">${t("floor")}</th>
       <th scope="colgroup" colspan=${span} class="side bid">${t("bidSide")}</th>
       <th scope="colgroup" colspan="4" class="side match">${t("match")}</th>
       <th scope="colgroup" colspan=${span} class="side ask">${t("askSide")}</th>

@@ -130,6 +130,7 @@ export class Stream {
 
   /** Time has passed: call it about once a second. */
   tick(now) {
+    if (this.phase === "ended") return [];
     if (this.phase === "waiting") return now >= this.retryAt ? this.start(now) : [];
     if (this.phase !== "live") return now - this.heardAt > BACKOFF_MAX_MS ? this._lost("no answer") : [];
     if (now - this.heardAt > this.heartbeatMs * HEARTBEATS_MISSED) return this._lost("no heartbeat");

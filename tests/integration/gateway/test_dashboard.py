@@ -16,9 +16,10 @@ pytestmark = [pytest.mark.kafka, pytest.mark.browser]
 
 IMAGES = os.environ.get("SCREENSHOTS")
 """Where to leave pictures of the page; nowhere when it is not set."""
-VN30 = (
-    "ACB BCM BID BVH CTG FPT GAS GVR HDB HPG LPB MBB MSN MWG PLX SAB SHB SSB SSI STB TCB TPB VCB VHM VIB VIC VJC VNM VPB VRE"
-).split()
+_VN30 = """
+ACB BCM BID BVH CTG FPT GAS GVR HDB HPG LPB MBB MSN MWG PLX SAB SHB SSB SSI STB TCB TPB VCB VHM VIB VIC VJC VNM VPB VRE
+"""
+VN30 = _VN30.split()
 
 
 def paint(market: Any) -> None:
@@ -44,8 +45,8 @@ def paint(market: Any) -> None:
         total = draw.randrange(4_000, 90_000) * 100
         market.price(
             symbol, reference=reference, ceiling=ceiling, floor=floor, last=last, last_volume=draw.randrange(1, 300) * 100,
-            change=last - reference, bids=bids, asks=[] if last == ceiling else asks, total_volume=total, total_value=total * last,
-            high=max(last, reference), low=min(last, reference), average=(last + reference) // 2,
+            change=last - reference, bids=bids, asks=[] if last == ceiling else asks, total_volume=total,
+            total_value=total * last, high=max(last, reference), low=min(last, reference), average=(last + reference) // 2,
         )  # fmt: skip
         market.foreign(
             symbol,
@@ -73,8 +74,8 @@ def paint(market: Any) -> None:
         (("41I1GC000", 202612, "F1M"), ("41I1H1000", 202701, "F2M"), ("41I1H3000", 202703, "F1Q"), ("41I1H6000", 202706, "F2Q"))
     ):
         price = 190_350 + 260 * place
-        market.price(code, exchange="DER", reference=191_000, ceiling=204_370, floor=177_630, last=price, last_volume=3, change=price - 191_000,
-                     bids=[price - 10, 14, price - 20, 31, price - 30, 8], asks=[price, 22, price + 10, 9, price + 20, 40],
+        market.price(code, exchange="DER", reference=191_000, ceiling=204_370, floor=177_630, last=price, last_volume=3,
+                     change=price - 191_000, bids=[price - 10, 14, price - 20, 31], asks=[price, 22, price + 10, 9],
                      total_volume=93_211 // (place + 1), high=191_400, low=189_900, average=190_500)  # fmt: skip
         market.basis(code, month=month, alias=alias, price=price, index_value=190_021, basis=price - 190_021,
                      basis_pct=round((price - 190_021) / 1_900.21, 4), days_to_expiry=27 + 28 * place)  # fmt: skip

@@ -1,0 +1,163 @@
+"""Rows and sessions for the gateway's unit tests."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pydantic import TypeAdapter
+
+from gateway.alerts import Alert, Recent, alerts_of
+from gateway.board import Board, Change, Channel
+from gateway.protocol import COLUMNS, Session, Terms
+from schemas.stock_v1 import ServerFrame
+from schemas.structs import AlertEvent, AlertsFrame
+from schemas.topics import encode
+
+EPOCH = "0123abcd"
+_frames: TypeAdapter[Any] = TypeAdapter(ServerFrame)
+
+
+def a_change(key: str = "VNM", **fields: Any) -> Change:
+    """A row of ``px`` whose value, ``offset`` and ``src`` are the same number unless said otherwise."""
+    value = fields.pop("value", 1)
+    defaults = {
+        "channel": "px", "key": key, "slot": 0, "offset": value, "day": 20261120, "src": value, "appended_ms": 1_000,
+        "fragment": encode([key, value]), "exchange": "HOSE", "groups": None,
+    }  # fmt: skip
+    return Change(**{**defaults, **fields})
+
+
+def some_alerts(*numbers: int, offset: int, partition: int = 0, symbol: str = "VNM") -> list[Alert]:
+    """The alerts of one message."""
+    events = [
+        AlertEvent(
+            alert_id=f"a{number}", rule="limit", kind="price_limit", severity="info", symbol=symbol, direction="up", day=20261120,
+            ts_ms=number, message="", data={},
+        )
+        for number in numbers
+    ]  # fmt: skip
+    return alerts_of(partition, offset, AlertsFrame(events=events))
+
+
+class Viewer:
+    """What a client sees: checks every frame against the schema and its number, keeps rows, cursors and alerts."""
+
+    def __init__(self) -> None:
+        self.frames: list[dict[str, Any]] = []
+        self.shown: dict[str, dict[str, Any]] = {}
+        self.cursors: dict[str, str] = {}
+        self.alert_ids: list[str] = []
+
+    def take(self, text: bytes) -> dict[str, Any]:
+        """See a frame."""
+        _frames.validate_json(text)
+        frame: dict[str, Any] = json.loads(text)
+        self.frames.append(frame)
+        assert frame["n"] == len(self.frames)
+        match frame["op"]:
+            case "snap" if frame["ch"] == "alert":
+                self.alert_ids += [row[0] for row in frame["rows"]]
+            case "snap" | "delta":
+                self.shown.setdefault(frame["ch"], {}).update({row[0]: row[-1] for row in frame["rows"]})
+            case "event":
+                self.alert_ids.append(frame["data"]["alert_id"])
+        if isinstance(frame.get("cursor"), str):
+            self.cursors[frame["ch"]] = frame["cursor"]
+        return frame
+
+
+class Peer(Viewer):
+    """A client that speaks to a :class:`Session` directly and reads everything at once."""
+
+    def __init__(self, board: Board, recent: Recent, terms: Terms) -> None:
+        super().__init__()
+        self.session = Session(board, recent, terms, now_ms=0)
+        self._now_ms = 0
+
+    def send(self, **command: Any) -> dict[str, Any]:
+        """Send a command, a second after the one before; the answer."""
+        return self.send_text(json.dumps(command))
+
+    def send_text(self, text: str) -> dict[str, Any]:
+        """Send a text, a second after the one before; the answer."""
+        self._now_ms += 1_000
+        self.session.receive(text, self._now_ms)
+        return next((frame for frame in self.read() if frame["op"] in ("ok", "err")), {})
+
+    def read(self) -> list[dict[str, Any]]:
+        """Read everything that the session has to say."""
+        new = []
+        while self.session.waiting:
+            new += [self.take(text) for text in self.session.drain(ts_ms=0)]
+        return new
+
+
+def an_empty_board() -> Board:
+    """A board that has been read to its end."""
+    board = Board({channel: Channel(columns) for channel, columns in COLUMNS.items() if channel != "alert"})
+    board.begin(EPOCH)
+    board.complete = True
+    return board
+
+
+def no_alerts() -> Recent:
+    """Alerts that have been read to their end."""
+    recent = Recent()
+    recent.begin(EPOCH, {0: 0, 1: 0, 2: 0})
+    recent.settle()
+    return recent
+
+
+@pytest.fixture(scope="session")
+def new_board() -> Callable[[], Board]:
+    return an_empty_board
+
+
+@pytest.fixture(scope="session")
+def new_recent() -> Callable[[], Recent]:
+    return no_alerts
+
+
+@pytest.fixture(scope="session")
+def viewer() -> Callable[[], Viewer]:
+    return Viewer
+
+
+@pytest.fixture(scope="session")
+def change() -> Callable[..., Change]:
+    return a_change
+
+
+@pytest.fixture(scope="session")
+def alerts() -> Callable[..., list[Alert]]:
+    return some_alerts
+
+
+@pytest.fixture
+def board() -> Board:
+    return an_empty_board()
+
+
+@pytest.fixture
+def recent() -> Recent:
+    return no_alerts()
+
+
+@pytest.fixture
+def put(board: Board) -> Callable[..., list[tuple[str, str]]]:
+    """Puts a row of ``px`` onto the board; what was taken."""
+    return lambda key="VNM", **fields: list(board.apply([a_change(key, **fields)]))
+
+
+@pytest.fixture
+def new_peer(board: Board, recent: Recent) -> Callable[..., Peer]:
+    return lambda terms=None: Peer(board, recent, terms or Terms())
+
+
+@pytest.fixture
+def peer(new_peer: Callable[..., Peer]) -> Peer:
+    """A client that has read the greeting."""
+    peer = new_peer()
+    peer.read()
+    return peer

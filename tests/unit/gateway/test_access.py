@@ -1,0 +1,61 @@
+import pytest
+
+from gateway.access import host_allowed, origin_allowed
+from gateway.errors import InsecureBind
+from gateway.settings import GatewaySettings
+
+
+@pytest.mark.parametrize(
+    ("origin", "allowed"),
+    [
+        (None, True),
+        ("http://127.0.0.1:8080", True),
+        ("http://127.0.0.1:9090", False),
+        ("https://evil.example", False),
+        ("null", False),
+        ("", False),
+        ("https://board.example", True),
+        ("https://board.example.evil.example", False),
+    ],
+)
+def test_only_our_own_pages_and_listed_ones_connect(origin: str | None, allowed: bool) -> None:
+    assert origin_allowed(origin, "127.0.0.1:8080", ["https://board.example"]) is allowed
+
+
+@pytest.mark.parametrize(
+    ("host", "allowed"),
+    [
+        ("127.0.0.1:8080", True),
+        ("localhost:8080", True),
+        ("[::1]:8080", True),
+        ("board.example", True),
+        ("evil.example:8080", False),
+        ("127.0.0.1.evil.example", False),
+        ("", False),
+    ],
+)
+def test_on_loopback_nobody_reaches_us_by_a_foreign_name(host: str, allowed: bool) -> None:
+    assert host_allowed(host, "127.0.0.1", is_loopback=True, origins=["https://board.example"]) is allowed
+
+
+def test_behind_a_proxy_any_name_is_ours() -> None:
+    assert host_allowed("board.example", "0.0.0.0", is_loopback=False, origins=[])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
+def test_loopback_needs_no_permission(host: str) -> None:
+    GatewaySettings(kafka={}, topic_prefix="", host=host).require_safe_bind()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "10.0.0.3", "gateway.example"])
+def test_another_address_has_to_be_meant(host: str) -> None:
+    with pytest.raises(InsecureBind, match="GATEWAY_INSECURE=true"):
+        GatewaySettings(kafka={}, topic_prefix="", host=host).require_safe_bind()
+    GatewaySettings(kafka={}, topic_prefix="", host=host, insecure=True).require_safe_bind()
+
+
+def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_PORT", "9001")
+    monkeypatch.setenv("GATEWAY_ORIGINS", '["https://board.example"]')
+    settings = GatewaySettings(kafka={}, topic_prefix="")
+    assert (settings.port, settings.origins) == (9_001, ["https://board.example"])

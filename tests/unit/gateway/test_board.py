@@ -1,0 +1,74 @@
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.board import Channel
+from gateway.selection import Selection, Universe
+
+
+def test_a_row_replaces_an_older_one(put: Any, board: Any) -> None:
+    assert put(value=1) == [("px", "VNM")]
+    assert put(value=2) == [("px", "VNM")]
+    assert board.channels["px"].rows["VNM"].src == 2
+
+
+def test_an_older_row_behind_a_newer_one_is_ignored_but_read(put: Any, board: Any) -> None:
+    put(src=10, offset=5)
+    assert put(src=9, offset=6) == []
+    assert board.channels["px"].rows["VNM"].src == 10
+    assert board.cursor("px").endswith(".0:6")
+
+
+def test_the_same_row_again_is_no_change(put: Any) -> None:
+    put(src=10, offset=5)
+    assert put(src=10, offset=6) == []
+
+
+def test_a_new_day_wins_whatever_its_source_offset(put: Any, board: Any) -> None:
+    put(day=20261120, src=90_000, offset=5)
+    assert put(day=20261123, src=3, offset=6) == [("px", "VNM")]
+    assert put(day=20261120, src=90_001, offset=7) == []
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 20)), min_size=1))
+def test_whatever_the_order_the_greatest_day_and_source_is_shown(change: Any, writes: list[tuple[int, int]]) -> None:
+    channel = Channel(("symbol",))
+    for offset, (day, src) in enumerate(writes):
+        channel.apply(change("VNM", day=day, src=src, offset=offset))
+    row = channel.rows["VNM"]
+    assert (row.day, row.src) == max(writes)
+    assert channel.positions == {0: len(writes) - 1}
+
+
+def test_a_new_epoch_starts_from_nothing(put: Any, board: Any) -> None:
+    put()
+    board.begin("ffffffff")
+    assert (board.complete, board.channels["px"].rows, board.cursor("px")) == (False, {}, "ffffffff.")
+    assert board.universe.exchanges == {}
+
+
+def test_futures_are_a_group_of_their_own() -> None:
+    universe = Universe()
+    universe.list_on("41I1GC000", "DER")
+    universe.list_on("VNM", "HOSE")
+    universe.join("VNM", ("VN30", "VN100"))
+    assert universe.members(Selection.of(["@FUT"])) == {"41I1GC000"}
+    assert universe.members(Selection.of(["@VN30", "41I1GC000"])) == {"VNM", "41I1GC000"}
+    assert universe.members(Selection.of(["@HOSE"])) == {"VNM"}
+    assert universe.members(Selection.of(["*"])) is None
+
+
+def test_a_move_to_another_exchange_leaves_the_old_group() -> None:
+    universe = Universe()
+    universe.list_on("VNM", "HNX")
+    universe.join("VNM", ("VN30",))
+    universe.list_on("VNM", "HOSE")
+    assert universe.members(Selection.of(["@HNX"])) == set()
+    assert universe.members(Selection.of(["@HOSE", "@VN30"])) == {"VNM"}
+
+
+def test_selections_add_up_and_are_taken_apart() -> None:
+    both = Selection.of(["VNM", "@HOSE"]) | Selection.of(["HPG"])
+    assert both - Selection.of(["@HOSE", "VNM"]) == Selection.of(["HPG"])
+    assert not both - Selection.of(["*"])

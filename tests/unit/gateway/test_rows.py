@@ -1,0 +1,76 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.rows import COLUMNS, SOURCES, change_of
+from schemas import states, topics
+from schemas.errors import InvalidMessage
+from schemas.structs import FlowRow, Mover, ReferenceMessage, ReferenceRecord
+
+BY_TOPIC = {source.topic.name: source for source in SOURCES}
+
+
+EXAMPLES = Path(__file__).parents[3] / "schemas/examples"
+MODELS: dict[str, type[states.Row]] = {
+    "state.prices": states.PriceRow,
+    "state.indices": states.IndexRow,
+    "state.basis": states.BasisRow,
+    "state.foreign": states.ForeignRow,
+    "state.flow": states.FlowRow,
+}
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("state.*/*.json")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_a_row_on_the_wire_says_all_that_the_state_says(path: Path) -> None:
+    source, model = BY_TOPIC[path.parent.name], MODELS[path.parent.name]
+    change = change_of(source, 2, 17, 99, path.read_bytes())
+    named = dict(zip(COLUMNS[source.channel], json.loads(change.fragment), strict=True))
+    key = named.get("key", named.get("symbol"))
+    restored = {**named, "src": change.src, "symbol": key, "scope": key.removeprefix("#")}
+    expected = model.model_validate_json(path.read_bytes())
+    assert model.model_validate(restored) == expected
+    assert (change.key, change.offset, change.day, change.src) == (key, 17, expected.day, expected.src)
+    assert (change.slot, change.appended_ms) == (1_002 if path.parent.name == "state.flow" else 2, 99)
+
+
+@pytest.mark.parametrize("channel", ["px", "index", "basis", "ref"])
+def test_the_key_is_the_first_column(channel: str) -> None:
+    assert COLUMNS[channel][0] == "symbol"
+    assert len(set(COLUMNS[channel])) == len(COLUMNS[channel])
+
+
+def test_a_scope_of_flow_is_marked_and_has_a_slot_of_its_own() -> None:
+    movers = [Mover(symbol="VNM", net_value=5, net_volume=1)]
+    row = FlowRow(
+        day=1,
+        src=2,
+        ts_ms=3,
+        scope="VN30",
+        bought=10,
+        sold=4,
+        bought_value=100,
+        sold_value=40,
+        net_value=60,
+        buyers=movers,
+        sellers=[],
+    )
+    change = change_of(BY_TOPIC["state.flow"], 0, 5, 0, topics.encode(row))
+    named = dict(zip(COLUMNS["flow"], json.loads(change.fragment), strict=True))
+    assert (change.key, change.slot) == ("#VN30", 1_000)
+    assert (named["net_volume"], named["room"], named["exchange"]) == (6, None, None)
+    assert named["buyers"] == [{"symbol": "VNM", "net_value": 5, "net_volume": 1}]
+
+
+def test_reference_data_is_ordered_by_its_offset() -> None:
+    record = ReferenceRecord(
+        symbol="VNM", trading_day=20261120, exchange="HOSE", name="Vinamilk", groups=["VN30"], sector=None, lot=100,
+        underlying=None, last_trading_day=None,
+    )  # fmt: skip
+    change = change_of(BY_TOPIC["ssi.reference"], 0, 8, 0, topics.encode(ReferenceMessage(record=record)))
+    assert (change.day, change.src, change.exchange, change.groups) == (0, 8, "HOSE", ("VN30",))
+
+
+def test_what_is_not_a_row_is_refused() -> None:
+    with pytest.raises(InvalidMessage, match=r"state\.prices"):
+        change_of(BY_TOPIC["state.prices"], 0, 0, 0, b'{"symbol":"VNM"}')

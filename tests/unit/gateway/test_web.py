@@ -1,0 +1,54 @@
+"""The page's own modules, by node's test runner, and what has to be true of the files it is made of."""
+
+import gzip
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from gateway.access import HEADERS
+from gateway.app import WEB
+from schemas.session import LABELS
+
+TESTS = sorted((Path(__file__).parent / "web").glob("*.test.mjs"))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
+def test_a_module_of_the_page_does_what_its_own_tests_say(path: Path) -> None:
+    node = shutil.which("node")
+    if node is None:
+        if os.environ.get("CI"):
+            pytest.fail("node is missing: the page's modules would go untested", pytrace=False)
+        pytest.skip("node is missing: install Node.js 20 or later to test the page's modules")
+    result = subprocess.run([node, "--test", str(path)], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_page_takes_nothing_from_elsewhere() -> None:
+    for path in (*WEB.glob("*.html"), *WEB.glob("js/*.js"), *WEB.glob("css/*.css")):
+        assert not re.findall(r"""(?:src|href|url|from|import)\W{1,3}https?://""", path.read_text()), path
+
+
+def test_the_page_needs_no_exception_from_its_policy() -> None:
+    assert "unsafe" not in HEADERS["Content-Security-Policy"]
+    page = (WEB / "index.html").read_text()
+    assert not re.search(r"<style|style=|\son\w+=|<script(?![^>]*\ssrc=)", page)
+
+
+def test_what_is_vendored_is_small_and_has_its_licences() -> None:
+    assert len(gzip.compress((WEB / "vendor/preact.js").read_bytes())) < 25_000
+    licences = {path.name for path in (WEB / "vendor").glob("LICENSE.*")}
+    assert licences == {"LICENSE.preact", "LICENSE.signals", "LICENSE.signals-core", "LICENSE.htm"}
+
+
+def test_no_lock_names_a_registry() -> None:
+    assert "resolved" not in (WEB / "package-lock.json").read_text()
+
+
+def test_sessions_are_called_what_the_boards_call_them() -> None:
+    words = (WEB / "js/text.js").read_text()
+    for phase, label in LABELS.items():
+        assert f'{phase}: ["{label}"' in words

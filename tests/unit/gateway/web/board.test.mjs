@@ -1,0 +1,122 @@
+import assert from "node:assert/strict";
+import test from "node:test";
+import { changeClass, mark, movement, priceClass } from "../../../../gateway/web/js/colour.js";
+import { age, billions, change, changePercent, clock, compact, day, percent, price, volume } from "../../../../gateway/web/js/format.js";
+import { freshness } from "../../../../gateway/web/js/freshness.js";
+import { belongs, inOrder } from "../../../../gateway/web/js/groups.js";
+
+const VNM = { reference: 60_000, ceiling: 64_200, floor: 55_800 };
+
+test("a price has the colour of its place between the limits", () => {
+  const colours = [64_200, 64_100, 60_000, 59_900, 55_800].map((last) => priceClass(last, VNM));
+  assert.deepEqual(colours, ["ceiling", "up", "reference", "down", "floor"]);
+});
+
+test("where floor, reference and ceiling fall together the ceiling wins", () => {
+  assert.equal(priceClass(100, { reference: 100, ceiling: 100, floor: 100 }), "ceiling");
+});
+
+test("no price and an unknown reference have no colour", () => {
+  for (const nothing of [null, undefined, 0]) assert.equal(priceClass(nothing, VNM), "none");
+  assert.equal(priceClass(60_000, { reference: 0, ceiling: 0, floor: 0 }), "none");
+});
+
+test("every colour is also said without colour", () => {
+  const marks = ["ceiling", "floor", "up", "down", "reference"].map(mark);
+  assert.deepEqual(marks, ["CE", "FL", "▲", "▼", "■"]);
+  assert.deepEqual([1, 0, -1].map(changeClass), ["up", "reference", "down"]);
+});
+
+test("a cell flashes in the direction of its move", () => {
+  assert.deepEqual([movement(1, 2), movement(2, 1), movement(1, 1), movement(undefined, 5), movement(null, 5)], ["up", "down", "", "", "same"]);
+});
+
+test("stocks are in thousand dong, futures and indices in points", () => {
+  assert.equal(price(61_000, false), "61.00");
+  assert.equal(price(28_350, false), "28.35");
+  assert.equal(price(190_350, true), "1,903.5");
+  assert.equal(price(166_550, true, 2), "1,665.50");
+  assert.equal(price(null, false), "");
+});
+
+test("changes have a sign", () => {
+  assert.deepEqual([change(1_000, false), change(-50, false), change(0, false)], ["+1.00", "−0.05", "0.00"]);
+  assert.deepEqual([percent(1.666), percent(-0.004), percent(-7)], ["+1.67", "0.00", "−7.00"]);
+  assert.equal(changePercent(61_200, 60_000), 2);
+  assert.equal(changePercent(null, 60_000), null);
+  assert.equal(changePercent(100, 0), null);
+});
+
+test("volumes are in full, rooms and money short", () => {
+  assert.deepEqual([volume(1_234_500), volume(0), volume(undefined)], ["1,234,500", "", ""]);
+  assert.deepEqual([compact(999_999), compact(851_300_000), compact(1_230_000_000)], ["999,999", "851.3M", "1.23B"]);
+  assert.deepEqual([billions(11_873_000_000_000), billions(-329e9, true), billions(5e8, true)], ["11,873", "−329.0", "+0.50"]);
+});
+
+test("times are Vietnam's", () => {
+  assert.equal(clock(Date.UTC(2026, 10, 20, 2, 15)), "09:15:00");
+  assert.equal(clock(null), "--:--:--");
+  assert.equal(day(20261120), "20/11/2026");
+});
+
+test("ages are short", () => {
+  assert.deepEqual([340, 12_400, 180_000, 10_800_000, null].map(age), ["0.3 s", "12 s", "3 min", "3 h", "–"]);
+});
+
+const NOW = 100_000;
+const WELL = {
+  connection: { phase: "live" },
+  heartbeat: { at: NOW - 1_000, lag_ms: { px: 40 }, stale: [], reason: "", session: "continuous" },
+  feeds: [{ state: "up" }],
+  movedAt: NOW - 200,
+  heardAt: NOW - 200,
+  now: NOW,
+};
+
+test("prices that move are fresh", () => {
+  assert.deepEqual(freshness(WELL), { age: 200, stale: false, why: "" });
+});
+
+test("what the gateway calls stale is stale, in session only", () => {
+  const heartbeat = { ...WELL.heartbeat, stale: ["px"] };
+  assert.equal(freshness({ ...WELL, heartbeat }).why, "prices");
+  assert.equal(freshness({ ...WELL, heartbeat: { ...heartbeat, session: "break" } }).stale, false);
+});
+
+test("a feed that is not up makes the board stale, unless another is", () => {
+  assert.equal(freshness({ ...WELL, feeds: [{ state: "silent" }] }).why, "feed");
+  assert.equal(freshness({ ...WELL, feeds: [{ state: "down" }, { state: "up" }] }).stale, false);
+});
+
+test("a gateway that lost Kafka makes the board stale", () => {
+  assert.equal(freshness({ ...WELL, heartbeat: { ...WELL.heartbeat, reason: "Kafka does not answer" } }).why, "gateway");
+});
+
+test("a lost connection makes the board stale after five seconds", () => {
+  const lost = { ...WELL, connection: { phase: "waiting" } };
+  assert.equal(freshness({ ...lost, heardAt: NOW - 5_000 }).stale, false);
+  assert.deepEqual(freshness({ ...lost, heardAt: NOW - 5_001 }), { age: 200, stale: true, why: "connection" });
+});
+
+test("before anything came the age is not known", () => {
+  assert.equal(freshness({ ...WELL, heartbeat: null, movedAt: 0 }).age, null);
+});
+
+test("the heartbeat's lag stands for prices of other groups", () => {
+  assert.equal(freshness({ ...WELL, movedAt: 0 }).age, 1_040);
+});
+
+test("tabs are groups, exchanges, and futures", () => {
+  const row = { symbol: "VNM", exchange: "HOSE" };
+  assert.equal(belongs("VN30", row, { groups: ["VN30"] }), true);
+  assert.equal(belongs("VN30", row, undefined), false);
+  assert.equal(belongs("HOSE", row, undefined), true);
+  assert.equal(belongs("FUT", { symbol: "41I1GC000", exchange: "DER" }, undefined), true);
+});
+
+test("futures are in the order of their months, whatever their codes", () => {
+  const rows = ["41I1H1000", "41I1GC000"].map((symbol) => ({ symbol }));
+  const contracts = new Map([["41I1GC000", { month: 202612 }], ["41I1H1000", { month: 202701 }]]);
+  assert.deepEqual(inOrder("FUT", rows, contracts).map((row) => row.symbol), ["41I1GC000", "41I1H1000"]);
+  assert.deepEqual(inOrder("HOSE", [{ symbol: "VNM" }, { symbol: "ACB" }], contracts).map((row) => row.symbol), ["ACB", "VNM"]);
+});
