@@ -2,7 +2,7 @@
 
 from collections import Counter
 
-from pipelines.core.prints import Label
+from pipelines.core.lines import Label
 from schemas.events import TradePhase
 from schemas.structs import TradeRecord
 from schemas.units import Side

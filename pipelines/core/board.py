@@ -104,12 +104,16 @@ def show_session(board: Board, ts_ms: int, session: str | None, status: str | No
         board.status = status or board.status
 
 
-def show_print(board: Board, booked: Booked) -> None:
-    """Take a print; a put-through stays outside everything but its own sum."""
+def show_print(board: Board, booked: Booked) -> bool:
+    """Take a print; a put-through stays outside everything but its own sum.
+
+    Returns:
+        Whether the feed's own extremes agree that it happened.
+    """
     record, volume, price = booked.record, booked.volume, booked.record.price
     if booked.label.phase == "put_through":
         board.put_through += volume
-        return
+        return True
     side = booked.label.side
     if side is Side.BUY:
         board.bought += volume
@@ -124,6 +128,7 @@ def show_print(board: Board, booked: Booked) -> None:
     if not booked.late:
         board.last, board.last_volume = price, record.volume
     _draw(board, record.ts_ms // MINUTE_MS * MINUTE_MS, price, volume, closes=not booked.late)
+    return record.low <= price and (price <= record.high or not record.high)
 
 
 def _draw(board: Board, start_ms: int, price: int, volume: int, *, closes: bool) -> None:

@@ -25,8 +25,9 @@ from pipelines.core.codec import Cells, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
 from pipelines.core.feeds import Delivery, Feeds
 from pipelines.core.frames import Folded, Origin
+from pipelines.core.lines import odd_lot_line, value_of
 from pipelines.core.phases import trade_phase
-from pipelines.core.prints import Tape, TapeRecorder, value_of
+from pipelines.core.prints import Tape, TapeRecorder
 from pipelines.core.suspects import Thresholds
 from schemas.session import close_ms
 from schemas.structs import (
@@ -46,7 +47,6 @@ from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, STATE_PRI
 from schemas.units import (
     Price,
     Shares,
-    Side,
     Symbol,
     TradingDay,
     UnixMs,
@@ -201,12 +201,10 @@ class PriceShard:
                     self._daily.append(daily(Symbol(symbol), board, UnixMs(now_ms), final=self._day.closed))
         self._day.due = []
 
-    # ── records ────────────────────────────────────────────────────────────────────────────────────────────────────────
-
     def _trade(self, record: TradeRecord, delivery: Delivery) -> None:
         _check(
             record, record.price, record.volume, record.total_volume, record.total_value, record.reference, record.ceiling,
-            record.floor, record.high, record.low, record.expected,
+            record.floor, record.high, record.low, record.expected, value_of(record.price, record.volume, record.exchange),
         )  # fmt: skip
         board = self._board(record)
         if board is None:
@@ -223,8 +221,7 @@ class PriceShard:
         before = len(self._trades)
         booked = self._tapes.take(tape, record, named, delivery.epoch)
         for print_ in booked:
-            show_print(board, print_)
-            if not (record.low or 0) <= print_.record.price <= (record.high or LARGEST):
+            if not show_print(board, print_):
                 self._counts["range_disagreement"] += 1
         if tape.suspect is not None and record.symbol not in self._day.suspects:
             self._day.suspects.append(record.symbol)
@@ -270,14 +267,12 @@ class PriceShard:
         if not delivery.leads:
             self._counts["not_leading"] += 1
             return
-        _check(record, record.price, record.volume, record.total_volume)
+        _check(record, record.price, record.volume, record.total_volume, value_of(record.price, record.volume, record.exchange))
         board = self._board(record)
         if board is not None and record.price and record.volume and record.total_volume > board.odd_lot_total:
             board.odd_lot_total = record.total_volume
             self._counts["odd_lot"] += 1
-            self._trades.append(_odd_lot_event(record, board.tape.generation))
-
-    # ── boards ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+            self._trades.append(odd_lot_line(record, board.tape.generation))
 
     def _board(self, record: Any) -> Board | None:
         """The board of a record's symbol on the shard's day; None for a previous day's record, which is noted on it."""
@@ -347,31 +342,4 @@ def _quote_event(record: QuoteRecord | SnapshotRecord) -> QuoteEvent:
         ask=Price(ask),
         ask_volume=Shares(ask_volume),
         session=record.session,
-    )
-
-
-def _odd_lot_event(record: OddLotRecord, generation: int) -> TradeEvent:
-    return TradeEvent(
-        kind="print",
-        symbol=record.symbol,
-        exchange=record.exchange,
-        day=record.trading_day,
-        ts_ms=record.ts_ms,
-        since_ms=None,
-        generation=generation,
-        start=Shares(0),
-        total_volume=Shares(0),
-        volume=record.volume,
-        value=value_of(record.price, record.volume, record.exchange),
-        price=record.price,
-        last_volume=record.volume,
-        side=Side.NEUTRAL,
-        side_source="none",
-        phase="odd_lot",
-        limit=None,
-        late=False,
-        clipped=False,
-        anchored=False,
-        cause=None,
-        epoch=None,
     )

@@ -14,42 +14,20 @@ newer time and in no gap, is held as a suspect (:mod:`pipelines.core.suspects`).
 """
 
 from collections import Counter
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 import msgspec
 
 from pipelines.core.feeds import Feeds
+from pipelines.core.lines import Gap, Label, SideSource, correction_line, fill_line, gap_line, print_line, reset_line, value_of
 from pipelines.core.suspects import Thresholds, Verdict, judge, judge_at_close
 from schemas.events import GapCause, TradePhase
 from schemas.session import open_ms
 from schemas.structs import TradeEvent, TradeRecord
-from schemas.units import FUTURES_MULTIPLIER_VND, POINT, Exchange, Price, Shares, Side, UnixMs, Vnd
+from schemas.units import Side, UnixMs
 
 MAX_GAPS: Final = 32
 """Open gaps of a symbol; one more, and the oldest becomes final: a record that comes for it later counts as a repeat."""
-
-SideSource = Literal["feed", "quote", "auction", "none"]
-
-
-class Label(NamedTuple):
-    """What is said of a print besides its volume, decided when its record comes."""
-
-    side: Side
-    side_source: SideSource
-    phase: TradePhase
-
-
-class Gap(msgspec.Struct, array_like=True, gc=False):
-    """Volume in (start, end] of which no record has told yet."""
-
-    start: int
-    end: int
-    cause: GapCause
-
-    @property
-    def volume(self) -> int:
-        """How much it is."""
-        return self.end - self.start
 
 
 class Suspect(msgspec.Struct, array_like=True, gc=False):
@@ -172,7 +150,8 @@ class TapeRecorder:
         """Book a match that says no total: it has no identity, so it is a line of its own and counted apart."""
         tape.unanchored += 1
         self._counts["unanchored"] += 1
-        self._events.append(_print(tape, record, label, start=0, volume=record.volume, late=False, anchored=False))
+        line = print_line(record, label, tape.generation, start=0, volume=record.volume, late=False, anchored=False)
+        self._events.append(line)
 
     def close(self, tape: Tape) -> None:
         """Decide about a suspect that is left when the day is over."""
@@ -196,7 +175,7 @@ class TapeRecorder:
             cause = cause or self._cause(tape, record)
             left_over = record.total_value - tape.top_value - value_of(record.price, total - above, record.exchange)
             since_ms = UnixMs(tape.top_ms or min(open_ms(record.trading_day, record.exchange), record.ts_ms))
-            self._events.append(_gap(tape, record, Gap(top, start, cause), left_over, since_ms, epoch))
+            self._events.append(gap_line(record, tape.generation, Gap(top, start, cause), left_over, since_ms, epoch))
             self._counts[f"gap_{cause}"] += 1
             tape.gap_count += 1
             tape.missed += start - top
@@ -230,7 +209,7 @@ class TapeRecorder:
     ) -> None:
         """Book a print of ``above`` the top and of ``fills`` below it."""
         volume = above + sum(fill.volume for fill in fills)
-        event = _print(tape, record, label, start=start, volume=volume, late=late, anchored=True)
+        event = print_line(record, label, tape.generation, start=start, volume=volume, late=late, anchored=True)
         self._events.append(event)
         self._counts["print"] += 1
         self._counts["late"] += late
@@ -238,7 +217,7 @@ class TapeRecorder:
         tape.prints += 1
         tape.printed += volume
         for fill in fills:
-            self._events.append(_fill(tape, record, fill))
+            self._events.append(fill_line(record, tape.generation, fill))
             self._counts["fill"] += 1
             tape.missed -= fill.volume
         booked.append(Booked(record, label, volume, tape.base + start, late))
@@ -260,7 +239,7 @@ class TapeRecorder:
     def _correct(self, tape: Tape, suspect: Suspect) -> None:
         record = suspect.record
         total = record.total_volume
-        self._events.append(_correction(tape, record))
+        self._events.append(correction_line(record, tape.generation, tape.top, tape.top_value))
         # The feed will count the volume above the new top once more: a gap up there can not be told from it any longer.
         tape.gaps = [Gap(gap.start, min(gap.end, total), gap.cause) for gap in tape.gaps if gap.start < total]
         tape.top, tape.top_value = total, record.total_value
@@ -271,7 +250,7 @@ class TapeRecorder:
         """Begin to count from 0 again: what was counted stays, and the suspect is the first record of the new generation."""
         record = suspect.record
         tape.generation += 1
-        self._events.append(_reset(tape, record))
+        self._events.append(reset_line(record, tape.generation, tape.top))
         tape.base += tape.top
         tape.base_value += tape.top_value
         tape.top = tape.top_value = 0
@@ -292,13 +271,6 @@ class TapeRecorder:
         return "before_start" if self._feeds.joined_ms > opened_ms else "lost"
 
 
-def value_of(price: int, volume: int, exchange: Exchange) -> Vnd:
-    """Price × volume, in VND."""
-    if exchange is Exchange.DER:
-        return Vnd(price * volume * (FUTURES_MULTIPLIER_VND // POINT))
-    return Vnd(price * volume)
-
-
 def _take_out(tape: Tape, start: int, end: int) -> list[Gap]:
     """Cut (start, end] out of the open gaps; return what was cut out, lowest first."""
     taken: list[Gap] = []
@@ -316,90 +288,3 @@ def _take_out(tape: Tape, start: int, end: int) -> list[Gap]:
     if taken:
         tape.gaps = left[-MAX_GAPS:]
     return taken
-
-
-def _print(tape: Tape, record: TradeRecord, label: Label, *, start: int, volume: int, late: bool, anchored: bool) -> TradeEvent:
-    price = record.price
-    return TradeEvent(
-        kind="print",
-        symbol=record.symbol,
-        exchange=record.exchange,
-        day=record.trading_day,
-        ts_ms=record.ts_ms,
-        since_ms=None,
-        generation=tape.generation,
-        start=Shares(start),
-        total_volume=record.total_volume,
-        volume=Shares(volume),
-        value=value_of(price, volume, record.exchange),
-        price=price,
-        last_volume=record.volume,
-        side=label.side,
-        side_source=label.side_source,
-        phase=label.phase,
-        limit="ceiling" if price == record.ceiling else "floor" if price == record.floor else None,
-        late=late,
-        clipped=volume < record.volume,
-        anchored=anchored,
-        cause=None,
-        epoch=None,
-    )
-
-
-def _gap(tape: Tape, record: TradeRecord, gap: Gap, value: int, since_ms: UnixMs, epoch: int) -> TradeEvent:
-    return _line("gap", tape, record, gap.start, gap.end, gap.volume, value, since_ms=since_ms, cause=gap.cause, epoch=epoch)
-
-
-def _fill(tape: Tape, record: TradeRecord, gap: Gap) -> TradeEvent:
-    value = value_of(record.price, gap.volume, record.exchange)
-    return _line("fill", tape, record, gap.start, gap.end, gap.volume, value, price=record.price, cause=gap.cause)
-
-
-def _correction(tape: Tape, record: TradeRecord) -> TradeEvent:
-    total = record.total_volume
-    return _line("correction", tape, record, tape.top, total, total - tape.top, record.total_value - tape.top_value)
-
-
-def _reset(tape: Tape, record: TradeRecord) -> TradeEvent:
-    return _line("reset", tape, record, tape.top, 0, 0, 0)
-
-
-def _line(
-    kind: Literal["gap", "fill", "correction", "reset"],
-    tape: Tape,
-    record: TradeRecord,
-    start: int,
-    total: int,
-    volume: int,
-    value: int,
-    *,
-    since_ms: UnixMs | None = None,
-    price: Price | None = None,
-    cause: GapCause | None = None,
-    epoch: int | None = None,
-) -> TradeEvent:
-    """A line of the tape that is no print."""
-    return TradeEvent(
-        kind=kind,
-        symbol=record.symbol,
-        exchange=record.exchange,
-        day=record.trading_day,
-        ts_ms=record.ts_ms,
-        since_ms=since_ms,
-        generation=tape.generation,
-        start=Shares(start),
-        total_volume=Shares(total),
-        volume=Shares(volume),
-        value=Vnd(value),
-        price=price,
-        last_volume=None,
-        side=None,
-        side_source=None,
-        phase=None,
-        limit=None,
-        late=False,
-        clipped=False,
-        anchored=True,
-        cause=cause,
-        epoch=epoch,
-    )

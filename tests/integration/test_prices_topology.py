@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, ConsumerGroupTopicPartitions, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka.admin import AdminClient, NewPartitions
 
 from pipelines.application import make_application
 from pipelines.core.frames import Origin
 from pipelines.core.suspects import Thresholds
-from pipelines.errors import MissingTopics
+from pipelines.errors import MissingTopics, UnevenTopics
 from pipelines.prices import fold_frame
 from pipelines.service import load
 from pipelines.settings import PipelineSettings
@@ -244,6 +244,14 @@ def test_a_pipeline_that_is_killed_again_and_again_says_the_same_bytes(market: M
 def test_a_missing_topic_is_named_with_the_command_that_makes_it(kafka: str, tmp_path: Path) -> None:
     settings = PipelineSettings(kafka={"bootstrap.servers": kafka}, topic_prefix="nobody-made-these.", home=tmp_path)
     with pytest.raises(MissingTopics, match=r"nobody-made-these\.ssi\.ticks, .*: run `stock-tracker topics apply`"):
+        make_application(load("prices", settings), settings)
+
+
+def test_topics_that_split_shards_differently_are_refused(kafka: str, topics: str, tmp_path: Path) -> None:
+    admin = AdminClient({"bootstrap.servers": kafka})
+    admin.create_partitions([NewPartitions(MARKET_TRADES.named(topics), SHARDS + 1)])[MARKET_TRADES.named(topics)].result()
+    settings = PipelineSettings(kafka={"bootstrap.servers": kafka}, topic_prefix=topics, home=tmp_path)
+    with pytest.raises(UnevenTopics, match=r"market\.trades has 4"):
         make_application(load("prices", settings), settings)
 
 

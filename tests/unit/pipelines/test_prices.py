@@ -321,7 +321,14 @@ class TestSummary:
 class TestRejected:
     @pytest.mark.parametrize(
         "record",
-        [a_trade(1 << 53, 100), a_trade(100, -5), a_trade(100, 100, -1), a_quote([1 << 60, 1], []), a_quote([], [5, -1])],
+        [
+            a_trade(1 << 53, 100),
+            a_trade(100, -5),
+            a_trade(100, 100, -1),
+            a_trade(1 << 40, 1 << 40, 1 << 40, total_value=0),
+            a_quote([1 << 60, 1], []),
+            a_quote([], [5, -1]),
+        ],
     )
     def test_an_impossible_number_goes_to_the_dead_letters_alone(self, shard: Shard, record: Any) -> None:
         shard.fold(a_trade(100, 100), record, a_trade(150, 50))

@@ -5,7 +5,8 @@ from collections import Counter
 import pytest
 
 from pipelines.core.feeds import Feeds
-from pipelines.core.prints import MAX_GAPS, Gap, Label, Tape, TapeRecorder
+from pipelines.core.lines import Gap, Label
+from pipelines.core.prints import MAX_GAPS, Tape, TapeRecorder
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.structs import ClockTick, TradeEvent, TradeRecord

@@ -1,0 +1,154 @@
+"""CPU of the prices pipeline per tick: the fold alone, and the application from Kafka to Kafka, exactly-once.
+
+    python benchmarks/bench_prices.py                  the fold: frame bytes in, message bytes out
+    python benchmarks/bench_prices.py --kafka HOST     and the application, on a broker that has no topics with our prefix
+
+A tick is a record. The mix is one match to four quotes over 1,600 symbols, a few of which make most of the market, in frames
+of 50 over 6 shards. Compare figures of one machine and one run only.
+"""
+
+import argparse
+import gc
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from pipelines.core.frames import Origin
+from pipelines.core.suspects import Thresholds
+from pipelines.prices import fold_frame
+from schemas.calendar import at
+from schemas.shards import shard_keys, shard_of
+from schemas.structs import ClockTick, Frame, QuoteRecord, TradeRecord
+from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES, encode
+from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+
+DAY = TradingDay(20261120)
+SHARDS = 6
+KEYS = shard_keys(SHARDS)
+PER_FRAME = 50
+
+CHILD = """
+import os, time
+from pipelines.service import run
+from pipelines.settings import PipelineSettings
+from schemas.deployment import kafka_config
+began = time.process_time()
+run(["prices"], PipelineSettings(kafka=kafka_config(os.environ)), lambda why: None)
+print(time.process_time() - began)
+"""
+
+
+def a_market(ticks: int) -> list[tuple[int, bytes]]:
+    """(shard, frame) in order."""
+    draw = random.Random(1)
+    symbols = [Symbol(f"S{n:04d}") for n in range(1_600)]
+    chosen = draw.choices(symbols, weights=[1 / (rank + 1) for rank in range(len(symbols))], k=ticks)
+    totals: dict[str, int] = {}
+    waiting: list[list[Any]] = [[] for _ in range(SHARDS)]
+    seqs = [0] * SHARDS
+    frames: list[tuple[int, bytes]] = []
+    for n, symbol in enumerate(chosen):
+        shard = shard_of(symbol, SHARDS)
+        ts_ms = UnixMs(at(DAY, 9, 15) + n // 1_000 * 1_000)
+        if not waiting[shard]:
+            waiting[shard].append(ClockTick(trading_day=DAY, ts_ms=ts_ms, phase=SessionPhase.CONTINUOUS, health="up"))
+        price = Price(60_000 + draw.randint(-20, 20) * 100)
+        if n % 5 == 0:
+            volume = draw.randint(1, 30) * 100
+            totals[symbol] = total = totals.get(symbol, 0) + volume
+            waiting[shard].append(
+                TradeRecord(
+                    symbol=symbol, trading_day=DAY, ts_ms=ts_ms, exchange=Exchange.HOSE, price=price, volume=Shares(volume),
+                    total_volume=Shares(total), total_value=Vnd(total * 60_000), reference=Price(60_000), ceiling=Price(64_200),
+                    floor=Price(55_800), high=Price(62_000), low=Price(58_000), expected=Price(0), side=None, session="LO",
+                    status="N",
+                )
+            )  # fmt: skip
+        else:
+            bids = [level for step in range(3) for level in (price - 100 * (step + 1), draw.randint(1, 900) * 100)]
+            asks = [level for step in range(3) for level in (price + 100 * step, draw.randint(1, 900) * 100)]
+            waiting[shard].append(
+                QuoteRecord(
+                    symbol=symbol, trading_day=DAY, ts_ms=ts_ms, exchange=Exchange.HOSE, bids=bids, asks=asks, session="LO"
+                )
+            )
+        if len(waiting[shard]) == PER_FRAME:
+            frame = Frame(feed="a", epoch=1, seq=seqs[shard], recv_us=UnixUs(1), records=waiting[shard])
+            frames.append((shard, encode(frame)))
+            seqs[shard] += 1
+            waiting[shard] = []
+    return frames
+
+
+def bench_fold(frames: list[tuple[int, bytes]]) -> float:
+    """Microseconds of CPU a tick, decoding and encoding included, state as bytes in a dict."""
+    states: list[dict[bytes, bytes]] = [{} for _ in range(SHARDS)]
+    origins = [Origin("ssi.ticks", shard, SHARDS, KEYS[shard], 1) for shard in range(SHARDS)]
+    thresholds = Thresholds()
+    began = time.process_time()
+    for shard, value in frames:
+        fold_frame(SSI_TICKS.decode(value), origins[shard], states[shard], thresholds=thresholds)
+    return (time.process_time() - began) / (len(frames) * PER_FRAME) * 1e6
+
+
+def bench_application(frames: list[tuple[int, bytes]], bootstrap: str) -> float:
+    """Microseconds of CPU a tick of the whole process, start and stop included."""
+    prefix = f"bench{os.getpid()}."
+    config = {"bootstrap.servers": bootstrap}
+    admin = AdminClient(config)
+    topics = [SSI_TICKS, MARKET_TRADES, MARKET_QUOTES, MARKET_DAILY, STATE_PRICES, SSI_DLQ]
+    names = [NewTopic(topic.named(prefix), topic.partitions(SHARDS), 1, config=topic.config()) for topic in topics]
+    for answer in admin.create_topics(names).values():
+        answer.result()
+    try:
+        producer = Producer({**config, "partitioner": "murmur2", "compression.type": "lz4", "linger.ms": 5})
+        for n, (shard, value) in enumerate(frames):
+            producer.produce(SSI_TICKS.named(prefix), key=KEYS[shard], value=value)
+            if n % 500 == 0:
+                producer.flush()
+        producer.flush()
+        with tempfile.TemporaryDirectory() as home:
+            environ = {**os.environ, "KAFKA_BOOTSTRAP": bootstrap, "TOPIC_PREFIX": prefix, "STOCK_TRACKER_HOME": home}
+            child = subprocess.Popen([sys.executable, "-c", CHILD], env=environ, stdout=subprocess.PIPE, text=True)
+            group = ConsumerGroupTopicPartitions(f"{prefix}pipelines.prices")
+            while True:
+                assert child.poll() is None, "the application ended by itself"
+                (answer,) = admin.list_consumer_group_offsets([group]).values()
+                if sum(max(place.offset, 0) for place in answer.result().topic_partitions) >= len(frames):
+                    break
+                time.sleep(0.2)
+            child.terminate()
+            seconds = float(child.communicate(timeout=30)[0])
+    finally:
+        ours = [name for name in admin.list_topics(timeout=10).topics if prefix in name]
+        for answer in admin.delete_topics(ours).values():
+            answer.result()
+    return seconds / (len(frames) * PER_FRAME) * 1e6
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ticks", type=int, default=200_000)
+    parser.add_argument("--kafka", metavar="HOST:PORT")
+    arguments = parser.parse_args()
+    frames = a_market(arguments.ticks)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
+    figures = {"ticks": len(frames) * PER_FRAME, "fold_us_a_tick": round(bench_fold(frames), 2)}
+    if arguments.kafka:
+        application = bench_application(frames, arguments.kafka)
+        figures |= {"application_us_a_tick": round(application, 2), "application_ticks_a_cpu_second": round(1e6 / application)}
+    print(json.dumps(figures))
+
+
+if __name__ == "__main__":
+    main()
