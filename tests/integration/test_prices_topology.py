@@ -249,7 +249,9 @@ def test_a_missing_topic_is_named_with_the_command_that_makes_it(kafka: str, tmp
 
 def test_topics_that_split_shards_differently_are_refused(kafka: str, topics: str, tmp_path: Path) -> None:
     admin = AdminClient({"bootstrap.servers": kafka})
-    admin.create_partitions([NewPartitions(MARKET_TRADES.named(topics), SHARDS + 1)])[MARKET_TRADES.named(topics)].result()
+    name = MARKET_TRADES.named(topics)
+    admin.create_partitions([NewPartitions(name, SHARDS + 1)])[name].result()
+    wait_until(lambda: len(admin.list_topics(name, timeout=10).topics[name].partitions) == SHARDS + 1, "one more partition")
     settings = PipelineSettings(kafka={"bootstrap.servers": kafka}, topic_prefix=topics, home=tmp_path)
     with pytest.raises(UnevenTopics, match=r"market\.trades has 4"):
         make_application(load("prices", settings), settings)
