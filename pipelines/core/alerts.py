@@ -17,6 +17,11 @@ class Memory(msgspec.Struct, array_like=True, tag="plain"):
     """When the rule last fired, by direction, in exchange time."""
 
 
+def fired_in(known: object) -> dict[str, int]:
+    """The cooldowns of ``known``, a rule's memory or None: a rule that changed its kind under the same name keeps them."""
+    return known.fired if isinstance(known, Memory) else {}
+
+
 class Finding(NamedTuple):
     """A reason to alert."""
 

@@ -78,7 +78,7 @@ class Curve(Stored):
 
     def close(self, value: Price) -> None:
         """Take an earlier day's index value, to stand in until a live one comes."""
-        if not self.index_ms:
+        if not self.index_ms and value > 0:
             self.index_value = value
 
     def tick(self, underlying: Symbol, value: Price, ts_ms: UnixMs, now_ms: UnixMs) -> tuple[BasisEvent, ...]:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pipelines.core import wording
-from pipelines.core.alerts import Finding, Memory, raise_alert
+from pipelines.core.alerts import Finding, Memory, fired_in, raise_alert
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.rules import BasisBand, BasisFlip, BasisRule
 from schemas.instruments import listed_months
@@ -64,7 +64,7 @@ def advance(watch: BasisWatch, rules: tuple[BasisRule, ...], event: BasisEvent) 
 
 
 def _flip(rule: BasisFlip, known: object, event: BasisEvent) -> tuple[Memory, Finding | None]:
-    memory = known if isinstance(known, FlipMemory) else FlipMemory(_fired(known), 0)
+    memory = known if isinstance(known, FlipMemory) else FlipMemory(fired_in(known), 0)
     if abs(event.basis) < rule.min_points * POINT:
         return memory, None
     before, memory.sign = memory.sign, 1 if event.basis > 0 else -1
@@ -76,7 +76,7 @@ def _flip(rule: BasisFlip, known: object, event: BasisEvent) -> tuple[Memory, Fi
 
 
 def _band(rule: BasisBand, known: object, event: BasisEvent) -> tuple[Memory, Finding | None]:
-    memory = known if isinstance(known, BandMemory) else BandMemory(_fired(known), "")
+    memory = known if isinstance(known, BandMemory) else BandMemory(fired_in(known), "")
     side = "up" if event.basis > 0 else "down"
     if abs(event.basis_pct) <= rule.leave_pct:
         memory.out = ""
@@ -97,10 +97,6 @@ _KINDS: dict[type[Any], Callable[[Any, object, BasisEvent], tuple[Memory, Findin
 @cache
 def _front(day: TradingDay) -> int:
     return listed_months(day)[0]
-
-
-def _fired(known: object) -> dict[str, int]:
-    return known.fired if isinstance(known, Memory) else {}
 
 
 def _anchor(event: BasisEvent) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from pipelines.core import wording
-from pipelines.core.alerts import Finding, Memory, raise_alert
+from pipelines.core.alerts import Finding, Memory, fired_in, raise_alert
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.rules import BUCKET_S, AmbiguousCorrection, ForeignAcceleration, ForeignRule, RoomExhausted
 from pipelines.core.windows import Window
@@ -79,7 +79,7 @@ def _seen(mark: Mark | None, entry: LedgerEntry) -> bool:
 
 def _acceleration(rule: ForeignAcceleration, known: object, entry: LedgerEntry) -> tuple[Memory, Finding | None]:
     buckets = (rule.recent_s + rule.base_s) // BUCKET_S
-    memory = known if isinstance(known, AccelerationMemory) else AccelerationMemory(_fired(known), entry.ts_ms, {})
+    memory = known if isinstance(known, AccelerationMemory) else AccelerationMemory(fired_in(known), entry.ts_ms, {})
     if entry.kind != "delta":
         # Volume that accrued unseen has no time of its own: what it was measured against is gone, so measuring starts again.
         memory.since_ms, memory.windows = entry.ts_ms, {}
@@ -115,7 +115,7 @@ def _acceleration(rule: ForeignAcceleration, known: object, entry: LedgerEntry) 
 
 
 def _room(rule: RoomExhausted, known: object, entry: LedgerEntry) -> tuple[Memory, Finding | None]:
-    memory = known if isinstance(known, RoomMemory) else RoomMemory(_fired(known), False)
+    memory = known if isinstance(known, RoomMemory) else RoomMemory(fired_in(known), False)
     if entry.room >= rule.release_shares:
         memory.open = True
     if not memory.open or entry.room > rule.max_shares:
@@ -149,10 +149,6 @@ _KINDS: dict[type[Any], Callable[[Any, object, LedgerEntry], tuple[Memory, Findi
     RoomExhausted: _room,
     AmbiguousCorrection: _ambiguous,
 }
-
-
-def _fired(known: object) -> dict[str, int]:
-    return known.fired if isinstance(known, Memory) else {}
 
 
 def _anchor(entry: LedgerEntry) -> str:

@@ -21,8 +21,8 @@ BUCKET_S = 10
 
 Severity = Literal["info", "warning", "critical"]
 Seconds = Annotated[int, Field(ge=0)]
-Ratio = Annotated[float, Field(gt=1)]
-Percent = Annotated[float, Field(gt=0)]
+Ratio = Annotated[float, Field(gt=1, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 MinVnd = Annotated[int, Field(gt=0)]
 
 T = TypeVar("T")
@@ -94,7 +94,7 @@ class PriceLimit(OnceRule):
 
     kind: Literal["price_limit"]
     limits: Limits
-    release_pct: Percent
+    release_pct: Positive
     """How far from the limit, in percent of it, a print must be to end it."""
 
 
@@ -154,7 +154,7 @@ class BasisFlip(RepeatingRule):
 
     kind: Literal["basis_flip"]
     contracts: Literal["front", "all"]
-    min_points: Percent
+    min_points: Positive
     """Only at this many points or more does a basis have a sign."""
 
 
@@ -163,9 +163,9 @@ class BasisBand(OnceRule):
 
     kind: Literal["basis_band"]
     contracts: Literal["front", "all"]
-    enter_pct: Percent
+    enter_pct: Positive
     """Of the index: outside the band at or above, either side of it."""
-    leave_pct: Percent
+    leave_pct: Positive
     """Inside again at or below."""
 
     @model_validator(mode="after")

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import field
 
 from pipelines.core import wording
-from pipelines.core.alerts import Finding, Memory, raise_alert
+from pipelines.core.alerts import Finding, Memory, fired_in, raise_alert
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.rules import BUCKETS, FeedGap, LargePrint, LockOpened, PriceLimit, TradeRule, VolumeSpike
 from pipelines.core.windows import Window
@@ -124,7 +124,7 @@ def advance_losses(losses: Losses, rules: tuple[TradeRule, ...], event: TradeEve
 
 def _spike(rule: VolumeSpike, known: object, event: TradeEvent, price: Price) -> tuple[Memory, Finding | None]:
     width_ms = rule.window_s * 1000 // BUCKETS
-    memory = known if isinstance(known, SpikeMemory) else SpikeMemory(_fired(known), Window.of(BUCKETS, width_ms))
+    memory = known if isinstance(known, SpikeMemory) else SpikeMemory(fired_in(known), Window.of(BUCKETS, width_ms))
     if memory.window.width_ms != width_ms:
         memory.window = Window.of(BUCKETS, width_ms)
     if event.phase != "continuous":
@@ -133,10 +133,12 @@ def _spike(rule: VolumeSpike, known: object, event: TradeEvent, price: Price) ->
     memory.window.move_to(event.ts_ms)
     prints, traded = memory.window.total()
     memory.window.add(event.volume)
-    if prints < rule.min_prints or event.value < rule.min_value_vnd or event.volume * prints < rule.ratio * traded:
+    if prints < rule.min_prints or traded <= 0 or event.value < rule.min_value_vnd:
         return memory, None
     average = traded / prints
     ratio = event.volume / average
+    if ratio < rule.ratio:
+        return memory, None
     message = (
         f"{event.symbol} traded {wording.volume(event.volume, event.exchange)} at once "
         f"at {wording.price(price, event.exchange)}, {wording.times(ratio)} the average print of the "
@@ -155,7 +157,7 @@ def _spike(rule: VolumeSpike, known: object, event: TradeEvent, price: Price) ->
 
 def _large(rule: LargePrint, known: object, event: TradeEvent, price: Price) -> tuple[Memory, Finding | None]:
     memory = known if isinstance(known, Memory) else Memory({})
-    if event.phase in ("ato", "atc") or event.value < rule.min_value_vnd:
+    if event.phase != "continuous" or event.value < rule.min_value_vnd:
         return memory, None
     how = {Side.BUY: "bought", Side.SELL: "sold"}.get(event.side or Side.NEUTRAL, "traded")
     message = (
@@ -167,7 +169,7 @@ def _large(rule: LargePrint, known: object, event: TradeEvent, price: Price) -> 
 
 
 def _limit(rule: PriceLimit, known: object, event: TradeEvent, price: Price) -> tuple[Memory, Finding | None]:
-    memory = known if isinstance(known, LimitMemory) else LimitMemory(_fired(known), None, 0)
+    memory = known if isinstance(known, LimitMemory) else LimitMemory(fired_in(known), None, 0)
     limit = event.limit if event.limit in rule.limits else None
     if limit is None:
         if abs(price - memory.price) * 100 >= rule.release_pct * memory.price:
@@ -182,7 +184,7 @@ def _limit(rule: PriceLimit, known: object, event: TradeEvent, price: Price) -> 
 
 
 def _lock(rule: LockOpened, known: object, event: TradeEvent, price: Price) -> tuple[Memory, Finding | None]:
-    memory = known if isinstance(known, LockMemory) else LockMemory(_fired(known), None, 0, 0)
+    memory = known if isinstance(known, LockMemory) else LockMemory(fired_in(known), None, 0, 0)
     limit = event.limit if event.limit in rule.limits else None
     held, held_ms = memory.limit, memory.last_ms - memory.since_ms
     if limit is not None and limit == held:
@@ -206,11 +208,6 @@ _KINDS: dict[type[Any], Callable[[Any, object, TradeEvent, Price], tuple[Memory,
     PriceLimit: _limit,
     LockOpened: _lock,
 }
-
-
-def _fired(known: object) -> dict[str, int]:
-    """A rule that changed its kind under the same name keeps its cooldowns."""
-    return known.fired if isinstance(known, Memory) else {}
 
 
 def _anchor(event: TradeEvent) -> str:

@@ -155,3 +155,46 @@ def test_any_cut_into_frames_and_any_restart_give_the_same_alerts(steps: list[An
     ]
     assert alerts == whole
     assert len({alert.alert_id for alert in alerts}) == len(alerts)
+
+
+BIG = 1 << 53
+NUMBERS = st.integers(-BIG, BIG)
+TIMES = st.integers(OPEN_MS - 90_000_000, OPEN_MS + 90_000_000)
+DAYS = st.sampled_from([TradingDay(20261119), DAY, TradingDay(20261123)])
+SYMBOLS = st.sampled_from(["VNM", "41I1GC000"])
+EXCHANGES = st.sampled_from(list(Exchange))
+DEFAULT_RULES = read_rules(PipelineSettings(kafka={}))
+ANY_TRADE = st.builds(
+    TradeEvent, kind=st.sampled_from(["print", "print", "gap", "fill", "correction", "reset"]), symbol=SYMBOLS,
+    exchange=EXCHANGES, day=DAYS, ts_ms=TIMES, since_ms=st.none() | TIMES, generation=st.integers(0, 2), start=NUMBERS, total_volume=NUMBERS,
+    volume=NUMBERS, value=NUMBERS, price=st.none() | NUMBERS, last_volume=st.none(), side=st.none() | st.sampled_from(list(Side)),
+    side_source=st.none(), phase=st.none() | st.sampled_from(["ato", "continuous", "atc"]),
+    limit=st.none() | st.sampled_from(["ceiling", "floor"]), late=st.booleans(), clipped=st.booleans(), anchored=st.booleans(),
+    cause=st.none() | st.sampled_from(["lost", "unseen"]), epoch=st.none() | NUMBERS,
+)  # fmt: skip
+ANY_ENTRY = st.builds(
+    LedgerEntry, kind=st.sampled_from(["delta", "catch_up", "correction", "reset"]), symbol=SYMBOLS, exchange=EXCHANGES, day=DAYS,
+    ts_ms=TIMES, since_ms=TIMES, side=st.sampled_from([Side.BUY, Side.SELL]), generation=st.integers(0, 2), counter_from=NUMBERS,
+    counter=NUMBERS, volume=NUMBERS, value=NUMBERS, room=NUMBERS, ambiguous=st.booleans(),
+)  # fmt: skip
+ANY_BASIS = st.builds(
+    BasisEvent, symbol=SYMBOLS, underlying=st.just("VN30"), month=st.sampled_from([202612, 202701]), day=DAYS, ts_ms=TIMES,
+    price=NUMBERS, index_value=NUMBERS, basis=NUMBERS, basis_pct=st.floats(-1e6, 1e6), days_to_expiry=st.integers(0, 400),
+    stale=st.booleans(),
+)  # fmt: skip
+
+
+@given(st.lists(ANY_TRADE, max_size=30), st.lists(ANY_ENTRY, max_size=30), st.lists(ANY_BASIS, max_size=30))
+def test_no_event_however_odd_stops_the_folds(
+    trades: list[TradeEvent], entries: list[LedgerEntry], bases: list[BasisEvent]
+) -> None:
+    folds: list[tuple[Any, Any, Any, list[Any]]] = [
+        (fold_trades, DEFAULT_RULES.trades, TradesFrame, trades),
+        (fold_foreign, DEFAULT_RULES.foreign, LedgerFrame, entries),
+        (fold_basis, DEFAULT_RULES.basis, BasisFrame, bases),
+    ]
+    for fold, rules, frame, events in folds:
+        state: dict[bytes, bytes] = {}
+        for event in events:
+            alerts = alerts_of(fold(rules, frame(events=[event]), ORIGIN, state))
+            assert all(alert.symbol == event.symbol and alert.message for alert in alerts)

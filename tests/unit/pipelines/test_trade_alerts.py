@@ -166,6 +166,12 @@ def test_a_spike_needs_enough_prints_in_its_window() -> None:
     assert fold(TapeWatch(), SPIKE, [*steady(tape, 9), tape.a_print(20, volume=5000)]) == []
 
 
+def test_a_window_without_volume_judges_nothing() -> None:
+    tape = Tape()
+    nothing = [tape.a_print(n, volume=0, total_volume=n + 1) for n in range(10)]
+    assert fold(TapeWatch(), SPIKE, [*nothing, tape.a_print(20, volume=5000)]) == []
+
+
 def test_a_print_leaves_the_window_after_its_time() -> None:
     tape = Tape()
     early = [*steady(tape), *[tape.a_print(60 + n, volume=10_000) for n in range(2)]]
@@ -173,6 +179,11 @@ def test_a_print_leaves_the_window_after_its_time() -> None:
     tape = Tape()
     # 21 minutes later the ten small ones are gone, and what is left is too little to compare with.
     assert fold(TapeWatch(), SPIKE, [*steady(tape), tape.a_print(21 * 60, volume=10_000)]) == []
+
+
+@pytest.mark.parametrize("phase", ["ato", "atc", "post_close"])
+def test_a_large_print_counts_in_the_continuous_session_only(phase: str) -> None:
+    assert fold(TapeWatch(), LARGE, [Tape().a_print(0, volume=100_000, phase=phase)]) == []
 
 
 @pytest.mark.parametrize("phase", ["ato", "atc", "post_close"])
@@ -201,7 +212,6 @@ def test_a_large_print_says_its_worth() -> None:
     (alert,) = fold(TapeWatch(), LARGE, [Tape().a_print(0, volume=100_000)])
     assert alert.message == "100,000 shares of HPG were bought at once at 28,300 VND, worth 2.83 bn VND."
     assert fold(TapeWatch(), LARGE, [Tape().a_print(0, volume=35_000)]) == []
-    assert fold(TapeWatch(), LARGE, [Tape().a_print(0, volume=100_000, phase="atc")]) == []
 
 
 def test_a_lock_that_opens_says_how_long_it_held() -> None:
