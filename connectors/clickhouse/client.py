@@ -1,5 +1,6 @@
 """How the archive's own programs reach ClickHouse, a server or the embedded one alike, and how its errors are told apart."""
 
+import logging
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from connectors.clickhouse.errors import ArchiveError, ClickHouseUnreachable, Sc
 
 SECONDS_TO_CONNECT = 5
 SECONDS_TO_ANSWER = 60
+# They log each try that fails, with its trace; ClickHouseUnreachable says it once.
+for _name in ("clickhouse_connect.driver", "urllib3.connectionpool"):
+    logging.getLogger(_name).setLevel(logging.CRITICAL)
 _ERRNO = re.compile(r"\[Errno \d+\] ([\w ]+)")
 _AUTHENTICATION = (193, 194, 516)
 _SCHEMA = {8: "a column", 10: "a column", 16: "a column", 47: "a column", 53: "a type", 60: "a table", 81: "the database"}

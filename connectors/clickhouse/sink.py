@@ -277,6 +277,8 @@ class _Sink:
             self._consumer.pause(owned)
         else:
             self._consumer.resume(owned)
+            # Left alone, librdkafka would go on one past an end of partition that it has reported, and skip a message.
+            self._follow()
         self._paused = full
 
     def _measure(self) -> None:

@@ -98,10 +98,13 @@ class Writer:
                 )
             metrics.INSERT_SECONDS.labels(block.table).observe(time.perf_counter() - began)
             metrics.ROWS.labels(block.table).inc(block.rows)
-        for reject in rejects:
-            place = reject.place
-            log.warning("%s[%d]@%d: %s, kept in the table dlq", place.topic, place.partition, place.offset, reject.reason)
-            metrics.REJECTED.labels(place.topic).inc()
+        if rejects:
+            place, reason = rejects[0].place, rejects[0].reason
+            log.warning(
+                "%d rows of %s[%d] from offset %d on do not fit and are in the table dlq: %s", len(rejects), place.topic,
+                place.partition, place.offset, reason,
+            )  # fmt: skip
+            metrics.REJECTED.labels(place.topic).inc(len(rejects))
         if batch.replayed:
             metrics.REPLAYED.inc()
 

@@ -1,0 +1,140 @@
+"""A ClickHouse of these tests' own: the embedded server as a process that can be killed, or the server of CLICKHOUSE_URL."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from connectors.clickhouse.client import connect
+
+START_S = 40.0
+
+
+@dataclass
+class EmbeddedServer:
+    """The embedded server in a process, on one home; started again it keeps its port."""
+
+    home: Path
+    environ: dict[str, str] = field(default_factory=dict)
+    port: int = 0
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.home / "server.log").read_text()
+
+    @property
+    def password(self) -> str:
+        return (self.home / "archive" / "sink.password").read_text().strip()
+
+    @property
+    def user(self) -> str:
+        return "sink"
+
+    def start(self) -> None:
+        address = self.home / "archive" / "address"
+        address.unlink(missing_ok=True)
+        environ = {**os.environ, "STOCK_TRACKER_HOME": str(self.home), "ARCHIVE_PORT": str(self.port), **self.environ}
+        with (self.home / "server.log").open("a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "connectors.clickhouse.server"], env=environ, stdout=log, stderr=log
+            )
+        deadline = time.monotonic() + START_S
+        while not (address.exists() and address.read_text().endswith("\n")):
+            assert self.process.poll() is None, self.log
+            assert time.monotonic() < deadline, f"no server after {START_S} s\n{self.log}"
+            time.sleep(0.02)
+        self.port = int(address.read_text().strip().rpartition(":")[2])
+
+    def kill(self) -> None:
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(30)
+
+
+@dataclass(frozen=True)
+class ExternalServer:
+    """The server of CLICKHOUSE_URL."""
+
+    url: str
+    user: str
+    password: str
+
+
+@pytest.fixture(scope="session")
+def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """One embedded server for all tests that leave it alive."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("archive"), {"ARCHIVE_READER_SECONDS": "5", "ARCHIVE_READERS": "2"})
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[EmbeddedServer]:
+    """An embedded server that a test may kill."""
+    server = EmbeddedServer(tmp_path)
+    server.start()
+    yield server
+    assert server.stop() == 0, server.log
+
+
+@pytest.fixture(scope="session")
+def server(request: pytest.FixtureRequest) -> EmbeddedServer | ExternalServer:
+    """What the archive's code is tried on: the server of CLICKHOUSE_URL, else the embedded one."""
+    url = os.environ.get("CLICKHOUSE_URL")
+    if url:
+        return ExternalServer(url, os.environ.get("ARCHIVE_USER", "default"), os.environ.get("ARCHIVE_PASSWORD", ""))
+    embedded: EmbeddedServer = request.getfixturevalue("embedded")
+    return embedded
+
+
+@pytest.fixture
+def database(server: Any) -> Iterator[str]:
+    """The name of a database of one test's own, dropped afterwards."""
+    name = f"t{uuid.uuid4().hex[:10]}"
+    yield name
+    client = connect(server.url, server.user, server.password, "default")
+    client.command(f"DROP DATABASE IF EXISTS {name}")
+    client.close()
+
+
+@pytest.fixture
+def writer(server: Any, database: str) -> Iterator[Client]:
+    """A client that may write, in the test's own database."""
+    client = connect(server.url, server.user, server.password, database)
+    client.command(f"CREATE DATABASE {database}", use_database=False)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def until() -> Callable[..., None]:
+    """Wait for something to become true; it must, within the seconds given."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 30.0, what: str = "it") -> None:
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+            time.sleep(0.02)
+
+    return wait

@@ -1,0 +1,73 @@
+"""The sink as a process of its own that kills itself at a named step: ``sink_process.py [STEP COUNT]``.
+
+Steps: ``before_declaring``, ``declared`` (the intent is in Kafka, nothing inserted), ``inserting`` (the insert is on its way),
+``inserted`` (Kafka does not know yet), ``between_blocks`` (some of a batch's blocks are in). COUNT says which time.
+"""
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from clickhouse_connect.driver.client import Client
+
+from connectors.clickhouse import sink
+from connectors.clickhouse.intent import Intents
+from connectors.clickhouse.settings import SinkSettings
+from connectors.clickhouse.writer import Writer
+from schemas.deployment import kafka_config
+
+log = logging.getLogger(__name__)
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    if len(sys.argv) == 3:
+        arm(sys.argv[1], int(sys.argv[2]))
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    sink.run(SinkSettings(kafka=kafka_config(os.environ)), stop, lambda text: log.info("health: %s", text))
+
+
+STEPS = {
+    "before_declaring": (Intents, "commits", "after"),
+    "declared": (Writer, "insert", "before"),
+    "inserting": (Client, "insert", "during"),
+    "between_blocks": (Client, "insert", "after"),
+    "inserted": (Writer, "insert", "after"),
+}
+
+
+def arm(step: str, count: int) -> None:
+    owner, name, moment = STEPS[step]
+    original: Callable[..., Any] = getattr(owner, name)
+    left = count
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        nonlocal left
+        # The migrations insert too, without these.
+        counted = owner is not Client or "deduplicate_blocks_in_dependent_materialized_views" in kwargs["settings"]
+        if moment == "after":
+            result = original(*args, **kwargs)
+            left -= counted and result != []
+        else:
+            left -= counted
+        if left == 0:
+            if moment == "during":
+                threading.Timer(0.004, die).start()
+            else:
+                die()
+        return result if moment == "after" else original(*args, **kwargs)
+
+    setattr(owner, name, wrapped)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,315 @@
+"""The sink against a real Kafka and a real ClickHouse: every event once, whatever dies."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+from confluent_kafka import Consumer, Producer, TopicPartition
+
+from connectors.clickhouse import rows
+from connectors.clickhouse.client import connect
+from connectors.clickhouse.intent import drained
+from schemas import topics as t
+from schemas.shards import shard_keys
+from schemas.structs import DailyEvent, DailyFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame
+from schemas.units import Exchange, Side
+
+pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
+
+SHARDS = 3
+OPEN_MS = 1_795_140_900_000  # 2026-11-20 09:15 in Vietnam
+DAY = 20261120
+DRAIN_S = 60.0
+SINK = Path(__file__).with_name("sink_process.py")
+
+
+def a_print(symbol: str, n: int, rng: random.Random) -> TradeEvent:
+    volume = rng.randrange(100, 5000, 100)
+    return TradeEvent(
+        kind=rng.choices(["print", "gap"], [9, 1])[0],
+        symbol=symbol,
+        exchange=Exchange.HOSE,
+        day=DAY,
+        # Three events a second: most of them share theirs with others, as on SSI's clock.
+        ts_ms=OPEN_MS + n // 3 * 1000 - rng.choice([0, 0, 0, 0, 7000]),
+        since_ms=rng.choice([None, OPEN_MS]),
+        generation=0,
+        start=n * 100,
+        total_volume=n * 100 + volume,
+        volume=volume,
+        value=volume * 20_000,
+        price=rng.randrange(19_000, 21_000, 50),
+        last_volume=volume,
+        side=rng.choice([Side.BUY, Side.SELL, Side.NEUTRAL]),
+        side_source="feed",
+        phase=rng.choices(["continuous", "put_through", "atc"], [18, 1, 1])[0],
+        limit=None,
+        late=False,
+        clipped=False,
+        anchored=rng.random() < 0.98,
+        cause=None,
+        epoch=None,
+    )
+
+
+def an_entry(symbol: str, n: int) -> LedgerEntry:
+    return LedgerEntry(
+        kind="delta", symbol=symbol, exchange=Exchange.HOSE, day=DAY, ts_ms=OPEN_MS + n * 1000, since_ms=OPEN_MS, side=Side.BUY,
+        generation=0, counter_from=n, counter=n + 1, volume=1, value=-n, room=5, ambiguous=False,
+    )  # fmt: skip
+
+
+def a_day(symbol: str, n: int) -> DailyEvent:
+    return DailyEvent(
+        symbol=symbol, exchange=Exchange.HOSE, day=DAY, ts_ms=OPEN_MS + n * 1000, final=False, reference=20_000, ceiling=21_400,
+        floor=18_600, open=None, high=None, low=None, close=None, total_volume=n, total_value=n, prints=n, printed_volume=n,
+        missed_volume=0, bought=n, sold=0, neutral=0, put_through_volume=0, unanchored=0, repeats=0,
+    )  # fmt: skip
+
+
+class Market:
+    """Writes frames in transactions, some of them aborted, and remembers what became of each."""
+
+    def __init__(self, kafka: str, prefix: str, seed: int) -> None:
+        self.prefix = prefix
+        self.bootstrap = kafka
+        self.rng = random.Random(seed)
+        self.n = 0
+        self.producer = Producer(
+            {"bootstrap.servers": kafka, "transactional.id": f"{prefix}market", "linger.ms": 0, "partitioner": "murmur2_random"}
+        )
+        self.producer.init_transactions()
+
+    def write(self, frames: int) -> None:
+        """One transaction."""
+        self.producer.begin_transaction()
+        keys = shard_keys(SHARDS)
+        for _ in range(frames):
+            shard = self.rng.randrange(SHARDS)
+            symbols = [f"S{shard}{c}" for c in "ABCD"]
+            trades = []
+            for _ in range(self.rng.randrange(1, 30)):
+                self.n += 1
+                trades.append(a_print(self.rng.choice(symbols), self.n, self.rng))
+            self._send(t.MARKET_TRADES, t.encode(TradesFrame(events=trades)), keys[shard])
+            if self.rng.random() < 0.3:
+                entry = t.encode(LedgerFrame(events=[an_entry(self.rng.choice(symbols), self.n)]))
+                self._send(t.MARKET_FOREIGN, entry, keys[shard])
+            if self.rng.random() < 0.2:
+                day = t.encode(DailyFrame(events=[a_day(self.rng.choice(symbols), self.n)]))
+                self._send(t.MARKET_DAILY, day, keys[shard])
+            if self.rng.random() < 0.02:
+                self._send(t.MARKET_TRADES, b'{"schema":1,"events":[{"kind":"print"}]}', keys[shard])
+        self.producer.flush()
+        if self.rng.random() < 0.1:
+            self.producer.abort_transaction()
+        else:
+            self.producer.commit_transaction()
+
+    def _send(self, topic: t.Topic[Any], value: bytes, key: str) -> None:
+        self.producer.produce(topic.named(self.prefix), value, key)
+
+    def log(self, topic: t.Topic[Any]) -> dict[tuple[int, int], bytes]:
+        """What a committed reader finds: value by (partition, offset)."""
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self.bootstrap, "group.id": f"{self.prefix}reader", "enable.partition.eof": True,
+                "isolation.level": "read_committed", "auto.offset.reset": "earliest",
+            }
+        )  # fmt: skip
+        consumer.assign([TopicPartition(topic.named(self.prefix), p, 0) for p in range(topic.partitions(SHARDS))])
+        found, ends = {}, 0
+        while ends < topic.partitions(SHARDS):
+            message = consumer.poll(30)
+            assert message is not None, "the broker went silent"
+            if message.error():
+                ends += 1
+            else:
+                found[message.partition(), message.offset()] = message.value()
+        consumer.close()
+        return found
+
+
+class SinkProcess:
+    """The sink in a process of its own."""
+
+    def __init__(self, environ: dict[str, str], log: Path) -> None:
+        self.environ = {**os.environ, **environ}
+        self.log = log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *step: str) -> None:
+        with self.log.open("a") as log:
+            self.process = subprocess.Popen([sys.executable, str(SINK), *step], env=self.environ, stdout=log, stderr=log)
+
+    def wait_for_death(self, seconds: float = 30.0) -> None:
+        assert self.process is not None
+        assert self.process.wait(seconds) == -signal.SIGKILL, self.log.read_text()
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self) -> int:
+        assert self.process is not None
+        self.process.terminate()
+        return self.process.wait(30)
+
+    def said(self, text: str) -> bool:
+        return self.log.exists() and text in self.log.read_text()
+
+
+@pytest.fixture
+def market(kafka: str, topics: str) -> Market:
+    return Market(kafka, topics, seed=7)
+
+
+@pytest.fixture
+def a_sink(kafka: str, topics: str, tmp_path: Path) -> Iterator[Callable[..., SinkProcess]]:
+    """Makes sinks on this test's topics; none outlives it."""
+    made: list[SinkProcess] = []
+
+    def make(server: Any, **environ: str) -> SinkProcess:
+        settings = {
+            "KAFKA_BOOTSTRAP": kafka,
+            "TOPIC_PREFIX": topics,
+            "CLICKHOUSE_URL": server.url,
+            "STOCK_TRACKER_HOME": str(server.home),
+            "ARCHIVE_BATCH_SECONDS": "0.1",
+            "ARCHIVE_BATCH_ROWS": "2000",
+        }
+        made.append(SinkProcess({**settings, **environ}, tmp_path / f"sink{len(made)}.log"))
+        return made[-1]
+
+    yield make
+    for sink in made:
+        sink.kill()
+
+
+def is_drained(kafka: str, prefix: str) -> bool:
+    """As the front door asks it: every partition's commit has no open intent and has reached the end."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": f"{prefix}archive", "isolation.level": "read_committed"})
+    try:
+        parts = [TopicPartition(s.named(prefix), p) for s in rows.SOURCES for p in range(s.partitions(SHARDS))]
+        for known in consumer.committed(parts, 10):
+            _, end = consumer.get_watermark_offsets(TopicPartition(known.topic, known.partition), 10)
+            if not drained(known.offset if known.offset >= 0 else None, known.metadata, end):
+                return False
+        return True
+    finally:
+        consumer.close()
+
+
+def places(client: Client, table: str) -> list[tuple[int, int, int]]:
+    found = client.query(f"SELECT partition, offset, idx FROM {table} ORDER BY partition, offset, idx").result_rows
+    return [(int(a), int(b), int(c)) for a, b, c in found]
+
+
+def assert_archive_equals_topics(client: Client, market: Market) -> None:
+    for topic, table in ((t.MARKET_TRADES, "trades"), (t.MARKET_FOREIGN, "foreign_ledger")):
+        wanted, rejected = [], []
+        for (partition, offset), value in market.log(topic).items():
+            events = json.loads(value)["events"]
+            good = "symbol" in events[0]
+            (wanted if good else rejected).extend((partition, offset, i) for i in range(len(events)))
+        assert places(client, table) == sorted(wanted)
+        dead = client.query(
+            "SELECT partition, offset, idx FROM dlq WHERE topic = {topic:String} ORDER BY partition, offset, idx",
+            parameters={"topic": topic.name},
+        )
+        assert [tuple(map(int, row)) for row in dead.result_rows] == sorted(rejected)
+    assert_candles_are_those_of_the_trades(client)
+    entries, volume = client.query("SELECT sum(entries), sum(bought) FROM foreign_1m").result_rows[0]
+    assert (entries, volume) == client.query("SELECT count(), sum(volume) FROM foreign_ledger").result_rows[0]
+    last = {}
+    for (_, offset), value in sorted(market.log(t.MARKET_DAILY).items(), key=lambda item: item[0][1]):
+        for event in json.loads(value)["events"]:
+            last[event["symbol"]] = (event["prints"], offset)
+    found = client.query("SELECT symbol, prints, offset FROM prices_daily").result_rows
+    assert {symbol: (prints, offset) for symbol, prints, offset in found} == last
+
+
+def assert_candles_are_those_of_the_trades(client: Client) -> None:
+    prints = client.query(
+        "SELECT symbol, toUnixTimestamp(ts), price, volume, value, side FROM trades WHERE kind = 'print' AND anchored"
+        " AND phase NOT IN ('put_through', 'odd_lot') ORDER BY symbol, toUnixTimestamp(ts), offset, idx"
+    ).result_rows
+    for table, start_of, seconds in (("candles_1m", "t", 60), ("candles_5m", "t", 300), ("candles_1d", "day", 86_400)):
+        wanted: dict[tuple[str, int], list[Any]] = defaultdict(list)
+        for symbol, ts, *rest in prints:
+            wanted[symbol, ts // seconds * seconds if seconds < 86_400 else 0].append(rest)
+        found = client.query(
+            f"SELECT symbol, {f'toUnixTimestamp({start_of})' if seconds < 86_400 else '0'}, open, high, low, close, volume,"
+            f" value, bought, prints, vwap FROM {table}"
+        ).result_rows
+        assert {(symbol, int(start)) for symbol, start, *_ in found} == wanted.keys()
+        for symbol, start, open_, high, low, close, volume, value, bought, count, vwap in found:
+            its = wanted[symbol, int(start)]
+            prices = [price for price, *_ in its]
+            assert (open_, high, low, close) == (prices[0], max(prices), min(prices), prices[-1])
+            assert (volume, value, count) == (sum(v for _, v, _, _ in its), sum(v for _, _, v, _ in its), len(its))
+            assert bought == sum(v for _, v, _, side in its if side == "buy")
+            assert vwap == pytest.approx(sum(p * v for p, v, _, _ in its) / volume)
+
+
+def test_every_event_is_stored_once_whatever_dies(
+    market: Market,
+    kafka: str,
+    topics: str,
+    own_server: Any,
+    a_sink: Callable[..., SinkProcess],
+    until: Callable[..., None],
+) -> None:
+    sink = a_sink(own_server, ARCHIVE_DATABASE="kill")
+    done = threading.Event()
+
+    def trade() -> None:
+        while not done.wait(0.1):
+            market.write(frames=6)
+
+    trading = threading.Thread(target=trade)
+    trading.start()
+    try:
+        for step, count in (
+            ("declared", 3),
+            ("inserting", 4),
+            ("between_blocks", 6),
+            ("inserted", 3),
+            ("before_declaring", 4),
+        ):
+            sink.start(step, str(count))
+            sink.wait_for_death()
+        chance = random.Random(3)
+        for _ in range(2):
+            sink.start()
+            until(lambda: sink.said("reading"), what="an assignment")
+            time.sleep(chance.uniform(2.0, 3.0))  # the instant of the kill is the point
+            own_server.kill()
+            sink.kill()
+            own_server.start()
+        sink.start()
+        time.sleep(chance.uniform(2.0, 3.0))
+        own_server.kill()
+        until(lambda: sink.said("does not answer"), what="the sink's word that ClickHouse is away")
+        own_server.start()
+    finally:
+        done.set()
+        trading.join()
+    until(lambda: is_drained(kafka, topics), DRAIN_S, "the drain")
+    assert sink.stop() == 0
+    client = connect(own_server.url, "sink", own_server.password, "kill")
+    assert client.query("SELECT count() > 5000 FROM trades").first_item
+    assert_archive_equals_topics(client, market)
+    client.close()
