@@ -1,5 +1,8 @@
-"""The foreign pipeline on a real broker: what the pure folds say, exactly once, through a restart."""
+"""The foreign pipeline on a real broker: what the pure folds say, exactly once, through kills."""
 
+import os
+import subprocess
+import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,13 +14,10 @@ import msgspec
 import pytest
 from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
-from pipelines.application import make_application
 from pipelines.core.flow import fold_partial
 from pipelines.core.foreign_shard import fold_frame
 from pipelines.core.frames import Folded, Origin
 from pipelines.core.suspects import Thresholds
-from pipelines.foreign import pipeline
-from pipelines.settings import PipelineSettings
 from schemas.calendar import at
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import ClockTick, ForeignRecord, Frame, ReferenceRecord, TradeRecord
@@ -164,26 +164,21 @@ def messages(count: int) -> Callable[[Values], bool]:
 
 
 @contextmanager
-def running(settings: PipelineSettings) -> Iterator[None]:
-    """The foreign pipeline at work; stopped, and everything committed, at the end of the block."""
-    application = make_application(pipeline(settings), settings)
-    failures: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            application.run()
-        except BaseException as error:
-            failures.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
+def running(kafka: str, prefix: str, home: Path) -> Iterator[None]:
+    """The foreign pipeline in a process of its own, killed at the end of the block."""
+    code = (
+        "import os; from pipelines.service import run; from pipelines.settings import PipelineSettings; "
+        "from schemas.deployment import kafka_config; "
+        "run(['foreign'], PipelineSettings(kafka=kafka_config(os.environ)), lambda why: None)"
+    )
+    environ = {**os.environ, "KAFKA_BOOTSTRAP": kafka, "TOPIC_PREFIX": prefix, "STOCK_TRACKER_HOME": str(home)}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environ)
     try:
         yield
+        assert process.poll() is None, "the pipeline ended by itself"
     finally:
-        while thread.is_alive():
-            application.stop()
-            thread.join(0.2)
-    assert not failures
+        process.kill()
+        process.wait()
 
 
 def fold_purely(frames: dict[int, list[Frame]]) -> tuple[dict[int, list[Folded]], list[Folded]]:
@@ -217,8 +212,8 @@ def last_by(key: str, values: list[bytes]) -> dict[str, dict[str, Any]]:
     return {row[key]: row for row in map(without_src, values)}
 
 
-def test_kafka_gets_what_the_folds_say_once_through_a_restart(kafka: str, topics: str, tmp_path: Path) -> None:
-    settings = PipelineSettings(kafka={"bootstrap.servers": kafka}, topic_prefix=topics, home=tmp_path)
+@pytest.mark.timeout(240)
+def test_a_pipeline_that_is_killed_again_and_again_says_what_the_folds_say(kafka: str, topics: str, tmp_path: Path) -> None:
     frames = a_morning(minutes=6)
     first, second = fold_purely(frames)
     entries = {shard: values_of(folded, MARKET_FOREIGN) for shard, folded in first.items()}
@@ -228,11 +223,14 @@ def test_kafka_gets_what_the_folds_say_once_through_a_restart(kafka: str, topics
     scopes = last_by("scope", values_of(second, STATE_FLOW))
     log = Kafka(kafka, topics)
 
-    log.send({shard: shard_frames[:180] for shard, shard_frames in frames.items()})
-    with running(settings):
-        log.read(MARKET_FOREIGN, messages(50))
-    log.send({shard: shard_frames[180:] for shard, shard_frames in frames.items()})
-    with running(settings):
+    for start in range(0, 360, 180):
+        booked = sum(len(values_of(folded[:start], MARKET_FOREIGN)) for folded in first.values())
+        with running(kafka, topics, tmp_path):
+            for moment in range(start, start + 180, 60):
+                log.send({shard: own[moment : moment + 60] for shard, own in frames.items()})
+            # Killed in the middle: some is committed, some folded, some not yet read.
+            log.read(MARKET_FOREIGN, messages(booked + 1))
+    with running(kafka, topics, tmp_path):
         # A scope's last row comes last of all, when the second stage has met the last second of every shard.
         log.read(STATE_FLOW, lambda values: last_by("scope", values[0]) == scopes)
 
@@ -244,7 +242,6 @@ def test_kafka_gets_what_the_folds_say_once_through_a_restart(kafka: str, topics
 
 
 def test_a_record_that_is_none_of_ours_goes_to_the_dead_letters_alone(kafka: str, topics: str, tmp_path: Path) -> None:
-    settings = PipelineSettings(kafka={"bootstrap.servers": kafka}, topic_prefix=topics, home=tmp_path)
     stray = TradeRecord(
         symbol=Symbol("VNM"), trading_day=DAY, ts_ms=UnixMs(START_MS), exchange=Exchange.HOSE, price=0, volume=0, total_volume=0,
         total_value=0, reference=0, ceiling=0, floor=0, high=0, low=0, expected=0, side=None, session=None, status=None,
@@ -253,7 +250,7 @@ def test_a_record_that_is_none_of_ours_goes_to_the_dead_letters_alone(kafka: str
     frame = Frame(feed="a", epoch=1, seq=0, recv_us=UnixUs(0), records=[stray, a_record("VNM", at(DAY, 9, 16), 700, 0)])
     log = Kafka(kafka, topics)
     log.send({shard: [frame]})
-    with running(settings):
+    with running(kafka, topics, tmp_path):
         [letter] = log.read(SSI_DLQ, messages(1))[0]
         [entries] = log.read(MARKET_FOREIGN, messages(1))[shard]
     said = SSI_DLQ.decode(letter)
