@@ -1,6 +1,8 @@
 """Alerts from ``market.foreign``: acceleration, exhausted room, and corrections that nobody can be sure of."""
 
 from collections.abc import Callable
+from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -10,12 +12,13 @@ from pipelines.core.alerts import Finding, Memory, fired_in, raise_alert
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.rules import BUCKET_S, AmbiguousCorrection, ForeignAcceleration, ForeignRule, RoomExhausted
 from pipelines.core.windows import Window
+from schemas.session import phase_at, starts
 from schemas.structs import AlertEvent, LedgerEntry
-from schemas.units import Side
+from schemas.units import Exchange, SessionPhase, Side, TradingDay, UnixMs
 
 
 class AccelerationMemory(Memory, array_like=True, tag="acceleration"):
-    """Value traded by side, since the ledger runs without a break."""
+    """Value traded by side, since the ledger runs without a break and the exchange too."""
 
     since_ms: int
     windows: dict[str, Window]
@@ -89,10 +92,17 @@ def _acceleration(rule: ForeignAcceleration, known: object, entry: LedgerEntry) 
         window = memory.windows[entry.side] = Window.of(buckets, BUCKET_S * 1000)
     window.move_to(entry.ts_ms)
     window.add(entry.value)
+    afternoon_ms = _afternoon_ms(entry.day)
+    if memory.since_ms < afternoon_ms <= entry.ts_ms:
+        # Nobody trades in the break: measured against it, everything would be an acceleration.
+        memory.since_ms = afternoon_ms
     covered_s = (entry.ts_ms - memory.since_ms) // 1000
     recent = window.recent(rule.recent_s // BUCKET_S)
     base_s = min(rule.base_s, covered_s - rule.recent_s)
     if covered_s < rule.warmup_s or base_s <= 0 or recent < rule.min_value_vnd:
+        return memory, None
+    if phase_at(entry.ts_ms, entry.day, entry.exchange) is not SessionPhase.CONTINUOUS:
+        # The closing auction matches a quarter of an hour's orders at once; so does everything that comes in after it.
         return memory, None
     _, total = window.total()
     base = max(total - recent, 0)
@@ -149,6 +159,13 @@ _KINDS: dict[type[Any], Callable[[Any, object, LedgerEntry], tuple[Memory, Findi
     RoomExhausted: _room,
     AmbiguousCorrection: _ambiguous,
 }
+
+
+@cache
+def _afternoon_ms(day: TradingDay) -> UnixMs:
+    """When trading resumes after the break, on every exchange alike."""
+    phases = starts(day, Exchange.HOSE)
+    return next(begins_ms for (_, before), (begins_ms, _) in pairwise(phases) if before is SessionPhase.BREAK)
 
 
 def _anchor(entry: LedgerEntry) -> str:

@@ -166,11 +166,12 @@ EXCHANGES = st.sampled_from(list(Exchange))
 DEFAULT_RULES = read_rules(PipelineSettings(kafka={}))
 ANY_TRADE = st.builds(
     TradeEvent, kind=st.sampled_from(["print", "print", "gap", "fill", "correction", "reset"]), symbol=SYMBOLS,
-    exchange=EXCHANGES, day=DAYS, ts_ms=TIMES, since_ms=st.none() | TIMES, generation=st.integers(0, 2), start=NUMBERS, total_volume=NUMBERS,
-    volume=NUMBERS, value=NUMBERS, price=st.none() | NUMBERS, last_volume=st.none(), side=st.none() | st.sampled_from(list(Side)),
-    side_source=st.none(), phase=st.none() | st.sampled_from(["ato", "continuous", "atc"]),
-    limit=st.none() | st.sampled_from(["ceiling", "floor"]), late=st.booleans(), clipped=st.booleans(), anchored=st.booleans(),
-    cause=st.none() | st.sampled_from(["lost", "unseen"]), epoch=st.none() | NUMBERS,
+    exchange=EXCHANGES, day=DAYS, ts_ms=TIMES, since_ms=st.none() | TIMES, generation=st.integers(0, 2), start=NUMBERS,
+    total_volume=NUMBERS, volume=NUMBERS, value=NUMBERS, price=st.none() | NUMBERS, last_volume=st.none(),
+    side=st.none() | st.sampled_from(list(Side)), side_source=st.none(),
+    phase=st.none() | st.sampled_from(["ato", "continuous", "atc"]), limit=st.none() | st.sampled_from(["ceiling", "floor"]),
+    late=st.booleans(), clipped=st.booleans(), anchored=st.booleans(), cause=st.none() | st.sampled_from(["lost", "unseen"]),
+    epoch=st.none() | NUMBERS,
 )  # fmt: skip
 ANY_ENTRY = st.builds(
     LedgerEntry, kind=st.sampled_from(["delta", "catch_up", "correction", "reset"]), symbol=SYMBOLS, exchange=EXCHANGES, day=DAYS,

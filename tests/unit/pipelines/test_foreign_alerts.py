@@ -124,6 +124,22 @@ def test_a_catch_up_neither_fires_nor_is_measured_against() -> None:
     assert fold(watch, FASTER, [*calm, caught_up, *after]) == []
 
 
+def test_after_lunch_acceleration_warms_up_again() -> None:
+    ledger, watch = Ledger(), LedgerWatch()
+    afternoon = (at(DAY, 13) - OPEN_MS) // 1000
+    morning = [ledger.an_entry(afternoon - 5_400 - second, 1_000) for second in range(600, 0, -5)]
+    busy = [ledger.an_entry(afternoon + second, 10_000) for second in range(0, 1_200, 5)]
+    assert fold(watch, FASTER, [*morning, *busy]) == []
+    assert len(fold(watch, FASTER, [ledger.an_entry(afternoon + 1_200 + n, 100_000) for n in range(20)])) == 1
+
+
+@pytest.mark.parametrize(("clock", "fires"), [((14, 29, 59), True), ((14, 30), False), ((14, 45, 3), False), ((15, 32), False)])
+def test_acceleration_is_of_the_continuous_session(clock: tuple[int, ...], fires: bool) -> None:
+    ledger, watch = Ledger(), LedgerWatch()
+    fold(watch, FASTER, [ledger.an_entry((at(DAY, 14) - OPEN_MS) // 1000, 100)])
+    assert bool(fold(watch, FASTER, [ledger.an_entry((at(DAY, *clock) - OPEN_MS) // 1000, 900_000)])) is fires
+
+
 def test_acceleration_repeats_only_after_its_cooldown() -> None:
     ledger, watch = Ledger(), LedgerWatch()
     fold(watch, FASTER, [ledger.an_entry(0, 100)])
