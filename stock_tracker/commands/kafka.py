@@ -6,17 +6,19 @@ from typing import Annotated
 
 import typer
 
+from stock_tracker.kafka import PORT, PORT_NAME
+
 app = typer.Typer(
     help="The local Kafka broker. KAFKA_BOOTSTRAP names an external cluster instead.",
     no_args_is_help=True,
     epilog="Example: stock-tracker kafka start",
 )
 
-Port = Annotated[int, typer.Option(envvar="STOCK_TRACKER_KAFKA_PORT", help="Port on 127.0.0.1.", min=1, max=65535)]
+Port = Annotated[int, typer.Option(envvar=PORT_NAME, help="Port on 127.0.0.1.", min=1, max=65535)]
 
 
 @app.command(epilog="Example: stock-tracker kafka start --port 19092")
-def start(port: Port = 9092) -> None:
+def start(port: Port = PORT) -> None:
     """Start the broker and wait until it answers; it stays when the terminal closes."""
     from stock_tracker.kafka.broker import Broker
     from stock_tracker.progress import progress

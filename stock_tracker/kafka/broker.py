@@ -21,14 +21,10 @@ from typing import IO
 
 from stock_tracker.errors import BrokerFailed, StrangeData
 from stock_tracker.home import Home, cache
-from stock_tracker.kafka import jars, java, metadata
+from stock_tracker.kafka import PORT_NAME, jars, java, metadata
 from stock_tracker.kafka.recipe import Recipe
 from stock_tracker.kafka.running import Failed, Tell, run
 from stock_tracker.ports import free_port, require_free
-
-PORT = 9092
-PORT_NAME = "STOCK_TRACKER_KAFKA_PORT"
-"""The environment's name for another port."""
 
 START_S = 60.0
 """A quiet machine needs 2 to 3 s, a loaded one was seen to need 13."""
@@ -97,27 +93,25 @@ class Broker:
             NoJava, JarsUnavailable, WrongJars, NoRecipe, ToolsUnavailable: It cannot be run at all.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        launched = False
-        deadline = time.monotonic() + START_S
-        while time.monotonic() < deadline:
-            running = self.running()
-            if running is not None:
-                # With its own cluster id: on its port may be somebody else.
-                if metadata.cluster_at(running.bootstrap) == self.cluster_id():
-                    return running
-            elif launched:
-                raise BrokerFailed("stopped before it answered", self.log, self._tail())
-            elif self._launch(port, tell):
-                launched = True
-                deadline = time.monotonic() + START_S
-            time.sleep(_PAUSE_S)
-        raise BrokerFailed(
-            f"did not answer within {START_S:.0f} s",
-            self.log,
-            self._tail(),
-            "It still runs. See whether it comes up after all: stock-tracker kafka status. "
-            f"If not: stock-tracker kafka stop, read {self.log}, start again.",
-        )
+        with contextlib.ExitStack() as undo:
+            deadline = time.monotonic() + START_S
+            launched = False
+            while time.monotonic() < deadline:
+                running = self.running()
+                if running is not None:
+                    # With its own cluster id: on its port may be somebody else.
+                    if metadata.cluster_at(running.bootstrap) == self.cluster_id():
+                        undo.pop_all()
+                        return running
+                elif launched:
+                    raise BrokerFailed("stopped before it answered", self.log, self._tail())
+                elif self._launch(port, tell):
+                    # A start that fails, or that somebody's Ctrl-C ends, leaves nothing behind.
+                    undo.callback(self.stop, tell)
+                    launched = True
+                    deadline = time.monotonic() + START_S
+                time.sleep(_PAUSE_S)
+            raise BrokerFailed(f"did not answer within {START_S:.0f} s", self.log, self._tail())
 
     def stop(self, tell: Tell) -> bool:
         """Stop it and wait until it is gone; False when it did not run.

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from stock_tracker.errors import BrokerFailed, PortTaken, StrangeData
@@ -44,8 +44,8 @@ def write(bootstrap: str, values: list[bytes]) -> None:
 
 
 def read(bootstrap: str, count: int) -> list[bytes]:
-    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "auto.offset.reset": "earliest"})
-    consumer.subscribe(["kept"])
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader"})
+    consumer.assign([TopicPartition("kept", 0, OFFSET_BEGINNING)])
     messages = consumer.consume(count, timeout=30)
     consumer.close()
     return [message.value() for message in messages]
@@ -177,6 +177,20 @@ def test_a_broker_that_dies_at_once_shows_its_last_words(broker: Broker) -> None
     assert "stopped before it answered" in str(caught.value)
     assert "version" in caught.value.tail.lower()
     assert re.search(r"^\s+at ", str(caught.value), re.MULTILINE) is None
+    assert broker.running() is None
+
+
+def test_a_start_that_is_interrupted_leaves_nothing_behind(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def interrupt(bootstrap: str) -> str | None:
+        asked.append(bootstrap)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("stock_tracker.kafka.metadata.cluster_at", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        broker.start(free_port(), silent)
+    assert len(asked) == 1  # it was there to be asked
     assert broker.running() is None
 
 
