@@ -319,8 +319,8 @@ async def test_a_client_that_does_not_read_holds_up_nobody_and_skips_ahead(monke
 # -- faults and endings
 
 
-async def upgrade_and_vanish(client: Client) -> None:
-    """Connect as far as the first frame, then reset the socket as a killed process's kernel may."""
+async def upgrade_and_vanish(client: Client, reset: bool) -> None:
+    """Connect, then let go of the socket as the kernel of a killed process does: by reset when data was unread, else not."""
     url = URL(client.base)
     reader, writer = await asyncio.open_connection(url.host, url.port)
     target = URL("/v2.0/signalr/connect").with_query(client.query)
@@ -335,7 +335,12 @@ async def upgrade_and_vanish(client: Client) -> None:
     lines = [f"GET {target.raw_path_qs} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
     writer.write("\r\n".join(lines).encode())
     assert b"101" in await reader.readline()
-    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    if reset:
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    else:
+        while await reader.readline() != b"\r\n":
+            pass
+        await reader.readuntil(b'"M":[]}')
     writer.transport.abort()
 
 
@@ -398,12 +403,13 @@ async def test_a_lost_socket_and_an_abort_are_told_apart() -> None:
         client = a_client()
         await client.log_in()
         await client.negotiate()
-        await upgrade_and_vanish(client)
+        await upgrade_and_vanish(client, reset=True)
+        await upgrade_and_vanish(client, reset=False)
         async with client.connected(), client.http.post(f"{client.base}/v2.0/signalr/abort", params=client.query) as response:
             assert response.status == 200
-            await client.until(lambda status: len(status["connections"]) == 2)
+            await client.until(lambda status: len(status["connections"]) == 3)
         status = await client.until(lambda status: all(c["ended"] for c in status["connections"]))
-        assert [connection["ended"] for connection in status["connections"]] == ["reset", "aborted"]
+        assert [connection["ended"] for connection in status["connections"]] == ["reset", "reset", "aborted"]
 
 
 # -- the rest of the protocol

@@ -15,6 +15,8 @@ from schemas.units import UnixMs
 
 logger = logging.getLogger(__name__)
 
+_GONE = (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
+
 Snapshot = Callable[[Subscription], list[tuple[int, str]]]
 
 
@@ -117,24 +119,29 @@ class Connection:
     # -- the two tasks
 
     async def _read(self) -> None:
-        async for message in self._socket:
-            if message.type is not WSMsgType.TEXT:
-                continue
-            try:
-                subscription = self.session.receive(message.data)
-            except InvalidInvocation as error:
-                logger.info("connection %d sent what is no invocation: %s", self.session.number, error)
-                continue
-            if subscription is not None:
-                # In one step: nothing can fall due between the snapshot and what follows it.
-                for position, text in self._snapshot(subscription):
-                    self.offer(position, text)
-                self._subscribed_ms = self._now_ms()
-                logger.info("connection %d subscribed to %s", self.session.number, subscription.text)
-            self._ready.set()
-        # aiohttp answers a close frame with the client's own code, and calls a lost socket 1006.
-        if self._socket.close_code is not None and self._socket.close_code != 1006:
-            self._close_books("client_closed")
+        while True:
+            message = await self._socket.receive()
+            if message.type is WSMsgType.TEXT:
+                self._take(message.data)
+            elif message.type is WSMsgType.CLOSE:
+                self._close_books("client_closed")
+                return
+            elif message.type in _GONE:
+                return
+
+    def _take(self, text: str) -> None:
+        try:
+            subscription = self.session.receive(text)
+        except InvalidInvocation as error:
+            logger.info("connection %d sent what is no invocation: %s", self.session.number, error)
+            return
+        if subscription is not None:
+            # In one step: nothing can fall due between the snapshot and what follows it.
+            for position, record in self._snapshot(subscription):
+                self.offer(position, record)
+            self._subscribed_ms = self._now_ms()
+            logger.info("connection %d subscribed to %s", self.session.number, subscription.text)
+        self._ready.set()
 
     async def _write(self) -> None:
         while True:
