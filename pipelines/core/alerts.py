@@ -37,16 +37,22 @@ def alert_id(rule: str, symbol: str, day: int, anchor: str) -> str:
     return hashlib.sha256(f"{rule}|{symbol}|{day}|{anchor}".encode()).hexdigest()[:16]
 
 
+def is_cooling(rule: AnyRule, memory: Memory, direction: str, ts_ms: UnixMs) -> bool:
+    """Whether the rule fired in that direction less than its cooldown ago.
+
+    SSI's clock has one-second steps, so even a rule without a cooldown says the same thing once a second at most: events of
+    one second have no order that a second alert could prove. A latch asks before it closes: what it must not say now it says
+    later, if it is still so.
+    """
+    last_ms = memory.fired.get(direction)
+    return last_ms is not None and ts_ms - last_ms < max(rule.cooldown_s * 1000, 1)
+
+
 def raise_alert(
     rule: AnyRule, memory: Memory, finding: Finding, symbol: Symbol, day: TradingDay, ts_ms: UnixMs
 ) -> tuple[AlertEvent, ...]:
-    """The alert for ``finding``, unless the rule fired in that direction less than its cooldown ago.
-
-    SSI's clock has one-second steps, so even a rule without a cooldown says the same thing once a second at most: events of
-    one second have no order that a second alert could prove.
-    """
-    last_ms = memory.fired.get(finding.direction)
-    if last_ms is not None and ts_ms - last_ms < max(rule.cooldown_s * 1000, 1):
+    """The alert for ``finding``, unless the rule is cooling."""
+    if is_cooling(rule, memory, finding.direction, ts_ms):
         return ()
     memory.fired[finding.direction] = ts_ms
     alert = AlertEvent(

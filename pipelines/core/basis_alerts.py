@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from pipelines.core import wording
-from pipelines.core.alerts import Finding, Memory, fired_in, raise_alert
+from pipelines.core.alerts import Finding, Memory, fired_in, is_cooling, raise_alert
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.rules import BasisBand, BasisFlip, BasisRule
 from schemas.instruments import listed_months
@@ -19,7 +19,7 @@ from schemas.units import POINT, Exchange, TradingDay
 
 
 class FlipMemory(Memory, array_like=True, tag="flip"):
-    """The side a contract was last seen on: 1 premium, −1 discount, 0 not yet."""
+    """The side a contract was last said to be on: 1 premium, −1 discount, 0 not yet."""
 
     sign: int
 
@@ -67,12 +67,16 @@ def _flip(rule: BasisFlip, known: object, event: BasisEvent) -> tuple[Memory, Fi
     memory = known if isinstance(known, FlipMemory) else FlipMemory(fired_in(known), 0)
     if abs(event.basis) < rule.min_points * POINT:
         return memory, None
-    before, memory.sign = memory.sign, 1 if event.basis > 0 else -1
-    if before in (0, memory.sign):
+    sign, direction = (1, "up") if event.basis > 0 else (-1, "down")
+    if memory.sign in (0, sign):
+        memory.sign = sign
         return memory, None
-    change = "from a discount to a premium" if memory.sign > 0 else "from a premium to a discount"
+    if is_cooling(rule, memory, direction, event.ts_ms):
+        return memory, None
+    memory.sign = sign
+    change = "from a discount to a premium" if sign > 0 else "from a premium to a discount"
     message = f"{event.symbol} went {change}: {_against(event)}."
-    return memory, Finding("up" if memory.sign > 0 else "down", _anchor(event), message, _data(event))
+    return memory, Finding(direction, _anchor(event), message, _data(event))
 
 
 def _band(rule: BasisBand, known: object, event: BasisEvent) -> tuple[Memory, Finding | None]:
@@ -80,7 +84,7 @@ def _band(rule: BasisBand, known: object, event: BasisEvent) -> tuple[Memory, Fi
     side = "up" if event.basis > 0 else "down"
     if abs(event.basis_pct) <= rule.leave_pct:
         memory.out = ""
-    if abs(event.basis_pct) < rule.enter_pct or memory.out == side:
+    if abs(event.basis_pct) < rule.enter_pct or memory.out == side or is_cooling(rule, memory, side, event.ts_ms):
         return memory, None
     memory.out = side
     distance = "premium of {} over {}" if side == "up" else "discount of {} to {}"

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pipelines.core import wording
-from pipelines.core.alerts import Finding, Memory, fired_in, raise_alert
+from pipelines.core.alerts import Finding, Memory, fired_in, is_cooling, raise_alert
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.rules import BUCKET_S, AmbiguousCorrection, ForeignAcceleration, ForeignRule, RoomExhausted
 from pipelines.core.windows import Window
@@ -128,7 +128,7 @@ def _room(rule: RoomExhausted, known: object, entry: LedgerEntry) -> tuple[Memor
     memory = known if isinstance(known, RoomMemory) else RoomMemory(fired_in(known), False)
     if entry.room >= rule.release_shares:
         memory.open = True
-    if not memory.open or entry.room > rule.max_shares:
+    if not memory.open or entry.room > rule.max_shares or is_cooling(rule, memory, "", entry.ts_ms):
         return memory, None
     memory.open = False
     left = f"{wording.volume(entry.room, entry.exchange)} left" if entry.room else "nothing left"

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import field
 
 from pipelines.core import wording
-from pipelines.core.alerts import Finding, Memory, fired_in, raise_alert
+from pipelines.core.alerts import Finding, Memory, fired_in, is_cooling, raise_alert
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.rules import BUCKETS, FeedGap, LargePrint, LockOpened, PriceLimit, TradeRule, VolumeSpike
 from pipelines.core.windows import Window
@@ -175,11 +175,11 @@ def _limit(rule: PriceLimit, known: object, event: TradeEvent, price: Price) -> 
         if abs(price - memory.price) * 100 >= rule.release_pct * memory.price:
             memory.limit = None
         return memory, None
-    if limit == memory.limit:
+    direction = "up" if limit == "ceiling" else "down"
+    if limit == memory.limit or is_cooling(rule, memory, direction, event.ts_ms):
         return memory, None
     memory.limit, memory.price = limit, price
     message = f"{event.symbol} is at its {limit}, {wording.price(price, event.exchange)}."
-    direction = "up" if limit == "ceiling" else "down"
     return memory, Finding(direction, _anchor(event), message, {"price": price, "limit": limit})
 
 

@@ -24,6 +24,15 @@ contracts = "all"
 min_points = 1.0
 cooldown_s = 0
 """).basis
+COOLING_FLIP = load_rules("""
+[[rule]]
+name = "flip"
+kind = "basis_flip"
+severity = "warning"
+contracts = "all"
+min_points = 1.0
+cooldown_s = 20
+""").basis
 BAND = load_rules("""
 [[rule]]
 name = "band"
@@ -150,8 +159,14 @@ def test_a_prefix_of_the_basis_that_comes_again_repeats_no_alert(steps: list[Any
 
 
 @given(EVENTS)
-def test_two_flips_in_a_row_are_opposite(steps: list[Any]) -> None:
-    # Seconds apart: within one, a second alert of the same direction is not made, and its opposite would stand alone.
-    events = history([(max(pause, 1), basis, stale) for pause, basis, stale in steps])
-    directions = [alert.direction for alert in fold(BasisWatch(), FLIP, events)]
-    assert all(early != late for early, late in pairwise(directions))
+def test_two_flips_in_a_row_are_opposite_and_a_cooldown_apart(steps: list[Any]) -> None:
+    alerts = fold(BasisWatch(), COOLING_FLIP, history(steps))
+    assert all(early.direction != late.direction for early, late in pairwise(alerts))
+    assert all(late.ts_ms - early.ts_ms >= 20_000 for early, late in zip(alerts, alerts[2:], strict=False))
+
+
+def test_a_flip_within_the_cooldown_is_told_later_if_it_lasts() -> None:
+    watch = BasisWatch()
+    quick = [(0, 300), (1, -300), (2, 300), (3, -300), (10, -300), (21, -300)]
+    alerts = fold(watch, COOLING_FLIP, [an_event(second, basis) for second, basis in quick])
+    assert [((alert.ts_ms - OPEN_MS) // 1000, alert.direction) for alert in alerts] == [(1, "down"), (2, "up"), (21, "down")]

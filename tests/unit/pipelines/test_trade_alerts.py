@@ -126,6 +126,17 @@ def test_a_ceiling_alerts_again_only_after_the_price_really_left_it() -> None:
     assert len(fold(watch, LIMIT, [tape.a_print(3, CEILING - 350), tape.a_print(4, CEILING)])) == 1
 
 
+def test_a_limit_within_the_cooldown_alerts_when_that_is_over() -> None:
+    cooling = rules(
+        '[[rule]]\nname = "limit"\nkind = "price_limit"\nseverity = "info"\n'
+        'limits = ["ceiling"]\nrelease_pct = 1.0\ncooldown_s = 60'
+    ).trades
+    tape = Tape()
+    prices = [(0, CEILING), (10, 28_300), (20, CEILING), (59, CEILING), (60, CEILING), (70, CEILING)]
+    alerts = fold(TapeWatch(), cooling, [tape.a_print(second, price) for second, price in prices])
+    assert [(alert.ts_ms - OPEN_MS) // 1000 for alert in alerts] == [0, 60]
+
+
 def test_d13_floor_after_ceiling_within_a_minute_is_not_suppressed() -> None:
     tape = Tape()
     alerts = fold(TapeWatch(), LIMIT, [tape.a_print(0, CEILING), tape.a_print(5, FLOOR)])
