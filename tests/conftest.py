@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from schemas.deployment import kafka_config
 from stock_tracker import topics as stock_topics
@@ -23,6 +24,10 @@ from stock_tracker.kafka import java, metadata
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.kafka.recipe import Recipe
 from stock_tracker.ports import free_port
+
+# How long an example takes says something about the machine and its neighbours, not about the code.
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 SHARDS = 3
 ANSWER_S = 30.0
