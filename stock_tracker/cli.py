@@ -10,10 +10,12 @@ Exit codes: 0 done, 1 it could not be done (one message on stderr, with what to 
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Annotated
 
 import typer
+from pydantic import ValidationError
 
 from stock_tracker import distribution
 
@@ -69,12 +71,23 @@ def main() -> None:
 def report(error: Exception) -> str:
     """Say what went wrong and what to do next, in plain text.
 
-    Our errors bring a ``remedy``; of any other only its type and words are known.
+    The front door's errors bring a ``remedy``; those of the services have it in their own words; wrong settings are listed;
+    of anything else only its type and words are known.
     """
     remedy = getattr(error, "remedy", None)
-    if remedy is None:
-        said = f"{type(error).__name__}: {error}"
-        remedy = "That was not foreseen. See where it comes from: stock-tracker --debug …"
-    else:
-        said = str(error)
-    return f"Error: {said}\nWhat to do: {remedy}"
+    if remedy is not None:
+        return f"Error: {error}\nWhat to do: {remedy}"
+    if isinstance(error, ValidationError):
+        return "Error: settings are wrong or missing\n" + "\n".join(f"    {line}" for line in _wrong_settings(error))
+    if type(error).__module__.partition(".")[0] in distribution.PACKAGES:
+        return f"Error: {error}"
+    return (
+        f"Error: {type(error).__name__}: {error}\nWhat to do: That was not foreseen. Where it comes from: stock-tracker --debug …"
+    )
+
+
+def _wrong_settings(error: ValidationError) -> Iterator[str]:
+    for wrong in error.errors(include_url=False, include_input=False):
+        name = ".".join(str(part) for part in wrong["loc"])
+        said = str(wrong["msg"]).removeprefix("Value error, ")
+        yield f"{name}: {said}" if name else said

@@ -40,7 +40,7 @@ class Gauge:
     def __init__(self, up: "Up") -> None:
         self._up = up
         self._drain = Drain(up.stack.kafka)
-        self._before = (time.monotonic(), 0, 0)
+        self._before: tuple[float, int, int] | None = None
 
     def close(self) -> None:
         """Let go of Kafka."""
@@ -58,10 +58,12 @@ class Gauge:
                 figures.market_time = f"{datetime.fromtimestamp(clock.market_ms / 1000, ICT):%H:%M:%S} ({clock.state})"
                 figures.records = status.records
         figures.frames = up.watcher.frames
-        then, records, frames = self._before
-        self._before = now, _, _ = (time.monotonic(), figures.records, figures.frames)
-        figures.records_per_s = max(0.0, (figures.records - records) / (now - then))
-        figures.frames_per_s = max(0.0, (figures.frames - frames) / (now - then))
+        now = time.monotonic()
+        if self._before is not None:
+            then, records, frames = self._before
+            figures.records_per_s = max(0.0, (figures.records - records) / (now - then))
+            figures.frames_per_s = max(0.0, (figures.frames - frames) / (now - then))
+        self._before = (now, figures.records, figures.frames)
         figures.lag = await asyncio.to_thread(self._lag)
         figures.rows = await self._rows()
         return figures

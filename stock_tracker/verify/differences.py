@@ -26,13 +26,11 @@ class Difference:
     detail: str
     """For a person: what was expected and what was found."""
     position: Position | None
-    """The event itself; for something missing, its nearest neighbour on the topic, where there is one."""
+    """The event itself; of a missing print the record that told of it, of a missing entry the entry after the hole."""
 
     def __str__(self) -> str:
-        if self.position is None:
-            return f"{self.kind} {self.symbol}: {self.detail}"
-        nearness = "next to" if self.kind in ("missing_print", "missing_entry") else "at"
-        return f"{self.kind} {self.symbol}: {self.detail} ({nearness} {self.position})"
+        where = f" (see {self.position})" if self.position else ""
+        return f"{self.kind} {self.symbol}: {self.detail}{where}"
 
     def as_json(self) -> dict[str, object]:
         """Itself as plain values."""

@@ -34,7 +34,7 @@ async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]
     environment = {**(running.environment if running else {}), **environ}
     async with aiohttp.ClientSession() as session:
         simulated = await ask_simulator(session, environment["SSI_CLOCK"].removesuffix(_CLOCK))
-    return await asyncio.to_thread(verify_against, simulated, {"STOCK_TRACKER_HOME": str(home.root), **environment}, tell)
+    return await asyncio.to_thread(verify_against, simulated, {**environment, "STOCK_TRACKER_HOME": str(home.root)}, tell)
 
 
 async def ask_simulator(session: aiohttp.ClientSession, url: str) -> Simulated:

@@ -16,7 +16,7 @@ from schemas.topics import (
     SSI_DLQ,
 )
 from stock_tracker.verify.archive import Row, compare_rows
-from stock_tracker.verify.differences import Difference
+from stock_tracker.verify.differences import Difference, Position
 from stock_tracker.verify.ledger import LedgerReport, TrueCounters, compare_ledger
 from stock_tracker.verify.rows import TABLES, Place, event_row, expected, read_rows
 from stock_tracker.verify.tape import Ended, PrintKey, Span, TapeReport, TruePrint, compare_tape
@@ -36,7 +36,8 @@ class Delivered:
 
     records: int = 0
     """Of SSI: clock ticks and reference data not counted, dead letters counted."""
-    prints: set[PrintKey] = field(default_factory=set)
+    prints: dict[PrintKey, Position] = field(default_factory=dict)
+    """Each print with the first record that told of it."""
     counters: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By symbol, the highest bought and sold of the day."""
 
@@ -158,10 +159,11 @@ def _read_delivered(kafka: Mapping[str, str], prefix: str, day: int) -> Delivere
     ours = ("ClockTick", "ReferenceRecord", "LossMarker")
     for topic in RECORD_TOPICS:
         for stored in read_topic(kafka, topic.named(prefix)):
-            for record in topic.decode(stored.value).records:
+            for idx, record in enumerate(topic.decode(stored.value).records):
                 delivered.records += type(record).__name__ not in ours
                 if isinstance(record, TradeRecord) and record.volume and record.trading_day == day:
-                    delivered.prints.add((record.symbol, record.total_volume, record.volume))
+                    key = (record.symbol, record.total_volume, record.volume)
+                    delivered.prints.setdefault(key, Position(topic.name, stored.partition, stored.offset, idx))
                 elif isinstance(record, ForeignRecord) and record.trading_day == day:
                     bought, sold = delivered.counters.get(record.symbol, (0, 0))
                     delivered.counters[record.symbol] = (max(bought, record.bought), max(sold, record.sold))

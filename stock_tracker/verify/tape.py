@@ -11,7 +11,7 @@ What is withheld or in flight and lies below the symbol's highest total must be 
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -82,6 +82,9 @@ class TapeReport:
     booked: int = 0
     withheld: int = 0
     in_flight: int = 0
+    gaps: int = 0
+    """Gap events."""
+    fills: int = 0
     missed_volume: int = 0
     """Shares in gaps that no late print filled."""
     differences: list[Difference] = field(default_factory=list)
@@ -89,7 +92,7 @@ class TapeReport:
 
 def compare_tape(
     truth: Iterable[TruePrint],
-    delivered: Collection[PrintKey],
+    delivered: Mapping[PrintKey, Position],
     events: Iterable[tuple[Position, TradeEvent]],
     ended: Ended,
 ) -> TapeReport:
@@ -97,7 +100,7 @@ def compare_tape(
 
     Args:
         truth: Every print that the simulator made, in order.
-        delivered: The prints whose record is on an ``ssi.*`` topic.
+        delivered: The prints whose record is on an ``ssi.*`` topic, and where.
         events: All of ``market.trades``, read committed, in order of each partition.
         ended: Connections that have ended.
     """
@@ -111,8 +114,10 @@ def compare_tape(
         if event.kind == "print" and event.anchored:
             prints[event.symbol, event.total_volume, event.last_volume or 0].append((position, event))
         elif event.kind == "gap":
+            report.gaps += 1
             gaps[event.symbol].append((event.start, event.total_volume))
         elif event.kind == "fill":
+            report.fills += 1
             fills[event.symbol].append((event.start, event.total_volume))
         else:
             report.differences.append(
@@ -146,14 +151,13 @@ def compare_tape(
 def _compare_symbol(
     report: TapeReport,
     trues: Sequence[TruePrint],
-    delivered: Collection[PrintKey],
+    delivered: Mapping[PrintKey, Position],
     prints: Mapping[PrintKey, Sequence[tuple[Position, TradeEvent]]],
     ended: Ended,
 ) -> None:
     last_saved = {
         connection: index for index, true in enumerate(trues) if true.key in delivered for connection in true.connections
     }
-    neighbour: Position | None = None
     for index, true in enumerate(trues):
         what = f"total {true.total_volume}, volume {true.last_volume}, price {true.price}"
         found = prints.get(true.key, ())
@@ -161,15 +165,16 @@ def _compare_symbol(
         if found:
             report.booked += 1
             report.differences += _check_print(true, found)
-            neighbour = found[0][0]
         elif true.key in delivered:
-            report.differences.append(Difference("missing_print", true.symbol, f"{what}: on ssi.*, not booked", neighbour))
+            report.differences.append(
+                Difference("missing_print", true.symbol, f"{what}: received, not booked", delivered[true.key])
+            )
         elif not true.connections:
             report.withheld += 1
         elif all(index > last_saved.get(c, -1) and ended.could_take(c, true.due_ms) for c in true.connections):
             report.in_flight += 1
         else:
-            report.differences.append(Difference("missing_print", true.symbol, f"{what}: sent, never reached Kafka", neighbour))
+            report.differences.append(Difference("missing_print", true.symbol, f"{what}: sent, never reached Kafka", None))
 
 
 def _check_print(true: TruePrint, found: Sequence[tuple[Position, TradeEvent]]) -> Iterable[Difference]:

@@ -1,16 +1,19 @@
 """Whole topics, read once from beginning to end."""
 
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from confluent_kafka import Consumer, KafkaError, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.topics import Topic
-from stock_tracker.errors import BrokerUnreachable
+from stock_tracker.errors import BrokerUnreachable, TopicsMissing
 from stock_tracker.verify.differences import Position
 
 M = TypeVar("M")
 _TIMEOUT_S = 20.0
+_BATCH = 5_000
+_PAUSE_S = 0.1
 
 
 class Stored(NamedTuple):
@@ -26,6 +29,7 @@ def read_topic(kafka: Mapping[str, str], name: str) -> Iterator[Stored]:
 
     Raises:
         BrokerUnreachable: The broker stopped answering.
+        TopicsMissing: There is no such topic.
     """
     consumer = Consumer(
         {
@@ -39,10 +43,17 @@ def read_topic(kafka: Mapping[str, str], name: str) -> Iterator[Stored]:
     )
     try:
         metadata = consumer.list_topics(name, timeout=_TIMEOUT_S).topics[name]
+        if metadata.error is not None:
+            raise TopicsMissing([name], kafka["bootstrap.servers"])
         left = set(metadata.partitions)
-        consumer.assign([TopicPartition(name, partition, 0) for partition in sorted(left)])
+        consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in sorted(left)])
+        heard = time.monotonic()
         while left:
-            messages = consumer.consume(5000, 0.1)
+            messages = consumer.consume(_BATCH, _PAUSE_S)
+            if messages:
+                heard = time.monotonic()
+            elif time.monotonic() - heard > _TIMEOUT_S:
+                raise BrokerUnreachable(kafka["bootstrap.servers"], f"it stopped handing out {name}")
             for message in messages:
                 error = message.error()
                 if error is None:
@@ -51,6 +62,8 @@ def read_topic(kafka: Mapping[str, str], name: str) -> Iterator[Stored]:
                     left.discard(message.partition())
                 else:
                     raise BrokerUnreachable(kafka["bootstrap.servers"], error.str())
+    except KafkaException as error:
+        raise BrokerUnreachable(kafka["bootstrap.servers"], error.args[0].str()) from error
     finally:
         consumer.close()
 

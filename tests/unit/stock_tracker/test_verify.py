@@ -8,7 +8,7 @@ from stock_tracker.verify.archive import compare_rows
 from stock_tracker.verify.differences import Position
 from stock_tracker.verify.intervals import subtract, union
 from stock_tracker.verify.ledger import TrueCounters, compare_ledger
-from stock_tracker.verify.tape import Ended, Span, TruePrint, compare_tape
+from stock_tracker.verify.tape import Ended, PrintKey, Span, TruePrint, compare_tape
 
 DAY = 20261123
 NOBODY = Ended({}, 0)
@@ -65,6 +65,10 @@ def an_entry(start: int, counter: int, side: Side = Side.BUY) -> LedgerEntry:
     )
 
 
+def saved(*prints: TruePrint) -> dict[PrintKey, Position]:
+    return {true.key: Position("ssi.ticks", 0, true.total_volume, 0) for true in prints}
+
+
 def placed(events: Iterable[object]) -> list[tuple[Position, object]]:
     return [(Position("market.trades", 0, offset, 0), event) for offset, event in enumerate(events)]
 
@@ -75,16 +79,16 @@ def kinds(report: object) -> list[str]:
 
 def test_a_tape_that_has_every_print_once_reconciles() -> None:
     truth = [a_print(100), a_print(200)]
-    report = compare_tape(truth, {t.key for t in truth}, placed([an_event("print", 0, 100), an_event("print", 100, 200)]), NOBODY)
+    report = compare_tape(truth, saved(*truth), placed([an_event("print", 0, 100), an_event("print", 100, 200)]), NOBODY)
     assert (report.differences, report.sent, report.booked, report.missed_volume) == ([], 2, 2, 0)
 
 
-def test_a_dropped_print_is_named_with_its_neighbour() -> None:
+def test_a_dropped_print_is_named_with_the_record_that_told_of_it() -> None:
     truth = [a_print(100), a_print(200), a_print(300)]
-    report = compare_tape(truth, {t.key for t in truth}, placed([an_event("print", 0, 100), an_event("print", 200, 300)]), NOBODY)
+    report = compare_tape(truth, saved(*truth), placed([an_event("print", 0, 100), an_event("print", 200, 300)]), NOBODY)
     assert kinds(report) == ["missing_print", "missing_gap"]
     assert "total 200, volume 100" in report.differences[0].detail
-    assert report.differences[0].position == Position("market.trades", 0, 0, 0)
+    assert report.differences[0].position == Position("ssi.ticks", 0, 200, 0)
 
 
 def test_a_doubled_a_wrong_and_an_unknown_print_are_named() -> None:
@@ -95,13 +99,13 @@ def test_a_doubled_a_wrong_and_an_unknown_print_are_named() -> None:
         an_event("print", 100, 200, price=1),
         an_event("print", 200, 250),
     ]
-    report = compare_tape(truth, {t.key for t in truth}, placed(events), NOBODY)
+    report = compare_tape(truth, saved(*truth), placed(events), NOBODY)
     assert sorted(kinds(report)) == ["doubled_print", "unknown_print", "wrong_print"]
 
 
 def test_a_withheld_print_must_be_in_a_gap_share_for_share() -> None:
     truth = [a_print(100), a_print(200, on=()), a_print(300)]
-    delivered = {truth[0].key, truth[2].key}
+    delivered = saved(truth[0], truth[2])
     whole = [an_event("print", 0, 100), an_event("gap", 100, 200), an_event("print", 200, 300)]
     report = compare_tape(truth, delivered, placed(whole), NOBODY)
     assert (report.differences, report.withheld, report.missed_volume) == ([], 1, 100)
@@ -118,13 +122,13 @@ def test_a_withheld_print_must_be_in_a_gap_share_for_share() -> None:
 
 def test_a_withheld_print_after_the_last_record_is_in_no_gap_yet() -> None:
     truth = [a_print(100), a_print(200, on=())]
-    assert kinds(compare_tape(truth, {truth[0].key}, placed([an_event("print", 0, 100)]), NOBODY)) == []
+    assert kinds(compare_tape(truth, saved(truth[0]), placed([an_event("print", 0, 100)]), NOBODY)) == []
 
 
 def test_a_print_lost_with_a_dying_connection_is_in_flight_but_not_one_before_a_saved_one() -> None:
     ended = Ended({1: Span(0, 5000)}, grace_ms=2000)
     truth = [a_print(100, ts_ms=4000), a_print(200, ts_ms=4000), a_print(300, on=(2,), ts_ms=9000)]
-    delivered = {truth[0].key, truth[2].key}
+    delivered = saved(truth[0], truth[2])
     events = [an_event("print", 0, 100), an_event("gap", 100, 200), an_event("print", 200, 300)]
     for event, true in ((0, truth[0]), (2, truth[2])):
         assert events[event].total_volume == true.total_volume
