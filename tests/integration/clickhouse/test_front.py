@@ -1,0 +1,257 @@
+"""What an unmodified clickhouse-connect does, done with the embedded server (and with the server of CLICKHOUSE_URL)."""
+
+import os
+import subprocess
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import clickhouse_connect
+import pytest
+import urllib3
+from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
+
+from connectors.clickhouse.access import digest
+from connectors.clickhouse.client import connect
+from connectors.clickhouse.errors import ClickHouseUnreachable, WrongPassword
+
+pytestmark = pytest.mark.clickhouse
+
+
+@pytest.fixture
+def session(server: Any) -> Iterator[Client]:
+    """As clickhouse-connect opens it on its own: with a session."""
+    parts = urllib3.util.parse_url(server.url)
+    client = clickhouse_connect.get_client(host=parts.host, port=parts.port, username=server.user, password=server.password)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def table(writer: Client) -> str:
+    writer.command("CREATE TABLE t (a UInt64, s LowCardinality(String), n Nullable(Int32)) ENGINE = MergeTree ORDER BY a")
+    return "t"
+
+
+@pytest.mark.parametrize("compress", [False, "lz4", "zstd", "gzip"])
+def test_rows_come_back_as_they_went_in(server: Any, writer: Client, table: str, compress: str | bool) -> None:
+    parts = urllib3.util.parse_url(server.url)
+    client = clickhouse_connect.get_client(
+        host=parts.host,
+        port=parts.port,
+        username=server.user,
+        password=server.password,
+        database=writer.database,
+        compress=compress,
+    )
+    rows = [(i, f"s{i % 7}", None if i % 3 else -i) for i in range(100_000)]
+    summary = client.insert(table, rows, column_names=["a", "s", "n"])
+    assert summary.written_rows == len(rows)
+    assert client.query(f"SELECT * FROM {table} ORDER BY a").result_rows == rows
+    client.close()
+
+
+def test_an_empty_result_has_no_rows(writer: Client, table: str) -> None:
+    assert writer.query(f"SELECT a FROM {table}").result_rows == []
+    assert writer.query(f"SELECT a FROM {table} LIMIT 0").column_names == ("a",)
+
+
+def test_a_long_result_is_streamed(writer: Client) -> None:
+    with writer.query_row_block_stream("SELECT number FROM numbers(2000000)") as blocks:
+        counts = [len(block) for block in blocks]
+    assert sum(counts) == 2_000_000
+    assert len(counts) > 10
+
+
+def test_a_failure_in_the_middle_of_a_stream_is_told(writer: Client) -> None:
+    stream = writer.query_row_block_stream("SELECT throwIf(number = 900000) FROM numbers(1000000)")
+    with pytest.raises(StreamFailureError, match="throwIf") as failure, stream as blocks:
+        list(blocks)
+    assert failure.value.code == 395
+
+
+@pytest.mark.parametrize("format_", ["TSV", "JSON"])
+def test_a_failed_query_leaves_nothing_for_the_next(session: Client, format_: str) -> None:
+    with pytest.raises(DatabaseError):
+        session.raw_query(
+            "SELECT number, throwIf(number = 200000) FROM numbers(1000000)",
+            fmt=format_,
+            settings={"max_block_size": 1000, "wait_end_of_query": 1},
+        )
+    assert session.raw_query("SELECT 1", fmt="TSV") == b"1\n"
+
+
+def test_errors_have_clickhouses_codes(writer: Client) -> None:
+    for statement, code in (("SELECT * FROM nowhere", 60), ("SELEC 1", 62), ("SELECT no_such_column", 47)):
+        with pytest.raises(DatabaseError) as error:
+            writer.query(statement)
+        assert error.value.code == code
+
+
+def test_a_bad_insert_stores_nothing(writer: Client, table: str) -> None:
+    with pytest.raises(DatabaseError):
+        writer.raw_insert(table, insert_block=b"1\tx\t1\n2\tx\tnot a number\n", fmt="TSV")
+    assert writer.query(f"SELECT count() FROM {table}").first_item == {"count()": 0}
+
+
+def test_text_after_an_insert_is_its_data(writer: Client, table: str) -> None:
+    writer.command(f"INSERT INTO {table} /* FORMAT CSV */ (a, s) FORMAT JSONEachRow", data='{"a": 1, "s": "x FORMAT TSV"}\n')
+    writer.command(f"INSERT INTO {table} (a, s) VALUES (2, 'y')")
+    writer.command(f"INSERT INTO {table} (a, s) SELECT 3, 'z'")
+    assert writer.query(f"SELECT a, s FROM {table} ORDER BY a").result_rows == [(1, "x FORMAT TSV"), (2, "y"), (3, "z")]
+
+
+def test_a_session_keeps_its_settings_and_tables(session: Client) -> None:
+    session.command("SET max_threads = 3")
+    session.command("CREATE TEMPORARY TABLE mine (a Int8)")
+    session.command("INSERT INTO mine VALUES (1)")
+    assert session.query("SELECT a FROM mine", settings={"max_threads": 1}).result_rows == [(1,)]
+    assert session.command("SELECT getSetting('max_threads')") == 3
+
+
+def test_without_a_session_nothing_stays(writer: Client) -> None:
+    writer.command("SET max_block_size = 7")
+    assert writer.command("SELECT getSetting('max_block_size')") != 7
+
+
+def test_parameters_are_bound(writer: Client) -> None:
+    rows = writer.query("SELECT {a:String}, {b:Array(UInt8)}", parameters={"a": "it's\t\\ \n", "b": [1, 2]}).result_rows
+    assert rows == [("it's\t\\ \n", [1, 2])]
+
+
+def test_the_same_token_stores_once(writer: Client) -> None:
+    writer.command("CREATE TABLE d (a UInt64) ENGINE = MergeTree ORDER BY a SETTINGS non_replicated_deduplication_window = 100")
+    for _ in range(3):
+        writer.insert("d", [[1], [2]], column_names=["a"], settings={"insert_deduplication_token": "x", "async_insert": 0})
+    assert writer.command("SELECT count() FROM d") == 2
+
+
+def test_readers_read_while_a_writer_writes(server: Any, writer: Client, table: str) -> None:
+    failures: list[BaseException] = []
+
+    def read() -> None:
+        client = connect(server.url, server.user, server.password, writer.database)
+        try:
+            last = 0
+            for _ in range(15):
+                count, total = client.query(f"SELECT count(), sum(a) FROM {table}").result_rows[0]
+                assert count % 1000 == 0, "half an insert was seen"
+                assert count >= last
+                assert total == count // 1000 * sum(range(1000))
+                last = count
+        except BaseException as failure:
+            failures.append(failure)
+        finally:
+            client.close()
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for _ in range(20):
+        writer.insert(table, [(i, "x", None) for i in range(1000)], column_names=["a", "s", "n"])
+    for reader in readers:
+        reader.join()
+    assert not failures
+
+
+def test_the_same_statements_work_without_a_server(tmp_path: Any) -> None:
+    # One engine path a process, for good: so in a process of its own.
+    script = """
+import sys, clickhouse_connect
+from connectors.clickhouse.migrations import migrate
+client = clickhouse_connect.get_client(interface="chdb", path=sys.argv[1])
+client.command("CREATE DATABASE market")
+client.close()
+client = clickhouse_connect.get_client(interface="chdb", path=sys.argv[1], database="market")
+assert len(migrate(client, "market")) >= 5
+assert migrate(client, "market") == ()
+assert client.query("SELECT * FROM candles_1m").result_rows == []
+"""
+    subprocess.run([sys.executable, "-W", "ignore", "-c", script, str(tmp_path / "offline")], check=True, timeout=60)
+
+
+def test_a_server_that_is_away_is_named_with_the_remedy() -> None:
+    with pytest.raises(ClickHouseUnreachable, match="stock-tracker archive serve"):
+        connect("http://127.0.0.1:9", "sink", "", "market")
+
+
+def test_a_wrong_password_is_named_with_the_remedy(server: Any) -> None:
+    with pytest.raises(WrongPassword, match="ARCHIVE_PASSWORD"):
+        connect(server.url, server.user, "wrong", "market")
+
+
+def test_a_second_server_is_told_who_has_the_path(embedded: Any) -> None:
+    second = subprocess.run(
+        [sys.executable, "-m", "connectors.clickhouse.server"],
+        env={**os.environ, "STOCK_TRACKER_HOME": str(embedded.home), "ARCHIVE_PORT": "0"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert f"in use by process {embedded.process.pid}, serving {embedded.url}" in second.stderr
+
+
+def test_a_taken_port_is_named_with_the_remedy(embedded: Any, tmp_path: Any) -> None:
+    second = subprocess.run(
+        [sys.executable, "-m", "connectors.clickhouse.server"],
+        env={**os.environ, "STOCK_TRACKER_HOME": str(tmp_path), "ARCHIVE_PORT": str(embedded.port)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert f"port {embedded.port} on 127.0.0.1 is in use" in second.stderr
+    assert "ARCHIVE_PORT" in second.stderr
+
+
+def test_a_killed_server_opens_again_with_what_it_had_taken(own_server: Any) -> None:
+    client = connect(own_server.url, "sink", own_server.password, "default")
+    client.command("CREATE TABLE kept (a UInt64) ENGINE = MergeTree ORDER BY a")
+    client.insert("kept", [[1], [2]], column_names=["a"])
+    own_server.kill()
+    own_server.start()
+    assert client.command("SELECT sum(a) FROM kept") == 3
+    client.close()
+
+
+def test_a_client_that_leaves_takes_its_query_along(own_server: Any, until: Any) -> None:
+    client = connect(own_server.url, "sink", own_server.password, "default")
+    mark = uuid.uuid4().hex
+
+    def running() -> int:
+        found = client.command(
+            f"SELECT count() FROM system.processes WHERE query LIKE '%{mark}%' AND query NOT LIKE '%processes%'"
+        )
+        assert isinstance(found, int)
+        return found
+
+    pool = urllib3.HTTPConnectionPool("127.0.0.1", own_server.port, timeout=urllib3.Timeout(read=1.0), retries=False)
+    with pytest.raises(urllib3.exceptions.ReadTimeoutError):
+        pool.urlopen(
+            "POST",
+            "/",
+            body=f"SELECT count() FROM numbers(100000000000) WHERE '{mark}' != ''",
+            headers=urllib3.make_headers(basic_auth=f"sink:{own_server.password}"),
+        )
+    pool.close()
+    until(lambda: not running(), 5.0, "the end of its query")
+    client.close()
+
+
+def test_a_further_user_is_in_the_users_file(own_server: Any) -> None:
+    own_server.stop()
+    users = own_server.home / "archive" / "users.toml"
+    users.write_text(f'[analyst]\npassword_sha256 = "{digest("open sesame")}"\naccess = "read"\n')
+    own_server.start()
+    client = connect(own_server.url, "analyst", "open sesame", "default")
+    assert client.command("SELECT 1") == 1
+    with pytest.raises(DatabaseError) as refusal:
+        client.command("CREATE DATABASE x")
+    assert refusal.value.code == 164
+    client.close()

@@ -1,0 +1,130 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.clickhouse import rows
+from connectors.clickhouse.rows import Block, Place
+from schemas import topics
+from schemas.structs import AlertEvent, AlertsFrame, DeadLetter, QuoteEvent, QuotesFrame
+
+TAKEN_MS = 1_795_140_900_123
+TYPES = {
+    "quotes": {
+        **dict.fromkeys(("symbol", "exchange", "session"), "LowCardinality(String)"),
+        "day": "Date",
+        "ts": "DateTime64(3, 'Asia/Ho_Chi_Minh')",
+        **dict.fromkeys(("bid", "ask"), "Int32"),
+        **dict.fromkeys(("bid_volume", "ask_volume"), "Int64"),
+    },
+    "alerts": {
+        **dict.fromkeys(("alert_id", "rule", "kind", "severity", "symbol", "direction", "message", "data"), "String"),
+        "day": "Date",
+        "ts": "DateTime64(3, 'Asia/Ho_Chi_Minh')",
+    },
+}
+
+
+def a_quote(**overrides: Any) -> QuoteEvent:
+    quote: dict[str, Any] = {
+        "symbol": "VNM", "exchange": "HOSE", "day": 20261120, "ts_ms": TAKEN_MS, "bid": 60_000, "bid_volume": 100, "ask": 60_100,
+        "ask_volume": 200, "session": None,
+    }  # fmt: skip
+    return QuoteEvent(**{**quote, **overrides})
+
+
+def a_place(offset: int = 0, topic: str = "market.quotes") -> Place:
+    return Place(topic, 2, offset, TAKEN_MS)
+
+
+def read_quotes(*frames: list[QuoteEvent]) -> list[rows.Message]:
+    return [rows.read(a_place(i), topics.encode(QuotesFrame(events=frame))) for i, frame in enumerate(frames)]
+
+
+def lines(block: Block) -> list[dict[str, Any]]:
+    return [dict(zip(block.names, row, strict=True)) for row in zip(*block.columns, strict=True)]
+
+
+def test_an_event_becomes_a_row_with_its_place() -> None:
+    (block,), rejects = rows.blocks(read_quotes([a_quote(), a_quote(bid=0)]), TYPES)
+    assert (block.table, block.month, rejects) == ("quotes", 202611, [])
+    first, second = lines(block)
+    assert first == {
+        "symbol": "VNM", "exchange": "HOSE", "day": 20_777, "ts": TAKEN_MS, "bid": 60_000, "bid_volume": 100, "ask": 60_100,
+        "ask_volume": 200, "session": None, "partition": 2, "offset": 0, "idx": 0,
+    }  # fmt: skip
+    assert (second["bid"], second["idx"]) == (0, 1)
+
+
+def test_each_month_is_a_block_of_its_own_in_order() -> None:
+    messages = read_quotes([a_quote(day=20261201), a_quote()], [a_quote(day=20261130)])
+    made, _ = rows.blocks(messages, TYPES)
+    assert [(block.month, block.rows) for block in made] == [(202611, 2), (202612, 1)]
+
+
+@pytest.mark.parametrize("value", [None, b"", b"{", b'{"schema":1,"events":[{}]}', b"\xff\xfe"])
+def test_a_message_that_does_not_decode_is_a_dead_letter(value: bytes | None) -> None:
+    message = rows.read(a_place(7), value)
+    (block,), rejects = rows.blocks([message], TYPES)
+    (letter,) = lines(block)
+    assert (block.table, len(rejects), message.rows) == ("dlq", 1, 1)
+    assert (letter["source"], letter["reason"], letter["topic"], letter["offset"]) == (
+        "archive",
+        "bad_message",
+        "market.quotes",
+        7,
+    )
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"bid": 2**31}, {"ask": -(2**31) - 1}, {"day": 20261131}, {"day": 0}, {"ts_ms": -1}, {"ts_ms": 10**15}]
+)
+def test_a_row_that_does_not_fit_goes_to_the_dead_letters_and_the_rest_goes_on(wrong: dict[str, int]) -> None:
+    (quotes, letters), rejects = rows.blocks(read_quotes([a_quote(), a_quote(**wrong), a_quote(bid=1)]), TYPES)
+    assert [line["idx"] for line in lines(quotes)] == [0, 2]
+    (letter,) = lines(letters)
+    assert (letter["reason"], letter["idx"], len(rejects)) == ("bad_value", 1, 1)
+    assert next(iter(wrong)) in letter["detail"]
+    assert "VNM" in letter["payload"]
+
+
+def test_a_dead_letter_keeps_where_it_was_found_and_where_it_was_read() -> None:
+    letter = DeadLetter(
+        source="prices", reason="bad_field", detail="x", feed="a", epoch=5, topic="ssi.ticks", partition=1, offset=2, idx=3,
+        payload="<b>",
+    )  # fmt: skip
+    place = a_place(9, "ssi.dlq")
+    (block,), rejects = rows.blocks([rows.read(place, topics.encode(letter))], TYPES)
+    (line,) = lines(block)
+    assert rejects == []
+    assert (line["found_topic"], line["found_partition"], line["found_offset"], line["found_idx"]) == ("ssi.ticks", 1, 2, 3)
+    assert (line["topic"], line["partition"], line["offset"], line["idx"]) == ("ssi.dlq", 2, 9, 0)
+    assert (line["source"], line["payload"], line["ts"]) == ("prices", "<b>", TAKEN_MS)
+
+
+def test_an_alerts_figures_are_json() -> None:
+    alert = AlertEvent(
+        alert_id="x", rule="r", kind="k", severity="info", symbol="VNM", direction="", day=20261120, ts_ms=TAKEN_MS, message="m",
+        data={"volume": 5, "ratio": 1.5, "side": "buy"},
+    )  # fmt: skip
+    (block,), _ = rows.blocks([rows.read(a_place(0, "market.alerts"), topics.encode(AlertsFrame(events=[alert])))], TYPES)
+    assert lines(block)[0]["data"] == '{"volume":5,"ratio":1.5,"side":"buy"}'
+
+
+quotes = st.builds(
+    a_quote,
+    day=st.sampled_from([20261120, 20261130, 20261201, 20270101, 20261131]),
+    bid=st.integers(-(2**33), 2**33),
+    ts_ms=st.integers(-1, 2**45),
+)
+
+
+@given(st.lists(st.lists(quotes, max_size=5), min_size=1, max_size=6))
+def test_every_event_is_in_one_block_and_the_same_messages_make_the_same_blocks(frames: list[list[QuoteEvent]]) -> None:
+    messages = read_quotes(*frames)
+    made, rejects = rows.blocks(messages, TYPES)
+    assert (made, rejects) == rows.blocks(messages, TYPES)
+    placed = sorted((line["offset"], line["idx"]) for block in made for line in lines(block))
+    assert placed == sorted((offset, idx) for offset, frame in enumerate(frames) for idx in range(len(frame)))
+    assert sum(block.rows for block in made if block.table == "dlq") == len(rejects)

@@ -1,0 +1,133 @@
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.clickhouse import statements
+from connectors.clickhouse.errors import StatementRefused
+from connectors.clickhouse.statements import Insert, Parsed
+
+FUNCTIONS = frozenset({"file", "url", "numbers", "format", "python", "merge"})
+
+
+@pytest.mark.parametrize(
+    ("body", "sql", "format_", "data"),
+    [
+        (b"INSERT INTO t FORMAT TSV\n1\n", "INSERT INTO t", "TSV", b"1\n"),
+        (b"insert into `a`.`t` (`x`, y) format Native\n\x00\xff", "insert into `a`.`t` (`x`, y)", "Native", b"\x00\xff"),
+        (b"INSERT INTO t FORMAT Native\r\n\n", "INSERT INTO t", "Native", b"\n"),
+        (b"/* FORMAT CSV */ INSERT INTO t (`FORMAT`) FORMAT TSV 1", "/* FORMAT CSV */ INSERT INTO t (`FORMAT`)", "TSV", b"1"),
+        (b"INSERT INTO t SETTINGS a=0 FORMAT JSONEachRow\n{}", "INSERT INTO t SETTINGS a=0", "JSONEachRow", b"{}"),
+        (b"-- FORMAT x\nINSERT INTO t FORMAT TSV", "-- FORMAT x\nINSERT INTO t", "TSV", b""),
+    ],
+)  # fmt: skip
+def test_an_inserts_data_begin_after_its_format(body: bytes, sql: str, format_: str, data: bytes) -> None:
+    assert statements.split_insert(body) == Insert(sql, format_, data)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"SELECT 1 FORMAT TSV",
+        b"INSERT INTO t VALUES (1)",
+        b"INSERT INTO t SELECT 1 FORMAT TSV",
+        b"INSERT INTO t WITH 1 AS x SELECT x FORMAT TSV",
+        b"",
+        b"\xff\xfe",
+    ],
+)
+def test_other_statements_have_no_data(body: bytes) -> None:
+    assert statements.split_insert(body) is None
+
+
+@given(st.binary(max_size=200))
+def test_data_stay_byte_for_byte(data: bytes) -> None:
+    split = statements.split_insert(b"INSERT INTO t (a) FORMAT RowBinary\n" + data)
+    assert split is not None
+    assert split.data == data
+
+
+@pytest.mark.parametrize(
+    ("sql", "format_"),
+    [
+        ("SELECT 1", "TSV"),
+        ("SELECT 1 FORMAT JSON", "JSON"),
+        ("SELECT 1\n FORMAT Native", "Native"),
+        ("SELECT 1 format CSV ;", "CSV"),
+        ("SELECT 1 FORMAT CSV SETTINGS max_threads = 1", "CSV"),
+        ("SELECT 'FORMAT JSON'", "TSV"),
+        ("SELECT 1 -- FORMAT JSON", "TSV"),
+        ("SELECT format('{}', 1)", "TSV"),
+    ],
+)
+def test_a_results_format_is_its_own_or_the_default(sql: str, format_: str) -> None:
+    assert statements.format_of(sql, "TSV") == format_
+
+
+@pytest.mark.parametrize(
+    "canonical",
+    [
+        "SELECT 1",
+        "SELECT 'file(' AS x, format('{}', a) FROM numbers(3)",
+        "SELECT 'it\\'s file' FROM trades",
+        "WITH x AS (SELECT 1) SELECT * FROM x",
+        "SHOW TABLES",
+        "DESCRIBE TABLE trades",
+        "EXPLAIN SELECT 1",
+        "EXISTS TABLE trades",
+        "SELECT name FROM system.settings",
+        "SELECT {x:String}",
+        "SELECT profile FROM trades",
+        "SELECT map('a', 1)['a'], {'a':1}",
+    ],
+)
+def test_reading_tables_is_allowed(canonical: str) -> None:
+    statements.only_tables(canonical, FUNCTIONS)
+
+
+@pytest.mark.parametrize(
+    ("canonical", "what"),
+    [
+        ("SELECT file('x')", "function file"),
+        ("SELECT * APPLY file FROM t", "function file"),
+        ("SELECT `file`('x')", "function file"),
+        ("SELECT * FROM url('x')", "table function url"),
+        ("SELECT * FROM `python`('x')", "table function python"),
+        ("SELECT * FROM system.processes", "system.processes"),
+        ("SELECT * FROM `system`.`users`", "system.users"),
+        ("SELECT * FROM SYSTEM.processes", "system.processes"),
+        ("SELECT * FROM `sys\\x74em`.processes", "the name"),
+        ("SHOW PROCESSLIST", "SHOW PROCESSLIST"),
+        ("SELECT * FROM {t:Identifier}", "a parameter"),
+        ("SELECT aiGenerate('x')", "aiGenerate"),
+    ],
+)
+def test_looking_elsewhere_is_refused_with_what_it_was(canonical: str, what: str) -> None:
+    with pytest.raises(StatementRefused, match=what) as refusal:
+        statements.only_tables(canonical, FUNCTIONS)
+    assert refusal.value.code == 497
+
+
+@pytest.mark.parametrize(
+    "canonical", ["", "DROP TABLE t", "INSERT INTO t", "KILL QUERY WHERE 1", "CHECK TABLE t", "SYSTEM SHUTDOWN"]
+)
+def test_only_reading_statements_are_tables_business(canonical: str) -> None:
+    with pytest.raises(StatementRefused) as refusal:
+        statements.only_tables(canonical, FUNCTIONS)
+    assert refusal.value.code == 164
+
+
+@pytest.mark.parametrize(("parsed", "code"), [(Parsed("write", 1), 164), (Parsed("control", 1), 164), (Parsed("read", 2), 62)])
+def test_the_engines_verdict_counts(parsed: Parsed, code: int) -> None:
+    with pytest.raises(StatementRefused) as refusal:
+        statements.only_reads(parsed)
+    assert refusal.value.code == code
+
+
+@given(st.text(max_size=50))
+def test_no_text_breaks_the_reading_of_it(text: str) -> None:
+    statements.format_of(text, "TSV")
+    statements.gives_rows(text)
+    with suppress(StatementRefused):
+        statements.only_tables(text, FUNCTIONS)
