@@ -1,0 +1,102 @@
+"""Our own rules on the simulator's morning: each of its stories is told, and little else. All of it is pure, so no engine."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from connectors.ssi.decode import decode
+from connectors.ssi.frames import places_of
+from connectors.ssi.simulator import wire
+from connectors.ssi.simulator.market import generate
+from connectors.ssi.simulator.records import Quote
+from connectors.ssi.simulator.stories import Story
+from pipelines import prices
+from pipelines.alerts import fold_basis, fold_foreign, fold_trades, read_rules
+from pipelines.core import foreign_shard, index_shard
+from pipelines.core.frames import Folded, Origin
+from pipelines.core.suspects import Thresholds
+from pipelines.settings import PipelineSettings
+from schemas.calendar import at
+from schemas.session import phase_at
+from schemas.structs import AlertEvent, ClockTick, Frame
+from schemas.topics import MARKET_ALERTS, MARKET_BASIS, MARKET_FOREIGN, MARKET_TRADES, RECORD_TOPICS
+from schemas.units import TradingDay, UnixMs
+
+DAY = TradingDay(20261120)
+BEGINS_MS, ENDS_MS = at(DAY, 8, 55), at(DAY, 10)
+SLACK_MS = 60_000
+
+KINDS = {
+    "ceiling": "price_limit",
+    "floor": "price_limit",
+    "volume_spike": "volume_spike",
+    "foreign_burst": "foreign_acceleration",
+    "room": "room_exhausted",
+    "basis_flip": "basis_flip",
+}
+
+
+class System:
+    """The folds of all pipelines one behind the other, in one shard, as Kafka would join them."""
+
+    def __init__(self) -> None:
+        rules = read_rules(PipelineSettings(kafka={}))
+        thresholds = Thresholds()
+        self._folds: dict[str, Callable[..., Folded]] = {
+            "ssi.ticks": lambda *arguments: prices.fold_frame(*arguments, thresholds=thresholds),
+            "ssi.foreign": lambda *arguments: foreign_shard.fold_frame(*arguments, thresholds=thresholds),
+            "ssi.indices": lambda *arguments: index_shard.fold_frame(*arguments, thresholds=thresholds),
+            "market.trades": lambda *arguments: fold_trades(rules.trades, *arguments),
+            "market.foreign": lambda *arguments: fold_foreign(rules.foreign, *arguments),
+            "market.basis": lambda *arguments: fold_basis(rules.basis, *arguments),
+        }
+        self._states: dict[str, dict[bytes, bytes]] = {topic: {} for topic in self._folds}
+        self._offsets = dict.fromkeys(self._folds, -1)
+        self._topics = {topic.name: topic for topic in (MARKET_TRADES, MARKET_FOREIGN, MARKET_BASIS)}
+        self.alerts: list[AlertEvent] = []
+
+    def take(self, topic: str, message: Any) -> None:
+        self._offsets[topic] += 1
+        origin = Origin(topic, 0, 1, "s0", self._offsets[topic])
+        for output in self._folds[topic](message, origin, self._states[topic]).outputs:
+            if output.topic is MARKET_ALERTS:
+                self.alerts += MARKET_ALERTS.decode(output.value).events
+            elif output.topic.name in self._topics:
+                self.take(output.topic.name, output.topic.decode(output.value))
+
+
+@pytest.fixture(scope="module")
+def morning() -> tuple[tuple[Story, ...], list[AlertEvent]]:
+    """The stories of seed 7 and the alerts from 08:55 to 10:00."""
+    market = generate(7, DAY)
+    system = System()
+    seconds: dict[int, list[Any]] = {}
+    for record in market.records:
+        # No rule looks at a book, and books are most of the records.
+        if record.due_ms < ENDS_MS and not isinstance(record, Quote):
+            second = max(record.due_ms, BEGINS_MS) // 1000 * 1000
+            seconds.setdefault(second, []).append(decode(wire.broadcast(record.channel, wire.content(record))))
+    for seq, ts_ms in enumerate(range(BEGINS_MS, ENDS_MS, 1000)):
+        tick = ClockTick(trading_day=DAY, ts_ms=UnixMs(ts_ms), phase=phase_at(UnixMs(ts_ms), DAY), health="up")
+        frames: dict[str, list[Any]] = {topic.name: [tick] for topic in RECORD_TOPICS}
+        for record in seconds.get(ts_ms, ()):
+            for place in places_of(record, 1):
+                frames[place.topic].append(record)
+        for topic, records in frames.items():
+            system.take(topic, Frame(feed="a", epoch=1, seq=seq, recv_us=0, records=records))
+    return market.stories, system.alerts
+
+
+def test_every_story_is_told(morning: tuple[tuple[Story, ...], list[AlertEvent]]) -> None:
+    stories, alerts = morning
+    assert {story.name for story in stories} == set(KINDS)
+    for story in stories:
+        told = [alert for alert in alerts if alert.symbol == story.symbol and alert.kind == KINDS[story.name]]
+        assert any(story.from_ms <= alert.ts_ms <= story.until_ms + SLACK_MS for alert in told), story
+
+
+def test_there_are_some_alerts_not_hundreds(morning: tuple[tuple[Story, ...], list[AlertEvent]]) -> None:
+    _, alerts = morning
+    assert len(KINDS) <= len(alerts) <= 40
+    assert len({alert.alert_id for alert in alerts}) == len(alerts)
