@@ -8,6 +8,7 @@ from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Delivery
+from confluent_kafka.admin import ClusterMetadata
 
 from connectors.ssi.errors import BrokerUnavailable, TopicsMissing
 from connectors.ssi.outbox import Message, Outbox
@@ -17,15 +18,16 @@ log = logging.getLogger(__name__)
 
 TOPICS: Final = (*RECORD_TOPICS, SSI_WIRE, SSI_REFERENCE, SSI_STATUS, SSI_DLQ)
 """What the connector writes to."""
-WINDOW: Final = 20_000
-"""Records that librdkafka may hold. The rest waits in the outbox, where the oldest can be thrown away."""
 METADATA_S: Final = 5.0
+"""How long the brokers may take to answer, and to know topics that were just made."""
 
 
 class Publisher:
     """Moves messages from the outbox to Kafka; :meth:`pump` does the work and never waits."""
 
-    def __init__(self, kafka: dict[str, str], topic_prefix: str, outbox: Outbox) -> None:
+    def __init__(self, kafka: dict[str, str], topic_prefix: str, outbox: Outbox, window: int) -> None:
+        """``window`` records may be with librdkafka at a time: the rest waits in the outbox, where the oldest can be dropped."""
+        self._window = window
         self._prefix = topic_prefix
         self._outbox = outbox
         self._bootstrap = kafka.get("bootstrap.servers", "")
@@ -63,15 +65,21 @@ class Publisher:
             BrokerUnavailable: No broker answers.
             TopicsMissing: They, or others that the connector writes to, are not there.
         """
+        deadline = asyncio.get_running_loop().time() + METADATA_S
+        names = [topic.named(self._prefix) for topic in TOPICS]
+        while missing := [name for name in names if name not in (metadata := await self._metadata()).topics]:
+            # A topic that was just made is not in every broker's metadata at once.
+            if asyncio.get_running_loop().time() >= deadline:
+                raise TopicsMissing(missing)
+            await asyncio.sleep(0.2)
+        return len(metadata.topics[SSI_TICKS.named(self._prefix)].partitions)
+
+    async def _metadata(self) -> ClusterMetadata:
         try:
             # All topics: asking for one that is missing would make some brokers create it.
-            metadata = await asyncio.to_thread(self._producers["lz4"].list_topics, timeout=METADATA_S)
+            return await asyncio.to_thread(self._producers["lz4"].list_topics, timeout=METADATA_S)
         except KafkaException as error:
             raise BrokerUnavailable(self._bootstrap, error.args[0].str()) from None
-        names = [topic.named(self._prefix) for topic in TOPICS]
-        if missing := [name for name in names if name not in metadata.topics]:
-            raise TopicsMissing(missing)
-        return len(metadata.topics[SSI_TICKS.named(self._prefix)].partitions)
 
     def pump(self) -> None:
         """Give Kafka what waits, and hear what became of what it got.
@@ -79,7 +87,7 @@ class Publisher:
         Raises:
             BrokerUnavailable: The producer is broken for good; only a new process helps.
         """
-        while self._in_flight < WINDOW and (message := self._outbox.take()) is not None:
+        while self._in_flight < self._window and (message := self._outbox.take()) is not None:
             self._in_flight += message.weight
             try:
                 self._producers[self._codecs[message.topic]].produce(

@@ -25,6 +25,8 @@ from schemas.units import TradingDay
 log = logging.getLogger(__name__)
 
 PUMP_S: Final = 0.005
+IN_FLIGHT: Final = 10
+"""One in so many of the records that may wait for Kafka is with librdkafka."""
 STATUS_S: Final = 1.0
 CLOSE_S: Final = 8.0
 """How long a stop waits for Kafka."""
@@ -68,7 +70,8 @@ class _Connector:
         self._settings = settings
         self._health = health
         self._outbox = Outbox(settings.max_buffered_records, settings.max_buffered_bytes)
-        self._publisher = Publisher(settings.kafka, settings.topic_prefix, self._outbox)
+        window = settings.max_buffered_records // IN_FLIGHT
+        self._publisher = Publisher(settings.kafka, settings.topic_prefix, self._outbox, window)
         self._clock = make_clock(settings.clock)
         self._backoff = Backoff(random.random)
         self._stream: RecordStream | None = None

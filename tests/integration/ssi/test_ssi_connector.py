@@ -1,0 +1,477 @@
+"""The connector between a real simulator and a real Kafka: what the simulator says it sent is what lies on the topics."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from datetime import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import msgspec
+import pytest
+from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+
+from connectors.ssi import service
+from connectors.ssi.backoff import Backoff
+from connectors.ssi.decode import decode
+from connectors.ssi.errors import BadCredentials, InvalidRecord, TopicsMissing
+from connectors.ssi.frames import is_from_ssi
+from connectors.ssi.service import run
+from connectors.ssi.session import Publish, SsiSession
+from connectors.ssi.settings import SsiSettings
+from connectors.ssi.simulator import market, server
+from connectors.ssi.simulator.server import simulator
+from connectors.ssi.simulator.settings import SimulatorSettings
+from connectors.ssi.simulator.truth import ConnectionStatus, Status, Truth
+from schemas.records import FrameRecord
+from schemas.shards import shard_keys
+from schemas.structs import (
+    ClockTick,
+    DeadLetter,
+    FeedStatus,
+    ForeignRecord,
+    Frame,
+    LossMarker,
+    ReferenceRecord,
+    TradeRecord,
+)
+from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_TICKS, SSI_WIRE, Topic
+from schemas.units import TradingDay, UnixMs
+from stock_tracker import topics as stock_topics
+from stock_tracker.kafka.broker import Broker
+from stock_tracker.ports import free_port
+
+pytestmark = pytest.mark.kafka
+
+DAY = TradingDay(20261123)
+SHARDS = 3
+PATIENCE_S = 60.0
+SECRET = "a-secret-to-look-for"
+
+_generate_once = lru_cache(market.generate)
+
+
+@pytest.fixture(autouse=True)
+def _days_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A market day is immutable: all tests share theirs."""
+    monkeypatch.setattr(server, "generate", _generate_once)
+
+
+@pytest.fixture(autouse=True)
+def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failure the shortest pause is taken."""
+    monkeypatch.setattr(service, "Backoff", lambda _: Backoff(lambda: 0.0))
+
+
+def a_market(**changes: Any) -> SimulatorSettings:
+    """The quarter of an hour around the opening auction, from the first subscription on, as fast as it goes."""
+    values: dict[str, Any] = {
+        "port": 0, "seed": 7, "day": DAY, "start": time(8, 58), "end": time(9, 18), "speed": "max", "wait_for_client": True,
+        "consumer_id": "me", "consumer_secret": SECRET,
+    }  # fmt: skip
+    return SimulatorSettings(**values | changes)
+
+
+class Connector:
+    """A connector that runs in this process, and what it said."""
+
+    def __init__(self, port: int, bootstrap: str, prefix: str, **changes: Any) -> None:
+        base = f"http://127.0.0.1:{port}/"
+        values: dict[str, Any] = {
+            "consumer_id": "me", "consumer_secret": SECRET, "api_url": base, "stream_url": base, "clock": f"{base}sim/clock",
+            "kafka": {"bootstrap.servers": bootstrap}, "topic_prefix": prefix,
+        }  # fmt: skip
+        self.settings = SsiSettings(**values | changes)
+        self.said: list[str] = []
+        self._stop = asyncio.Event()
+        self._task = asyncio.create_task(run(self.settings, self._stop, self._hear))
+
+    def _hear(self, text: str) -> None:
+        self.said.append(text)
+
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Wait for something, as long as the connector runs."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not holds():
+                self.check()
+                await asyncio.sleep(0.02)
+
+    def check(self) -> None:
+        """Raise what ended it, if it has ended."""
+        if self._task.done():
+            self._task.result()
+
+    async def stop(self) -> None:
+        self._stop.set()
+        async with asyncio.timeout(10):
+            await self._task
+
+
+@asynccontextmanager
+async def connected(port: int, bootstrap: str, prefix: str, **changes: Any) -> AsyncIterator[Connector]:
+    connector = Connector(port, bootstrap, prefix, **changes)
+    try:
+        yield connector
+    finally:
+        await connector.stop()
+
+
+async def ask(port: int, path: str) -> bytes:
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{port}/sim/{path}") as reply:
+        assert reply.status == 200
+        return await reply.read()
+
+
+async def make_fault(port: int, **fault: Any) -> None:
+    async with aiohttp.ClientSession() as http, http.post(f"http://127.0.0.1:{port}/sim/faults", json=fault) as reply:
+        assert (await reply.json())["connections"] == 1
+
+
+async def status_of(port: int) -> Status:
+    return msgspec.json.decode(await ask(port, "status"), type=Status)
+
+
+class Topics:
+    """Reads the topics of one test."""
+
+    def __init__(self, bootstrap: str, prefix: str) -> None:
+        self._bootstrap = bootstrap
+        self._prefix = prefix
+        self._statuses: list[FeedStatus] = []
+        self._watcher: Consumer | None = None
+
+    def messages(self, topic: Topic[Any]) -> list[Message]:
+        """Everything on ``topic`` up to now, each partition in order."""
+        consumer = self._consumer(topic)
+        read: list[Message] = []
+        partitions = len(consumer.assignment())
+        while partitions:
+            message = consumer.poll(PATIENCE_S)
+            assert message is not None, f"Kafka went silent while {topic.name} was read"
+            error = message.error()
+            if error is None:
+                read.append(message)
+            else:
+                assert error.code() == KafkaError._PARTITION_EOF, error
+                partitions -= 1
+        consumer.close()
+        return read
+
+    def frames(self) -> Iterator[tuple[str, int, Frame]]:
+        for topic in RECORD_TOPICS:
+            for message in self.messages(topic):
+                assert message.key() == shard_keys(SHARDS)[message.partition()].encode()
+                yield topic.name, message.partition(), topic.decode(message.value())
+
+    def records(self, feed: str = "a") -> dict[tuple[str, int], list[FrameRecord]]:
+        """Records by partition, having checked that no frame is missing: sequences are whole within each epoch."""
+        records: dict[tuple[str, int], list[FrameRecord]] = defaultdict(list)
+        expected: Counter[tuple[str, int, int]] = Counter()
+        for topic, partition, frame in self.frames():
+            if frame.feed == feed:
+                assert frame.seq == expected[topic, partition, frame.epoch]
+                expected[topic, partition, frame.epoch] += 1
+                records[topic, partition] += frame.records
+        return records
+
+    def dead_letters(self) -> list[DeadLetter]:
+        return [SSI_DLQ.decode(message.value()) for message in self.messages(SSI_DLQ)]
+
+    def last_status(self, feed: str = "a") -> FeedStatus | None:
+        """The last thing that ``feed`` said of itself up to now."""
+        if self._watcher is None:
+            self._watcher = self._consumer(SSI_STATUS)
+        while (message := self._watcher.poll(0)) is not None:
+            if message.error() is None:
+                self._statuses.append(SSI_STATUS.decode(message.value()))
+        return next((status for status in reversed(self._statuses) if status.feed == feed), None)
+
+    def close(self) -> None:
+        if self._watcher is not None:
+            self._watcher.close()
+
+    def _consumer(self, topic: Topic[Any]) -> Consumer:
+        consumer = Consumer(
+            {
+                "bootstrap.servers": self._bootstrap,
+                "group.id": f"{self._prefix}reader",
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+            }
+        )
+        name = topic.named(self._prefix)
+        consumer.assign([TopicPartition(name, partition, 0) for partition in range(topic.partitions(SHARDS))])
+        return consumer
+
+
+@pytest.fixture
+def board(kafka: str, topics: str) -> Iterator[Topics]:
+    board = Topics(kafka, topics)
+    yield board
+    board.close()
+
+
+def is_up(status: FeedStatus | None, connects: int) -> bool:
+    """Whether a feed says that its connection number ``connects`` is subscribed."""
+    return status is not None and (status.connects, status.state) == (connects, "up")
+
+
+async def played(port: int, connector: Connector, board: Topics, feed: str = "a") -> Truth:
+    """Wait until the day is played and the connector has received it all; what there was to receive."""
+
+    async with asyncio.timeout(PATIENCE_S):
+        while (status := await status_of(port)).state != "finished":
+            connector.check()
+            await asyncio.sleep(0.05)
+    sent = status.connections[-1].records
+    await connector.until(lambda: (status := board.last_status(feed)) is not None and status.received >= sent)
+    return Truth.load(await ask(port, "truth"))
+
+
+def prints_in(records: dict[tuple[str, int], list[FrameRecord]]) -> Counter[tuple[str, int, int, int]]:
+    return Counter(
+        (record.symbol, record.total_volume, record.volume, record.price)
+        for held in records.values()
+        for record in held
+        if isinstance(record, TradeRecord) and record.volume and record.trading_day == DAY
+    )
+
+
+def sent_prints(truth: Truth) -> Counter[tuple[str, int, int, int]]:
+    """The prints that were put on a socket; on one connection none comes twice."""
+    return Counter((line.symbol, line.total_vol, line.last_vol, line.price) for line in truth.prints if line.connections)
+
+
+def foreign_in(records: dict[tuple[str, int], list[FrameRecord]]) -> dict[str, list[tuple[int, int, int, int, int, int]]]:
+    """The foreign records of each symbol, in order."""
+    found: dict[str, list[tuple[int, int, int, int, int, int]]] = defaultdict(list)
+    for held in records.values():
+        for record in held:
+            if isinstance(record, ForeignRecord) and record.trading_day == DAY:
+                found[record.symbol].append(
+                    (record.ts_ms, record.bought, record.sold, record.bought_value, record.sold_value, record.current_room)
+                )
+    return found
+
+
+async def test_a_market_stretch_arrives_record_for_record(kafka: str, topics: str, board: Topics) -> None:
+    async with simulator(a_market()) as port, connected(port, kafka, topics) as connector:
+        truth = await played(port, connector, board)
+    assert connector.said[-1] == ""
+    records = board.records()
+
+    assert len(truth.prints) > 500
+    assert truth.withheld == []
+    assert prints_in(records) == sent_prints(truth)
+    told: dict[str, list[tuple[int, int, int, int, int, int]]] = defaultdict(list)
+    for line in truth.foreign:
+        told[line.symbol].append((line.ts_ms, line.bought, line.sold, line.bought_value, line.sold_value, line.room))
+    assert foreign_in(records) == told
+
+    kinds = Counter(type(record).__name__ for held in records.values() for record in held)
+    sent = truth.header.sent
+    assert {name: kinds[f"{name}Record"] for name in ("Trade", "Quote", "Foreign", "Index", "Status")} == {
+        "Trade": sent["X-TRADE"], "Quote": sent["X-QUOTE"], "Foreign": sent["R"], "Index": sent["MI"], "Status": sent["F"],
+    }  # fmt: skip
+    assert kinds["LossMarker"] == 0
+    assert board.dead_letters() == []
+
+    # Every partition begins with the time, then the reference; its clock never turns back.
+    references = {SSI_REFERENCE.decode(message.value()).record.symbol for message in board.messages(SSI_REFERENCE)}
+    assert len(references) == 134
+    for held in records.values():
+        assert isinstance(held[0], ClockTick)
+        first = next(n for n, record in enumerate(held) if not isinstance(record, ClockTick | ReferenceRecord))
+        assert {record.symbol for record in held[:first] if isinstance(record, ReferenceRecord)} >= {
+            record.symbol for record in held[first:] if isinstance(record, TradeRecord)
+        }
+        ticks = [record.ts_ms for record in held if isinstance(record, ClockTick)]
+        assert ticks == sorted(set(ticks))
+
+    # The verbatim frames give the very same records again.
+    session = SsiSession("http://127.0.0.1/", "X-TRADE:ALL")
+    again: Counter[str] = Counter()
+    wire = board.messages(SSI_WIRE)
+    assert [int(dict(message.headers())["seq"]) for message in wire] == list(range(len(wire)))
+    for message in wire:
+        for action in session.receive(message.value(), UnixMs(0)):
+            if isinstance(action, Publish):
+                again.update(type(decode(argument)).__name__ for argument in action.arguments)
+    assert again == {name: count for name, count in kinds.items() if name not in ("ClockTick", "ReferenceRecord")}
+
+
+async def test_what_cannot_be_decoded_is_a_dead_letter_and_the_rest_arrives(kafka: str, topics: str, board: Topics) -> None:
+    stretch = a_market(start=time(9, 15), end=time(9, 15, 30), speed=10.0)
+    async with simulator(stretch) as port, connected(port, kafka, topics) as connector:
+        await connector.until(lambda: is_up(board.last_status(), connects=1))
+        await make_fault(port, fault="malformed")
+        truth = await played(port, connector, board)
+    assert truth.header.malformed > 0
+    letters = board.dead_letters()
+    assert Counter(letter.reason for letter in letters) == {"bad_frame": 1, "unknown_type": 1}
+    assert len(letters) == truth.header.malformed
+    for letter in letters:
+        assert (letter.source, letter.feed, letter.topic) == ("ssi", "a", None)
+        assert letter.payload
+    with pytest.raises(InvalidRecord):
+        decode(next(letter.payload for letter in letters if letter.reason == "unknown_type"))
+    assert prints_in(board.records()) == sent_prints(truth)
+
+
+async def test_a_broken_connection_is_made_again_as_a_new_epoch(kafka: str, topics: str, board: Topics) -> None:
+    stretch = a_market(start=time(9, 15), end=time(9, 16, 30), speed=10.0)
+    async with simulator(stretch) as port, connected(port, kafka, topics) as connector:
+        await connector.until(lambda: (status := board.last_status()) is not None and status.received > 500)
+        await make_fault(port, fault="drop")
+        await connector.until(lambda: (status := board.last_status()) is not None and status.state in ("down", "connecting"))
+        await connector.until(
+            lambda: (status := board.last_status()) is not None and (status.connects, status.state) == (2, "up")
+        )
+        truth = await played(port, connector, board)
+        dropped, _ = (await status_of(port)).connections
+    assert dropped.ended == "dropped"
+    assert any("the connection" in said for said in connector.said)
+
+    records = board.records()
+    epochs = sorted({frame.epoch for _, _, frame in board.frames()})
+    assert len(epochs) == 2
+    # The second connection begins with a snapshot that repeats the last record of every symbol.
+    received = set(prints_in(records))
+    by_print = {(line.symbol, line.total_vol, line.last_vol, line.price): line for line in truth.prints}
+    assert received <= set(by_print)
+    for identity, line in by_print.items():
+        if identity not in received:
+            assert line.connections == () or was_lost_on_the_way(line.due_ms, line.connections, dropped)
+    assert any(line.connections == () for line in truth.prints)
+    # Market time went on meanwhile, and said that this feed was down.
+    health = [record.health for record in records["ssi.ticks", 0] if isinstance(record, ClockTick)]
+    assert "down" in health
+    assert health[0] == health[-1] == "up"
+
+
+def was_lost_on_the_way(due_ms: int, connections: tuple[int, ...], dropped: ConnectionStatus) -> bool:
+    """Whether it was put on the socket in the last moment before that was reset, which a client may not have read."""
+    assert dropped.closed_ms is not None
+    return connections == (dropped.id,) and dropped.closed_ms - due_ms < 10_000
+
+
+async def test_neither_secret_nor_token_is_logged(
+    kafka: str, topics: str, board: Topics, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issued: list[str] = []
+    issue = server.issue_token
+
+    def issue_and_note(*arguments: Any) -> str:
+        issued.append(issue(*arguments))
+        return issued[-1]
+
+    monkeypatch.setattr(server, "issue_token", issue_and_note)
+    caplog.set_level(logging.DEBUG)
+    stretch = a_market(start=time(9, 15), end=time(9, 15, 20), speed=10.0)
+    async with simulator(stretch) as port, connected(port, kafka, topics) as connector:
+        await connector.until(lambda: is_up(board.last_status(), connects=1))
+        await make_fault(port, fault="malformed")
+        await make_fault(port, fault="drop")
+        await connector.until(
+            lambda: (status := board.last_status()) is not None and (status.connects, status.state) == (2, "up")
+        )
+        with pytest.raises(BadCredentials) as refused:
+            await run(
+                connector.settings.model_copy(update={"consumer_id": connector.settings.consumer_secret}), asyncio.Event(), print
+            )
+    assert issued
+    assert "connected and subscribed" in caplog.text
+    kept = [message.value() for topic in (SSI_STATUS, SSI_DLQ, SSI_WIRE, SSI_TICKS) for message in board.messages(topic)]
+    told = [caplog.text, *connector.said, str(refused.value), repr(refused.value), repr(connector.settings), repr(kept)]
+    for secret in (SECRET, *issued):
+        assert not any(secret in text for text in told)
+
+
+async def test_wrong_credentials_end_the_connector_and_name_the_remedy(kafka: str, topics: str) -> None:
+    async with simulator(a_market()) as port:
+        with pytest.raises(BadCredentials, match=r"SSI_CONSUMER_ID and SSI_CONSUMER_SECRET"):
+            async with connected(port, kafka, topics, consumer_secret="wrong") as connector:
+                await connector.until(lambda: False)
+
+
+async def test_missing_topics_end_the_connector_and_name_the_remedy(kafka: str) -> None:
+    with pytest.raises(TopicsMissing, match=r"nobody\.ssi\.ticks.*run stock-tracker topics apply"):
+        async with connected(free_port(), kafka, "nobody.") as connector:
+            await connector.until(lambda: False)
+
+
+async def test_a_server_that_is_not_there_yet_is_waited_for(kafka: str, topics: str, board: Topics) -> None:
+    port = free_port()
+    async with connected(port, kafka, topics, clock="wall") as connector:
+        await connector.until(lambda: any("AccessToken" in said and "SSI_API_URL" in said for said in connector.said))
+        async with simulator(a_market(port=port, speed=1.0)):
+            await connector.until(lambda: connector.said[-1] == "")
+
+
+async def test_without_rest_the_stream_runs_and_groups_are_unknown(
+    kafka: str, topics: str, board: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "REFERENCE_PATIENCE_S", 0.2)
+    monkeypatch.setattr(server.rest.ReferenceData, "answer", lambda *_: None)
+    async with simulator(a_market(end=time(9, 0))) as port, connected(port, kafka, topics) as connector:
+        await played(port, connector, board)
+    kinds = Counter(type(record).__name__ for held in board.records().values() for record in held)
+    assert kinds["QuoteRecord"] > 0
+    assert kinds["ReferenceRecord"] == 0
+
+
+async def test_no_broker_is_said_with_its_remedy() -> None:
+    async with connected(free_port(), f"127.0.0.1:{free_port()}", "") as connector:
+        await connector.until(lambda: any("stock-tracker kafka start" in said for said in connector.said))
+
+
+async def test_a_broker_that_dies_costs_nothing_that_fits_and_the_rest_is_counted(tmp_path: Path) -> None:
+    broker = Broker(tmp_path / "kafka", os.environ)
+    port = free_port()
+    running = await asyncio.to_thread(broker.start, port, lambda _: None)
+    try:
+        config = {"bootstrap.servers": running.bootstrap}
+        await asyncio.to_thread(stock_topics.apply, config, "", SHARDS, replication=1)
+        board = Topics(running.bootstrap, "")
+        stretch = a_market(start=time(9, 14, 50), end=time(9, 25), speed=100.0)
+        async with (
+            simulator(stretch) as ssi,
+            connected(ssi, running.bootstrap, "", feed="a") as roomy,
+            connected(ssi, running.bootstrap, "", feed="b", max_buffered_records=1_000) as narrow,
+        ):
+            await roomy.until(lambda: all(is_up(board.last_status(feed), connects=1) for feed in ("a", "b")))
+            os.kill(running.pid, signal.SIGKILL)
+            await roomy.until(lambda: "KAFKA_BOOTSTRAP" in roomy.said[-1])
+            async with asyncio.timeout(PATIENCE_S):
+                while (await status_of(ssi)).state != "finished":
+                    await asyncio.sleep(0.1)
+            await asyncio.to_thread(broker.start, port, lambda _: None)
+            sent = sorted(connection.records for connection in (await status_of(ssi)).connections)
+
+            def received() -> dict[str, int]:
+                statuses = {feed: board.last_status(feed) for feed in ("a", "b")}
+                return {feed: status.received for feed, status in statuses.items() if status is not None}
+
+            await roomy.until(lambda: sorted(received().values()) == sent)
+            await roomy.until(lambda: roomy.said[-1] == narrow.said[-1] == "")
+        told = received()
+        board.close()
+
+        frames = [frame for _, _, frame in Topics(running.bootstrap, "").frames()]
+        kept, lost = Counter[str](), Counter[str]()
+        for frame in frames:
+            for record in frame.records:
+                kept[frame.feed] += is_from_ssi(record)
+                lost[frame.feed] += record.records if isinstance(record, LossMarker) else 0
+        assert kept["a"] == told["a"]
+        assert lost["a"] == 0
+        assert lost["b"] > 0
+        assert kept["b"] + lost["b"] == told["b"]
+    finally:
+        await asyncio.to_thread(broker.stop, lambda _: None)
