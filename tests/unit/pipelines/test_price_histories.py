@@ -224,13 +224,17 @@ def troubled(draw: st.DrawFn) -> History:
 @given(troubled(), cuts)
 def test_the_lines_of_a_day_add_up_however_the_feed_counts(history: History, cuts: list[bool]) -> None:
     events = tape_of(history, cuts).events
-    tops: dict[int, int] = {}
+    counted: dict[int, int] = {}
+    says: dict[int, int] = {}
     for event in events:
-        sign = -1 if event.kind == "fill" else 1
-        tops[event.generation] = tops.get(event.generation, 0) + sign * event.volume
+        if event.kind != "fill":
+            # A line and the fills that follow it together leave the count where the feed's total is.
+            assert counted == says
         if event.kind != "fill" and not event.late:
-            # Each line says where the count stands after it.
-            assert tops[event.generation] == event.total_volume
+            says[event.generation] = event.total_volume
+        sign = -1 if event.kind == "fill" else 1
+        counted[event.generation] = counted.get(event.generation, 0) + sign * event.volume
+    assert counted == says
 
 
 @given(troubled(), cuts, st.integers(0, 20))
