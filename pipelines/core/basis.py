@@ -43,6 +43,7 @@ class Leg(msgspec.Struct, array_like=True, gc=False):
 class Curve(Stored):
     """An index and the futures on it."""
 
+    underlying: Symbol
     day: TradingDay = TradingDay(0)
     index_value: Price = Price(0)
     """The last one known, be it of an earlier day; 0 before any."""
@@ -81,11 +82,10 @@ class Curve(Stored):
         if not self.index_ms and value > 0:
             self.index_value = value
 
-    def tick(self, underlying: Symbol, value: Price, ts_ms: UnixMs, now_ms: UnixMs) -> tuple[BasisEvent, ...]:
+    def tick(self, value: Price, ts_ms: UnixMs, now_ms: UnixMs) -> tuple[BasisEvent, ...]:
         """Take an index tick of today: a basis for each contract that has traded, unless nothing about it changed.
 
         Args:
-            underlying: The index.
             value: Of the index.
             ts_ms: Exchange time of the tick.
             now_ms: The market second of the shard.
@@ -93,23 +93,23 @@ class Curve(Stored):
         changed = value != self.index_value or not self.index_ms
         self.index_value, self.index_ms, self.heard_ms = value, ts_ms, max(ts_ms, now_ms)
         stale = self._stale(self.heard_ms)
-        return self._publish(underlying, (leg for leg in self.legs if changed or leg.stale != stale), ts_ms, stale)
+        return self._publish((leg for leg in self.legs if changed or leg.stale != stale), ts_ms, stale)
 
     def trade(self, symbol: Symbol, price: Price, ts_ms: UnixMs, now_ms: UnixMs) -> tuple[BasisEvent, ...]:
         """Take a print of a contract: its basis, and that of no other."""
-        contract, leg = contract_of(symbol), self._leg_of(symbol)
-        if contract is None or leg is None:
+        leg = self._leg_of(symbol)
+        if leg is None:
             return ()
         leg.price, leg.price_ms = price, ts_ms
-        return self._publish(contract.underlying, (leg,), ts_ms, self._stale(max(ts_ms, now_ms)))
+        return self._publish((leg,), ts_ms, self._stale(max(ts_ms, now_ms)))
 
-    def age(self, underlying: Symbol, now_ms: UnixMs) -> tuple[BasisEvent, ...]:
+    def age(self, now_ms: UnixMs) -> tuple[BasisEvent, ...]:
         """Take a new market second: what was live and is no longer says so, once."""
         if not any(leg.stale is False for leg in self.legs) or not self._stale(now_ms):
             return ()
-        return self._publish(underlying, (leg for leg in self.legs if leg.stale is False), now_ms, stale=True)
+        return self._publish((leg for leg in self.legs if leg.stale is False), now_ms, stale=True)
 
-    def row(self, symbol: Symbol, underlying: Symbol, src: int) -> BasisRow | None:
+    def row(self, symbol: Symbol, src: int) -> BasisRow | None:
         """What to show of a contract; None while it has no basis."""
         leg = self.leg(symbol)
         if leg is None or leg.price is None or leg.stale is None:
@@ -119,7 +119,7 @@ class Curve(Stored):
             src=src,
             ts_ms=max(leg.price_ms, self.index_ms),
             symbol=symbol,
-            underlying=underlying,
+            underlying=self.underlying,
             month=leg.month,
             alias=self.alias(leg.month),
             price=leg.price,
@@ -132,16 +132,17 @@ class Curve(Stored):
 
     def alias(self, month: int) -> Literal["F1M", "F2M", "F1Q", "F2Q"] | None:
         """Rank a delivery month among the listed ones: by REST when it lists all four today, else by the exchange's rule."""
-        listed = [leg.month for leg in self.legs if leg.listed == self.day and leg.last_trading_day >= self.day]
+        # A month may be listed under two codes: contracts older than KRX kept theirs until they expired.
+        listed = sorted({leg.month for leg in self.legs if leg.listed == self.day and leg.last_trading_day >= self.day})
         months = listed if len(listed) >= len(ALIASES) else list(listed_months(self.day))
         rank = months.index(month) if month in months else len(ALIASES)
         return ALIASES[rank] if rank < len(ALIASES) else None
 
     def _leg_of(self, symbol: Symbol) -> Leg | None:
-        """The contract of that symbol, begun at its first word; None for what is no future."""
+        """The contract of that symbol, begun at its first word; None for what is no future on this index."""
         leg = self.leg(symbol)
-        contract = contract_of(symbol)
-        if leg is None and contract is not None:
+        contract = contract_of(symbol) if leg is None else None
+        if contract is not None and contract.underlying == self.underlying:
             leg = Leg(symbol, contract.month, expiry(contract.month))
             self.legs = sorted([*self.legs, leg], key=lambda each: each.month)
         return leg
@@ -150,7 +151,7 @@ class Curve(Stored):
         live = any(start <= at_ms < end for start, end in _live_hours(self.day))
         return not live or not self.heard_ms or at_ms - self.heard_ms >= SILENCE_MS
 
-    def _publish(self, underlying: Symbol, legs: Iterable[Leg], ts_ms: UnixMs, stale: bool) -> tuple[BasisEvent, ...]:
+    def _publish(self, legs: Iterable[Leg], ts_ms: UnixMs, stale: bool) -> tuple[BasisEvent, ...]:
         events = []
         for leg in legs:
             if leg.price is None or not self.index_value:
@@ -158,7 +159,7 @@ class Curve(Stored):
             leg.stale = stale
             event = BasisEvent(
                 symbol=leg.symbol,
-                underlying=underlying,
+                underlying=self.underlying,
                 month=leg.month,
                 day=self.day,
                 # A print and a tick may overtake each other by seconds: their basis is as young as the younger of them.

@@ -101,7 +101,7 @@ class _Fold:
         for symbol, index in self._heard.items():
             self.folded.publish(STATE_INDICES, symbol, index.row(symbol, self._origin.offset))
         for symbol, underlying in {event.symbol: event.underlying for event in self._basis_events}.items():
-            if row := self._curve(underlying).row(symbol, underlying, self._origin.offset):
+            if row := self._curve(underlying).row(symbol, self._origin.offset):
                 self.folded.publish(STATE_BASIS, symbol, row)
         self._prices.finish(self._origin)
         self._indices.store()
@@ -114,7 +114,7 @@ class _Fold:
             return
         self._prices.advance()
         for symbol in self._underlyings.symbols:
-            self._note(self._curve(symbol).age(symbol, UnixMs(self._feeds.now_ms)))
+            self._note(self._curve(symbol).age(UnixMs(self._feeds.now_ms)))
 
     def _take_index(self, record: IndexRecord) -> None:
         _check(record)
@@ -134,7 +134,7 @@ class _Fold:
             self._index_events.append(index.event(record.symbol))
         if outcome in ("index", "unchanged"):
             self._heard[record.symbol] = index
-            self._note(curve.tick(record.symbol, index.value, index.ts_ms, UnixMs(self._feeds.now_ms)))
+            self._note(curve.tick(index.value, index.ts_ms, UnixMs(self._feeds.now_ms)))
 
     def _take_price(self, record: Any) -> None:
         self._feeds.meet(record.trading_day, record.ts_ms)
@@ -149,7 +149,7 @@ class _Fold:
 
     def _curve(self, underlying: Symbol) -> Curve:
         """The curve of an index, on the shard's day."""
-        curve = self._curves.get(underlying) or self._curves.put(underlying, Curve())
+        curve = self._curves.get(underlying) or self._curves.put(underlying, Curve(underlying=underlying))
         curve.begin(TradingDay(self._feeds.day))
         return curve
 

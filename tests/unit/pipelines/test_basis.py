@@ -27,7 +27,7 @@ def clock(hour: int, minute: int = 0, second: int = 0) -> UnixMs:
 
 
 def a_curve() -> Curve:
-    curve = Curve()
+    curve = Curve(underlying=VN30)
     curve.begin(DAY)
     return curve
 
@@ -40,7 +40,7 @@ def a_reference(symbol: str, last_trading_day: int | None, day: int = DAY) -> Re
 
 
 def tick(curve: Curve, value: int, ts_ms: UnixMs) -> tuple[BasisEvent, ...]:
-    return curve.tick(VN30, Price(value), ts_ms, ts_ms)
+    return curve.tick(Price(value), ts_ms, ts_ms)
 
 
 def trade(curve: Curve, symbol: Symbol, price: int, ts_ms: UnixMs) -> tuple[BasisEvent, ...]:
@@ -57,7 +57,7 @@ def test_d9_two_contracts_keep_their_own_basis() -> None:
         for event in trade(curve, symbol, price, clock(9, 20, n))
     ]
     assert set(bases) == {(FRONT, -500), (SECOND, 500)}
-    front = curve.row(FRONT, VN30, src=0)
+    front = curve.row(FRONT, src=0)
     assert front is not None
     assert (front.price, front.basis) == (124_000, -500)
 
@@ -111,13 +111,13 @@ def test_an_index_that_falls_silent_makes_each_basis_stale_once() -> None:
     tick(curve, 200_000, clock(10))
     trade(curve, FRONT, 200_100, clock(10))
     trade(curve, SECOND, 200_200, clock(10))
-    assert curve.age(VN30, UnixMs(clock(10) + SILENCE_MS - 1000)) == ()
-    silent = curve.age(VN30, UnixMs(clock(10) + SILENCE_MS))
+    assert curve.age(UnixMs(clock(10) + SILENCE_MS - 1000)) == ()
+    silent = curve.age(UnixMs(clock(10) + SILENCE_MS))
     assert [(event.symbol, event.stale, event.ts_ms) for event in silent] == [
         (FRONT, True, clock(10, 0, 15)),
         (SECOND, True, clock(10, 0, 15)),
     ]
-    assert curve.age(VN30, clock(10, 0, 16)) == ()
+    assert curve.age(clock(10, 0, 16)) == ()
     # The same value again is news: it is live.
     assert [event.stale for event in tick(curve, 200_000, clock(10, 0, 20))] == [False, False]
 
@@ -126,8 +126,8 @@ def test_lunch_makes_a_basis_stale_once_and_one_oclock_brings_it_back() -> None:
     curve = a_curve()
     tick(curve, 200_000, clock(11, 29, 55))
     trade(curve, FRONT, 200_100, clock(11, 29, 58))
-    assert curve.age(VN30, clock(11, 29, 59)) == ()
-    assert [event.stale for second in range(120) for event in curve.age(VN30, clock(11, 30, second))] == [True]
+    assert curve.age(clock(11, 29, 59)) == ()
+    assert [event.stale for second in range(120) for event in curve.age(clock(11, 30, second))] == [True]
     assert [event.stale for event in tick(curve, 200_000, clock(13))] == [False]
 
 
@@ -142,15 +142,15 @@ def test_before_the_index_is_live_yesterdays_value_stands_in() -> None:
 
 
 def test_a_new_day_forgets_prices_keeps_the_index_and_drops_what_expired() -> None:
-    curve, eve = Curve(), expiry(202611)
+    curve, eve = Curve(underlying=VN30), expiry(202611)
     curve.begin(eve)
     expired = future_symbol(VN30, 202611)
-    curve.tick(VN30, Price(200_000), at(eve, 14), at(eve, 14))
+    curve.tick(Price(200_000), at(eve, 14), at(eve, 14))
     curve.trade(expired, Price(200_000), at(eve, 14), at(eve, 14))
     curve.trade(FRONT, Price(200_500), at(eve, 14), at(eve, 14))
     curve.begin(DAY)
     assert [leg.symbol for leg in curve.legs] == [FRONT]
-    assert curve.row(FRONT, VN30, src=0) is None
+    assert curve.row(FRONT, src=0) is None
     (event,) = trade(curve, FRONT, 201_000, clock(8, 46))
     assert (event.index_value, event.stale) == (200_000, True)
 
@@ -162,7 +162,7 @@ def test_contracts_have_the_aliases_of_the_exchange(symbol: Symbol, alias: str |
     curve = a_curve()
     tick(curve, 200_000, clock(9, 20))
     trade(curve, symbol, 200_000, clock(9, 21))
-    row = curve.row(symbol, VN30, src=0)
+    row = curve.row(symbol, src=0)
     assert row is not None
     assert row.alias == alias
 
@@ -174,6 +174,14 @@ def test_aliases_follow_what_rest_lists_when_it_lists_all_four() -> None:
     assert curve.alias(202702) is None
     curve.list_contract(a_reference(future_symbol(VN30, 202706), None))
     assert [curve.alias(month) for month in (202612, 202702, 202703, 202706, 202701)] == ["F1M", "F2M", "F1Q", "F2Q", None]
+
+
+def test_a_month_under_its_old_and_its_new_code_counts_once() -> None:
+    curve, day = Curve(underlying=VN30), TradingDay(20251124)
+    curve.begin(day)
+    for symbol in ("VN30F2512", "41I1FC000", "41I1G1000", "41I1G3000", "41I1G6000"):
+        curve.list_contract(a_reference(symbol, None, day=day))
+    assert [curve.alias(month) for month in (202512, 202601, 202603, 202606)] == ["F1M", "F2M", "F1Q", "F2Q"]
 
 
 def test_a_contract_listed_yesterday_only_does_not_count() -> None:
@@ -198,17 +206,18 @@ def test_d14_a_future_expires_on_the_third_thursday_or_the_trading_day_before(ye
     days = [year * 10_000 + day for day in EXPIRIES[year]]
     assert [expiry(year * 100 + month) for month in range(1, 13)] == days
     for month, day in enumerate(days, 1):
-        curve, symbol = Curve(), future_symbol(VN30, year * 100 + month)
+        curve, symbol = Curve(underlying=VN30), future_symbol(VN30, year * 100 + month)
         curve.begin(TradingDay(day))
-        curve.tick(VN30, Price(200_000), at(TradingDay(day), 10), at(TradingDay(day), 10))
+        curve.tick(Price(200_000), at(TradingDay(day), 10), at(TradingDay(day), 10))
         (event,) = curve.trade(symbol, Price(200_000), at(TradingDay(day), 10), at(TradingDay(day), 10))
         assert (event.days_to_expiry, curve.alias(event.month)) == (0, "F1M")
 
 
-def test_what_is_no_future_has_no_basis() -> None:
+def test_what_is_no_future_on_the_index_has_no_basis() -> None:
     curve = a_curve()
     tick(curve, 200_000, clock(9, 20))
     assert trade(curve, Symbol("VNM"), 60_000, clock(9, 21)) == ()
+    assert trade(curve, future_symbol("VN100", 202612), 200_000, clock(9, 21)) == ()
     curve.list_contract(a_reference("VNM", None))
     assert curve.legs == []
 
@@ -229,7 +238,7 @@ def fold(curve: Curve, steps: list[tuple[str, int]], since: UnixMs) -> list[Basi
     for what, after_ms, value in steps:
         now = UnixMs(since + after_ms)
         if what == "age":
-            events += curve.age(VN30, now)
+            events += curve.age(now)
         elif what == "tick":
             events += tick(curve, value, now)
         else:

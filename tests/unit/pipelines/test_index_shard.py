@@ -6,6 +6,7 @@ from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.session import phase_at
 from schemas.structs import (
+    BarRecord,
     ClockTick,
     ForeignRecord,
     Frame,
@@ -165,6 +166,11 @@ def test_a_record_that_is_none_of_ours_goes_to_the_dead_letters_alone() -> None:
         ("indices", "out_of_range", 2),
     ]
     assert [event.value for event in said(folded, MARKET_INDICES)] == [200_000]
+
+
+def test_an_index_step_is_no_record_of_an_index() -> None:
+    step = BarRecord(symbol="VN30", trading_day=DAY, ts_ms=OPEN_MS, open=1, high=1, low=1, close=1, volume=9)
+    assert Shard().fold(a_tick(0), step).outputs == []
 
 
 def test_any_cut_into_frames_gives_the_same_events() -> None:
