@@ -172,7 +172,7 @@ class _Sink:
             self._intents.reached((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0), now_ms)
         elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise TopicsMissing([str(message.topic())])
-        elif error.fatal():
+        elif error.fatal() or error.code() == KafkaError._FATAL:
             raise self._fatal(error)
         else:
             log.warning("Kafka: %s", error.str())
@@ -220,7 +220,8 @@ class _Sink:
         log.info("Kafka did not take a commit: %s", error.str())
 
     def _fatal(self, error: KafkaError) -> SinkReplaced | KafkaException:
-        fenced = error.code() in (KafkaError.FENCED_INSTANCE_ID, KafkaError._FENCED)
+        # Between messages librdkafka reports it as _FATAL, with the cause in its text only.
+        fenced = error.code() == KafkaError.FENCED_INSTANCE_ID or "group.instance.id" in error.str()
         return SinkReplaced(self._settings.instance) if fenced else KafkaException(error)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:

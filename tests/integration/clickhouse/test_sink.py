@@ -313,3 +313,81 @@ def test_every_event_is_stored_once_whatever_dies(
     assert client.query("SELECT count() > 5000 FROM trades").first_item
     assert_archive_equals_topics(client, market)
     client.close()
+
+
+def test_two_sinks_share_the_partitions_and_hand_them_over(
+    market: Market,
+    kafka: str,
+    topics: str,
+    embedded: Any,
+    database: str,
+    a_sink: Callable[..., SinkProcess],
+    until: Callable[..., None],
+) -> None:
+    first = a_sink(embedded, ARCHIVE_DATABASE=database, ARCHIVE_INSTANCE="first")
+    second = a_sink(embedded, ARCHIVE_DATABASE=database, ARCHIVE_INSTANCE="second")
+    done = threading.Event()
+
+    def trade() -> None:
+        while not done.wait(0.1):
+            market.write(frames=4)
+
+    trading = threading.Thread(target=trade)
+    trading.start()
+    try:
+        first.start()
+        until(lambda: first.said("reading 23 partitions"), what="the first sink alone")
+        second.start()
+        until(lambda: second.said("reading"), 60.0, "a rebalance to the second")
+        until(lambda: any(first.said(f"reading {n} partitions") for n in range(1, 23)), 60.0, "a rebalance of the first")
+    finally:
+        done.set()
+        trading.join()
+    until(lambda: is_drained(kafka, topics), DRAIN_S, "the drain")
+    assert (first.stop(), second.stop()) == (0, 0)
+    client = connect(embedded.url, embedded.user, embedded.password, database)
+    assert_archive_equals_topics(client, market)
+    client.close()
+
+
+def test_a_second_sink_of_the_same_instance_takes_over_and_the_first_says_so(
+    topics: str, embedded: Any, database: str, a_sink: Callable[..., SinkProcess], until: Callable[..., None]
+) -> None:
+    first, second = (a_sink(embedded, ARCHIVE_DATABASE=database) for _ in range(2))
+    first.start()
+    until(lambda: first.said("reading"), what="an assignment")
+    second.start()
+    assert first.process is not None
+    until(lambda: first.process.poll() is not None, what="the end of the first")
+    assert first.said("another sink runs as instance '0'")
+
+
+def test_a_sink_waits_for_clickhouse_and_says_what_to_do(
+    market: Market,
+    kafka: str,
+    topics: str,
+    own_server: Any,
+    a_sink: Callable[..., SinkProcess],
+    until: Callable[..., None],
+) -> None:
+    own_server.stop()
+    sink = a_sink(own_server)
+    sink.start()
+    until(lambda: sink.said("health: ClickHouse does not answer"), what="the sink's word that ClickHouse is away")
+    assert sink.said("stock-tracker archive serve")
+    market.write(frames=20)
+    own_server.start()
+    until(lambda: is_drained(kafka, topics), DRAIN_S, "the drain")
+    market.write(frames=20)
+    until(lambda: is_drained(kafka, topics), DRAIN_S, "the drain of what came after")
+    client = connect(own_server.url, "sink", own_server.password, "market")
+    assert_archive_equals_topics(client, market)
+    client.close()
+
+
+def test_without_topics_the_sink_names_the_remedy(kafka: str, embedded: Any, a_sink: Callable[..., SinkProcess]) -> None:
+    sink = a_sink(embedded, TOPIC_PREFIX="no.such.")
+    sink.start()
+    assert sink.process is not None
+    assert sink.process.wait(30) == 1
+    assert sink.said("stock-tracker topics apply")
