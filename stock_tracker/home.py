@@ -29,6 +29,11 @@ class Home:
         return self.root / "kafka"
 
     @property
+    def runfile(self) -> Path:
+        """What a running stack says about itself."""
+        return self.root / "stack.json"
+
+    @property
     def logs(self) -> Path:
         """One log a process of the stack."""
         return self.root / "logs"

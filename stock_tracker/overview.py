@@ -77,7 +77,7 @@ async def look(environ: Mapping[str, str]) -> list[Overview]:
     Raises:
         NotRunning: There is none.
     """
-    found = [running for home in homes(environ) if (running := runfile.read(home.root / "stack.json")) and running.alive]
+    found = [running for home in homes(environ) if (running := runfile.read(home.runfile)) and running.alive]
     if not found:
         raise NotRunning(homes(environ)[0].root)
     async with aiohttp.ClientSession() as session:

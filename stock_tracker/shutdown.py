@@ -29,14 +29,14 @@ def shut_down(environ: Mapping[str, str]) -> Iterator[str]:
     """
     nothing = True
     for home in homes(environ):
-        running = runfile.read(home.root / "stack.json")
+        running = runfile.read(home.runfile)
         if running is not None:
             pids = [running.pid] if running.alive else [pid for part in running.parts.values() if (pid := part["pid"])]
             for pid in filter(runfile.is_ours, pids):
                 nothing = False
                 yield f"stopping pid {pid}"
                 _end(pid)
-            (home.root / "stack.json").unlink(missing_ok=True)
+            home.runfile.unlink(missing_ok=True)
         broker = Broker(home.kafka, environ)
         if broker.running() is not None:
             nothing = False

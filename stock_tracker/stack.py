@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from schemas import deployment
-from stock_tracker.errors import CredentialsMissing
+from stock_tracker import runfile
+from stock_tracker.errors import AlreadyRunning, CredentialsMissing
 from stock_tracker.home import Home
 from stock_tracker.ports import free_port, require_free
 from stock_tracker.supervisor import Part
@@ -77,7 +78,7 @@ class Stack:
     @property
     def runfile(self) -> Path:
         """Where it says that it runs."""
-        return self.home.root / "stack.json"
+        return self.home.runfile
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -95,6 +96,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         run_id: Something unique, for a simulated stack on somebody else's Kafka or ClickHouse.
 
     Raises:
+        AlreadyRunning: A stack runs in this home.
         PortTaken: A usual port is taken.
         CredentialsMissing: A live stack without SSI's credentials.
     """
@@ -102,6 +104,9 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         raise CredentialsMissing
     root = Home.of(environ).root
     home = Home(root if options.live else root / "simulated")
+    before = runfile.read(home.runfile)
+    if before is not None and before.alive:
+        raise AlreadyRunning(home.root, before.pid)
     port_of = _free if options.free_ports else _usual(environ)
 
     shared = {name: value for name, value in environ.items() if name not in SECRETS}

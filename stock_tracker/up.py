@@ -25,7 +25,7 @@ from schemas.topics import (
 )
 from stock_tracker import runfile, topics
 from stock_tracker.drain import Drain, Reader, draining, first_with_left, last_status
-from stock_tracker.errors import AlreadyRunning, NotInTime
+from stock_tracker.errors import NotInTime
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.readiness import wait_until_ready
 from stock_tracker.simulator import SimulatorClient
@@ -58,12 +58,8 @@ async def running(stack: Stack, tell: Tell) -> AsyncIterator[Up]:
     """Start a stack, hand it out once its dashboard is live, stop it at the end of the block.
 
     Raises:
-        AlreadyRunning: One runs in this home.
         StockTrackerError: Something did not come up; what had come up has been stopped again.
     """
-    before = runfile.read(stack.runfile)
-    if before is not None and before.alive:
-        raise AlreadyRunning(stack.home.root, before.pid)
     if not stack.options.live:
         # A simulated day begins from nothing: yesterday's seed would be a stranger's market.
         await asyncio.to_thread(_forget, stack)

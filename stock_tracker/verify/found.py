@@ -28,7 +28,7 @@ async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]
         ArchiveError: Its archive does not answer.
     """
     home = Home(Home.of(environ).root / "simulated")
-    running = runfile.read(home.root / "stack.json")
+    running = runfile.read(home.runfile)
     if (running is None or not running.alive) and "SSI_CLOCK" not in environ:
         raise NotRunning(home.root)
     environment = {**(running.environment if running else {}), **environ}

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from stock_tracker import runfile
-from stock_tracker.home import cache
+from stock_tracker.home import Home, cache
 from stock_tracker.simulator import SimulatorClient
 
 COMMAND = (sys.executable, "-m", "stock_tracker")
@@ -39,7 +39,7 @@ class RunningUp:
 
     @property
     def runfile(self) -> runfile.Running | None:
-        return runfile.read(self.home / "simulated" / "stack.json")
+        return runfile.read(Home(self.home / "simulated").runfile)
 
     @property
     def simulator(self) -> SimulatorClient:
