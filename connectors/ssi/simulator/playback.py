@@ -153,13 +153,20 @@ class Playback:
         await self._readers_catch_up()
 
     async def _readers_catch_up(self) -> None:
-        """Wait for those who still read. Who has stood still for long is no longer waited for, until it has caught up."""
-        give_up_s = time.monotonic() + PATIENCE_S
+        """Wait for those who still read. Who takes nothing for long is no longer waited for, until it has caught up."""
         await asyncio.sleep(0)
-        while behind := {c.session.number for c in self._connections() if c.session.waiting > 2 * BATCH_RECORDS}:
-            self._stalled &= behind
-            if behind == self._stalled:
-                break
-            if time.monotonic() > give_up_s:
-                self._stalled = behind
+        progress: dict[int, tuple[int, float]] = {}
+        while True:
+            behind = {c.session.number: c.session.waiting for c in self._connections() if c.session.waiting > 2 * BATCH_RECORDS}
+            self._stalled &= behind.keys()
+            awaited = behind.keys() - self._stalled
+            if not awaited:
+                return
+            now_s = time.monotonic()
+            for number in awaited:
+                waiting, since_s = progress.get(number, (-1, now_s))
+                if behind[number] != waiting:
+                    progress[number] = (behind[number], now_s)
+                elif now_s - since_s > PATIENCE_S:
+                    self._stalled.add(number)
             await asyncio.sleep(PACE_S / 10)

@@ -45,6 +45,13 @@ class SimulatorSettings(BaseSettings):
             raise ValueError(f"the exchanges are closed on {as_date(day)}: choose a trading day, or none for the last one")
         return day
 
+    @field_validator("start", "end")
+    @classmethod
+    def _is_vietnams(cls, clock: time) -> time:
+        if clock.tzinfo is not None:
+            raise ValueError("market time is Vietnam's: write it as HH:MM or HH:MM:SS, without a time zone")
+        return clock
+
     @field_validator("speed")
     @classmethod
     def _goes_forward(cls, speed: float | Literal["max"]) -> float | Literal["max"]:

@@ -84,7 +84,7 @@ def write_scripts(rng: Random, universe: Universe, day: TradingDay) -> dict[Symb
             size=5,
             large_at_ms=at(day, 9, 39),
         ),
-        Script(_story("foreign_burst", bought, day, (9, 24), (9, 34)), extra_prints=200, rising=True, foreign_buying=0.9),
+        Script(_story("foreign_burst", bought, day, (9, 24), (9, 34)), extra_prints=200, rising=True, size=3, foreign_buying=0.9),
         Script(_story("room", room, day, (9, 15), (9, 50)), extra_prints=60, foreign_buying=0.6),
     ]  # fmt: skip
     return {script.story.symbol: script for script in scripts}

@@ -135,7 +135,7 @@ class Tape:
         if script is not None:
             from_ms, until_ms = script.story.from_ms, script.story.until_ms
             for _ in range(script.extra_prints):
-                part = rng.random() ** 0.5 if script.rising else rng.random()
+                part = rng.random() ** (1 / 3) if script.rising else rng.random()
                 ms = from_ms + int(part * (until_ms - from_ms))
                 if begins_ms <= ms < ends_ms:
                     times.append((ms, script.size))
