@@ -11,9 +11,9 @@ import msgspec
 
 from pipelines.core.codec import Codec, State, Stored
 from pipelines.core.errors import StateDamaged
-from pipelines.core.foreign_shard import MARKET, Sum
 from pipelines.core.frames import Folded, Origin
 from pipelines.core.movers import NetFlow, top_buyers, top_sellers
+from pipelines.core.scopes import MARKET, NOTHING, ScopeSum
 from schemas.structs import FlowEvent, FlowFrame, FlowRow, FlowSum, Mover, Movers, PartialFlow
 from schemas.topics import MARKET_FLOW, STATE_FLOW
 from schemas.units import Shares, TradingDay, UnixMs, Vnd
@@ -49,14 +49,14 @@ class ShardFlow(Stored):
 
     day: int
     ts_ms: int
-    sums: dict[str, Sum]
+    sums: dict[str, ScopeSum]
     movers: list[Movers]
 
 
 class FlowTold(Stored):
     """What was published last, so that only what changed is published again."""
 
-    minutes: dict[str, Sum] = msgspec.field(default_factory=dict)
+    minutes: dict[str, ScopeSum] = msgspec.field(default_factory=dict)
     """Sums of each scope in its last event of the day."""
     rows: dict[str, bytes] = msgspec.field(default_factory=dict)
     """Each scope's last row of the day, without offset and time."""
@@ -142,7 +142,7 @@ class _Flow:
         """Publish the scopes that moved since their last event, as they stand at the end of a minute."""
         events = []
         for scope, part in sorted(self._sums().items()):
-            if part != self._told.minutes.get(scope, Sum()):
+            if part != self._told.minutes.get(scope, NOTHING):
                 self._told.minutes[scope] = part
                 events.append(
                     FlowEvent(
@@ -164,7 +164,7 @@ class _Flow:
         """Draw the scopes that look different since ``ts_ms``: a row bears the second that changed it, in any interleaving."""
         sums, movers = self._sums(), self._movers()
         for scope in sorted(sums.keys() | self._told.rows.keys()):
-            part = sums.get(scope, Sum())
+            part = sums.get(scope, NOTHING)
             top = movers.get(scope, Movers(scope=scope, buyers=[], sellers=[]))
             shown = _pack((part, top))
             if shown == self._told.rows.get(scope):
@@ -187,12 +187,12 @@ class _Flow:
     def _today(self) -> Iterator[ShardFlow]:
         return (part for part in self._parts if part is not None and part.day == self._progress.day)
 
-    def _sums(self) -> dict[str, Sum]:
+    def _sums(self) -> dict[str, ScopeSum]:
         """What foreigners did in each scope, all shards together."""
-        sums = {MARKET: Sum()}
+        sums = {MARKET: ScopeSum()}
         for part in self._today():
             for scope, share in part.sums.items():
-                sums.setdefault(scope, Sum()).add(share)
+                sums.setdefault(scope, ScopeSum()).add(share)
         return sums
 
     def _movers(self) -> dict[str, Movers]:
@@ -238,8 +238,8 @@ def _flow_of(partial: PartialFlow) -> ShardFlow:
     return ShardFlow(partial.day, partial.ts_ms, _sums_of(partial.sums), partial.movers)
 
 
-def _sums_of(sums: Iterable[FlowSum]) -> dict[str, Sum]:
-    return {part.scope: Sum(part.bought, part.sold, part.bought_value, part.sold_value) for part in sums}
+def _sums_of(sums: Iterable[FlowSum]) -> dict[str, ScopeSum]:
+    return {part.scope: ScopeSum(part.bought, part.sold, part.bought_value, part.sold_value) for part in sums}
 
 
 def _net_flow(mover: Mover) -> NetFlow:

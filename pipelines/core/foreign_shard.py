@@ -15,6 +15,7 @@ from pipelines.core.feeds import Delivery, Feeds
 from pipelines.core.foreign import Arrival, ForeignTotals, Step, advance, settle
 from pipelines.core.frames import Folded, Origin
 from pipelines.core.movers import NetFlow, top_buyers, top_sellers
+from pipelines.core.scopes import MARKET, NOTHING, ScopeSum, scopes_of
 from pipelines.core.sectors import SECTORS
 from pipelines.core.speed import BUCKET_MS, Speeds
 from pipelines.core.suspects import Thresholds
@@ -39,24 +40,6 @@ from schemas.units import Exchange, Shares, Symbol, TradingDay, UnixMs, Vnd
 
 SOURCE = "foreign"
 """What dead letters of this fold name as their source."""
-MARKET = "market"
-"""The scope of everything."""
-
-
-class Sum(msgspec.Struct, array_like=True, gc=False):
-    """What foreigners did in a scope today."""
-
-    bought: int = 0
-    sold: int = 0
-    bought_value: int = 0
-    sold_value: int = 0
-
-    def add(self, part: "Sum", times: int = 1) -> None:
-        """Add ``part``, or with −1 take it away."""
-        self.bought += times * part.bought
-        self.sold += times * part.sold
-        self.bought_value += times * part.bought_value
-        self.sold_value += times * part.sold_value
 
 
 class Net(msgspec.Struct, array_like=True, gc=False):
@@ -74,7 +57,7 @@ class ForeignShard(Stored):
     """Market time of the last ageing, in buckets of speed."""
     changed: bool = True
     """Whether anything moved since the last partial flow."""
-    sums: dict[str, Sum] = msgspec.field(default_factory=dict)
+    sums: dict[str, ScopeSum] = msgspec.field(default_factory=dict)
     """By scope."""
     nets: dict[str, Net] = msgspec.field(default_factory=dict)
     """By symbol."""
@@ -236,13 +219,13 @@ class _Fold:
         totals.exchange, totals.groups, totals.sector = exchange, groups, sector
         self._add(totals, part)
 
-    def _book(self, totals: ForeignTotals, before: Sum, step: Step) -> None:
+    def _book(self, totals: ForeignTotals, before: ScopeSum, step: Step) -> None:
         self._note(step)
         if totals.active:
             self._shard.active.add(totals.symbol)
         change = _sum_of(totals)
         change.add(before, times=-1)
-        if change != Sum():
+        if change != NOTHING:
             self._add(totals, change)
 
     def _note(self, step: Step) -> None:
@@ -250,12 +233,12 @@ class _Fold:
         self.folded.count(entry.kind for entry in step.entries)
         self.folded.count(step.notes)
 
-    def _add(self, totals: ForeignTotals, part: Sum, times: int = 1) -> None:
+    def _add(self, totals: ForeignTotals, part: ScopeSum, times: int = 1) -> None:
         """Add ``part`` to the sums of every scope that the symbol is in, and look at its net anew."""
-        if part == Sum():
+        if part == NOTHING:
             return
-        for scope in _scopes(totals):
-            self._shard.sums.setdefault(scope, Sum()).add(part, times)
+        for scope in scopes_of(totals.exchange, totals.groups, totals.sector):
+            self._shard.sums.setdefault(scope, ScopeSum()).add(part, times)
         buy, sell = totals.buy, totals.sell
         self._shard.nets[totals.symbol] = Net(totals.exchange, buy.total_value - sell.total_value, buy.volume - sell.volume)
         self._shard.changed = True
@@ -345,20 +328,12 @@ def _row(totals: ForeignTotals, src: int) -> ForeignRow:
     )
 
 
-def _sum_of(totals: ForeignTotals) -> Sum:
+def _sum_of(totals: ForeignTotals) -> ScopeSum:
     buy, sell = totals.buy, totals.sell
-    return Sum(buy.volume, sell.volume, buy.total_value, sell.total_value)
+    return ScopeSum(buy.volume, sell.volume, buy.total_value, sell.total_value)
 
 
-def _scopes(totals: ForeignTotals) -> dict[str, None]:
-    """The scopes that the symbol is in, once each: an index may be named like an exchange."""
-    scopes = dict.fromkeys((MARKET, totals.exchange.value, *totals.groups))
-    if totals.sector:
-        scopes[f"sector:{totals.sector}"] = None
-    return scopes
-
-
-def _flow_sums(sums: dict[str, Sum]) -> list[FlowSum]:
+def _flow_sums(sums: dict[str, ScopeSum]) -> list[FlowSum]:
     return [
         FlowSum(
             scope=scope,

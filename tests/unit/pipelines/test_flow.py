@@ -172,8 +172,10 @@ def test_a_minute_is_told_once_all_shards_have_passed_it() -> None:
 
 def test_what_a_shard_says_at_the_very_minute_belongs_to_it() -> None:
     flow = Flow()
+    flow.take(a_partial(0, 30, 60))
     flow.take(a_partial(0, 60, 100))
-    [event] = events(flow.take(a_partial(1, 60)))
+    flow.take(a_partial(0, 61, 200))
+    [event] = events(flow.take(a_partial(1, 61)))
     assert (event.ts_ms, event.bought) == (OPEN_MS + MINUTE_MS, 100)
 
 

@@ -170,6 +170,15 @@ def test_a_lower_counter_books_nothing_until_a_newer_record_decides() -> None:
     assert totals.suspects == 1
 
 
+def test_another_value_at_the_same_time_is_a_repeat() -> None:
+    totals = totals_of_the_day()
+    fold(totals, buys((10, 1000)))
+    record = a_record(Delivery(10, 1000, 0))
+    other = msgspec.structs.replace(record, bought_value=Vnd(1))
+    step = advance(totals, other, Arrival("b", 1, JOINED_MS, JOINED_MS, record.ts_ms), Thresholds())
+    assert (step, totals.buy.value) == (Step((), ("stale",)), 1000 * PRICE)
+
+
 def test_a_settled_side_leaves_the_other_alone() -> None:
     totals = totals_of_the_day()
     fold(totals, [Delivery(10, 1000, 1000), Delivery(20, 990, 1200)])

@@ -34,8 +34,9 @@ def test_a_steady_flow_reads_the_same_at_every_second() -> None:
 
 def test_the_first_minute_is_divided_by_the_time_covered() -> None:
     """The predecessor divided by five minutes: 1,200 a minute for 6,000 shares in the first one (D7)."""
-    found = measured(a_flow(100, 60), OPEN_MS + 60_000)
-    assert (found.buy_1m, found.buy_5m) == (6000, 6000)
+    for seconds in (20, 60, 150):
+        found = measured(a_flow(100, seconds), OPEN_MS + seconds * 1000)
+        assert (found.buy_1m, found.buy_5m) == (6000, 6000)
 
 
 def test_speed_decays_with_the_clock_alone() -> None:
