@@ -11,6 +11,7 @@ A pipeline module says what to read, what it may write and which fold to run, an
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -177,8 +178,8 @@ def _fold_message(topology: Topology[M], name: str, shards: int) -> Callable[...
         messages.inc()
         for outcome, count in folded.counts.items():
             metrics.OUTCOMES.labels(name, outcome).inc(count)
-        for output in folded.outputs:
-            published[output.topic.name].inc()
+        for sink, count in Counter(output.topic.name for output in folded.outputs).items():
+            published[sink].inc(count)
         return folded.outputs
 
     return fold_message
