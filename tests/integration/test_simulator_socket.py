@@ -345,6 +345,20 @@ async def upgrade_and_vanish(client: Client, reset: bool) -> None:
     writer.transport.abort()
 
 
+async def test_a_client_that_does_not_read_does_not_hold_up_the_end() -> None:
+    async with aiohttp.ClientSession() as http:
+        async with simulator(settings(start=time(9, 14), end=time(9, 45))) as port:
+            client = Client(http, f"http://127.0.0.1:{port}")
+            await client.log_in()
+            await client.negotiate()
+            url = f"{client.base}/v2.0/signalr/connect"
+            idle = await http.ws_connect(url, params=client.query, headers=client.headers)
+            await client.subscribe(idle)
+            await client.until(lambda status: status["market_ms"] > at(DAY, 9, 20))
+            began_s = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began_s < 8
+
+
 async def test_a_dropped_connection_is_reset_and_may_come_back() -> None:
     async with running(speed=1) as a_client:
         client = a_client()

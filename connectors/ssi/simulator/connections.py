@@ -6,7 +6,7 @@ import socket
 import struct
 from collections.abc import Callable
 
-from aiohttp import WSMsgType, web
+from aiohttp import WSCloseCode, WSMsgType, web
 
 from connectors.ssi.simulator.errors import InvalidInvocation
 from connectors.ssi.simulator.hub import KEEP_ALIVE_S, HubSession, Subscription
@@ -14,6 +14,9 @@ from connectors.ssi.simulator.truth import ConnectionStatus, Deliveries, Ending
 from schemas.units import UnixMs
 
 logger = logging.getLogger(__name__)
+
+CLOSE_S = 1.0
+"""How long a client may take to answer a close frame."""
 
 _GONE = (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
@@ -34,7 +37,7 @@ class Connection:
     ) -> None:
         self.session = session
         self._request = request
-        self._socket = web.WebSocketResponse(autoping=True, max_msg_size=1 << 16, compress=False)
+        self._socket = web.WebSocketResponse(max_msg_size=1 << 16, compress=False)
         self._deliveries = deliveries
         self._now_ms = now_ms
         self._snapshot = snapshot
@@ -76,9 +79,13 @@ class Connection:
     # -- how it ends, and what goes wrong
 
     async def close(self) -> None:
-        """Close it as a server that shuts down does."""
+        """Close it as a server that shuts down does; reset it when the client does not answer."""
         self._close_books("server_closed")
-        await self._socket.close(code=1001, message=b"going away")
+        try:
+            async with asyncio.timeout(CLOSE_S):
+                await self._socket.close(code=WSCloseCode.GOING_AWAY)
+        except TimeoutError:
+            self._break()
 
     def abort(self) -> None:
         """Close it because the client has posted that it leaves."""
@@ -140,7 +147,7 @@ class Connection:
             for position, record in self._snapshot(subscription):
                 self.offer(position, record)
             self._subscribed_ms = self._now_ms()
-            logger.info("connection %d subscribed to %s", self.session.number, subscription.text)
+            logger.info("connection %d subscribed to %r", self.session.number, subscription.text)
         self._ready.set()
 
     async def _write(self) -> None:
@@ -148,12 +155,15 @@ class Connection:
             await self._ready.wait()
             self._ready.clear()
             while not self._is_silent() and (frame := self.session.next_frame()):
+                if not self._is_writable():
+                    return
+                # Before it is sent: while the kernel's buffer is full the client may already have read what we still wait for.
+                for position in frame.positions:
+                    self._deliveries.put(position, self.session.number)
                 try:
                     await self._socket.send_str(frame.text)
                 except ConnectionError:
                     return
-                for position in frame.positions:
-                    self._deliveries.put(position, self.session.number)
                 if self._subscribed_ms is not None:
                     self._on_answered()
 
@@ -163,6 +173,10 @@ class Connection:
             if not self._is_silent():
                 self.session.keep_alive()
             self._ready.set()
+
+    def _is_writable(self) -> bool:
+        transport = self._request.transport
+        return transport is not None and not transport.is_closing() and not self._socket.closed
 
     def _is_silent(self) -> bool:
         return asyncio.get_running_loop().time() < self._silent_until_s

@@ -206,8 +206,9 @@ class HubSession:
         self._frames.append(f'{{"C":"{self._cursor()}","M":[]}}')
 
     def keep_alive(self) -> None:
-        """Queue a sign of life."""
-        self._frames.append(KEEP_ALIVE)
+        """Queue a sign of life, unless something is to be sent anyway."""
+        if self.idle:
+            self._frames.append(KEEP_ALIVE)
 
     def receive(self, text: str) -> Subscription | None:
         """Take a text frame of the client and queue the answer; return what it now subscribes to, if that is what it said.

@@ -67,15 +67,16 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
     application.router.add_route("*", "/{path:.*}", server.answer)
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
-    playing = asyncio.create_task(server.playback.play())
-    try:
-        await web.SockSite(runner, listening).start()
-        yield int(listening.getsockname()[1])
-    finally:
-        playing.cancel()
-        await asyncio.gather(playing, return_exceptions=True)
-        await server.close()
-        await runner.cleanup()
+    # A group: a market that cannot be played on takes the whole process with it, it does not fall silent.
+    async with asyncio.TaskGroup() as tasks:
+        playing = tasks.create_task(server.playback.play())
+        try:
+            await web.SockSite(runner, listening).start()
+            yield int(listening.getsockname()[1])
+        finally:
+            playing.cancel()
+            await server.close()
+            await runner.cleanup()
 
 
 class Simulator:

@@ -171,6 +171,16 @@ def test_a_line_keeps_the_newest_in_order_and_counts_the_rest(bursts: list[int],
     assert not received or received[-1] == offered - 1
 
 
+def test_a_keep_alive_is_sent_when_nothing_else_is() -> None:
+    session = a_session()
+    session.keep_alive()
+    session.keep_alive()
+    assert texts(session) == ["{}"]
+    session.offer(0, '""')
+    session.keep_alive()
+    assert "{}" not in texts(session)
+
+
 def test_each_frame_moves_the_cursor() -> None:
     session = a_session()
     for position in range(FRAME_INVOCATIONS + 1):
