@@ -47,7 +47,7 @@ class Gateway:
         self._settings = settings
         self._fanout = fanout
         self._reason = reason
-        self._farewells: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[None]] = set()
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -136,32 +136,47 @@ class Gateway:
             metrics.CLOSED.labels(CloseCode.CONNECTION_LIMIT).inc()
             return socket
         outlet = Outlet(request, socket)
+        reading = asyncio.current_task()
+        assert reading is not None  # noqa: S101 - aiohttp runs handlers in tasks
+        farewell: list[Close] = []
 
         def end(close: Close) -> None:
-            task = asyncio.get_running_loop().create_task(_part(socket, outlet, close))
-            self._farewells.add(task)
-            task.add_done_callback(self._farewells.discard)
+            farewell.append(close)
+            # Whoever else says so finds this task waiting for the next message.
+            if asyncio.current_task() is not reading:
+                reading.cancel()
 
         client = Client(Session(fanout.board, fanout.recent, fanout.terms, now_ms()), outlet, end, now_ms())
+        self._connections.add(reading)
+        reading.add_done_callback(self._connections.discard)
         fanout.join(client)
         try:
-            async for message in socket:
-                if client.ending:
-                    break
-                if message.type is not WSMsgType.TEXT:
-                    await socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"text only")
-                    break
-                fanout.receive(client, message.data)
+            await self._read(socket, client)
+        except asyncio.CancelledError:
+            if not farewell:
+                raise
+            reading.uncancel()
         finally:
             fanout.leave(client)
-        await self.say_farewells()
+        if farewell:
+            await _part(socket, outlet, farewell[0])
         metrics.CLOSED.labels(socket.close_code).inc()
         return socket
 
+    async def _read(self, socket: web.WebSocketResponse, client: Client) -> None:
+        """Hand the client's messages on until it, or we, have had enough."""
+        async for message in socket:
+            if message.type is not WSMsgType.TEXT:
+                await socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"text only")
+                return
+            self._fanout.receive(client, message.data)
+            if client.ending:
+                return
+
     async def say_farewells(self) -> None:
         """Wait until the connections that are being closed are closed."""
-        if self._farewells:
-            await asyncio.wait(self._farewells)
+        if self._connections:
+            await asyncio.wait(self._connections, timeout=2 * FAREWELL_S)
 
 
 async def _part(socket: web.WebSocketResponse, outlet: Outlet, close: Close) -> None:

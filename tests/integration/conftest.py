@@ -8,18 +8,22 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from confluent_kafka import Producer
 from playwright.async_api import Browser, Page, async_playwright
+from pydantic import TypeAdapter
 
 from gateway.service import run
 from gateway.settings import GatewaySettings
 from schemas import topics as names
 from schemas.calendar import at
 from schemas.shards import shard_keys
+from schemas.stock_v1 import ServerFrame
 from schemas.structs import (
     AlertEvent,
     AlertsFrame,
@@ -48,6 +52,9 @@ CHROMIUM_ARGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+
+_frames: TypeAdapter[Any] = TypeAdapter(ServerFrame)
 
 
 class Market:
@@ -170,10 +177,80 @@ class Gateway:
         return self
 
 
+class Wire:
+    """A client over a real socket: checks every frame against the schema and its number, keeps rows, cursors and alerts."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self.frames: list[dict[str, Any]] = []
+        self.shown: dict[str, dict[str, dict[str, Any]]] = {}
+        self.cursors: dict[str, str] = {}
+        self.alert_ids: list[str] = []
+        self._columns: dict[str, list[str]] = {}
+        self._id = 0
+
+    async def frame(self) -> dict[str, Any]:
+        """The next frame."""
+        message = await self.socket.receive(timeout=20)
+        assert message.type is aiohttp.WSMsgType.TEXT, message
+        _frames.validate_json(message.data)
+        frame: dict[str, Any] = msgspec.json.decode(message.data)
+        self.frames.append(frame)
+        assert frame["n"] == len(self.frames)
+        match frame["op"]:
+            case "snap" | "delta":
+                self._columns[frame["ch"]] = columns = frame.get("cols") or self._columns[frame["ch"]]
+                if frame["ch"] == "alert":
+                    self.alert_ids += [row[0] for row in frame["rows"]]
+                table = self.shown.setdefault(frame["ch"], {})
+                table.update({row[0]: dict(zip(columns, row, strict=True)) for row in frame["rows"]})
+            case "event":
+                self.alert_ids.append(frame["data"]["alert_id"])
+        if isinstance(frame.get("cursor"), str):
+            self.cursors[frame["ch"]] = frame["cursor"]
+        return frame
+
+    async def until(self, seen: Callable[[], bool]) -> None:
+        """Read on until ``seen()``."""
+        async with asyncio.timeout(20):
+            while not seen():
+                await self.frame()
+
+    async def send(self, **command: Any) -> dict[str, Any]:
+        """Send a command and read up to its answer."""
+        self._id += 1
+        await self.socket.send_json({"id": self._id, **command})
+        while True:
+            frame = await self.frame()
+            if frame["op"] in ("ok", "err") and frame["id"] == self._id:
+                return frame
+
+    async def subscribe(self, channel: str, *symbols: str, **options: Any) -> dict[str, Any]:
+        """Subscribe and read up to the end of the snapshot; the answer."""
+        answer = await self.send(op="sub", ch=channel, sym=list(symbols) or ["*"], **options)
+        assert answer["op"] == "ok", answer
+        await self.until(lambda: self.frames[-1]["op"] == "snap" and self.frames[-1]["ch"] == channel and self.frames[-1]["last"])
+        return answer
+
+    async def closing(self) -> int:
+        """Read to the end; the close code."""
+        while True:
+            message = await self.socket.receive(timeout=20)
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                assert self.socket.close_code is not None
+                return self.socket.close_code
+
+
 @pytest.fixture
 def market(kafka: str, topics: str) -> Market:
     """A writer of rows to the test's own topics."""
     return Market(kafka, topics)
+
+
+@pytest.fixture
+def new_market(kafka: str, topics: str) -> Callable[..., Market]:
+    """Makes more writers, with librdkafka settings of their own."""
+    return lambda **settings: Market(kafka, topics, **settings)
 
 
 @pytest.fixture
@@ -192,6 +269,10 @@ async def start_gateway() -> AsyncIterator[Callable[..., Any]]:
             **settings,
         }
         task = asyncio.create_task(run(GatewaySettings(**fields), stop, listening.set_result))
+        # Either it listens, or it says why not.
+        await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            task.result()
         gateway = Gateway(await listening, stop, task)
         started.append(gateway)
         return gateway
@@ -208,6 +289,18 @@ async def gateway(kafka: str, topics: str, start_gateway: Callable[..., Any]) ->
     """A gateway on the test's own topics; not necessarily ready yet."""
     started: Gateway = await start_gateway(kafka, topics)
     return started
+
+
+@pytest.fixture
+async def connect() -> AsyncIterator[Callable[..., Any]]:
+    """Connects clients to a gateway."""
+    async with AsyncExitStack() as stack:
+
+        async def connect(gateway: Gateway, **options: Any) -> Wire:
+            http = await stack.enter_async_context(aiohttp.ClientSession())
+            return Wire(await stack.enter_async_context(http.ws_connect(f"{gateway.url}/v1/ws", **options)))
+
+        yield connect
 
 
 @pytest.fixture

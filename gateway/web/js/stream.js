@@ -5,7 +5,7 @@
 //   {do: "send", text}                  send a command
 //   {do: "close"}                       close the connection; `closed` follows
 //   {do: "reset", ch}                   forget the rows of a channel: a whole snapshot follows
-//   {do: "rows", ch, cols, rows}        take rows: each replaces the row with the same key (the first column)
+//   {do: "rows", ch, cols, rows, live}  take rows: each replaces the row with the same key (the first column); not `live`: a snapshot's
 //   {do: "event", ch, data}             take an alert
 //   {do: "heartbeat", frame}            take what the gateway says of the data's age
 //   {do: "state"}                       `phase`, `reason` or `retryAt` changed
@@ -203,7 +203,7 @@ export class Stream {
       this._arrival(frame.ch).snapshot = false;
       this._reach(frame.ch, frame.cursor);
     }
-    const effects = [{ do: "rows", ch: frame.ch, cols: frame.cols, rows: frame.rows }];
+    const effects = [{ do: "rows", ch: frame.ch, cols: frame.cols, rows: frame.rows, live: false }];
     if (this.reason !== "") {
       this.reason = "";
       effects.push({ do: "state" });
@@ -213,7 +213,7 @@ export class Stream {
 
   _delta(frame) {
     this._reach(frame.ch, frame.cursor);
-    return [{ do: "rows", ch: frame.ch, cols: this.columns.get(frame.ch), rows: frame.rows }];
+    return [{ do: "rows", ch: frame.ch, cols: this.columns.get(frame.ch), rows: frame.rows, live: true }];
   }
 
   _arrival(ch) {

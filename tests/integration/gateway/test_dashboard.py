@@ -158,3 +158,55 @@ async def test_a_phone_gets_the_best_level_and_futures_are_in_points(
     await expect(page.locator("tbody tr[data-symbol]")).to_have_count(len(VN30))
     await picture(page, "dashboard-english.png")
     assert complaints == []
+
+
+async def test_old_data_greys_the_board_and_a_gateway_that_comes_back_is_found_without_a_reload(
+    market: Any, kafka: str, topics: str, start_gateway: Callable[..., Any], page: Page
+) -> None:
+    paint(market)
+    first = await (await start_gateway(kafka, topics)).ready()
+    await page.goto(first.url)
+    last = page.locator("tr[data-symbol=VCB] .last")
+    await expect(last).to_contain_class("reference")
+    # Its connector said one thing and no more.
+    await expect(page.locator("body.stale .banner")).to_contain_text("Dữ liệu không cập nhật", timeout=15_000)
+    await picture(page, "dashboard-stale.png")
+
+    first.stop.set()
+    await first.task
+    await expect(page.locator(".connection.waiting, .connection.connecting")).to_be_visible()
+    market.price("VCB", last=99_900, change=1, reference=99_800, ceiling=106_700, floor=92_900)
+    market.status()
+    market.flush()
+    await start_gateway(kafka, topics, port=int(first.url.rsplit(":", 1)[1]))
+    await expect(last).to_have_text("99.90", timeout=20_000)
+    await expect(page.locator(".connection.live")).to_be_visible()
+
+
+async def test_an_auction_shows_its_indicative_price_as_such(market: Any, gateway: Any, page: Page) -> None:
+    market.status(phase="ato")
+    market.reference("VNM", groups=["VN30"])
+    market.price("VNM", phase="ato", expected=61_000, bids=[0, 5_000, 60_900, 100])
+    market.flush()
+    await gateway.ready()
+    await page.goto(gateway.url)
+    line = page.locator("tr[data-symbol=VNM]")
+    await expect(line.locator(".last")).to_have_text("DK61.00")
+    await expect(line.locator(".bid1-price")).to_have_text("ATO")
+    await expect(page.locator(".phase")).to_have_text("Khớp lệnh định kỳ mở cửa")
+
+
+async def test_hostile_text_is_shown_and_not_run(
+    market: Any, gateway: Any, page: Page, watched: Callable[[Page], list[str]]
+) -> None:
+    market.reference("VNM", groups=["VN30"], name="<img src=x onerror=alert(1)>")
+    market.price("VNM", last=61_000)
+    market.alert(1, message="<script>alert(1)</script><b>bold</b>")
+    market.status()
+    market.flush()
+    await gateway.ready()
+    complaints = watched(page)
+    await page.goto(gateway.url)
+    await expect(page.locator("[data-alert=alert-1] span")).to_have_text("<script>alert(1)</script><b>bold</b>")
+    await expect(page.locator("tr[data-symbol=VNM] th")).to_have_attribute("title", "<img src=x onerror=alert(1)>")
+    assert complaints == []

@@ -93,7 +93,7 @@ test("snapshot pages and deltas add up", () => {
 test("deltas are named by the columns of the snapshot", () => {
   const talk = live();
   talk.delta([["VNM", 62_000]]);
-  assert.deepEqual(talk.effects, [{ do: "rows", ch: "px", cols: COLUMNS, rows: [["VNM", 62_000]] }]);
+  assert.deepEqual(talk.effects, [{ do: "rows", ch: "px", cols: COLUMNS, rows: [["VNM", 62_000]], live: true }]);
 });
 
 for (const [name, n] of [["hole", 2], ["repeat", 0]]) {
