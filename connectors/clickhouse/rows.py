@@ -6,7 +6,7 @@ naive datetime would be taken for UTC.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
@@ -141,53 +141,55 @@ def blocks(messages: Sequence[Message], types: Mapping[str, Mapping[str, str]]) 
     if table is None:
         letters = [_letter(m.place, event) for m in messages for event in m.events]
         return _dead(letters + [_rejected(reject) for reject in rejects]), rejects
-    placed = [(message.place, idx, event) for message in messages for idx, event in enumerate(message.events)]
-    fitting, misfits = _fit(placed, table, types[table.name])
-    rejects += misfits
+    found = [(message.place, idx, event) for message in messages for idx, event in enumerate(message.events)]
+    columns = _columns(found, table)
+    if wrong := _misfits(columns, table, types[table.name]):
+        rejects += [
+            Reject(found[n][0], found[n][1], "bad_value", why, _text(topics.encode(found[n][2])))
+            for n, why in sorted(wrong.items())
+        ]
+        found = [row for n, row in enumerate(found) if n not in wrong]
+        columns = _columns(found, table)
+    months = [event.day // 100 for _, _, event in found]
     made = []
-    months = [event.day // 100 for _, _, event in fitting]
     for month in sorted(set(months)):
-        rows = [row for row, its in zip(fitting, months, strict=True) if its == month]
-        made.append(Block(table.name, month, table.names, tuple(_columns(rows, table))))
+        its = (
+            columns
+            if months.count(month) == len(months)
+            else _columns([row for row, row_month in zip(found, months, strict=True) if row_month == month], table)
+        )
+        made.append(Block(table.name, month, table.names, tuple(its)))
     return made + _dead([_rejected(reject) for reject in rejects]), rejects
 
 
-def _fit(rows: list["_Row"], table: Table, types: Mapping[str, str]) -> tuple[list["_Row"], list[Reject]]:
-    """Take out the rows with a number that its column cannot hold. Columns are judged whole: a misfit is rare."""
+def _columns(found: Sequence["_Row"], table: Table) -> list[list[Any]]:
+    """The columns of rows, those of their places last."""
+    events = [event for _, _, event in found]
+    columns = []
+    for column in table.columns:
+        values = map(attrgetter(column.field), events)
+        columns.append(list(values if column.convert is None else map(column.convert, values)))
+    columns.append([place.partition for place, _, _ in found])
+    columns.append([place.offset for place, _, _ in found])
+    columns.append([idx for _, idx, _ in found])
+    return columns
+
+
+def _misfits(columns: Sequence[Sequence[Any]], table: Table, types: Mapping[str, str]) -> dict[int, str]:
+    """Rows with a number that its column cannot hold, and why. Columns are judged whole first: a misfit is rare."""
     wrong: dict[int, str] = {}
-    for column, values in zip(table.columns, _values(rows, table), strict=True):
+    for column, values in zip(table.columns, columns, strict=False):
         bounds = _bounds(types[column.name])
         if bounds is None:
             continue
         low, high = bounds
-        present = [value for value in values if value is not None]
-        if not present or (low <= min(present) and max(present) <= high):
+        distinct = set(values) - {None}
+        if not distinct or (low <= min(distinct) and max(distinct) <= high):
             continue
         for n, value in enumerate(values):
             if value is not None and not low <= value <= high:
                 wrong.setdefault(n, f"{column.field} does not fit {column.name} {types[column.name]}")
-    if not wrong:
-        return rows, []
-    rejects = [
-        Reject(place, idx, "bad_value", wrong[n], _text(topics.encode(event)))
-        for n, (place, idx, event) in enumerate(rows)
-        if n in wrong
-    ]
-    return [row for n, row in enumerate(rows) if n not in wrong], rejects
-
-
-def _columns(rows: list["_Row"], table: Table) -> Iterable[Sequence[Any]]:
-    yield from _values(rows, table)
-    yield [place.partition for place, _, _ in rows]
-    yield [place.offset for place, _, _ in rows]
-    yield [idx for _, idx, _ in rows]
-
-
-def _values(rows: list["_Row"], table: Table) -> Iterable[list[Any]]:
-    found = [event for _, _, event in rows]
-    for column in table.columns:
-        values = map(attrgetter(column.field), found)
-        yield list(values if column.convert is None else map(column.convert, values))
+    return wrong
 
 
 def _dead(letters: list[tuple[int, tuple[Any, ...]]]) -> list[Block]:

@@ -113,7 +113,7 @@ class SinkSettings(ArchiveHome):
     """Different for each sink that runs at the same time, and the same after a restart: its partitions wait for it."""
     batch_rows: int = Field(default=50_000, ge=1, le=500_000)
     """Rows of one insert at most. All of them are one block, which is what makes an insert repeatable."""
-    batch_seconds: Seconds = 0.5
+    batch_seconds: Seconds = 1.0
     """How long a row waits for others."""
     buffer_rows: int = Field(default=400_000, ge=1)
     """Rows held in all; above it nothing more is read from Kafka."""
