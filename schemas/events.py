@@ -38,11 +38,11 @@ class TradeEvent(Message):
     generation: int
     """How often the feed's counter has restarted today: totals only compare within one."""
     start: Shares
-    """The feed's total before it: with ``total_volume`` the interval that it covers."""
+    """The feed's total before it: with ``total_volume`` the interval that it covers. For a reset the old generation's top."""
     total_volume: Shares
     """The feed's total after it."""
     volume: Shares
-    """Signed for corrections; for a print what it booked: ``last_volume``, or less when ``clipped`` or partly covered before."""
+    """Signed for corrections; for a print what it booked: ``last_volume``, or less when ``clipped``."""
     value: Vnd
     """Price × volume (× 100,000 a point for futures); for a gap the growth of the feed's TotalVal that it leaves over."""
     price: Price | None
@@ -57,7 +57,7 @@ class TradeEvent(Message):
     late: bool
     """A print that arrived after later ones, booked at its own time."""
     clipped: bool
-    """A print whose total was less than its volume, cut to fit."""
+    """A print that booked less than ``last_volume``: earlier prints covered a part of it, or its total was less."""
     anchored: bool
     """False for prints without a total: they have no identity and are counted apart."""
     cause: GapCause | None
