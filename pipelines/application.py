@@ -158,18 +158,19 @@ def _fold_message(topology: Topology[M], name: str, shards: int) -> Callable[...
     published = {sink.name: metrics.PUBLISHED.labels(name, sink.name) for sink in (*topology.sinks, SSI_DLQ)}
 
     def fold_message(
-        value: bytes, key: bytes, timestamp: int, headers: object, state: QuixState[bytes, bytes]
+        value: bytes | None, key: bytes | None, timestamp: int, headers: object, state: QuixState[bytes, bytes]
     ) -> Iterable[Output]:
         context = message_context()
         origin = Origin(context.topic, context.partition, shards, keys[context.partition].decode(), context.offset)
         if key != keys[context.partition]:
             # Quix keeps state by message key: under a strange one a shard's state would be split in two.
-            folded = unreadable(name, f"key {key!r} is not the shard's, {origin.key}", "wrong_key", value, origin)
+            folded = unreadable(name, f"key {key!r} is not the shard's, {origin.key}", "wrong_key", value or b"", origin)
         else:
             try:
-                message = topology.source.decode(value)
+                # A message may have no value at all; it is as unreadable as an empty one.
+                message = topology.source.decode(value or b"")
             except InvalidMessage as error:
-                folded = unreadable(name, str(error), "unreadable", value, origin)
+                folded = unreadable(name, str(error), "unreadable", value or b"", origin)
             else:
                 folded = topology.fold(message, origin, _Values(state))
                 records.inc(_size(message))

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -13,6 +13,9 @@ from schemas.structs import DeadLetter, Frame
 from schemas.topics import Topic
 
 M = TypeVar("M")
+
+MAX_PAYLOAD: Final = 100_000
+"""Bytes of a dead letter's payload: escaped twice they grow fivefold at most, and Kafka takes a megabyte."""
 
 
 class Origin(NamedTuple):
@@ -62,7 +65,7 @@ class Folded:
             partition=origin.shard,
             offset=origin.offset,
             idx=idx,
-            payload=msgspec.json.encode(frame.records[idx]).decode(),
+            payload=msgspec.json.encode(frame.records[idx])[:MAX_PAYLOAD].decode(errors="backslashreplace"),
         )
         self.publish(topics.SSI_DLQ, source, letter)
         self.counts["rejected"] += 1
@@ -85,7 +88,7 @@ def unreadable(source: str, detail: str, reason: str, value: bytes, origin: Orig
         partition=origin.shard,
         offset=origin.offset,
         idx=None,
-        payload=value.decode(errors="backslashreplace"),
+        payload=value[:MAX_PAYLOAD].decode(errors="backslashreplace"),
     )
     folded.publish(topics.SSI_DLQ, source, letter)
     folded.counts["unreadable"] += 1

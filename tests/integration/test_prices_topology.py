@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, ConsumerGroupTopicPartit
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from pipelines.application import make_application
-from pipelines.core.frames import Origin
+from pipelines.core.frames import MAX_PAYLOAD, Origin
 from pipelines.core.suspects import Thresholds
 from pipelines.errors import MissingTopics, UnevenTopics
 from pipelines.prices import fold_frame
@@ -117,7 +117,7 @@ class Market:
         self.producer = Producer({**self.config, "partitioner": "murmur2"})
         self.sent = [0] * SHARDS
 
-    def send(self, frames: list[tuple[int, bytes]]) -> None:
+    def send(self, frames: Sequence[tuple[int, bytes | None]]) -> None:
         for shard, value in frames:
             self.producer.produce(SSI_TICKS.named(self.prefix), key=KEYS[shard], value=value)
             self.sent[shard] += 1
@@ -191,11 +191,13 @@ def test_frames_become_exactly_the_folds_messages_and_a_stop_is_quick(market: Ma
     says = expected(frames, market.prefix)
     with market.pipeline() as process:
         market.send(frames)
-        market.send([(0, b"{not json")])
+        market.send([(0, b"{not json"), (0, None), (0, b"\xff" * 900_000)])
+        market.producer.produce(SSI_TICKS.named(market.prefix), key=b"VNM", value=frames[0][1], partition=0)
+        market.sent[0] += 1
         wait_until(lambda: market.committed() == sum(market.sent), "all frames folded")
         assert process.stdout is not None
-        assert "waiting for partitions" in process.stdout.readline()
-        assert process.stdout.readline() == "health \n"
+        while (line := process.stdout.readline()) != "health \n":
+            assert "waiting for partitions" in line
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
@@ -206,9 +208,14 @@ def test_frames_become_exactly_the_folds_messages_and_a_stop_is_quick(market: Ma
     assert says[MARKET_TRADES.name].keys() == {0, 1, 2}
     assert market.read(MARKET_DAILY) == says.get(MARKET_DAILY.name, {})
     (letters,) = market.read(SSI_DLQ).values()
-    letter = SSI_DLQ.decode(letters[0])
-    assert (len(letters), letter.source, letter.reason, letter.payload) == (1, "prices", "unreadable", "{not json")
-    assert (letter.topic, letter.partition, letter.offset) == (SSI_TICKS.named(market.prefix), 0, market.sent[0] - 1)
+    found = [SSI_DLQ.decode(letter) for letter in letters]
+    assert [letter.reason for letter in found] == ["unreadable", "unreadable", "unreadable", "wrong_key"]
+    assert {(letter.source, letter.topic, letter.partition) for letter in found} == {
+        ("prices", SSI_TICKS.named(market.prefix), 0)
+    }
+    assert [letter.offset for letter in found] == list(range(market.sent[0] - 4, market.sent[0]))
+    assert [letter.payload for letter in found[:2]] == ["{not json", ""]
+    assert found[2].payload == "\\xff" * MAX_PAYLOAD
 
 
 def test_rows_of_a_symbol_end_as_the_fold_ends(market: Market) -> None:
