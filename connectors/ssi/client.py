@@ -4,7 +4,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Literal
 
 import aiohttp
 
@@ -16,6 +16,8 @@ from connectors.ssi.stream import RecordStream
 from schemas.units import UnixMs, UnixUs
 
 log = logging.getLogger(__name__)
+
+_Socket = aiohttp.ClientWebSocketResponse[Literal[False]]
 
 WATCH_S: Final = 0.25
 """How often a session looks at the time."""
@@ -83,12 +85,14 @@ class Conversation:
             await socket.close()
         return self._end or SsiUnavailable("the stream", "the connection ended")
 
-    async def _open(self, url: str) -> aiohttp.ClientWebSocketResponse:
+    async def _open(self, url: str) -> _Socket:
         try:
             return await self._http.ws_connect(
                 url,
                 headers=self._headers,
                 max_msg_size=MAX_FRAME,
+                # As bytes: a frame that is not UTF-8 is a dead letter, not the end of the connection.
+                decode_text=False,
                 # A half-open socket never answers our close: do not wait for it.
                 timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
             )
@@ -99,13 +103,13 @@ class Conversation:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise SsiUnavailable("connect", why(error)) from None
 
-    async def _watch(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _watch(self, socket: _Socket) -> None:
         while self._end is None:
             await asyncio.sleep(WATCH_S)
             await self._carry_out(self._session.tick(now_ms()), socket)
         await socket.close()
 
-    async def _carry_out(self, actions: list[Action], socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _carry_out(self, actions: list[Action], socket: _Socket) -> None:
         for action in actions:
             match action:
                 case Publish(arguments):
@@ -137,7 +141,7 @@ class Conversation:
         elif error is not None:
             log.warning("%s. Subscribing all the same", error)
 
-    async def _send(self, text: str, socket: aiohttp.ClientWebSocketResponse) -> None:
+    async def _send(self, text: str, socket: _Socket) -> None:
         try:
             await socket.send_str(text)
         except (aiohttp.ClientError, OSError) as error:

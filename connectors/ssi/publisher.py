@@ -52,6 +52,9 @@ class Publisher:
                 "linger.ms": 5,
                 # An outage is waited out: what is too much is thrown away by the outbox, oldest first.
                 "message.timeout.ms": 0,
+                # Before compression; the broker's limit of a megabyte is for what is left of it.
+                "message.max.bytes": 8_000_000,
+                "reconnect.backoff.max.ms": 2_000,
                 "log.connection.close": False,
                 "error_cb": self._errored,
             },

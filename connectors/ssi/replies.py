@@ -40,6 +40,11 @@ def speaks_of_token(text: str) -> bool:
     return any(word in text.lower() for word in _TOKEN_WORDS)
 
 
+def one_line(text: str) -> str:
+    """What SSI says, fit for a log: one line, not too long."""
+    return " ".join(text.split())[:200]
+
+
 def refusal(what: str, http_status: int, text: str, retry_after: str | None) -> SsiError | None:
     """Why an HTTP reply other than 200 is no success; None when it is 200."""
     if http_status == 200:
@@ -66,7 +71,7 @@ def read_answer(what: str, http_status: int, body: bytes, retry_after: str | Non
         answer = _answer.decode(body)
     except (msgspec.MsgspecError, UnicodeError, RecursionError):
         raise refusal(what, http_status, text, retry_after) or SsiUnavailable(what, "the reply is not SSI's JSON") from None
-    said = str(answer.message)[:200]
+    said = one_line(str(answer.message))
     if speaks_of_quota(said):
         raise QuotaExceeded(what, said)
     if str(answer.status) == "401":

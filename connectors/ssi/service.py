@@ -77,6 +77,7 @@ class _Connector:
         self._stream: RecordStream | None = None
         self._tally: Tally | None = None
         self._conversation: Conversation | None = None
+        self._has_token = asyncio.Event()
         self._has_reference = asyncio.Event()
         self._clock_trouble: ClockUnavailable | None = None
         self._state: State = "connecting"
@@ -143,6 +144,7 @@ class _Connector:
         """Hold one conversation after the other, never two."""
         await self._clock_ready()
         await self._first_token(rest)
+        self._has_token.set()
         try:
             await asyncio.wait_for(self._has_reference.wait(), REFERENCE_PATIENCE_S)
         except TimeoutError:
@@ -192,8 +194,7 @@ class _Connector:
     async def _refer(self, rest: SsiRest, stream: RecordStream) -> None:
         """Fetch reference data for each new day, and again as long as it is incomplete."""
         backoff = Backoff(random.random)
-        await self._clock_ready()
-        await self._first_token(rest)
+        await self._has_token.wait()
         done: TradingDay | None = None
         while True:
             reading = self._clock.read(now_ms())

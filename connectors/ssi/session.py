@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from connectors.ssi.errors import ChannelsRejected, QuotaExceeded, Reason, SsiError, SsiUnavailable, TokenRejected
-from connectors.ssi.replies import speaks_of_quota, speaks_of_token
+from connectors.ssi.replies import one_line, speaks_of_quota, speaks_of_token
 from schemas.units import UnixMs
 
 HUB: Final = "FcMarketDataV2Hub"
@@ -241,12 +241,12 @@ class SsiSession:
     def _refused(self, why: str) -> SsiError:
         """The error behind a failed invocation; SwitchChannels is the only one we make."""
         if speaks_of_quota(why):
-            return QuotaExceeded("SwitchChannels", why[:200])
-        return ChannelsRejected(self._channels, why[:200])
+            return QuotaExceeded("SwitchChannels", one_line(why))
+        return ChannelsRejected(self._channels, one_line(why))
 
     def _told(self, text: str) -> Action:
         """What to do about the hub's Error callback, whose texts SSI does not document."""
-        shown = text[:200]
+        shown = one_line(text)
         if speaks_of_quota(text):
             return Reconnect(QuotaExceeded("the stream", shown))
         if speaks_of_token(text):

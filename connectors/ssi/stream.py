@@ -12,7 +12,7 @@ from connectors.ssi.errors import InvalidRecord, Reason
 from connectors.ssi.frames import FrameBuilder
 from connectors.ssi.market_clock import MarketClock, Reading
 from connectors.ssi.outbox import Message, Outbox
-from schemas.calendar import is_trading_day
+from schemas.calendar import day_of, is_trading_day
 from schemas.records import SsiRecord
 from schemas.session import phase_at
 from schemas.structs import ClockTick, DeadLetter, FeedStatus, ReferenceMessage, ReferenceRecord
@@ -21,7 +21,7 @@ from schemas.units import SessionPhase, TradingDay, UnixMs, UnixUs
 
 CATCH_UP_S: Final = 60
 """Clock ticks left out by a pause are made up for when they are no more than this; a longer pause is jumped."""
-MAX_PAYLOAD: Final = 200_000
+MAX_PAYLOAD: Final = 100_000
 """Characters of a dead letter's payload; Kafka's limit is a megabyte, and the whole is on ``ssi.wire``."""
 MAX_REJECTED_IN_A_ROW: Final = 1_000
 """When nothing decodes any more it is the feed that changed, not a record that is broken."""
@@ -100,11 +100,12 @@ class RecordStream:
         """Decode the Broadcast arguments of one frame and put their records into the stream."""
         self._tick(now_us, "up")
         reading = self._clock.read(UnixMs(now_us // 1000))
+        date = reading.date if reading is not None else day_of(UnixMs(now_us // 1000))
         for idx, argument in enumerate(arguments):
             try:
                 record = decode(argument)
-                if reading is not None and record.trading_day > reading.date:
-                    raise _from_the_future(record, reading.date)
+                if record.trading_day > date:
+                    raise _from_the_future(record, date)
             except InvalidRecord as error:
                 self.reject(error.reason, error.detail, idx, argument)
             else:

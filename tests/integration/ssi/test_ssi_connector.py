@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import re
 import signal
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -16,6 +17,7 @@ import aiohttp
 import msgspec
 import pytest
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
+from prometheus_client import REGISTRY
 
 from connectors.ssi import service
 from connectors.ssi.backoff import Backoff
@@ -261,9 +263,13 @@ def foreign_in(records: dict[tuple[str, int], list[FrameRecord]]) -> dict[str, l
 
 
 async def test_a_market_stretch_arrives_record_for_record(kafka: str, topics: str, board: Topics) -> None:
+    counted = REGISTRY.get_sample_value("stock_tracker_ssi_records_total", {"type": "TradeRecord"}) or 0
     async with simulator(a_market()) as port, connected(port, kafka, topics) as connector:
         truth = await played(port, connector, board)
+        assert REGISTRY.get_sample_value("stock_tracker_ssi_up_state") == 1
     assert connector.said[-1] == ""
+    counted_now = REGISTRY.get_sample_value("stock_tracker_ssi_records_total", {"type": "TradeRecord"}) or 0
+    assert counted_now - counted == truth.header.sent["X-TRADE"]
     records = board.records()
 
     assert len(truth.prints) > 500
@@ -431,6 +437,12 @@ async def test_no_broker_is_said_with_its_remedy() -> None:
         await connector.until(lambda: any("stock-tracker kafka start" in said for said in connector.said))
 
 
+def waiting_in(said: str) -> int:
+    """How many records wait for Kafka, as the connector says."""
+    found = re.search(r"(\d+) records wait", said)
+    return int(found[1]) if found else 0
+
+
 async def test_a_broker_that_dies_costs_nothing_that_fits_and_the_rest_is_counted(tmp_path: Path) -> None:
     broker = Broker(tmp_path / "kafka", os.environ)
     port = free_port()
@@ -439,7 +451,7 @@ async def test_a_broker_that_dies_costs_nothing_that_fits_and_the_rest_is_counte
         config = {"bootstrap.servers": running.bootstrap}
         await asyncio.to_thread(stock_topics.apply, config, "", SHARDS, replication=1)
         board = Topics(running.bootstrap, "")
-        stretch = a_market(start=time(9, 14, 50), end=time(9, 25), speed=100.0)
+        stretch = a_market(start=time(9, 14, 50), end=time(9, 35), speed=60.0)
         async with (
             simulator(stretch) as ssi,
             connected(ssi, running.bootstrap, "", feed="a") as roomy,
@@ -447,11 +459,12 @@ async def test_a_broker_that_dies_costs_nothing_that_fits_and_the_rest_is_counte
         ):
             await roomy.until(lambda: all(is_up(board.last_status(feed), connects=1) for feed in ("a", "b")))
             os.kill(running.pid, signal.SIGKILL)
-            await roomy.until(lambda: "KAFKA_BOOTSTRAP" in roomy.said[-1])
+            await roomy.until(lambda: waiting_in(roomy.said[-1]) > 4_000)
+            assert "KAFKA_BOOTSTRAP" in roomy.said[-1]
+            await asyncio.to_thread(broker.start, port, lambda _: None)
             async with asyncio.timeout(PATIENCE_S):
                 while (await status_of(ssi)).state != "finished":
                     await asyncio.sleep(0.1)
-            await asyncio.to_thread(broker.start, port, lambda _: None)
             sent = sorted(connection.records for connection in (await status_of(ssi)).connections)
 
             def received() -> dict[str, int]:

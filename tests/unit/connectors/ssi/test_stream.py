@@ -141,6 +141,14 @@ def test_with_the_feed_as_clock_the_first_record_brings_its_own_tick(an_argument
     assert seconds(records) == [at(DAY, 9, 20, n) // 1000 for n in range(3)]
 
 
+def test_a_feed_that_is_its_own_clock_cannot_be_sent_into_the_future(an_argument: Arguments) -> None:
+    feed = Feed(FeedClock())
+    feed.stream.begin(NINE)
+    feed.stream.publish([an_argument("X-TRADE", TradingDate="01/01/2099"), an_argument("X-TRADE")], NINE)
+    assert len(places_of_trades(feed)) == 1
+    assert [letter.reason for letter in feed.letters] == ["future_day"]
+
+
 def places_of_trades(feed: Feed) -> set[str]:
     feed.drain()
     return {where for where, frame in feed.frames if any(isinstance(record, TradeRecord) for record in frame.records)}
