@@ -154,9 +154,7 @@ class Connection:
         while True:
             await self._ready.wait()
             self._ready.clear()
-            while not self._is_silent() and (frame := self.session.next_frame()):
-                if not self._is_writable():
-                    return
+            while self._is_writable() and not self._is_silent() and (frame := self.session.next_frame()):
                 # Before it is sent: while the kernel's buffer is full the client may already have read what we still wait for.
                 for position in frame.positions:
                     self._deliveries.put(position, self.session.number)

@@ -89,7 +89,7 @@ def index_values(trades: Iterable[Trade], universe: Universe, day: TradingDay, r
     pending = iter(trades)
     trade = next(pending, None)
     for tick_ms in _tick_times(day):
-        while trade is not None and trade.due_ms < tick_ms:
+        while trade is not None and trade.due_ms <= tick_ms:
             if trade.volume:
                 for book in books_of[trade.listing.symbol]:
                     book.book(trade)

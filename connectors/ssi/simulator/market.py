@@ -19,7 +19,7 @@ from connectors.ssi.simulator.paths import Path, market_path, stock_path
 from connectors.ssi.simulator.records import Foreign, IndexValue, Quote, Record, Status, Trade
 from connectors.ssi.simulator.stories import Script, Story, basis_path, basis_story, write_scripts
 from connectors.ssi.simulator.tape import Fair, Tape, value_of
-from connectors.ssi.simulator.universe import Listing, Universe, universe_of
+from connectors.ssi.simulator.universe import IndexListing, Listing, Universe, universe_of
 from schemas.calendar import at, previous_trading_day
 from schemas.units import POINT, TradingDay
 
@@ -28,6 +28,7 @@ STOCK_PRINTS = 19_500
 FUTURE_PRINTS = (1_500, 80, 25, 12)
 """Prints of the futures, front month first."""
 MOST_RECORDS = 150_000
+"""Bound of a day, whatever its seed."""
 STALE_EVERY = 10
 """Every so many stocks one keeps yesterday's records in the cache until just before the open."""
 
@@ -118,35 +119,59 @@ def _index_path(index_id: str, values: Iterable[IndexValue]) -> Path:
 
 def _yesterday(seed: int, universe: Universe, day: TradingDay) -> list[Record]:
     """Say what SSI still has in its cache from the trading day before."""
-    yesterday = previous_trading_day(day)
-    rng = _rng(seed, "yesterday")
+    yesterday, rng = previous_trading_day(day), _rng(seed, "yesterday")
     records: list[Record] = []
     for place, stock in enumerate(universe.stocks):
-        closed_ms, late_ms = at(yesterday, 14, 45, rng.randrange(8)), at(yesterday, 15, 32, rng.randrange(60))
-        total, price = rng.randrange(1_000, 60_000) * 100, stock.reference
+        total = rng.randrange(1_000, 60_000) * 100
         if _is_stale(place):
-            opening = stock.opening_at(stock.ladder[len(stock.ladder) // 2 + rng.randrange(-6, 7)])
-            high, low = max(price, opening.reference), min(price, opening.reference)
-            volume, value = rng.randrange(1, 50) * 100, value_of(price, total, stock)
-            records.append(Trade(closed_ms, closed_ms, opening, price, volume, total, value, high, low, 0, "C", None))
-            records.append(Quote(closed_ms, closed_ms, opening, (price,), (volume,), (), (), "C"))
-        bought, sold = total // 7, total // 9
-        counters = (bought, sold, value_of(price, bought, stock), value_of(price, sold, stock))
-        records.append(Foreign(late_ms, late_ms, stock, stock.room, *counters))
-    for index in universe.indices:
-        prior = index.prior + rng.randrange(-20 * POINT, 20 * POINT)
-        ended_ms, volume = at(yesterday, 15, 5), rng.randrange(100_000, 1_000_000) * 100
-        nobody = {
-            "advances": 0,
-            "no_changes": len(index.members) if index.has_breadth else 0,
-            "declines": 0,
-            "ceilings": 0,
-            "floors": 0,
-        }
-        records.append(
-            IndexValue(ended_ms, ended_ms, index, index.prior, prior, volume, volume * 24_000, 0, 0, session="C", **nobody)
-        )
+            records += _closed(stock, total, at(yesterday, 14, 45, rng.randrange(8)), rng)
+        bought, sold, late_ms = total // 7, total // 9, at(yesterday, 15, 32, rng.randrange(60))
+        values = value_of(stock.reference, bought, stock), value_of(stock.reference, sold, stock)
+        records.append(Foreign(late_ms, late_ms, stock, stock.room, bought, sold, *values))
+    records += [_closed_index(index, at(yesterday, 15, 5), rng) for index in universe.indices]
     for listing in universe.listings:
-        closed_ms = at(yesterday, 15) if not listing.is_future else at(yesterday, 14, 45)
+        closed_ms = at(yesterday, 14, 45) if listing.is_future else at(yesterday, 15)
         records.append(Status(closed_ms, closed_ms, listing, "C"))
     return records
+
+
+def _closed(stock: Listing, total: int, ms: int, rng: Random) -> list[Record]:
+    """Close ``stock`` at what is its reference today, on a day that had opened a few ticks away."""
+    price, opening = stock.reference, stock.opening_at(stock.ladder[len(stock.ladder) // 2 + rng.randrange(-6, 7)])
+    last = Trade(
+        due_ms=ms,
+        ts_ms=ms,
+        listing=opening,
+        price=price,
+        volume=rng.randrange(1, 50) * 100,
+        total_volume=total,
+        total_value=value_of(price, total, stock),
+        high=max(price, opening.reference),
+        low=min(price, opening.reference),
+        expected=0,
+        session="C",
+        side=None,
+    )
+    return [last, Quote(ms, ms, opening, (price,), (rng.randrange(1, 50) * 100,), (), (), "C")]
+
+
+def _closed_index(index: IndexListing, ms: int, rng: Random) -> IndexValue:
+    """Close ``index`` at what is its prior value today."""
+    volume = rng.randrange(100_000, 1_000_000) * 100
+    return IndexValue(
+        due_ms=ms,
+        ts_ms=ms,
+        listing=index,
+        value=index.prior,
+        prior=index.prior + rng.randrange(-20 * POINT, 20 * POINT),
+        volume=volume,
+        traded_value=volume * 24_000,
+        put_through_volume=0,
+        put_through_value=0,
+        advances=0,
+        no_changes=len(index.members) if index.has_breadth else 0,
+        declines=0,
+        ceilings=0,
+        floors=0,
+        session="C",
+    )

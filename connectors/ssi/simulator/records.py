@@ -108,8 +108,3 @@ class Status(msgspec.Struct, frozen=True, gc=False):
 
 
 Record = Trade | Quote | Foreign | IndexValue | Status
-
-
-def is_print(record: Record) -> bool:
-    """Tell a match from the other things that ``X-TRADE`` says."""
-    return isinstance(record, Trade) and record.volume > 0

@@ -4,9 +4,9 @@
 ``ceiling``        one of the twelve most liquid of the VN30 rises from 09:18, is locked at its ceiling from about
                    09:31 (bids only), opens at 09:45, is locked again from about 09:49, opens for good at 10:20
 ``floor``          one of the liquid HNX stocks falls from 09:10 and is locked at its floor from about 09:28 to 10:15
-``volume_spike``   another of the VN30 prints two hundred times its usual share, five times its usual size,
-                   from 09:38 to 09:40, with one print of half a million shares at 09:39
-``foreign_burst``  another of the VN30 is bought by foreigners, ever faster, from 09:24 to 09:34
+``volume_spike``   another of the VN30 prints once a second, at five times its usual size, from 09:38 to 09:40,
+                   with one print of half a million shares at 09:39
+``foreign_burst``  another of the VN30 is bought by foreigners, in large prints and ever faster, from 09:24 to 09:34
 ``room``           MBB opens with room for 150,000 shares; foreigners use it up between 09:20 and 09:50
 ``basis_flip``     the front future goes from three points above VN30 at 09:35 to four below at 09:41, and back by 11:00
 =================  ==========================================================================================

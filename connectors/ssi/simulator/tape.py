@@ -101,11 +101,10 @@ class Tape:
         self._status(phases[-1][0], phases[-1][1])
 
     def _announce(self, due_ms: int) -> None:
-        """A record without a match and an empty book: what SSI caches before the open."""
-        listing, ts_ms = self._listing, second(due_ms)
-        self.records.append(Trade(due_ms, ts_ms, listing, 0, 0, 0, 0, 0, 0, 0, "C", None))
-        self.records.append(Quote(due_ms, ts_ms, listing, (), (), (), (), "C"))
+        """Say that nothing has matched and nobody waits: what SSI caches before the open."""
         self._due_ms = due_ms
+        self._say(due_ms, second(due_ms), "C", volume=0, expected=0)
+        self.records.append(Quote(due_ms, second(due_ms), self._listing, (), (), (), (), "C"))
 
     def _status(self, begins_ms: int, phase: SessionPhase) -> None:
         due_ms = self._due(begins_ms + self._rng.randrange(SECOND_MS))
@@ -150,7 +149,7 @@ class Tape:
             events.append((ms + rng.randrange(10, 150), False, 0))
             events += [(rng.randrange(ms, next_ms) if next_ms > ms else ms, False, 0) for _ in range(rng.randrange(2, 5))]
         if self._script is not None and self._script.large_at_ms is not None and begins_ms <= self._script.large_at_ms < ends_ms:
-            events.append((self._script.large_at_ms, True, 0))
+            events.append((self._script.large_at_ms, True, LARGEST_ORDER))
         events.sort()
         return [event for event in events if event[0] < ends_ms]
 
@@ -159,16 +158,15 @@ class Tape:
         buyers, sellers = self._best_bid >= 0, self._best_bid + 1 < len(ladder)
         buys = sellers and (not buyers or rng.random() < 0.5)
         price = ladder[self._best_bid + 1] if buys else ladder[self._best_bid]
-        volume = min(self._print_size() * size, LARGEST_ORDER) if size else LARGEST_ORDER
-        self._book(second(ms), ms, price, volume, "LO", "BU" if buys else "SD", expected=self._last)
+        volume = min(self._print_size() * size, LARGEST_ORDER)
+        self._book(ms, second(ms), "LO", price, volume, expected=self._last, side="BU" if buys else "SD")
 
     def _quote(self, ms: int) -> None:
         listing, rng = self._listing, self._rng
         ladder, depth = listing.ladder, listing.depth
         best = bisect_right(ladder, self._fair(ms) * (1 + rng.gauss(0.0, 0.0004))) - 1
-        self._bid_volumes[0], self._ask_volumes[0] = self._level_size(), self._level_size()
-        level = rng.randrange(depth)
-        self._bid_volumes[level], self._ask_volumes[level] = self._ask_volumes[level], self._bid_volumes[level]
+        for level in (0, rng.randrange(depth)):
+            self._bid_volumes[level], self._ask_volumes[level] = self._level_size(), self._level_size()
         self._best_bid = best
         bids, asks = tuple(reversed(ladder[max(best + 1 - depth, 0) : best + 1])), tuple(ladder[best + 1 : best + 1 + depth])
         queue = 20 if not bids or not asks else 1
@@ -205,28 +203,12 @@ class Tape:
                 volume = self._print_size()
             # The closing match is stamped some seconds after 14:45:00, as the exchange gets to it.
             ts_ms = ends_ms if word == "ATO" else second(ends_ms + lag_ms)
-            self._book(ts_ms, ends_ms + lag_ms, price, volume, word, None, expected=price)
+            self._book(ends_ms + lag_ms, ts_ms, word, price, volume, expected=price, side=None)
         self._best_bid = bisect_left(listing.ladder, price)
 
     def _indicate(self, ms: int, word: str) -> None:
         """Say at what price the auction would match now; nothing has matched."""
-        expected = self._nearest(self._fair(ms))
-        self.records.append(
-            Trade(
-                self._due(ms),
-                second(ms),
-                self._listing,
-                self._last,
-                0,
-                self._volume,
-                self._value,
-                self._high,
-                self._low,
-                expected,
-                word,
-                None,
-            )
-        )
+        self._say(ms, second(ms), word, volume=0, expected=self._nearest(self._fair(ms)))
 
     def _collect(self, ms: int, word: str) -> None:
         """Publish the orders that an auction has collected: market orders first, at price 0."""
@@ -252,28 +234,33 @@ class Tape:
         ladder = self._listing.ladder
         return ladder[max(0, min(len(ladder) - 1, bisect_right(ladder, price) - 1))]
 
-    # -- what every print does
+    # -- what X-TRADE says
 
-    def _book(self, ts_ms: int, ms: int, price: int, volume: int, word: str, side: Side | None, expected: int) -> None:
+    def _book(self, ms: int, ts_ms: int, word: str, price: int, volume: int, expected: int, side: Side | None) -> None:
+        """Match ``volume`` at ``price`` and say so."""
         self._last = price
         self._high = max(self._high, price)
         self._low = min(self._low, price) if self._low else price
         self._volume += volume
         self._value += value_of(price, volume, self._listing)
+        self._say(ms, ts_ms, word, volume, expected, side)
+
+    def _say(self, ms: int, ts_ms: int, word: str, volume: int, expected: int, side: Side | None = None) -> None:
+        """Say how the listing stands, after a match of ``volume`` or without one."""
         self.records.append(
             Trade(
-                self._due(ms),
-                ts_ms,
-                self._listing,
-                price,
-                volume,
-                self._volume,
-                self._value,
-                self._high,
-                self._low,
-                expected,
-                word,
-                side,
+                due_ms=self._due(ms),
+                ts_ms=ts_ms,
+                listing=self._listing,
+                price=self._last,
+                volume=volume,
+                total_volume=self._volume,
+                total_value=self._value,
+                high=self._high,
+                low=self._low,
+                expected=expected,
+                session=word,
+                side=side,
             )
         )
 
