@@ -11,7 +11,7 @@ import lz4.frame
 from aiohttp import web
 
 from connectors.clickhouse.engine import Summary
-from connectors.clickhouse.errors import StatementRefused
+from connectors.clickhouse.errors import ArchiveError, StatementRefused
 
 if sys.version_info >= (3, 14):
     from compression import zstd
@@ -20,6 +20,10 @@ else:
 
 _HTTP_STATUS: Final = {60: 404, 81: 404, 62: 400, 164: 403, 497: 403, 516: 403, 202: 503, 373: 409}
 """Of ClickHouse's error codes; 500 for the others. 503 makes clickhouse-connect try again."""
+
+
+class TooLarge(ArchiveError):
+    """A body that grows beyond what is allowed when it is unpacked."""
 
 
 class Answer:
@@ -120,16 +124,23 @@ def _compressor(encoding: str) -> _Compressor:
     return _Lz4() if encoding == "lz4" else zstd.ZstdCompressor()
 
 
-def decompress(body: bytes, encoding: str) -> bytes:
-    """Undo the lz4 of a request, which may come as several frames; gzip, deflate and zstd aiohttp has undone already."""
+def decompress(body: bytes, encoding: str, limit: int) -> bytes:
+    """Undo the lz4 of a request, which may come as several frames; gzip, deflate and zstd aiohttp has undone already.
+
+    Raises:
+        TooLarge: It would be more than ``limit`` bytes.
+        StatementRefused: 354, it is not lz4.
+    """
     if encoding != "lz4":
         return body
-    parts = []
+    plain = bytearray()
     try:
         while body:
             frame = lz4.frame.LZ4FrameDecompressor()
-            parts.append(frame.decompress(body))
+            plain += frame.decompress(body, max_length=limit + 1 - len(plain))
+            if len(plain) > limit:
+                raise TooLarge
             body = frame.unused_data or b""
     except RuntimeError as error:
         raise StatementRefused(354, "INFLATE_FAILED", f"the body is not lz4: {error}") from error
-    return b"".join(parts)
+    return bytes(plain)

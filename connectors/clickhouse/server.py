@@ -21,7 +21,7 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from connectors.clickhouse import metrics, statements
 from connectors.clickhouse.access import Access, ForeignRequest, Guard, Users
-from connectors.clickhouse.answer import Answer, decompress
+from connectors.clickhouse.answer import Answer, TooLarge, decompress
 from connectors.clickhouse.engine import Engine, Handle, PathLock
 from connectors.clickhouse.errors import ArchiveError, PortInUse, StatementFailed, StatementRefused
 from connectors.clickhouse.settings import ServerSettings
@@ -44,6 +44,7 @@ _LONGEST_SESSION_SECONDS = 3600
 _SESSIONS = 64
 _WAIT_SECONDS = 10
 """For a reader's place, or for a session that is in use."""
+_READER_STATEMENT_BYTES = 1 << 20
 _SPILL_BYTES = 1 << 30
 """What a reader's query may put on disk when its memory is full."""
 _WRITER_THREADS = 4
@@ -87,6 +88,7 @@ class Front:
         self._settings = settings
         self._guard: Guard | None = None
         self._sessions: dict[tuple[str, str], Session] = {}
+        self._opening = asyncio.Lock()
         self._reading = asyncio.Semaphore(settings.readers)
 
     def application(self) -> web.Application:
@@ -150,6 +152,8 @@ class Front:
         """Read a request to its end; None when it asks for nothing."""
         query = dict(request.query)
         user, access = self._users.identify(request.headers, query)
+        largest = self._settings.insert_bytes if access is Access.WRITE else _READER_STATEMENT_BYTES
+        request = request.clone(client_max_size=largest)
         try:
             if request.content_type.startswith("multipart/"):
                 body = b""
@@ -160,9 +164,11 @@ class Front:
                         )
                     query[name] = value
             else:
-                body = decompress(await request.read(), request.headers.get("Content-Encoding", ""))
-        except web.HTTPRequestEntityTooLarge as error:
-            limit = f"a request has {self._settings.insert_bytes} bytes at most: send several, or raise ARCHIVE_INSERT_BYTES"
+                body = decompress(await request.read(), request.headers.get("Content-Encoding", ""), largest)
+        except (web.HTTPRequestEntityTooLarge, TooLarge) as error:
+            limit = (
+                f"a request of this user has {largest} bytes at most: send several (or raise ARCHIVE_INSERT_BYTES, for writers)"
+            )
             raise StatementRefused(307, "TOO_MANY_BYTES", limit) from error
         if query.get("query"):
             body = query["query"].encode() + b"\n" + body
@@ -181,7 +187,7 @@ class Front:
             access=access,
             database=query.get("database") or request.headers.get("X-ClickHouse-Database"),
             session=query.get("session_id"),
-            session_seconds=min(int(query.get("session_timeout") or _SESSION_SECONDS), _LONGEST_SESSION_SECONDS),
+            session_seconds=_seconds(query.get("session_timeout")),
             settings={name: value for name, value in query.items() if _is_setting(name)},
             params={name.removeprefix("param_"): value for name, value in query.items() if name.startswith("param_")},
             statement=statement,
@@ -232,7 +238,8 @@ class Front:
             yield
             return
         try:
-            await asyncio.wait_for(self._reading.acquire(), _WAIT_SECONDS)
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await self._reading.acquire()
         except TimeoutError as error:
             raise StatementRefused(
                 202,
@@ -283,15 +290,18 @@ class Front:
 
     @asynccontextmanager
     async def _session(self, user: str, name: str, seconds: int) -> AsyncIterator[Handle]:
-        now = asyncio.get_running_loop().time()
-        await self._expire(now)
-        session = self._sessions.get((user, name))
-        if session is None:
-            session = Session(await self._engine.call(Handle, self._engine.path), now)
-            self._sessions[user, name] = session
+        async with self._opening:
+            now = asyncio.get_running_loop().time()
+            await self._expire(now)
+            session = self._sessions.get((user, name))
+            if session is None:
+                session = Session(await self._engine.call(Handle, self._engine.path), now)
+                self._sessions[user, name] = session
+            session.expires = max(session.expires, now + _WAIT_SECONDS + seconds)
         try:
             # One statement at a time in a session, as on a server.
-            await asyncio.wait_for(session.lock.acquire(), _WAIT_SECONDS)
+            async with asyncio.timeout(_WAIT_SECONDS):
+                await session.lock.acquire()
         except TimeoutError as error:
             raise StatementRefused(373, "SESSION_IS_LOCKED", f"session {name} is in use by another request") from error
         try:
@@ -370,6 +380,14 @@ def _prepare(handle: Handle, database: str | None, settings: Mapping[str, str]) 
     if database:
         handle.use(database)
     handle.set(settings)
+
+
+def _seconds(text: str | None) -> int:
+    if not text:
+        return _SESSION_SECONDS
+    if not text.isdecimal():
+        raise StatementRefused(36, "BAD_ARGUMENTS", f"Invalid session timeout: '{text[:20]}'")
+    return min(int(text), _LONGEST_SESSION_SECONDS)
 
 
 def _is_setting(name: str) -> bool:

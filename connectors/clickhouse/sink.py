@@ -109,6 +109,7 @@ class _Sink:
         self._backoff = Backoff()
         self._paused = False
         self._moved = False
+        self._kafka_away = False
         self._said: str | None = None
         self._lag_at = 0.0
         instance = f"{settings.group}-{settings.instance}"
@@ -127,6 +128,7 @@ class _Sink:
                 "enable.partition.eof": True,
                 "queued.max.messages.kbytes": 32 << 10,
             },
+            error_cb=self._heard,
             logger=log,
         )
         self._consumer.subscribe(list(topic_ids), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
@@ -198,7 +200,10 @@ class _Sink:
         else:
             self._backoff.worked()
             metrics.UP.set(1)
-            self._say("" if self._intents.partitions else "waiting for Kafka to assign partitions")
+            if self._kafka_away:
+                self._say(_kafka_away(self._settings, "all brokers are down"))
+            else:
+                self._say("" if self._intents.partitions else "waiting for Kafka to assign partitions")
 
     def _declare(self, commits: list[Commit]) -> None:
         if not commits:
@@ -282,11 +287,24 @@ class _Sink:
             self._follow()
         self._paused = full
 
+    def _heard(self, error: KafkaError) -> None:
+        """Note what librdkafka says beside the messages. It goes on by itself; only silence has to be told."""
+        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+            self._kafka_away = True
+
+    def _is_back(self) -> bool:
+        try:
+            self._consumer.list_topics(next(iter(self._topic_ids)), _LAG_SECONDS)
+        except KafkaException:
+            return False
+        return True
+
     def _measure(self) -> None:
         now = time.monotonic()
         if now - self._lag_at < _LAG_SECONDS:
             return
         self._lag_at = now
+        self._kafka_away = self._kafka_away and not self._is_back()
         lags = dict.fromkeys(self._topic_ids, 0)
         for partition, safe in self._intents.safe().items():
             _, end = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
@@ -310,6 +328,13 @@ def _offset(commit: Commit) -> TopicPartition:
     return TopicPartition(*commit.partition, commit.offset, metadata=commit.metadata)
 
 
+def _kafka_away(settings: SinkSettings, reason: str) -> str:
+    return (
+        f"Kafka does not answer at {settings.kafka.get('bootstrap.servers')} ({reason}): start it with"
+        " `stock-tracker kafka start`, or name another with KAFKA_BOOTSTRAP"
+    )
+
+
 def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) -> dict[str, str] | None:
     """Kafka's own ids of the topics to read; waits for Kafka. None when told to stop meanwhile."""
     names = [topic.named(settings.topic_prefix) for topic in rows.SOURCES]
@@ -325,9 +350,6 @@ def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) ->
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 missing = [name for name, answer in answers.items() if answer.exception() is not None]
                 raise TopicsMissing(missing) from error
-            health(
-                f"Kafka does not answer at {settings.kafka.get('bootstrap.servers')} ({error.args[0].str()}): start it with"
-                " `stock-tracker kafka start`, or name another with KAFKA_BOOTSTRAP"
-            )
+            health(_kafka_away(settings, error.args[0].str()))
             backoff.failed(time.monotonic())
     return None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import clickhouse_connect
+import lz4.frame
 import pytest
 import urllib3
 from clickhouse_connect.driver.client import Client
@@ -255,3 +256,16 @@ def test_a_further_user_is_in_the_users_file(own_server: Any) -> None:
         client.command("CREATE DATABASE x")
     assert refusal.value.code == 164
     client.close()
+
+
+def test_a_body_that_unpacks_beyond_its_limit_is_refused(embedded: Any) -> None:
+    bomb = lz4.frame.compress(b"SELECT 1" + b" " * (64 << 20))
+    assert len(bomb) < 1 << 20
+    answer = urllib3.request("POST", embedded.url, body=bomb, headers={"Content-Encoding": "lz4"})
+    assert answer.headers["X-ClickHouse-Exception-Code"] == "307"
+    assert urllib3.request("POST", embedded.url, body=b"not lz4", headers={"Content-Encoding": "lz4"}).status == 500
+
+
+def test_a_session_timeout_that_is_no_number_is_refused(embedded: Any) -> None:
+    answer = urllib3.request("POST", f"{embedded.url}/?session_id=x&session_timeout=soon", body=b"SELECT 1")
+    assert answer.headers["X-ClickHouse-Exception-Code"] == "36"
