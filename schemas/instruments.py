@@ -28,45 +28,10 @@ INDEX_SYMBOLS = {"HNXUPCOMINDEX": Symbol("UPCOMINDEX")}
 INDICES = frozenset(
     Symbol(index)
     for index in (
-        # fmt: off
-        "VNINDEX",
-        "VN30",
-        "VN100",
-        "VNALL",
-        "VNMID",
-        "VNMIDCAP",
-        "VNSML",
-        "VNSMALLCAP",
-        "VNXALLSHARE",
-        "VNX50",
-        "VNXALL",
-        "VNDIAMOND",
-        "VNFINLEAD",
-        "VNFINSELECT",
-        "VNDIVIDEND",
-        "VN50GROWTH",
-        "VNMITECH",
-        "VNSI",
-        "VNFIN",
-        "VNREAL",
-        "VNIT",
-        "VNMAT",
-        "VNENE",
-        "VNUTI",
-        "VNIND",
-        "VNHEAL",
-        "VNCONS",
-        "VNCOND",
-        "HNXINDEX",
-        "HNX30",
-        "HNXFIN",
-        "HNXCON",
-        "HNXMAN",
-        "HNXLCAP",
-        "HNXMSCAP",
-        "UPCOMINDEX",
-        # fmt: on
-    )
+        "VNINDEX VN30 VN100 VNALL VNMID VNMIDCAP VNSML VNSMALLCAP VNXALLSHARE VNX50 VNXALL VNDIAMOND VNFINLEAD VNFINSELECT "
+        "VNDIVIDEND VN50GROWTH VNMITECH VNSI VNFIN VNREAL VNIT VNMAT VNENE VNUTI VNIND VNHEAL VNCONS VNCOND "
+        "HNXINDEX HNX30 HNXFIN HNXCON HNXMAN HNXLCAP HNXMSCAP UPCOMINDEX"
+    ).split()
 )
 """Symbols that are indices. A name pattern would not do: bonds (``VND122013``) and stocks (``VNX``) begin in the same way."""
 
