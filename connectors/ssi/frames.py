@@ -45,20 +45,19 @@ def is_from_ssi(record: FrameRecord) -> bool:
     return not isinstance(record, ClockTick | ReferenceRecord | LossMarker)
 
 
-@lru_cache(maxsize=8192)
-def _home(symbol: Symbol, shards: int) -> tuple[bool, int]:
-    """Whether ``symbol`` belongs to an index (itself, or a future on one), and its shard."""
-    return contract_of(symbol) is not None or is_index(symbol), shard_of(routing_key(symbol), shards)
-
-
 def places_of(record: SsiRecord | ReferenceRecord, shards: int) -> tuple[Place, ...]:
     """Where ``record`` goes: one place, or for the reference record of a stock both of its symbol's places."""
-    of_index, shard = _home(record.symbol, shards)
-    if of_index or isinstance(record, IndexRecord):
+    return _places(record.symbol, type(record), shards)
+
+
+@lru_cache(maxsize=32_768)
+def _places(symbol: Symbol, kind: type[SsiRecord | ReferenceRecord], shards: int) -> tuple[Place, ...]:
+    shard = shard_of(routing_key(symbol), shards)
+    if kind is IndexRecord or contract_of(symbol) is not None or is_index(symbol):
         return (Place(SSI_INDICES.name, shard),)
-    if isinstance(record, ForeignRecord):
+    if kind is ForeignRecord:
         return (Place(SSI_FOREIGN.name, shard),)
-    if isinstance(record, ReferenceRecord):
+    if kind is ReferenceRecord:
         return (Place(SSI_TICKS.name, shard), Place(SSI_FOREIGN.name, shard))
     return (Place(SSI_TICKS.name, shard),)
 
