@@ -19,9 +19,9 @@ DEFAULT_FORMAT: Final = "TabSeparated"
 
 READER_SETTINGS: Final = re.compile(
     r"max_block_size|enable_http_compression|http_zlib_compression_level|session_timezone|extremes|limit|offset"
-    r"|date_time_output_format|output_format_\w+",
+    r"|date_time_output_format|output_format_(json|csv|tsv|pretty|arrow|parquet|native|markdown|decimal)_\w+",
 )
-"""Settings of a request that change only how a reader's result looks."""
+"""Settings that change only how a reader's result looks. (Not ``output_format_schema``: it names a file to write.)"""
 
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|\#[!\s][^\n]*|/\*.*?\*/)

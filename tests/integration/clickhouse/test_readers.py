@@ -144,6 +144,7 @@ def test_a_reader_cannot_have_system_as_its_database(post: Any) -> None:
         ("max_result_rows", "0"),
         ("allow_ddl", "1"),
         ("format_schema", "x"),
+        ("output_format_schema", "/tmp/stock_tracker_probe"),
         ("log_comment", "x"),
         ("dialect", "kusto"),
         ("user_files_path", "/etc"),
@@ -237,6 +238,11 @@ def test_metrics_count_what_was_refused(post: Any, embedded: Any) -> None:
     before = counted()
     post("SELECT file('/etc/passwd')")
     assert counted() == before + 1
+
+
+def test_a_reader_may_say_how_the_result_looks(post: Any) -> None:
+    settings = {"output_format_json_quote_64bit_integers": "0", "max_block_size": "10", "session_timezone": "UTC"}
+    assert json.loads(post("SELECT toUInt64(1) AS x FORMAT JSON", **settings).data)["data"] == [{"x": 1}]
 
 
 def test_a_result_may_be_json(post: Any) -> None:
