@@ -9,12 +9,13 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
 
 import pytest
 from hypothesis import HealthCheck, settings
+from playwright.async_api import Browser, Page, async_playwright
 
 from schemas.deployment import kafka_config
 from stock_tracker import topics as stock_topics
@@ -30,6 +31,16 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 SHARDS = 3
+CHROMIUM = "/usr/bin/chromium"
+CHROMIUM_ARGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 ANSWER_S = 30.0
 
 
@@ -72,6 +83,38 @@ def topics(kafka: str) -> Iterator[str]:
     admin = metadata.admin(config)
     for answer in admin.delete_topics(names, operation_timeout=ANSWER_S).values():
         answer.result()
+
+
+@pytest.fixture
+async def chromium() -> AsyncIterator[Browser]:
+    """Debian's Chromium. Without it a test fails in CI and is skipped elsewhere."""
+    if shutil.which(CHROMIUM) is None:
+        reason = f"no {CHROMIUM}: apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
+        if os.environ.get("CI"):
+            pytest.fail(reason, pytrace=False)
+        pytest.skip(reason)
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGS))
+        yield browser
+        await browser.close()
+
+
+@pytest.fixture
+def watched() -> Callable[[Page], list[str]]:
+    """Collects what a page complains of: console errors, uncaught errors, failed requests, CSP violations."""
+
+    def watch(page: Page) -> list[str]:
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("requestfailed", lambda request: complaints.append(f"{request.url}: {request.failure}"))
+        page.on(
+            "response",
+            lambda response: complaints.append(f"{response.url}: {response.status}") if response.status >= 400 else None,
+        )
+        return complaints
+
+    return watch
 
 
 def _which_kafka() -> str:

@@ -1,11 +1,9 @@
-"""What the gateway's tests share: a market that writes rows, a gateway over real sockets, a browser.
+"""What the gateway's tests share: a market that writes rows, a gateway over real sockets.
 
 The market writes what the pipelines would, straight to the state topics, so that a test decides each row.
 """
 
 import asyncio
-import os
-import shutil
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -15,7 +13,6 @@ import aiohttp
 import msgspec
 import pytest
 from confluent_kafka import Producer
-from playwright.async_api import Browser, Page, async_playwright
 from pydantic import TypeAdapter
 
 from gateway.service import run
@@ -42,17 +39,6 @@ from schemas.units import SessionPhase, TradingDay
 
 DAY = TradingDay(20261120)
 OPEN_MS = at(DAY, 9, 15)
-CHROMIUM = "/usr/bin/chromium"
-CHROMIUM_ARGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-
 
 _frames: TypeAdapter[Any] = TypeAdapter(ServerFrame)
 
@@ -301,35 +287,3 @@ async def connect() -> AsyncIterator[Callable[..., Any]]:
             return Wire(await stack.enter_async_context(http.ws_connect(f"{gateway.url}/v1/ws", **options)))
 
         yield connect
-
-
-@pytest.fixture
-async def chromium() -> AsyncIterator[Browser]:
-    """Debian's Chromium. Without it a test fails in CI and is skipped elsewhere."""
-    if shutil.which(CHROMIUM) is None:
-        reason = f"no {CHROMIUM}: apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
-        if os.environ.get("CI"):
-            pytest.fail(reason, pytrace=False)
-        pytest.skip(reason)
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGS))
-        yield browser
-        await browser.close()
-
-
-@pytest.fixture
-def watched() -> Callable[[Page], list[str]]:
-    """Collects what a page complains of: console errors, uncaught errors, failed requests, CSP violations."""
-
-    def watch(page: Page) -> list[str]:
-        complaints: list[str] = []
-        page.on("console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("requestfailed", lambda request: complaints.append(f"{request.url}: {request.failure}"))
-        page.on(
-            "response",
-            lambda response: complaints.append(f"{response.url}: {response.status}") if response.status >= 400 else None,
-        )
-        return complaints
-
-    return watch
