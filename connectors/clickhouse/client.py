@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import clickhouse_connect
 from clickhouse_connect.driver.client import Client
@@ -29,7 +29,7 @@ def connect(url: str, user: str, password: str, database: str, password_file: Pa
     It keeps no session: a request that a killed program left running would lock it.
 
     Args:
-        url: ``http://host:port`` or ``https://…``.
+        url: ``http://host:port`` or ``https://…``; a user and password in it go before the next two.
         user: Whom to ask as.
         password: Their password, empty for none.
         database: What unqualified names mean; need not exist yet.
@@ -41,7 +41,9 @@ def connect(url: str, user: str, password: str, database: str, password_file: Pa
     """
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ClickHouseUnreachable(url, "CLICKHOUSE_URL must look like http://127.0.0.1:8123")
+        raise ClickHouseUnreachable(shown(url), "CLICKHOUSE_URL must look like http://127.0.0.1:8123")
+    if parts.username is not None:
+        user, password = unquote(parts.username), unquote(parts.password or "")
     with telling(url, user, database, password_file):
         client = clickhouse_connect.get_client(
             interface=parts.scheme,
@@ -60,13 +62,19 @@ def connect(url: str, user: str, password: str, database: str, password_file: Pa
     return client
 
 
+def shown(url: str) -> str:
+    """The URL as it may be shown: without the password that it may bring."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"
+
+
 @contextmanager
 def telling(url: str, user: str, database: str, password_file: Path | None = None) -> Iterator[None]:
     """Turn the client's errors into those of :mod:`connectors.clickhouse.errors`, which say what to do."""
     try:
         yield
     except (ClickHouseError, OSError) as error:
-        raise _told(error, url, user, database, password_file) from error
+        raise _told(error, shown(url), user, database, password_file) from error
 
 
 def _told(error: Exception, url: str, user: str, database: str, password_file: Path | None) -> ArchiveError:

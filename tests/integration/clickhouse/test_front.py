@@ -184,6 +184,19 @@ def test_a_wrong_password_is_named_with_the_remedy(server: Any) -> None:
         connect(server.url, server.user, "wrong", "market")
 
 
+def test_a_url_may_bring_the_password_and_no_message_shows_it(server: Any) -> None:
+    with_password = server.url.replace("://", f"://{server.user}:{server.password}@")
+    client = connect(with_password, "nobody", "", "default")
+    assert client.command("SELECT 1") == 1
+    client.close()
+    with pytest.raises(WrongPassword) as refusal:
+        connect(server.url.replace("://", f"://{server.user}:s3cret@"), "nobody", "", "default")
+    assert "s3cret" not in str(refusal.value)
+    with pytest.raises(ClickHouseUnreachable) as silence:
+        connect("http://sink:s3cret@127.0.0.1:9", "nobody", "", "default")
+    assert "s3cret" not in str(silence.value)
+
+
 def test_a_second_server_is_told_who_has_the_path(embedded: Any) -> None:
     second = subprocess.run(
         [sys.executable, "-m", "connectors.clickhouse.server"],
