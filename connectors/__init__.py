@@ -1,0 +1,1 @@
+"""The edges: SSI on one side, ClickHouse on the other."""

@@ -1,17 +1,35 @@
 """Whether everything that was said has been worked through: no group has a message before it that it did not commit."""
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
 from schemas.structs import FeedStatus
-from schemas.topics import SSI_STATUS
-from stock_tracker.errors import BrokerUnreachable
+from schemas.topics import (
+    EVENT_TOPICS,
+    MARKET_BASIS,
+    MARKET_FOREIGN,
+    MARKET_TRADES,
+    PARTIAL_FLOW,
+    SSI_DLQ,
+    SSI_FOREIGN,
+    SSI_INDICES,
+    SSI_STATUS,
+    SSI_TICKS,
+    Topic,
+)
+from stock_tracker.errors import BrokerUnreachable, NotInTime
+from stock_tracker.simulator import SimulatorClient
 
+DRAIN_S = 120.0
+"""How long everything may take to be worked through; seconds on a quiet machine."""
 _TIMEOUT_S = 10.0
+_LOOK_S = 0.3
 
 
 @dataclass(frozen=True)
@@ -125,6 +143,49 @@ def draining(kafka: Mapping[str, str]) -> Iterator[Drain]:
         yield drain
     finally:
         drain.close()
+
+
+def readers(prefix: str) -> tuple[Reader, ...]:
+    """Who reads what, upstream first."""
+
+    def reader(group: str, *sources: Topic[Any]) -> Reader:
+        return Reader(f"{prefix}{group}", tuple(source.named(prefix) for source in sources))
+
+    return (
+        reader("pipelines.prices", SSI_TICKS),
+        reader("pipelines.indices", SSI_INDICES),
+        reader("pipelines.foreign", SSI_FOREIGN, PARTIAL_FLOW),
+        reader("pipelines.alerts", MARKET_TRADES, MARKET_FOREIGN, MARKET_BASIS),
+        reader("archive", *EVENT_TOPICS, SSI_DLQ),
+    )
+
+
+async def worked_through(simulator: SimulatorClient, kafka: Mapping[str, str], prefix: str) -> None:
+    """Wait until all that the simulator has put on its connections is in the topics and in the archive.
+
+    The market must stand: finished, or held.
+
+    Raises:
+        NotInTime: It was not over within a while; the error says who has how much left.
+    """
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + DRAIN_S
+    with draining(kafka) as drain:
+        while left := await _left(simulator, kafka, prefix, drain):
+            if loop.time() > deadline:
+                raise NotInTime(left, DRAIN_S)
+            await asyncio.sleep(_LOOK_S)
+
+
+async def _left(simulator: SimulatorClient, kafka: Mapping[str, str], prefix: str, drain: Drain) -> str:
+    """What has not been worked through yet, in words; empty when all has."""
+    sent = sum(connection.records for connection in (await simulator.status()).connections if connection.ended is None)
+    status = await asyncio.to_thread(last_status, kafka, prefix)
+    received = 0 if status is None else status.received
+    if received != sent:
+        return f"the connector has received {received} of the {sent} records on its connection"
+    reader = await asyncio.to_thread(first_with_left, drain, readers(prefix))
+    return f"{reader.group} has not read all of {', '.join(reader.topics)}" if reader else ""
 
 
 def last_status(kafka: Mapping[str, str], prefix: str) -> FeedStatus | None:

@@ -10,7 +10,7 @@ import aiohttp
 
 from schemas.calendar import ICT
 from schemas.deployment import CLICKHOUSE_DATABASE
-from stock_tracker.drain import Drain
+from stock_tracker.drain import Drain, readers
 from stock_tracker.errors import StockTrackerError
 
 if TYPE_CHECKING:
@@ -69,10 +69,8 @@ class Gauge:
         return figures
 
     def _lag(self) -> int | None:
-        from stock_tracker.up import readers
-
         try:
-            return sum(self._drain.lag(reader) for reader in readers(self._up.stack))
+            return sum(self._drain.lag(reader) for reader in readers(self._up.stack.prefix))
         except StockTrackerError:
             return None
 

@@ -11,7 +11,7 @@ from stock_tracker.display import Display
 from stock_tracker.stack import Stack
 from stock_tracker.up import played_and_drained, running
 from stock_tracker.verify.found import ask_simulator, verify_against
-from stock_tracker.verify.run import Verification
+from stock_tracker.verify.run import FILLED_BY_A_MORNING, Verification
 
 
 async def play(stack: Stack, as_json: bool) -> bool:
@@ -52,8 +52,8 @@ async def _run(stack: Stack, display: Display, seconds: float | None) -> tuple[V
             raise AssertionError  # nobody sets that event
         await played_and_drained(up, up.simulator, seconds)
         display.tell("Everything has been worked through; verifying")
-        simulated = await ask_simulator(up.session, up.simulator.url)
-        verification = await asyncio.to_thread(verify_against, simulated, stack.environment, display.tell)
+        simulated = await ask_simulator(up.simulator)
+        verification = await asyncio.to_thread(verify_against, simulated, stack.environment, display.tell, FILLED_BY_A_MORNING)
         return verification, up.watcher.frames
 
 

@@ -1,6 +1,7 @@
 """What the commands that run a service share: its log, its health port, the signals that stop it."""
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -20,6 +21,16 @@ def log_to_stderr() -> None:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
     )
+
+
+def spare_the_collector() -> None:
+    """Keep what lives as long as the process out of garbage collection, and collect less often; call it once all is imported.
+
+    Measured: with many objects alive the default makes decoding and folding twice as slow.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @contextmanager

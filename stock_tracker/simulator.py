@@ -21,19 +21,27 @@ class SimulatorClient:
 
     async def clock(self) -> ClockReading:
         """Market time, and whether it runs."""
-        return self._read(await self._get("/sim/clock"), ClockReading)
+        return self._read(await self._ask("GET", "/sim/clock"), ClockReading)
 
     async def status(self) -> Status:
         """Its connections, and what was put on each."""
-        return self._read(await self._get("/sim/status"), Status)
+        return self._read(await self._ask("GET", "/sim/status"), Status)
 
     async def truth(self) -> Truth:
         """Everything that happened on the simulated market so far."""
-        return Truth.load(await self._get("/sim/truth"))
+        return Truth.load(await self._ask("GET", "/sim/truth"))
 
-    async def _get(self, path: str) -> bytes:
+    async def hold(self) -> None:
+        """Let the market stand: nothing happens on it until :meth:`resume`."""
+        await self._ask("POST", "/sim/hold")
+
+    async def resume(self) -> None:
+        """Let the market go on."""
+        await self._ask("POST", "/sim/resume")
+
+    async def _ask(self, method: str, path: str) -> bytes:
         try:
-            async with self._session.get(self.url + path, timeout=_LIMIT) as answer:
+            async with self._session.request(method, self.url + path, timeout=_LIMIT) as answer:
                 if answer.status != 200:
                     raise NoTruth(self.url, f"{path} answered {answer.status}")
                 return await answer.read()

@@ -6,25 +6,12 @@ import shutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
 import aiohttp
 
 from schemas.deployment import LOCAL_SHARDS
-from schemas.topics import (
-    EVENT_TOPICS,
-    MARKET_BASIS,
-    MARKET_FOREIGN,
-    MARKET_TRADES,
-    PARTIAL_FLOW,
-    SSI_DLQ,
-    SSI_FOREIGN,
-    SSI_INDICES,
-    SSI_TICKS,
-    Topic,
-)
 from stock_tracker import runfile, topics
-from stock_tracker.drain import Drain, Reader, draining, first_with_left, last_status
+from stock_tracker.drain import DRAIN_S, worked_through
 from stock_tracker.errors import NotInTime
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.readiness import wait_until_ready
@@ -35,7 +22,6 @@ from stock_tracker.watcher import Watcher
 
 Tell = Callable[[str], None]
 
-DRAIN_S = 120.0
 _LOOK_S = 0.5
 
 
@@ -160,21 +146,6 @@ def _forget(stack: Stack) -> None:
     shutil.rmtree(stack.home.root, ignore_errors=True)
 
 
-def readers(stack: Stack) -> tuple[Reader, ...]:
-    """Who reads what, upstream first."""
-
-    def reader(name: str, *sources: Topic[Any]) -> Reader:
-        return Reader(f"{stack.prefix}pipelines.{name}", tuple(source.named(stack.prefix) for source in sources))
-
-    return (
-        reader("prices", SSI_TICKS),
-        reader("indices", SSI_INDICES),
-        reader("foreign", SSI_FOREIGN, PARTIAL_FLOW),
-        reader("alerts", MARKET_TRADES, MARKET_FOREIGN, MARKET_BASIS),
-        Reader(f"{stack.prefix}archive", tuple(topic.named(stack.prefix) for topic in (*EVENT_TOPICS, SSI_DLQ))),
-    )
-
-
 async def played_and_drained(up: Up, simulator: SimulatorClient, limit_s: float) -> None:
     """Wait until the simulator has played to its end and everything has been worked through.
 
@@ -187,23 +158,4 @@ async def played_and_drained(up: Up, simulator: SimulatorClient, limit_s: float)
         if loop.time() > deadline:
             raise NotInTime("the simulator has not played to its end", limit_s + DRAIN_S)
         await asyncio.sleep(_LOOK_S)
-    deadline = loop.time() + DRAIN_S
-    with draining(up.stack.kafka) as drain:
-        while True:
-            left = await _left(up, simulator, drain)
-            if not left:
-                return
-            if loop.time() > deadline:
-                raise NotInTime(left, DRAIN_S)
-            await asyncio.sleep(_LOOK_S)
-
-
-async def _left(up: Up, simulator: SimulatorClient, drain: Drain) -> str:
-    """What has not been worked through yet, in words; empty when all has."""
-    sent = sum(connection.records for connection in (await simulator.status()).connections if connection.ended is None)
-    status = await asyncio.to_thread(last_status, up.stack.kafka, up.stack.prefix)
-    received = 0 if status is None else status.received
-    if received != sent:
-        return f"the connector has received {received} of the {sent} records on its connection"
-    reader = await asyncio.to_thread(first_with_left, drain, readers(up.stack))
-    return f"{reader.group} has not read all of {', '.join(reader.topics)}" if reader else ""
+    await worked_through(simulator, up.stack.kafka, up.stack.prefix)

@@ -89,7 +89,7 @@ class ClockAnswer(msgspec.Struct, frozen=True):
     market_ms: int
     speed: float | None
     """None when it plays as fast as it is read: then only its answers count."""
-    state: Literal["waiting", "running", "finished"]
+    state: Literal["waiting", "running", "held", "finished"]
     trading_day: int
     start_ms: int
     end_ms: int

@@ -1,8 +1,13 @@
 """``stock-tracker archive``: the embedded ClickHouse and the sink into it, or into a server of your own."""
 
-from typing import Annotated
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
 
 app = typer.Typer(
     help="The archive: an embedded ClickHouse, or the server that CLICKHOUSE_URL names.",
@@ -39,12 +44,65 @@ def sink(port: Port = 0) -> None:
     from connectors.clickhouse.sink import run
     from schemas.deployment import kafka_config
     from stock_tracker.home import Home
-    from stock_tracker.service import log_to_stderr, serving_health
+    from stock_tracker.service import log_to_stderr, serving_health, spare_the_collector
 
     log_to_stderr()
     settings = SinkSettings(kafka=kafka_config(os.environ), home=Home.of(os.environ).root)
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
+    spare_the_collector()
     with serving_health(port) as health:
         run(settings, stop, health)
+
+
+@app.command(epilog="Example: CLICKHOUSE_URL=http://127.0.0.1:8123 stock-tracker archive migrate")
+def migrate() -> None:
+    """Bring the tables to what this version needs; the sink does so too when it starts."""
+    from connectors.clickhouse import migrations
+
+    with _opened() as (client, database):
+        for done in migrations.migrate(client, database):
+            print(f"applied {done.number:03d}_{done.name}")
+    print(f"The tables in {database} are what this version needs")
+
+
+@app.command(epilog="Example: stock-tracker archive status --json")
+def status(
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")] = False,
+) -> None:
+    """Show which migrations the archive has, and which it lacks. Exit 1 when it lacks one."""
+    import json
+
+    from connectors.clickhouse import migrations
+
+    with _opened() as (client, database):
+        applied = sorted(migrations.applied(client, database))
+        lacking = migrations.pending(client, database)
+    if as_json:
+        print(json.dumps({"database": database, "applied": applied, "lacking": [m.number for m in lacking]}))
+    else:
+        print(f"{database} has {len(applied)} migrations")
+        for migration in lacking:
+            print(f"it lacks {migration.number:03d}_{migration.name}: stock-tracker archive migrate")
+    if lacking:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _opened() -> "Iterator[tuple[Client, str]]":
+    """The archive that the environment names, opened as its writer, and the name of its database."""
+    import os
+
+    from connectors.clickhouse.client import connect, telling
+    from connectors.clickhouse.settings import SinkSettings
+    from stock_tracker.home import Home
+
+    settings = SinkSettings(kafka={}, home=Home.of(os.environ).root)
+    url, user = settings.clickhouse_url, settings.user
+    client = connect(url, user, settings.read_password(), settings.database, settings.password_file)
+    try:
+        with telling(url, user, settings.database, settings.password_file):
+            yield client, settings.database
+    finally:
+        client.close()

@@ -22,10 +22,11 @@ def run_connector(
     from connectors.ssi.service import run
     from connectors.ssi.settings import SsiSettings
     from schemas.deployment import kafka_config, topic_prefix
-    from stock_tracker.service import log_to_stderr, run_until_signalled, serving_health
+    from stock_tracker.service import log_to_stderr, run_until_signalled, serving_health, spare_the_collector
 
     log_to_stderr()
     settings = SsiSettings(kafka=kafka_config(os.environ), topic_prefix=topic_prefix(os.environ))
+    spare_the_collector()
     with serving_health(port) as health:
         run_until_signalled(lambda stop: run(settings, stop, health))
 

@@ -1,7 +1,8 @@
 """Verification of whatever stack runs in this home, or is named by the environment."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from contextlib import asynccontextmanager
 
 import aiohttp
 
@@ -9,6 +10,7 @@ from connectors.clickhouse.client import connect
 from connectors.clickhouse.settings import SinkSettings
 from schemas.deployment import kafka_config, topic_prefix
 from stock_tracker import runfile
+from stock_tracker.drain import worked_through
 from stock_tracker.errors import NotRunning
 from stock_tracker.home import Home
 from stock_tracker.simulator import SimulatorClient
@@ -21,7 +23,10 @@ _ARCHIVE = ("CLICKHOUSE_URL", "STOCK_TRACKER_HOME")
 async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]) -> Verification:
     """Verify the simulated stack of this home; what ``environ`` sets itself (KAFKA_BOOTSTRAP, TOPIC_PREFIX, …) wins.
 
+    A market that still plays is held meanwhile.
+
     Raises:
+        NotInTime: Something was not worked through in time.
         NotRunning: None runs, and the environment does not name one either.
         NoTruth: Its simulator does not answer.
         BrokerUnreachable: Its Kafka does not answer.
@@ -32,28 +37,51 @@ async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]
     if (running is None or not running.alive) and "SSI_CLOCK" not in environ:
         raise NotRunning(home.root)
     environment = {**(running.environment if running else {}), **environ}
+    environment["STOCK_TRACKER_HOME"] = str(home.root)
+    # Topics that somebody named by hand have no readers to wait for: they are taken as they are.
+    is_stack = running is not None and running.environment.get("TOPIC_PREFIX", "") == topic_prefix(environment)
     async with aiohttp.ClientSession() as session:
-        simulated = await ask_simulator(session, environment["SSI_CLOCK"].removesuffix(_CLOCK))
-    return await asyncio.to_thread(verify_against, simulated, {**environment, "STOCK_TRACKER_HOME": str(home.root)}, tell)
+        simulator = SimulatorClient(session, environment["SSI_CLOCK"].removesuffix(_CLOCK))
+        async with standing(simulator, tell):
+            if is_stack:
+                tell("Waiting until everything has been worked through")
+                await worked_through(simulator, kafka_config(environment), topic_prefix(environment))
+            simulated = await ask_simulator(simulator)
+            return await asyncio.to_thread(verify_against, simulated, environment, tell, ())
 
 
-async def ask_simulator(session: aiohttp.ClientSession, url: str) -> Simulated:
-    """Fetch everything that the simulator at ``url`` knows.
+@asynccontextmanager
+async def standing(simulator: SimulatorClient, tell: Callable[[str], None]) -> AsyncIterator[None]:
+    """Hold a market that still plays as long as the block runs: what moves cannot be compared."""
+    held = (await simulator.clock()).state == "running"
+    if held:
+        tell("The simulated market plays: it stands still meanwhile")
+        await simulator.hold()
+    try:
+        yield
+    finally:
+        if held:
+            await simulator.resume()
+
+
+async def ask_simulator(simulator: SimulatorClient) -> Simulated:
+    """Fetch everything that the simulator knows.
 
     Raises:
         NoTruth: It does not answer.
     """
-    simulator = SimulatorClient(session, url)
     clock = await simulator.clock()
     return Simulated(truth=await simulator.truth(), status=await simulator.status(), speed=clock.speed)
 
 
-def verify_against(simulated: Simulated, environment: Mapping[str, str], tell: Callable[[str], None]) -> Verification:
-    """Verify the Kafka and the archive that ``environment`` names."""
+def verify_against(
+    simulated: Simulated, environment: Mapping[str, str], tell: Callable[[str], None], never_empty: Collection[str]
+) -> Verification:
+    """Verify the Kafka and the archive that ``environment`` names; see :func:`stock_tracker.verify.run.verify`."""
     kafka = kafka_config(environment)
     sink = SinkSettings.model_validate({"kafka": kafka, **{name: environment[name] for name in _ARCHIVE if name in environment}})
     archive = connect(sink.clickhouse_url, sink.user, sink.read_password(), sink.database, sink.password_file)
     try:
-        return verify(simulated, kafka, topic_prefix(environment), archive, tell)
+        return verify(simulated, kafka, topic_prefix(environment), archive, tell, never_empty)
     finally:
         archive.close()

@@ -78,6 +78,19 @@ class RunningUp:
         assert out, words
         return Outcome(self.process.returncode, json.loads(out), words)
 
+    async def command(self, *arguments: str) -> tuple[int, str, str]:
+        """Run another ``stock-tracker`` command on the same home: exit code, stdout, stderr."""
+        process = await asyncio.create_subprocess_exec(
+            *COMMAND,
+            *arguments,
+            env=os.environ | {"STOCK_TRACKER_HOME": str(self.home)},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, said = await process.communicate()
+        assert process.returncode is not None
+        return process.returncode, out.decode(), said.decode()
+
     def _pid(self, part: str) -> int | None:
         running = self.runfile
         assert running is not None, "the stack is gone"

@@ -1,5 +1,6 @@
 """A simulated morning through every process: undisturbed, and with each of them killed."""
 
+import json
 import os
 import signal
 from collections.abc import Awaitable, Callable
@@ -66,20 +67,27 @@ async def test_killing_the_connector_loses_only_what_no_connection_carried_and_c
     assert tape["booked"] == outcome.result["archive_rows"]["trades"] - outcome.result["tape"]["gaps"]
 
 
-async def test_ctrl_c_stops_everything_cleanly(start_up: StartUp) -> None:
+async def test_a_stack_that_plays_can_be_verified_and_ctrl_c_stops_it_cleanly(start_up: StartUp) -> None:
     up = await start_up("--speed", "60")
-    await up.market_ms()
+    await up.reach(market_time(await up.market_ms(), 9, 3))
     running = up.runfile
     assert running is not None
     pids = [part["pid"] for part in running.parts.values()]
     async with aiohttp.ClientSession() as session, session.get(running.urls["dashboard"]) as page:
         assert page.status == 200
         assert "<html" in await page.text()
+    code, out, said = await up.command("verify", "--json")
+    result = json.loads(out)
+    assert (code, result["differences"]) == (0, []), said
+    assert result["prints"] > 0
+    stood = await up.market_ms()
+    await up.reach(stood + 1)
+
     up.process.send_signal(signal.SIGINT)
-    _, said = await up.process.communicate()
-    assert up.process.returncode == 0, said.decode()
+    _, told = await up.process.communicate()
+    assert up.process.returncode == 0, told.decode()
     assert up.runfile is None
-    assert "Traceback" not in said.decode()
+    assert "Traceback" not in told.decode()
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)

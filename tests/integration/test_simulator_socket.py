@@ -552,3 +552,16 @@ async def test_a_taken_port_is_said_with_the_remedy() -> None:
 def test_settings_that_cannot_be_played_say_why(wrong: dict[str, Any], text: str) -> None:
     with pytest.raises(ValidationError, match=text):
         settings(**wrong)
+
+
+async def test_a_held_market_stands_and_goes_on_where_it_stood() -> None:
+    clock = playback.MarketClock(start_ms=0, end_ms=100_000, speed=10.0)
+    clock.hold(1.0)
+    assert not clock.held
+    clock.begin(1.0)
+    clock.hold(2.0)
+    clock.hold(3.0)
+    assert [clock.at(s) for s in (2.0, 5.0)] == [10_000, 10_000]
+    clock.resume(7.0)
+    clock.resume(8.0)
+    assert [clock.at(s) for s in (7.0, 8.0)] == [10_000, 20_000]

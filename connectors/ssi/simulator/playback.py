@@ -36,6 +36,7 @@ class MarketClock:
     speed: float | None
     _began_s: float | None = None
     _reached_ms: int = 0
+    _held_s: float | None = None
 
     def begin(self, now_s: float) -> None:
         """Let it run from ``now_s``, in seconds of a clock that only goes forward."""
@@ -47,6 +48,22 @@ class MarketClock:
         """Whether it has begun."""
         return self._began_s is not None
 
+    @property
+    def held(self) -> bool:
+        """Whether somebody holds it."""
+        return self._held_s is not None
+
+    def hold(self, now_s: float) -> None:
+        """Let it stand from ``now_s`` on, unless it does already or has not begun."""
+        if self._began_s is not None and self._held_s is None:
+            self._held_s = now_s
+
+    def resume(self, now_s: float) -> None:
+        """Let it run on from where it stands."""
+        if self._began_s is not None and self._held_s is not None:
+            self._began_s += now_s - self._held_s
+            self._held_s = None
+
     def reach(self, ms: int) -> None:
         """Set it forward, at the greatest speed."""
         self._reached_ms = min(ms, self.end_ms)
@@ -57,6 +74,7 @@ class MarketClock:
             return self.start_ms
         if self.speed is None:
             return self._reached_ms
+        now_s = now_s if self._held_s is None else self._held_s
         return min(self.end_ms, self.start_ms + int((now_s - self._began_s) * self.speed * 1000))
 
 
@@ -80,6 +98,14 @@ class Playback:
         """Let the clock run, unless it does already."""
         self._begin.set()
 
+    def hold(self) -> None:
+        """Let the clock stand; nothing falls due until :meth:`resume`."""
+        self._clock.hold(time.monotonic())
+
+    def resume(self) -> None:
+        """Let the clock run on."""
+        self._clock.resume(time.monotonic())
+
     def now_ms(self) -> UnixMs:
         """Market time."""
         return UnixMs(self._clock.at(time.monotonic()))
@@ -90,7 +116,7 @@ class Playback:
         if not self._clock.running:
             return "waiting"
         if self.now_ms() < self._clock.end_ms or self._next_due_ms() is not None:
-            return "running"
+            return "held" if self._clock.held else "running"
         return "running" if any(connection.session.waiting for connection in self._connections()) else "finished"
 
     def reading(self) -> ClockReading:
@@ -117,6 +143,9 @@ class Playback:
         await self._begin.wait()
         self._clock.begin(time.monotonic())
         while (due_ms := self._next_due_ms()) is not None:
+            if self._clock.held:
+                await asyncio.sleep(PACE_S)
+                continue
             if self._clock.speed is None:
                 await self._play_a_batch()
                 continue

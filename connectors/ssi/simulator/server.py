@@ -205,9 +205,17 @@ class Simulator:
                 return _json(self._status())
             case "truth", "GET":
                 return await self._tell_truth(request)
+            case "hold", "POST":
+                self.playback.hold()
+                return _json(self.playback.reading())
+            case "resume", "POST":
+                self.playback.resume()
+                return _json(self.playback.reading())
             case "faults", "POST":
                 return await self._make_fault(request)
-        return web.Response(status=404, text="GET /sim/clock, /sim/status or /sim/truth, or POST /sim/faults")
+        return web.Response(
+            status=404, text="GET /sim/clock, /sim/status or /sim/truth, or POST /sim/hold, /sim/resume or /sim/faults"
+        )
 
     def _status(self) -> Status:
         return Status(

@@ -21,8 +21,9 @@ from connectors.ssi.simulator.records import CHANNELS, Channel, Foreign, Record,
 from schemas.calendar import at
 from schemas.units import Symbol, TradingDay, UnixMs
 
-PlayState = Literal["waiting", "running", "finished"]
-"""``waiting``: for the first subscription. ``finished``: the clock is at its end and all that was due is on the sockets."""
+PlayState = Literal["waiting", "running", "held", "finished"]
+"""``waiting``: for the first subscription. ``held``: somebody asked it to stand. ``finished``: the clock is at its end and all
+that was due is on the sockets."""
 Ending = Literal["client_closed", "reset", "aborted", "dropped", "server_closed"]
 """How a connection ended: the client's close frame; its socket gone without one; POST abort; the fault; our shutting down."""
 
