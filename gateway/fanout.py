@@ -46,7 +46,7 @@ class Client:
         self.ending = False
         self.since_ms = now_ms
         self.written_ms = now_ms
-        """When something last went out, or nothing had to."""
+        """When the socket last took something, or would have."""
         self._end = end
 
     def end(self, close: Close) -> None:
@@ -57,13 +57,14 @@ class Client:
 
     def pump(self, now_ms: int) -> None:
         """Write what is due, as far as the socket takes it."""
-        while not self.ending and self.outlet.writable and self.session.waiting:
+        more = not self.ending
+        while more and self.outlet.writable:
+            self.written_ms = now_ms
             frames = self.session.drain(now_ms)
-            metrics.BYTES.inc(self.outlet.write(frames))
-            metrics.FRAMES.inc(len(frames))
-            self.written_ms = now_ms
-        if not self.session.waiting:
-            self.written_ms = now_ms
+            if frames:
+                metrics.BYTES.inc(self.outlet.write(frames))
+                metrics.FRAMES.inc(len(frames))
+            more = self.session.unfinished
         if self.session.close is not None:
             self.end(self.session.close)
 

@@ -74,9 +74,14 @@ class Subscription:
     """Where the client stands: set whenever it has everything up to the end of an interval."""
 
     @property
+    def is_even(self) -> bool:
+        """Whether the client has everything up to the end of the last interval."""
+        return self.snapshot is None and not self.pending
+
+    @property
     def shares(self) -> bool:
         """Whether the frames made for everybody are right for this client."""
-        return self.snapshot is None and not self.fresh and not self.pending
+        return self.is_even and not self.fresh
 
 
 @dataclass(slots=True)
@@ -108,6 +113,8 @@ class Session:
         """Set once the connection has to end, after what :meth:`drain` still gives."""
         self.asked = False
         """Whether the client has tried to subscribe."""
+        self.unfinished = False
+        """Whether the last :meth:`drain` left pages of a snapshot for the next one."""
         self._board = board
         self._recent = recent
         self._terms = terms
@@ -333,7 +340,7 @@ class Session:
     def heartbeat(self, frame: bytes) -> None:
         """Take a heartbeat's frame, open at its end for the cursors of this client."""
         told = self.subscriptions.get("alert")
-        if told is not None and told.snapshot is None and not self._lane:
+        if told is not None and not self._misses_alerts and not self._lane:
             told.cursor = self._recent.cursor()
         cursors = {channel: subscription.cursor for channel, subscription in self.subscriptions.items() if subscription.cursor}
         self.notice(frame + b',"cursor":' + encode(cursors) + b"}")
@@ -343,8 +350,8 @@ class Session:
     @property
     def waiting(self) -> bool:
         """Whether :meth:`drain` would give anything."""
-        return bool(self._answers or self._lane or self._shared) or any(
-            subscription.snapshot is not None or subscription.pending for subscription in self.subscriptions.values()
+        return bool(self._answers or self._lane or self._shared) or not all(
+            subscription.is_even for subscription in self.subscriptions.values()
         )
 
     def drain(self, ts_ms: int) -> list[bytes]:
@@ -352,30 +359,38 @@ class Session:
 
         Answers first, then alerts, snapshots (:data:`DRAIN_BYTES` at a time), and deltas of channels whose snapshot is complete.
         """
-        bodies = self._answers
-        self._answers = []
-        budget = DRAIN_BYTES
-        alerts_wait = False
-        # The alerts missed come before the alerts that happen.
-        for subscription in sorted(self.subscriptions.values(), key=lambda subscription: subscription.channel != "alert"):
-            while subscription.snapshot is not None and budget > 0:
-                page = self._page(subscription, subscription.snapshot)
-                budget -= len(page)
-                bodies.append(page)
-            alerts_wait = alerts_wait or (subscription.channel == "alert" and subscription.snapshot is not None)
-        if not alerts_wait:
-            bodies.extend(self._lane.take())
-        bodies.extend(self._shared)
+        bodies, self._answers = self._answers, []
+        behind = [subscription for subscription in self.subscriptions.values() if not subscription.is_even]
+        if behind:
+            self._catch_up(behind, bodies)
+        if self._lane and not self._misses_alerts:
+            bodies += self._lane.take()
+        bodies += self._shared
         self._shared.clear()
-        for subscription in self.subscriptions.values():
+        for subscription in behind:
             if subscription.snapshot is None and subscription.pending:
                 keys, conflated = subscription.pending.take()
-                bodies.extend(delta_pages(self._board, subscription.channel, keys, subscription.cursor, ts_ms, conflated))
+                bodies += delta_pages(self._board, subscription.channel, keys, subscription.cursor, ts_ms, conflated)
+        self.unfinished = any(subscription.snapshot is not None for subscription in behind)
         frames = []
         for body in bodies:
             self._n += 1
             frames.append(b'{"n":%d,' % self._n + body)
         return frames
+
+    @property
+    def _misses_alerts(self) -> bool:
+        told = self.subscriptions.get("alert")
+        return told is not None and told.snapshot is not None
+
+    def _catch_up(self, behind: list[Subscription], bodies: list[bytes]) -> None:
+        """Add the next pages of snapshots, those of missed alerts first: they come before the alerts that happen."""
+        budget = DRAIN_BYTES
+        for subscription in sorted(behind, key=lambda subscription: subscription.channel != "alert"):
+            while subscription.snapshot is not None and budget > 0:
+                page = self._page(subscription, subscription.snapshot)
+                budget -= len(page)
+                bodies.append(page)
 
     def _page(self, subscription: Subscription, snapshot: deque[str | Alert]) -> bytes:
         table = self._board.channels.get(subscription.channel)

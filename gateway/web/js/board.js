@@ -43,13 +43,14 @@ function Line({ store, symbol }) {
   const row = store.tables.px.get(symbol);
   const flow = store.tables.flow.get(symbol);
   const reference = store.tables.ref.get(symbol);
+  const contract = store.tables.basis.get(symbol);
   const points = row.exchange === "DER";
   const auction = row.expected !== null && (row.phase === "ato" || row.phase === "atc");
   const shown = auction ? row.expected : row.last;
   const colour = priceClass(shown, row);
   const moved = shown === null ? null : shown - row.reference;
   return html`<tr data-symbol=${symbol} class=${auction ? "auction" : ""}>
-    <th scope="row" class="symbol ${colour}" title=${reference?.name ?? symbol}>${symbol}</th>
+    <th scope="row" class="symbol ${colour}" title=${reference?.name ?? symbol}>${symbol}${contract?.alias && html` <small>${contract.alias}</small>`}</th>
     <td class="reference-price number reference">${price(row.reference || null, points)}</td>
     <td class="ceiling-price limit number ceiling">${price(row.ceiling || null, points)}</td>
     <td class="floor-price limit number floor">${price(row.floor || null, points)}</td>
