@@ -31,7 +31,7 @@ down: setup ## Stop what is still running
 
 test: setup ## All tests, on a real Kafka and a real ClickHouse
 	@infra/browser/install
-	$(BIN)/pytest $(ARGS)
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
 
 test-no-java: .venv/.ready ## The local Kafka as on a machine without Java and Maven
 	rm -rf $(NO_JAVA_HOME)

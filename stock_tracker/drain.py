@@ -1,7 +1,7 @@
 """Whether everything that was said has been worked through: no group has a message before it that it did not commit."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 
+from connectors.ssi.simulator.truth import ConnectionStatus
 from schemas.structs import FeedStatus
 from schemas.topics import (
     EVENT_TOPICS,
@@ -30,6 +31,9 @@ DRAIN_S = 120.0
 """How long everything may take to be worked through; seconds on a quiet machine."""
 _TIMEOUT_S = 10.0
 _LOOK_S = 0.3
+_QUIET_LOOKS = 2
+"""How often nothing may be found before nothing is left: what the connector has received is on Kafka a moment later, and its
+clock stands within a quarter of a second after the market's."""
 
 
 @dataclass(frozen=True)
@@ -105,8 +109,14 @@ class Drain:
 
         Raises:
             BrokerUnreachable: Kafka did not answer.
+
+        Raises:
+            BrokerUnreachable: Kafka did not answer.
         """
-        low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=_TIMEOUT_S)
+        try:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=_TIMEOUT_S)
+        except KafkaException as error:
+            raise BrokerUnreachable(self._bootstrap, error.args[0].str()) from error
         if high <= low:
             return None
         self._consumer.assign([TopicPartition(topic, 0, high - 1)])
@@ -163,29 +173,49 @@ def readers(prefix: str) -> tuple[Reader, ...]:
 async def worked_through(simulator: SimulatorClient, kafka: Mapping[str, str], prefix: str) -> None:
     """Wait until all that the simulator has put on its connections is in the topics and in the archive.
 
-    The market must stand: finished, or held.
+    The market must stand: finished, or held. A broker that is away meanwhile is waited for.
 
     Raises:
         NotInTime: It was not over within a while; the error says who has how much left.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + DRAIN_S
+    quiet = 0
     with draining(kafka) as drain:
-        while left := await _left(simulator, kafka, prefix, drain):
-            if loop.time() > deadline:
+        while quiet < _QUIET_LOOKS:
+            left = await _left(simulator, kafka, prefix, drain)
+            quiet = 0 if left else quiet + 1
+            if left and loop.time() > deadline:
                 raise NotInTime(left, DRAIN_S)
             await asyncio.sleep(_LOOK_S)
 
 
 async def _left(simulator: SimulatorClient, kafka: Mapping[str, str], prefix: str, drain: Drain) -> str:
-    """What has not been worked through yet, in words; empty when all has."""
-    sent = sum(connection.records for connection in (await simulator.status()).connections if connection.ended is None)
-    status = await asyncio.to_thread(last_status, kafka, prefix)
-    received = 0 if status is None else status.received
-    if received != sent:
-        return f"the connector has received {received} of the {sent} records on its connection"
-    reader = await asyncio.to_thread(first_with_left, drain, readers(prefix))
+    """What has not been worked through yet, in words; empty when nothing is known to be left."""
+    connections = (await simulator.status()).connections
+    try:
+        status = await asyncio.to_thread(last_status, kafka, prefix)
+        if on_the_way := not_received(connections, status):
+            return on_the_way
+        reader = await asyncio.to_thread(first_with_left, drain, readers(prefix))
+    except BrokerUnreachable as error:
+        return str(error)
     return f"{reader.group} has not read all of {', '.join(reader.topics)}" if reader else ""
+
+
+def not_received(connections: Iterable[ConnectionStatus], status: FeedStatus | None) -> str:
+    """What is on its way from the simulator's open connections to the connector, in words; empty when that is nothing.
+
+    Args:
+        connections: The simulator's.
+        status: The connector's last word; None when it has said nothing yet.
+    """
+    if status is not None and status.state in ("connecting", "down"):
+        # Whatever it missed meanwhile comes with the next snapshot.
+        return f"the connector has no connection: {status.reason}"
+    sent = sum(connection.records + connection.malformed for connection in connections if connection.ended is None)
+    received = 0 if status is None else status.received
+    return "" if received == sent else f"the connector has received {received} of the {sent} records on its connection"
 
 
 def last_status(kafka: Mapping[str, str], prefix: str) -> FeedStatus | None:
@@ -197,8 +227,8 @@ def last_status(kafka: Mapping[str, str], prefix: str) -> FeedStatus | None:
 
 
 def first_with_left(drain: Drain, readers: Sequence[Reader]) -> Reader | None:
-    """The first of ``readers``, named upstream first, that has something left; None when all is worked through.
+    """The first of ``readers``, named upstream first, that has something left; None when none has.
 
-    Asked in that order and in one go, a None is final: what an upstream group committed is visible downstream at once.
+    Asked in that order: what an upstream group has committed is visible downstream, or is about to be.
     """
     return next((reader for reader in readers if drain.has_left(reader)), None)

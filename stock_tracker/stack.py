@@ -24,6 +24,8 @@ SECRETS = ("SSI_CONSUMER_ID", "SSI_CONSUMER_SECRET", "SSI_CONSUMER_SECRET_FILE")
 """For the connector's process only."""
 _DEMO = {"SSI_CONSUMER_ID": "demo", "SSI_CONSUMER_SECRET": "demo"}
 """What the simulator lets in."""
+WAIT_S = "60"
+"""How long processes that are started with Kafka wait for it."""
 _COMMAND = (sys.executable, "-m", "stock_tracker")
 
 
@@ -155,8 +157,8 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         local_kafka_port=kafka_port,
         environment=shared,
         archive=archive,
-        pipelines=tuple(with_health(name, "run", name) for name in PIPELINES),
-        sink=with_health("sink", "archive", "sink"),
+        pipelines=tuple(with_health(name, "run", name, "--wait", WAIT_S) for name in PIPELINES),
+        sink=with_health("sink", "archive", "sink", "--wait", WAIT_S),
         gateway=gateway,
         simulator=simulator,
         connector=with_health("connector", "ssi", "run", **credentials),

@@ -1,5 +1,6 @@
 """Topics as code: what :mod:`schemas.topics` says, made in a cluster, never altered or deleted."""
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +9,11 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
 
 from schemas.topics import TOPICS, Topic
-from stock_tracker.errors import TopicsRefused
+from stock_tracker.errors import BrokerUnreachable, TopicsMissing, TopicsRefused
 from stock_tracker.kafka import metadata
 
 ANSWER_S = 30.0
+_PAUSE_S = 0.2
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,30 @@ def missing(kafka: Mapping[str, str], prefix: str) -> list[str]:
     """
     existing = metadata.ask(kafka).topics
     return [name for topic in TOPICS if (name := topic.named(prefix)) not in existing]
+
+
+def wait_for(kafka: Mapping[str, str], prefix: str, seconds: float) -> None:
+    """Wait until all topics are there; with 0 seconds, look once.
+
+    It is for processes that are started together with Kafka: they can import while it boots.
+
+    Raises:
+        BrokerUnreachable: Nobody answered in time.
+        TopicsMissing: Some were not made in time.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            absent = missing(kafka, prefix)
+        except BrokerUnreachable:
+            if time.monotonic() >= deadline:
+                raise
+        else:
+            if not absent:
+                return
+            if time.monotonic() >= deadline:
+                raise TopicsMissing(absent, kafka["bootstrap.servers"])
+        time.sleep(_PAUSE_S)
 
 
 def describe(kafka: Mapping[str, str], prefix: str) -> dict[str, Found]:

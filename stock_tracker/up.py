@@ -80,8 +80,8 @@ async def running(stack: Stack, tell: Tell) -> AsyncIterator[Up]:
 async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]) -> None:
     stack, supervisor = up.stack, up.supervisor
     _note(up)
-    # Kafka and the archive take longest, and neither needs the other.
-    first = [part for part in (stack.archive, stack.simulator) if part is not None]
+    # All at once: whoever needs Kafka imports while it boots, and waits for the topics.
+    first = [part for part in stack.parts if part is not stack.connector]
     for part in first:
         await supervisor.start(part)
     if broker is not None and stack.local_kafka_port is not None:
@@ -90,10 +90,6 @@ async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]
     applied = await asyncio.to_thread(topics.apply, stack.kafka, stack.prefix, LOCAL_SHARDS, 1)
     up.tell(f"Topics: {len(applied.created)} made, {len(applied.present)} there before")
     await wait_until_ready(up.session, supervisor, first)
-    second = [*stack.pipelines, stack.sink, stack.gateway]
-    for part in second:
-        await supervisor.start(part)
-    await wait_until_ready(up.session, supervisor, second)
     chores.append(asyncio.create_task(up.watcher.run()))
     await supervisor.start(stack.connector)
     await wait_until_ready(up.session, supervisor, [stack.connector])

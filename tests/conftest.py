@@ -44,6 +44,13 @@ CHROMIUM_ARGS = (
 ANSWER_S = 30.0
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep a file's tests on one worker, for its fixtures' sake, and all whole stacks on one, for the machine's."""
+    for item in items:
+        group = "e2e" if "e2e" in item.path.parts else item.nodeid.partition("::")[0]
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_report_header() -> list[str]:
     return [f"kafka: {_which_kafka()}", f"clickhouse: {_which_clickhouse()}"]
 

@@ -34,7 +34,10 @@ def serve(port: Annotated[int, typer.Option(help="Where it listens, on 127.0.0.1
 
 
 @app.command(epilog="Example: CLICKHOUSE_URL=http://127.0.0.1:8123 stock-tracker archive sink")
-def sink(port: Port = 0) -> None:
+def sink(
+    port: Port = 0,
+    wait: Annotated[float, typer.Option(help="How many seconds to wait for Kafka and the topics before giving up.", min=0)] = 0,
+) -> None:
     """Write the event topics to ClickHouse, each event exactly once, until stopped."""
     import os
     import signal
@@ -45,6 +48,7 @@ def sink(port: Port = 0) -> None:
     from schemas.deployment import kafka_config
     from stock_tracker.home import Home
     from stock_tracker.service import log_to_stderr, serving_health, spare_the_collector
+    from stock_tracker.topics import wait_for
 
     log_to_stderr()
     settings = SinkSettings(kafka=kafka_config(os.environ), home=Home.of(os.environ).root)
@@ -53,6 +57,7 @@ def sink(port: Port = 0) -> None:
         signal.signal(number, lambda *_: stop.set())
     spare_the_collector()
     with serving_health(port) as health:
+        wait_for(settings.kafka, settings.topic_prefix, wait)
         run(settings, stop, health)
 
 

@@ -10,6 +10,7 @@ EPILOG = "Example: stock-tracker run prices    or, on one small machine: stock-t
 def run(
     names: Annotated[list[str], typer.Argument(help="Which pipelines: prices, foreign, indices, alerts.", metavar="NAME…")],
     port: Annotated[int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.")] = 0,
+    wait: Annotated[float, typer.Option(help="How many seconds to wait for Kafka and the topics before giving up.", min=0)] = 0,
 ) -> None:
     """Run pipelines until stopped; each begins where its last commit ended."""
     import os
@@ -19,8 +20,10 @@ def run(
     from schemas.deployment import kafka_config
     from stock_tracker.home import Home
     from stock_tracker.service import log_to_stderr, serving_health
+    from stock_tracker.topics import wait_for
 
     log_to_stderr()
     settings = PipelineSettings(kafka=kafka_config(os.environ), home=Home.of(os.environ).root)
     with serving_health(port) as health:
+        wait_for(settings.kafka, settings.topic_prefix, wait)
         run_pipelines(names, settings, health)

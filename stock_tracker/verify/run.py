@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from clickhouse_connect.driver.client import Client
 
 from connectors.ssi.simulator.truth import Status, Truth
-from schemas.structs import ForeignRecord, TradeRecord
+from schemas.structs import DeadLetter, ForeignRecord, TradeRecord
 from schemas.topics import (
     EVENT_TOPICS,
     MARKET_ALERTS,
@@ -18,8 +18,9 @@ from schemas.topics import (
 from stock_tracker.verify.archive import Row, compare_rows
 from stock_tracker.verify.differences import Difference, Position
 from stock_tracker.verify.ledger import LedgerReport, TrueCounters, compare_ledger
+from stock_tracker.verify.records import CONNECTOR, compare_records
 from stock_tracker.verify.rows import TABLES, Place, event_row, expected, read_rows
-from stock_tracker.verify.tape import Ended, PrintKey, Span, TapeReport, TruePrint, compare_tape
+from stock_tracker.verify.tape import Ended, PrintKey, Saved, Span, TapeReport, TruePrint, compare_tape
 from stock_tracker.verify.topics import read_events, read_topic
 
 MOST_SHOWN = 20
@@ -36,10 +37,12 @@ class Delivered:
 
     records: int = 0
     """Of SSI: clock ticks and reference data not counted, dead letters counted."""
-    prints: dict[PrintKey, Position] = field(default_factory=dict)
+    prints: dict[PrintKey, Saved] = field(default_factory=dict)
     """Each print with the first record that told of it."""
     counters: dict[str, tuple[int, int]] = field(default_factory=dict)
     """By symbol, the highest bought and sold of the day."""
+    dead_letters: list[DeadLetter] = field(default_factory=list)
+    """Of every process."""
 
 
 @dataclass
@@ -136,7 +139,7 @@ def verify(
     tell("Comparing the tape and the ledger with the simulator's truth")
     tape = compare_tape(_true_prints(truth), delivered.prints, read_events(kafka, prefix, MARKET_TRADES), ended)
     ledger = compare_ledger(_true_counters(truth), delivered.counters, read_events(kafka, prefix, MARKET_FOREIGN), ended)
-    differences = [*tape.differences, *ledger.differences]
+    differences = [*compare_records(status, delivered.records, delivered.dead_letters), *tape.differences, *ledger.differences]
 
     archive_rows: dict[str, int] = {}
     alerts = 0
@@ -172,15 +175,18 @@ def _read_delivered(kafka: Mapping[str, str], prefix: str, day: int) -> Delivere
     ours = ("ClockTick", "ReferenceRecord", "LossMarker")
     for topic in RECORD_TOPICS:
         for stored in read_topic(kafka, topic.named(prefix)):
-            for idx, record in enumerate(topic.decode(stored.value).records):
+            frame = topic.decode(stored.value)
+            for idx, record in enumerate(frame.records):
                 delivered.records += type(record).__name__ not in ours
                 if isinstance(record, TradeRecord) and record.volume and record.trading_day == day:
                     key = (record.symbol, record.total_volume, record.volume)
-                    delivered.prints.setdefault(key, Position(topic.name, stored.partition, stored.offset, idx))
+                    position = Position(topic.name, stored.partition, stored.offset, idx)
+                    delivered.prints.setdefault(key, Saved(position, frame.epoch))
                 elif isinstance(record, ForeignRecord) and record.trading_day == day:
                     bought, sold = delivered.counters.get(record.symbol, (0, 0))
                     delivered.counters[record.symbol] = (max(bought, record.bought), max(sold, record.sold))
-    delivered.records += sum(SSI_DLQ.decode(stored.value).source == "ssi" for stored in read_topic(kafka, SSI_DLQ.named(prefix)))
+    delivered.dead_letters = [SSI_DLQ.decode(stored.value) for stored in read_topic(kafka, SSI_DLQ.named(prefix))]
+    delivered.records += sum(letter.source == CONNECTOR for letter in delivered.dead_letters)
     return delivered
 
 

@@ -49,6 +49,14 @@ PrintKey = tuple[str, int, int]
 """Symbol, total volume, last volume."""
 
 
+class Saved(NamedTuple):
+    """The first record on an ``ssi.*`` topic that told of a print."""
+
+    position: Position
+    epoch: int
+    """Of the connection that brought it, by the connector's count."""
+
+
 class Span(NamedTuple):
     """When a connection that has ended got records, in market time."""
 
@@ -92,7 +100,7 @@ class TapeReport:
 
 def compare_tape(
     truth: Iterable[TruePrint],
-    delivered: Mapping[PrintKey, Position],
+    delivered: Mapping[PrintKey, Saved],
     events: Iterable[tuple[Position, TradeEvent]],
     ended: Ended,
 ) -> TapeReport:
@@ -100,7 +108,7 @@ def compare_tape(
 
     Args:
         truth: Every print that the simulator made, in order.
-        delivered: The prints whose record is on an ``ssi.*`` topic, and where.
+        delivered: The prints whose record is on an ``ssi.*`` topic.
         events: All of ``market.trades``, read committed, in order of each partition.
         ended: Connections that have ended.
     """
@@ -129,8 +137,9 @@ def compare_tape(
     by_symbol: dict[str, list[TruePrint]] = defaultdict(list)
     for true in truth:
         by_symbol[true.symbol].append(true)
+    carriers = _carriers((true for trues in by_symbol.values() for true in trues), delivered)
     for symbol, trues in by_symbol.items():
-        _compare_symbol(report, trues, delivered, prints, ended)
+        _compare_symbol(report, trues, delivered, carriers, prints, ended)
         missing = [true.interval for true in trues if true.key not in prints]
         below_top = [(start, min(end, tops[symbol])) for start, end in missing]
         noticed = subtract(gaps[symbol], fills[symbol])
@@ -148,16 +157,27 @@ def compare_tape(
     return report
 
 
+def _carriers(truth: Iterable[TruePrint], delivered: Mapping[PrintKey, Saved]) -> dict[int, int]:
+    """The simulator's number of each epoch's connection, as prints tell that were put on one connection only."""
+    return {
+        delivered[true.key].epoch: true.connections[0] for true in truth if len(true.connections) == 1 and true.key in delivered
+    }
+
+
 def _compare_symbol(
     report: TapeReport,
     trues: Sequence[TruePrint],
-    delivered: Mapping[PrintKey, Position],
+    delivered: Mapping[PrintKey, Saved],
+    carriers: Mapping[int, int],
     prints: Mapping[PrintKey, Sequence[tuple[Position, TradeEvent]]],
     ended: Ended,
 ) -> None:
-    last_saved = {
-        connection: index for index, true in enumerate(trues) if true.key in delivered for connection in true.connections
-    }
+    # What a snapshot repeats was put on two connections, and the first may have taken it with it: only the epoch tells.
+    last_saved: dict[int, int] = {}
+    for index, true in enumerate(trues):
+        saved = delivered.get(true.key)
+        if saved is not None and saved.epoch in carriers:
+            last_saved[carriers[saved.epoch]] = index
     for index, true in enumerate(trues):
         what = f"total {true.total_volume}, volume {true.last_volume}, price {true.price}"
         found = prints.get(true.key, ())
@@ -167,7 +187,7 @@ def _compare_symbol(
             report.differences += _check_print(true, found)
         elif true.key in delivered:
             report.differences.append(
-                Difference("missing_print", true.symbol, f"{what}: received, not booked", delivered[true.key])
+                Difference("missing_print", true.symbol, f"{what}: received, not booked", delivered[true.key].position)
             )
         elif not true.connections:
             report.withheld += 1
