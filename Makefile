@@ -54,7 +54,7 @@ fmt: setup ## Format the code and mend what can be mended
 	$(BIN)/ruff format
 
 bench: setup ## Benchmarks; compare within one run only
-	$(BIN)/pytest benchmarks $(ARGS)
+	@for bench in benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
 
 lock: $(UV) ## Make the lock files anew from pyproject.toml
 	$(UV) lock --upgrade
