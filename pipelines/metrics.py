@@ -16,7 +16,7 @@ RECORDS = Counter(
 )
 PUBLISHED = Counter(
     "stock_tracker_pipelines_published_messages",
-    "Messages produced, by topic. ssi.dlq growing: read it with `stock-tracker topics` to see what was rejected, and why.",
+    "Messages produced, by topic. ssi.dlq growing: the archive's table dlq says what was rejected, and why.",
     ["pipeline", "topic"],
 )
 OUTCOMES = Counter(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import aiohttp
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from stock_tracker import runfile
 from stock_tracker.errors import NotRunning
@@ -14,6 +15,7 @@ from stock_tracker.readiness import why_not_ready
 from stock_tracker.shutdown import homes
 
 _READY_PATHS = {"archive": "/ping", "simulator": "/sim/status"}
+_WITHOUT_METRICS = ("simulator",)
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,9 @@ class PartState:
     """Why it is not ready; empty when it is."""
 
     @property
-    def url(self) -> str:
-        """Where its health and metrics are."""
-        return f"http://127.0.0.1:{self.port}"
+    def metrics(self) -> str | None:
+        """Where its metrics are; None when it has none."""
+        return None if self.name in _WITHOUT_METRICS else f"http://127.0.0.1:{self.port}/metrics"
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Overview:
             "urls": self.running.urls,
             "ready": self.ready,
             "parts": [
-                {"name": p.name, "pid": p.pid, "ready": not p.reason, "reason": p.reason, "metrics": f"{p.url}/metrics"}
+                {"name": p.name, "pid": p.pid, "ready": not p.reason, "reason": p.reason, "metrics": p.metrics}
                 for p in self.parts
             ],
         }
@@ -64,8 +66,8 @@ class Overview:
         kind = "simulated" if self.running.simulated else "live"
         table = Table("process", "pid", "state", "metrics", title=f"{kind} stack in {self.running.home}", title_justify="left")
         for part in self.parts:
-            state = f"[red]{part.reason}[/red]" if part.reason else "[green]ready[/green]"
-            table.add_row(part.name, str(part.pid or "–"), state, f"{part.url}/metrics")
+            state = Text(part.reason, style="red") if part.reason else Text("ready", style="green")
+            table.add_row(part.name, str(part.pid or "–"), state, part.metrics or "–")
         console.print(table)
         for name, url in self.running.urls.items():
             console.print(f"{name}: {url}", highlight=False)

@@ -117,7 +117,6 @@ class SinkSettings(ArchiveHome):
     """How long a row waits for others."""
     buffer_rows: int = Field(default=400_000, ge=1)
     """Rows held in all; above it nothing more is read from Kafka."""
-    metrics_port: int | None = None
 
     @property
     def group(self) -> str:
