@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from stock_tracker.display import Display
 from stock_tracker.stack import Stack
 from stock_tracker.up import played_and_drained, running
+from stock_tracker.verify.differences import Difference
 from stock_tracker.verify.found import ask_simulator, verify_against
 from stock_tracker.verify.run import FILLED_BY_A_MORNING, Verification
 
@@ -54,6 +55,9 @@ async def _run(stack: Stack, display: Display, seconds: float | None) -> tuple[V
         display.tell("Everything has been worked through; verifying")
         simulated = await ask_simulator(up.simulator)
         verification = await asyncio.to_thread(verify_against, simulated, stack.environment, display.tell, FILLED_BY_A_MORNING)
+        if holes := up.watcher.holes:
+            said = f"{holes} frame numbers were skipped or repeated within a connection to the gateway"
+            verification.differences.append(Difference("missing_frame", "", said, None))
         return verification, up.watcher.frames
 
 

@@ -6,7 +6,6 @@ It is how ``up`` knows that what it started can be watched, and how many frames 
 import asyncio
 import contextlib
 import json
-from typing import Any
 
 import aiohttp
 
@@ -22,12 +21,8 @@ class Watcher:
         self.throttle_ms = throttle_ms
         self.frames = 0
         """Frames received over all connections."""
-        self.connections = 0
         self.holes = 0
         """Frame numbers that were skipped or repeated within a connection: the protocol says never."""
-        self.last: dict[str, dict[str, Any]] = {}
-        """The last row of each index, by symbol, with column names."""
-        self.connected = False
 
     async def run(self) -> None:
         """Watch for ever."""
@@ -36,25 +31,16 @@ class Watcher:
                 with contextlib.suppress(aiohttp.ClientError, OSError):
                     async with session.ws_connect(self.url, max_msg_size=0) as socket:
                         await self._watch(socket)
-                self.connected = False
                 await asyncio.sleep(_PAUSE_S)
 
     async def _watch(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.connections += 1
         for number, channel in enumerate(CHANNELS, 1):
             await socket.send_json({"op": "sub", "id": number, "ch": channel, "sym": ["*"], "throttle_ms": self.throttle_ms})
         expected = 1
-        columns: list[str] = []
         async for message in socket:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 continue
             frame = json.loads(message.data)
             self.frames += 1
-            self.connected = True
             self.holes += frame["n"] != expected
             expected = frame["n"] + 1
-            if frame.get("ch") == "index":
-                columns = frame.get("cols", columns)
-                for row in frame.get("rows", ()):
-                    values = dict(zip(columns, row, strict=False))
-                    self.last[str(row[0])] = values

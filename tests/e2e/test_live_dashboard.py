@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,8 @@ async def test_a_price_equals_the_simulator_s_changes_and_turns_purple_at_its_ce
     assert purple == await page.locator(f"tr[data-symbol={story.symbol}] .ceiling-price").evaluate(
         "cell => getComputedStyle(cell).color"
     )
+    red, green, blue = map(int, re.findall(r"\d+", purple)[:3])
+    assert red > green < blue, "purple is red and blue"
 
     if SCREENSHOTS:
         await up.reach(at(day_of(began), 9, 45))
