@@ -31,7 +31,7 @@ from schemas.units import SYMBOL_PATTERN, Exchange, Price, Shares, Side, Symbol,
 MAX_PRICE: Final = 10**8
 _MAX_SHARES: Final = 10**10
 _MAX_MARKET_SHARES: Final = 10**12
-_MAX_VND: Final = 2**53
+MAX_VND: Final = 2**53
 """The last amount that SSI's floating-point numbers can name exactly."""
 
 _Price = Annotated[int, Meta(ge=0, le=MAX_PRICE, title="price")]
@@ -40,7 +40,7 @@ _Shares = Annotated[int, Meta(ge=0, le=_MAX_SHARES, title="shares")]
 _MarketShares = Annotated[int, Meta(ge=0, le=_MAX_MARKET_SHARES, title="shares")]
 _Room = Annotated[int, Meta(ge=-_MAX_SHARES, le=_MAX_SHARES, title="shares")]
 """Room is negative where foreigners hold more than they may."""
-_Vnd = Annotated[int, Meta(ge=0, le=_MAX_VND, title="vnd")]
+_Vnd = Annotated[int, Meta(ge=0, le=MAX_VND, title="vnd")]
 _Count = Annotated[int, Meta(ge=0, le=10**6, title="shares")]
 _Label = Annotated[str, Meta(max_length=16)] | None
 """A code of an open set."""

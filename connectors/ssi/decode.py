@@ -227,6 +227,9 @@ def _whole(field: _Field, value: Any, in_points: bool) -> int:
             return 0
         said = "is missing" if value is None else f"is {str(value)[:20]!r}"
         raise InvalidRecord(Reason.BAD_FIELD, f"{field.name} {said}: expected a number")
+    if abs(value) > contents.MAX_VND:
+        # No field holds as much, and a number near the end of the floats would be none any more in hundredths.
+        raise InvalidRecord(Reason.BAD_FIELD, f"{field.name} is {str(value)[:20]!r}: no market has so much")
     if field.unit == "price" and in_points:
         return round(value * POINT)
     whole = round(value)

@@ -216,6 +216,15 @@ def test_a_value_that_must_be_there_is_never_made_up(an_argument: Arguments, fie
     assert rejection(an_argument("X-TRADE", **{field: value})) is Reason.BAD_FIELD
 
 
+@pytest.mark.parametrize("symbol", ["VNM", FUTURE])
+@pytest.mark.parametrize("field", ["LastPrice", "LastVol", "TotalVal"])
+@pytest.mark.parametrize("value", [1e308, "1e308", -1e308, 10**18, "9" * 20])
+def test_a_number_beyond_every_market_is_refused_in_any_unit(
+    an_argument: Arguments, symbol: str, field: str, value: float | str
+) -> None:
+    assert rejection(an_argument("X-TRADE", Symbol=symbol, **{field: value})) is Reason.BAD_FIELD
+
+
 @pytest.mark.parametrize("field", ["LastPrice", "LastVol", "TotalVol"])
 def test_a_fraction_of_a_dong_or_a_share_is_another_unit(an_argument: Arguments, field: str) -> None:
     assert rejection(an_argument("X-TRADE", **{field: 28.355})) is Reason.BAD_FIELD
