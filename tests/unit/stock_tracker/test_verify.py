@@ -2,13 +2,15 @@ from collections.abc import Iterable
 
 import pytest
 
-from schemas.structs import LedgerEntry, TradeEvent
+from connectors.ssi.simulator.truth import ConnectionStatus, Ending, Status
+from schemas.structs import DeadLetter, LedgerEntry, TradeEvent
 from schemas.units import Exchange, Side
 from stock_tracker.verify.archive import compare_rows
-from stock_tracker.verify.differences import Position
+from stock_tracker.verify.differences import Difference, Position
 from stock_tracker.verify.intervals import subtract, union
 from stock_tracker.verify.ledger import TrueCounters, compare_ledger
-from stock_tracker.verify.tape import Ended, PrintKey, Span, TruePrint, compare_tape
+from stock_tracker.verify.records import compare_records
+from stock_tracker.verify.tape import Ended, PrintKey, Saved, Span, TruePrint, compare_tape
 
 DAY = 20261123
 NOBODY = Ended({}, 0)
@@ -65,8 +67,9 @@ def an_entry(start: int, counter: int, side: Side = Side.BUY) -> LedgerEntry:
     )
 
 
-def saved(*prints: TruePrint) -> dict[PrintKey, Position]:
-    return {true.key: Position("ssi.ticks", 0, true.total_volume, 0) for true in prints}
+def saved(*prints: TruePrint) -> dict[PrintKey, Saved]:
+    """Each from the last connection that it was put on; epochs count in tens."""
+    return {true.key: Saved(Position("ssi.ticks", 0, true.total_volume, 0), 10 * max(true.connections)) for true in prints}
 
 
 def placed(events: Iterable[object]) -> list[tuple[Position, object]]:
@@ -143,6 +146,18 @@ def test_a_print_lost_with_a_dying_connection_is_in_flight_but_not_one_before_a_
     assert kinds(compare_tape(long_before, delivered, placed(fixed), ended)) == ["missing_print"]
 
 
+def test_a_print_that_only_the_next_snapshot_saved_says_nothing_of_the_connection_that_lost_it() -> None:
+    ended = Ended({1: Span(0, 5000)}, grace_ms=2000)
+    truth = [a_print(100, ts_ms=4000), a_print(200, ts_ms=4000), a_print(300, on=(1, 2), ts_ms=4000), a_print(400, on=(2,))]
+    events = [an_event("print", 0, 100), an_event("gap", 100, 200), an_event("print", 200, 300), an_event("print", 300, 400)]
+    fixed = [_at(event, 1000 if event.total_volume == 400 else 4000) for event in events]
+    report = compare_tape(truth, saved(truth[0], truth[2], truth[3]), placed(fixed), ended)
+    assert (report.differences, report.in_flight) == ([], 1)
+
+    from_the_first = saved(truth[0], truth[3]) | {truth[2].key: Saved(Position("ssi.ticks", 0, 300, 0), 10)}
+    assert kinds(compare_tape(truth, from_the_first, placed(fixed), ended)) == ["missing_print"]
+
+
 def _at(event: TradeEvent, ts_ms: int) -> TradeEvent:
     return type(event)(**{name: getattr(event, name) for name in event.__struct_fields__} | {"ts_ms": ts_ms})  # type: ignore[attr-defined]
 
@@ -166,6 +181,50 @@ def test_a_ledger_that_reaches_the_simulator_s_counters_without_a_hole_reconcile
 def test_a_ledger_with_a_hole_a_double_or_too_much_is_named(entries: list[LedgerEntry], kind: str) -> None:
     truth = [TrueCounters("VNM", 2, 300, 0, (1,))]
     assert kinds(compare_ledger(truth, {"VNM": (300, 0)}, placed(entries), NOBODY)) == [kind]  # type: ignore[arg-type]
+
+
+def a_connection(number: int, records: int, *, malformed: int = 0, ended: Ending | None = None) -> ConnectionStatus:
+    return ConnectionStatus(
+        id=number, connection_id=str(number), opened_ms=1, subscribed_ms=1, channels="ALL", closed_ms=ended and 2, ended=ended,
+        sent={}, records=records, skipped=0, malformed=malformed,
+    )  # fmt: skip
+
+
+def a_letter(source: str) -> DeadLetter:
+    return DeadLetter(
+        source=source, reason="bad_field", detail="no number", feed="a", epoch=1, topic="ssi.ticks", partition=0, offset=7, idx=2,
+        payload="",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("connections", "received", "found"),
+    [
+        ([a_connection(1, 100)], 100, []),
+        ([a_connection(1, 100)], 99, ["lost_records"]),
+        ([a_connection(1, 100)], 101, ["doubled_records"]),
+        ([a_connection(1, 100, ended="reset"), a_connection(2, 50)], 140, []),
+        ([a_connection(1, 100, ended="reset"), a_connection(2, 50)], 49, ["lost_records"]),
+        ([a_connection(1, 100, ended="reset"), a_connection(2, 50)], 151, ["doubled_records"]),
+    ],
+)
+def test_every_record_that_an_open_connection_carried_must_have_arrived_once(
+    connections: list[ConnectionStatus], received: int, found: list[str]
+) -> None:
+    status = Status(state="finished", market_ms=1, connections=connections, records=0)
+    assert [d.kind for d in compare_records(status, received, [])] == found
+
+
+def test_a_dead_letter_that_no_fault_explains_is_named() -> None:
+    def found(letters: list[DeadLetter], malformed: int) -> list[Difference]:
+        status = Status(state="finished", market_ms=1, connections=[a_connection(1, 100, malformed=malformed)], records=100)
+        return list(compare_records(status, 100 + malformed, letters))
+
+    assert found([a_letter("ssi"), a_letter("ssi")], malformed=2) == []
+    assert [d.kind for d in found([a_letter("ssi"), a_letter("ssi"), a_letter("ssi")], malformed=2)] == ["dead_letter"]
+    (named,) = found([a_letter("prices")], malformed=0)
+    assert (named.kind, named.position) == ("dead_letter", Position("ssi.ticks", 0, 7, 2))
+    assert "prices, bad_field" in named.detail
 
 
 def test_rows_that_are_missing_doubled_unknown_or_wrong_are_named() -> None:
