@@ -1,0 +1,54 @@
+"""``stock-tracker archive migrate|status`` as an operator runs them."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from connectors.clickhouse.migrations import load
+
+pytestmark = pytest.mark.clickhouse
+
+
+def archive(server: Any, database: str, *words: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    known = {
+        "CLICKHOUSE_URL": server.url,
+        "ARCHIVE_USER": server.user,
+        "ARCHIVE_PASSWORD": server.password,
+        "ARCHIVE_DATABASE": database,
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "stock_tracker", "archive", *words],
+        env={**os.environ, **known, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_status_names_what_is_lacking_until_it_is_migrated(server: Any, database: str) -> None:
+    before = archive(server, database, "status", "--json")
+    assert (before.returncode, json.loads(before.stdout)["applied"]) == (1, [])
+
+    migrated = archive(server, database, "migrate")
+    assert migrated.returncode == 0, migrated.stderr
+    assert migrated.stdout.count("applied ") == len(load())
+
+    after = archive(server, database, "status", "--json")
+    assert (after.returncode, json.loads(after.stdout)["lacking"]) == (0, [])
+    assert "are what this version needs" in archive(server, database, "migrate").stdout
+
+
+def test_a_wrong_password_and_an_archive_that_is_away_name_the_remedy(server: Any, database: str) -> None:
+    refused = archive(server, database, "status", ARCHIVE_PASSWORD="wrong")
+    assert refused.returncode == 1
+    assert "ARCHIVE_PASSWORD" in refused.stderr
+    assert "wrong" not in refused.stderr
+
+    away = archive(server, database, "status", CLICKHOUSE_URL="http://127.0.0.1:1")
+    assert away.returncode == 1
+    assert "stock-tracker archive serve" in away.stderr
+    assert "Traceback" not in refused.stderr + away.stderr
