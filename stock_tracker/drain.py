@@ -109,9 +109,6 @@ class Drain:
 
         Raises:
             BrokerUnreachable: Kafka did not answer.
-
-        Raises:
-            BrokerUnreachable: Kafka did not answer.
         """
         try:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=_TIMEOUT_S)

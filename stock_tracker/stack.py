@@ -115,7 +115,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
     shared["STOCK_TRACKER_HOME"] = str(home.root)
     shared["PYTHONUNBUFFERED"] = "1"
     kafka_port = None
-    if "KAFKA_BOOTSTRAP" not in environ:
+    if not environ.get("KAFKA_BOOTSTRAP"):
         kafka_port = port_of("KAFKA_BOOTSTRAP", 9092)
         shared["KAFKA_BOOTSTRAP"] = f"127.0.0.1:{kafka_port}"
     elif not options.live:
@@ -125,7 +125,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         return Part(name, (*_COMMAND, *argv), {**shared, **extra}, port, home.logs / f"{name}.log", ready_path)
 
     archive = None
-    if "CLICKHOUSE_URL" not in environ:
+    if not environ.get("CLICKHOUSE_URL"):
         port = port_of("CLICKHOUSE_URL", 8123)
         shared["CLICKHOUSE_URL"] = f"http://127.0.0.1:{port}"
         archive = part("archive", "archive", "serve", "--port", str(port), port=port, ready_path="/ping")

@@ -19,7 +19,7 @@ Port = Annotated[int, typer.Option(help="Where /healthz, /readyz and /metrics ar
 
 
 @app.command(epilog="Example: stock-tracker archive serve --port 8123")
-def serve(port: Annotated[int, typer.Option(help="Where it listens, on 127.0.0.1.")] = 8123) -> None:
+def serve(port: Annotated[int, typer.Option(envvar="ARCHIVE_PORT", help="Where it listens, on 127.0.0.1.")] = 8123) -> None:
     """Serve the embedded ClickHouse over its HTTP interface until stopped."""
     import os
 

@@ -33,6 +33,8 @@ async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]
         ArchiveError: Its archive does not answer.
     """
     home = Home(Home.of(environ).root / "simulated")
+    # An empty variable is as good as none, here as in `up`.
+    environ = {name: value for name, value in environ.items() if value}
     running = runfile.read(home.runfile)
     if (running is None or not running.alive) and "SSI_CLOCK" not in environ:
         raise NotRunning(home.root)

@@ -52,6 +52,14 @@ def test_engines_that_the_environment_names_are_used_and_kept_clean(tmp_path: Pa
     assert stack.sink.env["ARCHIVE_DATABASE"] == "market_sim_42"
 
 
+def test_an_engine_that_is_named_by_nothing_is_a_local_one(tmp_path: Path) -> None:
+    stack = plan(Options(free_ports=True), environ(tmp_path, KAFKA_BOOTSTRAP="", CLICKHOUSE_URL=""), "1")
+    assert stack.archive is not None
+    assert stack.kafka["bootstrap.servers"] == f"127.0.0.1:{stack.local_kafka_port}"
+    assert stack.clickhouse_url == stack.archive.ready_url.removesuffix("/ping")
+    assert stack.prefix == ""
+
+
 def test_a_time_limit_ends_the_simulated_day_at_that_market_time(tmp_path: Path) -> None:
     stack = plan(Options(speed=60, seconds=60, free_ports=True), environ(tmp_path), "1")
     assert stack.simulator is not None
