@@ -12,7 +12,7 @@ import aiohttp
 from schemas.deployment import LOCAL_SHARDS
 from stock_tracker import runfile, topics
 from stock_tracker.drain import DRAIN_S, worked_through
-from stock_tracker.errors import NotInTime
+from stock_tracker.errors import NotInTime, StockTrackerError
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.readiness import wait_until_ready
 from stock_tracker.simulator import SimulatorClient
@@ -86,7 +86,7 @@ async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]
         await supervisor.start(part)
     if broker is not None and stack.local_kafka_port is not None:
         await asyncio.to_thread(broker.start, stack.local_kafka_port, up.tell)
-        chores.append(asyncio.create_task(_keep(broker, stack.local_kafka_port, up.tell)))
+        chores.append(asyncio.create_task(keep_running(broker, stack.local_kafka_port, up.tell)))
     applied = await asyncio.to_thread(topics.apply, stack.kafka, stack.prefix, LOCAL_SHARDS, 1)
     up.tell(f"Topics: {len(applied.created)} made, {len(applied.present)} there before")
     await wait_until_ready(up.session, supervisor, first)
@@ -96,13 +96,16 @@ async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]
     chores.append(asyncio.create_task(_keep_noting(up)))
 
 
-async def _keep(broker: Broker, port: int, tell: Tell) -> None:
-    """Start the broker again when it dies."""
+async def keep_running(broker: Broker, port: int, tell: Tell) -> None:
+    """Start the broker again whenever it dies, and again when that fails; for ever."""
     while True:
         await asyncio.sleep(_LOOK_S)
         if await asyncio.to_thread(broker.running) is None:
             tell(f"kafka died; starting it again (log: {broker.log})")
-            await asyncio.to_thread(broker.start, port, tell)
+            try:
+                await asyncio.to_thread(broker.start, port, tell)
+            except StockTrackerError as error:
+                tell(f"kafka did not come up, trying again: {error}")
 
 
 async def _keep_noting(up: Up) -> None:

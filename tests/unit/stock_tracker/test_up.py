@@ -1,0 +1,49 @@
+import asyncio
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from stock_tracker.errors import BrokerFailed
+from stock_tracker.kafka.broker import Broker
+from stock_tracker.up import keep_running
+
+LOG = Path("broker.log")
+
+
+class DyingBroker:
+    """Does not come up at its first start; runs from the second on."""
+
+    log = LOG
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.came_up = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def running(self) -> object | None:
+        return self if self.starts > 1 else None
+
+    def start(self, port: int, tell: Any) -> None:
+        self.starts += 1
+        if self.starts == 1:
+            raise BrokerFailed("stopped before it answered", self.log, "")
+        self._loop.call_soon_threadsafe(self.came_up.set)
+
+
+async def test_a_broker_that_dies_while_it_starts_again_is_started_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stock_tracker.up._LOOK_S", 0.01)
+    told: list[str] = []
+    broker = DyingBroker()
+    keeping = asyncio.create_task(keep_running(cast("Broker", broker), 9092, told.append))
+    came_up = asyncio.create_task(broker.came_up.wait())
+    await asyncio.wait({keeping, came_up}, return_when=asyncio.FIRST_COMPLETED)
+    assert not keeping.done()
+    keeping.cancel()
+    await asyncio.gather(keeping, came_up, return_exceptions=True)
+    assert broker.starts == 2
+    assert [line.partition(" (")[0].partition(":")[0] for line in told] == [
+        "kafka died; starting it again",
+        "kafka did not come up, trying again",
+        "kafka died; starting it again",
+    ]
