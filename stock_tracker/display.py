@@ -21,11 +21,21 @@ REFRESH_S = 1.0
 PLAIN_EVERY_S = 10.0
 
 
+class _Stderr(Console):
+    """A console whose reader may go away: what is shown then is shown to nobody, but what runs is still stopped properly."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True)
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 class Display:
     """Shows a stack as long as its block runs."""
 
     def __init__(self) -> None:
-        self._console = Console(stderr=True)
+        self._console = _Stderr()
         self._live = Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
 
     def __enter__(self) -> Self:

@@ -79,7 +79,8 @@ async def running(stack: Stack, tell: Tell) -> AsyncIterator[Up]:
 
 async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]) -> None:
     stack, supervisor = up.stack, up.supervisor
-    _note(up)
+    # From the beginning: `down` must find what a start that was killed has left behind.
+    chores.append(asyncio.create_task(_keep_noting(up)))
     # All at once: whoever needs Kafka imports while it boots, and waits for the topics.
     first = [part for part in stack.parts if part is not stack.connector]
     for part in first:
@@ -93,7 +94,6 @@ async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]
     chores.append(asyncio.create_task(up.watcher.run()))
     await supervisor.start(stack.connector)
     await wait_until_ready(up.session, supervisor, [stack.connector])
-    chores.append(asyncio.create_task(_keep_noting(up)))
 
 
 async def keep_running(broker: Broker, port: int, tell: Tell) -> None:
