@@ -130,12 +130,15 @@ class Supervisor:
         process = life.process
         if process is None or process.returncode is not None:
             return
-        process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            process.terminate()
         try:
             await asyncio.wait_for(process.wait(), STOP_S)
         except TimeoutError:
             self._tell(f"{life.part.name} did not stop within {STOP_S:.0f} s; killing it")
-            process.kill()
+            # It may have ended at this very moment; the parts before it have to be stopped all the same.
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
             await process.wait()
 
     def check(self, name: str, crashes: int) -> None:
