@@ -174,7 +174,14 @@ class Reader(ABC):
 
     def _connection(self) -> dict[str, Any]:
         # librdkafka would write a line for every attempt to connect; the reader says once that Kafka does not answer.
-        return {**self._kafka, "log_level": 2, "error_cb": self._complained, "client.id": f"stock-tracker-gateway-{self.name}"}
+        return {
+            **self._kafka,
+            "log_level": 2,
+            "error_cb": self._complained,
+            "client.id": f"stock-tracker-gateway-{self.name}",
+            # A board should be back soon after its broker is.
+            "reconnect.backoff.max.ms": 1_000,
+        }
 
     def _complained(self, error: KafkaError) -> None:
         self._complaint = error.str()
@@ -210,7 +217,8 @@ class Reader(ABC):
         consumer.assign(starts)
         self._say("reading the topics from their beginning")
         behind = {(tp.topic, tp.partition) for tp in starts}
-        began, check_at = time.monotonic(), time.monotonic() + CHECK_S
+        began = checked_at = time.monotonic()
+        check_at = began + CHECK_S
         while not self._stop.is_set():
             messages = []
             for message in _next(consumer):
@@ -228,9 +236,14 @@ class Reader(ABC):
                 log.info("%s: read everything in %.2f s", self.name, time.monotonic() - began)
                 began = 0.0
                 self._say("")
-            if self._doubt or time.monotonic() >= check_at:
+            now = time.monotonic()
+            if self._doubt:
+                # Sooner, but no more often than that: while Kafka is away each look would bring the next complaint.
                 self._doubt = False
-                check_at = time.monotonic() + self._check(admin, layout, caught_up=not began)
+                check_at = min(check_at, checked_at + DOUBT_S)
+            if now >= check_at:
+                check_at = now + self._check(admin, layout, caught_up=not began)
+                checked_at = time.monotonic()
 
     def _check(self, admin: AdminClient, layout: dict[str, tuple[str, int]], *, caught_up: bool) -> float:
         """See that Kafka answers and the topics are the same; in how many seconds to look again."""
@@ -265,6 +278,9 @@ class Reader(ABC):
         where = self._kafka["bootstrap.servers"]
         layout, missing = {}, []
         try:
+            # Asked first because it waits in peace: librdkafka spins on two cores while a request of an administrator has no
+            # broker to go to.
+            admin.list_topics(timeout=ANSWER_S)
             futures = admin.describe_topics(TopicCollection(list(self._names)), request_timeout=ANSWER_S)
             for name, future in futures.items():
                 try:

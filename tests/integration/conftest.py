@@ -240,6 +240,12 @@ def new_market(kafka: str, topics: str) -> Callable[..., Market]:
 
 
 @pytest.fixture
+def new_market_at() -> Callable[[str], Market]:
+    """Makes writers to topics without a prefix, on a broker of the test's own."""
+    return lambda kafka: Market(kafka, "")
+
+
+@pytest.fixture
 async def start_gateway() -> AsyncIterator[Callable[..., Any]]:
     """Starts gateways on free ports; stops them at the end."""
     started: list[Gateway] = []
