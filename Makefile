@@ -11,7 +11,7 @@ BIN := .venv/bin
 NO_JAVA_HOME := $(or $(TMPDIR),/tmp)/stock-tracker-no-java
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test test-no-java lint types fmt bench lock clean
+.PHONY: help setup up down test test-no-java pictures lint types fmt bench lock clean
 
 help: ## Say what there is
 	@echo "stock-tracker: Vietnam's stock market data, exact and replayable"
@@ -40,6 +40,10 @@ test-no-java: .venv/.ready ## The local Kafka as on a machine without Java and M
 	STOCK_TRACKER_NO_JAVA=1 STOCK_TRACKER_CACHE=$(NO_JAVA_HOME)/cache CI=1 KAFKA_BOOTSTRAP= \
 		$(BIN)/pytest tests/contract/test_partitions.py tests/integration/test_broker.py -k "partitions or command or killed"
 	rm -rf $(NO_JAVA_HOME)
+
+pictures: setup ## The README's screenshot, by the browser test
+	@infra/browser/install
+	SCREENSHOTS=docs/images $(BIN)/pytest tests/e2e/test_live_dashboard.py
 
 lint: setup ## Style, formatting, and who may import whom
 	$(BIN)/ruff check

@@ -418,6 +418,7 @@ class AlertReader(Reader):
             frame = self.decode(message)
             if frame is not None:
                 alerts.extend(alerts_of(message.partition() or 0, message.offset() or 0, frame))
+        metrics.ALERTS.inc(len(alerts))
         self._post(self._fanout.announce, alerts)
 
     def caught_up(self) -> None:

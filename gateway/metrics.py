@@ -8,15 +8,23 @@ READY: Final = Gauge("stock_tracker_gateway_ready", "1 when the state has been r
 CONNECTIONS: Final = Gauge(
     "stock_tracker_gateway_connections", "Open WebSocket connections; near the cap, raise it or add an instance"
 )
-FRAMES: Final = Counter("stock_tracker_gateway_frames_total", "Frames sent to clients")
-BYTES: Final = Counter("stock_tracker_gateway_sent_bytes_total", "Bytes of these frames")
-ROWS: Final = Counter("stock_tracker_gateway_rows_total", "Rows taken from Kafka, by channel", ["channel"])
+FRAMES: Final = Counter(
+    "stock_tracker_gateway_frames_total", "Frames sent to clients; flat while connections are open: look at the log"
+)
+BYTES: Final = Counter(
+    "stock_tracker_gateway_sent_bytes_total", "Bytes of these frames; near the network's limit, raise throttle_ms"
+)
+ROWS: Final = Counter(
+    "stock_tracker_gateway_rows_total",
+    "Rows taken from Kafka, by channel; flat in a session: the app that writes them is down",
+    ["channel"],
+)
 OLDER_ROWS: Final = Counter(
     "stock_tracker_gateway_older_rows_total",
     "Rows ignored since a newer one is shown; many of them: an app is being restarted",
     ["channel"],
 )
-ALERTS: Final = Counter("stock_tracker_gateway_alerts_total", "Alerts taken from Kafka")
+ALERTS: Final = Counter("stock_tracker_gateway_alerts_total", "Alerts taken from Kafka; none all day: is the alerts app running?")
 UNREADABLE: Final = Counter(
     "stock_tracker_gateway_unreadable_messages_total",
     "Messages that are not what their topic holds; see the log, then who wrote them",

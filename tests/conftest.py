@@ -31,7 +31,7 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 SHARDS = 3
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_ARGS = (
     "--no-sandbox",
     "--disable-gpu",
@@ -95,13 +95,14 @@ def topics(kafka: str) -> Iterator[str]:
 @pytest.fixture
 async def chromium() -> AsyncIterator[Browser]:
     """Debian's Chromium. Without it a test fails in CI and is skipped elsewhere."""
-    if shutil.which(CHROMIUM) is None:
-        reason = f"no {CHROMIUM}: apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
+    path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
+    if path is None:
+        reason = f"none of {', '.join(CHROMIUMS)}: apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
         if os.environ.get("CI"):
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=list(CHROMIUM_ARGS))
+        browser = await playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_ARGS))
         yield browser
         await browser.close()
 

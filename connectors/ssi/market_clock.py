@@ -1,18 +1,13 @@
-"""What time it is on the market: the wall's, the feed's own, or a simulator's. Pure but for :func:`follow`.
+"""What time it is on the market: the wall's, the feed's own, or a simulator's.
 
 The clock ticks that the connector puts into the stream are the only clock of everything behind it, so a market clock never
 goes backwards.
 """
 
-import asyncio
-import time
-from collections.abc import Callable
 from typing import Literal, NamedTuple, Protocol
 
-import aiohttp
 import msgspec
 
-from connectors.ssi.errors import ClockUnavailable
 from schemas.calendar import day_of, last_trading_day
 from schemas.units import TradingDay, UnixMs
 
@@ -95,7 +90,8 @@ class ClockAnswer(msgspec.Struct, frozen=True):
     end_ms: int
 
 
-_answer = msgspec.json.Decoder(ClockAnswer, strict=False)
+read_answer = msgspec.json.Decoder(ClockAnswer, strict=False).decode
+"""An answer of a simulator; raises msgspec.MsgspecError when it is none."""
 
 
 class SimulatedClock:
@@ -141,22 +137,3 @@ def make_clock(setting: str) -> MarketClock:
     if setting == "feed":
         return FeedClock()
     return SimulatedClock()
-
-
-async def follow(
-    clock: SimulatedClock, url: str, http: aiohttp.ClientSession, trouble: Callable[[ClockUnavailable | None], None]
-) -> None:
-    """Ask the simulator at ``url`` again and again, until cancelled; tell ``trouble`` how that went each time."""
-    while True:
-        try:
-            async with http.get(url, timeout=aiohttp.ClientTimeout(total=5)) as reply:
-                body = await reply.read()
-                if reply.status != 200:
-                    raise ClockUnavailable(url, f"HTTP {reply.status}")
-                clock.answered(_answer.decode(body), UnixMs(int(time.time() * 1000)))
-                trouble(None)
-        except (aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError) as error:
-            trouble(ClockUnavailable(url, str(error) or type(error).__name__))
-        except ClockUnavailable as error:
-            trouble(error)
-        await asyncio.sleep(clock.poll_s)

@@ -11,8 +11,9 @@ import aiohttp
 from connectors.ssi import metrics
 from connectors.ssi.backoff import Backoff
 from connectors.ssi.client import Conversation, now_ms, now_us
+from connectors.ssi.clock_poll import follow
 from connectors.ssi.errors import BrokerUnavailable, ClockUnavailable, SsiError, SsiUnavailable, TokenRejected
-from connectors.ssi.market_clock import SimulatedClock, follow, make_clock
+from connectors.ssi.market_clock import SimulatedClock, make_clock
 from connectors.ssi.metrics import Tally
 from connectors.ssi.outbox import Outbox
 from connectors.ssi.publisher import Publisher

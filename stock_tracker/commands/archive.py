@@ -45,7 +45,7 @@ def sink(
 
     from connectors.clickhouse.settings import SinkSettings
     from connectors.clickhouse.sink import run
-    from schemas.deployment import kafka_config
+    from stock_tracker.connection import kafka_config
     from stock_tracker.home import Home
     from stock_tracker.service import log_to_stderr, serving_health, spare_the_collector
     from stock_tracker.topics import wait_for

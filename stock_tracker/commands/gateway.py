@@ -9,7 +9,8 @@ def gateway() -> None:
 
     from gateway.service import run
     from gateway.settings import GatewaySettings
-    from schemas.deployment import kafka_config, topic_prefix
+    from schemas.deployment import topic_prefix
+    from stock_tracker.connection import kafka_config
     from stock_tracker.service import log_to_stderr, run_until_signalled
 
     log_to_stderr()

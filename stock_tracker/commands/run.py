@@ -30,7 +30,7 @@ def run(
     with warnings.catch_warnings(record=True):
         from pipelines.service import run as run_pipelines
     from pipelines.settings import PipelineSettings
-    from schemas.deployment import kafka_config
+    from stock_tracker.connection import kafka_config
     from stock_tracker.home import Home
     from stock_tracker.service import log_to_stderr, serving_health
     from stock_tracker.topics import wait_for

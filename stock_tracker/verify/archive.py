@@ -5,6 +5,7 @@ from typing import Any
 
 from stock_tracker.verify.differences import Difference, Position
 
+_ABSENT = "not a column"
 Row = Mapping[str, Any]
 """A row or an event by column name, in comparable plain values."""
 
@@ -34,9 +35,9 @@ def compare_rows(
         if row is None:
             yield Difference("missing_row", symbol, f"{table} lacks the event {position}", position)
             continue
-        wrong = [name for name, value in event.items() if name in row and row[name] != value]
+        wrong = [name for name, value in event.items() if name not in row or row[name] != value]
         if wrong:
-            said = ", ".join(f"{name} is {row[name]!r}, not {event[name]!r}" for name in wrong)
+            said = ", ".join(f"{name} is {row.get(name, _ABSENT)!r}, not {event[name]!r}" for name in wrong)
             yield Difference("wrong_row", symbol, f"{table}: {said}", position)
     for key in doubled:
         yield Difference("doubled_row", "", f"{table} has it more than once", Position(topic, *key))

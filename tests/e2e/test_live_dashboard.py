@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, Locator, Page, expect
 
 from schemas.calendar import at, day_of
 
@@ -16,9 +16,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.browser, py
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """Where to leave pictures of the page; nowhere when it is not set."""
-BEHIND_S = 3.0
-"""How far the page may be behind the simulator: the throttle of half a second, and a busy machine."""
-SPEED = 60
 
 
 def shown(price: int) -> str:
@@ -26,21 +23,22 @@ def shown(price: int) -> str:
     return f"{price / 1000:,.2f}"
 
 
-async def prices_at_that_moment(up: Any, symbol: str, read: Callable[[], Awaitable[str]]) -> tuple[str, set[str]]:
-    """What the page says, and the prices of ``symbol`` that the simulator had when it could have known them."""
-    before = await up.market_ms()
-    said = await read()
-    truth = await up.simulator.truth()
-    prints = [line for line in truth.prints if line.symbol == symbol]
-    earliest = before - BEHIND_S * SPEED * 1000
-    standing = [line.price for line in prints if line.due_ms <= earliest][-1:]
-    return said, {shown(price) for price in [*standing, *(line.price for line in prints if line.due_ms > earliest)]}
+async def equals_the_simulator_s(up: Any, symbol: str, cell: Locator) -> str:
+    """Hold the market, and see that the page comes to show its last price of ``symbol``; return that price as shown."""
+    await up.simulator.hold()
+    try:
+        prints = [line for line in (await up.simulator.truth()).prints if line.symbol == symbol]
+        price = shown(prints[-1].price)
+        await expect(cell).to_have_text(price, timeout=20_000)
+        return price
+    finally:
+        await up.simulator.resume()
 
 
 async def test_a_price_equals_the_simulator_s_changes_and_turns_purple_at_its_ceiling(
     start_up: Callable[..., Awaitable[Any]], chromium: Browser, watched: Callable[[Page], list[str]]
 ) -> None:
-    up = await start_up("--seed", "7", "--speed", str(SPEED))
+    up = await start_up("--seed", "7", "--speed", "60")
     began = await up.market_ms()
     story = next(s for s in (await up.simulator.truth()).header.stories if s.name == "ceiling")
     running = up.runfile
@@ -51,23 +49,14 @@ async def test_a_price_equals_the_simulator_s_changes_and_turns_purple_at_its_ce
     last = page.locator(f"tr[data-symbol={story.symbol}] .last")
 
     await up.reach(at(day_of(began), 9, 17))
-    await expect(last).not_to_have_text("", timeout=20_000)
-    first, possible = await prices_at_that_moment(up, story.symbol, last.inner_text)
-    assert first in possible
-
+    first = await equals_the_simulator_s(up, story.symbol, last)
     await expect(last).not_to_have_text(first, timeout=30_000)
-    second, possible = await prices_at_that_moment(up, story.symbol, last.inner_text)
-    assert second in possible
+    await equals_the_simulator_s(up, story.symbol, last)
 
     await expect(last).to_contain_class("ceiling", timeout=60_000)
-    ceiling = await page.locator(f"tr[data-symbol={story.symbol}] .ceiling-price").inner_text()
-    at_ceiling, possible = await prices_at_that_moment(up, story.symbol, last.inner_text)
-    assert at_ceiling in possible
-    assert at_ceiling == ceiling
+    at_ceiling = await equals_the_simulator_s(up, story.symbol, last)
+    await expect(page.locator(f"tr[data-symbol={story.symbol}] .ceiling-price")).to_have_text(at_ceiling)
     purple = await last.evaluate("cell => getComputedStyle(cell).color")
-    assert purple == await page.locator(f"tr[data-symbol={story.symbol}] .ceiling-price").evaluate(
-        "cell => getComputedStyle(cell).color"
-    )
     red, green, blue = map(int, re.findall(r"\d+", purple)[:3])
     assert red > green < blue, "purple is red and blue"
 

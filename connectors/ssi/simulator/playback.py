@@ -23,6 +23,8 @@ IDLE_S = 0.2
 """Most wall time between two looks at the clock."""
 BATCH_RECORDS = 500
 """Records in a batch at the greatest speed."""
+HOLD_S = 300.0
+"""How long a held market stands at most."""
 PATIENCE_S = 5.0
 """How long the greatest speed waits for a client that reads nothing."""
 
@@ -37,6 +39,7 @@ class MarketClock:
     _began_s: float | None = None
     _reached_ms: int = 0
     _held_s: float | None = None
+    _until_s: float = 0.0
 
     def begin(self, now_s: float) -> None:
         """Let it run from ``now_s``, in seconds of a clock that only goes forward."""
@@ -53,16 +56,26 @@ class MarketClock:
         """Whether somebody holds it."""
         return self._held_s is not None
 
-    def hold(self, now_s: float) -> None:
-        """Let it stand from ``now_s`` on, unless it does already or has not begun."""
-        if self._began_s is not None and self._held_s is None:
-            self._held_s = now_s
+    def hold(self, now_s: float, until_s: float) -> None:
+        """Let it stand from ``now_s`` on, unless it does already or has not begun; at ``until_s`` it goes on by itself.
+
+        Who holds it may die: a market must not stand for ever because of that.
+        """
+        if self._began_s is not None:
+            self._held_s = now_s if self._held_s is None else self._held_s
+            self._until_s = max(until_s, self._until_s)
 
     def resume(self, now_s: float) -> None:
         """Let it run on from where it stands."""
         if self._began_s is not None and self._held_s is not None:
             self._began_s += now_s - self._held_s
             self._held_s = None
+            self._until_s = 0.0
+
+    def look(self, now_s: float) -> None:
+        """Let it run on if it has been held long enough."""
+        if self._held_s is not None and now_s >= self._until_s:
+            self.resume(now_s)
 
     def reach(self, ms: int) -> None:
         """Set it forward, at the greatest speed."""
@@ -99,8 +112,8 @@ class Playback:
         self._begin.set()
 
     def hold(self) -> None:
-        """Let the clock stand; nothing falls due until :meth:`resume`."""
-        self._clock.hold(time.monotonic())
+        """Let the clock stand; nothing falls due until :meth:`resume`, or until :data:`HOLD_S` have passed."""
+        self._clock.hold(time.monotonic(), time.monotonic() + HOLD_S)
 
     def resume(self) -> None:
         """Let the clock run on."""
@@ -145,6 +158,7 @@ class Playback:
         while (due_ms := self._next_due_ms()) is not None:
             if self._clock.held:
                 await asyncio.sleep(PACE_S)
+                self._clock.look(time.monotonic())
                 continue
             if self._clock.speed is None:
                 await self._play_a_batch()

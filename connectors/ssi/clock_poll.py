@@ -1,0 +1,31 @@
+"""Asking a simulator for the time, so that :class:`~connectors.ssi.market_clock.SimulatedClock` need not."""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+import aiohttp
+import msgspec
+
+from connectors.ssi.errors import ClockUnavailable
+from connectors.ssi.market_clock import SimulatedClock, read_answer
+from schemas.units import UnixMs
+
+
+async def follow(
+    clock: SimulatedClock, url: str, http: aiohttp.ClientSession, trouble: Callable[[ClockUnavailable | None], None]
+) -> None:
+    """Ask the simulator at ``url`` again and again, until cancelled; tell ``trouble`` how that went each time."""
+    while True:
+        try:
+            async with http.get(url, timeout=aiohttp.ClientTimeout(total=5)) as reply:
+                body = await reply.read()
+                if reply.status != 200:
+                    raise ClockUnavailable(url, f"HTTP {reply.status}")
+                clock.answered(read_answer(body), UnixMs(int(time.time() * 1000)))
+                trouble(None)
+        except (aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError) as error:
+            trouble(ClockUnavailable(url, str(error) or type(error).__name__))
+        except ClockUnavailable as error:
+            trouble(error)
+        await asyncio.sleep(clock.poll_s)
