@@ -13,7 +13,7 @@ from schemas.deployment import GATEWAY_PORT
 class GatewaySettings(BaseSettings):
     """Where the gateway listens, what it reads, and what it allows."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, env_ignore_empty=True)
 
     kafka: dict[str, str]
     """librdkafka's connection settings (``schemas.deployment.kafka_config``)."""

@@ -11,7 +11,9 @@ from pipelines.core.suspects import Thresholds
 class PipelineSettings(BaseSettings):
     """Settings of a process that runs pipelines; from the environment, except ``kafka``, which its caller fills."""
 
-    model_config = SettingsConfigDict(env_prefix="PIPELINE_", frozen=True, populate_by_name=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="PIPELINE_", frozen=True, populate_by_name=True, extra="ignore", env_ignore_empty=True
+    )
 
     kafka: dict[str, str]
     """librdkafka's connection settings, as :func:`schemas.deployment.kafka_config` makes them."""

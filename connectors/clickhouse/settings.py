@@ -21,7 +21,9 @@ Seconds = Annotated[float, Field(gt=0)]
 class ArchiveHome(BaseSettings):
     """Where the embedded archive keeps its things: ``archive/`` in STOCK_TRACKER_HOME."""
 
-    model_config = SettingsConfigDict(env_prefix="ARCHIVE_", frozen=True, extra="ignore", validate_by_name=True)
+    model_config = SettingsConfigDict(
+        env_prefix="ARCHIVE_", frozen=True, extra="ignore", validate_by_name=True, env_ignore_empty=True
+    )
 
     home: Path = Field(default=Path(".stock-tracker"), validation_alias="STOCK_TRACKER_HOME")
 

@@ -17,7 +17,7 @@ HOST: Final = "127.0.0.1"
 class SimulatorSettings(BaseSettings):
     """Which day is played, how fast, and to whom."""
 
-    model_config = SettingsConfigDict(env_prefix="SIM_", frozen=True, extra="forbid")
+    model_config = SettingsConfigDict(env_prefix="SIM_", frozen=True, extra="forbid", env_ignore_empty=True)
 
     port: int = Field(default=SIMULATOR_PORT, ge=0, le=65_535)
     """0 takes any free one."""

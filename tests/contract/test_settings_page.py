@@ -1,0 +1,46 @@
+"""``docs/settings.md`` names every setting that a service reads, and none that it does not."""
+
+import re
+from pathlib import Path
+
+from pydantic_settings import BaseSettings
+
+from connectors.clickhouse.settings import SinkSettings
+from connectors.ssi.settings import SsiSettings
+from connectors.ssi.simulator.settings import SimulatorSettings
+from gateway.settings import GatewaySettings
+from pipelines.settings import PipelineSettings
+
+PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+FILLED_BY_THE_CALLER = {"kafka", "topic_prefix"}
+
+
+def names(settings: type[BaseSettings]) -> set[str]:
+    prefix = settings.model_config["env_prefix"]
+    return {
+        str(field.validation_alias or f"{prefix}{name}".upper())
+        for name, field in settings.model_fields.items()
+        if name not in FILLED_BY_THE_CALLER
+    }
+
+
+def test_every_setting_is_on_the_page() -> None:
+    page = PAGE.read_text()
+    read = set().union(*map(names, (SsiSettings, SimulatorSettings, PipelineSettings, SinkSettings, GatewaySettings)))
+    assert {name for name in read if f"`{name}`" not in page} == set()
+
+
+def test_the_page_names_no_setting_that_nothing_reads() -> None:
+    sources = "".join(
+        path.read_text()
+        for folder in ("schemas", "connectors", "pipelines", "gateway", "stock_tracker", "tests")
+        for path in (PAGE.parents[1] / folder).rglob("*.py")
+    )
+    named = set(re.findall(r"`((?:SSI|SIM|PIPELINE|ARCHIVE|GATEWAY|STOCK_TRACKER|CLICKHOUSE)_[A-Z_]+)`", PAGE.read_text()))
+    prefixes = ("SSI_", "SIM_", "PIPELINE_", "ARCHIVE_", "GATEWAY_")
+    unread = {
+        name
+        for name in named
+        if name not in sources and not any(name.startswith(p) and name.removeprefix(p).lower() in sources for p in prefixes)
+    }
+    assert unread == set()
