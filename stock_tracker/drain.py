@@ -6,8 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from connectors.ssi.simulator.truth import ConnectionStatus
 from schemas.structs import FeedStatus
@@ -49,20 +48,15 @@ class Drain:
 
     def __init__(self, kafka: Mapping[str, str]) -> None:
         self._bootstrap = kafka["bootstrap.servers"]
-        self._admin = AdminClient(dict(kafka))
-        self._consumer = Consumer(
-            {
-                **kafka,
-                "group.id": "stock-tracker-drain",
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "isolation.level": "read_committed",
-            }
-        )
+        self._kafka = dict(kafka)
+        self._consumer = self._consumer_of("stock-tracker-drain")
+        self._askers: dict[str, Consumer] = {}
+        """By group, who asks for its commits. They never subscribe, so they are no members of it."""
 
     def close(self) -> None:
         """Let go of the connections."""
-        self._consumer.close()
+        for consumer in (self._consumer, *self._askers.values()):
+            consumer.close()
 
     def lag(self, reader: Reader) -> int:
         """How many offsets lie between the commits of a group and the ends of its topics.
@@ -130,16 +124,32 @@ class Drain:
         """Each partition with the group's commit (its beginning, where there is none) and its end."""
         try:
             metadata = self._consumer.list_topics(timeout=_TIMEOUT_S).topics
-            request = ConsumerGroupTopicPartitions(reader.group)
-            answer = self._admin.list_consumer_group_offsets([request], request_timeout=_TIMEOUT_S)[reader.group].result()
-            commits = {(p.topic, p.partition): p.offset for p in answer.topic_partitions}
-            for topic in reader.topics:
-                for partition in metadata[topic].partitions:
-                    place = TopicPartition(topic, partition)
-                    low, high = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
-                    yield place, max(commits.get((topic, partition), low), low), high
+            places = [TopicPartition(topic, number) for topic in reader.topics for number in metadata[topic].partitions]
+            # Not by an administrator's request: librdkafka crashes when the broker dies under one.
+            for commit in self._asker(reader.group).committed(places, timeout=_TIMEOUT_S):
+                if commit.error is not None:
+                    raise KafkaException(commit.error)
+                place = TopicPartition(commit.topic, commit.partition)
+                low, high = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+                yield place, max(commit.offset, low), high
         except KafkaException as error:
             raise BrokerUnreachable(self._bootstrap, error.args[0].str()) from error
+
+    def _asker(self, group: str) -> Consumer:
+        if group not in self._askers:
+            self._askers[group] = self._consumer_of(group)
+        return self._askers[group]
+
+    def _consumer_of(self, group: str) -> Consumer:
+        return Consumer(
+            {
+                **self._kafka,
+                "group.id": group,
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
+            }
+        )
 
 
 @contextmanager
