@@ -343,8 +343,11 @@ def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) ->
     while not stop.wait(_POLL_SECONDS):
         if not backoff.ready(time.monotonic()):
             continue
-        answers = admin.describe_topics(Topics(names), request_timeout=_KAFKA_SECONDS)
+        answers = {}
         try:
+            # Asked first because it waits in peace: librdkafka spins while an administrator's request has no broker to go to.
+            admin.list_topics(timeout=_KAFKA_SECONDS)
+            answers = admin.describe_topics(Topics(names), request_timeout=_KAFKA_SECONDS)
             return {name: str(answer.result().topic_id) for name, answer in answers.items()}
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:

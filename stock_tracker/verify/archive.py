@@ -44,3 +44,12 @@ def compare_rows(
     for key in sorted(rows.keys() - expected):
         symbol = str(rows[key].get("symbol", rows[key].get("scope", "")))
         yield Difference("unknown_row", symbol, f"{table} has a row that the topic lacks", Position(topic, *key))
+
+
+def repeated_alerts(events: Iterable[tuple[Position, Row]]) -> Iterator[Difference]:
+    """Yield the alerts whose id came before: an alert is told once, whatever was killed meanwhile."""
+    seen: set[str] = set()
+    for position, event in events:
+        if event["alert_id"] in seen:
+            yield Difference("repeated_alert", str(event["symbol"]), f"{event['alert_id']} was told before", position)
+        seen.add(event["alert_id"])

@@ -19,6 +19,8 @@ class TrueCounters(NamedTuple):
     """When it was sent, or would have been: market time."""
     bought: int
     sold: int
+    bought_value: int
+    sold_value: int
     connections: tuple[int, ...]
     """On which connections it was put; empty when on none."""
 
@@ -69,17 +71,24 @@ def compare_ledger(
     for symbol, side in sorted(chains.keys() | {(s, side) for s in last_sent for side in (Side.BUY, Side.SELL)}):
         chain = chains.get((symbol, side), [])
         said = last_sent.get(symbol)
-        expected = 0 if said is None else said.bought if side is Side.BUY else said.sold
+        if said is None:
+            expected, value = 0, 0
+        elif side is Side.BUY:
+            expected, value = said.bought, said.bought_value
+        else:
+            expected, value = said.sold, said.sold_value
         total = sum(entry.volume for _, entry in chain)
         if side is Side.BUY:
             report.bought += total
         else:
             report.sold += total
-        report.differences += _check_chain(symbol, side, chain, expected)
+        report.differences += _check_chain(symbol, side, chain, expected, value)
     return report
 
 
-def _check_chain(symbol: str, side: Side, chain: list[tuple[Position, LedgerEntry]], expected: int) -> Iterable[Difference]:
+def _check_chain(
+    symbol: str, side: Side, chain: list[tuple[Position, LedgerEntry]], expected: int, value: int
+) -> Iterable[Difference]:
     reached = 0
     for position, entry in chain:
         if entry.counter_from > reached:
@@ -93,7 +102,10 @@ def _check_chain(symbol: str, side: Side, chain: list[tuple[Position, LedgerEntr
                 "wrong_entry", symbol, f"{side}: {entry.volume} between {entry.counter_from} and {entry.counter}", position
             )
         reached = max(reached, entry.counter)
+    last = chain[-1][0] if chain else None
+    booked = sum(entry.value for _, entry in chain)
+    if reached == expected and booked != value:
+        yield Difference("wrong_value", symbol, f"{side}: the ledger holds {booked} VND, the simulator said {value}", last)
     if reached != expected:
-        last = chain[-1][0] if chain else None
         kind = "missing_entry" if reached < expected else "unknown_entry"
         yield Difference(kind, symbol, f"{side}: the ledger reaches {reached}, the simulator said {expected}", last)

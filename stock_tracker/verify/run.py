@@ -15,7 +15,7 @@ from schemas.topics import (
     RECORD_TOPICS,
     SSI_DLQ,
 )
-from stock_tracker.verify.archive import Row, compare_rows
+from stock_tracker.verify.archive import Row, compare_rows, repeated_alerts
 from stock_tracker.verify.differences import Difference, Position
 from stock_tracker.verify.ledger import LedgerReport, TrueCounters, compare_ledger
 from stock_tracker.verify.records import CONNECTOR, compare_records
@@ -157,6 +157,7 @@ def verify(
         differences += compare_rows(table, expected(table, events), rows, doubled)
         if topic is MARKET_ALERTS:
             alerts = len(events)
+            differences += repeated_alerts(events)
         if table in never_empty and not rows:
             differences.append(Difference("empty_table", "", f"{table} has no row", None))
     return Verification(
@@ -209,4 +210,7 @@ def _true_prints(truth: Truth) -> list[TruePrint]:
 
 
 def _true_counters(truth: Truth) -> list[TrueCounters]:
-    return [TrueCounters(line.symbol, line.due_ms, line.bought, line.sold, line.connections) for line in truth.foreign]
+    return [
+        TrueCounters(line.symbol, line.due_ms, line.bought, line.sold, line.bought_value, line.sold_value, line.connections)
+        for line in truth.foreign
+    ]

@@ -5,7 +5,7 @@ import pytest
 from connectors.ssi.simulator.truth import ConnectionStatus, Ending, Status
 from schemas.structs import DeadLetter, LedgerEntry, TradeEvent
 from schemas.units import Exchange, Side
-from stock_tracker.verify.archive import compare_rows
+from stock_tracker.verify.archive import compare_rows, repeated_alerts
 from stock_tracker.verify.differences import Difference, Position
 from stock_tracker.verify.intervals import subtract, union
 from stock_tracker.verify.ledger import TrueCounters, compare_ledger
@@ -163,7 +163,7 @@ def _at(event: TradeEvent, ts_ms: int) -> TradeEvent:
 
 
 def test_a_ledger_that_reaches_the_simulator_s_counters_without_a_hole_reconciles() -> None:
-    truth = [TrueCounters("VNM", 1, 100, 0, (1,)), TrueCounters("VNM", 2, 300, 50, (1,))]
+    truth = [TrueCounters("VNM", 1, 100, 0, 0, 0, (1,)), TrueCounters("VNM", 2, 300, 50, 0, 0, (1,))]
     events = placed([an_entry(0, 100), an_entry(100, 300), an_entry(0, 50, Side.SELL)])
     report = compare_ledger(truth, {"VNM": (300, 50)}, events, NOBODY)  # type: ignore[arg-type]
     assert (report.differences, report.entries, report.bought, report.sold) == ([], 3, 300, 50)
@@ -179,7 +179,7 @@ def test_a_ledger_that_reaches_the_simulator_s_counters_without_a_hole_reconcile
     ],
 )
 def test_a_ledger_with_a_hole_a_double_or_too_much_is_named(entries: list[LedgerEntry], kind: str) -> None:
-    truth = [TrueCounters("VNM", 2, 300, 0, (1,))]
+    truth = [TrueCounters("VNM", 2, 300, 0, 0, 0, (1,))]
     assert kinds(compare_ledger(truth, {"VNM": (300, 0)}, placed(entries), NOBODY)) == [kind]  # type: ignore[arg-type]
 
 
@@ -240,3 +240,15 @@ def test_rows_that_are_missing_doubled_unknown_or_wrong_are_named() -> None:
 def test_intervals_are_sets() -> None:
     assert union([(5, 7), (0, 2), (2, 3), (4, 4)]) == [(0, 3), (5, 7)]
     assert subtract([(0, 10)], [(2, 3), (5, 20)]) == [(0, 2), (3, 5)]
+
+
+def test_a_ledger_whose_value_is_not_the_simulator_s_is_named() -> None:
+    truth = [TrueCounters("VNM", 2, 300, 0, 20_550_000, 0, (1,))]
+    report = compare_ledger(truth, {"VNM": (300, 0)}, placed([an_entry(0, 300)]), NOBODY)  # type: ignore[arg-type]
+    assert kinds(report) == ["wrong_value"]
+
+
+def test_an_alert_that_is_told_twice_is_named() -> None:
+    here = Position("market.alerts", 0, 7, 0)
+    events = [(here, {"alert_id": "x", "symbol": "VNM"}), (here._replace(idx=1), {"alert_id": "x", "symbol": "VNM"})]
+    assert [d.position for d in repeated_alerts(events)] == [here._replace(idx=1)]
