@@ -166,7 +166,7 @@ class Reader(ABC):
             self._stop.wait(DOUBT_S)
 
     def _say(self, reason: str) -> None:
-        if reason == self._said:
+        if reason == self._said or self._stop.is_set():
             return
         self._said = reason
         log.warning("%s: %s", self.name, reason or "up to date")
@@ -278,9 +278,7 @@ class Reader(ABC):
         where = self._kafka["bootstrap.servers"]
         layout, missing = {}, []
         try:
-            # Asked first because it waits in peace: librdkafka spins on two cores while a request of an administrator has no
-            # broker to go to.
-            admin.list_topics(timeout=ANSWER_S)
+            self._wait_for_a_broker(admin)
             futures = admin.describe_topics(TopicCollection(list(self._names)), request_timeout=ANSWER_S)
             for name, future in futures.items():
                 try:
@@ -301,6 +299,22 @@ class Reader(ABC):
             raise Unreadable(f"Kafka at {where} has no {', '.join(sorted(missing))}: run `stock-tracker topics apply`")
         self._complaint = ""
         return layout
+
+    def _wait_for_a_broker(self, admin: AdminClient) -> None:
+        """Wait in peace, and not past a stop: librdkafka spins on two cores while an administrator's request has nobody to go to.
+
+        Raises:
+            KafkaException: None answered.
+        """
+        deadline = time.monotonic() + ANSWER_S
+        while True:
+            try:
+                admin.list_topics(timeout=DOUBT_S)
+            except KafkaException:
+                if self._stop.is_set() or time.monotonic() >= deadline:
+                    raise
+            else:
+                return
 
 
 def _next(consumer: Consumer) -> list[Message]:

@@ -38,7 +38,7 @@ async def equals_the_simulator_s(up: Any, symbol: str, cell: Locator) -> str:
 async def test_a_price_equals_the_simulator_s_changes_and_turns_purple_at_its_ceiling(
     start_up: Callable[..., Awaitable[Any]], chromium: Browser, watched: Callable[[Page], list[str]]
 ) -> None:
-    up = await start_up("--seed", "7", "--speed", "60")
+    up = await start_up("--seed", "7", "--speed", "90")
     began = await up.market_ms()
     story = next(s for s in (await up.simulator.truth()).header.stories if s.name == "ceiling")
     running = up.runfile
