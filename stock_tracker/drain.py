@@ -147,6 +147,8 @@ class Drain:
                 "group.id": group,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
+                # An end is told with an answer to a fetch: wait little for more.
+                "fetch.wait.max.ms": 20,
                 "isolation.level": "read_committed",
             }
         )

@@ -37,6 +37,8 @@ def read_topic(kafka: Mapping[str, str], name: str) -> Iterator[Stored]:
             "group.id": "stock-tracker-verify",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            # An end is told with an answer to a fetch: wait little for more.
+            "fetch.wait.max.ms": 20,
             "isolation.level": "read_committed",
             "auto.offset.reset": "error",
         }
