@@ -1,8 +1,10 @@
-"""The dashboard over the whole chain: what the browser shows is what the simulated market does at that moment."""
+"""A stack as a newcomer starts it: the browser shows what the simulated market does, it verifies, and Ctrl-C stops it."""
 
 import asyncio
+import json
 import os
 import re
+import signal
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -35,7 +37,32 @@ async def equals_the_simulator_s(up: Any, symbol: str, cell: Locator) -> str:
         await up.simulator.resume()
 
 
-async def test_a_price_equals_the_simulator_s_changes_and_turns_purple_at_its_ceiling(
+async def it_verifies_while_it_plays(up: Any) -> None:
+    """Run ``verify`` on the moving market: it stands meanwhile, everything is where it belongs, and it goes on."""
+    code, out, said = await up.command("verify", "--json")
+    result = json.loads(out)
+    assert (code, result["differences"]) == (0, []), said
+    assert result["prints"] > 0
+    stood = await up.market_ms()
+    await up.reach(stood + 1)
+
+
+async def ctrl_c_stops_it_cleanly(up: Any) -> None:
+    """Press Ctrl-C: exit code 0, no traceback, no process left."""
+    running = up.runfile
+    assert running is not None
+    pids = [part["pid"] for part in running.parts.values()]
+    up.process.send_signal(signal.SIGINT)
+    _, told = await up.process.communicate()
+    assert up.process.returncode == 0, told.decode()
+    assert up.runfile is None
+    assert "Traceback" not in told.decode()
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+async def test_a_price_equals_the_simulator_s_and_turns_purple_then_the_stack_verifies_and_stops(
     start_up: Callable[..., Awaitable[Any]], chromium: Browser, watched: Callable[[Page], list[str]]
 ) -> None:
     up = await start_up("--seed", "7", "--speed", "90")
@@ -65,3 +92,6 @@ async def test_a_price_equals_the_simulator_s_changes_and_turns_purple_at_its_ce
         await asyncio.to_thread(Path(SCREENSHOTS).mkdir, parents=True, exist_ok=True)
         await page.screenshot(path=str(Path(SCREENSHOTS) / "dashboard.png"))
     assert complaints == []
+
+    await it_verifies_while_it_plays(up)
+    await ctrl_c_stops_it_cleanly(up)
