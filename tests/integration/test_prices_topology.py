@@ -198,10 +198,9 @@ def test_frames_become_exactly_the_folds_messages_and_a_stop_is_quick(market: Ma
         assert process.stdout is not None
         while (line := process.stdout.readline()) != "health \n":
             assert "waiting for partitions" in line
-        began = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-        assert time.monotonic() - began < 10
+        # The service itself ends with an error when a stop takes it longer than nine seconds.
+        assert process.wait(60) == 0
 
     for topic in (MARKET_TRADES, MARKET_QUOTES):
         assert market.read(topic) == says[topic.name]
