@@ -74,7 +74,7 @@ class Display:
                     self._live.update(_table(figures, up), refresh=True)
                     await asyncio.sleep(REFRESH_S)
         finally:
-            gauge.close()
+            await gauge.close()
 
 
 def _line(figures: Figures) -> str:

@@ -1,8 +1,9 @@
 """Whether everything that was said has been worked through: no group has a message before it that it did not commit."""
 
 import asyncio
+import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,19 +45,26 @@ class Reader:
 
 
 class Drain:
-    """Looks at what readers have left; open it once and ask often."""
+    """Looks at what readers have left; open it once and ask often, from any thread, one question at a time."""
 
-    def __init__(self, kafka: Mapping[str, str]) -> None:
+    def __init__(self, kafka: Mapping[str, str], timeout_s: float = _TIMEOUT_S) -> None:
         self._bootstrap = kafka["bootstrap.servers"]
         self._kafka = dict(kafka)
+        self._timeout_s = timeout_s
         self._consumer = self._consumer_of("stock-tracker-drain")
         self._askers: dict[str, Consumer] = {}
         """By group, who asks for its commits. They never subscribe, so they are no members of it."""
+        self._asking = threading.Lock()
 
     def close(self) -> None:
-        """Let go of the connections."""
-        for consumer in (self._consumer, *self._askers.values()):
-            consumer.close()
+        """Let go of the connections once a question that is being asked has its answer: an event loop should not wait for it.
+
+        A task that is cancelled leaves the thread that asks for it at work, and librdkafka crashes the process when a consumer is
+        closed under a request.
+        """
+        with self._asking:
+            for consumer in (self._consumer, *self._askers.values()):
+                consumer.close()
 
     def lag(self, reader: Reader) -> int:
         """How many offsets lie between the commits of a group and the ends of its topics.
@@ -67,7 +75,8 @@ class Drain:
         Raises:
             BrokerUnreachable: Kafka did not answer.
         """
-        return sum(end - committed for _, committed, end in self._positions(reader))
+        with self._asking:
+            return sum(end - committed for _, committed, end in self._positions(reader))
 
     def has_left(self, reader: Reader) -> bool:
         """Whether a committed message lies before the group's commits.
@@ -75,16 +84,20 @@ class Drain:
         Raises:
             BrokerUnreachable: Kafka did not answer.
         """
-        behind = [
-            TopicPartition(p.topic, p.partition, committed) for p, committed, end in self._positions(reader) if committed < end
-        ]
-        if not behind:
-            return False
-        self._consumer.assign(behind)
+        with self._asking:
+            behind = [
+                TopicPartition(p.topic, p.partition, committed)
+                for p, committed, end in self._positions(reader)
+                if committed < end
+            ]
+            return bool(behind) and self._has_message(behind)
+
+    def _has_message(self, behind: Sequence[TopicPartition]) -> bool:
+        self._consumer.assign(list(behind))
         ends = 0
         try:
             while ends < len(behind):
-                messages = self._consumer.consume(len(behind), _TIMEOUT_S)
+                messages = self._consumer.consume(len(behind), self._timeout_s)
                 if not messages:
                     raise BrokerUnreachable(self._bootstrap, "it did not hand out the ends of its topics")
                 for message in messages:
@@ -104,15 +117,19 @@ class Drain:
         Raises:
             BrokerUnreachable: Kafka did not answer.
         """
+        with self._asking:
+            return self._last_value(topic)
+
+    def _last_value(self, topic: str) -> bytes | None:
         try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=_TIMEOUT_S)
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=self._timeout_s)
         except KafkaException as error:
             raise BrokerUnreachable(self._bootstrap, error.args[0].str()) from error
         if high <= low:
             return None
         self._consumer.assign([TopicPartition(topic, 0, high - 1)])
         try:
-            message = self._consumer.poll(_TIMEOUT_S)
+            message = self._consumer.poll(self._timeout_s)
         finally:
             self._consumer.unassign()
         if message is None or message.error() is not None:
@@ -123,14 +140,14 @@ class Drain:
     def _positions(self, reader: Reader) -> Iterator[tuple[TopicPartition, int, int]]:
         """Each partition with the group's commit (its beginning, where there is none) and its end."""
         try:
-            metadata = self._consumer.list_topics(timeout=_TIMEOUT_S).topics
+            metadata = self._consumer.list_topics(timeout=self._timeout_s).topics
             places = [TopicPartition(topic, number) for topic in reader.topics for number in metadata[topic].partitions]
             # Not by an administrator's request: librdkafka crashes when the broker dies under one.
-            for commit in self._asker(reader.group).committed(places, timeout=_TIMEOUT_S):
+            for commit in self._asker(reader.group).committed(places, timeout=self._timeout_s):
                 if commit.error is not None:
                     raise KafkaException(commit.error)
                 place = TopicPartition(commit.topic, commit.partition)
-                low, high = self._consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+                low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
                 yield place, max(commit.offset, low), high
         except KafkaException as error:
             raise BrokerUnreachable(self._bootstrap, error.args[0].str()) from error
@@ -152,16 +169,6 @@ class Drain:
                 "isolation.level": "read_committed",
             }
         )
-
-
-@contextmanager
-def draining(kafka: Mapping[str, str]) -> Iterator[Drain]:
-    """Open a :class:`Drain` for a block."""
-    drain = Drain(kafka)
-    try:
-        yield drain
-    finally:
-        drain.close()
 
 
 def readers(prefix: str) -> tuple[Reader, ...]:
@@ -190,13 +197,16 @@ async def worked_through(simulator: SimulatorClient, kafka: Mapping[str, str], p
     loop = asyncio.get_running_loop()
     deadline = loop.time() + DRAIN_S
     quiet = 0
-    with draining(kafka) as drain:
+    drain = Drain(kafka)
+    try:
         while quiet < _QUIET_LOOKS:
             left = await _left(simulator, kafka, prefix, drain)
             quiet = 0 if left else quiet + 1
             if left and loop.time() > deadline:
                 raise NotInTime(left, DRAIN_S)
             await asyncio.sleep(_LOOK_S)
+    finally:
+        await asyncio.to_thread(drain.close)
 
 
 async def _left(simulator: SimulatorClient, kafka: Mapping[str, str], prefix: str, drain: Drain) -> str:
@@ -230,7 +240,7 @@ def not_received(connections: Iterable[ConnectionStatus], status: FeedStatus | N
 def last_status(kafka: Mapping[str, str], prefix: str) -> FeedStatus | None:
     """What a connector said of itself last; None when none has said anything yet."""
     topic = SSI_STATUS.named(prefix)
-    with draining(kafka) as drain:
+    with closing(Drain(kafka)) as drain:
         value = drain.last_value(topic)
     return SSI_STATUS.decode(value) if value else None
 

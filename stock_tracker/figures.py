@@ -42,9 +42,9 @@ class Gauge:
         self._drain = Drain(up.stack.kafka)
         self._before: tuple[float, int, int] | None = None
 
-    def close(self) -> None:
-        """Let go of Kafka."""
-        self._drain.close()
+    async def close(self) -> None:
+        """Let go of Kafka, once it has answered what it was asked last."""
+        await asyncio.to_thread(self._drain.close)
 
     async def read(self) -> Figures:
         """Ask everybody; whoever does not answer is left out."""

@@ -1,9 +1,14 @@
+import threading
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
 from connectors.ssi.simulator.truth import ConnectionStatus, Ending
 from schemas.structs import FeedStatus
 from schemas.units import SessionPhase
-from stock_tracker.drain import not_received
+from stock_tracker.drain import Drain, Reader, not_received
+from stock_tracker.errors import BrokerUnreachable
 
 
 def a_connection(records: int, *, malformed: int = 0, ended: Ending | None = None) -> ConnectionStatus:
@@ -41,3 +46,37 @@ def test_what_was_put_on_the_open_connection_is_received_when_the_connector_says
 def test_nothing_is_over_while_the_connector_looks_for_a_connection(state: str) -> None:
     said = not_received([a_connection(70, ended="reset")], a_status(0, state))
     assert said == "the connector has no connection: no reply in time"
+
+
+class SlowConsumer:
+    """A consumer whose broker answers when it is told to."""
+
+    def __init__(self, _: object) -> None:
+        self.asked, self.answer = threading.Event(), threading.Event()
+        self.done: list[str] = []
+
+    def list_topics(self, timeout: float) -> None:
+        self.asked.set()
+        self.answer.wait(timeout)
+        self.done.append("answered")
+        raise KafkaException(KafkaError(KafkaError._TRANSPORT))
+
+    def close(self) -> None:
+        self.done.append("closed")
+
+
+def test_what_is_being_asked_is_answered_before_the_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer = SlowConsumer({})
+    monkeypatch.setattr("stock_tracker.drain.Consumer", lambda _: consumer)
+    drain = Drain({"bootstrap.servers": "127.0.0.1:1"})
+    with ThreadPoolExecutor() as pool:
+        asking = pool.submit(drain.lag, Reader("a group", ("a topic",)))
+        assert consumer.asked.wait(10)
+        closing = pool.submit(drain.close)
+        # Without a lock it would be over by then; with it, it waits for as long as we like.
+        wait([closing], timeout=0.2)
+        assert consumer.done == []
+        consumer.answer.set()
+        closing.result(10)
+        assert isinstance(asking.exception(10), BrokerUnreachable)
+    assert consumer.done == ["answered", "closed"]
