@@ -22,9 +22,11 @@ from quixstreams import Application, message_context
 from quixstreams.kafka import ConnectionConfig
 from quixstreams.models import Serializer
 from quixstreams.models import Topic as QuixTopic
+from quixstreams.models.topics import TopicManager
 from quixstreams.state import State as QuixState
 
 from pipelines import metrics
+from pipelines.changelogs import ChangelogAdmin
 from pipelines.core.codec import State
 from pipelines.core.frames import Folded, Origin, Output, unreadable
 from pipelines.errors import KafkaUnavailable, MissingTopics, UnevenTopics
@@ -98,9 +100,12 @@ def make_application(pipeline: Pipeline, settings: PipelineSettings) -> Pipeline
     """
     partitions = _partitions(pipeline, settings)
     instance = f"{settings.topic_prefix}pipelines.{pipeline.name}-{settings.instance}"
+    group = f"{settings.topic_prefix}pipelines.{pipeline.name}"
+    broker = ConnectionConfig.from_librdkafka_dict(settings.kafka)
     application = PipelineApplication(
-        broker_address=ConnectionConfig.from_librdkafka_dict(settings.kafka),
-        consumer_group=f"{settings.topic_prefix}pipelines.{pipeline.name}",
+        broker_address=broker,
+        consumer_group=group,
+        topic_manager=TopicManager(ChangelogAdmin(broker, logger=log), group),
         processing_guarantee="exactly-once",
         auto_offset_reset="earliest",
         # State cannot be rebuilt from records that are gone: stop and say so rather than begin anew in silence.

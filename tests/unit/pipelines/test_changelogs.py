@@ -1,0 +1,76 @@
+from concurrent.futures import Future
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka.admin import NewTopic
+from quixstreams.models import Topic, TopicConfig
+from quixstreams.models.topics.exceptions import CreateTopicFailure, CreateTopicTimeout
+
+from pipelines.changelogs import ChangelogAdmin
+
+NAME = "changelog__pipelines.prices--ssi.ticks--default"
+CHANGELOG = Topic(NAME, create_config=TopicConfig(3, 1, {"cleanup.policy": "compact"}))
+
+
+class Client:
+    """Speaks for a broker that lists a new topic only when it has been asked ``unaware`` times."""
+
+    def __init__(self, *, unaware: int = 0, refusal: int | None = None, there: bool = False) -> None:
+        self.unaware = unaware
+        self.refusal = refusal
+        self.there = there
+        self.made: list[NewTopic] = []
+
+    def create_topics(self, topics: list[NewTopic], request_timeout: float) -> dict[str, Future[None]]:
+        self.made += topics
+        made: Future[None] = Future()
+        if self.refusal is None:
+            made.set_result(None)
+        else:
+            made.set_exception(KafkaException(KafkaError(self.refusal)))
+        return {NAME: made}
+
+    def list_topics(self, timeout: float) -> Any:
+        if self.made:
+            self.there = self.unaware <= 0
+            self.unaware -= 1
+        return SimpleNamespace(topics={NAME: ...} if self.there else {})
+
+
+def admin_of(client: Client, monkeypatch: pytest.MonkeyPatch) -> ChangelogAdmin:
+    monkeypatch.setattr(ChangelogAdmin, "admin_client", client)
+    return ChangelogAdmin("127.0.0.1:1")
+
+
+def test_a_broker_that_is_slow_to_list_a_new_topic_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(unaware=3)
+    admin_of(client, monkeypatch).create_topics([CHANGELOG])
+    assert client.there
+    assert [(new.topic, new.num_partitions, new.replication_factor, new.config) for new in client.made] == [
+        (NAME, 3, 1, {"cleanup.policy": "compact"})
+    ]
+
+
+def test_what_another_instance_made_meanwhile_is_as_good(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(refusal=KafkaError.TOPIC_ALREADY_EXISTS)
+    admin_of(client, monkeypatch).create_topics([CHANGELOG])
+    assert client.there
+
+
+def test_what_is_there_is_not_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(there=True)
+    admin_of(client, monkeypatch).create_topics([CHANGELOG])
+    assert client.made == []
+
+
+def test_a_refusal_names_the_topic_and_the_reason(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Client(refusal=KafkaError.TOPIC_AUTHORIZATION_FAILED)
+    with pytest.raises(CreateTopicFailure, match=f"{NAME}: .*authorization failed"):
+        admin_of(client, monkeypatch).create_topics([CHANGELOG])
+
+
+def test_a_topic_that_is_never_listed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CreateTopicTimeout, match=NAME):
+        admin_of(Client(unaware=1000), monkeypatch).create_topics([CHANGELOG], finalize_timeout=0.1)
