@@ -127,3 +127,5 @@ async def start_up(tmp_path: Path) -> AsyncIterator[Callable[..., Awaitable[Runn
             if up.process.returncode is None:
                 up.process.terminate()
                 await up.process.communicate()
+            # One that died left everything running.
+            await up.command("down")

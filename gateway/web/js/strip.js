@@ -9,6 +9,23 @@ import { language, sessionName, speak, t } from "./text.js";
 const FIRST = ["VNINDEX", "VN30", "HNXINDEX", "HNX30", "UPCOMINDEX"];
 const NAMES = { VNINDEX: "VN-Index", HNXINDEX: "HNX-Index", UPCOMINDEX: "UPCoM-Index" };
 
+/** How many stocks rose, stood and fell; null where the feed does not say, as for VN30: it sends zeros. */
+function breadthOf(row) {
+  const counts = [row.advances, row.ceilings, row.no_changes, row.declines, row.floors];
+  return counts.some((n) => n > 0) ? counts : null;
+}
+
+function Breadth({ row }) {
+  const counts = breadthOf(row);
+  if (counts === null) return html`<p class="breadth">–</p>`;
+  const [advances, ceilings, unchanged, declines, floors] = counts.map(count);
+  return html`<p class="breadth">
+    <span class="up" title=${t("advances")}>▲${advances}<b class="ceiling"> (${ceilings})</b></span>
+    <span class="reference" title=${t("unchanged")}>■${unchanged}</span>
+    <span class="down" title=${t("declines")}>▼${declines}<b class="floor"> (${floors})</b></span>
+  </p>`;
+}
+
 function IndexCard({ store, symbol }) {
   const row = store.tables.index.get(symbol);
   const colour = changeClass(row.change);
@@ -18,11 +35,7 @@ function IndexCard({ store, symbol }) {
       <span class="value">${price(row.value, true, 2)}</span>
       <span class="move">${mark(colour)} ${change(row.change, true, 2)} (${percent(row.change_pct)}%)</span>
     </p>
-    <p class="breadth">
-      <span class="up" title=${t("advances")}>▲${count(row.advances)}<b class="ceiling"> (${count(row.ceilings)})</b></span>
-      <span class="reference" title=${t("unchanged")}>■${count(row.no_changes)}</span>
-      <span class="down" title=${t("declines")}>▼${count(row.declines)}<b class="floor"> (${count(row.floors)})</b></span>
-    </p>
+    <${Breadth} row=${row} />
     <p class="turnover">
       <span class="traded">${billions(row.traded_value)} ${t("billion")}</span>
       <span>${count(row.volume)} ${t("shares")}</span>

@@ -57,7 +57,7 @@ def paint(market: Any) -> None:
     market.index("VNINDEX", change=1_284, change_pct=0.78, volume=412_300_500, traded_value=11_873_000_000_000,
                  advances=187, ceilings=6, no_changes=58, declines=132, floors=2)  # fmt: skip
     market.index("VN30", value=190_021, prior_value=191_100, change=-1_079, change_pct=-0.56, volume=151_240_000,
-                 traded_value=5_902_000_000_000, advances=9, ceilings=1, no_changes=4, declines=16, floors=1)  # fmt: skip
+                 traded_value=5_902_000_000_000)  # fmt: skip
     movers = [(symbol, draw.randrange(1, 180) * 1_000_000_000, draw.randrange(1, 999) * 1_000) for symbol in VN30]
     buyers = sorted(movers[:12], key=lambda mover: -mover[1])[:10]
     sellers = [(symbol, -value, -volume) for symbol, value, volume in sorted(movers[12:], key=lambda mover: -mover[1])[:10]]
@@ -130,6 +130,9 @@ async def test_a_price_is_seen_changes_and_turns_purple_at_its_ceiling(
     market.status()
     market.flush()
     await expect(page.locator("[data-index=VNINDEX] .value")).to_have_text("1,665.50")
+    await expect(page.locator("[data-index=VNINDEX] .breadth")).to_contain_text("▲187 (6)")
+    # The feed says no breadth of it.
+    await expect(page.locator("[data-index=VN30] .breadth")).to_have_text("–")
     await picture(page, "dashboard.png")
     assert complaints == []
 
