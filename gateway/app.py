@@ -89,6 +89,7 @@ class Gateway:
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         metrics.READY.set(not self._reason())
+        metrics.SENT.settle()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     async def _snapshot(self, request: web.Request) -> web.Response:

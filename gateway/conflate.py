@@ -17,31 +17,29 @@ LANE_BYTES = 256 * 1024
 class Pending:
     """The keys of a channel that changed since the client was last written to."""
 
-    _keys: dict[str, None] = field(default_factory=dict)
+    keys: dict[str, None] = field(default_factory=dict)
+    """In the order of their first change."""
     conflated: bool = False
     """An interval ended without the client being written to."""
 
     def add(self, keys: Iterable[str]) -> None:
         """Note changed keys."""
-        self._keys.update(dict.fromkeys(keys))
+        self.keys.update(dict.fromkeys(keys))
 
     def skip(self) -> None:
         """Note that an interval ended and nothing could be written."""
-        self.conflated = self.conflated or bool(self._keys)
+        self.conflated = self.conflated or bool(self.keys)
 
     def keep(self, members: Set[str]) -> None:
         """Drop what is no longer wanted."""
-        self._keys = {key: None for key in self._keys if key in members}
+        self.keys = {key: None for key in self.keys if key in members}
 
     def take(self) -> tuple[list[str], bool]:
         """All keys, in the order of their first change, and whether intervals were skipped; nothing is pending then."""
-        keys, conflated = list(self._keys), self.conflated
-        self._keys.clear()
+        keys, conflated = list(self.keys), self.conflated
+        self.keys.clear()
         self.conflated = False
         return keys, conflated
-
-    def __len__(self) -> int:
-        return len(self._keys)
 
 
 @dataclass(slots=True)

@@ -33,8 +33,8 @@ class Outlet(Protocol):
     def writable(self) -> bool:
         """Whether the client has read enough of what it was sent."""
 
-    def write(self, payloads: Iterable[bytes]) -> int:
-        """Send ``payloads``, each as a frame; how many bytes."""
+    def write(self, payloads: Sequence[bytes]) -> int:
+        """Send ``payloads``, one at least, each as a frame; how many bytes."""
 
 
 class Client:
@@ -57,16 +57,22 @@ class Client:
 
     def pump(self, now_ms: int) -> None:
         """Write what is due, as far as the socket takes it."""
-        more = not self.ending
-        while more and self.outlet.writable:
-            self.written_ms = now_ms
-            frames = self.session.drain(now_ms)
-            if frames:
-                metrics.BYTES.inc(self.outlet.write(frames))
-                metrics.FRAMES.inc(len(frames))
-            more = self.session.unfinished
-        if self.session.close is not None:
+        if not self.ending and self.outlet.writable:
+            self.write(now_ms)
+        elif self.session.close is not None:
             self.end(self.session.close)
+
+    def write(self, now_ms: int) -> None:
+        """Write what is due to a socket that takes it now, and goes on taking."""
+        session, outlet = self.session, self.outlet
+        self.written_ms = now_ms
+        while frames := session.drain(now_ms):
+            metrics.SENT.bytes += outlet.write(frames)
+            metrics.SENT.frames += len(frames)
+            if not (session.unfinished and outlet.writable):
+                break
+        if session.close is not None:
+            self.end(session.close)
 
 
 class Interval:
@@ -267,7 +273,7 @@ class Fanout:
             if not writable and chosen:
                 metrics.CONFLATED.inc()
         if writable:
-            client.pump(now_ms)
+            client.write(now_ms)
 
     async def pump_forever(self) -> None:
         """Write to clients that read again, and part from those that do not."""

@@ -7,7 +7,7 @@ for ping, pong and close; mixing it with ours is safe only because compression i
 
 import socket
 from asyncio import Transport
-from collections.abc import Iterable
+from collections.abc import Sequence
 from struct import Struct
 
 from aiohttp import web
@@ -47,18 +47,13 @@ class Outlet:
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
 
     @property
-    def open(self) -> bool:
-        """Whether frames may still be sent: after a close frame they may not."""
-        return not self._socket.closed and not self._transport.is_closing()
-
-    @property
     def writable(self) -> bool:
-        """Whether the client has read enough of what it was sent."""
-        return self.open and not self._protocol.writing_paused
+        """Whether the client has read enough of what it was sent, and may be sent more: after a close frame it may not."""
+        return not (self._protocol.writing_paused or self._socket.closed or self._transport.is_closing())
 
-    def write(self, payloads: Iterable[bytes]) -> int:
+    def write(self, payloads: Sequence[bytes]) -> int:
         """Send ``payloads``, each as a frame, in one write; how many bytes."""
-        data = b"".join(map(text_frame, payloads))
+        data = text_frame(payloads[0]) if len(payloads) == 1 else b"".join(map(text_frame, payloads))
         self._transport.write(data)
         return len(data)
 

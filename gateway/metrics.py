@@ -1,5 +1,6 @@
 """What the gateway counts. Read them at ``/metrics``."""
 
+from dataclasses import dataclass
 from typing import Final
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -14,6 +15,24 @@ FRAMES: Final = Counter(
 BYTES: Final = Counter(
     "stock_tracker_gateway_sent_bytes_total", "Bytes of these frames; near the network's limit, raise throttle_ms"
 )
+
+
+@dataclass(slots=True)
+class Sent:
+    """What was sent since the counters were last told: two increments of theirs cost a quarter of what a frame does."""
+
+    frames: int = 0
+    bytes: int = 0
+
+    def settle(self) -> None:
+        """Tell the counters."""
+        FRAMES.inc(self.frames)
+        BYTES.inc(self.bytes)
+        self.frames = self.bytes = 0
+
+
+SENT: Final = Sent()
+
 ROWS: Final = Counter(
     "stock_tracker_gateway_rows_total",
     "Rows taken from Kafka, by channel; flat in a session: the app that writes them is down",

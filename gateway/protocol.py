@@ -76,7 +76,7 @@ class Subscription:
     @property
     def is_even(self) -> bool:
         """Whether the client has everything up to the end of the last interval."""
-        return self.snapshot is None and not self.pending
+        return self.snapshot is None and not self.pending.keys
 
     @property
     def shares(self) -> bool:
@@ -368,7 +368,7 @@ class Session:
         bodies += self._shared
         self._shared.clear()
         for subscription in behind:
-            if subscription.snapshot is None and subscription.pending:
+            if subscription.snapshot is None and subscription.pending.keys:
                 keys, conflated = subscription.pending.take()
                 bodies += delta_pages(self._board, subscription.channel, keys, subscription.cursor, ts_ms, conflated)
         self.unfinished = any(subscription.snapshot is not None for subscription in behind)
