@@ -6,6 +6,7 @@ PipelineError
 ├── MissingTopics: a topic that a pipeline reads or writes is not there
 ├── UnevenTopics: topics that must have one partition number a shard do not
 ├── UnusableRules: the alert rules cannot be read
+├── InstanceReplaced: another process took this one's place
 └── StopTimedOut: a pipeline did not stop in time
 """
 
@@ -77,6 +78,21 @@ class UnusableRules(PipelineError):
     def __str__(self) -> str:
         listed = "\n".join(f"  {problem}" for problem in self.problems)
         return f"the alert rules in {self.source} cannot be used; mend them, or unset PIPELINE_ALERT_RULES:\n{listed}"
+
+
+class InstanceReplaced(PipelineError):
+    """Kafka fenced pipeline ``name`` off: a newer process runs as the same ``instance``, and has its shards."""
+
+    def __init__(self, name: str, instance: str) -> None:
+        super().__init__(name, instance)
+        self.name = name
+        self.instance = instance
+
+    def __str__(self) -> str:
+        return (
+            f"another process runs {self.name} as instance {self.instance!r} and has taken its shards over: "
+            "stop one of the two, or give each its own PIPELINE_INSTANCE"
+        )
 
 
 class StopTimedOut(PipelineError):

@@ -15,8 +15,12 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Final
 
+from confluent_kafka import KafkaError, KafkaException
+from quixstreams.checkpointing.exceptions import CheckpointProducerTimeout
+from quixstreams.kafka.exceptions import KafkaBrokerUnavailableError
+
 from pipelines.application import Pipeline, PipelineApplication, make_application
-from pipelines.errors import StopTimedOut, UnknownPipeline
+from pipelines.errors import InstanceReplaced, KafkaUnavailable, StopTimedOut, UnknownPipeline
 from pipelines.settings import PipelineSettings
 
 log = logging.getLogger(__name__)
@@ -26,6 +30,19 @@ PIPELINES: Final = ("prices", "foreign", "indices", "alerts")
 STOP_S = 9.0
 """How long a stop may take: less than the ten seconds after which most supervisors kill."""
 _LOOK_S = 0.2
+_AWAY: Final = frozenset(
+    {
+        KafkaError._ALL_BROKERS_DOWN,
+        KafkaError._TIMED_OUT,
+        KafkaError._TRANSPORT,
+        KafkaError.COORDINATOR_NOT_AVAILABLE,
+        KafkaError.NOT_COORDINATOR,
+        KafkaError.REQUEST_TIMED_OUT,
+    }
+)
+_FENCED: Final = frozenset(
+    {KafkaError._FENCED, KafkaError.FENCED_INSTANCE_ID, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}
+)
 
 
 def run(names: Sequence[str], settings: PipelineSettings, health: Callable[[str], None]) -> None:
@@ -38,11 +55,12 @@ def run(names: Sequence[str], settings: PipelineSettings, health: Callable[[str]
 
     Raises:
         UnknownPipeline: One of ``names`` is none of ours.
-        PipelineError: One cannot start (see :func:`pipelines.application.make_application`) or did not stop in time.
-        Exception: What stopped a pipeline; the others have been stopped properly.
+        PipelineError: One cannot start (see :func:`pipelines.application.make_application`), lost Kafka or its place to another
+            process (see :func:`in_our_words`), or did not stop in time.
+        Exception: Whatever else stopped a pipeline; the others have been stopped properly.
     """
     pipelines = [load(name, settings) for name in names]
-    # Quix waits a second for each changelog that it makes: side by side, a first start takes as long as its slowest.
+    # A first start makes changelogs: side by side it takes as long as the slowest.
     with ThreadPoolExecutor() as pool:
         applications = list(pool.map(lambda pipeline: make_application(pipeline, settings), pipelines))
     hosts = [_Host(name, application) for name, application in zip(names, applications, strict=True)]
@@ -66,7 +84,24 @@ def run(names: Sequence[str], settings: PipelineSettings, health: Callable[[str]
         _stop(hosts)
     for host in hosts:
         if host.failure is not None:
-            raise host.failure
+            raise in_our_words(host.failure, host.name, settings)
+
+
+def in_our_words(failure: BaseException, name: str, settings: PipelineSettings) -> BaseException:
+    """What stopped pipeline ``name``, as an error that says what to do next; as it is, where that is not known."""
+    told: BaseException = failure
+    error = failure.args[0] if isinstance(failure, KafkaException) else getattr(failure, "error", None)
+    code = error.code() if isinstance(error, KafkaError) else None
+    # Between messages librdkafka reports a fenced member as _FATAL, with the cause in its text only.
+    if code in _FENCED or (code == KafkaError._FATAL and "group.instance.id" in str(error)):
+        told = InstanceReplaced(name, settings.instance)
+    elif code in _AWAY or isinstance(failure, KafkaBrokerUnavailableError | CheckpointProducerTimeout):
+        told = KafkaUnavailable(
+            settings.kafka.get("bootstrap.servers", ""), error.str() if isinstance(error, KafkaError) else str(failure)
+        )
+    if told is not failure:
+        told.__cause__ = failure
+    return told
 
 
 def load(name: str, settings: PipelineSettings) -> Pipeline:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka import Producer
 
 from pipelines.alerts import fold_basis, fold_foreign, fold_trades
 from pipelines.core.frames import Folded, Origin
@@ -38,6 +38,7 @@ from schemas.topics import (
     encode,
 )
 from schemas.units import Exchange, Side, Symbol, TradingDay, UnixMs
+from stock_tracker.verify.topics import read_topic
 
 pytestmark = pytest.mark.kafka
 
@@ -155,28 +156,9 @@ class Market:
 
     def read(self, topic: Topic[Any]) -> Log:
         """All that is committed on ``topic``, by partition."""
-        consumer = Consumer(
-            {
-                **self.config, "group.id": f"{self.prefix}test", "isolation.level": "read_committed",
-                "enable.partition.eof": True, "enable.auto.commit": False,
-            }
-        )  # fmt: skip
-        partitions = range(topic.partitions(SHARDS))
-        consumer.assign([TopicPartition(topic.named(self.prefix), n, OFFSET_BEGINNING) for n in partitions])
         log: Log = {}
-        ended: set[int] = set()
-        try:
-            while ended != set(partitions):
-                message = consumer.poll(30)
-                assert message is not None, f"no answer about {topic.name}"
-                error = message.error()
-                if error is None:
-                    log.setdefault(message.partition(), []).append(message.value())
-                else:
-                    assert error.code() == KafkaError._PARTITION_EOF, error
-                    ended.add(message.partition())
-        finally:
-            consumer.close()
+        for message in read_topic(self.config, topic.named(self.prefix)):
+            log.setdefault(message.partition, []).append(message.value)
         return log
 
     def alerts(self) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import OFFSET_BEGINNING, Consumer, ConsumerGroupTopicPartitions, KafkaError, Producer, TopicPartition
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from pipelines.application import make_application
@@ -27,6 +27,7 @@ from schemas.shards import shard_keys, shard_of
 from schemas.structs import ClockTick, Frame, PriceRow, QuoteRecord, TradeRecord
 from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES, Topic, encode
 from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+from stock_tracker.verify.topics import read_topic
 
 pytestmark = pytest.mark.kafka
 
@@ -132,46 +133,27 @@ class Market:
 
     def read(self, topic: Topic[Any]) -> Log:
         """All that is committed on ``topic``, by partition."""
-        consumer = Consumer(
-            {
-                **self.config, "group.id": f"{self.prefix}test", "isolation.level": "read_committed",
-                "enable.partition.eof": True, "enable.auto.commit": False,
-            }
-        )  # fmt: skip
-        partitions = range(topic.partitions(SHARDS))
-        consumer.assign([TopicPartition(topic.named(self.prefix), n, OFFSET_BEGINNING) for n in partitions])
         log: Log = {}
-        ended: set[int] = set()
-        try:
-            while ended != set(partitions):
-                message = consumer.poll(30)
-                assert message is not None, f"no answer about {topic.name}"
-                error = message.error()
-                if error is None:
-                    log.setdefault(message.partition(), []).append(message.value())
-                else:
-                    assert error.code() == KafkaError._PARTITION_EOF, error
-                    ended.add(message.partition())
-        finally:
-            consumer.close()
+        for message in read_topic(self.config, topic.named(self.prefix)):
+            log.setdefault(message.partition, []).append(message.value)
         return log
 
     @contextmanager
-    def pipeline(self) -> Iterator["subprocess.Popen[str]"]:
-        """The real service, in a process of its own."""
+    def pipeline(self, **changes: Any) -> Iterator["subprocess.Popen[str]"]:
+        """The real service, in a process of its own, with ``changes`` of its environment."""
         code = (
             "import os; from pipelines.service import run; from pipelines.settings import PipelineSettings; "
             "from schemas.deployment import kafka_config; "
             "run(['prices'], PipelineSettings(kafka=kafka_config(os.environ)), lambda why: print('health', why, flush=True))"
         )
-        process = subprocess.Popen([sys.executable, "-c", code], env=self.environ, stdout=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [sys.executable, "-c", code], env=self.environ | changes, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
         try:
             yield process
         finally:
             process.kill()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
+            process.communicate()
 
 
 @pytest.fixture
@@ -245,6 +227,22 @@ def test_a_pipeline_that_is_killed_again_and_again_says_the_same_bytes(market: M
     for topic in (MARKET_TRADES, MARKET_QUOTES):
         assert market.read(topic) == says[topic.name]
     assert last_rows(market.read(STATE_PRICES)) == last_rows(says[STATE_PRICES.name])
+
+
+def test_a_second_process_of_the_same_instance_takes_over_and_the_first_says_so(market: Market, tmp_path: Path) -> None:
+    frames = a_market(20)
+    with market.pipeline() as first:
+        market.send(frames[: len(frames) // 2])
+        wait_until(lambda: market.committed() == sum(market.sent), "the first half folded")
+        with market.pipeline(STOCK_TRACKER_HOME=str(tmp_path / "another machine")):
+            _, said = first.communicate(timeout=PATIENCE_S)
+            market.send(frames[len(frames) // 2 :])
+            wait_until(lambda: market.committed() == len(frames), "all frames folded")
+    assert first.returncode == 1
+    assert "another process runs prices as instance '0'" in said
+    says = expected(frames, market.prefix)
+    for topic in (MARKET_TRADES, MARKET_QUOTES):
+        assert market.read(topic) == says[topic.name]
 
 
 def test_a_missing_topic_is_named_with_the_command_that_makes_it(kafka: str, tmp_path: Path) -> None:

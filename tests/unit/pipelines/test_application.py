@@ -2,12 +2,15 @@ import inspect
 from pathlib import Path
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from quixstreams import Application
+from quixstreams.checkpointing.exceptions import CheckpointProducerTimeout
+from quixstreams.kafka.exceptions import KafkaConsumerException
 
 from pipelines import application
 from pipelines.application import PipelineApplication, make_application
-from pipelines.errors import KafkaUnavailable, StopTimedOut, UnevenTopics, UnknownPipeline
-from pipelines.service import PIPELINES, load, run
+from pipelines.errors import InstanceReplaced, KafkaUnavailable, StopTimedOut, UnevenTopics, UnknownPipeline
+from pipelines.service import PIPELINES, in_our_words, load, run
 from pipelines.settings import PipelineSettings
 
 NOBODY = {"bootstrap.servers": "127.0.0.1:1"}
@@ -59,3 +62,26 @@ def test_settings_come_from_the_environment_under_their_names(monkeypatch: pytes
 def test_errors_say_what_to_do_next() -> None:
     assert "make them anew with one count" in str(UnevenTopics({"ssi.ticks": 6, "market.trades": 3}))
     assert str(StopTimedOut(["prices"], 9)).endswith("start again, it goes on from its last commit")
+
+
+@pytest.mark.parametrize(
+    ("failure", "ours"),
+    [
+        (KafkaException(KafkaError(KafkaError._TIMED_OUT)), KafkaUnavailable),
+        (KafkaConsumerException(KafkaError(KafkaError._ALL_BROKERS_DOWN)), KafkaUnavailable),
+        (CheckpointProducerTimeout("'1' messages failed to be produced before the producer flush timeout"), KafkaUnavailable),
+        (KafkaException(KafkaError(KafkaError._FENCED)), InstanceReplaced),
+        (KafkaConsumerException(KafkaError(KafkaError._FATAL, "Static consumer fenced: group.instance.id")), InstanceReplaced),
+    ],
+)
+def test_what_kafka_did_to_a_pipeline_is_said_with_the_remedy(
+    settings: PipelineSettings, failure: Exception, ours: type[Exception]
+) -> None:
+    told = in_our_words(failure, "prices", settings)
+    assert type(told) is ours
+    assert told.__cause__ is failure
+
+
+def test_what_nobody_foresaw_stays_as_it_is(settings: PipelineSettings) -> None:
+    for failure in (ZeroDivisionError("x"), KafkaException(KafkaError(KafkaError.TOPIC_AUTHORIZATION_FAILED))):
+        assert in_our_words(failure, "prices", settings) is failure
