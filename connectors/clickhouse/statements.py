@@ -175,6 +175,8 @@ def only_tables(canonical: str, table_functions: frozenset[str]) -> None:
         raise StatementRefused(164, "READONLY", "this user may only SELECT, SHOW, DESCRIBE, EXPLAIN and ask EXISTS")
     if tokens[0].upper == "SHOW" and (len(tokens) < 2 or tokens[1].upper not in _SHOWN):
         raise _denied(f"SHOW {tokens[1].text if len(tokens) > 1 else ''}")
+    # Some functions answer to their name in any case: Python(x) is python(x), and x one of our own variables.
+    refused = {name.lower() for name in table_functions} - {name.lower() for name in TABLE_FUNCTIONS}
     for i, token in enumerate(tokens):
         if token.text == "{":
             _check_parameter(tokens[i : i + 4])
@@ -184,7 +186,7 @@ def only_tables(canonical: str, table_functions: frozenset[str]) -> None:
         if _REFUSED_FUNCTIONS.fullmatch(name):
             raise _denied(f"function {name}")
         after = tokens[i + 1].text if i + 1 < len(tokens) else ""
-        if after == "(" and name in table_functions and name not in TABLE_FUNCTIONS:
+        if after == "(" and name.lower() in refused:
             raise _denied(f"table function {name}")
         if name.lower() == "system" and after == ".":
             table = _name(tokens[i + 2]) if i + 2 < len(tokens) else ""

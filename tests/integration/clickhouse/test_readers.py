@@ -40,6 +40,8 @@ FORBIDDEN = [
     "SELECT * FROM executable('id', 'TSV', 'x String', (SELECT 1))",
     "SELECT * FROM sqlite('/etc/passwd', 'x')",
     "SELECT * FROM python('json')",
+    "SELECT * FROM Python(FORBIDDEN)",
+    "SELECT * FROM PYTHON(FORBIDDEN)",
     "SELECT * FROM filesystem('/etc')",
     "SELECT * FROM merge('system', 'processes')",
     "SELECT * FROM loop(system.one)",

@@ -94,6 +94,7 @@ def test_reading_tables_is_allowed(canonical: str) -> None:
         ("SELECT `file`('x')", "function file"),
         ("SELECT * FROM url('x')", "table function url"),
         ("SELECT * FROM `python`('x')", "table function python"),
+        ("SELECT * FROM Python(x)", "table function Python"),
         ("SELECT * FROM system.processes", "system.processes"),
         ("SELECT * FROM `system`.`users`", "system.users"),
         ("SELECT * FROM SYSTEM.processes", "system.processes"),
