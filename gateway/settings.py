@@ -1,10 +1,11 @@
 """The gateway's settings, from ``GATEWAY_*``."""
 
+import re
 from ipaddress import ip_address
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.errors import InsecureBind
 from schemas.deployment import GATEWAY_PORT
@@ -23,13 +24,23 @@ class GatewaySettings(BaseSettings):
     """0 takes a free one."""
     insecure: bool = False
     """Whether to listen on an address that others can reach, though there are no accounts."""
-    origins: list[str] = []
-    """Origins beside the gateway's own whose pages may connect, as a JSON list: ``["https://board.example"]``."""
+    origins: Annotated[frozenset[str], NoDecode] = frozenset()
+    """Origins beside the gateway's own whose pages may connect, comma separated: ``https://board.example``."""
     throttle_ms: Literal[0, 100, 250, 500, 1000] = 500
     """Update interval of clients that do not ask for one; 0 is every change."""
     fetch_wait_ms: int = Field(default=25, ge=0, le=500)
     """How long Kafka may collect rows before it hands them over; 0 for the least delay, at several times the CPU."""
     max_connections: int = Field(default=5_000, ge=1)
+
+    @field_validator("origins", mode="before")
+    @classmethod
+    def _split(cls, origins: object) -> object:
+        if not isinstance(origins, str):
+            return origins
+        listed = {origin.strip().rstrip("/").lower() for origin in origins.split(",") if origin.strip()}
+        if wrong := sorted(origin for origin in listed if not re.fullmatch(r"https?://[^/\s]+", origin)):
+            raise ValueError(f"{', '.join(wrong)}: an origin is a scheme, a host and maybe a port, as in https://board.example")
+        return listed
 
     @property
     def is_loopback(self) -> bool:

@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import BaseSettings
 
 from stock_tracker import distribution
 
@@ -87,7 +88,17 @@ def report(error: Exception) -> str:
 
 
 def _wrong_settings(error: ValidationError) -> Iterator[str]:
+    """Each wrong setting under the name that it has in the environment."""
+    prefix = next((kind.model_config.get("env_prefix", "") for kind in _kinds(BaseSettings) if kind.__name__ == error.title), "")
     for wrong in error.errors(include_url=False, include_input=False):
-        name = ".".join(str(part) for part in wrong["loc"])
         said = str(wrong["msg"]).removeprefix("Value error, ")
-        yield f"{name}: {said}" if name else said
+        field = str(wrong["loc"][0]) if wrong["loc"] else ""
+        # A field with a name of its own in the environment is called by it already.
+        name = field if field.isupper() else f"{prefix}{field.upper()}"
+        yield said if not field or said.startswith(name) else f"{name}: {said}"
+
+
+def _kinds(kind: type[BaseSettings]) -> Iterator[type[BaseSettings]]:
+    for narrower in kind.__subclasses__():
+        yield narrower
+        yield from _kinds(narrower)

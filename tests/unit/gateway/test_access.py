@@ -1,4 +1,5 @@
 import pytest
+from pydantic import ValidationError
 
 from gateway.access import host_allowed, origin_allowed
 from gateway.errors import InsecureBind
@@ -56,6 +57,13 @@ def test_another_address_has_to_be_meant(host: str) -> None:
 
 def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GATEWAY_PORT", "9001")
-    monkeypatch.setenv("GATEWAY_ORIGINS", '["https://board.example"]')
+    monkeypatch.setenv("GATEWAY_ORIGINS", "https://Board.example/, http://127.0.0.1:3000")
     settings = GatewaySettings(kafka={}, topic_prefix="")
-    assert (settings.port, settings.origins) == (9_001, ["https://board.example"])
+    assert (settings.port, settings.origins) == (9_001, {"https://board.example", "http://127.0.0.1:3000"})
+
+
+@pytest.mark.parametrize("wrong", ["board.example", "https://board.example/app", '["https://board.example"]', "*"])
+def test_what_is_no_origin_is_refused_with_an_example(monkeypatch: pytest.MonkeyPatch, wrong: str) -> None:
+    monkeypatch.setenv("GATEWAY_ORIGINS", f"https://fine.example,{wrong}")
+    with pytest.raises(ValidationError, match=r"an origin is a scheme, .* https://board\.example"):
+        GatewaySettings(kafka={}, topic_prefix="")

@@ -102,3 +102,26 @@ def test_a_strangers_package_stops_everything(monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setattr(cli.distribution, "check", check)
     assert run_main(monkeypatch, "--help") == 1
     assert "the package 'schemas' comes from elsewhere" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "name", "value"),
+    [
+        (("gateway",), "GATEWAY_PORT", "http"),
+        (("archive", "sink"), "ARCHIVE_BATCH_ROWS", "-1"),
+        (("run", "prices"), "PIPELINE_INSTANCE", "one two"),
+        (("ssi", "simulate"), "SIM_SPEED", "fast"),
+        (("gateway",), "GATEWAY_ORIGINS", "board.example"),
+    ],
+)
+def test_a_wrong_setting_is_called_as_in_the_environment(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: tuple[str, ...], name: str, value: str
+) -> None:
+    monkeypatch.delenv(cli.DEBUG, raising=False)
+    monkeypatch.setenv(name, value)
+    # It would write to the captured stderr for the rest of the session.
+    monkeypatch.setattr("stock_tracker.service.log_to_stderr", lambda: None)
+    assert run_main(monkeypatch, *command) == 1
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[0] == "Error: settings are wrong or missing"
+    assert lines[1].startswith(f"    {name}: ")
