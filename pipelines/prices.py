@@ -8,12 +8,12 @@ from typing import Final
 
 from pipelines.application import Pipeline, Topology
 from pipelines.core.codec import State
-from pipelines.core.errors import RecordRejected
 from pipelines.core.feeds import Feeds
 from pipelines.core.frames import Folded, Origin
 from pipelines.core.prices import PriceShard
 from pipelines.core.suspects import Thresholds
 from pipelines.settings import PipelineSettings
+from schemas.records import FrameRecord
 from schemas.structs import ClockTick, Frame, LossMarker, ReferenceRecord
 from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_TICKS, STATE_PRICES
 
@@ -32,18 +32,18 @@ def fold_frame(frame: Frame, origin: Origin, state: State, *, thresholds: Thresh
     feeds = Feeds.load(state)
     delivery = feeds.arrive(frame.feed, frame.epoch, frame.seq)
     prices = PriceShard(state, feeds, thresholds, folded)
-    for idx, record in enumerate(frame.records):
-        try:
-            feeds.meet(record.trading_day, feeds.now_ms if isinstance(record, ReferenceRecord) else record.ts_ms)
-            if isinstance(record, ClockTick):
-                delivery.tick(record)
-                prices.advance()
-            elif isinstance(record, LossMarker):
-                delivery.lose()
-            else:
-                prices.apply(record, delivery)
-        except RecordRejected as error:
-            folded.reject(error, NAME, frame, idx, origin)
+
+    def take(record: FrameRecord) -> None:
+        feeds.meet(record.trading_day, feeds.now_ms if isinstance(record, ReferenceRecord) else record.ts_ms)
+        if isinstance(record, ClockTick):
+            delivery.tick(record)
+            prices.advance()
+        elif isinstance(record, LossMarker):
+            delivery.lose()
+        else:
+            prices.apply(record, delivery)
+
+    folded.take_each(frame, NAME, origin, take)
     prices.finish(origin)
     feeds.store(state)
     return folded

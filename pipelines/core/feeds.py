@@ -5,20 +5,17 @@ It is kept under one key of the shard, loaded and stored once a frame::
 
     feeds = Feeds.load(state)
     delivery = feeds.arrive(frame.feed, frame.epoch, frame.seq)
-    for record in frame.records:
-        try:
-            ts_ms = feeds.now_ms if isinstance(record, ReferenceRecord) else record.ts_ms
-            if feeds.meet(record.trading_day, ts_ms):
-                ...                                 # the day before has ended
-            if isinstance(record, ClockTick):
-                if delivery.tick(record):
-                    ...                             # feeds.now_ms moved forward
-            elif isinstance(record, LossMarker):
-                delivery.lose()
-            elif record.trading_day == feeds.day:
-                ...                                 # fold it, with delivery.leads, feeds.covered(cell.mark), feeds.mark
-        except RecordRejected as error:
-            folded.reject(error, …)
+    for record in frame.records:                    # with Folded.take_each, for feeds.meet may reject one
+        ts_ms = feeds.now_ms if isinstance(record, ReferenceRecord) else record.ts_ms
+        if feeds.meet(record.trading_day, ts_ms):
+            ...                                     # the day before has ended
+        if isinstance(record, ClockTick):
+            if delivery.tick(record):
+                ...                                 # feeds.now_ms moved forward
+        elif isinstance(record, LossMarker):
+            delivery.lose()
+        elif record.trading_day == feeds.day:
+            ...                                     # fold it, with delivery.leads, feeds.covered(cell.mark), feeds.mark
     feeds.store(state)
 
 **Coverage.** A feed breaks when it connects anew, when its clock tick says that its connection is down, when a frame of it

@@ -1,7 +1,7 @@
 """What flows into and out of a fold over a shard: where a message came from, and what to publish because of it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -53,8 +53,22 @@ class Folded:
         """Add a message of ``topic``; ``message`` is one of its twins from :mod:`schemas.structs`."""
         self.outputs.append(Output(topic, key, topics.encode(message)))
 
-    def reject(self, error: RecordRejected, source: str, frame: Frame, idx: int, origin: Origin) -> None:
-        """Send record ``idx`` of ``frame`` to the dead-letter topic, alone; ``source`` names the pipeline."""
+    def take_each(self, frame: Frame, source: str, origin: Origin, take: Callable[[Any], None]) -> None:
+        """Fold the records of ``frame`` with ``take``; one that it rejects goes to the dead-letter topic, alone.
+
+        Args:
+            frame: As it was found at ``origin``.
+            source: Names the pipeline.
+            origin: Where the frame was found.
+            take: Folds one record; raises :class:`RecordRejected`, and has changed nothing then, when it cannot be true.
+        """
+        for idx, record in enumerate(frame.records):
+            try:
+                take(record)
+            except RecordRejected as error:
+                self._reject(error, source, frame, idx, origin)
+
+    def _reject(self, error: RecordRejected, source: str, frame: Frame, idx: int, origin: Origin) -> None:
         letter = DeadLetter(
             source=source,
             reason=error.reason,

@@ -46,11 +46,7 @@ class Underlyings(Stored):
 def fold_frame(frame: Frame, origin: Origin, state: State, thresholds: Thresholds) -> Folded:
     """Fold a frame of ``ssi.indices``, and say what to publish because of it."""
     fold = _Fold(frame, origin, state, thresholds)
-    for idx, record in enumerate(frame.records):
-        try:
-            fold.take(record)
-        except RecordRejected as error:
-            fold.folded.reject(error, SOURCE, frame, idx, origin)
+    fold.folded.take_each(frame, SOURCE, origin, fold.take)
     fold.finish()
     return fold.folded
 
