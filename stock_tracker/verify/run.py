@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from clickhouse_connect.driver.client import Client
 
 from connectors.ssi.simulator.truth import Status, Truth
-from schemas.structs import DeadLetter, ForeignRecord, TradeRecord
+from schemas.structs import DeadLetter, TradeRecord
 from schemas.topics import (
     EVENT_TOPICS,
     MARKET_ALERTS,
@@ -14,14 +14,18 @@ from schemas.topics import (
     MARKET_TRADES,
     RECORD_TOPICS,
     SSI_DLQ,
+    STATE_FOREIGN,
+    STATE_INDICES,
+    STATE_PRICES,
 )
 from stock_tracker.verify.archive import Row, compare_rows, repeated_alerts
+from stock_tracker.verify.boards import Newest, compare_foreign, compare_indices, compare_prices, latest
 from stock_tracker.verify.differences import Difference, Position
 from stock_tracker.verify.ledger import LedgerReport, TrueCounters, compare_ledger
 from stock_tracker.verify.records import CONNECTOR, compare_records
 from stock_tracker.verify.rows import TABLES, Place, event_row, expected, read_rows
 from stock_tracker.verify.tape import Ended, PrintKey, Saved, Span, TapeReport, TruePrint, compare_tape
-from stock_tracker.verify.topics import read_events, read_topic
+from stock_tracker.verify.topics import read_events, read_states, read_topic
 
 MOST_SHOWN = 20
 """How many differences are listed; the rest is counted."""
@@ -39,8 +43,8 @@ class Delivered:
     """Of SSI: clock ticks and reference data not counted, dead letters counted."""
     prints: dict[PrintKey, Saved] = field(default_factory=dict)
     """Each print with the first record that told of it."""
-    counters: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """By symbol, the highest bought and sold of the day."""
+    newest: Newest = field(default_factory=Newest)
+    """Of the day."""
     dead_letters: list[DeadLetter] = field(default_factory=list)
     """Of every process."""
 
@@ -137,9 +141,21 @@ def verify(
     ended = _ended(status, simulated.speed)
 
     tell("Comparing the tape and the ledger with the simulator's truth")
-    tape = compare_tape(_true_prints(truth), delivered.prints, read_events(kafka, prefix, MARKET_TRADES), ended)
-    ledger = compare_ledger(_true_counters(truth), delivered.counters, read_events(kafka, prefix, MARKET_FOREIGN), ended)
-    differences = [*compare_records(status, delivered.records, delivered.dead_letters), *tape.differences, *ledger.differences]
+    prints, newest = _true_prints(truth), delivered.newest
+    tape = compare_tape(prints, delivered.prints, read_events(kafka, prefix, MARKET_TRADES), ended)
+    ledger = compare_ledger(_true_counters(truth), newest.foreign, read_events(kafka, prefix, MARKET_FOREIGN), ended)
+
+    tell("Comparing the latest values on state.* with what was delivered")
+    day = truth.header.trading_day
+    boards, foreign, indices = (latest(read_states(kafka, prefix, t)) for t in (STATE_PRICES, STATE_FOREIGN, STATE_INDICES))
+    differences = [
+        *compare_records(status, delivered.records, delivered.dead_letters),
+        *tape.differences,
+        *ledger.differences,
+        *compare_prices(day, prints, delivered.prints, newest.books, boards),
+        *compare_foreign(day, newest.foreign, foreign),
+        *compare_indices(day, newest.indices, indices),
+    ]
 
     archive_rows: dict[str, int] = {}
     alerts = 0
@@ -179,13 +195,13 @@ def _read_delivered(kafka: Mapping[str, str], prefix: str, day: int) -> Delivere
             frame = topic.decode(stored.value)
             for idx, record in enumerate(frame.records):
                 delivered.records += type(record).__name__ not in ours
-                if isinstance(record, TradeRecord) and record.volume and record.trading_day == day:
+                if record.trading_day != day:
+                    continue
+                delivered.newest.see(record)
+                if isinstance(record, TradeRecord) and record.volume:
                     key = (record.symbol, record.total_volume, record.volume)
                     position = Position(topic.name, stored.partition, stored.offset, idx)
                     delivered.prints.setdefault(key, Saved(position, frame.epoch))
-                elif isinstance(record, ForeignRecord) and record.trading_day == day:
-                    bought, sold = delivered.counters.get(record.symbol, (0, 0))
-                    delivered.counters[record.symbol] = (max(bought, record.bought), max(sold, record.sold))
     delivered.dead_letters = [SSI_DLQ.decode(stored.value) for stored in read_topic(kafka, SSI_DLQ.named(prefix))]
     delivered.records += sum(letter.source == CONNECTOR for letter in delivered.dead_letters)
     return delivered

@@ -24,8 +24,13 @@ class Stored(NamedTuple):
     value: bytes
 
 
-def read_topic(kafka: Mapping[str, str], name: str) -> Iterator[Stored]:
-    """Yield every committed message of a topic, partition by partition in order, up to its end at the time of reading.
+def read_topic(kafka: Mapping[str, str], name: str, *, committed: bool = True) -> Iterator[Stored]:
+    """Yield every message of a topic, partition by partition in order, up to its end at the time of reading.
+
+    Args:
+        kafka: Librdkafka's connection settings.
+        name: As it is in Kafka.
+        committed: Whether to leave out what transactions have not committed.
 
     Raises:
         BrokerUnreachable: The broker stopped answering.
@@ -39,7 +44,7 @@ def read_topic(kafka: Mapping[str, str], name: str) -> Iterator[Stored]:
             "enable.partition.eof": True,
             # An end is told with an answer to a fetch: wait little for more.
             "fetch.wait.max.ms": 20,
-            "isolation.level": "read_committed",
+            "isolation.level": "read_committed" if committed else "read_uncommitted",
             "auto.offset.reset": "error",
         }
     )
@@ -68,6 +73,17 @@ def read_topic(kafka: Mapping[str, str], name: str) -> Iterator[Stored]:
         raise BrokerUnreachable(kafka["bootstrap.servers"], error.args[0].str()) from error
     finally:
         consumer.close()
+
+
+def read_states(kafka: Mapping[str, str], prefix: str, topic: Topic[Any]) -> Iterator[tuple[Position, Any]]:
+    """Yield every row of a ``state.*`` topic with its position, as the gateway reads them: uncommitted.
+
+    Raises:
+        BrokerUnreachable: The broker stopped answering.
+        InvalidMessage: A message is not one of the topic's.
+    """
+    for stored in read_topic(kafka, topic.named(prefix), committed=False):
+        yield Position(topic.name, stored.partition, stored.offset, 0), topic.decode(stored.value)
 
 
 def read_events(kafka: Mapping[str, str], prefix: str, topic: Topic[Any]) -> Iterator[tuple[Position, Any]]:

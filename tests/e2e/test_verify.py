@@ -16,11 +16,24 @@ from confluent_kafka import Producer
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.settings import SinkSettings
 from schemas.shards import shard_keys
-from schemas.topics import MARKET_FOREIGN, MARKET_TRADES, TOPICS, Topic, encode
+from schemas.topics import (
+    MARKET_FOREIGN,
+    MARKET_TRADES,
+    PARTIAL_FLOW,
+    STATE_FOREIGN,
+    STATE_INDICES,
+    STATE_PRICES,
+    STATE_TOPICS,
+    TOPICS,
+    Topic,
+    encode,
+)
 from stock_tracker import topics
 from stock_tracker.stack import Options, Stack, plan
 from stock_tracker.up import played_and_drained, running
 from stock_tracker.verify.topics import read_topic
+
+VERIFIED_STATES = (STATE_PRICES, STATE_FOREIGN, STATE_INDICES)
 
 pytestmark = [
     pytest.mark.kafka,
@@ -68,7 +81,7 @@ def copy_without(stack: Stack, prefix: str, places: dict[Topic[Any], int]) -> di
     producer = Producer({**stack.kafka, "linger.ms": 5})
     keys, left_out = shard_keys(3), {}
     for topic in TOPICS:
-        if topic.name.startswith(("state.", "partial.")):
+        if topic is PARTIAL_FLOW or (topic in STATE_TOPICS and topic not in VERIFIED_STATES):
             continue
         seen = 0
         for stored in read_topic(stack.kafka, topic.named(stack.prefix)):
@@ -83,7 +96,8 @@ def copy_without(stack: Stack, prefix: str, places: dict[Topic[Any], int]) -> di
                     else:
                         kept.append(event)
                 value = encode(msgspec.structs.replace(frame, events=kept))
-            producer.produce(topic.named(prefix), value, keys[stored.partition], partition=stored.partition)
+            key = topic.decode(value).symbol if topic in VERIFIED_STATES else keys[stored.partition]
+            producer.produce(topic.named(prefix), value, key, partition=stored.partition)
             producer.poll(0)
     assert producer.flush(30) == 0
     return left_out
@@ -95,7 +109,7 @@ async def test_a_drained_stack_reconciles(drained: Drained) -> None:
     assert result["prints"] > 100
 
 
-async def test_a_dropped_print_and_a_dropped_ledger_entry_are_named(drained: Drained) -> None:
+async def test_a_dropped_print_a_dropped_ledger_entry_and_a_wrong_row_of_the_board_are_named(drained: Drained) -> None:
     prefix = f"{drained.stack.prefix}copy."
     gone = await asyncio.to_thread(copy_without, drained.stack, prefix, {MARKET_TRADES: 50, MARKET_FOREIGN: 20})
     code, result = await drained.verify(TOPIC_PREFIX=prefix)
@@ -111,6 +125,18 @@ async def test_a_dropped_print_and_a_dropped_ledger_entry_are_named(drained: Dra
     named = [d for d in result["differences"] if d["kind"] == "missing_entry"]
     assert [d["symbol"] for d in named] == [lost_entry.symbol]
     assert lost_entry.side.value in named[0]["detail"]
+    assert not [d for d in result["differences"] if d["kind"].endswith("_state")]
+
+    stored = [s for s in read_topic(drained.stack.kafka, STATE_PRICES.named(prefix)) if STATE_PRICES.decode(s.value).last][-1]
+    row = STATE_PRICES.decode(stored.value)
+    wrong = encode(msgspec.structs.replace(row, src=1 << 40, last=row.last + 50))
+    producer = Producer(drained.stack.kafka)
+    producer.produce(STATE_PRICES.named(prefix), wrong, row.symbol, partition=stored.partition)
+    assert producer.flush(30) == 0
+    _, result = await drained.verify(TOPIC_PREFIX=prefix)
+    (named,) = [d for d in result["differences"] if d["kind"] == "wrong_state"]
+    assert (named["symbol"], named["detail"]) == (row.symbol, f"last is {row.last + 50}, not {row.last}")
+    assert named["position"]["topic"] == STATE_PRICES.name
 
 
 async def test_a_dropped_row_is_named_with_its_place_in_kafka(drained: Drained) -> None:
