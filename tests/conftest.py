@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import uuid
+import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -25,6 +26,10 @@ from stock_tracker.kafka import java, metadata
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.kafka.recipe import Recipe
 from stock_tracker.ports import free_port
+
+# A library that Quix imports warns, whatever the filters say, of what it imports itself: nothing that we could mend.
+with warnings.catch_warnings(record=True):
+    import quixstreams  # noqa: F401
 
 # How long an example takes says something about the machine and its neighbours, not about the code.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
