@@ -110,8 +110,8 @@ class Case:
         self._reader.start()
         await asyncio.to_thread(here.recv)
         pumping = asyncio.create_task(self._fanout.pump_forever())
-        while self._settled() < clients:
-            await asyncio.sleep(0.05)  # noqa: ASYNC110 - nobody tells when a client has its snapshot
+        while self._settled() < clients:  # noqa: ASYNC110 - nobody tells when a client has its snapshot
+            await asyncio.sleep(0.05)
         pumping.cancel()
 
     def _settled(self) -> int:

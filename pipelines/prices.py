@@ -34,7 +34,10 @@ def fold_frame(frame: Frame, origin: Origin, state: State, *, thresholds: Thresh
     prices = PriceShard(state, feeds, thresholds, folded)
 
     def take(record: FrameRecord) -> None:
-        feeds.meet(record.trading_day, feeds.now_ms if isinstance(record, ReferenceRecord) else record.ts_ms)
+        if isinstance(record, ReferenceRecord):
+            # It has no time of its own, so it can not say when the day began; and nothing of it is shown here.
+            return
+        feeds.meet(record.trading_day, record.ts_ms)
         if isinstance(record, ClockTick):
             delivery.tick(record)
             prices.advance()

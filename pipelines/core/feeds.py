@@ -6,8 +6,9 @@ It is kept under one key of the shard, loaded and stored once a frame::
     feeds = Feeds.load(state)
     delivery = feeds.arrive(frame.feed, frame.epoch, frame.seq)
     for record in frame.records:                    # with Folded.take_each, for feeds.meet may reject one
-        ts_ms = feeds.now_ms if isinstance(record, ReferenceRecord) else record.ts_ms
-        if feeds.meet(record.trading_day, ts_ms):
+        if isinstance(record, ReferenceRecord):
+            continue                                # it has no time, so it says nothing of the day
+        if feeds.meet(record.trading_day, record.ts_ms):
             ...                                     # the day before has ended
         if isinstance(record, ClockTick):
             if delivery.tick(record):

@@ -78,8 +78,7 @@ class _Fold:
         elif isinstance(record, IndexRecord):
             self._take_index(record)
         elif isinstance(record, ReferenceRecord):
-            self._feeds.meet(record.trading_day, self._feeds.now_ms)
-            self._prices.apply(record, self._delivery)
+            # It has no time of its own, so it can not say when the day began.
             if contract := contract_of(record.symbol):
                 self._curve(contract.underlying).list_contract(record)
                 self._enrol(contract.underlying)

@@ -288,7 +288,7 @@ class PriceShard:
         if record.trading_day == day:
             return board
         self._counts["previous_day"] += 1
-        if getattr(record, "price", 0):
+        if isinstance(record, TradeRecord) and record.price and record.session != "PT":
             board.previous_close = record.price
         return None
 

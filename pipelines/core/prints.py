@@ -9,8 +9,8 @@ The feed has no trade ids. What it has is TotalVol, the day's volume after each 
                     TotalVol 100               the tape  books (400, 450]
 
 A record books the part of its interval that no earlier record covered. What it leaves over between the old top and itself
-is a gap; a late record closes a gap, or a part of one; one that brings nothing new is a repeat. A total below the top, at a
-newer time and in no gap, is held as a suspect (:mod:`pipelines.core.suspects`).
+is a gap; a late record closes a gap, or a part of one; one that brings nothing new is a repeat. A total below the top at a newer
+time is held as a suspect (:mod:`pipelines.core.suspects`).
 """
 
 from collections import Counter
@@ -128,6 +128,11 @@ class TapeRecorder:
         if record.ts_ms <= tape.settled_ms:
             self._repeat(tape, record)
             return booked
+        if record.total_volume == 0 and tape.top > 0:
+            # Zeros in the middle of a day are what the feed says when it has nothing to say. Had the counter restarted, the next
+            # match would show it.
+            self._counts["empty"] += 1
+            return booked
         if tape.suspect is not None and record.ts_ms > tape.suspect.record.ts_ms:
             self._decide(tape, tape.suspect, record.total_volume, booked)
         total = record.total_volume
@@ -188,8 +193,12 @@ class TapeRecorder:
         tape.top, tape.top_value, tape.top_ms = total, record.total_value, max(tape.top_ms, record.ts_ms)
 
     def _fill_late(self, tape: Tape, record: TradeRecord, label: Label, booked: list[Booked]) -> bool:
-        """Book what a record, not above the top, covers of open gaps. False when that is nothing."""
-        if not tape.gaps or record.price <= 0 or record.volume <= 0:
+        """Book what a record, not above the top, covers of open gaps. False when that is nothing.
+
+        A counter does not run backwards: a total below the top at a *newer* time is no late print but a fall, though a gap lies
+        where it points. Booked as late prints, a restarted counter would fill the gap and leave the last price as it was.
+        """
+        if not tape.gaps or record.price <= 0 or record.volume <= 0 or record.ts_ms > tape.top_ms:
             return False
         fills = _take_out(tape, max(record.total_volume - record.volume, 0), record.total_volume)
         if fills:

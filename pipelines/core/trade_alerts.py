@@ -15,7 +15,7 @@ from pipelines.core.codec import Codec, Stored
 from pipelines.core.rules import BUCKETS, FeedGap, LargePrint, LockOpened, PriceLimit, TradeRule, VolumeSpike
 from pipelines.core.windows import Window
 from schemas.structs import AlertEvent, TradeEvent
-from schemas.units import Price, Side
+from schemas.units import Exchange, Price, Side
 
 _EPOCHS = 64
 """Lost connections of a day that a shard remembers."""
@@ -60,7 +60,7 @@ class Losses(Stored):
 
     day: int = 0
     epochs: dict[str, list[int]] = field(default_factory=dict)
-    """By rule, the 64 newest, sorted."""
+    """By rule, for futures apart, the 64 newest, sorted."""
 
 
 TAPE_WATCH = Codec(TapeWatch)
@@ -97,7 +97,11 @@ def advance(watch: TapeWatch, rules: tuple[TradeRule, ...], event: TradeEvent) -
 
 
 def advance_losses(losses: Losses, rules: tuple[TradeRule, ...], event: TradeEvent) -> tuple[AlertEvent, ...]:
-    """Fold one event of any symbol of the shard: the first loss that an epoch shows alerts, in the name of its symbol."""
+    """Fold one event of any symbol of the shard: the first loss that an epoch shows alerts, in the name of its symbol.
+
+    Stocks and futures alert apart. Two pipelines write their tapes to one topic, in an order that chance decides: which of them
+    shows a loss first is not the same on a replay.
+    """
     if event.kind != "gap" or event.cause != "lost" or event.epoch is None or event.day < losses.day:
         return ()
     if event.day > losses.day:
@@ -106,10 +110,11 @@ def advance_losses(losses: Losses, rules: tuple[TradeRule, ...], event: TradeEve
     for rule in rules:
         if not isinstance(rule, FeedGap) or not rule.covers(event.symbol, event.exchange):
             continue
-        known = losses.epochs.get(rule.name, [])
+        lane = f"{rule.name} of futures" if event.exchange is Exchange.DER else rule.name
+        known = losses.epochs.get(lane, [])
         if event.epoch in known or (len(known) == _EPOCHS and event.epoch < known[0]):
             continue
-        losses.epochs[rule.name] = sorted([*known, event.epoch])[-_EPOCHS:]
+        losses.epochs[lane] = sorted([*known, event.epoch])[-_EPOCHS:]
         since_ms = event.ts_ms if event.since_ms is None else event.since_ms
         message = (
             f"Records were lost between {wording.clock(since_ms)} and {wording.clock(event.ts_ms)}: "

@@ -60,6 +60,21 @@ def a_quote(bids: list[int], asks: list[int], ts_ms: UnixMs = AT_TEN, **changes:
     return QuoteRecord(**(values | changes))
 
 
+def an_odd_lot(total: int, volume: int, price: int = 60_000, ts_ms: UnixMs = AT_TEN, **changes: Any) -> OddLotRecord:
+    values: dict[str, Any] = {
+        "symbol": VNM, "trading_day": FRIDAY, "ts_ms": ts_ms, "exchange": Exchange.HOSE, "price": price, "volume": volume,
+        "total_volume": total, "total_value": 0, "bids": [], "asks": [], "session": "LO", "status": "N",
+    }  # fmt: skip
+    return OddLotRecord(**(values | changes))
+
+
+def a_reference() -> ReferenceRecord:
+    return ReferenceRecord(
+        symbol=VNM, trading_day=FRIDAY, exchange=Exchange.HOSE, name=None, groups=[], sector=None, lot=None, underlying=None,
+        last_trading_day=None,
+    )  # fmt: skip
+
+
 class Shard:
     def __init__(self) -> None:
         self.state: dict[bytes, bytes] = {}
@@ -261,10 +276,7 @@ class TestOwnLines:
         assert shard.trades == []
 
     def test_an_odd_lot_is_a_line_of_its_own(self, shard: Shard) -> None:
-        record = OddLotRecord(
-            symbol=VNM, trading_day=FRIDAY, ts_ms=clock(10, 0), exchange=Exchange.HOSE, price=Price(60_000), volume=Shares(7),
-            total_volume=Shares(107), total_value=0, bids=[], asks=[], session="LO", status="N",
-        )  # fmt: skip
+        record = an_odd_lot(107, 7)
         shard.fold(record, record)
         (event,) = shard.trades
         assert (event.phase, event.anchored, event.volume) == ("odd_lot", False, 7)
@@ -278,6 +290,18 @@ class TestDay:
         row = shard.row
         assert (row.day, row.previous_close, row.last, row.total_volume) == (FRIDAY, 59_000, None, 0)
         assert shard.counts["previous_day"] == 1
+
+    def test_only_a_match_on_the_ordinary_board_is_a_previous_close(self, shard: Shard) -> None:
+        yesterday: dict[str, Any] = {"trading_day": TradingDay(20261119), "ts_ms": clock(14, 45, day=TradingDay(20261119))}
+        shard.fold(a_trade(900, 100, 59_000, **yesterday))
+        shard.fold(a_trade(900, 100, 70_000, session="PT", **yesterday))
+        shard.fold(an_odd_lot(900, 7, 55_900, **yesterday))
+        assert shard.row.previous_close == 59_000
+
+    def test_reference_data_does_not_say_when_the_day_began(self) -> None:
+        shard = Shard()
+        shard.fold(a_reference(), a_tick(clock(9, 59)), a_trade(5_000, 100))
+        assert [(event.kind, event.cause) for event in shard.trades] == [("gap", "before_start"), ("print", None)]
 
     def test_a_later_day_begins_anew_and_remembers_the_close(self, shard: Shard) -> None:
         shard.fold(a_trade(900, 900))
@@ -353,11 +377,7 @@ def test_a_loss_marker_makes_the_next_hole_a_lost_one(shard: Shard) -> None:
 
 
 def test_a_reference_record_of_a_quiet_symbol_says_nothing_about_prices(shard: Shard) -> None:
-    reference = ReferenceRecord(
-        symbol=VNM, trading_day=FRIDAY, exchange=Exchange.HOSE, name=None, groups=[], sector=None, lot=None, underlying=None,
-        last_trading_day=None,
-    )  # fmt: skip
-    shard.fold(reference)
+    shard.fold(a_reference())
     assert shard.outputs == []
 
 

@@ -249,9 +249,29 @@ class TestFallingTotal:
         assert reel.tape.total == 1_090
         assert reel.tape.total_value == 1_090 * PRICE
 
-    def test_a_reset_to_zero_without_a_print(self, reel: Reel) -> None:
+    def test_zeros_say_nothing_and_a_restart_after_them_is_seen_all_the_same(self, reel: Reel) -> None:
+        assert reel.take(2, 0, 0) == reel.take(3, 0, 0) == []
+        assert (reel.tape.top, reel.tape.suspect, reel.counts["empty"]) == (1_000, None, 2)
+        assert reel.take(4, 100, 100) == []
+        assert reel.take(5, 0, 0) == []
+        assert lines(reel.take(6, 130, 30)) == [("reset", 1_000, 0, 0), ("print", 0, 100, 100), ("print", 100, 130, 30)]
+
+    def test_zeros_between_two_matches_change_nothing(self, reel: Reel) -> None:
         reel.take(2, 0, 0)
-        assert lines(reel.take(3, 100, 100)) == [("reset", 1_000, 0, 0), ("print", 0, 100, 100)]
+        reel.take(3, 0, 0)
+        assert lines(reel.take(4, 1_050, 50)) == [("print", 1_000, 1_050, 50)]
+
+    def test_a_restart_is_no_late_print_though_a_gap_lies_where_it_points(self) -> None:
+        #  joined at 999,900 of 1,000,000; then the feed counts from 0 again
+        reel = Reel()
+        reel.take(0, 1_000_000, 100)
+        assert reel.take(60, 1_000, 1_000) == []
+        assert lines(reel.take(61, 2_000, 1_000)) == [
+            ("reset", 1_000_000, 0, 0),
+            ("print", 0, 1_000, 1_000),
+            ("print", 1_000, 2_000, 1_000),
+        ]
+        assert reel.counts["late"] == 0
 
     def test_the_decider_may_be_the_next_suspect(self, reel: Reel) -> None:
         reel.take(2, 950, 50)

@@ -277,6 +277,17 @@ def test_a_lost_connection_alerts_once_however_many_symbols_show_it() -> None:
     assert advance_losses(losses, GAP, Tape().a_gap(61, epoch=7)) == ()
 
 
+def test_whether_a_stock_or_a_future_shows_a_loss_first_makes_no_difference() -> None:
+    def ids(*gaps: TradeEvent) -> set[str]:
+        losses = Losses()
+        return {alert.alert_id for gap in gaps for alert in advance_losses(losses, GAP, gap)}
+
+    stock = Tape("HPG").a_gap(0, epoch=7)
+    future = msgspec.structs.replace(Tape("41I1GC000").a_gap(1, epoch=7), exchange=Exchange.DER)
+    assert ids(stock, future) == ids(future, stock)
+    assert len(ids(stock, future)) == 2
+
+
 @pytest.mark.parametrize("cause", ["unseen", "before_start"])
 def test_a_gap_that_nobody_lost_is_no_alert(cause: str) -> None:
     assert advance_losses(Losses(), GAP, Tape().a_gap(0, epoch=1, cause=cause)) == ()
