@@ -21,6 +21,8 @@ _Socket = aiohttp.ClientWebSocketResponse[Literal[False]]
 
 WATCH_S: Final = 0.25
 """How often a session looks at the time."""
+START_S: Final = 4.0
+"""How long start may take: the hub works without, and the handshake's time runs meanwhile."""
 MAX_FRAME: Final = 64 * 1024 * 1024
 """Bytes of one WebSocket frame: the cached records of every symbol may come in one."""
 
@@ -132,10 +134,13 @@ class Conversation:
 
     async def _start(self, url: str) -> None:
         try:
-            reply = await call(self._http, "GET", url, "start", headers=self._headers)
+            async with asyncio.timeout(START_S):
+                reply = await call(self._http, "GET", url, "start", headers=self._headers)
             error = refusal("start", reply.status, reply.body.decode(errors="replace"), reply.retry_after)
         except SsiUnavailable as unavailable:
             error = unavailable
+        except TimeoutError:
+            error = SsiUnavailable("start", f"no reply in {START_S:.0f} s")
         if isinstance(error, TokenRejected):
             self._end = error
         elif error is not None:

@@ -24,7 +24,7 @@ async def follow(
                     raise ClockUnavailable(url, f"HTTP {reply.status}")
                 clock.answered(read_answer(body), UnixMs(int(time.time() * 1000)))
                 trouble(None)
-        except (aiohttp.ClientError, TimeoutError, OSError, msgspec.MsgspecError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, msgspec.MsgspecError) as error:
             trouble(ClockUnavailable(url, str(error) or type(error).__name__))
         except ClockUnavailable as error:
             trouble(error)

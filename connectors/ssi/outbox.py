@@ -1,6 +1,7 @@
 """What waits for Kafka, bounded: the oldest is thrown away first, and the stream says so. Pure.
 
-Frames are bounded by the records in them. Everything else (verbatim frames, dead letters, status) is bounded by bytes.
+Frames are bounded by the records in them. Everything else is bounded by bytes: verbatim frames and status are *bulk*, which come
+again or are evidence only; reference data and dead letters come once, and are thrown away only when no bulk is left.
 """
 
 from collections import Counter, deque
@@ -8,7 +9,9 @@ from typing import NamedTuple
 
 from connectors.ssi.frames import Cut, Place, loss_of, with_losses
 from schemas.structs import LossMarker, ReferenceRecord
-from schemas.topics import encode
+from schemas.topics import SSI_STATUS, SSI_WIRE, encode
+
+_BULK = frozenset({SSI_WIRE.name, SSI_STATUS.name})
 
 
 class Message(NamedTuple):
@@ -35,6 +38,8 @@ class Outbox:
         self._max_bytes = max_bytes
         self._frames: deque[Cut] = deque()
         self._others: deque[Message] = deque()
+        """Reference data and dead letters."""
+        self._bulk: deque[Message] = deque()
         self._lost: dict[Place, LossMarker] = {}
         self._kept: dict[Place, dict[str, ReferenceRecord]] = {}
         self.records = 0
@@ -56,13 +61,22 @@ class Outbox:
             self.lose(oldest)
 
     def post(self, message: Message) -> None:
-        """Add any other message; where that is too much, throw away the oldest ones."""
-        self._others.append(message)
+        """Add any other message; where that is too much, throw away the oldest ones, bulk first."""
+        (self._bulk if message.topic in _BULK else self._others).append(message)
         self.bytes += len(message.value)
-        while self.bytes > self._max_bytes and len(self._others) > 1:
-            oldest = self._others.popleft()
+        while self.bytes > self._max_bytes and len(self._others) + len(self._bulk) > 1:
+            oldest = (self._bulk or self._others).popleft()
             self.bytes -= len(oldest.value)
             self.dropped_messages[oldest.topic] += 1
+
+    def put_back(self, message: Message) -> None:
+        """Take back what :meth:`take` gave last: it goes next."""
+        if message.cut is not None:
+            self._frames.appendleft(message.cut)
+            self.records += len(message.cut.frame.records)
+            return
+        (self._bulk if message.topic in _BULK else self._others).appendleft(message)
+        self.bytes += len(message.value)
 
     def lose(self, cut: Cut) -> None:
         """Book the loss of ``cut``: the next frame of its partition will begin by telling it.
@@ -84,11 +98,11 @@ class Outbox:
             kept = self._kept.pop(cut.place, {})
             cut = with_losses(cut, self._lost.pop(cut.place, None), list(kept.values()))
             return Message(cut.place.topic, cut.key, encode(cut.frame), cut=cut)
-        if self._others:
-            message = self._others.popleft()
+        if waiting := self._others or self._bulk:
+            message = waiting.popleft()
             self.bytes -= len(message.value)
             return message
         return None
 
     def __len__(self) -> int:
-        return len(self._frames) + len(self._others)
+        return len(self._frames) + len(self._others) + len(self._bulk)

@@ -100,7 +100,12 @@ class Publisher:
                     headers=list(message.headers),
                     on_delivery=partial(self._delivered, message),
                 )
-            except (KafkaException, BufferError) as error:
+            except BufferError:
+                # librdkafka's own queue is full: it waits here, where the oldest goes first if it becomes too much.
+                self._in_flight -= message.weight
+                self._outbox.put_back(message)
+                break
+            except KafkaException as error:
                 self._in_flight -= message.weight
                 self._refused(message, str(error))
         for producer in self._producers.values():

@@ -14,7 +14,10 @@ from connectors.ssi.errors import BadCredentials, QuotaExceeded, SsiError, SsiUn
 
 _QUOTA_WORDS: Final = ("quota", "has been blocked", "too many requests")
 _TOKEN_WORDS: Final = ("unauthorized", "missing authorization", "token")
+MAX_PAUSE_S: Final = 300.0
+"""The longest pause that a Retry-After may ask for: a typing error there must not cost a day."""
 _SUCCESS: Final = (200, "200", "Success", "success", None)
+_REFUSALS: Final = ("400", "401", "403")
 # What the hub answers instead of 401 differs by server version; the official node client reads a redirect to a login page so.
 _REJECTED: Final = (401, 403, 302)
 
@@ -50,7 +53,7 @@ def refusal(what: str, http_status: int, text: str, retry_after: str | None) -> 
     if http_status == 200:
         return None
     why = f"HTTP {http_status}"
-    pause = float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
+    pause = min(float(retry_after), MAX_PAUSE_S) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
     if http_status == 429 or speaks_of_quota(text):
         return QuotaExceeded(what, why, pause)
     if http_status in _REJECTED:
@@ -97,17 +100,28 @@ def read_token(http_status: int, body: bytes, retry_after: str | None) -> str:
         data = read_answer(what, http_status, body, retry_after)
     except QuotaExceeded:
         raise
-    except TokenRejected as error:
-        raise BadCredentials(error.why) from None
-    except SsiUnavailable as error:
-        # A server that is down answers with 5xx; one that answers anything else has read the credentials.
-        if http_status < 500 and error.why != "the reply is not SSI's JSON" and http_status != 404:
+    except (TokenRejected, SsiUnavailable) as error:
+        if _are_refused(http_status, body):
             raise BadCredentials(error.why) from None
-        raise
+        raise SsiUnavailable(what, error.why, getattr(error, "retry_after_s", None)) from None
     token = data.get("accessToken") if isinstance(data, dict) else None
     if not isinstance(token, str) or not token:
         raise SsiUnavailable(what, "the reply holds no accessToken")
     return token
+
+
+def _are_refused(http_status: int, body: bytes) -> bool:
+    """Whether SSI itself says that credentials are wrong: in its envelope, and by status 400, 401 or 403.
+
+    Its own failures come in the envelope too ("Execution Timeout Expired", status 500), with HTTP 200; and proxies before it
+    answer 302 and 403 with pages of theirs. Those pass, and a connector that took them for a refusal would give up.
+    """
+    try:
+        answer = _answer.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+    said = answer.status if isinstance(answer.status, int | str) else None
+    return str(said) in _REFUSALS or (http_status != 200 and str(http_status) in _REFUSALS)
 
 
 def expiry_of(token: str) -> int | None:

@@ -228,13 +228,18 @@ class SsiSession:
         """A frame that is not exactly as expected: its Broadcasts may have objects for arguments; or it is no message at all."""
         try:
             message = msgspec.json.decode(frame)
-            invocations = [
-                _Invocation(invocation["M"].strip(), [_as_text(argument) for argument in invocation["A"]])
-                for invocation in message["M"]
-            ]
-        except (*_NOT_JSON, KeyError, TypeError, AttributeError, IndexError):
+            invoked = list(message["M"])
+        except (*_NOT_JSON, KeyError, TypeError):
             return [Reject(Reason.BAD_FRAME, "the frame is not a SignalR message", None, frame)]
         actions: list[Action] = []
+        invocations: list[_Invocation] = []
+        for idx, invocation in enumerate(invoked):
+            try:
+                arguments = [_as_text(argument) for argument in invocation["A"]]
+                invocations.append(_Invocation(invocation["M"].strip(), arguments))
+            except (KeyError, TypeError, AttributeError, IndexError):
+                # Alone: the others of its frame are as good as ever.
+                actions.append(Reject(Reason.BAD_FRAME, "an invocation without a method or arguments", idx, _as_text(invocation)))
         self._invoked(invocations, actions)
         return actions
 

@@ -96,6 +96,30 @@ def test_other_messages_are_bounded_by_bytes_and_counted_by_topic() -> None:
     assert first.value[0] == 2
 
 
+def test_what_comes_once_is_dropped_after_what_is_evidence_only() -> None:
+    outbox = Outbox(100, 1_000)
+    outbox.post(Message("ssi.reference", "VNM", b"r" * 100))
+    outbox.post(Message("ssi.dlq", "a", b"d" * 100))
+    for _ in range(50):
+        outbox.post(Message("ssi.wire", None, b"w" * 100))
+    assert outbox.dropped_messages == {"ssi.wire": 42}
+    topics = [message.topic for message in iter(outbox.take, None)]
+    assert topics == ["ssi.reference", "ssi.dlq", *["ssi.wire"] * 8]
+
+
+def test_what_is_put_back_goes_next() -> None:
+    outbox = Outbox(100, ROOM)
+    for seq in range(2):
+        outbox.put(a_cut(seq, [a_record(seq)]))
+        outbox.post(Message("ssi.wire", None, bytes([seq])))
+    for _ in range(4):
+        message = outbox.take()
+        assert message is not None
+        outbox.put_back(message)
+        assert outbox.take() == message
+    assert (outbox.records, outbox.bytes, len(outbox)) == (0, 0, 0)
+
+
 def test_frames_go_before_the_rest() -> None:
     outbox = Outbox(100, ROOM)
     outbox.post(Message("ssi.wire", None, b"{}"))

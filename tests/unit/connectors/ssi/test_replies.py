@@ -64,11 +64,28 @@ def test_refused_credentials_name_both_variables(fields: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(
-    ("http_status", "text"), [(502, b"<html>"), (503, b"{}"), (200, b"<html>"), (200, b'{"status":200,"data":{}}')]
+    ("http_status", "text"),
+    [
+        (502, b"<html>"),
+        (503, b"{}"),
+        (200, b"<html>"),
+        (200, b'{"status":200,"data":{}}'),
+        # Its own failures, in its envelope; and proxies that stand before it.
+        (200, b'{"message":"An error has occurred.","status":500}'),
+        (200, b'{"message":"Execution Timeout Expired","status":"Error"}'),
+        (408, b""),
+        (302, b""),
+        (403, b"<html>Request blocked</html>"),
+    ],
 )
 def test_a_server_that_is_down_says_nothing_about_credentials(http_status: int, text: bytes) -> None:
-    with pytest.raises(SsiUnavailable):
+    with pytest.raises(SsiUnavailable, match="AccessToken"):
         read_token(http_status, text, None)
+
+
+def test_a_refusal_by_http_status_is_one_in_ssis_envelope() -> None:
+    with pytest.raises(BadCredentials):
+        read_token(401, body(message="Unauthorized"), None)
 
 
 def test_a_quota_is_no_word_about_credentials_either() -> None:
@@ -84,6 +101,9 @@ def test_hub_refusals() -> None:
     assert isinstance(quota, QuotaExceeded)
     assert quota.retry_after_s == 30
     assert type(refusal("negotiate", 504, "gateway", "soon")) is SsiUnavailable
+    patient = refusal("negotiate", 503, "", "99999999")
+    assert isinstance(patient, SsiUnavailable)
+    assert patient.retry_after_s == 300
 
 
 def test_a_token_says_when_it_expires() -> None:

@@ -191,7 +191,17 @@ def test_an_argument_that_is_an_object_is_written_as_text() -> None:
     assert subscribed().receive(frame, at(2)) == [Publish(['{"DataType":"F","Content":{"a":1}}'])]
 
 
-@pytest.mark.parametrize("frame", ["", "{", "5", "[]", '"x"', '{"M":5}', '{"M":[{}]}', '{"M":[{"M":1,"A":[]}]}', b"\xff\x00"])
+@pytest.mark.parametrize("bad", ["{}", '{"M":1,"A":[]}', '{"M":"Broadcast"}', "7", "null"])
+def test_an_invocation_that_is_none_is_rejected_alone(bad: str) -> None:
+    good = '{"H":"h","M":"Broadcast","A":["%s"]}'
+    frame = f'{{"C":"d-1","M":[{good % "first"},{bad},{good % "last"}]}}'
+    reject, publish = subscribed().receive(frame, at(2))
+    assert isinstance(reject, Reject)
+    assert (reject.reason, reject.payload, reject.idx) == (Reason.BAD_FRAME, bad, 1)
+    assert publish == Publish(["first", "last"])
+
+
+@pytest.mark.parametrize("frame", ["", "{", "5", "[]", '"x"', '{"M":5}', b"\xff\x00"])
 def test_what_is_no_message_is_rejected_whole(frame: str | bytes) -> None:
     (reject,) = subscribed().receive(frame, at(2))
     assert isinstance(reject, Reject)
