@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from connectors.ssi.calls import bearer, call
-from connectors.ssi.errors import SsiError, TokenRejected
+from connectors.ssi.errors import SsiError, SsiUnavailable, TokenRejected
 from connectors.ssi.reference import GROUPS, MARKETS, details, members, reference_records, securities
 from connectors.ssi.replies import expiry_of, read_answer, read_token
 from connectors.ssi.settings import SsiSettings, is_loopback
@@ -74,17 +74,24 @@ class SsiRest:
             SsiError: Not even the list of instruments came.
         """
         listed = [(market, row) for market in MARKETS for row in await self._pages("Securities", securities, market=market)]
+        if not listed:
+            # It says so for a while each night; taken for an answer, it would leave the day without groups and expiries.
+            raise SsiUnavailable("Securities", "no instrument is listed on any market")
         trouble: SsiError | None = None
         detailed: list[dict[str, Any]] = []
         groups: dict[str, list[str]] = {}
-        try:
-            for market in MARKETS:
+        for market in MARKETS:
+            try:
                 detailed += await self._pages("SecuritiesDetails", details, market=market, symbol="")
-            for index in GROUPS:
+            except SsiError as error:
+                trouble = trouble or error
+        for index in GROUPS:
+            try:
                 answer = await self._get("IndexComponents", indexCode=index, pageIndex="1", pageSize=str(PAGE_SIZE))
+            except SsiError as error:
+                trouble = trouble or error
+            else:
                 groups[index] = members(answer)
-        except SsiError as error:
-            trouble = error
         return reference_records(day, listed, detailed, groups), trouble
 
     async def _pages(self, operation: str, rows_of: Any, **query: str) -> list[dict[str, Any]]:

@@ -77,7 +77,9 @@ class RecordStream:
         return self.epoch
 
     def refer(self, records: Sequence[ReferenceRecord], now_us: UnixUs) -> None:
-        """Take in what REST says of the instruments: for the stream, and for ``ssi.reference``."""
+        """Take in what REST says of the instruments: for the stream, and for ``ssi.reference``; the same again is no news."""
+        if tuple(records) == self._reference:
+            return
         self._reference = tuple(records)
         for record in self._reference:
             self._outbox.post(Message(SSI_REFERENCE.name, record.symbol, encode(ReferenceMessage(record=record))))
