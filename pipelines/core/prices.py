@@ -213,7 +213,9 @@ class PriceShard:
         tape = board.tape
         in_order = record.total_volume > tape.top
         named = label(record, phase, board.bids, board.asks, in_order=in_order, counts=self._counts)
-        if record.total_volume == 0 and record.price > 0 and record.volume > 0:
+        # Whether put-through matches share the counter of the others is not known: one that counts lower, and later, does not.
+        off_counter = phase == "put_through" and record.total_volume < tape.top and record.ts_ms > tape.top_ms
+        if (record.total_volume == 0 or off_counter) and record.price > 0 and record.volume > 0:
             # Nothing tells one of these from the next, so two feeds would book it twice.
             if delivery.leads:
                 self._tapes.take_unanchored(tape, record, named)

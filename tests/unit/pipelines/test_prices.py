@@ -275,6 +275,20 @@ class TestOwnLines:
         shard.fold(a_trade(0, 100, 60_000), feed="b")
         assert shard.trades == []
 
+    def test_a_put_through_with_a_counter_of_its_own_leaves_the_tape_alone(self, shard: Shard) -> None:
+        shard.fold(a_trade(1_000_000, 1_000_000))
+        shard.fold(
+            a_trade(20_000, 20_000, 66_000, clock(14, 50), session="PT"),
+            a_trade(50_000, 30_000, 66_000, clock(14, 55), session="PT"),
+        )
+        assert [(event.kind, event.phase, event.anchored, event.volume) for event in shard.trades] == [
+            ("print", "put_through", False, 20_000),
+            ("print", "put_through", False, 30_000),
+        ]
+        assert (shard.row.total_volume, shard.row.last) == (1_000_000, 60_000)
+        shard.fold(a_trade(1_000_100, 100, ts_ms=clock(14, 56)))
+        assert [event.kind for event in shard.trades] == ["print"]
+
     def test_an_odd_lot_is_a_line_of_its_own(self, shard: Shard) -> None:
         record = an_odd_lot(107, 7)
         shard.fold(record, record)
