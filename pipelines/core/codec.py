@@ -17,13 +17,16 @@ A fold sees a :class:`State`, which a plain ``dict`` is too. Its values are muta
 """
 
 from collections.abc import Iterator
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import ClassVar, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
 from pipelines.core.errors import StateOutdated
 
 S = TypeVar("S", bound="Stored")
+
+LARGEST: Final = 1 << 53
+"""No price, volume or value of a market comes near it; numbers beyond are the feed's error, and would not fit our state."""
 
 
 class State(Protocol):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from pipelines.core.codec import Cells, Codec, State, Stored
+from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
 from pipelines.core.feeds import Delivery, Feeds
 from pipelines.core.foreign import Arrival, ForeignTotals, Step, advance, settle
@@ -116,6 +116,9 @@ class _Fold:
             raise RecordRejected(
                 "negative_counter", f"{record.symbol} bought {record.bought}, sold {record.sold}: counters start at 0"
             )
+        figures = (record.bought, record.sold, record.bought_value, record.sold_value, record.current_room, record.total_room)
+        if any(abs(figure) >= LARGEST for figure in figures) or not 0 < record.ts_ms < LARGEST:
+            raise RecordRejected("out_of_range", f"{record.symbol} has a figure beyond {LARGEST}, which no market reaches")
         self._meet(record.trading_day, record.ts_ms)
         if record.trading_day < self._feeds.day:
             self.folded.count(["previous_day"])

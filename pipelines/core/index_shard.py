@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 
 from pipelines.core.basis import CURVE, Curve
-from pipelines.core.codec import Cells, Codec, State, Stored
+from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
 from pipelines.core.feeds import Feeds
 from pipelines.core.frames import Folded, Origin
 from pipelines.core.indices import INDEX, Index, advance
-from pipelines.core.prices import LARGEST, PriceShard
+from pipelines.core.prices import PriceShard
 from pipelines.core.suspects import Thresholds
 from schemas.instruments import contract_of
 from schemas.structs import (
@@ -166,7 +166,7 @@ def _sets_price(event: TradeEvent) -> bool:
 
 def _check(record: IndexRecord) -> None:
     figures = (record.value, record.prior_value, record.volume, record.traded_value)
-    if any(abs(figure) > LARGEST for figure in (*figures, record.put_through_volume, record.put_through_value)):
+    if any(abs(figure) >= LARGEST for figure in (*figures, record.put_through_volume, record.put_through_value)):
         raise RecordRejected("out_of_range", f"{record.symbol} has a figure beyond {LARGEST}, which no market reaches")
 
 

@@ -21,7 +21,7 @@ import msgspec
 
 from pipelines.core.aggressor import label
 from pipelines.core.board import Board, daily, row, show_info, show_print, show_session
-from pipelines.core.codec import Cells, Codec, State, Stored
+from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
 from pipelines.core.feeds import Delivery, Feeds
 from pipelines.core.frames import Folded, Origin
@@ -54,8 +54,6 @@ from schemas.units import (
 
 SUMMARY_MS: Final = 5 * 60_000
 """Market time between two summaries of a symbol's day."""
-LARGEST: Final = 1 << 53
-"""No price, volume or value of a market comes near it; numbers beyond are the feed's error, and would not fit our state."""
 
 
 class ShardDay(Stored):

@@ -3,6 +3,8 @@
 from itertools import pairwise
 from typing import Any
 
+import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -269,6 +271,16 @@ def test_a_negative_counter_is_rejected() -> None:
     folded = shard.send(a_record(at(DAY, 9, 15), -1))
     assert [letter.reason for letter in messages(folded, SSI_DLQ)] == ["negative_counter"]
     assert messages(folded, MARKET_FOREIGN) == []
+
+
+@pytest.mark.parametrize(
+    "beyond", [{"bought": 2**64}, {"sold_value": -(2**63)}, {"current_room": 2**53}, {"total_room": 2**70}, {"ts_ms": 2**60}]
+)
+def test_a_figure_beyond_every_market_is_rejected_and_the_rest_goes_on(beyond: dict[str, int]) -> None:
+    good = a_record(at(DAY, 9, 15), 500)
+    folded = Shard().send(msgspec.structs.replace(good, **beyond), good)
+    assert [(letter.reason, letter.idx) for letter in messages(folded, SSI_DLQ)] == [("out_of_range", 0)]
+    assert messages(folded, MARKET_FOREIGN)[0].events[0].volume == 500
 
 
 def test_a_day_that_is_none_is_rejected_and_does_not_move_the_shard() -> None:
