@@ -28,10 +28,11 @@ class Running:
 
 
 def write(path: Path, running: Running) -> None:
-    """Write the file in one step, so that no reader sees half of it."""
+    """Write the file in one step, so that no reader sees half of it; for its owner only, for a URL may bring a password."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
-    new.write_text(json.dumps(asdict(running), indent=2) + "\n")
+    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(json.dumps(asdict(running), indent=2) + "\n")
     new.replace(path)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
+from connectors.clickhouse.client import shown
 from schemas.deployment import LOCAL_SHARDS
 from stock_tracker import runfile, topics
 from stock_tracker.drain import DRAIN_S, worked_through
@@ -86,7 +87,7 @@ async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]
     for part in first:
         await supervisor.start(part)
     if broker is not None and stack.local_kafka_port is not None:
-        await asyncio.to_thread(broker.start, stack.local_kafka_port, up.tell)
+        await to_its_end(broker.start, stack.local_kafka_port, up.tell)
         chores.append(asyncio.create_task(keep_running(broker, stack.local_kafka_port, up.tell)))
     applied = await asyncio.to_thread(topics.apply, stack.kafka, stack.prefix, LOCAL_SHARDS, 1)
     up.tell(f"Topics: {len(applied.created)} made, {len(applied.present)} there before")
@@ -96,6 +97,19 @@ async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]
     await wait_until_ready(up.session, supervisor, [stack.connector])
 
 
+async def to_its_end(start: Callable[..., object], *arguments: object) -> None:
+    """Run ``start`` in a thread; whoever is cancelled meanwhile goes on only when it is over.
+
+    A thread cannot be cancelled: a broker that it launches after everything else was stopped would be nobody's.
+    """
+    started = asyncio.ensure_future(asyncio.to_thread(start, *arguments))
+    try:
+        await asyncio.shield(started)
+    except asyncio.CancelledError:
+        await asyncio.gather(started, return_exceptions=True)
+        raise
+
+
 async def keep_running(broker: Broker, port: int, tell: Tell) -> None:
     """Start the broker again whenever it dies, and again when that fails; for ever."""
     while True:
@@ -103,7 +117,7 @@ async def keep_running(broker: Broker, port: int, tell: Tell) -> None:
         if await asyncio.to_thread(broker.running) is None:
             tell(f"kafka died; starting it again (log: {broker.log})")
             try:
-                await asyncio.to_thread(broker.start, port, tell)
+                await to_its_end(broker.start, port, tell)
             except StockTrackerError as error:
                 tell(f"kafka did not come up, trying again: {error}")
 
@@ -133,7 +147,7 @@ def _note(up: Up) -> None:
 
 
 def _urls(stack: Stack) -> dict[str, str]:
-    urls = {"dashboard": f"http://127.0.0.1:{stack.gateway.port}/", "archive": stack.clickhouse_url}
+    urls = {"dashboard": f"http://127.0.0.1:{stack.gateway.port}/", "archive": shown(stack.clickhouse_url)}
     if stack.simulator is not None:
         urls["simulator"] = f"http://127.0.0.1:{stack.simulator.port}/sim/status"
     urls["Kafka"] = stack.kafka["bootstrap.servers"]

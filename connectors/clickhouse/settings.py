@@ -3,6 +3,7 @@
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -126,10 +127,13 @@ class SinkSettings(ArchiveHome):
         return f"{self.topic_prefix}archive"
 
     def read_password(self) -> str:
-        """The password to use: the one set, else the embedded server's, else none.
+        """The password to use: the one set, else the embedded server's where that may be meant, else none.
 
         The file is read each time: the embedded server may be started for the first time after the sink.
         """
         if self.password is not None:
             return self.password.get_secret_value()
+        if urlsplit(self.clickhouse_url).hostname not in ("127.0.0.1", "localhost", "::1"):
+            # The embedded server is on this machine: its password is nobody else's business.
+            return ""
         return self.password_file.read_text().strip() if self.password_file.exists() else ""

@@ -53,11 +53,12 @@ def sink(
     log_to_stderr()
     settings = SinkSettings(kafka=kafka_config(os.environ), home=Home.of(os.environ).root)
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     spare_the_collector()
     with serving_health(port) as health:
         wait_for(settings.kafka, settings.topic_prefix, wait)
+        # Only now is there something to bring to a good end: while it waits, a signal just ends it.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
         run(settings, stop, health)
 
 

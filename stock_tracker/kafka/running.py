@@ -1,5 +1,6 @@
 """Programs that are run to their end while somebody watches."""
 
+import os
 import subprocess
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -9,6 +10,7 @@ Tell = Callable[[str], None]
 """Takes a line about what is going on, for whoever waits."""
 
 TAIL_LINES = 12
+_OURS = ("ARCHIVE_", "CLICKHOUSE_", "GATEWAY_", "KAFKA_", "PIPELINE_", "SIM_", "SSI_")
 
 
 class Failed(Exception):
@@ -24,8 +26,13 @@ class Failed(Exception):
         return f"{self.program} ended with exit code {self.code}: {self.tail}"
 
 
+def for_strangers(environ: Mapping[str, str]) -> dict[str, str]:
+    """What programs that are not ours may see of our environment: all but our own settings, among which are secrets."""
+    return {name: value for name, value in environ.items() if not name.startswith(_OURS)}
+
+
 def run(argv: Sequence[str], tell: Tell, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
-    """Run ``argv`` to its end and tell each line that it prints.
+    """Run ``argv`` to its end and tell each line that it prints; without ``env`` it sees none of our settings.
 
     Raises:
         Failed: It could not be started, or did not exit with 0.
@@ -35,7 +42,7 @@ def run(argv: Sequence[str], tell: Tell, env: Mapping[str, str] | None = None, c
         process = subprocess.Popen(
             argv,
             cwd=cwd,
-            env=env,
+            env=for_strangers(os.environ) if env is None else env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

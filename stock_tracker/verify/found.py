@@ -17,7 +17,8 @@ from stock_tracker.simulator import SimulatorClient
 from stock_tracker.verify.run import Simulated, Verification, verify
 
 _CLOCK = "/sim/clock"
-_ARCHIVE = ("CLICKHOUSE_URL", "STOCK_TRACKER_HOME")
+_ARCHIVE = {"CLICKHOUSE_URL": "CLICKHOUSE_URL", "STOCK_TRACKER_HOME": "STOCK_TRACKER_HOME", "ARCHIVE_DATABASE": "database"}
+"""What of the environment says where the archive is, and what the sink's settings call it."""
 
 
 async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]) -> Verification:
@@ -76,12 +77,18 @@ async def ask_simulator(simulator: SimulatorClient) -> Simulated:
     return Simulated(truth=await simulator.truth(), status=await simulator.status(), speed=clock.speed)
 
 
+def archive_of(environment: Mapping[str, str]) -> SinkSettings:
+    """How the sink of a stack reaches its archive; on a server that is not the stack's own it has a database to itself."""
+    told = {field: environment[name] for name, field in _ARCHIVE.items() if name in environment}
+    return SinkSettings.model_validate({"kafka": kafka_config(environment), **told})
+
+
 def verify_against(
     simulated: Simulated, environment: Mapping[str, str], tell: Callable[[str], None], never_empty: Collection[str]
 ) -> Verification:
     """Verify the Kafka and the archive that ``environment`` names; see :func:`stock_tracker.verify.run.verify`."""
     kafka = kafka_config(environment)
-    sink = SinkSettings.model_validate({"kafka": kafka, **{name: environment[name] for name in _ARCHIVE if name in environment}})
+    sink = archive_of(environment)
     archive = connect(sink.clickhouse_url, sink.user, sink.read_password(), sink.database, sink.password_file)
     try:
         return verify(simulated, kafka, topic_prefix(environment), archive, tell, never_empty)

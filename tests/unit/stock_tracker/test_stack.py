@@ -6,6 +6,7 @@ from stock_tracker.errors import CredentialsMissing
 from stock_tracker.health import HealthServer
 from stock_tracker.runfile import Running, is_ours, read, write
 from stock_tracker.stack import Options, plan
+from stock_tracker.verify.found import archive_of
 
 SECRET = {"SSI_CONSUMER_ID": "id-1234", "SSI_CONSUMER_SECRET": "very-secret"}
 
@@ -50,6 +51,23 @@ def test_engines_that_the_environment_names_are_used_and_kept_clean(tmp_path: Pa
     assert stack.kafka["bootstrap.servers"] == "kafka:9092"
     assert stack.prefix == "sim.42."
     assert stack.sink.env["ARCHIVE_DATABASE"] == "market_sim_42"
+
+
+def test_verification_opens_the_database_that_the_sink_writes(tmp_path: Path) -> None:
+    stack = plan(Options(free_ports=True), environ(tmp_path, CLICKHOUSE_URL="http://ch.example:8123"), "42")
+    archive = archive_of(stack.environment)
+    assert (archive.clickhouse_url, archive.database) == ("http://ch.example:8123", stack.sink.env["ARCHIVE_DATABASE"])
+    assert archive.database == "market_sim_42"
+
+
+def test_the_embedded_servers_password_goes_to_this_machine_only(tmp_path: Path) -> None:
+    (tmp_path / "archive").mkdir()
+    (tmp_path / "archive" / "sink.password").write_text("generated\n")
+    passwords = {
+        host: archive_of({"CLICKHOUSE_URL": f"http://{host}:8123", "STOCK_TRACKER_HOME": str(tmp_path)}).read_password()
+        for host in ("127.0.0.1", "localhost", "[::1]", "ch.example")
+    }
+    assert passwords == {"127.0.0.1": "generated", "localhost": "generated", "[::1]": "generated", "ch.example": ""}
 
 
 def test_an_engine_that_is_named_by_nothing_is_a_local_one(tmp_path: Path) -> None:

@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from pathlib import Path
 from typing import Any, cast
 
@@ -6,7 +7,7 @@ import pytest
 
 from stock_tracker.errors import BrokerFailed
 from stock_tracker.kafka.broker import Broker
-from stock_tracker.up import keep_running
+from stock_tracker.up import keep_running, to_its_end
 
 LOG = Path("broker.log")
 
@@ -29,6 +30,31 @@ class DyingBroker:
         if self.starts == 1:
             raise BrokerFailed("stopped before it answered", self.log, "")
         self._loop.call_soon_threadsafe(self.came_up.set)
+
+
+async def test_a_start_that_is_cancelled_is_over_before_anything_is_stopped() -> None:
+    launching, launched = threading.Event(), threading.Event()
+    events: list[str] = []
+
+    def start() -> None:
+        launching.set()
+        launched.wait(10)
+        events.append("launched")
+
+    async def stack() -> None:
+        try:
+            await to_its_end(start)
+        finally:
+            events.append("stopped")
+
+    task = asyncio.create_task(stack())
+    await asyncio.to_thread(launching.wait, 10)
+    task.cancel()
+    await asyncio.wait([task], timeout=0.1)
+    assert events == []
+    launched.set()
+    await asyncio.gather(task, return_exceptions=True)
+    assert events == ["launched", "stopped"]
 
 
 async def test_a_broker_that_dies_while_it_starts_again_is_started_once_more(monkeypatch: pytest.MonkeyPatch) -> None:

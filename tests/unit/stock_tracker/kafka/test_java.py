@@ -50,6 +50,18 @@ def test_a_java_that_fails_is_none(tmp_path: Path) -> None:
     assert java.version_of(tmp_path / "nothing") is None
 
 
+def test_a_java_sees_none_of_our_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SSI_CONSUMER_SECRET", "very-secret")
+    monkeypatch.setenv("KAFKA_SASL_PASSWORD", "very-secret")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example")
+    path = a_java(tmp_path, "")
+    path.write_text(f"#!/bin/sh\nenv > {tmp_path}/seen\n")
+    java.version_of(path)
+    seen = (tmp_path / "seen").read_text()
+    assert "very-secret" not in seen
+    assert "proxy.example" in seen
+
+
 def test_java_home_comes_before_path(tmp_path: Path) -> None:
     named = a_java(tmp_path / "named", 'openjdk version "21"')
     on_path = a_java(tmp_path / "path", 'openjdk version "17"')
