@@ -113,6 +113,17 @@ class Intents(Generic[T]):
         """How many wait, in all."""
         return sum(progress.rows for progress in self._partitions.values())
 
+    @property
+    def rereading(self) -> tuple[Partition, ...]:
+        """Those whose declared range has not all been read again: nothing of them can be inserted before it has."""
+        return tuple(
+            partition
+            for partition, progress in self._partitions.items()
+            if progress.intent is not None
+            and not progress.inserted
+            and (progress.position is None or progress.position < progress.intent[1])
+        )
+
     def positions(self) -> dict[Partition, int | None]:
         """From where to read on; None for the beginning."""
         return {partition: progress.position for partition, progress in self._partitions.items()}
@@ -199,12 +210,11 @@ class Intents(Generic[T]):
     def batches(self) -> list[Batch[T]]:
         """Say what is declared, complete and not yet inserted."""
         found = []
+        rereading = self.rereading
         for partition, progress in self._partitions.items():
-            if progress.intent is None or progress.inserted:
+            if progress.intent is None or progress.inserted or partition in rereading:
                 continue
             first, next_ = progress.intent
-            if progress.position is None or progress.position < next_:
-                continue  # a range to be repeated, not all of it read again yet
             messages = tuple(content for offset, _, content in progress.waiting if offset < next_)
             found.append(Batch(partition, first, next_, messages, progress.replayed))
         return found

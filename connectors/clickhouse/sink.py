@@ -14,7 +14,7 @@ from confluent_kafka import TopicCollection as Topics
 from confluent_kafka.admin import AdminClient
 
 from connectors.clickhouse import metrics, rows
-from connectors.clickhouse.errors import ArchiveError, SchemaMismatch, SinkReplaced, TopicsMissing
+from connectors.clickhouse.errors import ArchiveError, ClickHouseUnreachable, SchemaMismatch, SinkReplaced, TopicsMissing
 from connectors.clickhouse.intent import Commit, Intents, Partition
 from connectors.clickhouse.rows import Place
 from connectors.clickhouse.settings import SinkSettings
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 Health = Callable[[str], None]
 
+ROW_BYTES = 512
+"""What a row may weigh: a message that weighs more counts as more rows. Few do but dead letters."""
 _POLL_SECONDS = 0.1
 _POLL_MESSAGES = 2_000
 _KAFKA_SECONDS = 10.0
@@ -107,7 +109,7 @@ class _Sink:
         self._intents = Intents[rows.Message](settings.batch_rows, int(settings.batch_seconds * 1000))
         self._writer = Writer(settings)
         self._backoff = Backoff()
-        self._paused = False
+        self._paused: frozenset[Partition] = frozenset()
         self._moved = False
         self._kafka_away = False
         self._said: str | None = None
@@ -168,8 +170,11 @@ class _Sink:
             partition = (str(message.topic()), int(message.partition() or 0))
             offset = int(message.offset() or 0)
             place = Place(partition[0].removeprefix(self._settings.topic_prefix), partition[1], offset, message.timestamp()[1])
-            read = rows.read(place, message.value())
-            self._intents.received(partition, offset, read.rows, read, now_ms)
+            value = message.value()
+            read = rows.read(place, value)
+            # Counted by size where it is large: an insert has a greatest size, and a range that was declared is never cut again.
+            weight = max(read.rows, len(value or b"") // ROW_BYTES)
+            self._intents.received(partition, offset, weight, read, now_ms)
         elif error.code() == KafkaError._PARTITION_EOF:
             self._intents.reached((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0), now_ms)
         elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
@@ -186,9 +191,7 @@ class _Sink:
         try:
             self._writer.open()
             self._declare(self._intents.commits(now_ms))
-            for batch in self._intents.batches():
-                self._writer.insert(batch, self._topic_ids[batch.partition[0]])
-                self._intents.inserted(batch, now_ms)
+            self._insert(now_ms)
         except SchemaMismatch:
             raise
         except ArchiveError as error:
@@ -204,6 +207,21 @@ class _Sink:
                 self._say(_kafka_away(self._settings, "all brokers are down"))
             else:
                 self._say("" if self._intents.partitions else "waiting for Kafka to assign partitions")
+
+    def _insert(self, now_ms: int) -> None:
+        """Insert what is declared; a batch that ClickHouse refuses leaves the others their turn."""
+        refused: ArchiveError | None = None
+        for batch in self._intents.batches():
+            try:
+                self._writer.insert(batch, self._topic_ids[batch.partition[0]])
+            except (ClickHouseUnreachable, SchemaMismatch):
+                raise
+            except ArchiveError as error:
+                refused = refused or error
+            else:
+                self._intents.inserted(batch, now_ms)
+        if refused is not None:
+            raise refused
 
     def _declare(self, commits: list[Commit]) -> None:
         if not commits:
@@ -250,7 +268,7 @@ class _Sink:
                 for partition, position in self._intents.positions().items()
             ]
         )
-        self._paused = False
+        self._paused = frozenset()
 
     def _mind_the_gap(self, partition: Partition, committed: int) -> None:
         """Say so when Kafka no longer has what the archive still needs."""
@@ -275,17 +293,25 @@ class _Sink:
 
     def _throttle(self) -> None:
         """Stop reading while there is nowhere to put it."""
-        full = not self._backoff.ready(time.monotonic()) or self._intents.rows >= self._settings.buffer_rows
-        if full == self._paused:
+        pausing = self._to_pause()
+        if pausing == self._paused:
             return
-        owned = [TopicPartition(*partition) for partition in self._intents.partitions]
-        if full:
-            self._consumer.pause(owned)
-        else:
-            self._consumer.resume(owned)
+        if self._paused - pausing:
+            self._consumer.resume([TopicPartition(*partition) for partition in self._paused])
             # Left alone, librdkafka would go on one past an end of partition that it has reported, and skip a message.
             self._follow()
-        self._paused = full
+        if pausing:
+            self._consumer.pause([TopicPartition(*partition) for partition in pausing])
+        self._paused = pausing
+
+    def _to_pause(self) -> frozenset[Partition]:
+        owned = frozenset(self._intents.partitions)
+        if not self._backoff.ready(time.monotonic()):
+            return owned
+        if self._intents.rows >= self._settings.buffer_rows:
+            # What has to be inserted again must be read to its end, however much there is: only then anything becomes less.
+            return owned - frozenset(self._intents.rereading)
+        return frozenset()
 
     def _heard(self, error: KafkaError) -> None:
         """Note what librdkafka says beside the messages. It goes on by itself; only silence has to be told."""

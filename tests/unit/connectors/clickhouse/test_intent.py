@@ -64,6 +64,20 @@ def test_an_open_range_waits_until_all_of_it_is_read_again() -> None:
     assert intents.batches() == [Batch(P, 3, 6, ("3",), replayed=True)]
 
 
+def test_what_must_be_read_again_is_named_until_it_has_been() -> None:
+    intents = an_owner(3, "next=6")
+    other: Partition = ("market.trades", 1)
+    intents.assigned(other, 0, None)
+    intents.received(other, 0, 1_000, "much", 0)
+    assert intents.rereading == (P,)
+    intents.received(P, 3, 1_000, "3", 0)
+    assert intents.rereading == (P,)
+    intents.received(P, 5, 1, "5", 0)
+    assert intents.rereading == ()
+    intents.inserted(intents.batches()[0], 0)
+    assert intents.rereading == ()
+
+
 def test_a_quiet_partition_is_closed_at_its_end() -> None:
     intents = an_owner()
     intents.received(P, 0, 1, "a", 0)
