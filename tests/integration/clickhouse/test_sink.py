@@ -315,6 +315,28 @@ def test_every_event_is_stored_once_whatever_dies(
     client.close()
 
 
+def test_a_sink_that_must_read_more_again_than_it_may_hold_goes_on(
+    market: Market,
+    kafka: str,
+    topics: str,
+    embedded: Any,
+    database: str,
+    a_sink: Callable[..., SinkProcess],
+    until: Callable[..., None],
+) -> None:
+    market.write(frames=60)
+    dying = a_sink(embedded, ARCHIVE_DATABASE=database)
+    dying.start("declared", "1")
+    dying.wait_for_death()
+    sink = a_sink(embedded, ARCHIVE_DATABASE=database, ARCHIVE_BUFFER_ROWS="1")
+    sink.start()
+    until(lambda: is_drained(kafka, topics), DRAIN_S, "the drain")
+    assert sink.stop() == 0
+    client = connect(embedded.url, "sink", embedded.password, database)
+    assert_archive_equals_topics(client, market)
+    client.close()
+
+
 def test_two_sinks_share_the_partitions_and_hand_them_over(
     market: Market,
     kafka: str,
