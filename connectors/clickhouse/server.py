@@ -44,6 +44,9 @@ _LONGEST_SESSION_SECONDS = 3600
 _SESSIONS = 64
 _WAIT_SECONDS = 10
 """For a reader's place, or for a session that is in use."""
+_GRACE_SECONDS = 2
+"""For the engine to end a query that computes too long itself, with a better error."""
+_TIMEOUT_EXCEEDED = 159  # ClickHouse's own
 _READER_STATEMENT_BYTES = 1 << 20
 _SPILL_BYTES = 1 << 30
 """What a reader's query may put on disk when its memory is full."""
@@ -139,6 +142,11 @@ class Front:
             await answer.failed(code, str(error))
         except ConnectionResetError:
             log.info("a client left before its answer was complete")
+        except TimeoutError:
+            code = _TIMEOUT_EXCEEDED
+            log.warning("a reader did not take its answer within %.0f s and was dropped", self._settings.reader_seconds)
+            if request.transport is not None:
+                request.transport.abort()
         except asyncio.CancelledError:
             log.info("a client left; its query is cancelled")
             raise
@@ -247,7 +255,9 @@ class Front:
                 f"{self._settings.readers} readers' queries are running already: try again later",
             ) from error
         try:
-            yield
+            # The engine's own limit stands still while nobody takes what it has: a slow client's place is given up here.
+            async with asyncio.timeout(self._settings.reader_seconds + _GRACE_SECONDS):
+                yield
         finally:
             self._reading.release()
 

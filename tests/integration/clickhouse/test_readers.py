@@ -3,6 +3,7 @@
 import json
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 from urllib.parse import urlencode
 
@@ -176,6 +177,20 @@ def test_a_readers_query_has_limits(anonymous: Client) -> None:
         with pytest.raises(DatabaseError) as refusal:
             anonymous.raw_query(statement, fmt="JSON")
         assert refusal.value.code == code
+
+
+def test_readers_that_do_not_take_their_answers_give_their_places_back(post: Any, embedded: Any) -> None:
+    body = b"SELECT repeat('x', 1000) FROM numbers(900000) FORMAT TSV"
+    head = b"POST / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: %d\r\n\r\n" % (embedded.port, len(body))
+    with ExitStack() as opened:
+        # As many as there are places; none of them reads more than the beginning.
+        for _ in range(2):
+            client = opened.enter_context(socket.create_connection(("127.0.0.1", embedded.port)))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+            client.sendall(head + body)
+            assert client.recv(15) == b"HTTP/1.1 200 OK"
+        answer = post("SELECT 1")
+        assert (answer.status, answer.data) == (200, b"1\n")
 
 
 def test_a_get_only_reads_even_with_the_sinks_password(post: Any, embedded: Any) -> None:
