@@ -14,6 +14,7 @@ from schemas import deployment
 from stock_tracker import runfile
 from stock_tracker.errors import AlreadyRunning, CredentialsMissing
 from stock_tracker.home import Home
+from stock_tracker.kafka import PORT_NAME
 from stock_tracker.ports import free_port, require_free
 from stock_tracker.supervisor import Part
 
@@ -22,6 +23,7 @@ START = "08:55"
 PIPELINES = ("prices", "foreign", "indices", "alerts")
 SECRETS = ("SSI_CONSUMER_ID", "SSI_CONSUMER_SECRET", "SSI_CONSUMER_SECRET_FILE")
 """For the connector's process only."""
+ARCHIVE_PORT = "ARCHIVE_PORT"
 _DEMO = {"SSI_CONSUMER_ID": "demo", "SSI_CONSUMER_SECRET": "demo"}
 """What the simulator lets in."""
 WAIT_S = "60"
@@ -116,7 +118,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
     shared["PYTHONUNBUFFERED"] = "1"
     kafka_port = None
     if not environ.get("KAFKA_BOOTSTRAP"):
-        kafka_port = port_of("KAFKA_BOOTSTRAP", 9092)
+        kafka_port = port_of(PORT_NAME, 9092)
         shared["KAFKA_BOOTSTRAP"] = f"127.0.0.1:{kafka_port}"
     elif not options.live:
         shared["TOPIC_PREFIX"] = environ.get("TOPIC_PREFIX") or f"sim.{run_id}."
@@ -126,7 +128,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
 
     archive = None
     if not environ.get("CLICKHOUSE_URL"):
-        port = port_of("CLICKHOUSE_URL", 8123)
+        port = port_of(ARCHIVE_PORT, 8123)
         shared["CLICKHOUSE_URL"] = f"http://127.0.0.1:{port}"
         archive = part("archive", "archive", "serve", "--port", str(port), port=port, ready_path="/ping")
     elif not options.live:
@@ -189,7 +191,10 @@ def _free(name: str, usual: int) -> int:
 
 def _remedies(name: str, port: int) -> str:
     use_it = {
-        "KAFKA_BOOTSTRAP": f"use that broker with KAFKA_BOOTSTRAP=127.0.0.1:{port}",
-        "CLICKHOUSE_URL": f"use that server with CLICKHOUSE_URL=http://127.0.0.1:{port}",
-    }.get(name, f"choose another port with {name}=…")
-    return f"Stop it (stock-tracker down, if it is a stack of ours), {use_it}, or take free ports: stock-tracker up --free-ports"
+        PORT_NAME: f"use that broker with KAFKA_BOOTSTRAP=127.0.0.1:{port}, ",
+        ARCHIVE_PORT: f"use that server with CLICKHOUSE_URL=http://127.0.0.1:{port}, ",
+    }.get(name, "")
+    return (
+        f"Stop it (stock-tracker down, if it is a stack of ours), {use_it}choose another port with {name}=…, "
+        "or take free ports: stock-tracker up --free-ports"
+    )

@@ -4,6 +4,7 @@ import pytest
 
 from stock_tracker.errors import CredentialsMissing
 from stock_tracker.health import HealthServer
+from stock_tracker.ports import free_port
 from stock_tracker.runfile import Running, is_ours, read, write
 from stock_tracker.stack import Options, plan
 from stock_tracker.verify.found import archive_of
@@ -68,6 +69,15 @@ def test_the_embedded_servers_password_goes_to_this_machine_only(tmp_path: Path)
         for host in ("127.0.0.1", "localhost", "[::1]", "ch.example")
     }
     assert passwords == {"127.0.0.1": "generated", "localhost": "generated", "[::1]": "generated", "ch.example": ""}
+
+
+def test_the_environment_chooses_the_ports(tmp_path: Path) -> None:
+    named = {name: str(free_port()) for name in ("STOCK_TRACKER_KAFKA_PORT", "ARCHIVE_PORT", "SIM_PORT", "GATEWAY_PORT")}
+    stack = plan(Options(), environ(tmp_path, **named), "1")
+    assert stack.archive is not None
+    assert stack.simulator is not None
+    ports = (stack.local_kafka_port, stack.archive.port, stack.simulator.port, stack.gateway.port)
+    assert ports == tuple(map(int, named.values()))
 
 
 def test_an_engine_that_is_named_by_nothing_is_a_local_one(tmp_path: Path) -> None:
