@@ -16,6 +16,7 @@ from stock_tracker.drain import DRAIN_S, worked_through
 from stock_tracker.errors import NotInTime, StockTrackerError
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.readiness import wait_until_ready
+from stock_tracker.shutdown import shut_down
 from stock_tracker.simulator import SimulatorClient
 from stock_tracker.stack import Stack
 from stock_tracker.supervisor import Supervisor
@@ -49,7 +50,7 @@ async def running(stack: Stack, tell: Tell) -> AsyncIterator[Up]:
     """
     if not stack.options.live:
         # A simulated day begins from nothing: yesterday's seed would be a stranger's market.
-        await asyncio.to_thread(_forget, stack)
+        await asyncio.to_thread(_forget, stack, tell)
     stack.home.root.mkdir(parents=True, exist_ok=True)
 
     supervisor = Supervisor(tell)
@@ -154,8 +155,12 @@ def _urls(stack: Stack) -> dict[str, str]:
     return urls
 
 
-def _forget(stack: Stack) -> None:
-    Broker.of(stack.environment).stop(lambda _: None)
+def _forget(stack: Stack, tell: Tell) -> None:
+    if stack.runfile.exists():
+        # A supervisor that was killed left its processes behind; without this file nobody would find them any more.
+        for line in shut_down(stack.environment):
+            tell(f"Left behind by a stack that was killed: {line}")
+    Broker.of(stack.environment).stop(tell)
     shutil.rmtree(stack.home.root, ignore_errors=True)
 
 

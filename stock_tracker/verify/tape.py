@@ -15,7 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from schemas.instruments import contract_of
 from schemas.structs import TradeEvent
+from schemas.units import FUTURES_MULTIPLIER_VND, POINT
 from stock_tracker.verify.differences import Difference, Position
 from stock_tracker.verify.intervals import Interval, size, subtract, union
 
@@ -145,6 +147,8 @@ def compare_tape(
         noticed = subtract(gaps[symbol], fills[symbol])
         report.missed_volume += size(noticed)
         report.differences += _compare_gaps(symbol, union(below_top), noticed)
+        report.differences += _compare_told("gap", symbol, gaps[symbol])
+        report.differences += _compare_told("fill", symbol, fills[symbol])
 
     known = {true.key for trues in by_symbol.values() for true in trues}
     for key, found in prints.items():
@@ -209,6 +213,22 @@ def _check_print(true: TruePrint, found: Sequence[tuple[Position, TradeEvent]]) 
             f" booked at {event.ts_ms} as {event.volume} × {event.price}",
             position,
         )
+        return
+    value = true.price * true.last_volume * (FUTURES_MULTIPLIER_VND // POINT if contract_of(true.symbol) else 1)
+    if (event.start, event.value) != (true.interval[0], value):
+        yield Difference(
+            "wrong_print",
+            true.symbol,
+            f"total {true.total_volume}: begins at {true.interval[0]} and is worth {value} VND,"
+            f" booked from {event.start} as {event.value} VND",
+            position,
+        )
+
+
+def _compare_told(kind: str, symbol: str, told: Sequence[Interval]) -> Iterable[Difference]:
+    """Each share is missed, or found again, once."""
+    if (twice := sum(end - start for start, end in told) - size(union(told))) > 0:
+        yield Difference(f"doubled_{kind}", symbol, f"{twice} shares are in more than one {kind}", None)
 
 
 def _compare_gaps(symbol: str, missing: list[Interval], noticed: list[Interval]) -> Iterable[Difference]:

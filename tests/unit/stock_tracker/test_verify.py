@@ -1,5 +1,6 @@
 from collections.abc import Iterable
 
+import msgspec
 import pytest
 
 from connectors.ssi.simulator.truth import ConnectionStatus, Ending, Status
@@ -33,7 +34,7 @@ def an_event(kind: str, start: int, total: int, *, price: int | None = 68500) ->
         start=start,
         total_volume=total,
         volume=total - start,
-        value=0,
+        value=(price or 0) * (total - start) if is_print else 0,
         price=price if is_print else None,
         last_volume=total - start if is_print else None,
         side=Side.BUY if is_print else None,
@@ -104,6 +105,21 @@ def test_a_doubled_a_wrong_and_an_unknown_print_are_named() -> None:
     ]
     report = compare_tape(truth, saved(*truth), placed(events), NOBODY)
     assert sorted(kinds(report)) == ["doubled_print", "unknown_print", "wrong_print"]
+
+
+@pytest.mark.parametrize("wrong", [{"value": 1}, {"start": 50}])
+def test_a_print_of_another_value_or_interval_is_wrong(wrong: dict[str, int]) -> None:
+    truth = [a_print(100)]
+    report = compare_tape(truth, saved(*truth), placed([msgspec.structs.replace(an_event("print", 0, 100), **wrong)]), NOBODY)
+    assert kinds(report) == ["wrong_print"]
+
+
+def test_a_gap_that_is_told_twice_is_named() -> None:
+    truth = [a_print(100), a_print(200, on=()), a_print(300)]
+    events = [an_event("print", 0, 100), *[an_event("gap", 100, 200)] * 2, an_event("print", 200, 300)]
+    report = compare_tape(truth, saved(truth[0], truth[2]), placed(events), NOBODY)
+    assert kinds(report) == ["doubled_gap"]
+    assert "100 shares are in more than one gap" in report.differences[0].detail
 
 
 def test_a_withheld_print_must_be_in_a_gap_share_for_share() -> None:
