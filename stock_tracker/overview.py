@@ -79,9 +79,11 @@ async def look(environ: Mapping[str, str]) -> list[Overview]:
     Raises:
         NotRunning: There is none.
     """
-    found = [running for home in homes(environ) if (running := runfile.read(home.runfile)) and running.alive]
+    known = [running for home in homes(environ) if (running := runfile.read(home.runfile))]
+    found = [running for running in known if running.alive]
     if not found:
-        raise NotRunning(homes(environ)[0].root)
+        left = [pid for running in known for part in running.parts.values() if (pid := part["pid"]) and runfile.is_ours(pid)]
+        raise NotRunning(homes(environ)[0].root, len(left))
     async with aiohttp.ClientSession() as session:
         return [Overview(running, await _parts(session, running)) for running in found]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from schemas import deployment
 from stock_tracker import runfile
-from stock_tracker.errors import AlreadyRunning, CredentialsMissing
+from stock_tracker.errors import AlreadyRunning, CredentialsMissing, NoPort
 from stock_tracker.home import Home
 from stock_tracker.kafka import PORT_NAME
 from stock_tracker.ports import free_port, require_free
@@ -101,6 +101,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
 
     Raises:
         AlreadyRunning: A stack runs in this home.
+        NoPort: The environment names something else for a port.
         PortTaken: A usual port is taken.
         CredentialsMissing: A live stack without SSI's credentials.
     """
@@ -178,7 +179,10 @@ def _usual(environ: Mapping[str, str]) -> Callable[[str, int], int]:
     """The usual port of a thing, or the one that the environment names, if nobody has it."""
 
     def port_of(name: str, usual: int) -> int:
-        port = int(environ[name]) if environ.get(name, "").isdigit() else usual
+        said = environ.get(name, "")
+        if said and not (said.isascii() and said.isdigit() and int(said) < 65_536):
+            raise NoPort(name, said)
+        port = int(said or usual)
         require_free(port, _remedies(name, port))
         return port
 

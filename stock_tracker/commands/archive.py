@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stock_tracker.commands.options import HealthPort
+
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
@@ -15,11 +17,15 @@ app = typer.Typer(
     epilog="Example: stock-tracker archive serve",
 )
 
-Port = Annotated[int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.")]
+Port = Annotated[
+    int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.", min=0, max=65535)
+]
 
 
 @app.command(epilog="Example: stock-tracker archive serve --port 8123")
-def serve(port: Annotated[int, typer.Option(envvar="ARCHIVE_PORT", help="Where it listens, on 127.0.0.1.")] = 8123) -> None:
+def serve(
+    port: Annotated[int, typer.Option(envvar="ARCHIVE_PORT", help="Where it listens, on 127.0.0.1.", min=0, max=65535)] = 8123,
+) -> None:
     """Serve the embedded ClickHouse over its HTTP interface until stopped."""
     import os
 
@@ -35,7 +41,7 @@ def serve(port: Annotated[int, typer.Option(envvar="ARCHIVE_PORT", help="Where i
 
 @app.command(epilog="Example: CLICKHOUSE_URL=http://127.0.0.1:8123 stock-tracker archive sink")
 def sink(
-    port: Port = 0,
+    port: HealthPort = 0,
     wait: Annotated[float, typer.Option(help="How many seconds to wait for Kafka and the topics before giving up.", min=0)] = 0,
 ) -> None:
     """Write the event topics to ClickHouse, each event exactly once, until stopped."""

@@ -19,10 +19,14 @@ class Name(StrEnum):
 
 def run(
     names: Annotated[list[Name], typer.Argument(help="Which: prices, foreign, indices, alerts.", metavar="NAME")],
-    port: Annotated[int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.")] = 0,
+    port: Annotated[
+        int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.", min=0, max=65535)
+    ] = 0,
     wait: Annotated[float, typer.Option(help="How many seconds to wait for Kafka and the topics before giving up.", min=0)] = 0,
 ) -> None:
     """Run pipelines until stopped; each begins where its last commit ended."""
+    if len(set(names)) < len(names):
+        raise typer.BadParameter("a pipeline is named twice: the second would take the first one's shards")
     import os
     import warnings
 

@@ -14,7 +14,9 @@ app = typer.Typer(
 
 @app.command("run", epilog="Example: SSI_CONSUMER_ID=… SSI_CONSUMER_SECRET_FILE=secret.txt stock-tracker ssi run")
 def run_connector(
-    port: Annotated[int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.")] = 0,
+    port: Annotated[
+        int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.", min=0, max=65535)
+    ] = 0,
 ) -> None:
     """Connect to SSI and publish what it says to the ssi.* topics, until stopped."""
     import os
@@ -34,7 +36,7 @@ def run_connector(
 
 @app.command(epilog="Example: stock-tracker ssi simulate --speed 20 --seed 7")
 def simulate(
-    port: Annotated[int | None, typer.Option(help="Where it listens, on 127.0.0.1; 8181 if not given.")] = None,
+    port: Annotated[int | None, typer.Option(help="Where it listens, on 127.0.0.1; 8181 if not given.", min=0, max=65535)] = None,
     seed: Annotated[int | None, typer.Option(help="Which synthetic day: the same seed gives the same records.")] = None,
     speed: Annotated[str | None, typer.Option(help="Market seconds a second (20 if not given), or max.")] = None,
     start: Annotated[str | None, typer.Option(help="Market time to begin at, HH:MM; 08:55 if not given.")] = None,
@@ -55,7 +57,15 @@ def simulate(
 
 @app.command(epilog="Example: stock-tracker ssi decode captured.jsonl | head")
 def decode(
-    file: Annotated[Path, typer.Argument(help="One Broadcast argument a line, bare or under 'broadcast_arg'; - for stdin.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            help="One Broadcast argument a line, bare or under 'broadcast_arg'; - for stdin.",
+            exists=True,
+            dir_okay=False,
+            allow_dash=True,
+        ),
+    ],
 ) -> None:
     """Print what each captured Broadcast argument decodes to, or why it does not, as JSON lines."""
     import sys

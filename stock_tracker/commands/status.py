@@ -8,7 +8,7 @@ EPILOG = "Example: stock-tracker status --json"
 
 
 def status(
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list of stacks instead of a table.")] = False,
 ) -> None:
     """Show each process of the running stack: pid, whether it is ready, where its metrics are. Exit 1 when one is not."""
     import asyncio

@@ -13,6 +13,7 @@ from stock_tracker import runfile
 from stock_tracker.drain import worked_through
 from stock_tracker.errors import NotRunning
 from stock_tracker.home import Home
+from stock_tracker.kafka import metadata
 from stock_tracker.simulator import SimulatorClient
 from stock_tracker.verify.run import Simulated, Verification, verify
 
@@ -43,6 +44,8 @@ async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]
     environment["STOCK_TRACKER_HOME"] = str(home.root)
     # Topics that somebody named by hand have no readers to wait for: they are taken as they are.
     is_stack = running is not None and running.environment.get("TOPIC_PREFIX", "") == topic_prefix(environment)
+    # Once there, a broker that goes away is waited for; one that is not there at all is said at once.
+    await asyncio.to_thread(metadata.ask, kafka_config(environment))
     async with aiohttp.ClientSession() as session:
         simulator = SimulatorClient(session, environment["SSI_CLOCK"].removesuffix(_CLOCK))
         async with standing(simulator, tell):

@@ -125,3 +125,17 @@ def test_a_wrong_setting_is_called_as_in_the_environment(
     lines = capsys.readouterr().err.splitlines()
     assert lines[0] == "Error: settings are wrong or missing"
     assert lines[1].startswith(f"    {name}: ")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run", "prices", "prices"),
+        ("run", "prices", "--port", "99999"),
+        ("ssi", "run", "--port", "-1"),
+        ("archive", "sink", "--port", "99999"),
+        ("ssi", "decode", "there-is-no-such-file"),
+    ],
+)
+def test_what_no_command_can_do_is_2(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
+    assert run_main(monkeypatch, *words) == 2

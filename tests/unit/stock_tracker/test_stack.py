@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from stock_tracker.errors import CredentialsMissing
+from stock_tracker.errors import CredentialsMissing, NoPort
 from stock_tracker.health import HealthServer
 from stock_tracker.ports import free_port
 from stock_tracker.runfile import Running, is_ours, read, write
@@ -78,6 +78,14 @@ def test_the_environment_chooses_the_ports(tmp_path: Path) -> None:
     assert stack.simulator is not None
     ports = (stack.local_kafka_port, stack.archive.port, stack.simulator.port, stack.gateway.port)
     assert ports == tuple(map(int, named.values()))
+
+
+@pytest.mark.parametrize("said", ["abc", "-1", "70000", "80.5"])
+def test_what_is_no_port_is_said_by_its_name(tmp_path: Path, said: str) -> None:
+    with pytest.raises(NoPort) as refusal:
+        plan(Options(), environ(tmp_path, STOCK_TRACKER_KAFKA_PORT=str(free_port()), ARCHIVE_PORT=said), "1")
+    assert str(refusal.value) == f"ARCHIVE_PORT={said!r} is no port"
+    assert "from 1 to 65535" in refusal.value.remedy
 
 
 def test_an_engine_that_is_named_by_nothing_is_a_local_one(tmp_path: Path) -> None:

@@ -1,0 +1,10 @@
+"""Options that several commands share."""
+
+from typing import Annotated
+
+import typer
+
+HealthPort = Annotated[
+    int,
+    typer.Option("--port", help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.", min=0, max=65_535),
+]
