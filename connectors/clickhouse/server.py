@@ -183,7 +183,7 @@ class Front:
         if not body.strip():
             return None
         # As on a ClickHouse server, a GET never writes: it is what a browser sends for a link.
-        access = Access.READ if request.method == "GET" else access
+        access = Access.READ if request.method in ("GET", "HEAD") else access
         encodings = {name.partition(";")[0].strip() for name in request.headers.get("Accept-Encoding", "").split(",")}
         compress = query.get("enable_http_compression") == "1"
         try:

@@ -26,13 +26,15 @@ READER_SETTINGS: Final = re.compile(
 _TOKEN = re.compile(
     r"""(?P<space>\s+|--[^\n]*|\#[!\s][^\n]*|/\*.*?\*/)
       | (?P<heredoc>\$(?P<tag>\w*)\$.*?\$(?P=tag)\$)
+      | (?P<unfinished>\$\w*\$.*)
       | (?P<string>'(?:[^'\\]|\\.|'')*'|‘[^’]*’)
       | (?P<quoted>`(?:[^`\\]|\\.|``)*`|"(?:[^"\\]|\\.|"")*"|“[^”]*”)
-      | (?P<word>[A-Za-z_]\w*)
+      | (?P<word>[A-Za-z_][\w$]*)
       | (?P<number>[0-9]\w*(?:\.\w*)?)
       | (?P<other>.)""",
     re.DOTALL | re.VERBOSE,
 )
+"""A heredoc without an end takes the rest of the text with it: to look for the end of each takes the square of its length."""
 _HEAD_BYTES = 64 << 10
 """Enough for the text of any INSERT; its data follow."""
 _ROWS = frozenset({"SELECT", "WITH", "FROM", "("})
@@ -51,7 +53,11 @@ TABLE_FUNCTIONS: Final = frozenset(
 )
 """Table functions for readers: those that compute. (``format`` is also a plain function; the engine's read-only mode refuses
 the table function.)"""
-_REFUSED_FUNCTIONS = re.compile(r"file|sleep\w*|ai[A-Z]\w*|filesystem\w*|catboostEvaluate|showCertificate|getMacro|addressTo\w+")
+_REFUSED_FUNCTIONS = re.compile(
+    r"file|sleep\w*|(?i:ai)[A-Z]\w*|filesystem\w*|catboostEvaluate|showCertificate|getMacro|addressTo\w+"
+    # These take the square of a string's length, and the engine can not end them on the way.
+    r"|editDistance\w*|levenshtein\w*|damerauLevenshtein\w*|arrayLevenshtein\w*"
+)
 """Plain functions that read the machine, leave it or only waste time. Read-only mode stops none of them, and a name alone is
 enough to call one: ``* APPLY(file)``, ``arrayMap(file, …)``."""
 
@@ -178,6 +184,8 @@ def only_tables(canonical: str, table_functions: frozenset[str]) -> None:
     # Some functions answer to their name in any case: Python(x) is python(x), and x one of our own variables.
     refused = {name.lower() for name in table_functions} - {name.lower() for name in TABLE_FUNCTIONS}
     for i, token in enumerate(tokens):
+        if token.kind == "unfinished":
+            raise _denied("a heredoc without an end")
         if token.text == "{":
             _check_parameter(tokens[i : i + 4])
         if token.kind not in ("word", "quoted"):

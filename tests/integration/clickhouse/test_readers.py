@@ -195,8 +195,9 @@ def test_readers_that_do_not_take_their_answers_give_their_places_back(post: Any
 
 def test_a_get_only_reads_even_with_the_sinks_password(post: Any, embedded: Any) -> None:
     headers = {"X-ClickHouse-User": "sink", "X-ClickHouse-Key": embedded.password}
-    answer = post("", headers, "GET", query="CREATE DATABASE by_get")
-    assert answer.headers["X-ClickHouse-Exception-Code"] == str(READONLY)
+    for method in ("GET", "HEAD"):
+        answer = post("", headers, method, query="CREATE DATABASE by_get")
+        assert answer.headers["X-ClickHouse-Exception-Code"] == str(READONLY)
     assert post("", headers, "GET", query="SELECT 1").data == b"1\n"
 
 

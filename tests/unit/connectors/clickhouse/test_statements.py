@@ -102,6 +102,9 @@ def test_reading_tables_is_allowed(canonical: str) -> None:
         ("SHOW PROCESSLIST", "SHOW PROCESSLIST"),
         ("SELECT * FROM {t:Identifier}", "a parameter"),
         ("SELECT aiGenerate('x')", "aiGenerate"),
+        ("SELECT AIGenerate('x')", "AIGenerate"),
+        ("SELECT editDistance('a', 'b')", "editDistance"),
+        ("SELECT 1 $tag$ FROM system.processes", "a heredoc without an end"),
     ],
 )
 def test_looking_elsewhere_is_refused_with_what_it_was(canonical: str, what: str) -> None:
@@ -132,3 +135,15 @@ def test_no_text_breaks_the_reading_of_it(text: str) -> None:
     statements.gives_rows(text)
     with suppress(StatementRefused):
         statements.only_tables(text, FUNCTIONS)
+
+
+@pytest.mark.parametrize("piece", ["$b{}", " $b{}$", "1$b{}$", "$b{}$ '"])
+def test_unfinished_heredocs_cost_no_more_than_their_length(piece: str) -> None:
+    # A quarter of a megabyte: looking for the end of each would take minutes, far beyond a test's time.
+    text = "SELECT 1 AS a" + "".join(piece.format(number) for number in range(40_000))
+    assert statements.format_of(text, "TSV") == "TSV"
+    assert statements.gives_rows(text)
+
+
+def test_a_dollar_may_be_in_a_name() -> None:
+    assert statements.format_of("SELECT a$b$c FORMAT CSV", "TSV") == "CSV"
