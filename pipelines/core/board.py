@@ -125,7 +125,7 @@ def show_print(board: Board, booked: Booked) -> bool:
         board.own_open, board.own_open_at = price, booked.start
     board.own_high = max(board.own_high, price)
     board.own_low = min(board.own_low or price, price)
-    if not booked.late:
+    if not booked.late or board.last is None:
         board.last, board.last_volume = price, record.volume
     _draw(board, record.ts_ms // MINUTE_MS * MINUTE_MS, price, volume, closes=not booked.late)
     return record.low <= price and (price <= record.high or not record.high)

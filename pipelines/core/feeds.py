@@ -30,7 +30,7 @@ from typing import ClassVar
 
 import msgspec
 
-from pipelines.core.codec import Codec, State, Stored
+from pipelines.core.codec import LARGEST, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
 from schemas.calendar import as_date
 from schemas.structs import ClockTick
@@ -117,8 +117,10 @@ class Feeds(Stored):
             ts_ms: Of the record.
 
         Raises:
-            RecordRejected: ``day`` is no date.
+            RecordRejected: ``day`` is no date, or ``ts_ms`` no time of a market.
         """
+        if not 0 < ts_ms < LARGEST:
+            raise RecordRejected("out_of_range", f"{ts_ms} is no time in milliseconds since 1970")
         if day <= self.day:
             return False
         try:

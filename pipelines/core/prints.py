@@ -29,6 +29,9 @@ from schemas.units import Side, UnixMs
 MAX_GAPS: Final = 32
 """Open gaps of a symbol; one more, and the oldest becomes final: a record that comes for it later counts as a repeat."""
 
+MAX_DISMISSED: Final = 8
+"""Glitches of a symbol that are remembered."""
+
 
 class Suspect(msgspec.Struct, array_like=True, gc=False):
     """A record whose total was below the top, with all that booking it would take."""
@@ -70,6 +73,8 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
     gaps: list[Gap] = msgspec.field(default_factory=list)
     """Open gaps, lowest first."""
     suspect: Suspect | None = None
+    dismissed: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
+    """Time, total and volume of the last few glitches: what another feed repeats of them later is no late print."""
 
     @property
     def total(self) -> int:
@@ -125,7 +130,7 @@ class TapeRecorder:
             The prints that it booked: one or none, and another before it when it proves that the counter had restarted.
         """
         booked: list[Booked] = []
-        if record.ts_ms <= tape.settled_ms:
+        if record.ts_ms <= tape.settled_ms or (tape.dismissed and _identity(record) in tape.dismissed):
             self._repeat(tape, record)
             return booked
         if record.total_volume == 0 and tape.top > 0:
@@ -240,7 +245,9 @@ class TapeRecorder:
         tape.suspect = None
         verdict = judge(tape.top, suspect.record.total_volume, decider, self._thresholds)
         self._counts[verdict.value] += 1
-        if verdict in (Verdict.CORRECTION, Verdict.AMBIGUOUS):
+        if verdict is Verdict.GLITCH:
+            tape.dismissed = [*tape.dismissed, _identity(suspect.record)][-MAX_DISMISSED:]
+        elif verdict in (Verdict.CORRECTION, Verdict.AMBIGUOUS):
             self._correct(tape, suspect)
         elif verdict is Verdict.RESET:
             self._restart(tape, suspect, booked)
@@ -278,6 +285,10 @@ class TapeRecorder:
         if self._feeds.covered_from(opened_ms):
             return "unseen"
         return "before_start" if self._feeds.joined_ms > opened_ms else "lost"
+
+
+def _identity(record: TradeRecord) -> tuple[int, int, int]:
+    return record.ts_ms, record.total_volume, record.volume
 
 
 def _take_out(tape: Tape, start: int, end: int) -> list[Gap]:

@@ -296,6 +296,23 @@ class TestOwnLines:
         assert (event.phase, event.anchored, event.volume) == ("odd_lot", False, 7)
 
 
+class TestLast:
+    def test_the_only_print_sets_the_last_price_though_its_total_was_known_before(self, shard: Shard) -> None:
+        shard.fold(a_trade(100, 0), a_trade(100, 100, 61_000))
+        assert [event.late for event in shard.trades if event.kind == "print"] == [True]
+        assert shard.row.last == 61_000
+
+    def test_a_time_that_is_none_is_rejected_and_the_day_stays(self, shard: Shard) -> None:
+        shard.fold(
+            a_trade(100, 100),
+            a_trade(50, 50, ts_ms=UnixMs(-5), trading_day=MONDAY),
+            a_tick(UnixMs(2**64), day=MONDAY),
+            a_trade(200, 100, ts_ms=clock(10, 1)),
+        )
+        assert [letter.reason for letter in shard.letters] == ["out_of_range", "out_of_range"]
+        assert [(event.kind, event.day) for event in shard.trades] == [("print", FRIDAY)] * 2
+
+
 class TestDay:
     def test_a_previous_days_record_gives_the_previous_close_and_books_nothing(self, shard: Shard) -> None:
         yesterday = TradingDay(20261119)

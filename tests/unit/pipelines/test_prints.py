@@ -249,6 +249,18 @@ class TestFallingTotal:
         assert reel.tape.total == 1_090
         assert reel.tape.total_value == 1_090 * PRICE
 
+    def test_a_glitch_that_another_feed_repeats_later_is_no_late_print(self) -> None:
+        reel = Reel()
+        reel.take(0, 100, 100)
+        reel.take(1, 1_000, 100)
+        assert reel.tape.gaps == [Gap(100, 900, "unseen")]
+        assert reel.take(2, 200, 50) == []
+        assert lines(reel.take(3, 1_100, 100)) == [("print", 1_000, 1_100, 100)]
+        assert reel.take(2, 200, 50) == []
+        assert reel.tape.gaps == [Gap(100, 900, "unseen")]
+        # A match that lies in the gap all the same is booked.
+        assert lines(reel.take(1, 300, 100)) == [("print", 200, 300, 100), ("fill", 200, 300, 100)]
+
     def test_zeros_say_nothing_and_a_restart_after_them_is_seen_all_the_same(self, reel: Reel) -> None:
         assert reel.take(2, 0, 0) == reel.take(3, 0, 0) == []
         assert (reel.tape.top, reel.tape.suspect, reel.counts["empty"]) == (1_000, None, 2)
