@@ -14,14 +14,20 @@ def origin_allowed(origin: str | None, host: str, origins: Collection[str]) -> b
     """Whether a page of ``origin`` may connect to ``host`` (as the request calls it). Programs send no Origin and may."""
     if origin is None or origin in origins:
         return True
-    return urlsplit(origin).netloc.lower() == host.lower()
+    try:
+        return urlsplit(origin).netloc.lower() == host.lower()
+    except ValueError:
+        return False
 
 
 def host_allowed(host: str, bound_to: str, *, is_loopback: bool, origins: Collection[str]) -> bool:
     """Whether a request may call us ``host``."""
     if not is_loopback:
         return True
-    name = urlsplit(f"//{host}").hostname
+    try:
+        name = urlsplit(f"//{host}").hostname
+    except ValueError:
+        return False
     return name in _OWN_NAMES or name == bound_to or any(urlsplit(origin).hostname == name for origin in origins)
 
 

@@ -161,7 +161,9 @@ class Gateway:
             fanout.leave(client)
         if farewell:
             await _part(socket, outlet, farewell[0])
-        metrics.CLOSED.labels(socket.close_code).inc()
+        # A client may close with any code: only ours, and the protocol's own, become a label.
+        code = socket.close_code or 0
+        metrics.CLOSED.labels(code if code < 3_000 or code in set(CloseCode) else "client").inc()
         return socket
 
     async def _read(self, socket: web.WebSocketResponse, client: Client) -> None:

@@ -20,6 +20,8 @@ from schemas.topics import encode
 
 YIELD_EVERY = 256
 """Clients written to before the loop may do something else."""
+PUMP_EVERY = 100
+"""Alerts of one batch between two writes to those who get them."""
 STALLED_MS = 30_000
 SUBSCRIBE_WITHIN_MS = 10_000
 _PUMP_S = 0.1
@@ -202,7 +204,10 @@ class Fanout:
     def announce(self, alerts: Iterable[Alert]) -> None:
         """Pass alerts on at once, in order."""
         told: set[Client] = set()
-        for alert in alerts:
+        for count, alert in enumerate(alerts, 1):
+            if count % PUMP_EVERY == 0:
+                # A batch from Kafka may hold more than a lane: whoever reads must not be sent away for that.
+                self._pump(told)
             self.recent.add(alert)
             if not self.recent.complete:
                 continue
@@ -215,8 +220,12 @@ class Fanout:
                 if members is None or alert.symbol in members:
                     client.session.alert(frame)
                     told.add(client)
-        for client in told:
-            client.pump(self._now_ms())
+        self._pump(told)
+
+    def _pump(self, clients: set[Client]) -> None:
+        now_ms = self._now_ms()
+        while clients:
+            clients.pop().pump(now_ms)
 
     # time
 

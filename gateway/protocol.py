@@ -342,7 +342,12 @@ class Session:
         told = self.subscriptions.get("alert")
         if told is not None and not self._misses_alerts and not self._lane:
             told.cursor = self._recent.cursor()
-        cursors = {channel: subscription.cursor for channel, subscription in self.subscriptions.items() if subscription.cursor}
+        # While a snapshot is on its way its cursor stands for rows that the client does not have yet.
+        cursors = {
+            channel: subscription.cursor
+            for channel, subscription in self.subscriptions.items()
+            if subscription.cursor and subscription.snapshot is None
+        }
         self.notice(frame + b',"cursor":' + encode(cursors) + b"}")
 
     # frames out

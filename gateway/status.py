@@ -125,10 +125,14 @@ class Feeds:
     def stale(self, newest_ms: Mapping[str, int | None], now_ms: int) -> list[str]:
         """The channels that should move now and do not, in alphabetical order; all of them when no feed is up."""
         session = self.session()
-        if session is None or session.phase not in _TRADING:
+        if session is None:
             return []
-        if all(self.state_of(feed, now_ms)[0] != "up" for feed in self._said):
+        states = [self.state_of(feed, now_ms)[0] for feed in self._said]
+        # A connector that fell silent at lunch does not say that the afternoon began.
+        if "up" not in states and ("silent" in states or session.phase in _TRADING):
             return sorted(STALE_MS)
+        if session.phase not in _TRADING:
+            return []
         return sorted(
             channel
             for channel, limit in STALE_MS.items()

@@ -73,7 +73,7 @@ class Topic(Generic[M]):
         """
         try:
             message: M = self._decoder.decode(value)
-        except msgspec.MsgspecError as error:
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
             raise InvalidMessage(self.name, str(error)) from error
         return message
 

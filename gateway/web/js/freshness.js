@@ -17,7 +17,10 @@ export function freshness({ connection, heartbeat, feeds, movedAt, heardAt, now 
   if (connection.phase !== "live") return { age, stale: now - heardAt > STALE_MS, why: "connection" };
   if (heartbeat === null) return { age, stale: false, why: "" };
   if (heartbeat.reason) return { age, stale: true, why: "gateway" };
+  const nobody = feeds.length > 0 && feeds.every((feed) => feed.state !== "up");
+  // A connector that fell silent at lunch does not say that the afternoon began.
+  if (nobody && feeds.some((feed) => feed.state === "silent")) return { age, stale: true, why: "feed" };
   if (!TRADING.has(heartbeat.session)) return { age, stale: false, why: "" };
-  if (feeds.length > 0 && feeds.every((feed) => feed.state !== "up")) return { age, stale: true, why: "feed" };
+  if (nobody) return { age, stale: true, why: "feed" };
   return heartbeat.stale.includes("px") ? { age, stale: true, why: "prices" } : { age, stale: false, why: "" };
 }

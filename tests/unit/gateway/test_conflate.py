@@ -184,3 +184,13 @@ def test_a_stalled_client_gets_the_latest_row_once_and_is_told_that_some_were_sk
     assert deltas == [(4, True)]
     deltas = [(frame["rows"][0][-1], frame["con"]) for frame in healthy.view.frames if frame["op"] == "delta"]
     assert deltas == [(2, False), (3, False), (4, False)]
+
+
+def test_a_batch_of_alerts_larger_than_a_lane_sends_nobody_away_who_reads(
+    new_board: Any, new_recent: Any, viewer: Any, alerts: Any
+) -> None:
+    fanout = Fanout(new_board(), new_recent(), Feeds(), Terms(), a_clock(), reason=str)
+    reader = Reader(fanout, viewer())
+    reader.send(op="sub", ch="alert")
+    fanout.announce([alert for number in range(3 * LANE_FRAMES) for alert in alerts(number, offset=number)])
+    assert reader.view.alert_ids == [f"a{number}" for number in range(3 * LANE_FRAMES)]

@@ -170,6 +170,19 @@ def test_a_heartbeat_carries_the_cursors_of_its_client(peer: Any, put: Any) -> N
     assert heartbeat["cursor"] == {"px": "0123abcd.0:5"}
 
 
+def test_a_heartbeat_gives_no_cursor_of_a_snapshot_that_is_on_its_way(peer: Any, put: Any) -> None:
+    for number in range(1_000):
+        put(f"S{number}", fragment=json.dumps([f"S{number}", "x" * 600]).encode())
+    head = b'"op":"hb","ts":1,"lag_ms":{},"stale":[],"reason":"","session":null,"day":null,"market_ms":null'
+    peer.session.receive('{"op":"sub","ch":"px","sym":["*"]}', 10_000)
+    first = peer.session.drain(0)
+    assert peer.session.unfinished
+    peer.session.heartbeat(head)
+    heartbeat = next(frame for frame in map(json.loads, peer.session.drain(0)) if frame["op"] == "hb")
+    assert len(first) > 1
+    assert heartbeat["cursor"] == {}
+
+
 def test_a_client_that_comes_back_gets_only_what_it_missed(peer: Any, new_peer: Any, put: Any) -> None:
     for place, symbol in enumerate(("VNM", "HPG", "SSI"), 1):
         put(symbol, value=place)

@@ -55,7 +55,14 @@ def test_channels_that_do_not_move_while_the_market_trades_are_stale(feeds: Feed
 
 @pytest.mark.parametrize("phase", [SessionPhase.PRE_OPEN, SessionPhase.BREAK, SessionPhase.POST_CLOSE, SessionPhase.CLOSED])
 def test_nothing_is_stale_while_the_market_rests(feeds: Feeds, phase: SessionPhase) -> None:
-    feeds.hear(said(phase=phase), 100_000)
+    feeds.hear(said(phase=phase), 899_000)
+    assert feeds.stale(FRESH, 900_000) == []
+
+
+def test_a_connector_that_fell_silent_at_lunch_leaves_everything_stale(feeds: Feeds) -> None:
+    feeds.hear(said(phase=SessionPhase.BREAK), 100_000)
+    assert len(feeds.stale(FRESH, 900_000)) > 1
+    feeds.hear(said(phase=SessionPhase.BREAK, state="stopped", reason="the day is over"), 100_000)
     assert feeds.stale(FRESH, 900_000) == []
 
 

@@ -56,3 +56,9 @@ def test_every_topic_stands_once_and_compacted_ones_never_expire() -> None:
     for topic in TOPICS:
         assert ("retention.ms" in topic.config()) == (topic.cleanup == "delete")
         assert topic.config()["message.timestamp.type"] == "LogAppendTime"
+
+
+@pytest.mark.parametrize("value", [b"", b"{", b"\xff", b'{"feed":"\xff\xfe"}', b"[" * 100_000, b'{"feed":' + b'{"a":' * 50_000])
+def test_no_bytes_are_more_than_an_invalid_message(value: bytes) -> None:
+    with pytest.raises(InvalidMessage):
+        SSI_TICKS.decode(value)
