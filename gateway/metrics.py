@@ -19,7 +19,7 @@ BYTES: Final = Counter(
 
 @dataclass(slots=True)
 class Sent:
-    """What was sent since the counters were last told: two increments of theirs cost a quarter of what a frame does."""
+    """What was sent since the counters were last told: theirs are too dear to touch for each frame."""
 
     frames: int = 0
     bytes: int = 0

@@ -18,9 +18,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from connectors.clickhouse.errors import ArchiveError, StatementRefused
-from connectors.clickhouse.settings import ANONYMOUS, SINK_USER
-
-LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+from connectors.clickhouse.settings import ANONYMOUS, LOOPBACK_NAMES, SINK_USER
 
 
 class Access(Enum):

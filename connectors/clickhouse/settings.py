@@ -12,6 +12,8 @@ from schemas import deployment
 
 SINK_USER = "sink"
 """The embedded server's writer; its password is made at the first start."""
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
+"""What this machine calls itself."""
 ANONYMOUS = "default"
 """Whoever gives no name: may read, within limits."""
 
@@ -133,7 +135,7 @@ class SinkSettings(ArchiveHome):
         """
         if self.password is not None:
             return self.password.get_secret_value()
-        if urlsplit(self.clickhouse_url).hostname not in ("127.0.0.1", "localhost", "::1"):
+        if urlsplit(self.clickhouse_url).hostname not in LOOPBACK_NAMES:
             # The embedded server is on this machine: its password is nobody else's business.
             return ""
         return self.password_file.read_text().strip() if self.password_file.exists() else ""
