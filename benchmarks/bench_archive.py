@@ -14,10 +14,10 @@ from pathlib import Path
 
 import urllib3
 
-from connectors.clickhouse import rows
 from connectors.clickhouse.client import connect
-from connectors.clickhouse.intent import Batch
-from connectors.clickhouse.rows import Message, Place
+from connectors.clickhouse.core import rows
+from connectors.clickhouse.core.intent import Batch
+from connectors.clickhouse.core.rows import Message, Place
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Writer
 from schemas import topics

@@ -10,11 +10,12 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from random import Random
 
-from connectors.ssi.decode import decode
-from connectors.ssi.session import Publish, SsiSession
-from connectors.ssi.simulator import wire
-from connectors.ssi.simulator.market import generate
+from connectors.ssi.core.decode import decode
+from connectors.ssi.core.session import Publish, SsiSession
+from connectors.ssi.simulator.core import wire
+from connectors.ssi.simulator.core.market import generate
 from schemas.units import TradingDay, UnixMs
 
 ROUNDS = 15
@@ -25,7 +26,7 @@ MIX = {"X-TRADE": 18, "X-QUOTE": 70, "R": 10, "MI": 2}
 
 def arguments_by_type() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for record in generate(7, TradingDay(20261123)).records:
+    for record in generate(7, TradingDay(20261123), Random).records:
         found.setdefault(record.channel, []).append(wire.broadcast(record.channel, wire.content(record)))
     some = {channel: arguments[len(arguments) // 2 :][:RECORDS] for channel, arguments in found.items()}
     quotes = {symbol_in(quote): quote for quote in found["X-QUOTE"]}

@@ -21,13 +21,13 @@ from multiprocessing.connection import Connection
 
 from aiohttp import web
 
-from gateway.alerts import Recent
 from gateway.app import Gateway, now_ms
-from gateway.board import Board, Change, Channel
+from gateway.core.alerts import Recent
+from gateway.core.board import Board, Change, Channel
+from gateway.core.protocol import COLUMNS, Terms
+from gateway.core.status import Feeds
 from gateway.fanout import Fanout
-from gateway.protocol import COLUMNS, Terms
 from gateway.settings import GatewaySettings
-from gateway.status import Feeds
 from schemas.topics import encode
 
 SYMBOLS = [f"S{number:04}" for number in range(1_600)]

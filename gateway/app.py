@@ -10,11 +10,11 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import metrics
-from gateway.access import HEADERS, host_allowed, origin_allowed
+from gateway.core.access import HEADERS, host_allowed, origin_allowed
+from gateway.core.protocol import CHANNELS, COLUMNS, Close, Session
+from gateway.core.selection import Selection
 from gateway.fanout import Client, Fanout
 from gateway.framer import Outlet
-from gateway.protocol import CHANNELS, COLUMNS, Close, Session
-from gateway.selection import Selection
 from gateway.settings import GatewaySettings
 from schemas.stock_v1 import PROTOCOL, CloseCode
 from schemas.topics import encode

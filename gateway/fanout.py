@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import Protocol
 
-from gateway import metrics, protocol, status
-from gateway.alerts import Alert, Recent
-from gateway.board import Board, Change
-from gateway.protocol import Close, Session, Subscription, Terms
-from gateway.selection import Selection
+from gateway import metrics
+from gateway.core import protocol, status
+from gateway.core.alerts import Alert, Recent
+from gateway.core.board import Board, Change
+from gateway.core.protocol import Close, Session, Subscription, Terms
+from gateway.core.selection import Selection
 from schemas.stock_v1 import CloseCode
 from schemas.structs import FeedStatus
 from schemas.topics import encode

@@ -2,7 +2,7 @@
 
 Each reader is a thread with a consumer of its own and no consumer group: it assigns itself every partition from the beginning,
 reads to the end of each, says so, and goes on with the same consumer, so that nothing can fall between snapshot and live. State
-is read uncommitted, for speed (:mod:`gateway.board` says why that is safe); alerts are read committed. While Kafka is away a
+is read uncommitted, for speed (:mod:`gateway.core.board` says why that is safe); alerts are read committed. While Kafka is away a
 reader says why and tries again; what was read stays on the board.
 """
 
@@ -28,11 +28,11 @@ from confluent_kafka import (
 from confluent_kafka.admin import AdminClient
 
 from gateway import metrics
-from gateway.alerts import KEPT, Alert, alerts_of
-from gateway.board import Change
-from gateway.errors import Unreadable
+from gateway.core.alerts import KEPT, Alert, alerts_of
+from gateway.core.board import Change
+from gateway.core.errors import Unreadable
+from gateway.core.rows import SOURCES, change_of
 from gateway.fanout import Fanout
-from gateway.rows import SOURCES, change_of
 from schemas.errors import InvalidMessage
 from schemas.message import SCHEMA_VERSION
 from schemas.structs import FeedStatus

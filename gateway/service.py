@@ -10,15 +10,15 @@ from collections.abc import Callable
 from aiohttp import web
 
 from gateway import metrics
-from gateway.alerts import Recent
 from gateway.app import Gateway, now_ms
-from gateway.board import Board, Channel
-from gateway.errors import PortTaken
+from gateway.core.alerts import Recent
+from gateway.core.board import Board, Channel
+from gateway.core.errors import PortTaken
+from gateway.core.protocol import COLUMNS, Close, Terms
+from gateway.core.status import Feeds
 from gateway.fanout import Fanout
 from gateway.feed import AlertReader, Post, Reader, StateReader
-from gateway.protocol import COLUMNS, Close, Terms
 from gateway.settings import GatewaySettings
-from gateway.status import Feeds
 from schemas.stock_v1 import CloseCode
 
 COME_BACK_WITHIN_MS = 5_000

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from gateway.errors import InsecureBind
+from gateway.core.errors import InsecureBind
 from schemas.deployment import GATEWAY_PORT
 
 

@@ -13,7 +13,7 @@ Shares = NewType("Shares", int)
 """Shares, or contracts for futures; never lots."""
 
 Vnd = NewType("Vnd", int)
-"""Whole dong. SSI sends floats; ``connectors.ssi.decode`` rounds once, at the edge."""
+"""Whole dong. SSI sends floats; ``connectors.ssi.core.decode`` rounds once, at the edge."""
 
 UnixMs = NewType("UnixMs", int)
 """Milliseconds since the UTC epoch. Exchange times are multiples of 1000: SSI's clock has one-second steps."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from connectors.ssi.simulator.truth import ConnectionStatus
+from connectors.ssi.simulator.core.truth import ConnectionStatus
 from schemas.structs import FeedStatus
 from schemas.topics import (
     EVENT_TOPICS,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from stock_tracker.display import Display
 from stock_tracker.stack import Stack
 from stock_tracker.up import played_and_drained, running
-from stock_tracker.verify.differences import Difference
+from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.found import ask_simulator, verify_against
 from stock_tracker.verify.run import FILLED_BY_A_MORNING, Verification
 

@@ -5,7 +5,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from connectors.ssi.simulator.truth import ClockReading, Status, Truth
+from connectors.ssi.simulator.core.truth import ClockReading, Status, Truth
 from stock_tracker.errors import NoTruth
 
 T = TypeVar("T")

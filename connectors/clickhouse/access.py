@@ -17,7 +17,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from connectors.clickhouse.errors import ArchiveError, StatementRefused
+from connectors.clickhouse.core.errors import ArchiveError, StatementRefused
 from connectors.clickhouse.settings import ANONYMOUS, LOOPBACK_NAMES, SINK_USER
 
 

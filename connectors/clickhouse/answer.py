@@ -10,8 +10,8 @@ from typing import Final, Protocol
 import lz4.frame
 from aiohttp import web
 
+from connectors.clickhouse.core.errors import ArchiveError, StatementRefused
 from connectors.clickhouse.engine import Summary
-from connectors.clickhouse.errors import ArchiveError, StatementRefused
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -11,7 +11,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError, OperationalError
 
-from connectors.clickhouse.errors import ArchiveError, ClickHouseUnreachable, SchemaMismatch, StatementFailed, WrongPassword
+from connectors.clickhouse.core.errors import ArchiveError, ClickHouseUnreachable, SchemaMismatch, StatementFailed, WrongPassword
 
 SECONDS_TO_CONNECT = 5
 SECONDS_TO_ANSWER = 60
@@ -70,7 +70,7 @@ def shown(url: str) -> str:
 
 @contextmanager
 def telling(url: str, user: str, database: str, password_file: Path | None = None) -> Iterator[None]:
-    """Turn the client's errors into those of :mod:`connectors.clickhouse.errors`, which say what to do."""
+    """Turn the client's errors into those of :mod:`connectors.clickhouse.core.errors`, which say what to do."""
     try:
         yield
     except (ClickHouseError, OSError) as error:

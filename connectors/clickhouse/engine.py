@@ -21,9 +21,9 @@ from typing import IO, Any, Final, Literal, TypeVar
 import chdb
 import msgspec
 
-from connectors.clickhouse import statements
-from connectors.clickhouse.errors import PathInUse, StatementFailed
-from connectors.clickhouse.statements import Insert, Parsed
+from connectors.clickhouse.core import statements
+from connectors.clickhouse.core.errors import PathInUse, StatementFailed
+from connectors.clickhouse.core.statements import Insert, Parsed
 
 T = TypeVar("T")
 

@@ -13,8 +13,8 @@ from importlib import resources
 
 from clickhouse_connect.driver.client import Client
 
-from connectors.clickhouse.errors import SchemaMismatch
-from connectors.clickhouse.statements import quote_name
+from connectors.clickhouse.core.errors import SchemaMismatch
+from connectors.clickhouse.core.statements import quote_name
 
 _FILE = re.compile(r"(\d{3})_(\w+)\.sql")
 _TABLE = """

@@ -19,13 +19,14 @@ from dataclasses import dataclass, field
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from connectors.clickhouse import metrics, statements
+from connectors.clickhouse import metrics
 from connectors.clickhouse.access import Access, ForeignRequest, Guard, Users
 from connectors.clickhouse.answer import Answer, TooLarge, decompress
+from connectors.clickhouse.core import statements
+from connectors.clickhouse.core.errors import ArchiveError, PortInUse, StatementFailed, StatementRefused
+from connectors.clickhouse.core.statements import Insert
 from connectors.clickhouse.engine import Engine, Handle, PathLock
-from connectors.clickhouse.errors import ArchiveError, PortInUse, StatementFailed, StatementRefused
 from connectors.clickhouse.settings import ServerSettings
-from connectors.clickhouse.statements import Insert
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""The sink: event topics into ClickHouse, each event exactly once. One thread; :mod:`connectors.clickhouse.intent` decides.
+"""The sink: event topics into ClickHouse, each event exactly once. One thread; :mod:`connectors.clickhouse.core.intent` decides.
 
 While ClickHouse is away nothing is dropped: reading stops, Kafka keeps what comes, and ``health`` says why.
 """
@@ -13,10 +13,11 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka import TopicCollection as Topics
 from confluent_kafka.admin import AdminClient
 
-from connectors.clickhouse import metrics, rows
-from connectors.clickhouse.errors import ArchiveError, ClickHouseUnreachable, SchemaMismatch, SinkReplaced, TopicsMissing
-from connectors.clickhouse.intent import Commit, Intents, Partition
-from connectors.clickhouse.rows import Place
+from connectors.clickhouse import metrics
+from connectors.clickhouse.core import rows
+from connectors.clickhouse.core.errors import ArchiveError, ClickHouseUnreachable, SchemaMismatch, SinkReplaced, TopicsMissing
+from connectors.clickhouse.core.intent import Commit, Intents, Partition
+from connectors.clickhouse.core.rows import Place
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Writer
 

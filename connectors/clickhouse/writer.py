@@ -7,14 +7,15 @@ from contextlib import AbstractContextManager
 
 from clickhouse_connect.driver.client import Client
 
-from connectors.clickhouse import metrics, rows
+from connectors.clickhouse import metrics
 from connectors.clickhouse.client import connect, telling
-from connectors.clickhouse.errors import SchemaMismatch
-from connectors.clickhouse.intent import Batch
+from connectors.clickhouse.core import rows
+from connectors.clickhouse.core.errors import SchemaMismatch
+from connectors.clickhouse.core.intent import Batch
+from connectors.clickhouse.core.rows import Message
+from connectors.clickhouse.core.statements import quote_name
 from connectors.clickhouse.migrations import migrate
-from connectors.clickhouse.rows import Message
 from connectors.clickhouse.settings import SinkSettings
-from connectors.clickhouse.statements import quote_name
 
 log = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import aiohttp
 
-from connectors.ssi.errors import SsiUnavailable
+from connectors.ssi.core.errors import SsiUnavailable
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=20, connect=10)
 

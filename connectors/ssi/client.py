@@ -9,10 +9,10 @@ from typing import Final, Literal
 import aiohttp
 
 from connectors.ssi.calls import bearer, call, why
-from connectors.ssi.errors import SsiError, SsiUnavailable, TokenRejected
-from connectors.ssi.replies import refusal
-from connectors.ssi.session import Action, Begin, Publish, Reconnect, Reject, Send, SsiSession, Start, Subscribed, Warn
-from connectors.ssi.stream import RecordStream
+from connectors.ssi.core.errors import SsiError, SsiUnavailable, TokenRejected
+from connectors.ssi.core.replies import refusal
+from connectors.ssi.core.session import Action, Begin, Publish, Reconnect, Reject, Send, SsiSession, Start, Subscribed, Warn
+from connectors.ssi.core.stream import RecordStream
 from schemas.units import UnixMs, UnixUs
 
 log = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Asking a simulator for the time, so that :class:`~connectors.ssi.market_clock.SimulatedClock` need not."""
+"""Asking a simulator for the time, so that :class:`~connectors.ssi.core.market_clock.SimulatedClock` need not."""
 
 import asyncio
 import time
@@ -7,8 +7,8 @@ from collections.abc import Callable
 import aiohttp
 import msgspec
 
-from connectors.ssi.errors import ClockUnavailable
-from connectors.ssi.market_clock import SimulatedClock, read_answer
+from connectors.ssi.core.errors import ClockUnavailable
+from connectors.ssi.core.market_clock import SimulatedClock, read_answer
 from schemas.units import UnixMs
 
 

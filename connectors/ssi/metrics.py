@@ -8,10 +8,10 @@ from typing import Any, Final
 
 from prometheus_client import Counter, Gauge
 
-from connectors.ssi.market_clock import Reading
-from connectors.ssi.outbox import Outbox
+from connectors.ssi.core.market_clock import Reading
+from connectors.ssi.core.outbox import Outbox
+from connectors.ssi.core.stream import RecordStream
 from connectors.ssi.publisher import Publisher
-from connectors.ssi.stream import RecordStream
 
 RECORDS: Final = Counter(
     "stock_tracker_ssi_records_total",

@@ -10,8 +10,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as Delivery
 from confluent_kafka.admin import ClusterMetadata
 
-from connectors.ssi.errors import BrokerUnavailable, TopicsMissing
-from connectors.ssi.outbox import Message, Outbox
+from connectors.ssi.core.errors import BrokerUnavailable, TopicsMissing
+from connectors.ssi.core.outbox import Message, Outbox
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_TICKS, SSI_WIRE
 
 log = logging.getLogger(__name__)

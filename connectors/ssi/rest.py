@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from connectors.ssi.calls import bearer, call
-from connectors.ssi.errors import SsiError, SsiUnavailable, TokenRejected
-from connectors.ssi.reference import GROUPS, MARKETS, details, members, reference_records, securities
-from connectors.ssi.replies import expiry_of, read_answer, read_token
+from connectors.ssi.core.errors import SsiError, SsiUnavailable, TokenRejected
+from connectors.ssi.core.reference import GROUPS, MARKETS, details, members, reference_records, securities
+from connectors.ssi.core.replies import expiry_of, read_answer, read_token
 from connectors.ssi.settings import SsiSettings, is_loopback
 from schemas.structs import ReferenceRecord
 from schemas.units import TradingDay

@@ -9,18 +9,18 @@ from typing import Any, Final, Literal
 import aiohttp
 
 from connectors.ssi import metrics
-from connectors.ssi.backoff import Backoff
 from connectors.ssi.client import Conversation, now_ms, now_us
 from connectors.ssi.clock_poll import follow
-from connectors.ssi.errors import BrokerUnavailable, ClockUnavailable, SsiError, SsiUnavailable, TokenRejected
-from connectors.ssi.market_clock import SimulatedClock, make_clock
+from connectors.ssi.core.backoff import Backoff
+from connectors.ssi.core.errors import BrokerUnavailable, ClockUnavailable, SsiError, SsiUnavailable, TokenRejected
+from connectors.ssi.core.market_clock import SimulatedClock, make_clock
+from connectors.ssi.core.outbox import Outbox
+from connectors.ssi.core.session import SsiSession
+from connectors.ssi.core.stream import MAX_REJECTED_IN_A_ROW, RecordStream
 from connectors.ssi.metrics import Tally
-from connectors.ssi.outbox import Outbox
 from connectors.ssi.publisher import Publisher
 from connectors.ssi.rest import SsiRest
-from connectors.ssi.session import SsiSession
 from connectors.ssi.settings import SsiSettings
-from connectors.ssi.stream import MAX_REJECTED_IN_A_ROW, RecordStream
 from schemas.units import TradingDay
 
 log = logging.getLogger(__name__)

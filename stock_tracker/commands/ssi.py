@@ -70,7 +70,7 @@ def decode(
     """Print what each captured Broadcast argument decodes to, or why it does not, as JSON lines."""
     import sys
 
-    from connectors.ssi.decode import decode_lines
+    from connectors.ssi.core.decode import decode_lines
     from schemas.topics import encode
 
     with sys.stdin if str(file) == "-" else file.open(encoding="utf-8", errors="backslashreplace") as lines:

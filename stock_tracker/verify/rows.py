@@ -17,8 +17,8 @@ from schemas.topics import (
     MARKET_QUOTES,
     MARKET_TRADES,
 )
-from stock_tracker.verify.archive import Row
-from stock_tracker.verify.differences import Position
+from stock_tracker.verify.core.archive import Row
+from stock_tracker.verify.core.differences import Position
 
 Place = tuple[int, int, int]
 """Partition, offset, idx."""

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 from clickhouse_connect.driver.client import Client
 
-from connectors.ssi.simulator.truth import Status, Truth
+from connectors.ssi.simulator.core.truth import Status, Truth
 from schemas.structs import DeadLetter, TradeRecord
 from schemas.topics import (
     EVENT_TOPICS,
@@ -18,13 +18,13 @@ from schemas.topics import (
     STATE_INDICES,
     STATE_PRICES,
 )
-from stock_tracker.verify.archive import Row, compare_rows, repeated_alerts
-from stock_tracker.verify.boards import Newest, compare_foreign, compare_indices, compare_prices, latest
-from stock_tracker.verify.differences import Difference, Position
-from stock_tracker.verify.ledger import LedgerReport, TrueCounters, compare_ledger
-from stock_tracker.verify.records import CONNECTOR, compare_records
+from stock_tracker.verify.core.archive import Row, compare_rows, repeated_alerts
+from stock_tracker.verify.core.boards import Newest, compare_foreign, compare_indices, compare_prices, latest
+from stock_tracker.verify.core.differences import Difference, Position
+from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
+from stock_tracker.verify.core.records import CONNECTOR, compare_records
+from stock_tracker.verify.core.tape import Ended, PrintKey, Saved, Span, TapeReport, TruePrint, compare_tape
 from stock_tracker.verify.rows import TABLES, Place, event_row, expected, read_rows
-from stock_tracker.verify.tape import Ended, PrintKey, Saved, Span, TapeReport, TruePrint, compare_tape
 from stock_tracker.verify.topics import read_events, read_states, read_topic
 
 MOST_SHOWN = 20

@@ -8,7 +8,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 
 from schemas.topics import Topic
 from stock_tracker.errors import BrokerUnreachable, TopicsMissing
-from stock_tracker.verify.differences import Position
+from stock_tracker.verify.core.differences import Position
 
 M = TypeVar("M")
 _TIMEOUT_S = 20.0

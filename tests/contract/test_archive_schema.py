@@ -7,7 +7,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 import pytest
 from pydantic import BaseModel
 
-from connectors.clickhouse import migrations, rows
+from connectors.clickhouse import migrations
+from connectors.clickhouse.core import rows
 from schemas import events, records, topics
 
 MODELS: dict[str, type[BaseModel]] = {

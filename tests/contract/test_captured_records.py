@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from connectors.ssi.decode import decode, decode_lines, decode_tolerantly
+from connectors.ssi.core.decode import decode, decode_lines, decode_tolerantly
 from schemas.calendar import at
 from schemas.records import SsiRecord
 from schemas.structs import (

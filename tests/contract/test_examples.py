@@ -8,8 +8,8 @@ from typing import Any, get_args
 import pytest
 from pydantic import BaseModel
 
-from connectors.ssi.decode import decode
-from connectors.ssi.session import Publish, SsiSession
+from connectors.ssi.core.decode import decode
+from connectors.ssi.core.session import Publish, SsiSession
 from schemas import events, records, states
 from schemas.topics import SSI_WIRE, TOPICS, Topic, encode
 from schemas.units import UnixMs

@@ -4,13 +4,14 @@ import ast
 import json
 from itertools import chain
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import connectors.ssi
-from connectors.ssi.decode import decode
-from connectors.ssi.simulator import wire
-from connectors.ssi.simulator.market import generate
-from connectors.ssi.simulator.records import Foreign, IndexValue, Quote, Record, Status, Trade
+from connectors.ssi.core.decode import decode
+from connectors.ssi.simulator.core import wire
+from connectors.ssi.simulator.core.market import generate
+from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, Record, Status, Trade
 from schemas.units import TradingDay
 
 SIDES = {"BU": "buy", "SD": "sell", None: None}
@@ -45,7 +46,7 @@ def meaning(record: Record) -> dict[str, Any]:
 
 
 def test_the_connector_reads_what_the_simulator_meant() -> None:
-    for record in generate(7, TradingDay(20261123)).records[::EVERY]:
+    for record in generate(7, TradingDay(20261123), Random).records[::EVERY]:
         read = decode(json.loads(wire.encode(record))["A"][0])
         meant = meaning(record)
         assert {name: getattr(read, name) for name in meant} == meant

@@ -1,16 +1,17 @@
 """Our own rules on the simulator's morning: each of its stories is told, and little else. All of it is pure, so no engine."""
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
 
-from connectors.ssi.decode import decode
-from connectors.ssi.frames import places_of
-from connectors.ssi.simulator import wire
-from connectors.ssi.simulator.market import generate
-from connectors.ssi.simulator.records import Quote
-from connectors.ssi.simulator.stories import Story
+from connectors.ssi.core.decode import decode
+from connectors.ssi.core.frames import places_of
+from connectors.ssi.simulator.core import wire
+from connectors.ssi.simulator.core.market import generate
+from connectors.ssi.simulator.core.records import Quote
+from connectors.ssi.simulator.core.stories import Story
 from pipelines import prices
 from pipelines.alerts import fold_basis, fold_foreign, fold_trades, read_rules
 from pipelines.core import foreign_shard, index_shard
@@ -69,7 +70,7 @@ class System:
 @pytest.fixture(scope="module")
 def morning() -> tuple[tuple[Story, ...], list[AlertEvent]]:
     """The stories of seed 7 and the alerts from 08:55 to 10:00."""
-    market = generate(7, DAY)
+    market = generate(7, DAY, Random)
     system = System()
     seconds: dict[int, list[Any]] = {}
     for record in market.records:

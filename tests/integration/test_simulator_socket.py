@@ -17,11 +17,12 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from yarl import URL
 
-from connectors.ssi.simulator import market, playback, server
-from connectors.ssi.simulator.errors import PortTaken, UnreadableTruth
+from connectors.ssi.simulator import playback, server
+from connectors.ssi.simulator.core import market
+from connectors.ssi.simulator.core.errors import PortTaken, UnreadableTruth
+from connectors.ssi.simulator.core.truth import ClockReading, Status, Truth
 from connectors.ssi.simulator.server import simulator
 from connectors.ssi.simulator.settings import SimulatorSettings
-from connectors.ssi.simulator.truth import ClockReading, Status, Truth
 from schemas.calendar import at
 from schemas.units import TradingDay
 

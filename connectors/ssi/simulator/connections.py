@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from connectors.ssi.simulator.errors import InvalidInvocation
-from connectors.ssi.simulator.hub import KEEP_ALIVE_S, HubSession, Subscription
-from connectors.ssi.simulator.truth import ConnectionStatus, Deliveries, Ending
+from connectors.ssi.simulator.core.errors import InvalidInvocation
+from connectors.ssi.simulator.core.hub import KEEP_ALIVE_S, HubSession, Subscription
+from connectors.ssi.simulator.core.truth import ConnectionStatus, Deliveries, Ending
 from schemas.units import UnixMs
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from connectors.ssi.simulator.connections import Connection
-from connectors.ssi.simulator.errors import UnknownFault
+from connectors.ssi.simulator.core.errors import UnknownFault
 
 
 class Drop(msgspec.Struct, frozen=True, tag="drop", tag_field="fault", forbid_unknown_fields=True):

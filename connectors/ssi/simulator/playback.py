@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from connectors.ssi.simulator import wire
 from connectors.ssi.simulator.connections import Connection
-from connectors.ssi.simulator.hub import Subscription
-from connectors.ssi.simulator.market import MarketDay
-from connectors.ssi.simulator.records import CHANNELS, Channel
-from connectors.ssi.simulator.truth import ClockReading, PlayState
+from connectors.ssi.simulator.core import wire
+from connectors.ssi.simulator.core.hub import Subscription
+from connectors.ssi.simulator.core.market import MarketDay
+from connectors.ssi.simulator.core.records import CHANNELS, Channel
+from connectors.ssi.simulator.core.truth import ClockReading, PlayState
 from schemas.units import Symbol, UnixMs
 
 PACE_S = 0.01

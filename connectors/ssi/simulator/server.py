@@ -10,21 +10,22 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import islice
+from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
 
-from connectors.ssi.simulator import hub, rest
 from connectors.ssi.simulator.connections import Connection
-from connectors.ssi.simulator.errors import PortTaken, ProtocolError, UnknownFault
+from connectors.ssi.simulator.core import hub, rest
+from connectors.ssi.simulator.core.errors import PortTaken, ProtocolError, UnknownFault
+from connectors.ssi.simulator.core.market import MarketDay, generate
+from connectors.ssi.simulator.core.tokens import accepts_token, issue_token
+from connectors.ssi.simulator.core.truth import Deliveries, Status, StoryTruth
 from connectors.ssi.simulator.faults import read_fault, strike
-from connectors.ssi.simulator.market import MarketDay, generate
 from connectors.ssi.simulator.playback import MarketClock, Playback
 from connectors.ssi.simulator.settings import HOST, SimulatorSettings
-from connectors.ssi.simulator.tokens import accepts_token, issue_token
-from connectors.ssi.simulator.truth import Deliveries, Status, StoryTruth
 from schemas.calendar import ICT, as_day, last_trading_day
 
 logger = logging.getLogger(__name__)
@@ -62,7 +63,7 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
     except OSError as error:
         raise PortTaken(HOST, settings.port) from error
     day = settings.day or last_trading_day(as_day(datetime.now(ICT).date()))
-    server = Simulator(generate(settings.seed, day), settings)
+    server = Simulator(generate(settings.seed, day, Random), settings)
     application = web.Application(client_max_size=1 << 16)
     application.router.add_route("*", "/{path:.*}", server.answer)
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1)

@@ -15,7 +15,7 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse import sink
-from connectors.clickhouse.intent import Intents
+from connectors.clickhouse.core.intent import Intents
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Writer
 from schemas.deployment import kafka_config

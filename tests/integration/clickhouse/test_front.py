@@ -17,7 +17,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureErr
 
 from connectors.clickhouse.access import digest
 from connectors.clickhouse.client import connect
-from connectors.clickhouse.errors import ClickHouseUnreachable, WrongPassword
+from connectors.clickhouse.core.errors import ClickHouseUnreachable, WrongPassword
 
 pytestmark = pytest.mark.clickhouse
 

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
-from connectors.clickhouse import migrations, rows
+from connectors.clickhouse import migrations
 from connectors.clickhouse.client import connect
-from connectors.clickhouse.errors import SchemaMismatch
+from connectors.clickhouse.core import rows
+from connectors.clickhouse.core.errors import SchemaMismatch
 
 pytestmark = pytest.mark.clickhouse
 

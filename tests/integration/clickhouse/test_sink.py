@@ -17,9 +17,9 @@ import pytest
 from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, Producer, TopicPartition
 
-from connectors.clickhouse import rows
 from connectors.clickhouse.client import connect
-from connectors.clickhouse.intent import drained
+from connectors.clickhouse.core import rows
+from connectors.clickhouse.core.intent import drained
 from schemas import topics as t
 from schemas.shards import shard_keys
 from schemas.structs import DailyEvent, DailyFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame

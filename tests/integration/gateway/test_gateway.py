@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.errors import PortTaken
+from gateway.core.errors import PortTaken
 from schemas import topics as names
 from schemas.calendar import previous_trading_day
 from schemas.deployment import kafka_config

@@ -10,11 +10,11 @@ from aiohttp.test_utils import TestServer
 
 from connectors.ssi import client
 from connectors.ssi.client import Conversation
-from connectors.ssi.errors import SsiError
-from connectors.ssi.market_clock import make_clock
-from connectors.ssi.outbox import Outbox
-from connectors.ssi.session import SsiSession
-from connectors.ssi.stream import RecordStream
+from connectors.ssi.core.errors import SsiError
+from connectors.ssi.core.market_clock import make_clock
+from connectors.ssi.core.outbox import Outbox
+from connectors.ssi.core.session import SsiSession
+from connectors.ssi.core.stream import RecordStream
 
 Hold = Callable[["OddHub"], Awaitable[tuple[SsiError, bool]]]
 

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from connectors.ssi.errors import SsiUnavailable
+from connectors.ssi.core.errors import SsiUnavailable
 from connectors.ssi.rest import SsiRest
 from connectors.ssi.settings import SsiSettings
 from schemas.units import TradingDay

@@ -20,17 +20,18 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from prometheus_client import REGISTRY
 
 from connectors.ssi import service
-from connectors.ssi.backoff import Backoff
-from connectors.ssi.decode import decode
-from connectors.ssi.errors import BadCredentials, InvalidRecord, TopicsMissing
-from connectors.ssi.frames import is_from_ssi
+from connectors.ssi.core.backoff import Backoff
+from connectors.ssi.core.decode import decode
+from connectors.ssi.core.errors import BadCredentials, InvalidRecord, TopicsMissing
+from connectors.ssi.core.frames import is_from_ssi
+from connectors.ssi.core.session import Publish, SsiSession
 from connectors.ssi.service import run
-from connectors.ssi.session import Publish, SsiSession
 from connectors.ssi.settings import SsiSettings
-from connectors.ssi.simulator import market, server
+from connectors.ssi.simulator import server
+from connectors.ssi.simulator.core import market
+from connectors.ssi.simulator.core.truth import ConnectionStatus, Status, Truth
 from connectors.ssi.simulator.server import simulator
 from connectors.ssi.simulator.settings import SimulatorSettings
-from connectors.ssi.simulator.truth import ConnectionStatus, Status, Truth
 from schemas.records import FrameRecord
 from schemas.shards import shard_keys
 from schemas.structs import (

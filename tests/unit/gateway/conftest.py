@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from gateway.alerts import Alert, Recent, alerts_of
-from gateway.board import Board, Change, Channel
-from gateway.protocol import COLUMNS, Session, Terms
+from gateway.core.alerts import Alert, Recent, alerts_of
+from gateway.core.board import Board, Change, Channel
+from gateway.core.protocol import COLUMNS, Session, Terms
 from schemas.stock_v1 import ServerFrame
 from schemas.structs import AlertEvent, AlertsFrame
 from schemas.topics import encode

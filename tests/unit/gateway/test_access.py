@@ -1,8 +1,8 @@
 import pytest
 from pydantic import ValidationError
 
-from gateway.access import host_allowed, origin_allowed
-from gateway.errors import InsecureBind
+from gateway.core.access import host_allowed, origin_allowed
+from gateway.core.errors import InsecureBind
 from gateway.settings import GatewaySettings
 
 

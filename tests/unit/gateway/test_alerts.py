@@ -1,7 +1,7 @@
 from typing import Any
 
-from gateway import cursor
-from gateway.alerts import KEPT, Recent
+from gateway.core import cursor
+from gateway.core.alerts import KEPT, Recent
 
 
 def positions(recent: Recent) -> Any:

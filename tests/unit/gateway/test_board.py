@@ -3,8 +3,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.board import Channel
-from gateway.selection import Selection, Universe
+from gateway.core.board import Channel
+from gateway.core.selection import Selection, Universe
 
 
 def test_a_row_replaces_an_older_one(put: Any, board: Any) -> None:

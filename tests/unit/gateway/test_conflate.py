@@ -8,10 +8,10 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.conflate import LANE_BYTES, LANE_FRAMES, Lane, Pending
+from gateway.core.conflate import LANE_BYTES, LANE_FRAMES, Lane, Pending
+from gateway.core.protocol import Session, Terms
+from gateway.core.status import Feeds
 from gateway.fanout import Client, Fanout
-from gateway.protocol import Session, Terms
-from gateway.status import Feeds
 
 SYMBOLS = ["ACB", "FPT", "HPG", "SSI", "VNM"]
 THROTTLE_MS = 500

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway import cursor
-from gateway.errors import BadCursor
+from gateway.core import cursor
+from gateway.core.errors import BadCursor
 
 EPOCH = "0123abcd"
 

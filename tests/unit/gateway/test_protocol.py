@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from gateway.protocol import ANSWERS_WAITING, STRIKES, Terms, delta_pages
+from gateway.core.protocol import ANSWERS_WAITING, STRIKES, Terms, delta_pages
 from schemas.stock_v1 import CloseCode, ErrorCode
 
 

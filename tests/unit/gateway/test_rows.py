@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.rows import COLUMNS, SOURCES, change_of
+from gateway.core.rows import COLUMNS, SOURCES, change_of
 from schemas import states, topics
 from schemas.errors import InvalidMessage
 from schemas.structs import FlowRow, Mover, ReferenceMessage, ReferenceRecord

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from gateway.status import SILENT_MS, STALE_MS, Feeds
+from gateway.core.status import SILENT_MS, STALE_MS, Feeds
 from schemas.structs import FeedStatus
 from schemas.units import SessionPhase
 

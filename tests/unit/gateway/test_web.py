@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gateway.access import HEADERS
 from gateway.app import WEB
+from gateway.core.access import HEADERS
 from schemas.session import LABELS
 
 TESTS = sorted((Path(__file__).parent / "web").glob("*.test.mjs"))

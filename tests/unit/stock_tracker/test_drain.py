@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
-from connectors.ssi.simulator.truth import ConnectionStatus, Ending
+from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending
 from schemas.structs import FeedStatus
 from schemas.units import SessionPhase
 from stock_tracker.drain import Drain, Reader, not_received

@@ -3,15 +3,15 @@ from collections.abc import Iterable
 import msgspec
 import pytest
 
-from connectors.ssi.simulator.truth import ConnectionStatus, Ending, Status
+from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending, Status
 from schemas.structs import DeadLetter, LedgerEntry, TradeEvent
 from schemas.units import Exchange, Side
-from stock_tracker.verify.archive import compare_rows, repeated_alerts
-from stock_tracker.verify.differences import Difference, Position
-from stock_tracker.verify.intervals import subtract, union
-from stock_tracker.verify.ledger import TrueCounters, compare_ledger
-from stock_tracker.verify.records import compare_records
-from stock_tracker.verify.tape import Ended, PrintKey, Saved, Span, TruePrint, compare_tape
+from stock_tracker.verify.core.archive import compare_rows, repeated_alerts
+from stock_tracker.verify.core.differences import Difference, Position
+from stock_tracker.verify.core.intervals import subtract, union
+from stock_tracker.verify.core.ledger import TrueCounters, compare_ledger
+from stock_tracker.verify.core.records import compare_records
+from stock_tracker.verify.core.tape import Ended, PrintKey, Saved, Span, TruePrint, compare_tape
 
 DAY = 20261123
 NOBODY = Ended({}, 0)

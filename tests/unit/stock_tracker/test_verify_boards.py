@@ -3,9 +3,9 @@ from typing import Any
 
 from schemas.structs import ForeignRecord, IndexRecord, QuoteRecord
 from schemas.units import Exchange
-from stock_tracker.verify.boards import Book, Newest, compare_foreign, compare_indices, compare_prices, latest
-from stock_tracker.verify.differences import Position
-from stock_tracker.verify.tape import TruePrint
+from stock_tracker.verify.core.boards import Book, Newest, compare_foreign, compare_indices, compare_prices, latest
+from stock_tracker.verify.core.differences import Position
+from stock_tracker.verify.core.tape import TruePrint
 
 DAY = 20261123
 BIDS, ASKS = [68_400, 500], [68_500, 300]

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from connectors.clickhouse.access import Access, ForeignRequest, Guard, Users, UsersFileInvalid, digest
-from connectors.clickhouse.errors import StatementRefused
+from connectors.clickhouse.core.errors import StatementRefused
 from connectors.clickhouse.settings import ServerSettings
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.clickhouse.intent import Batch, Commit, Intents, Partition, drained, intent_of
+from connectors.clickhouse.core.intent import Batch, Commit, Intents, Partition, drained, intent_of
 
 P: Partition = ("market.trades", 0)
 BATCH_MS = 100

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.clickhouse import rows
-from connectors.clickhouse.rows import Block, Place
+from connectors.clickhouse.core import rows
+from connectors.clickhouse.core.rows import Block, Place
 from schemas import topics
 from schemas.structs import AlertEvent, AlertsFrame, DeadLetter, QuoteEvent, QuotesFrame
 

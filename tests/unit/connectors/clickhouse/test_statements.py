@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.clickhouse import statements
-from connectors.clickhouse.errors import StatementRefused
-from connectors.clickhouse.statements import Insert, Parsed
+from connectors.clickhouse.core import statements
+from connectors.clickhouse.core.errors import StatementRefused
+from connectors.clickhouse.core.statements import Insert, Parsed
 
 FUNCTIONS = frozenset({"file", "url", "numbers", "format", "python", "merge"})
 

@@ -1,5 +1,5 @@
-from connectors.ssi.backoff import Backoff
-from connectors.ssi.errors import QuotaExceeded, SsiUnavailable
+from connectors.ssi.core.backoff import Backoff
+from connectors.ssi.core.errors import QuotaExceeded, SsiUnavailable
 from schemas.units import UnixMs
 
 DOWN = SsiUnavailable("the stream", "HTTP 502")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.decode import decode, decode_lines, decode_tolerantly
-from connectors.ssi.errors import InvalidRecord, Reason
+from connectors.ssi.core.decode import decode, decode_lines, decode_tolerantly
+from connectors.ssi.core.errors import InvalidRecord, Reason
 from schemas.calendar import at
 from schemas.records import SsiRecord
 from schemas.structs import (

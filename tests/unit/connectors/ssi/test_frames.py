@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.frames import FRAME_RECORDS, FRAME_US, Cut, FrameBuilder, Place, is_from_ssi, places_of
+from connectors.ssi.core.frames import FRAME_RECORDS, FRAME_US, Cut, FrameBuilder, Place, is_from_ssi, places_of
 from schemas.calendar import at
 from schemas.records import FrameRecord, SsiRecord
 from schemas.shards import shard_keys, shard_of

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.market_clock import TRUSTED_MS, ClockAnswer, FeedClock, SimulatedClock, WallClock, make_clock
+from connectors.ssi.core.market_clock import TRUSTED_MS, ClockAnswer, FeedClock, SimulatedClock, WallClock, make_clock
 from schemas.calendar import at
 from schemas.units import TradingDay, UnixMs
 

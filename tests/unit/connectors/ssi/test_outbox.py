@@ -1,8 +1,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.frames import Cut, Place
-from connectors.ssi.outbox import Message, Outbox
+from connectors.ssi.core.frames import Cut, Place
+from connectors.ssi.core.outbox import Message, Outbox
 from schemas.records import FrameRecord
 from schemas.structs import ClockTick, Frame, LossMarker, ReferenceRecord, StatusRecord
 from schemas.topics import SSI_TICKS

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from connectors.ssi.outbox import Message, Outbox
+from connectors.ssi.core.outbox import Message, Outbox
 from connectors.ssi.publisher import Publisher
 
 

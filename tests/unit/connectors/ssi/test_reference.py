@@ -1,4 +1,4 @@
-from connectors.ssi.reference import details, members, reference_records, securities
+from connectors.ssi.core.reference import details, members, reference_records, securities
 from schemas.structs import ReferenceRecord
 from schemas.units import Exchange, Shares, Symbol, TradingDay
 

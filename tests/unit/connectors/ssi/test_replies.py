@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from connectors.ssi.errors import BadCredentials, QuotaExceeded, SsiUnavailable, TokenRejected
-from connectors.ssi.replies import expiry_of, read_answer, read_token, refusal
+from connectors.ssi.core.errors import BadCredentials, QuotaExceeded, SsiUnavailable, TokenRejected
+from connectors.ssi.core.replies import expiry_of, read_answer, read_token, refusal
 
 
 def body(**fields: Any) -> bytes:

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.errors import ChannelsRejected, QuotaExceeded, Reason, SsiUnavailable, TokenRejected
-from connectors.ssi.session import (
+from connectors.ssi.core.errors import ChannelsRejected, QuotaExceeded, Reason, SsiUnavailable, TokenRejected
+from connectors.ssi.core.session import (
     HANDSHAKE_MS,
     NO_KEEP_ALIVE_MS,
     Action,

@@ -1,9 +1,9 @@
 from collections.abc import Callable
 
-from connectors.ssi.errors import Reason
-from connectors.ssi.market_clock import ClockAnswer, FeedClock, MarketClock, SimulatedClock, WallClock
-from connectors.ssi.outbox import Outbox
-from connectors.ssi.stream import CATCH_UP_S, RecordStream
+from connectors.ssi.core.errors import Reason
+from connectors.ssi.core.market_clock import ClockAnswer, FeedClock, MarketClock, SimulatedClock, WallClock
+from connectors.ssi.core.outbox import Outbox
+from connectors.ssi.core.stream import CATCH_UP_S, RecordStream
 from schemas.calendar import at
 from schemas.records import FrameRecord
 from schemas.structs import ClockTick, DeadLetter, FeedStatus, Frame, ReferenceRecord, TradeRecord

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 from functools import lru_cache
+from random import Random
 
 import pytest
 
-from connectors.ssi.simulator.market import MarketDay, generate
+from connectors.ssi.simulator.core.market import MarketDay, generate
 from schemas.units import TradingDay
 
 DAY = TradingDay(20261123)
@@ -13,7 +14,7 @@ DAY = TradingDay(20261123)
 
 @lru_cache(maxsize=4)
 def _market(seed: int) -> MarketDay:
-    return generate(seed, DAY)
+    return generate(seed, DAY, Random)
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.simulator.errors import (
+from connectors.ssi.simulator.core.errors import (
     InvalidConnectionToken,
     InvalidInvocation,
     MissingConnectionToken,
     UnknownChannel,
     UnknownTransport,
 )
-from connectors.ssi.simulator.hub import (
+from connectors.ssi.simulator.core.hub import (
     FRAME_INVOCATIONS,
     ConnectionTokens,
     HubSession,

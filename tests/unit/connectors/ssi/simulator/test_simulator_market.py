@@ -14,13 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.ssi.simulator import wire
-from connectors.ssi.simulator.foreigners import COALESCE_MS
-from connectors.ssi.simulator.market import MOST_RECORDS, STALE_EVERY, MarketDay, generate
-from connectors.ssi.simulator.records import Foreign, IndexValue, Quote, Record, Status, Trade
-from connectors.ssi.simulator.stories import Story
-from connectors.ssi.simulator.tape import LARGEST_ORDER, Tape
-from connectors.ssi.simulator.universe import universe_of
+from connectors.ssi.simulator.core import wire
+from connectors.ssi.simulator.core.foreigners import COALESCE_MS
+from connectors.ssi.simulator.core.market import MOST_RECORDS, STALE_EVERY, MarketDay, generate
+from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, Record, Status, Trade
+from connectors.ssi.simulator.core.stories import Story
+from connectors.ssi.simulator.core.tape import LARGEST_ORDER, Tape
+from connectors.ssi.simulator.core.universe import universe_of
 from schemas import session
 from schemas.calendar import at, previous_trading_day
 from schemas.instruments import limits, tick_of
@@ -86,7 +86,8 @@ def test_a_day_is_in_the_order_of_the_feed_and_within_its_bound(market: MarketDa
 def test_the_same_seed_gives_the_same_bytes_in_another_process(market_of: Callable[[int], MarketDay]) -> None:
     """Whatever the hash seed: nothing hangs on the order of a set."""
     program = (
-        "import hashlib; from connectors.ssi.simulator import market, wire; records = market.generate(7, 20261123).records[::5]; "
+        "import hashlib, random; from connectors.ssi.simulator.core import market, wire; "
+        "records = market.generate(7, 20261123, random.Random).records[::5]; "
         "print(hashlib.sha256('\\n'.join(wire.encode(r) for r in records).encode()).hexdigest())"
     )
     environment = {**os.environ, "PYTHONHASHSEED": "4711"}
@@ -408,7 +409,7 @@ def test_any_tape_adds_up_and_stays_legal(seed: int, place: int, prints: int, dr
 
 @pytest.mark.parametrize("day", [20251105, 20260213])
 def test_other_days_have_their_own_futures_and_dates(day: int) -> None:
-    market = generate(3, TradingDay(day))
+    market = generate(3, TradingDay(day), Random)
     assert len({future.symbol for future in market.universe.futures}) == 4
     assert len(market.records) <= MOST_RECORDS
     assert market.records[-1].due_ms < at(TradingDay(day), 16)

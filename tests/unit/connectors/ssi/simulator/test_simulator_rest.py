@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.simulator import rest
-from connectors.ssi.simulator.tokens import LIFETIME_S, accepts_token, issue_token
-from connectors.ssi.simulator.universe import universe_of
+from connectors.ssi.simulator.core import rest
+from connectors.ssi.simulator.core.tokens import LIFETIME_S, accepts_token, issue_token
+from connectors.ssi.simulator.core.universe import universe_of
 from schemas.units import TradingDay
 
 DAY = TradingDay(20261123)

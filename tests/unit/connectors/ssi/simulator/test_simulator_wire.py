@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.simulator import wire
-from connectors.ssi.simulator.market import MarketDay
-from connectors.ssi.simulator.records import Foreign, IndexValue, Quote, Record, Status, Trade
-from connectors.ssi.simulator.universe import Listing, universe_of
+from connectors.ssi.simulator.core import wire
+from connectors.ssi.simulator.core.market import MarketDay
+from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, Record, Status, Trade
+from connectors.ssi.simulator.core.universe import Listing, universe_of
 from schemas.calendar import at
 from schemas.units import TradingDay
 

@@ -1,0 +1,1 @@
+"""What the archive decides, without I/O: rows, intents, and which statements the embedded server runs."""

@@ -1,0 +1,138 @@
+"""What can go wrong around the archive, and what to do about it.
+
+::
+
+    ArchiveError
+    ├── ClickHouseUnreachable   retry: nothing answers at the URL
+    ├── StatementFailed         ClickHouse answered, and said no
+    │   └── WrongPassword
+    ├── SchemaMismatch          the tables are not those of this program
+    ├── PathInUse               another process has the embedded engine's path
+    ├── PortInUse
+    ├── TopicsMissing
+    ├── SinkReplaced            another sink runs under the same instance id
+    └── StatementRefused        the embedded server will not run it; it says so in ClickHouse's own codes
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ArchiveError(Exception):
+    """Base of everything that this package raises."""
+
+
+class ClickHouseUnreachable(ArchiveError):
+    """Nothing that speaks ClickHouse answers; it may come back."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url = url
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"ClickHouse does not answer at {self.url} ({self.reason}): start the embedded one with"
+            " `stock-tracker archive serve`, or name another with CLICKHOUSE_URL"
+        )
+
+
+class StatementFailed(ArchiveError):
+    """ClickHouse refused a statement."""
+
+    def __init__(self, code: int, message: str) -> None:
+        self.code = code
+        """ClickHouse's error code, 0 when it gave none."""
+        self.message = message
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class WrongPassword(StatementFailed):
+    """ClickHouse does not know this user with this password."""
+
+    def __init__(self, url: str, user: str, password_file: "Path | None") -> None:
+        super().__init__(516, f"{url} refuses the password of user {user!r}")
+        self.user = user
+        self.password_file = password_file
+
+    def __str__(self) -> str:
+        if self.password_file is None:
+            return f"{self.message}: set ARCHIVE_USER and ARCHIVE_PASSWORD"
+        return (
+            f"{self.message}: the embedded server's is in {self.password_file} (same STOCK_TRACKER_HOME for both);"
+            " for another server set ARCHIVE_USER and ARCHIVE_PASSWORD"
+        )
+
+
+class SchemaMismatch(ArchiveError):
+    """The database does not have the tables of this program."""
+
+    def __init__(self, database: str, reason: str) -> None:
+        self.database = database
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"database {self.database}: {self.reason}"
+
+
+class PathInUse(ArchiveError):
+    """One process at a time has an engine's path; another one does."""
+
+    def __init__(self, path: "Path", owner: str) -> None:
+        self.path = path
+        self.owner = owner
+        """Who has it, for a person: a pid, and where it serves if it does."""
+
+    def __str__(self) -> str:
+        return f"{self.path} is in use by {self.owner}: ask that server over HTTP, stop it, or choose another STOCK_TRACKER_HOME"
+
+
+class PortInUse(ArchiveError):
+    """The port that the server was told to listen on is taken."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self.host = host
+        self.port = port
+
+    def __str__(self) -> str:
+        return (
+            f"port {self.port} on {self.host} is in use, perhaps by a ClickHouse that is already running: use that one, or"
+            " choose another with ARCHIVE_PORT (and CLICKHOUSE_URL for whoever connects)"
+        )
+
+
+class TopicsMissing(ArchiveError):
+    """Kafka does not have the topics that the sink reads."""
+
+    def __init__(self, topics: Sequence[str]) -> None:
+        self.topics = tuple(topics)
+
+    def __str__(self) -> str:
+        return f"Kafka has no topic {', '.join(self.topics)}: make them with `stock-tracker topics apply`"
+
+
+class SinkReplaced(ArchiveError):
+    """Kafka fenced this sink off: a newer one has its instance id, and its partitions."""
+
+    def __init__(self, instance: str) -> None:
+        self.instance = instance
+
+    def __str__(self) -> str:
+        return f"another sink runs as instance {self.instance!r}: give each its own ARCHIVE_INSTANCE, or stop one"
+
+
+class StatementRefused(ArchiveError):
+    """The embedded server does not run this statement for this user, or not now."""
+
+    def __init__(self, code: int, name: str, message: str) -> None:
+        self.code = code
+        self.name = name
+        """ClickHouse's word for the code: ``READONLY``."""
+        self.message = message
+
+    def __str__(self) -> str:
+        return f"Code: {self.code}. DB::Exception: {self.message}. ({self.name})"

@@ -1,0 +1,108 @@
+"""What waits for Kafka, bounded: the oldest is thrown away first, and the stream says so. Pure.
+
+Frames are bounded by the records in them. Everything else is bounded by bytes: verbatim frames and status are *bulk*, which come
+again or are evidence only; reference data and dead letters come once, and are thrown away only when no bulk is left.
+"""
+
+from collections import Counter, deque
+from typing import NamedTuple
+
+from connectors.ssi.core.frames import Cut, Place, loss_of, with_losses
+from schemas.structs import LossMarker, ReferenceRecord
+from schemas.topics import SSI_STATUS, SSI_WIRE, encode
+
+_BULK = frozenset({SSI_WIRE.name, SSI_STATUS.name})
+
+
+class Message(NamedTuple):
+    """A Kafka message to be; ``topic`` without prefix."""
+
+    topic: str
+    key: str | None
+    value: bytes
+    headers: tuple[tuple[str, str], ...] = ()
+    cut: Cut | None = None
+    """The frame that ``value`` encodes, when it is one."""
+
+    @property
+    def weight(self) -> int:
+        """How much of a window of records it takes: at least 1."""
+        return max(1, len(self.cut.frame.records)) if self.cut else 1
+
+
+class Outbox:
+    """Frames and other messages on their way to Kafka, oldest first."""
+
+    def __init__(self, max_records: int, max_bytes: int) -> None:
+        self._max_records = max_records
+        self._max_bytes = max_bytes
+        self._frames: deque[Cut] = deque()
+        self._others: deque[Message] = deque()
+        """Reference data and dead letters."""
+        self._bulk: deque[Message] = deque()
+        self._lost: dict[Place, LossMarker] = {}
+        self._kept: dict[Place, dict[str, ReferenceRecord]] = {}
+        self.records = 0
+        """Records that wait here, clock ticks and reference records among them."""
+        self.bytes = 0
+        """Bytes of other messages that wait here."""
+        self.dropped_records = 0
+        """Records of SSI thrown away, ever."""
+        self.dropped_messages: Counter[str] = Counter()
+        """Other messages thrown away, ever, by topic."""
+
+    def put(self, cut: Cut) -> None:
+        """Add a frame; where that is too much, throw away the oldest ones."""
+        self._frames.append(cut)
+        self.records += len(cut.frame.records)
+        while self.records > self._max_records and len(self._frames) > 1:
+            oldest = self._frames.popleft()
+            self.records -= len(oldest.frame.records)
+            self.lose(oldest)
+
+    def post(self, message: Message) -> None:
+        """Add any other message; where that is too much, throw away the oldest ones, bulk first."""
+        (self._bulk if message.topic in _BULK else self._others).append(message)
+        self.bytes += len(message.value)
+        while self.bytes > self._max_bytes and len(self._others) + len(self._bulk) > 1:
+            oldest = (self._bulk or self._others).popleft()
+            self.bytes -= len(oldest.value)
+            self.dropped_messages[oldest.topic] += 1
+
+    def put_back(self, message: Message) -> None:
+        """Take back what :meth:`take` gave last: it goes next."""
+        if message.cut is not None:
+            self._frames.appendleft(message.cut)
+            self.records += len(message.cut.frame.records)
+            return
+        (self._bulk if message.topic in _BULK else self._others).appendleft(message)
+        self.bytes += len(message.value)
+
+    def lose(self, cut: Cut) -> None:
+        """Book the loss of ``cut``: the next frame of its partition will begin by telling it.
+
+        Reference records in it are kept for that frame: they come once a day and cost little.
+        """
+        self.dropped_records += cut.records
+        if (marker := loss_of(cut, self._lost.get(cut.place))) is not None:
+            self._lost[cut.place] = marker
+        for record in cut.frame.records:
+            if isinstance(record, ReferenceRecord):
+                self._kept.setdefault(cut.place, {})[record.symbol] = record
+
+    def take(self) -> Message | None:
+        """Remove what Kafka should get next; frames go before the rest."""
+        if self._frames:
+            cut = self._frames.popleft()
+            self.records -= len(cut.frame.records)
+            kept = self._kept.pop(cut.place, {})
+            cut = with_losses(cut, self._lost.pop(cut.place, None), list(kept.values()))
+            return Message(cut.place.topic, cut.key, encode(cut.frame), cut=cut)
+        if waiting := self._others or self._bulk:
+            message = waiting.popleft()
+            self.bytes -= len(message.value)
+            return message
+        return None
+
+    def __len__(self) -> int:
+        return len(self._frames) + len(self._others) + len(self._bulk)

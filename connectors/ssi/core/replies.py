@@ -1,0 +1,138 @@
+"""What SSI's HTTP replies mean, for REST and for the hub alike. Pure.
+
+SSI answers an expired token with HTTP 200 and ``"status": 401`` in the body, writes ``status`` as a number or as a word, and
+sends quota complaints as text: so a reply is judged by all three.
+"""
+
+import base64
+import binascii
+from typing import Any, Final
+
+import msgspec
+
+from connectors.ssi.core.errors import BadCredentials, QuotaExceeded, SsiError, SsiUnavailable, TokenRejected
+
+_QUOTA_WORDS: Final = ("quota", "has been blocked", "too many requests")
+_TOKEN_WORDS: Final = ("unauthorized", "missing authorization", "token")
+MAX_PAUSE_S: Final = 300.0
+"""The longest pause that a Retry-After may ask for: a typing error there must not cost a day."""
+_SUCCESS: Final = (200, "200", "Success", "success", None)
+_REFUSALS: Final = ("400", "401", "403")
+# What the hub answers instead of 401 differs by server version; the official node client reads a redirect to a login page so.
+_REJECTED: Final = (401, 403, 302)
+
+
+class Answer(msgspec.Struct):
+    """SSI's REST envelope; ``data`` and ``status`` come in several shapes."""
+
+    message: Any = None
+    status: Any = None
+    data: Any = None
+
+
+_answer = msgspec.json.Decoder(Answer)
+
+
+def speaks_of_quota(text: str) -> bool:
+    """Whether SSI says in ``text`` that it was called too often."""
+    return any(word in text.lower() for word in _QUOTA_WORDS)
+
+
+def speaks_of_token(text: str) -> bool:
+    """Whether SSI says in ``text`` that the token will not do."""
+    return any(word in text.lower() for word in _TOKEN_WORDS)
+
+
+def one_line(text: str) -> str:
+    """What SSI says, fit for a log: one line, not too long."""
+    return " ".join(text.split())[:200]
+
+
+def refusal(what: str, http_status: int, text: str, retry_after: str | None) -> SsiError | None:
+    """Why an HTTP reply other than 200 is no success; None when it is 200."""
+    if http_status == 200:
+        return None
+    why = f"HTTP {http_status}"
+    pause = min(float(retry_after), MAX_PAUSE_S) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
+    if http_status == 429 or speaks_of_quota(text):
+        return QuotaExceeded(what, why, pause)
+    if http_status in _REJECTED:
+        return TokenRejected(what, why)
+    return SsiUnavailable(what, why, pause)
+
+
+def read_answer(what: str, http_status: int, body: bytes, retry_after: str | None) -> Any:
+    """The ``data`` of a REST reply; None where SSI says that there is none.
+
+    Raises:
+        TokenRejected: By HTTP status or in the body.
+        QuotaExceeded: By HTTP status or in the body.
+        SsiUnavailable: Anything else that is not an answer.
+    """
+    text = body.decode(errors="replace")
+    try:
+        answer = _answer.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        raise refusal(what, http_status, text, retry_after) or SsiUnavailable(what, "the reply is not SSI's JSON") from None
+    said = one_line(str(answer.message))
+    if speaks_of_quota(said):
+        raise QuotaExceeded(what, said)
+    if str(answer.status) == "401":
+        raise TokenRejected(what, said)
+    if error := refusal(what, http_status, text, retry_after):
+        raise error
+    if answer.status not in _SUCCESS:
+        if "nodata" in said.lower().replace(" ", ""):
+            return None
+        raise SsiUnavailable(what, said)
+    return answer.data
+
+
+def read_token(http_status: int, body: bytes, retry_after: str | None) -> str:
+    """The access token in the reply to AccessToken.
+
+    Raises:
+        BadCredentials: SSI answered, and says no.
+        SsiUnavailable: SSI did not answer, or asks for patience.
+    """
+    what = "AccessToken"
+    try:
+        data = read_answer(what, http_status, body, retry_after)
+    except QuotaExceeded:
+        raise
+    except (TokenRejected, SsiUnavailable) as error:
+        if _are_refused(http_status, body):
+            raise BadCredentials(error.why) from None
+        raise SsiUnavailable(what, error.why, getattr(error, "retry_after_s", None)) from None
+    token = data.get("accessToken") if isinstance(data, dict) else None
+    if not isinstance(token, str) or not token:
+        raise SsiUnavailable(what, "the reply holds no accessToken")
+    return token
+
+
+def _are_refused(http_status: int, body: bytes) -> bool:
+    """Whether SSI itself says that credentials are wrong: in its envelope, and by status 400, 401 or 403.
+
+    Its own failures come in the envelope too ("Execution Timeout Expired", status 500), with HTTP 200; and proxies before it
+    answer 302 and 403 with pages of theirs. Those pass, and a connector that took them for a refusal would give up.
+    """
+    try:
+        answer = _answer.decode(body)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return False
+    said = answer.status if isinstance(answer.status, int | str) else None
+    return str(said) in _REFUSALS or (http_status != 200 and str(http_status) in _REFUSALS)
+
+
+def expiry_of(token: str) -> int | None:
+    """When a JWT expires, in seconds since the epoch; None where it does not say so."""
+    parts = token.split(".")
+    if len(parts) != 3:
+        return None
+    payload = parts[1].replace("-", "+").replace("_", "/")
+    try:
+        claims = msgspec.json.decode(base64.b64decode(payload + "=" * (-len(payload) % 4)))
+    except (binascii.Error, ValueError, msgspec.MsgspecError, RecursionError):
+        return None
+    expiry = claims.get("exp") if isinstance(claims, dict) else None
+    return int(expiry) if isinstance(expiry, int | float) and 0 < expiry < 2**40 else None

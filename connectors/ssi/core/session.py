@@ -1,0 +1,265 @@
+"""One connection to SSI's hub, without the socket: what happens goes in, what to do comes out. Pure.
+
+The hub speaks classic ASP.NET SignalR: negotiate, connect, a first message that says the connection is ready, start, one
+invocation of SwitchChannels, then messages with Broadcasts in them, and ``{}`` to keep the connection alive. A session is one
+such conversation; a new attempt is a new session. :mod:`connectors.ssi.client` carries the actions out.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from connectors.ssi.core.errors import ChannelsRejected, QuotaExceeded, Reason, SsiError, SsiUnavailable, TokenRejected
+from connectors.ssi.core.replies import one_line, speaks_of_quota, speaks_of_token
+from schemas.units import UnixMs
+
+HUB: Final = "FcMarketDataV2Hub"
+PROTOCOL: Final = "1.5"
+HANDSHAKE_MS: Final = 15_000
+"""How long the hub may take from the upgrade to its first message, and for its answer to SwitchChannels."""
+NO_KEEP_ALIVE_MS: Final = 110_000
+"""The longest silence when the hub negotiates no keep-alive: the framework's own connection time-out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """Call the start URL; the hub works without an answer, as it does for clients that never call it."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """A new epoch begins: whatever is received from here on belongs to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Send ``text`` over the WebSocket."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribed:
+    """The hub accepted the channels, or data came, which says the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Publish:
+    """Broadcast arguments, in the order of the wire."""
+
+    arguments: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Reject:
+    """Part of a frame, or the whole, that nobody can use."""
+
+    reason: Reason
+    detail: str
+    idx: int | None
+    """The invocation's place in the frame; None for the whole frame."""
+    payload: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Warn:
+    """Something that SSI says and an operator should read."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconnect:
+    """Close the connection and, after a pause, make a new one."""
+
+    error: SsiError
+
+
+Action = Start | Begin | Send | Subscribed | Publish | Reject | Warn | Reconnect
+
+
+class _Negotiation(msgspec.Struct, rename="pascal"):
+    connection_token: str
+    keep_alive_timeout: float | None = None
+    try_web_sockets: bool = True
+
+
+class _Invocation(msgspec.Struct, gc=False):
+    M: str
+    A: list[str]
+
+
+class _Message(msgspec.Struct, gc=False):
+    """A server message; the names are SignalR's."""
+
+    S: int | None = None
+    """1 in the first message of a connection."""
+    M: list[_Invocation] | None = None
+    """Invocations."""
+    I: str | int | None = None  # noqa: E741 - SignalR's name of the id of the invocation that is answered
+    E: str | None = None
+    """Why that invocation failed."""
+    T: int | None = None
+    """1 when the server is about to go."""
+
+
+_negotiation = msgspec.json.Decoder(_Negotiation, strict=False)
+_message = msgspec.json.Decoder(_Message)
+_NOT_JSON = (msgspec.MsgspecError, UnicodeError, RecursionError)
+_CONNECTION_DATA = msgspec.json.encode([{"name": HUB}]).decode()
+
+
+class SsiSession:
+    """Decides what one connection does; never two sockets, because a session has one."""
+
+    def __init__(self, stream_url: str, channels: str) -> None:
+        """``stream_url`` ends in a slash; ``channels`` is the comma-joined list."""
+        self._base = f"{stream_url}v2.0/signalr/"
+        self._channels = channels
+        self._token = ""
+        self._silence_ms = NO_KEEP_ALIVE_MS
+        self._heard_ms = UnixMs(0)
+        self._waiting_since_ms: UnixMs | None = None
+        self._is_ready = False
+        self.is_subscribed = False
+
+    @property
+    def negotiate_url(self) -> str:
+        """Where to negotiate, by GET."""
+        return self._url("negotiate")
+
+    def negotiated(self, body: bytes) -> str:
+        """Take in the reply to negotiate; where to open the WebSocket.
+
+        Raises:
+            SsiUnavailable: The reply is none, or offers no WebSocket.
+        """
+        try:
+            reply = _negotiation.decode(body)
+        except _NOT_JSON as error:
+            raise SsiUnavailable("negotiate", f"the reply is not SignalR's: {error}"[:200]) from None
+        if not reply.try_web_sockets:
+            raise SsiUnavailable("negotiate", "the hub offers no WebSocket")
+        self._token = reply.connection_token
+        if reply.keep_alive_timeout:
+            self._silence_ms = int(reply.keep_alive_timeout * 1000)
+        url = self._url("connect", transport="webSockets", connectionToken=self._token, tid="0")
+        return "ws" + url.removeprefix("http")
+
+    def connected(self, now_ms: UnixMs) -> list[Action]:
+        """Note that the WebSocket is open."""
+        self._heard_ms = self._waiting_since_ms = now_ms
+        return [Begin()]
+
+    def started(self, now_ms: UnixMs) -> list[Action]:
+        """Note that start was called: subscribe."""
+        self._heard_ms = self._waiting_since_ms = now_ms
+        invocation = {"H": HUB, "M": "SwitchChannels", "A": [self._channels], "I": 0}
+        return [Send(msgspec.json.encode(invocation).decode())]
+
+    def receive(self, frame: str | bytes, now_ms: UnixMs) -> list[Action]:
+        """Take in one WebSocket frame."""
+        self._heard_ms = now_ms
+        try:
+            message = _message.decode(frame)
+        except _NOT_JSON:
+            return self._receive_odd(frame)
+        actions: list[Action] = []
+        if message.M:
+            self._invoked(message.M, actions)
+        if message.S == 1 and not self._is_ready:
+            self._is_ready = True
+            actions.append(Start(self._url("start", transport="webSockets", connectionToken=self._token)))
+        if message.E is not None:
+            actions.append(Reconnect(self._refused(message.E)))
+        elif message.I is not None:
+            self._subscribed(actions)
+        if message.T == 1:
+            actions.append(Reconnect(SsiUnavailable("the stream", "the hub is shutting down")))
+        return actions
+
+    def tick(self, now_ms: UnixMs) -> list[Action]:
+        """Look at the time; call it a few times a second."""
+        silent_ms = now_ms - self._heard_ms
+        if silent_ms >= self._silence_ms:
+            why = f"nothing came for {silent_ms / 1000:.0f} s, not even a keep-alive"
+            return [Reconnect(SsiUnavailable("the stream", why))]
+        if self._waiting_since_ms is not None and now_ms - self._waiting_since_ms >= HANDSHAKE_MS:
+            awaited = "the answer to SwitchChannels" if self._is_ready else "the hub's first message"
+            return [Reconnect(SsiUnavailable("the stream", f"{awaited} did not come within {HANDSHAKE_MS // 1000} s"))]
+        return []
+
+    def closed(self, code: int | None) -> list[Action]:
+        """Note that the other side closed the WebSocket, or that it broke."""
+        how = f"closed with code {code}" if code is not None else "broke"
+        return [Reconnect(SsiUnavailable("the stream", f"the connection {how}"))]
+
+    def _url(self, operation: str, **parameters: str) -> str:
+        query = urlencode({**parameters, "connectionData": _CONNECTION_DATA, "clientProtocol": PROTOCOL})
+        return f"{self._base}{operation}?{query}"
+
+    def _subscribed(self, actions: list[Action]) -> None:
+        if not self.is_subscribed:
+            self.is_subscribed = True
+            self._waiting_since_ms = None
+            actions.append(Subscribed())
+
+    def _invoked(self, invocations: list[_Invocation], actions: list[Action]) -> None:
+        arguments: list[str] = []
+        for idx, invocation in enumerate(invocations):
+            method = invocation.M.lower()
+            if method == "broadcast":
+                arguments += invocation.A
+            elif method == "error":
+                actions.append(self._told(" ".join(invocation.A)))
+            else:
+                detail = f"the hub calls {invocation.M[:20]!r}, which this connector does not know"
+                actions.append(Reject(Reason.UNKNOWN_METHOD, detail, idx, " ".join(invocation.A)))
+        if arguments:
+            self._subscribed(actions)
+            actions.append(Publish(arguments))
+
+    def _receive_odd(self, frame: str | bytes) -> list[Action]:
+        """A frame that is not exactly as expected: its Broadcasts may have objects for arguments; or it is no message at all."""
+        try:
+            message = msgspec.json.decode(frame)
+            invoked = list(message["M"])
+        except (*_NOT_JSON, KeyError, TypeError):
+            return [Reject(Reason.BAD_FRAME, "the frame is not a SignalR message", None, frame)]
+        actions: list[Action] = []
+        invocations: list[_Invocation] = []
+        for idx, invocation in enumerate(invoked):
+            try:
+                arguments = [_as_text(argument) for argument in invocation["A"]]
+                invocations.append(_Invocation(invocation["M"].strip(), arguments))
+            except (KeyError, TypeError, AttributeError, IndexError):
+                # Alone: the others of its frame are as good as ever.
+                actions.append(Reject(Reason.BAD_FRAME, "an invocation without a method or arguments", idx, _as_text(invocation)))
+        self._invoked(invocations, actions)
+        return actions
+
+    def _refused(self, why: str) -> SsiError:
+        """The error behind a failed invocation; SwitchChannels is the only one we make."""
+        if speaks_of_quota(why):
+            return QuotaExceeded("SwitchChannels", one_line(why))
+        return ChannelsRejected(self._channels, one_line(why))
+
+    def _told(self, text: str) -> Action:
+        """What to do about the hub's Error callback, whose texts SSI does not document."""
+        shown = one_line(text)
+        if speaks_of_quota(text):
+            return Reconnect(QuotaExceeded("the stream", shown))
+        if speaks_of_token(text):
+            return Reconnect(TokenRejected("the stream", shown))
+        if "504" in text or "timeout" in text.lower():
+            return Reconnect(SsiUnavailable("the stream", shown))
+        return Warn(f"SSI's hub reports an error: {shown!r}")
+
+
+def _as_text(argument: Any) -> str:
+    return argument if isinstance(argument, str) else msgspec.json.encode(argument).decode()

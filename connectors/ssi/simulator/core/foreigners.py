@@ -1,0 +1,88 @@
+"""Foreign investors: which part of whose prints was theirs, and when the feed says so (``R``)."""
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from connectors.ssi.simulator.core.records import Foreign, Trade
+from connectors.ssi.simulator.core.stories import Script
+from connectors.ssi.simulator.core.tape import SECOND_MS, second, value_of
+from connectors.ssi.simulator.core.universe import Listing
+from schemas.calendar import at
+from schemas.units import TradingDay
+
+if TYPE_CHECKING:
+    from random import Random
+
+COALESCE_MS = 10 * SECOND_MS
+"""Least market time between two records of a symbol."""
+_ODD_LOTS = 0.1
+"""How often an odd lot comes with a round one: the counters are no multiples of 100."""
+
+
+class ForeignAccount:
+    """What foreigners have done in one stock since the open."""
+
+    def __init__(self, listing: Listing) -> None:
+        self._listing = listing
+        self._bought = self._sold = self._bought_value = self._sold_value = 0
+
+    def buy(self, price: int, volume: int) -> int:
+        """Buy as much of ``volume`` as the room allows; return that."""
+        taken = min(volume, self._listing.room - self._bought)
+        self._bought += taken
+        self._bought_value += value_of(price, taken, self._listing)
+        return taken
+
+    def sell(self, price: int, volume: int) -> int:
+        """Sell: the room grows only when the shares are settled, not today."""
+        self._sold += volume
+        self._sold_value += value_of(price, volume, self._listing)
+        return volume
+
+    def state(self, ms: int) -> Foreign:
+        """Say what ``R`` says."""
+        room = self._listing.room - self._bought
+        counters = (self._bought, self._sold, self._bought_value, self._sold_value)
+        return Foreign(ms, second(ms), self._listing, room, *counters)
+
+
+def foreign_steps(trades: Iterable[Trade], rng: "Random", script: Script | None, day: TradingDay) -> Iterator[Foreign]:
+    """Follow one stock's prints, in order, with what foreigners had of them; once more after the close."""
+    account, listing = None, None
+    busy = rng.uniform(0.1, 0.3)
+    buying, selling = busy * rng.uniform(0.5, 1.5), busy * rng.uniform(0.5, 1.5)
+    changed, said_ms, price = False, 0, 0
+    for trade in trades:
+        if not trade.volume:
+            continue
+        if account is None:
+            account, listing = ForeignAccount(trade.listing), trade.listing
+        if changed and trade.due_ms > said_ms + COALESCE_MS:
+            changed, said_ms = False, said_ms + COALESCE_MS
+            yield account.state(said_ms)
+        price, moved = trade.price, 0
+        if rng.random() < (buying if script is None else _buying(script, trade.due_ms, buying)):
+            moved += account.buy(price, trade.volume + _odd_lot(rng))
+        if rng.random() < selling:
+            moved += account.sell(price, trade.volume + _odd_lot(rng))
+        changed = changed or moved > 0
+        if changed and trade.due_ms >= said_ms + COALESCE_MS:
+            changed, said_ms = False, trade.due_ms
+            yield account.state(said_ms)
+    if account is None or listing is None:
+        return
+    if changed:
+        yield account.state(said_ms + COALESCE_MS)
+    # Odd lots and late put-throughs still come in when everybody has gone home.
+    if said_ms and rng.random() < 0.5:
+        account.sell(price, rng.randrange(1, 5_000))
+    yield account.state(at(day, 15, 32) + rng.randrange(60 * SECOND_MS))
+
+
+def _buying(script: Script, ms: int, usual: float) -> float:
+    story = script.story
+    return script.foreign_buying if script.foreign_buying is not None and story.from_ms <= ms < story.until_ms else usual
+
+
+def _odd_lot(rng: "Random") -> int:
+    return rng.randrange(1, 100) if rng.random() < _ODD_LOTS else 0

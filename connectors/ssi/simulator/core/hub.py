@@ -1,0 +1,279 @@
+"""SSI's hub without a socket: ASP.NET SignalR 2's words, subscriptions, and what waits to be sent to one client.
+
+Text in, text out; :mod:`connectors.ssi.simulator.connections` does the reading and writing. What SSI does where nobody has
+published it: a second SwitchChannels replaces the first, and ``X-TRADE:VCB,R:SSI`` is the union of the types and the union of
+the symbols (a capture shows records that a pairwise reading would not have sent).
+"""
+
+import base64
+import hmac
+import uuid
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import msgspec
+
+from connectors.ssi.simulator.core.errors import (
+    InvalidConnectionToken,
+    InvalidInvocation,
+    MissingConnectionToken,
+    ProtocolError,
+    UnknownChannel,
+    UnknownMethod,
+    UnknownTransport,
+)
+from connectors.ssi.simulator.core.records import Record
+from connectors.ssi.simulator.core.wire import HUB, broadcast, invocation
+
+KNOWN_CHANNELS = ("X", "X-QUOTE", "X-TRADE", "R", "MI", "B", "F", "OL")
+"""What SSI offers. The simulated market is silent on X, B and OL."""
+METHOD = "SwitchChannels"
+KEEP_ALIVE = "{}"
+KEEP_ALIVE_S = 10.0
+FRAME_INVOCATIONS = 50
+"""Most records in one frame."""
+STARTED = '{ "Response": "started" }'
+PONG = '{ "Response": "pong" }'
+
+_OLDEST_PROTOCOL, _NEWEST_PROTOCOL = (1, 2), (2, 0)
+# With these in front the token always has the characters that a client must escape.
+_TOKEN_PREFIX = b"\xfb\xff\xbf"
+_TAG_BYTES = 15
+
+
+def negotiated(connection_id: str, token: str, protocol: str | None) -> dict[str, Any]:
+    """Answer a negotiate: SignalR's default time-outs, and the client's protocol brought between 1.2 and 2.0."""
+    return {
+        "Url": "/v2.0/signalr",
+        "ConnectionToken": token,
+        "ConnectionId": connection_id,
+        "KeepAliveTimeout": 20.0,
+        "DisconnectTimeout": 30.0,
+        "ConnectionTimeout": 110.0,
+        "TryWebSockets": True,
+        "ProtocolVersion": _protocol(protocol),
+        "TransportConnectTimeout": 5.0,
+        "LongPollDelay": 0.0,
+    }
+
+
+def _protocol(asked: str | None) -> str:
+    try:
+        major, _, minor = (asked or "").partition(".")
+        version = (int(major), int(minor or 0))
+    except ValueError:
+        version = _OLDEST_PROTOCOL
+    return "{}.{}".format(*min(max(version, _OLDEST_PROTOCOL), _NEWEST_PROTOCOL))
+
+
+def check_transport(transport: str | None) -> None:
+    """Refuse what SSI's clients never use.
+
+    Raises:
+        UnknownTransport: It is not ``webSockets``.
+
+    """
+    if (transport or "").lower() != "websockets":
+        raise UnknownTransport
+
+
+class ConnectionTokens:
+    """Connection ids and the tokens that prove them: they hold nothing but the id, so none has to be remembered."""
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+
+    def issue(self, connection_id: uuid.UUID) -> str:
+        """Make the token of a connection. It has ``+``, ``/`` and ``=`` in it."""
+        return base64.b64encode(_TOKEN_PREFIX + connection_id.bytes + self._tag(connection_id.bytes)).decode()
+
+    def connection_id(self, token: str | None) -> str:
+        """Tell whose token it is.
+
+        Raises:
+            MissingConnectionToken: There is none.
+            InvalidConnectionToken: It is not one of ours.
+
+        """
+        if not token:
+            raise MissingConnectionToken
+        try:
+            raw = base64.b64decode(token, validate=True)
+        except ValueError as error:
+            raise InvalidConnectionToken from error
+        body, tag = raw[len(_TOKEN_PREFIX) : -_TAG_BYTES], raw[-_TAG_BYTES:]
+        if len(body) != 16 or not hmac.compare_digest(tag, self._tag(body)):
+            raise InvalidConnectionToken
+        return str(uuid.UUID(bytes=body))
+
+    def _tag(self, body: bytes) -> bytes:
+        return hmac.digest(self._key, body, "sha256")[:_TAG_BYTES]
+
+
+@dataclass(frozen=True)
+class Subscription:
+    """What a client asked for: every one of these channels for every one of these symbols."""
+
+    text: str
+    """As the client wrote it."""
+    channels: frozenset[str]
+    symbols: frozenset[str] | None
+    """In upper case; None for all."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Subscription":
+        """Read ``CHANNEL:ALL``, ``CHANNEL:SYM-SYM``, several of them with commas between, or ``ALL``, in any case.
+
+        Raises:
+            UnknownChannel: It cannot be read, or names a channel that SSI does not have.
+
+        """
+        channels: set[str] = set()
+        symbols: set[str] = set()
+        for part in text.upper().split(","):
+            channel, separator, names = (piece.strip() for piece in part.partition(":"))
+            if channel == "ALL" and not separator:
+                channels.update(KNOWN_CHANNELS)
+                names = "ALL"
+            elif channel in KNOWN_CHANNELS and names:
+                channels.add(channel)
+            else:
+                raise UnknownChannel
+            symbols.update(name.strip() for name in names.split("-"))
+        return cls(text, frozenset(channels), None if "ALL" in symbols else frozenset(symbols))
+
+    def wants(self, record: Record) -> bool:
+        """Whether ``record`` is part of it."""
+        return record.channel in self.channels and (self.symbols is None or record.listing.symbol in self.symbols)
+
+
+class _Invocation(msgspec.Struct):
+    method: str = msgspec.field(name="M")
+    arguments: list[Any] = msgspec.field(name="A")
+    hub: str = msgspec.field(name="H")
+    identifier: int | str | None = msgspec.field(name="I", default=None)
+
+
+_invocations = msgspec.json.Decoder(_Invocation)
+
+
+class Outgoing(NamedTuple):
+    """One WebSocket frame, and the places of the records in it."""
+
+    text: str
+    positions: tuple[int, ...]
+
+
+class HubSession:
+    """One client's side of the hub: its subscription, and a bounded line of what is to be sent to it.
+
+    A client that reads too slowly skips ahead: the oldest waiting records are let go and counted, as SignalR's own buffer does.
+    """
+
+    def __init__(self, number: int, connection_id: str, most_waiting: int) -> None:
+        self.number = number
+        self.connection_id = connection_id
+        self.subscription: Subscription | None = None
+        self.skipped = 0
+        self.malformed = 0
+        self._most_waiting = most_waiting
+        self._frames: deque[str] = deque()
+        self._records: deque[tuple[int, str]] = deque()
+        self._sent = 0
+
+    @property
+    def waiting(self) -> int:
+        """Records in the line."""
+        return len(self._records)
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing at all is to be sent."""
+        return not self._records and not self._frames
+
+    def wants(self, record: Record) -> bool:
+        """Whether the client is subscribed to ``record``."""
+        return self.subscription is not None and self.subscription.wants(record)
+
+    def open(self) -> None:
+        """Queue the frame that says that the connection is up."""
+        self._frames.append(f'{{"C":"{self._cursor()}","S":1,"M":[]}}')
+
+    def reopen(self) -> None:
+        """Queue the first frame after a reconnect: nothing was kept for the client, its subscription included."""
+        self._frames.append(f'{{"C":"{self._cursor()}","M":[]}}')
+
+    def keep_alive(self) -> None:
+        """Queue a sign of life, unless something is to be sent anyway."""
+        if self.idle:
+            self._frames.append(KEEP_ALIVE)
+
+    def receive(self, text: str) -> Subscription | None:
+        """Take a text frame of the client and queue the answer; return what it now subscribes to, if that is what it said.
+
+        Raises:
+            InvalidInvocation: It is none; SignalR gives no answer.
+
+        """
+        try:
+            call = _invocations.decode(text)
+        except msgspec.MsgspecError as error:
+            raise InvalidInvocation(str(error)) from error
+        try:
+            subscription = self._switch(call)
+        except ProtocolError as error:
+            self._reply(call, error)
+            return None
+        self._reply(call, None)
+        self.subscription = subscription
+        return subscription
+
+    def _switch(self, call: _Invocation) -> Subscription:
+        if call.hub.lower() != HUB.lower() or call.method.lower() != METHOD.lower():
+            raise UnknownMethod(call.method)
+        if len(call.arguments) != 1 or not isinstance(call.arguments[0], str):
+            raise UnknownMethod(call.method)
+        return Subscription.parse(call.arguments[0])
+
+    def _reply(self, call: _Invocation, error: ProtocolError | None) -> None:
+        """Answer with the identifier as a string, whatever the client made of it."""
+        if call.identifier is None:
+            return
+        answer = {"I": str(call.identifier)} | ({"E": str(error)} if error else {})
+        self._frames.append(msgspec.json.encode(answer).decode())
+
+    def offer(self, position: int, text: str) -> None:
+        """Put a record in the line, encoded as an invocation; the oldest leaves when the line is too long."""
+        self._records.append((position, text))
+        if len(self._records) > self._most_waiting:
+            self._records.popleft()
+            self.skipped += 1
+
+    def skip(self, count: int = 1) -> None:
+        """Count records that the client does not get."""
+        self.skipped += count
+
+    def garble(self) -> None:
+        """Queue a frame that ends in the middle, and a record of a type that does not exist."""
+        self._frames.append(f'{{"C":"{self._cursor()}","M":[{{"H":"{HUB}","M":"Broadcast","A":["{{\\"DataType')
+        self._frames.append(self._frame([invocation(broadcast("Z-UNKNOWN", '{"RType":"Z-UNKNOWN","Symbol":"SSI"}'))]))
+        self.malformed += 2
+
+    def next_frame(self) -> Outgoing | None:
+        """Take the next frame out of the line: an answer, or as many records as one frame holds."""
+        if self._frames:
+            return Outgoing(self._frames.popleft(), ())
+        if not self._records:
+            return None
+        taken = [self._records.popleft() for _ in range(min(FRAME_INVOCATIONS, len(self._records)))]
+        return Outgoing(self._frame([text for _, text in taken]), tuple(position for position, _ in taken))
+
+    def _frame(self, invocations: Iterable[str]) -> str:
+        texts = list(invocations)
+        self._sent += len(texts)
+        return f'{{"C":"{self._cursor()}","M":[{",".join(texts)}]}}'
+
+    def _cursor(self) -> str:
+        return f"d-{self.connection_id[:8].upper()}-B,{self._sent:X}|C,0|D,1|E,0"

@@ -1,0 +1,189 @@
+"""The market day: everything that the simulated exchanges say, in the order in which the feed says it. Pure.
+
+A seed makes the day, whatever the speed at which it is played: the same seed and date give the same records, byte for byte.
+It has about one print for every ten to twenty of a real day, each of natural size, and all the rest in proportion.
+
+Before the open the feed holds what SSI's cache holds: at 08:00 every symbol has a record without a match and an empty book,
+except for every tenth stock, which still shows the previous day's last record until its own comes between 08:56 and 08:59.
+Foreign counters and indices show the previous day's until they first move. Put-through deals appear in the indices'
+put-through totals alone; HNX's post-close session (PLO) does not trade, because nobody has published how SSI writes it.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from connectors.ssi.simulator.core.foreigners import foreign_steps
+from connectors.ssi.simulator.core.indices import index_values
+from connectors.ssi.simulator.core.paths import Path, market_path, stock_path
+from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, Record, Status, Trade
+from connectors.ssi.simulator.core.stories import Script, Story, basis_path, basis_story, write_scripts
+from connectors.ssi.simulator.core.tape import Fair, Tape, value_of
+from connectors.ssi.simulator.core.universe import IndexListing, Listing, Universe, universe_of
+from schemas.calendar import at, previous_trading_day
+from schemas.units import POINT, TradingDay
+
+if TYPE_CHECKING:
+    from random import Random
+
+Chance = Callable[[str], "Random"]
+"""Makes a stream of random numbers from a text, the same from the same text: ``random.Random``."""
+
+STOCK_PRINTS = 19_500
+"""Prints of all stocks in a day, without auctions and stories."""
+FUTURE_PRINTS = (1_500, 80, 25, 12)
+"""Prints of the futures, front month first."""
+MOST_RECORDS = 150_000
+"""Bound of a day, whatever its seed."""
+STALE_EVERY = 10
+"""Every so many stocks one keeps yesterday's records in the cache until just before the open."""
+
+
+@dataclass(frozen=True)
+class MarketDay:
+    """A whole day, ready to be played."""
+
+    day: TradingDay
+    seed: int
+    universe: Universe
+    stories: tuple[Story, ...]
+    records: list[Record]
+    """By ``due_ms``; what is due before the first second of the day is in SSI's cache from yesterday."""
+
+
+def generate(seed: int, day: TradingDay, chance: Chance) -> MarketDay:
+    """Make the market day of ``seed``. It takes a few seconds of one core at most.
+
+    Args:
+        seed: Which day of many.
+        day: Its date.
+        chance: ``random.Random``: each purpose draws from a stream of its own, so that a change in one part of the day leaves the
+            others as they are.
+    """
+
+    def rng_for(purpose: str) -> "Random":
+        return chance(f"{seed} {purpose}")
+
+    universe = universe_of(day)
+    scripts = write_scripts(rng_for("stories"), universe, day)
+    market = market_path(rng_for("market"), day)
+
+    stocks: list[Trade | Quote | Status] = []
+    foreign: list[Foreign] = []
+    for place, stock in enumerate(universe.stocks):
+        rng, script = rng_for(stock.symbol), scripts.get(stock.symbol)
+        fair = _stock_fair(stock, stock_path(rng, market, day, _bound(stock)), script)
+        prints = round(STOCK_PRINTS * stock.weight * rng.uniform(0.9, 1.1))
+        tape = Tape(stock, day, rng, fair, prints, script)
+        tape.write(_announced_ms(place, day))
+        stocks += tape.records
+        trades = [record for record in tape.records if isinstance(record, Trade)]
+        foreign += foreign_steps(trades, rng_for(f"{stock.symbol} foreign"), script, day)
+    stocks.sort(key=_due)
+
+    matched = (record for record in stocks if isinstance(record, Trade))
+    indices = list(index_values(matched, universe, day, rng_for("deals")))
+    vn30 = _index_path("VN30", indices)
+
+    futures: list[Trade | Quote | Status] = []
+    for future, prints in zip(universe.futures, FUTURE_PRINTS, strict=True):
+        tape = Tape(future, day, rng_for(future.symbol), _future_fair(future, universe.futures[0], vn30, day), prints)
+        tape.write(at(day, 8, 0, 7))
+        futures += tape.records
+
+    records: list[Record] = [*_yesterday(rng_for("yesterday"), universe, day), *stocks, *foreign, *indices, *futures]
+    records.sort(key=_due)
+    stories = (*(script.story for script in scripts.values()), basis_story(universe, day))
+    return MarketDay(day, seed, universe, stories, records)
+
+
+def _due(record: Record) -> int:
+    return record.due_ms
+
+
+def _is_stale(place: int) -> bool:
+    return place % STALE_EVERY == 0
+
+
+def _announced_ms(place: int, day: TradingDay) -> int:
+    return at(day, 8, 56 + place // STALE_EVERY % 4, place % 60) if _is_stale(place) else at(day, 8)
+
+
+def _bound(stock: Listing) -> float:
+    """How far a stock strays without a story: three quarters of the way to its limits."""
+    return 0.75 * (stock.ceiling / stock.reference - 1)
+
+
+def _stock_fair(stock: Listing, path: Path, script: Script | None) -> Fair:
+    change = path.following(script.path) if script is not None and script.path is not None else path
+    return lambda ms: stock.reference * (1 + change.at(ms))
+
+
+def _future_fair(future: Listing, front: Listing, index: Path, day: TradingDay) -> Fair:
+    basis, carry = basis_path(day), future.reference - front.reference
+    return lambda ms: index.at(ms) + basis.at(ms) + carry
+
+
+def _index_path(index_id: str, values: Iterable[IndexValue]) -> Path:
+    own = [value for value in values if value.listing.index_id == index_id]
+    return Path([value.due_ms for value in own], [float(value.value) for value in own])
+
+
+def _yesterday(rng: "Random", universe: Universe, day: TradingDay) -> list[Record]:
+    """Say what SSI still has in its cache from the trading day before."""
+    yesterday = previous_trading_day(day)
+    records: list[Record] = []
+    for place, stock in enumerate(universe.stocks):
+        total = rng.randrange(1_000, 60_000) * 100
+        if _is_stale(place):
+            records += _closed(stock, total, at(yesterday, 14, 45, rng.randrange(8)), rng)
+        bought, sold, late_ms = total // 7, total // 9, at(yesterday, 15, 32, rng.randrange(60))
+        values = value_of(stock.reference, bought, stock), value_of(stock.reference, sold, stock)
+        records.append(Foreign(late_ms, late_ms, stock, stock.room, bought, sold, *values))
+    records += [_closed_index(index, at(yesterday, 15, 5), rng) for index in universe.indices]
+    for listing in universe.listings:
+        closed_ms = at(yesterday, 14, 45) if listing.is_future else at(yesterday, 15)
+        records.append(Status(closed_ms, closed_ms, listing, "C"))
+    return records
+
+
+def _closed(stock: Listing, total: int, ms: int, rng: "Random") -> list[Record]:
+    """Close ``stock`` at what is its reference today, on a day that had opened a few ticks away."""
+    price, opening = stock.reference, stock.opening_at(stock.ladder[len(stock.ladder) // 2 + rng.randrange(-6, 7)])
+    last = Trade(
+        due_ms=ms,
+        ts_ms=ms,
+        listing=opening,
+        price=price,
+        volume=rng.randrange(1, 50) * 100,
+        total_volume=total,
+        total_value=value_of(price, total, stock),
+        high=max(price, opening.reference),
+        low=min(price, opening.reference),
+        expected=0,
+        session="C",
+        side=None,
+    )
+    return [last, Quote(ms, ms, opening, (price,), (rng.randrange(1, 50) * 100,), (), (), "C")]
+
+
+def _closed_index(index: IndexListing, ms: int, rng: "Random") -> IndexValue:
+    """Close ``index`` at what is its prior value today."""
+    volume = rng.randrange(100_000, 1_000_000) * 100
+    return IndexValue(
+        due_ms=ms,
+        ts_ms=ms,
+        listing=index,
+        value=index.prior,
+        prior=index.prior + rng.randrange(-20 * POINT, 20 * POINT),
+        volume=volume,
+        traded_value=volume * 24_000,
+        put_through_volume=0,
+        put_through_value=0,
+        advances=0,
+        no_changes=len(index.members) if index.has_breadth else 0,
+        declines=0,
+        ceilings=0,
+        floors=0,
+        session="C",
+    )

@@ -1,0 +1,110 @@
+"""What the simulated exchanges say, in exact integers; :mod:`connectors.ssi.simulator.core.wire` turns it into SSI's JSON.
+
+Prices are VND for stocks and hundredths of a point for futures and indices, volumes shares or contracts, values VND.
+``ts_ms`` is the exchange time that a record is stamped with, a whole second; ``due_ms`` is the market time at which the
+feed sends it, the same second or, around the auctions, a few seconds later. A day has a hundred thousand of them, so they
+are msgspec Structs that the garbage collector never visits.
+"""
+
+from typing import ClassVar, Literal
+
+import msgspec
+
+from connectors.ssi.simulator.core.universe import IndexListing, Listing
+
+Channel = Literal["X-TRADE", "X-QUOTE", "R", "MI", "F"]
+"""The channels on which the simulated market speaks."""
+Side = Literal["BU", "SD"]
+"""SSI's words for the aggressor."""
+CHANNELS: tuple[Channel, ...] = ("X-TRADE", "X-QUOTE", "R", "MI", "F")
+
+
+class Trade(msgspec.Struct, frozen=True, gc=False):
+    """``X-TRADE``. A print when it has a volume; else the state of a symbol: before its first match, or in an auction."""
+
+    channel: ClassVar[Channel] = "X-TRADE"
+
+    due_ms: int
+    ts_ms: int
+    listing: Listing
+    price: int
+    """Of the last match; 0 before the first."""
+    volume: int
+    """Of this match alone; 0 in a record that is no print."""
+    total_volume: int
+    total_value: int
+    high: int
+    low: int
+    expected: int
+    """In an auction the price at which it would match now, in continuous trading the price before this one."""
+    session: str
+    side: Side | None
+    """``BU`` when the buyer came to the seller's price, ``SD`` the other way round, None in auctions."""
+
+
+class Quote(msgspec.Struct, frozen=True, gc=False):
+    """``X-QUOTE``: the whole book. Levels from the best; price 0 with a volume is a market order in an auction."""
+
+    channel: ClassVar[Channel] = "X-QUOTE"
+
+    due_ms: int
+    ts_ms: int
+    listing: Listing
+    bid_prices: tuple[int, ...]
+    bid_volumes: tuple[int, ...]
+    ask_prices: tuple[int, ...]
+    ask_volumes: tuple[int, ...]
+    session: str
+
+
+class Foreign(msgspec.Struct, frozen=True, gc=False):
+    """``R``: what foreigners bought and sold since the open of the record's day, and the room left to them."""
+
+    channel: ClassVar[Channel] = "R"
+
+    due_ms: int
+    ts_ms: int
+    listing: Listing
+    room: int
+    bought: int
+    sold: int
+    bought_value: int
+    sold_value: int
+
+
+class IndexValue(msgspec.Struct, frozen=True, gc=False):
+    """``MI``: an index and the turnover of its members."""
+
+    channel: ClassVar[Channel] = "MI"
+
+    due_ms: int
+    ts_ms: int
+    listing: IndexListing
+    value: int
+    prior: int
+    volume: int
+    traded_value: int
+    put_through_volume: int
+    put_through_value: int
+    advances: int
+    """Members above their reference, without those at their ceiling."""
+    no_changes: int
+    """Members at their reference, and those that have not traded."""
+    declines: int
+    ceilings: int
+    floors: int
+    session: str
+
+
+class Status(msgspec.Struct, frozen=True, gc=False):
+    """``F``: the session that a symbol is in."""
+
+    channel: ClassVar[Channel] = "F"
+
+    due_ms: int
+    ts_ms: int
+    listing: Listing
+    session: str
+
+
+Record = Trade | Quote | Foreign | IndexValue | Status

@@ -1,0 +1,35 @@
+"""Cursors: how far a client has read a channel, as text that every instance of the gateway understands (pure).
+
+Kafka's offsets are the same for all instances, so no instance has to remember its clients. The text is ``epoch.slot:offset,…``;
+a slot is a partition of one of the channel's topics. Clients repeat it and never look inside.
+"""
+
+import re
+from collections.abc import Mapping
+
+from gateway.core.errors import BadCursor
+
+Positions = Mapping[int, int]
+"""The last offset read, by slot."""
+
+_TEXT = re.compile(r"([0-9a-f]{8})\.((?:[0-9]{1,6}:[0-9]{1,24}(?:,[0-9]{1,6}:[0-9]{1,24})*)?)")
+
+
+def write(epoch: str, positions: Positions) -> str:
+    """The cursor of ``positions``."""
+    return f"{epoch}.{','.join(f'{slot}:{offset}' for slot, offset in sorted(positions.items()))}"
+
+
+def read(text: str, epoch: str) -> dict[int, int] | None:
+    """The positions in ``text``, or None when it is of another epoch and so says nothing.
+
+    Raises:
+        BadCursor: No gateway wrote this.
+    """
+    match = _TEXT.fullmatch(text)
+    if match is None:
+        raise BadCursor("the cursor is not one of ours: subscribe without it")
+    if match[1] != epoch:
+        return None
+    pairs = (pair.split(":") for pair in match[2].split(",") if pair)
+    return {int(slot): int(offset) for slot, offset in pairs}

@@ -1,0 +1,1 @@
+"""The comparisons of a verification, without I/O: truth, topics and tables in, differences out."""

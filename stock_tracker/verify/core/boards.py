@@ -1,0 +1,114 @@
+"""The latest values against the truth: what the gateway shows of each symbol is what became of it.
+
+The rows of ``state.*`` are read as the gateway reads them: uncommitted, and of each symbol the one with the greatest (day, src).
+A row that an aborted transaction left behind is among them, and must not be the one that stays.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from schemas.structs import ForeignRecord, IndexRecord, QuoteRecord
+from stock_tracker.verify.core.differences import Difference, Position
+from stock_tracker.verify.core.tape import PrintKey, TruePrint
+
+Rows = Mapping[str, tuple[Position, Any]]
+"""By symbol, the row that stays, and where it stands."""
+
+
+class Book(NamedTuple):
+    """The newest order book that was delivered: price and volume of each level in turn, best first."""
+
+    ts_ms: int
+    bids: list[int]
+    asks: list[int]
+
+
+@dataclass
+class Newest:
+    """The newest record of each symbol on the ``ssi.*`` topics, of kinds that the truth only counts."""
+
+    books: dict[str, Book] = field(default_factory=dict)
+    indices: dict[str, IndexRecord] = field(default_factory=dict)
+    foreign: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """The highest bought and sold of the day, in shares."""
+
+    def see(self, record: object) -> None:
+        """Take note of a record of the day; they come in the order of their partition."""
+        if isinstance(record, QuoteRecord):
+            if record.symbol not in self.books or record.ts_ms >= self.books[record.symbol].ts_ms:
+                self.books[record.symbol] = Book(record.ts_ms, record.bids, record.asks)
+        elif isinstance(record, IndexRecord):
+            known = self.indices.get(record.symbol)
+            if known is None or (record.ts_ms, record.volume) >= (known.ts_ms, known.volume):
+                self.indices[record.symbol] = record
+        elif isinstance(record, ForeignRecord):
+            bought, sold = self.foreign.get(record.symbol, (0, 0))
+            self.foreign[record.symbol] = (max(bought, record.bought), max(sold, record.sold))
+
+
+def latest(rows: Iterable[tuple[Position, Any]]) -> dict[str, tuple[Position, Any]]:
+    """Of each symbol the row that a reader of all of them ends on."""
+    kept: dict[str, tuple[Position, Any]] = {}
+    for position, row in rows:
+        known = kept.get(row.symbol)
+        if known is None or (row.day, row.src) > (known[1].day, known[1].src):
+            kept[row.symbol] = (position, row)
+    return kept
+
+
+def compare_prices(
+    day: int, truth: Iterable[TruePrint], delivered: Mapping[PrintKey, object], books: Mapping[str, Book], rows: Rows
+) -> Iterator[Difference]:
+    """Compare board lines with the prints whose record was delivered, and with the newest book.
+
+    Args:
+        day: The trading day.
+        truth: Every print that the simulator made, in order of each symbol.
+        delivered: The prints whose record is on an ``ssi.*`` topic.
+        books: By symbol, the newest book there.
+        rows: Of ``state.prices``.
+    """
+    prints: dict[str, list[TruePrint]] = {}
+    for true in truth:
+        if true.key in delivered:
+            prints.setdefault(true.symbol, []).append(true)
+    for symbol in sorted(prints.keys() | books.keys()):
+        expected: dict[str, object] = {"day": day}
+        if symbol in prints:
+            last = max(prints[symbol], key=lambda true: true.total_volume)
+            expected |= {
+                "last": last.price,
+                "last_volume": last.last_volume,
+                "total_volume": last.total_volume,
+                "prints": len(prints[symbol]),
+                "missed_volume": last.total_volume - sum(true.last_volume for true in prints[symbol]),
+            }
+        if symbol in books:
+            expected |= {"bids": books[symbol].bids, "asks": books[symbol].asks}
+        yield from _compare("state.prices", symbol, expected, rows)
+
+
+def compare_foreign(day: int, counters: Mapping[str, tuple[int, int]], rows: Rows) -> Iterator[Difference]:
+    """Compare foreign rows with the highest counters that were delivered, in shares."""
+    for symbol, (bought, sold) in sorted(counters.items()):
+        expected = {"day": day, "bought": bought, "sold": sold, "net_volume": bought - sold}
+        yield from _compare("state.foreign", symbol, expected, rows)
+
+
+def compare_indices(day: int, newest: Mapping[str, IndexRecord], rows: Rows) -> Iterator[Difference]:
+    """Compare index rows with the newest record of each index."""
+    names = ("value", "prior_value", "volume", "traded_value", "advances", "no_changes", "declines", "ceilings", "floors")
+    for symbol, record in sorted(newest.items()):
+        expected = {"day": day} | {name: getattr(record, name) for name in names}
+        yield from _compare("state.indices", symbol, expected, rows)
+
+
+def _compare(topic: str, symbol: str, expected: Mapping[str, object], rows: Rows) -> Iterator[Difference]:
+    if symbol not in rows:
+        yield Difference("missing_state", symbol, f"{topic} has no row of it", None)
+        return
+    position, row = rows[symbol]
+    wrong = [f"{name} is {found}, not {value}" for name, value in expected.items() if (found := getattr(row, name)) != value]
+    if wrong:
+        yield Difference("wrong_state", symbol, ", ".join(wrong), position)
