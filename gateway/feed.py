@@ -34,7 +34,6 @@ from gateway.core.errors import Unreadable
 from gateway.core.rows import SOURCES, change_of
 from gateway.fanout import Fanout
 from schemas.errors import InvalidMessage
-from schemas.message import SCHEMA_VERSION
 from schemas.structs import FeedStatus
 from schemas.topics import MARKET_ALERTS, SSI_STATUS, Topic
 
@@ -326,7 +325,7 @@ def _next(consumer: Consumer) -> list[Message]:
 
 
 def _epoch(layout: dict[str, tuple[str, int]]) -> str:
-    text = f"{SCHEMA_VERSION} " + " ".join(f"{name}={topic_id}/{count}" for name, (topic_id, count) in sorted(layout.items()))
+    text = " ".join(f"{name}={topic_id}/{count}" for name, (topic_id, count) in sorted(layout.items()))
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 

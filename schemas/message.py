@@ -11,9 +11,6 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-SCHEMA_VERSION = 1
-"""Major version of every message. It grows when a reader of the old one could misread the new one."""
-
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -23,11 +20,27 @@ class Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", validate_by_name=True, validate_by_alias=True)
 
 
-class Versioned(Message):
-    """A message that stands alone on its topic and so carries the version itself."""
+def version(number: int) -> Any:
+    """The field ``schema_`` of a model whose messages have this version; ``schema`` on the wire."""
+    return Field(default=number, alias="schema")
 
-    schema_: int = Field(default=SCHEMA_VERSION, alias="schema")
-    """:data:`SCHEMA_VERSION` of the writer; ``schema`` on the wire."""
+
+class Versioned(Message):
+    """A message that stands alone on its topic and so carries the version of its layout.
+
+    A field that is added with a default keeps the version. Any other change raises it: the model then says
+    ``schema_: int = version(2)``, and :mod:`schemas.upgrades` says how to read version 1. ``docs/growing.md`` has the whole rule.
+    """
+
+    schema_: int = version(1)
+    """The layout that the writer used."""
+
+
+def version_of(message: type[Any]) -> int:
+    """The version that this release writes ``message`` in, a :class:`Versioned` or the twin of one."""
+    model = next((model for model, made in _twins.items() if made is message), message)
+    number: int = model.model_fields["schema_"].default
+    return number
 
 
 _twins: dict[type[BaseModel], type[Any]] = {}

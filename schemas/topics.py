@@ -6,12 +6,14 @@ the deployment: 6 in production, 3 locally, for the *sharded* topics, and always
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import msgspec
 
 from schemas import structs
-from schemas.errors import InvalidMessage
+from schemas.errors import InvalidMessage, NewerMessage
+from schemas.message import version_of
+from schemas.upgrades import UPGRADES
 
 M = TypeVar("M")
 
@@ -65,17 +67,56 @@ class Topic(Generic[M]):
     def _decoder(self) -> "msgspec.json.Decoder[Any]":
         return msgspec.json.Decoder(self.message)
 
+    @cached_property
+    def version(self) -> int:
+        """The version that this release writes its messages in."""
+        return version_of(self.message) if self.message is not None else 0
+
     def decode(self, value: bytes) -> M:
-        """The message in ``value``.
+        """The message in ``value``, brought up to this release's version if an earlier release wrote it.
 
         Raises:
             InvalidMessage: It is not one of this topic's messages.
+            NewerMessage: A newer release wrote it. It must not be skipped: whoever reads the topic stops.
         """
         try:
             message: M = self._decoder.decode(value)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-            raise InvalidMessage(self.name, str(error)) from error
+            return self._decode_other(value, str(error))
+        if message.schema_ != self.version:  # type: ignore[attr-defined]
+            return self._decode_other(value, "")
         return message
+
+    def _decode_other(self, value: bytes, reason: str) -> M:
+        """The message of another version in ``value``; ``reason`` says why it is none of this one, where it is not that alone."""
+        try:
+            found = _envelope.decode(value).version
+        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+            raise InvalidMessage(self.name, reason or str(error)) from error
+        if found > self.version:
+            raise NewerMessage(self.name, found, self.version)
+        if found == self.version:
+            raise InvalidMessage(self.name, reason)
+        upgrades = UPGRADES.get(self.name, {})
+        try:
+            older: Any = msgspec.json.decode(value)
+            for number in range(found, self.version):
+                older = upgrades[number](older)
+            message: M = msgspec.convert({**older, "schema": self.version}, self.message)
+        except KeyError as error:
+            raise InvalidMessage(self.name, f"this release does not read version {found} of it ({error} is missing)") from error
+        except (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError, ValueError) as error:
+            raise InvalidMessage(self.name, f"version {found}: {error}") from error
+        return message
+
+
+class _Envelope(msgspec.Struct):
+    """What every message says of itself, whatever its version."""
+
+    version: Annotated[int, msgspec.Meta(ge=1)] = msgspec.field(name="schema")
+
+
+_envelope = msgspec.json.Decoder(_Envelope)
 
 
 SSI_WIRE = Topic[bytes]("ssi.wire", None, sharded=False, cleanup="delete", retention_ms=3 * _DAY_MS, compression="zstd")

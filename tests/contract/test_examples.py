@@ -56,6 +56,23 @@ def test_fields_of_a_later_version_are_ignored(path: Path) -> None:
     assert model.model_validate_json(later) == model.model_validate_json(path.read_bytes())
 
 
+PREVIOUS = [path for path in sorted(EXAMPLES.glob("*/previous/*.jsonl")) if path.parents[1].name != SSI_WIRE.name]
+
+
+def test_what_the_last_release_wrote_is_kept_for_every_topic() -> None:
+    assert [name for name in BY_NAME if not any((EXAMPLES / name / "previous").glob("*.jsonl"))] == []
+
+
+@pytest.mark.parametrize("path", PREVIOUS, ids=lambda path: f"{path.parents[1].name}/{path.stem}")
+def test_what_an_earlier_release_wrote_is_read_for_ever(path: Path) -> None:
+    topic = BY_NAME[path.parents[1].name]
+    for sent in path.read_bytes().splitlines():
+        message = topic.decode(sent)
+        assert message.schema_ == topic.version
+        # Its own encoding reads as the same message: what was upgraded is of this release's layout altogether.
+        assert topic.decode(encode(message)) == message
+
+
 def test_every_kind_of_record_has_an_example() -> None:
     frames = [json.loads(path.read_bytes()) for topic in ("ssi.ticks", "ssi.foreign", "ssi.indices") for path in examples(topic)]
     shown = {record["kind"] for frame in frames for record in frame["records"]}

@@ -1,0 +1,98 @@
+"""When a consumer must not go on: most of what it reads cannot be used.
+
+A message that cannot be used becomes a dead letter and the rest goes on. That is right for a few, and wrong for all: after a bad
+deployment a whole day would be put aside, its offsets committed. So a consumer keeps the share of what it could not use among the
+last messages and records that it read. It holds its commit back while that share is too large, and stops when it stays so.
+"""
+
+from collections import deque
+from typing import Final, Literal, NamedTuple
+
+HOLD_S: Final = 5.0
+"""How long a commit is held back at most. Kafka aborts a transaction that lasts ten seconds."""
+FEW: Final = 10
+"""Fewer bad ones than this prove nothing, whatever their share: a topic may have had a single message all night."""
+
+
+class Limit(NamedTuple):
+    """How much may be bad."""
+
+    messages: int = 200
+    """Look at so many of the last messages,"""
+    records: int = 1_000
+    """and at so many of the last records in them."""
+    percent: int = 50
+    """Stop when more than this of either is bad; 100 never stops."""
+
+
+class Verdict(NamedTuple):
+    """What a consumer has to do."""
+
+    do: Literal["commit", "hold", "stop"]
+    bad: int
+    read: int
+    unit: Literal["messages", "records"]
+
+
+class DeadLetterLimit:
+    """The share of bad messages and records that one consumer has read last. Time is an argument, in seconds of any clock."""
+
+    def __init__(self, limit: Limit) -> None:
+        self._percent = limit.percent
+        self._messages = _Share(limit.messages)
+        self._records = _Share(limit.records)
+        self._held_since_s: float | None = None
+
+    def read(self, *, readable: bool, records: int = 0, rejected: int = 0) -> None:
+        """Take note of a message.
+
+        Args:
+            readable: Whether it could be decoded.
+            records: How many records or events it held.
+            rejected: How many of these could not be used.
+        """
+        self._messages.add(1, 0 if readable else 1)
+        self._records.add(records, rejected)
+
+    def judge(self, now_s: float) -> Verdict:
+        """Whether what was read since the last commit may be committed; ask before each commit."""
+        unit: Literal["messages", "records"] = "messages" if self._over(self._messages) else "records"
+        share = self._messages if unit == "messages" else self._records
+        if not self._over(share):
+            self._held_since_s = None
+            return Verdict("commit", share.bad, share.read, unit)
+        if self._held_since_s is None:
+            self._held_since_s = now_s
+        decided = share.is_full or now_s - self._held_since_s >= HOLD_S
+        return Verdict("stop" if decided else "hold", share.bad, share.read, unit)
+
+    def _over(self, share: "_Share") -> bool:
+        return share.bad >= FEW and share.bad * 100 > share.read * self._percent
+
+
+class _Share:
+    """How many were bad of the last ``size``, to whole messages: at least that many once so many have come."""
+
+    __slots__ = ("_last", "_size", "bad", "read")
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._last: deque[tuple[int, int]] = deque()
+        """Of each message, how many were read and how many of these were bad."""
+        self.bad = 0
+        self.read = 0
+
+    @property
+    def is_full(self) -> bool:
+        return self.read >= self._size
+
+    def add(self, read: int, bad: int) -> None:
+        if not read:
+            return
+        self._last.append((read, bad))
+        self.read += read
+        self.bad += bad
+        while self.read - self._last[0][0] >= self._size:
+            gone, bad_gone = self._last.popleft()
+            self.read -= gone
+            self.bad -= bad_gone

@@ -1,0 +1,16 @@
+"""How to read what the release before wrote: one function for each version of a topic that was left behind.
+
+A function takes a message as plain JSON values and returns it in the layout of the next version, so that a message of version 1
+on a topic of version 3 goes through two. It may change what it is given. A function stays for at least one release, and as long
+as a topic may still hold such messages: seven days for most, for good on the compacted ones. ``docs/growing.md`` says when a
+version is raised.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
+"""From the JSON object of one version to that of the next."""
+
+UPGRADES: Final[Mapping[str, Mapping[int, Upgrade]]] = {}
+"""By topic and the version that is left behind."""
