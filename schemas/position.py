@@ -1,13 +1,22 @@
-"""Where a message is in Kafka."""
+"""Where things are in Kafka."""
 
 from typing import NamedTuple
 
 
-class Position(NamedTuple):
-    """The place of one message in Kafka's logs, for good: a topic that is deleted and made anew counts from 0 again."""
+class Partition(NamedTuple):
+    """One log of a topic."""
 
     topic: str
-    """Its name in Kafka, prefix included."""
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}[{self.number}]"
+
+
+class Position(NamedTuple):
+    """The place of one message in Kafka, for good; but a topic that is deleted and made anew counts its offsets from 0 again."""
+
+    topic: str
     partition: int
     offset: int
 
