@@ -10,6 +10,7 @@ import json
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
 from connectors.ssi.core.decode import decode
@@ -85,8 +86,8 @@ def main() -> None:
     print(f"{'type':8} {'records':>7} {'bytes':>6}   {'argument → record':>26}   {'frame → records':>24}")
     for channel, arguments in by_type.items():
         frames = framed(arguments)
-        alone = microseconds(lambda some=arguments: decode_all(some), len(arguments))
-        whole = microseconds(lambda some=frames: receive_all(some), len(arguments))
+        alone = microseconds(partial(decode_all, arguments), len(arguments))
+        whole = microseconds(partial(receive_all, frames), len(arguments))
         size = sum(map(len, arguments)) // len(arguments)
         columns = [f"{times[0]:8.2f}/{statistics.median(times):6.2f}/{times[-1]:6.2f}" for times in (alone, whole)]
         print(f"{channel:8} {len(arguments):7} {size:6}   {columns[0]:>26}   {columns[1]:>24}")

@@ -71,8 +71,12 @@ def changes(symbols: list[str], src: int) -> list[Change]:
         row = [symbol, 20261120, 1_795_140_900_000, "HOSE", "LO", "N", "continuous", 28_000, 29_950, 26_050, None, 28_350 + src]
         row += [500, 350, None, 28_000, 28_400, 27_900, 1_234_500, 34_567_890_000, 28_150, book, book, 1_795_140_899_000]
         row += [600_000, 500_000, 134_500, 0, None, 812, 0, 0, 0]
-        fields = {"channel": "px", "key": symbol, "slot": 0, "offset": src, "day": 1, "src": src, "appended_ms": 0}
-        rows.append(Change(**fields, fragment=encode(row), exchange="HOSE", groups=None))
+        rows.append(
+            Change(
+                channel="px", key=symbol, slot=0, offset=src, day=1, src=src, appended_ms=0, fragment=encode(row),
+                exchange="HOSE", groups=None,
+            )
+        )  # fmt: skip
     return rows
 
 

@@ -27,7 +27,7 @@ from pipelines.prices import fold_frame
 from schemas.calendar import at
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import ClockTick, Frame, QuoteRecord, TradeRecord
-from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES, encode
+from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES, Topic, encode
 from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
 
 DAY = TradingDay(20261120)
@@ -104,7 +104,7 @@ def bench_application(frames: list[tuple[int, bytes]], bootstrap: str) -> float:
     prefix = f"bench{os.getpid()}."
     config = {"bootstrap.servers": bootstrap}
     admin = AdminClient(config)
-    topics = [SSI_TICKS, MARKET_TRADES, MARKET_QUOTES, MARKET_DAILY, STATE_PRICES, SSI_DLQ]
+    topics: list[Topic[Any]] = [SSI_TICKS, MARKET_TRADES, MARKET_QUOTES, MARKET_DAILY, STATE_PRICES, SSI_DLQ]
     names = [NewTopic(topic.named(prefix), topic.partitions(SHARDS), 1, config=topic.config()) for topic in topics]
     for answer in admin.create_topics(names).values():
         answer.result()

@@ -26,7 +26,7 @@ def model_of(topic: Topic[Any]) -> type[BaseModel]:
     """The pydantic model behind the twin that ``topic`` decodes to."""
     assert topic.message is not None
     name = topic.message.__name__
-    model = next(getattr(module, name) for module in (records, events, states) if hasattr(module, name))
+    model: type[BaseModel] = next(getattr(module, name) for module in (records, events, states) if hasattr(module, name))
     assert issubclass(model, BaseModel)
     return model
 

@@ -1,6 +1,8 @@
 """Keys land on the same partition whoever produces them: our own arithmetic, librdkafka, and Quix Streams."""
 
 import uuid
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from confluent_kafka import Consumer, Producer
@@ -16,11 +18,12 @@ pytestmark = pytest.mark.kafka
 
 @pytest.fixture(params=[1, 3, 6, 16])
 def shards(request: pytest.FixtureRequest) -> int:
-    return request.param
+    count: int = request.param
+    return count
 
 
 @pytest.fixture
-def topic(kafka: str, shards: int) -> str:
+def topic(kafka: str, shards: int) -> Iterator[str]:
     name = f"partitions-{shards}-{uuid.uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": kafka})
     admin.create_topics([NewTopic(name, shards, 1)], operation_timeout=30)[name].result()
@@ -46,7 +49,7 @@ def produced(kafka: str, topic: str, shards: int, **config: str) -> dict[str, in
     return landed
 
 
-def _place(error: object, message: object) -> dict[str, int]:
+def _place(error: object, message: Any) -> dict[str, int]:
     assert error is None
     return {message.key().decode(): message.partition()}
 
@@ -55,7 +58,7 @@ def read(kafka: str, topic: str, count: int) -> dict[str, int]:
     """Read ``count`` messages and return each key's partition."""
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": uuid.uuid4().hex, "auto.offset.reset": "earliest"})
     consumer.subscribe([topic])
-    messages = []
+    messages: list[Any] = []
     while len(messages) < count:
         batch = consumer.consume(count - len(messages), timeout=30)
         assert batch, f"{len(messages)} of {count} messages came"

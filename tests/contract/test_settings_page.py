@@ -26,7 +26,8 @@ def names(settings: type[BaseSettings]) -> set[str]:
 
 def test_every_setting_is_on_the_page() -> None:
     page = PAGE.read_text()
-    read = set().union(*map(names, (SsiSettings, SimulatorSettings, PipelineSettings, SinkSettings, GatewaySettings)))
+    every: list[type[BaseSettings]] = [SsiSettings, SimulatorSettings, PipelineSettings, SinkSettings, GatewaySettings]
+    read = set().union(*map(names, every))
     assert {name for name in read if f"`{name}`" not in page} == set()
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from schemas.calendar import at, day_of
+from schemas.units import UnixMs
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.timeout(300)]
 
@@ -16,7 +17,7 @@ FILLED = ("trades", "prices_daily", "foreign_ledger", "indices", "basis", "alert
 
 
 def market_time(market_ms: int, hour: int, minute: int) -> int:
-    return at(day_of(market_ms), hour, minute)
+    return at(day_of(UnixMs(market_ms)), hour, minute)
 
 
 async def test_killing_every_process_but_the_connector_changes_nothing(start_up: StartUp) -> None:

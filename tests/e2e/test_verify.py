@@ -32,6 +32,7 @@ from stock_tracker import topics
 from stock_tracker.stack import Options, Stack, plan
 from stock_tracker.up import played_and_drained, running
 from stock_tracker.verify.topics import read_topic
+from tests.builders import changed
 
 VERIFIED_STATES = (STATE_PRICES, STATE_FOREIGN, STATE_INDICES)
 
@@ -129,7 +130,8 @@ async def test_a_dropped_print_a_dropped_ledger_entry_and_a_wrong_row_of_the_boa
 
     stored = [s for s in read_topic(drained.stack.kafka, STATE_PRICES.named(prefix)) if STATE_PRICES.decode(s.value).last][-1]
     row = STATE_PRICES.decode(stored.value)
-    wrong = encode(msgspec.structs.replace(row, src=1 << 40, last=row.last + 50))
+    assert row.last is not None
+    wrong = encode(changed(row, src=1 << 40, last=row.last + 50))
     producer = Producer(drained.stack.kafka)
     producer.produce(STATE_PRICES.named(prefix), wrong, row.symbol, partition=stored.partition)
     assert producer.flush(30) == 0

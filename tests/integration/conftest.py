@@ -262,7 +262,8 @@ async def start_gateway() -> AsyncIterator[Callable[..., Any]]:
         }
         task = asyncio.create_task(run(GatewaySettings(**fields), stop, listening.set_result))
         # Either it listens, or it says why not.
-        await asyncio.wait({task, listening}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {task, listening}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
             task.result()
         gateway = Gateway(await listening, stop, task)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -228,7 +229,7 @@ def by_rule(alerts: dict[int, list[AlertEvent]]) -> dict[tuple[int, str], list[A
 def test_indices_basis_and_alerts_are_what_the_folds_say_through_kills(market: Market) -> None:
     frames = a_morning(160)
     doubts = [(shard_of("VNM", SHARDS), a_doubt(number)) for number in range(3)]
-    says = fold_purely(frames, lambda *arguments: fold_frame(*arguments, thresholds=Thresholds()), SSI_INDICES)
+    says = fold_purely(frames, partial(fold_frame, thresholds=Thresholds()), SSI_INDICES)
     rules = load_rules(RULES)
     expected: dict[int, list[AlertEvent]] = {}
     for source, sent, fold in (
@@ -247,12 +248,16 @@ def test_indices_basis_and_alerts_are_what_the_folds_say_through_kills(market: M
 
     market.send(MARKET_FOREIGN, doubts)
     half = len(frames) // 2
+
+    def more_than(already: int) -> Callable[[], bool]:
+        return lambda: market.alerts() > already
+
     for part in (frames[:half], frames[half:]):
-        already = market.alerts()
+        more = more_than(market.alerts())
         market.send(SSI_INDICES, part)
         with market.pipelines():
             # Killed when some of it has come through, in the middle of whatever comes next.
-            wait_until(lambda already=already: market.alerts() > already, "more alerts")
+            wait_until(more, "more alerts")
     with market.pipelines():
         wait_until(lambda: market.alerts() >= count, "all alerts")
 

@@ -1,6 +1,7 @@
 """Our own rules on the simulator's morning: each of its stories is told, and little else. All of it is pure, so no engine."""
 
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -45,9 +46,9 @@ class System:
         rules = read_rules(PipelineSettings(kafka={}))
         thresholds = Thresholds()
         self._folds: dict[str, Callable[..., Folded]] = {
-            "ssi.ticks": lambda *arguments: prices.fold_frame(*arguments, thresholds=thresholds),
-            "ssi.foreign": lambda *arguments: foreign_shard.fold_frame(*arguments, thresholds=thresholds),
-            "ssi.indices": lambda *arguments: index_shard.fold_frame(*arguments, thresholds=thresholds),
+            "ssi.ticks": partial(prices.fold_frame, thresholds=thresholds),
+            "ssi.foreign": partial(foreign_shard.fold_frame, thresholds=thresholds),
+            "ssi.indices": partial(index_shard.fold_frame, thresholds=thresholds),
             "market.trades": lambda *arguments: fold_trades(rules.trades, *arguments),
             "market.foreign": lambda *arguments: fold_foreign(rules.foreign, *arguments),
             "market.basis": lambda *arguments: fold_basis(rules.basis, *arguments),

@@ -135,7 +135,7 @@ class Client:
         return Truth.load(await self.get("/sim/truth"))
 
     async def finished(self) -> bool:
-        return (await self.clock())["state"] == "finished"
+        return bool((await self.clock())["state"] == "finished")
 
     async def fault(self, **fault: Any) -> None:
         async with self.http.post(f"{self.base}/sim/faults", json=fault) as response:
@@ -301,7 +301,8 @@ async def test_a_client_that_does_not_read_holds_up_nobody_and_skips_ahead(monke
 
             async def all_is_sent() -> bool:
                 status = await quick.status()
-                return status["market_ms"] == at(DAY, 9, 45) and len(quick.received) == status["connections"][1]["records"]
+                over: bool = status["market_ms"] == at(DAY, 9, 45)
+                return over and len(quick.received) == status["connections"][1]["records"]
 
             await quick.read_until(ws, all_is_sent)
             status = await quick.status()

@@ -132,9 +132,11 @@ def test_the_same_token_stores_once(writer: Client) -> None:
 
 def test_readers_read_while_a_writer_writes(server: Any, writer: Client, table: str) -> None:
     failures: list[BaseException] = []
+    database = writer.database
+    assert database is not None
 
     def read() -> None:
-        client = connect(server.url, server.user, server.password, writer.database)
+        client = connect(server.url, server.user, server.password, database)
         try:
             last = 0
             for _ in range(15):

@@ -219,7 +219,8 @@ def places(client: Client, table: str) -> list[tuple[int, int, int]]:
 
 def assert_archive_equals_topics(client: Client, market: Market) -> None:
     for topic, table in ((t.MARKET_TRADES, "trades"), (t.MARKET_FOREIGN, "foreign_ledger")):
-        wanted, rejected = [], []
+        wanted: list[tuple[int, int, int]] = []
+        rejected: list[tuple[int, int, int]] = []
         for (partition, offset), value in market.log(topic).items():
             events = json.loads(value)["events"]
             good = "symbol" in events[0]

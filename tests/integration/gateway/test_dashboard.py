@@ -10,7 +10,7 @@ import pytest
 from playwright.async_api import Browser, Page, expect
 
 from schemas.instruments import limits, tick_of
-from schemas.units import Exchange
+from schemas.units import Exchange, Price
 
 pytestmark = [pytest.mark.kafka, pytest.mark.browser]
 
@@ -28,7 +28,7 @@ def paint(market: Any) -> None:
     market.status(phase="continuous", received=48_211)
     for symbol in VN30:
         market.reference(symbol, groups=["VN30"], name=f"{symbol} JSC")
-        reference = draw.randrange(200, 1_400) * 100
+        reference = Price(draw.randrange(200, 1_400) * 100)
         ceiling, floor = limits(reference, Exchange.HOSE)
         step = tick_of(reference, Exchange.HOSE)
         last = min(ceiling, max(floor, reference + draw.randrange(-30, 34) * step))

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -186,7 +187,7 @@ async def test_state_shows_before_its_transaction_is_committed_and_alerts_only_a
         app.price("VNM", last=number)
         app.alert(number)
         app.producer.flush(30)
-        await wire.until(lambda number=number: wire.shown["px"].get("VNM", {}).get("last") == number)  # type: ignore[misc]
+        await wire.until(lambda number=number: wire.shown["px"].get("VNM", {}).get("last") == number)
         assert wire.alert_ids == []
         getattr(app.producer, f"{end}_transaction")(30)
     await wire.until(lambda: wire.alert_ids != [])
@@ -399,7 +400,7 @@ async def test_on_sigterm_clients_are_told_when_to_come_back_and_the_process_end
     environ = {**os.environ, "KAFKA_BOOTSTRAP": kafka, "TOPIC_PREFIX": topics, "GATEWAY_PORT": str(port)}
     process = await asyncio.create_subprocess_exec(sys.executable, "-m", "stock_tracker", "gateway", env=environ)
     try:
-        gateway = type("Gateway", (), {"url": f"http://127.0.0.1:{port}"})
+        gateway = SimpleNamespace(url=f"http://127.0.0.1:{port}")
         async with asyncio.timeout(30):
             while True:
                 try:
@@ -413,7 +414,7 @@ async def test_on_sigterm_clients_are_told_when_to_come_back_and_the_process_end
         process.send_signal(signal.SIGTERM)
         began = time.monotonic()
         for wire in wires:
-            await wire.until(lambda wire=wire: wire.frames[-1]["op"] == "goaway")  # type: ignore[misc]
+            await wire.until(lambda wire=wire: wire.frames[-1]["op"] == "goaway")
             assert await wire.closing() == CloseCode.SHUTDOWN
         assert await process.wait() == 0
         assert time.monotonic() - began < 10

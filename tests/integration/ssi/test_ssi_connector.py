@@ -28,7 +28,8 @@ from connectors.ssi.core.session import Publish, SsiSession
 from connectors.ssi.service import run
 from connectors.ssi.settings import SsiSettings
 from connectors.ssi.simulator import server
-from connectors.ssi.simulator.core import market
+from connectors.ssi.simulator.core import market, rest
+from connectors.ssi.simulator.core.tokens import issue_token
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Status, Truth
 from connectors.ssi.simulator.server import simulator
 from connectors.ssi.simulator.settings import SimulatorSettings
@@ -372,7 +373,7 @@ async def test_neither_secret_nor_token_is_logged(
     kafka: str, topics: str, board: Topics, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     issued: list[str] = []
-    issue = server.issue_token
+    issue = issue_token
 
     def issue_and_note(*arguments: Any) -> str:
         issued.append(issue(*arguments))
@@ -425,7 +426,7 @@ async def test_without_rest_the_stream_runs_and_groups_are_unknown(
     kafka: str, topics: str, board: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(service, "REFERENCE_PATIENCE_S", 0.2)
-    monkeypatch.setattr(server.rest.ReferenceData, "answer", lambda *_: None)
+    monkeypatch.setattr(rest.ReferenceData, "answer", lambda *_: None)
     async with simulator(a_market(end=time(9, 0))) as port, connected(port, kafka, topics) as connector:
         await played(port, connector, board)
     kinds = Counter(type(record).__name__ for held in board.records().values() for record in held)

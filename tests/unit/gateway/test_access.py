@@ -62,7 +62,7 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("GATEWAY_PORT", "9001")
     monkeypatch.setenv("GATEWAY_ORIGINS", "https://Board.example/, http://127.0.0.1:3000")
     settings = GatewaySettings(kafka={}, topic_prefix="")
-    assert (settings.port, settings.origins) == (9_001, {"https://board.example", "http://127.0.0.1:3000"})
+    assert (settings.port, settings.origins) == (9_001, frozenset({"https://board.example", "http://127.0.0.1:3000"}))
 
 
 @pytest.mark.parametrize("wrong", ["board.example", "https://board.example/app", '["https://board.example"]', "*"])

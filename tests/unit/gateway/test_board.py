@@ -53,9 +53,9 @@ def test_futures_are_a_group_of_their_own() -> None:
     universe.list_on("41I1GC000", "DER")
     universe.list_on("VNM", "HOSE")
     universe.join("VNM", ("VN30", "VN100"))
-    assert universe.members(Selection.of(["@FUT"])) == {"41I1GC000"}
-    assert universe.members(Selection.of(["@VN30", "41I1GC000"])) == {"VNM", "41I1GC000"}
-    assert universe.members(Selection.of(["@HOSE"])) == {"VNM"}
+    assert universe.members(Selection.of(["@FUT"])) == frozenset({"41I1GC000"})
+    assert universe.members(Selection.of(["@VN30", "41I1GC000"])) == frozenset({"VNM", "41I1GC000"})
+    assert universe.members(Selection.of(["@HOSE"])) == frozenset({"VNM"})
     assert universe.members(Selection.of(["*"])) is None
 
 
@@ -64,8 +64,8 @@ def test_a_move_to_another_exchange_leaves_the_old_group() -> None:
     universe.list_on("VNM", "HNX")
     universe.join("VNM", ("VN30",))
     universe.list_on("VNM", "HOSE")
-    assert universe.members(Selection.of(["@HNX"])) == set()
-    assert universe.members(Selection.of(["@HOSE", "@VN30"])) == {"VNM"}
+    assert universe.members(Selection.of(["@HNX"])) == frozenset()
+    assert universe.members(Selection.of(["@HOSE", "@VN30"])) == frozenset({"VNM"})
 
 
 def test_selections_add_up_and_are_taken_apart() -> None:

@@ -26,7 +26,7 @@ def test_a_row_on_the_wire_says_all_that_the_state_says(path: Path) -> None:
     source, model = BY_TOPIC[path.parent.name], MODELS[path.parent.name]
     change = change_of(source, 2, 17, 99, path.read_bytes())
     named = dict(zip(COLUMNS[source.channel], json.loads(change.fragment), strict=True))
-    key = named.get("key", named.get("symbol"))
+    key: str = named["key"] if "key" in named else named["symbol"]
     restored = {**named, "src": change.src, "symbol": key, "scope": key.removeprefix("#")}
     expected = model.model_validate_json(path.read_bytes())
     assert model.model_validate(restored) == expected

@@ -79,7 +79,7 @@ def test_state_carries_the_latch_of_each_symbol_from_frame_to_frame() -> None:
 
 def test_a_loss_is_told_once_a_shard_over_frames() -> None:
     state: dict[bytes, bytes] = {}
-    gap = {"kind": "gap", "cause": "lost", "epoch": 5, "since_ms": OPEN_MS, "limit": None}
+    gap: dict[str, Any] = {"kind": "gap", "cause": "lost", "epoch": 5, "since_ms": OPEN_MS, "limit": None}
     frames = [TradesFrame(events=[a_print(symbol, 100, **gap)]) for symbol in ("VNM", "HPG")]
     assert [len(fold_trades(RULES.trades, frame, ORIGIN, state).outputs) for frame in frames] == [1, 0]
 

@@ -232,7 +232,7 @@ STEPS = st.lists(
 )
 
 
-def fold(curve: Curve, steps: list[tuple[str, int]], since: UnixMs) -> list[BasisEvent]:
+def fold(curve: Curve, steps: list[tuple[str, int, int]], since: UnixMs) -> list[BasisEvent]:
     """Take (what, milliseconds after ``since``, value)."""
     events: list[BasisEvent] = []
     for what, after_ms, value in steps:

@@ -14,6 +14,7 @@ from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.structs import ForeignRecord, LedgerEntry
 from schemas.units import Exchange, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
+from tests.builders import changed
 
 DAY = TradingDay(20261120)
 OPEN_MS = at(DAY, 9)
@@ -174,7 +175,7 @@ def test_another_value_at_the_same_time_is_a_repeat() -> None:
     totals = totals_of_the_day()
     fold(totals, buys((10, 1000)))
     record = a_record(Delivery(10, 1000, 0))
-    other = msgspec.structs.replace(record, bought_value=Vnd(1))
+    other = changed(record, bought_value=Vnd(1))
     step = advance(totals, other, Arrival("b", 1, JOINED_MS, JOINED_MS, record.ts_ms), Thresholds())
     assert (step, totals.buy.value) == (Step((), ("stale",)), 1000 * PRICE)
 
@@ -231,9 +232,10 @@ def true_days(draw: st.DrawFn, *, generations: int = 1) -> list[list[Delivery]]:
 @st.composite
 def journeys(draw: st.DrawFn, told: list[Delivery]) -> list[Delivery]:
     """How two feeds bring what was told: each loses some and connects anew, one lags, and old records come again."""
-    feeds = []
+    feeds: list[list[Delivery]] = []
     for feed in ("a", "b"):
-        epoch, stream = 1, []
+        epoch = 1
+        stream: list[Delivery] = []
         for record in told:
             if draw(st.integers(0, 9)) == 0:
                 epoch += 1
@@ -247,8 +249,8 @@ def journeys(draw: st.DrawFn, told: list[Delivery]) -> list[Delivery]:
         feeds.append(stream)
     merged: list[Delivery] = []
     while any(feeds):
-        feed = draw(st.sampled_from([stream for stream in feeds if stream]))
-        merged.append(feed.pop(0))
+        next_up = draw(st.sampled_from([stream for stream in feeds if stream]))
+        merged.append(next_up.pop(0))
     return merged
 
 

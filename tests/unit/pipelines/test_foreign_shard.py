@@ -3,7 +3,6 @@
 from itertools import pairwise
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,6 +25,7 @@ from schemas.structs import (
 )
 from schemas.topics import MARKET_FOREIGN, PARTIAL_FLOW, SSI_DLQ, STATE_FOREIGN, Topic
 from schemas.units import Exchange, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+from tests.builders import changed
 
 DAY = TradingDay(20261120)
 NEXT = TradingDay(20261123)
@@ -89,7 +89,8 @@ def rows(folded: Folded) -> list[ForeignRow]:
 
 
 def the_partial(folded: Folded) -> PartialFlow:
-    [partial] = messages(folded, PARTIAL_FLOW)
+    partials: list[PartialFlow] = messages(folded, PARTIAL_FLOW)
+    [partial] = partials
     return partial
 
 
@@ -278,7 +279,7 @@ def test_a_negative_counter_is_rejected() -> None:
 )
 def test_a_figure_beyond_every_market_is_rejected_and_the_rest_goes_on(beyond: dict[str, int]) -> None:
     good = a_record(at(DAY, 9, 15), 500)
-    folded = Shard().send(msgspec.structs.replace(good, **beyond), good)
+    folded = Shard().send(changed(good, **beyond), good)
     assert [(letter.reason, letter.idx) for letter in messages(folded, SSI_DLQ)] == [("out_of_range", 0)]
     assert messages(folded, MARKET_FOREIGN)[0].events[0].volume == 500
 

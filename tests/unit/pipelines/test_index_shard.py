@@ -24,7 +24,7 @@ from schemas.topics import (
     STATE_PRICES,
     Topic,
 )
-from schemas.units import Exchange, Side, TradingDay
+from schemas.units import Exchange, Side, TradingDay, UnixMs
 
 DAY = TradingDay(20261120)
 FRONT, SECOND = "41I1GC000", "41I1H1000"
@@ -52,7 +52,7 @@ def said(folded: Folded, topic: Topic[Any]) -> list[Any]:
 
 
 def a_tick(second: int) -> ClockTick:
-    ts_ms = OPEN_MS + second * 1000
+    ts_ms = UnixMs(OPEN_MS + second * 1000)
     return ClockTick(trading_day=DAY, ts_ms=ts_ms, phase=phase_at(ts_ms, DAY), health="up")
 
 

@@ -413,7 +413,7 @@ def test_a_reference_record_of_a_quiet_symbol_says_nothing_about_prices(shard: S
 
 
 def test_futures_are_worth_a_hundred_thousand_dong_a_point(shard: Shard) -> None:
-    future = {"symbol": Symbol("41I1GC000"), "exchange": Exchange.DER, "reference": 128_000}
+    future: dict[str, Any] = {"symbol": Symbol("41I1GC000"), "exchange": Exchange.DER, "reference": 128_000}
     shard.fold(a_trade(10, 10, 128_450, total_value=10 * 128_450_000, **future))
     (event,) = shard.trades
     assert event.value == 10 * 1284.5 * 100_000

@@ -1,6 +1,5 @@
 from typing import Any
 
-import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,6 +9,7 @@ from pipelines.core.trade_alerts import TAPE_WATCH, Losses, TapeWatch, advance, 
 from schemas.calendar import at
 from schemas.structs import AlertEvent, TradeEvent
 from schemas.units import Exchange, Side, TradingDay
+from tests.builders import changed
 
 DAY = TradingDay(20261120)
 OPEN_MS = at(DAY, 9, 15)
@@ -100,7 +100,7 @@ class Tape:
 
     def a_gap(self, second: int, epoch: int, **changes: Any) -> TradeEvent:
         gap: dict[str, Any] = {"cause": "lost", "epoch": epoch, "since_ms": OPEN_MS}
-        return msgspec.structs.replace(self.a_print(second), kind="gap", price=None, phase=None, side=None, **(gap | changes))
+        return changed(self.a_print(second), kind="gap", price=None, phase=None, side=None, **(gap | changes))
 
 
 def fold(watch: TapeWatch, known: Any, events: list[TradeEvent]) -> list[AlertEvent]:
@@ -283,7 +283,7 @@ def test_whether_a_stock_or_a_future_shows_a_loss_first_makes_no_difference() ->
         return {alert.alert_id for gap in gaps for alert in advance_losses(losses, GAP, gap)}
 
     stock = Tape("HPG").a_gap(0, epoch=7)
-    future = msgspec.structs.replace(Tape("41I1GC000").a_gap(1, epoch=7), exchange=Exchange.DER)
+    future = changed(Tape("41I1GC000").a_gap(1, epoch=7), exchange=Exchange.DER)
     assert ids(stock, future) == ids(future, stock)
     assert len(ids(stock, future)) == 2
 

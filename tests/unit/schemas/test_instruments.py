@@ -6,7 +6,10 @@ from schemas.calendar import at, day_of, is_trading_day, last_trading_day, previ
 from schemas.instruments import contract_of, expiry, future_symbol, limits, listed_months, routing_key, tick_of
 from schemas.session import phase_at
 from schemas.shards import murmur2, shard_keys, shard_of
-from schemas.units import Exchange, SessionPhase
+from schemas.units import Exchange, Price, SessionPhase, Symbol, TradingDay, UnixMs
+
+MONDAY = TradingDay(20261123)
+SUNDAY = TradingDay(20261122)
 
 # Published reference → ceiling, floor (exchange history and press); None where only the ceiling was published.
 PUBLISHED_LIMITS = [
@@ -33,18 +36,18 @@ PUBLISHED_LIMITS = [
 
 @pytest.mark.parametrize(("reference", "ceiling", "floor"), PUBLISHED_LIMITS)
 def test_limits_of_hose_are_the_published_ones(reference: int, ceiling: int, floor: int | None) -> None:
-    got = limits(reference, Exchange.HOSE)
+    got = limits(Price(reference), Exchange.HOSE)
     assert got[0] == ceiling
     assert floor is None or got[1] == floor
 
 
 def test_limits_of_a_future_are_in_hundredths_of_a_point() -> None:
-    assert limits(206660, Exchange.DER) == (221120, 192200)
+    assert limits(Price(206660), Exchange.DER) == (221120, 192200)
 
 
 @given(st.integers(10, 10_000).map(lambda n: n * 100), st.sampled_from([Exchange.HOSE, Exchange.HNX, Exchange.UPCOM]))
 def test_limits_are_on_the_tick_and_around_the_reference(reference: int, exchange: Exchange) -> None:
-    ceiling, floor = limits(reference, exchange)
+    ceiling, floor = limits(Price(reference), exchange)
     assert floor <= reference <= ceiling
     assert ceiling % tick_of(ceiling, exchange) == floor % tick_of(floor, exchange) == 0
 
@@ -75,14 +78,14 @@ def test_a_future_s_symbol_reads_back(underlying: str, year: int, month: int) ->
 
 
 def test_a_future_lives_in_the_shard_of_its_index_and_a_stock_in_its_own() -> None:
-    assert routing_key("41I1GC000") == "VN30"
-    assert routing_key("VNM") == "VNM"
+    assert routing_key(Symbol("41I1GC000")) == "VN30"
+    assert routing_key(Symbol("VNM")) == "VNM"
 
 
 def test_listed_months_on_a_day_after_an_expiry() -> None:
-    assert listed_months(20261123) == (202612, 202701, 202703, 202706)
-    assert listed_months(20260420) == (202605, 202606, 202609, 202612)
-    assert listed_months(20260410) == (202604, 202605, 202606, 202609)
+    assert listed_months(MONDAY) == (202612, 202701, 202703, 202706)
+    assert listed_months(TradingDay(20260420)) == (202605, 202606, 202609, 202612)
+    assert listed_months(TradingDay(20260410)) == (202604, 202605, 202606, 202609)
 
 
 def test_an_expiry_on_a_holiday_moves_to_the_trading_day_before() -> None:
@@ -90,12 +93,12 @@ def test_an_expiry_on_a_holiday_moves_to_the_trading_day_before() -> None:
 
 
 def test_the_calendar_knows_weekends_holidays_and_vietnam_s_midnight() -> None:
-    assert not is_trading_day(20261122)
-    assert not is_trading_day(20261124)
-    assert last_trading_day(20261122) == 20261120
-    assert previous_trading_day(20261123) == 20261120
-    assert day_of(at(20261123, 0)) == 20261123
-    assert day_of(at(20261123, 0) - 1) == 20261122
+    assert not is_trading_day(SUNDAY)
+    assert not is_trading_day(TradingDay(20261124))
+    assert last_trading_day(SUNDAY) == 20261120
+    assert previous_trading_day(MONDAY) == 20261120
+    assert day_of(at(MONDAY, 0)) == 20261123
+    assert day_of(UnixMs(at(MONDAY, 0) - 1)) == 20261122
 
 
 @pytest.mark.parametrize(
@@ -113,7 +116,7 @@ def test_the_calendar_knows_weekends_holidays_and_vietnam_s_midnight() -> None:
     ],
 )
 def test_phases_follow_the_exchange_s_timetable(exchange: Exchange, clock: tuple[int, int, int], phase: SessionPhase) -> None:
-    assert phase_at(at(20261123, *clock), 20261123, exchange) is phase
+    assert phase_at(at(MONDAY, *clock), MONDAY, exchange) is phase
 
 
 @pytest.mark.parametrize(

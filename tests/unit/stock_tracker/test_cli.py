@@ -8,8 +8,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from stock_tracker import cli
+from stock_tracker import cli, distribution
 from stock_tracker.errors import BrokerUnreachable, ForeignPackage
+from stock_tracker.home import REPOSITORY
 
 
 def commands(group: Any, *path: str) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -96,10 +97,10 @@ def test_a_foreseen_error_brings_its_remedy() -> None:
 
 def test_a_strangers_package_stops_everything(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def check() -> None:
-        raise ForeignPackage("schemas", "elsewhere/schemas/__init__.py", cli.distribution.REPOSITORY / "schemas")
+        raise ForeignPackage("schemas", "elsewhere/schemas/__init__.py", REPOSITORY / "schemas")
 
     monkeypatch.delenv(cli.DEBUG, raising=False)
-    monkeypatch.setattr(cli.distribution, "check", check)
+    monkeypatch.setattr(distribution, "check", check)
     assert run_main(monkeypatch, "--help") == 1
     assert "the package 'schemas' comes from elsewhere" in capsys.readouterr().err
 

@@ -1,3 +1,4 @@
+import importlib.util
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
@@ -12,12 +13,10 @@ def test_our_own_packages_are_ours() -> None:
 
 
 def test_a_package_from_elsewhere_is_named_with_its_place(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    ours = distribution.find_spec
-
     def find_spec(name: str) -> ModuleSpec | None:
         if name == "gateway":
             return ModuleSpec(name, None, origin=str(tmp_path / "gateway" / "__init__.py"))
-        return ours(name)
+        return importlib.util.find_spec(name)
 
     monkeypatch.setattr(distribution, "find_spec", find_spec)
     with pytest.raises(ForeignPackage, match="'gateway' comes from") as caught:

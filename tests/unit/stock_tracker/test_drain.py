@@ -6,21 +6,22 @@ from confluent_kafka import KafkaError, KafkaException
 
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending
 from schemas.structs import FeedStatus
-from schemas.units import SessionPhase
+from schemas.units import SessionPhase, UnixMs
 from stock_tracker.drain import Drain, Reader, not_received
 from stock_tracker.errors import BrokerUnreachable
 
 
 def a_connection(records: int, *, malformed: int = 0, ended: Ending | None = None) -> ConnectionStatus:
     return ConnectionStatus(
-        id=1, connection_id="x", opened_ms=1, subscribed_ms=1, channels="ALL", closed_ms=ended and 2, ended=ended, sent={},
+        id=1, connection_id="x", opened_ms=UnixMs(1), subscribed_ms=UnixMs(1), channels="ALL",
+        closed_ms=UnixMs(2) if ended else None, ended=ended, sent={},
         records=records, skipped=0, malformed=malformed,
     )  # fmt: skip
 
 
 def a_status(received: int, state: str = "up") -> FeedStatus:
     return FeedStatus(
-        feed="a", epoch=1, state=state, reason="no reply in time", ts_us=1, market_ms=1, trading_day=20261123,  # type: ignore[arg-type]
+        feed="a", epoch=1, state=state, reason="no reply in time", ts_us=1, market_ms=1, trading_day=20261123,
         phase=SessionPhase.CONTINUOUS, received=received, dead_letters=0, dropped=0, connects=1,
     )  # fmt: skip
 

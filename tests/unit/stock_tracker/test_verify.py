@@ -1,17 +1,20 @@
 from collections.abc import Iterable
+from typing import TypeVar
 
-import msgspec
 import pytest
 
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending, Status
 from schemas.structs import DeadLetter, LedgerEntry, TradeEvent
-from schemas.units import Exchange, Side
+from schemas.units import Exchange, Side, UnixMs
 from stock_tracker.verify.core.archive import compare_rows, repeated_alerts
 from stock_tracker.verify.core.differences import Difference, Position
 from stock_tracker.verify.core.intervals import subtract, union
-from stock_tracker.verify.core.ledger import TrueCounters, compare_ledger
+from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
 from stock_tracker.verify.core.records import compare_records
-from stock_tracker.verify.core.tape import Ended, PrintKey, Saved, Span, TruePrint, compare_tape
+from stock_tracker.verify.core.tape import Ended, PrintKey, Saved, Span, TapeReport, TruePrint, compare_tape
+from tests.builders import changed
+
+E = TypeVar("E")
 
 DAY = 20261123
 NOBODY = Ended({}, 0)
@@ -24,7 +27,7 @@ def a_print(total: int, volume: int = 100, *, on: tuple[int, ...] = (1,), ts_ms:
 def an_event(kind: str, start: int, total: int, *, price: int | None = 68500) -> TradeEvent:
     is_print = kind == "print"
     return TradeEvent(
-        kind=kind,  # type: ignore[arg-type]
+        kind=kind,
         symbol="VNM",
         exchange=Exchange.HOSE,
         day=DAY,
@@ -73,12 +76,12 @@ def saved(*prints: TruePrint) -> dict[PrintKey, Saved]:
     return {true.key: Saved(Position("ssi.ticks", 0, true.total_volume, 0), 10 * max(true.connections)) for true in prints}
 
 
-def placed(events: Iterable[object]) -> list[tuple[Position, object]]:
+def placed(events: Iterable[E]) -> list[tuple[Position, E]]:
     return [(Position("market.trades", 0, offset, 0), event) for offset, event in enumerate(events)]
 
 
-def kinds(report: object) -> list[str]:
-    return [difference.kind for difference in report.differences]  # type: ignore[attr-defined]
+def kinds(report: TapeReport | LedgerReport) -> list[str]:
+    return [difference.kind for difference in report.differences]
 
 
 def test_a_tape_that_has_every_print_once_reconciles() -> None:
@@ -110,7 +113,7 @@ def test_a_doubled_a_wrong_and_an_unknown_print_are_named() -> None:
 @pytest.mark.parametrize("wrong", [{"value": 1}, {"start": 50}])
 def test_a_print_of_another_value_or_interval_is_wrong(wrong: dict[str, int]) -> None:
     truth = [a_print(100)]
-    report = compare_tape(truth, saved(*truth), placed([msgspec.structs.replace(an_event("print", 0, 100), **wrong)]), NOBODY)
+    report = compare_tape(truth, saved(*truth), placed([changed(an_event("print", 0, 100), **wrong)]), NOBODY)
     assert kinds(report) == ["wrong_print"]
 
 
@@ -175,13 +178,13 @@ def test_a_print_that_only_the_next_snapshot_saved_says_nothing_of_the_connectio
 
 
 def _at(event: TradeEvent, ts_ms: int) -> TradeEvent:
-    return type(event)(**{name: getattr(event, name) for name in event.__struct_fields__} | {"ts_ms": ts_ms})  # type: ignore[attr-defined]
+    return changed(event, ts_ms=ts_ms)
 
 
 def test_a_ledger_that_reaches_the_simulator_s_counters_without_a_hole_reconciles() -> None:
     truth = [TrueCounters("VNM", 1, 100, 0, 0, 0, (1,)), TrueCounters("VNM", 2, 300, 50, 0, 0, (1,))]
     events = placed([an_entry(0, 100), an_entry(100, 300), an_entry(0, 50, Side.SELL)])
-    report = compare_ledger(truth, {"VNM": (300, 50)}, events, NOBODY)  # type: ignore[arg-type]
+    report = compare_ledger(truth, {"VNM": (300, 50)}, events, NOBODY)
     assert (report.differences, report.entries, report.bought, report.sold) == ([], 3, 300, 50)
 
 
@@ -196,12 +199,13 @@ def test_a_ledger_that_reaches_the_simulator_s_counters_without_a_hole_reconcile
 )
 def test_a_ledger_with_a_hole_a_double_or_too_much_is_named(entries: list[LedgerEntry], kind: str) -> None:
     truth = [TrueCounters("VNM", 2, 300, 0, 0, 0, (1,))]
-    assert kinds(compare_ledger(truth, {"VNM": (300, 0)}, placed(entries), NOBODY)) == [kind]  # type: ignore[arg-type]
+    assert kinds(compare_ledger(truth, {"VNM": (300, 0)}, placed(entries), NOBODY)) == [kind]
 
 
 def a_connection(number: int, records: int, *, malformed: int = 0, ended: Ending | None = None) -> ConnectionStatus:
     return ConnectionStatus(
-        id=number, connection_id=str(number), opened_ms=1, subscribed_ms=1, channels="ALL", closed_ms=ended and 2, ended=ended,
+        id=number, connection_id=str(number), opened_ms=UnixMs(1), subscribed_ms=UnixMs(1), channels="ALL",
+        closed_ms=UnixMs(2) if ended else None, ended=ended,
         sent={}, records=records, skipped=0, malformed=malformed,
     )  # fmt: skip
 
@@ -227,13 +231,15 @@ def a_letter(source: str) -> DeadLetter:
 def test_every_record_that_an_open_connection_carried_must_have_arrived_once(
     connections: list[ConnectionStatus], received: int, found: list[str]
 ) -> None:
-    status = Status(state="finished", market_ms=1, connections=connections, records=0)
+    status = Status(state="finished", market_ms=UnixMs(1), connections=connections, records=0)
     assert [d.kind for d in compare_records(status, received, [])] == found
 
 
 def test_a_dead_letter_that_no_fault_explains_is_named() -> None:
     def found(letters: list[DeadLetter], malformed: int) -> list[Difference]:
-        status = Status(state="finished", market_ms=1, connections=[a_connection(1, 100, malformed=malformed)], records=100)
+        status = Status(
+            state="finished", market_ms=UnixMs(1), connections=[a_connection(1, 100, malformed=malformed)], records=100
+        )
         return list(compare_records(status, 100 + malformed, letters))
 
     assert found([a_letter("ssi"), a_letter("ssi")], malformed=2) == []
@@ -260,7 +266,7 @@ def test_intervals_are_sets() -> None:
 
 def test_a_ledger_whose_value_is_not_the_simulator_s_is_named() -> None:
     truth = [TrueCounters("VNM", 2, 300, 0, 20_550_000, 0, (1,))]
-    report = compare_ledger(truth, {"VNM": (300, 0)}, placed([an_entry(0, 300)]), NOBODY)  # type: ignore[arg-type]
+    report = compare_ledger(truth, {"VNM": (300, 0)}, placed([an_entry(0, 300)]), NOBODY)
     assert kinds(report) == ["wrong_value"]
 
 

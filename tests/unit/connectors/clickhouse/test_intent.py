@@ -69,9 +69,9 @@ def test_what_must_be_read_again_is_named_until_it_has_been() -> None:
     other: Partition = ("market.trades", 1)
     intents.assigned(other, 0, None)
     intents.received(other, 0, 1_000, "much", 0)
-    assert intents.rereading == (P,)
+    assert list(intents.rereading) == [P]
     intents.received(P, 3, 1_000, "3", 0)
-    assert intents.rereading == (P,)
+    assert list(intents.rereading) == [P]
     intents.received(P, 5, 1, "5", 0)
     assert intents.rereading == ()
     intents.inserted(intents.batches()[0], 0)

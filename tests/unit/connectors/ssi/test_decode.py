@@ -321,7 +321,14 @@ def test_a_mutated_argument_is_a_record_or_has_a_reason(
 
 def test_lines_hold_arguments_in_any_of_three_ways(an_argument: Arguments) -> None:
     argument = an_argument("F")
-    lines = [argument, "", json.dumps(argument), json.dumps({"kind": "F", "broadcast_arg": argument}), "nonsense", b"\xff"]
+    lines: list[str | bytes] = [
+        argument,
+        "",
+        json.dumps(argument),
+        json.dumps({"kind": "F", "broadcast_arg": argument}),
+        "nonsense",
+        b"\xff",
+    ]
     record = {
         "kind": "status", "symbol": "VNM", "trading_day": 20261123, "ts_ms": at(DAY, 9, 15), "exchange": "HOSE",
         "session": "LO", "status": "N",

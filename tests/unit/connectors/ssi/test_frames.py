@@ -122,6 +122,8 @@ def test_a_new_epoch_counts_from_0_and_leaves_the_old_one_whole() -> None:
     assert [(cut.frame.epoch, cut.frame.seq) for cut in frames.flush()] == [(1, 3), (2, 0)]
 
 
+Added = SsiRecord | ReferenceRecord | ClockTick
+"""What a builder is handed; loss markers come after it, in the outbox."""
 records = st.lists(
     st.one_of(
         st.builds(a_status, st.sampled_from(SYMBOLS), st.integers(0, 10**6)),
@@ -137,7 +139,7 @@ records = st.lists(
 pauses = st.lists(st.integers(0, 2 * FRAME_US), min_size=1, max_size=5)
 
 
-def cut_up(added: list[FrameRecord], pauses_us: list[int]) -> list[Cut]:
+def cut_up(added: list[Added], pauses_us: list[int]) -> list[Cut]:
     """Add records with a look at the clock after each, a pause apart."""
     frames = FrameBuilder("a", SHARDS)
     frames.begin(7)
@@ -155,16 +157,14 @@ def cut_up(added: list[FrameRecord], pauses_us: list[int]) -> list[Cut]:
 @given(
     records, st.lists(st.integers(0, 2 * FRAME_US), min_size=1, max_size=5), st.lists(st.integers(0, 2 * FRAME_US), min_size=1)
 )
-def test_wherever_it_is_cut_a_partition_holds_the_same_records(
-    added: list[FrameRecord], some: list[int], others: list[int]
-) -> None:
+def test_wherever_it_is_cut_a_partition_holds_the_same_records(added: list[Added], some: list[int], others: list[int]) -> None:
     one, other = cut_up(added, some), cut_up(added, others)
     assert by_place(one) == by_place(other)
     assert sum(cut.records for cut in one) == sum(is_from_ssi(record) for record in added)
 
 
 @given(records, pauses)
-def test_every_partition_is_sequenced_without_a_hole_and_keyed_to_itself(added: list[FrameRecord], some: list[int]) -> None:
+def test_every_partition_is_sequenced_without_a_hole_and_keyed_to_itself(added: list[Added], some: list[int]) -> None:
     seqs: dict[Place, list[int]] = defaultdict(list)
     for cut in cut_up(added, some):
         seqs[cut.place].append(cut.frame.seq)
@@ -174,7 +174,7 @@ def test_every_partition_is_sequenced_without_a_hole_and_keyed_to_itself(added: 
 
 
 @given(records)
-def test_a_partition_keeps_the_order_of_arrival(added: list[FrameRecord]) -> None:
+def test_a_partition_keeps_the_order_of_arrival(added: list[Added]) -> None:
     placed = by_place(cut_up(added, [1_000]))
     for place, held in placed.items():
         expected = [record for record in added if isinstance(record, ClockTick) or place in places_of(record, SHARDS)]

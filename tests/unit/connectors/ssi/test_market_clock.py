@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.ssi.core.market_clock import TRUSTED_MS, ClockAnswer, FeedClock, SimulatedClock, WallClock, make_clock
+from connectors.ssi.simulator.core.truth import PlayState
 from schemas.calendar import at
 from schemas.units import TradingDay, UnixMs
 
@@ -9,8 +10,7 @@ MONDAY, FRIDAY = TradingDay(20261123), TradingDay(20261120)
 OPEN = at(MONDAY, 9)
 
 
-def an_answer(market_ms: int, state: str = "running", speed: float | None = 20.0) -> ClockAnswer:
-    assert state in ("waiting", "running", "finished")
+def an_answer(market_ms: int, state: PlayState = "running", speed: float | None = 20.0) -> ClockAnswer:
     return ClockAnswer(market_ms, speed, state, MONDAY, OPEN, at(MONDAY, 10))
 
 
@@ -76,7 +76,7 @@ def test_a_simulator_that_does_not_answer_is_asked_often_until_it_runs() -> None
 @given(
     st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 3_600_000), st.sampled_from(["waiting", "running", "finished"])))
 )
-def test_no_answer_turns_a_simulator_back(answers: list[tuple[int, int, str]]) -> None:
+def test_no_answer_turns_a_simulator_back(answers: list[tuple[int, int, PlayState]]) -> None:
     clock = SimulatedClock()
     seen = 0
     for wall_ms, market_ms, state in answers:

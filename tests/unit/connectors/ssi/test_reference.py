@@ -1,3 +1,5 @@
+from typing import Any
+
 from connectors.ssi.core.reference import details, members, reference_records, securities
 from schemas.structs import ReferenceRecord
 from schemas.units import Exchange, Shares, Symbol, TradingDay
@@ -29,14 +31,18 @@ def test_the_nested_lists_are_found() -> None:
 
 
 def test_none_and_nonsense_are_no_rows() -> None:
-    for data in (None, [], {}, "x", [None], [{"RepeatedInfo": None}], [{"IndexComponent": [{"StockSymbol": None}, 5]}]):
+    nothing: tuple[object, ...] = (
+        None, [], {}, "x", [None],
+        [{"RepeatedInfo": None}], [{"IndexComponent": [{"StockSymbol": None}, 5]}],
+    )  # fmt: skip
+    for data in nothing:
         assert details(data) == []
         assert members(data) == []
     assert securities([{"Symbol": "VNM"}, None]) == [{"Symbol": "VNM"}]
 
 
 def test_a_stock_and_a_future_are_joined_from_all_three() -> None:
-    listed = [
+    listed: list[tuple[str, dict[str, Any]]] = [
         ("HOSE", {"Symbol": "VNM", "StockName": "Sữa Việt Nam", "StockEnName": "Vinamilk"}),
         ("DER", {"Symbol": "41I1GC000", "StockName": None, "StockEnName": " VN30F 12/2026 "}),
     ]
@@ -68,7 +74,7 @@ def test_dates_and_lots_have_several_spellings() -> None:
         detail = {"Symbol": "41I1GC000", "LastTradingDate": spelled, "LotSize": "1.0"}
         (record,) = reference_records(DAY, [("DER", {"Symbol": "41I1GC000"})], [detail], {})
         assert (record.last_trading_day, record.lot) == (20261217, 1)
-    for spelled, lot in (("", "0"), ("99/99/2026", "many"), (None, None)):
-        detail = {"Symbol": "41I1GC000", "LastTradingDate": spelled, "LotSize": lot}
-        (record,) = reference_records(DAY, [("DER", {"Symbol": "41I1GC000"})], [detail], {})
+    for unreadable, lot in (("", "0"), ("99/99/2026", "many"), (None, None)):
+        poor = {"Symbol": "41I1GC000", "LastTradingDate": unreadable, "LotSize": lot}
+        (record,) = reference_records(DAY, [("DER", {"Symbol": "41I1GC000"})], [poor], {})
         assert (record.last_trading_day, record.lot) == (None, None)

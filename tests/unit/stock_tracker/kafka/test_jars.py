@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from stock_tracker.errors import JarsUnavailable, ToolsUnavailable, WrongJars
-from stock_tracker.kafka import jars
+from stock_tracker.kafka import jars, tools
 from stock_tracker.kafka.recipe import Recipe
 
 JARS = {"kafka_2.13-1.2.3.jar": b"broker", "kafka-tools-1.2.3.jar": b"tools"}
@@ -45,7 +45,7 @@ def maven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], di
     def python(*_: object) -> Path:
         raise ToolsUnavailable("no network")
 
-    monkeypatch.setattr(jars.tools, "python", python)
+    monkeypatch.setattr(tools, "python", python)
 
     def put(does: str) -> dict[str, str]:
         path = tmp_path / "bin" / "mvn"

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from stock_tracker.errors import NoJava, ToolsUnavailable
-from stock_tracker.kafka import java
+from stock_tracker.kafka import java, tools
 from stock_tracker.kafka.recipe import Recipe
 
 RECIPE = Recipe.of_repository()
@@ -27,7 +27,7 @@ def no_pypi(monkeypatch: pytest.MonkeyPatch) -> None:
     def python(*_: object) -> Path:
         raise ToolsUnavailable("no network")
 
-    monkeypatch.setattr(java.tools, "python", python)
+    monkeypatch.setattr(tools, "python", python)
 
 
 @pytest.mark.parametrize(

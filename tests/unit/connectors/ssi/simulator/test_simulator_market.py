@@ -24,14 +24,14 @@ from connectors.ssi.simulator.core.universe import universe_of
 from schemas import session
 from schemas.calendar import at, previous_trading_day
 from schemas.instruments import limits, tick_of
-from schemas.units import Exchange, SessionPhase, TradingDay
+from schemas.units import Exchange, Price, SessionPhase, TradingDay, UnixMs
 
 DAY = TradingDay(20261123)
 VN30 = "ACB BID BSR CTG FPT GAS GVR HDB HPG LPB MBB MCH MSN MWG SAB SHB SSB SSI STB TCB TCX VCB VHM VIB VIC VJC VNM VPB VPL VRE"
 
 
 def of_the_day(market: MarketDay) -> list[Record]:
-    return market.records[bisect_left(market.records, at(market.day, 0), key=lambda record: record.due_ms) :]
+    return market.records[bisect_left(market.records, at(market.day, 0), key=lambda record: UnixMs(record.due_ms)) :]
 
 
 def prints_of(records: Iterable[Record]) -> list[Trade]:
@@ -244,7 +244,7 @@ def test_indices_follow_exactly_from_the_prints_before_them(market: MarketDay) -
     volume, value = Counter[str](), Counter[str]()
     for record in of_the_day(market):
         if isinstance(record, Trade) and record.volume and record.listing.symbol in stocks:
-            last[record.listing.symbol] = record.price
+            last[record.listing.symbol] = Price(record.price)
             volume[record.listing.symbol] += record.volume
             value[record.listing.symbol] += record.volume * record.price
         elif isinstance(record, IndexValue) and record.ts_ms % 300_000 == 0:
