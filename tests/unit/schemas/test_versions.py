@@ -9,6 +9,7 @@ from schemas import topics
 from schemas.errors import InvalidMessage, NewerMessage
 from schemas.message import Versioned, twin, version, version_of
 from schemas.topics import TOPICS, Topic
+from schemas.upgrades import UPGRADES
 
 
 class Told(Versioned):
@@ -91,7 +92,7 @@ def test_a_version_that_is_no_longer_read_is_invalid_and_says_so(monkeypatch: py
 
 @pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.message is not None], ids=lambda topic: topic.name)
 def test_every_topic_reads_every_version_before_its_own(topic: Topic[Any]) -> None:
-    assert set(topics.UPGRADES.get(topic.name, {})) == set(range(1, topic.version))
+    assert set(UPGRADES.get(topic.name, {})) == set(range(1, topic.version))
 
 
 @pytest.mark.parametrize("topic", [topic for topic in TOPICS if topic.message is not None], ids=lambda topic: topic.name)
