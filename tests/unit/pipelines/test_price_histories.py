@@ -15,13 +15,12 @@ from pipelines.core.frames import Origin
 from pipelines.core.suspects import Thresholds
 from pipelines.prices import fold_frame
 from schemas.calendar import at
-from schemas.structs import ClockTick, Frame, TradeEvent, TradeRecord
+from schemas.structs import TradeEvent, TradeRecord
 from schemas.topics import MARKET_TRADES
-from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+from tests.builders import DAY, a_frame, a_tick, a_trade
 
-DAY = TradingDay(20261120)
 OPEN = at(DAY, 9, 15)
-TICK = ClockTick(trading_day=DAY, ts_ms=at(DAY, 8, 55), phase=SessionPhase.PRE_OPEN, health="up")
+TICK = a_tick("08:55")
 
 
 @dataclass(frozen=True)
@@ -63,24 +62,17 @@ def matches(draw: st.DrawFn) -> list[TradeRecord]:
         value += hidden * 100 + volume * price
         ts_ms += step_s * 1000
         records.append(
-            TradeRecord(
-                symbol=Symbol("VNM"),
-                trading_day=DAY,
-                ts_ms=UnixMs(ts_ms),
-                exchange=Exchange.HOSE,
-                price=Price(price),
-                volume=Shares(volume),
-                total_volume=Shares(total),
-                total_value=Vnd(value),
-                reference=Price(110),
-                ceiling=Price(120),
-                floor=Price(100),
-                high=Price(120),
-                low=Price(100),
-                expected=Price(0),
-                side=None,
-                session="LO",
-                status="N",
+            a_trade(
+                ts=ts_ms,
+                price=price,
+                volume=volume,
+                total=total,
+                total_value=value,
+                reference=110,
+                ceiling=120,
+                floor=100,
+                high=120,
+                low=100,
             )
         )
     return records
@@ -124,7 +116,7 @@ class Shard:
     def frame(self, feed: str, epoch: int, records: list[Any]) -> None:
         seq = self.seqs.get((feed, epoch), -1) + 1
         self.seqs[feed, epoch] = seq
-        frame = Frame(feed=feed, epoch=epoch, seq=seq, recv_us=UnixUs(0), records=records)
+        frame = a_frame(*records, feed=feed, epoch=epoch, seq=seq)
         folded = fold_frame(frame, Origin("ssi.ticks", 0, 1, "s0", self.offset), self.state, thresholds=Thresholds())
         self.offset += 1
         for output in folded.outputs:
@@ -211,12 +203,7 @@ def troubled(draw: st.DrawFn) -> History:
     ):
         ts_ms += 1000
         total = total + volume if move == "grow" else max(total - volume, 0) if move == "fall" else 0
-        record = TradeRecord(
-            symbol=Symbol("VNM"), trading_day=DAY, ts_ms=UnixMs(ts_ms), exchange=Exchange.HOSE, price=Price(100),
-            volume=Shares(volume if move == "grow" else 0), total_volume=Shares(total), total_value=Vnd(100 * total),
-            reference=Price(100), ceiling=Price(107), floor=Price(93), high=Price(100), low=Price(100), expected=Price(0),
-            side=None, session="LO", status="N",
-        )  # fmt: skip
+        record = a_trade(ts=ts_ms, price=100, volume=volume if move == "grow" else 0, total=total, reference=100)
         deliveries += [Delivery("a", 1, record)] * draw(st.integers(1, 2))
     return History(tuple(deliveries))
 

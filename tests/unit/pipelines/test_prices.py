@@ -13,22 +13,18 @@ from schemas.structs import (
     ClockTick,
     DailyEvent,
     DeadLetter,
-    Frame,
-    LossMarker,
     OddLotRecord,
     PriceRow,
     QuoteEvent,
     QuoteRecord,
-    ReferenceRecord,
-    SnapshotRecord,
-    StatusRecord,
     TradeEvent,
     TradeRecord,
 )
 from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, STATE_PRICES
-from schemas.units import Exchange, Price, SessionPhase, Shares, Side, Symbol, TradingDay, UnixMs, UnixUs
+from schemas.units import Exchange, SessionPhase, Side, Symbol, TradingDay, UnixMs
+from tests import builders
 
-FRIDAY, MONDAY = TradingDay(20261120), TradingDay(20261123)
+FRIDAY, MONDAY = builders.DAY, TradingDay(20261123)
 VNM = Symbol("VNM")
 
 
@@ -37,42 +33,22 @@ def clock(hour: int, minute: int, second: int = 0, day: TradingDay = FRIDAY) -> 
 
 
 def a_tick(ts_ms: UnixMs, day: TradingDay = FRIDAY, health: Literal["up", "down"] = "up") -> ClockTick:
-    return ClockTick(trading_day=day, ts_ms=ts_ms, phase=SessionPhase.CONTINUOUS, health=health)
+    return builders.a_tick(ts_ms, trading_day=day, health=health)
 
 
 AT_TEN = clock(10, 0)
 
 
 def a_trade(total: int, volume: int, price: int = 60_000, ts_ms: UnixMs = AT_TEN, **changes: Any) -> TradeRecord:
-    values: dict[str, Any] = {
-        "symbol": VNM, "trading_day": FRIDAY, "ts_ms": ts_ms, "exchange": Exchange.HOSE, "price": price, "volume": volume,
-        "total_volume": total, "total_value": total * price, "reference": 60_000, "ceiling": 64_200, "floor": 55_800,
-        "high": price, "low": price, "expected": 0, "side": None, "session": "LO", "status": "N",
-    }  # fmt: skip
-    return TradeRecord(**(values | changes))
+    return builders.a_trade(ts=ts_ms, total=total, volume=volume, price=price, **changes)
 
 
 def a_quote(bids: list[int], asks: list[int], ts_ms: UnixMs = AT_TEN, **changes: Any) -> QuoteRecord:
-    values: dict[str, Any] = {
-        "symbol": VNM, "trading_day": FRIDAY, "ts_ms": ts_ms, "exchange": Exchange.HOSE, "bids": bids, "asks": asks,
-        "session": "LO",
-    }  # fmt: skip
-    return QuoteRecord(**(values | changes))
+    return builders.a_quote(ts=ts_ms, bids=bids, asks=asks, **changes)
 
 
 def an_odd_lot(total: int, volume: int, price: int = 60_000, ts_ms: UnixMs = AT_TEN, **changes: Any) -> OddLotRecord:
-    values: dict[str, Any] = {
-        "symbol": VNM, "trading_day": FRIDAY, "ts_ms": ts_ms, "exchange": Exchange.HOSE, "price": price, "volume": volume,
-        "total_volume": total, "total_value": 0, "bids": [], "asks": [], "session": "LO", "status": "N",
-    }  # fmt: skip
-    return OddLotRecord(**(values | changes))
-
-
-def a_reference() -> ReferenceRecord:
-    return ReferenceRecord(
-        symbol=VNM, trading_day=FRIDAY, exchange=Exchange.HOSE, name=None, groups=[], sector=None, lot=None, underlying=None,
-        last_trading_day=None,
-    )  # fmt: skip
+    return builders.an_odd_lot(ts=ts_ms, total=total, volume=volume, price=price, **changes)
 
 
 class Shard:
@@ -85,7 +61,7 @@ class Shard:
         self.counts: Counter[str] = Counter()
 
     def fold(self, *records: Any, feed: str = "a", epoch: int = 1) -> None:
-        frame = Frame(feed=feed, epoch=epoch, seq=self.seqs[feed, epoch], recv_us=UnixUs(0), records=list(records))
+        frame = builders.a_frame(*records, feed=feed, epoch=epoch, seq=self.seqs[feed, epoch])
         self.seqs[feed, epoch] += 1
         folded = fold_frame(frame, Origin("ssi.ticks", 0, 1, "s0", self.offset), self.state, thresholds=Thresholds())
         self.offset += 1
@@ -227,12 +203,7 @@ class TestQuotes:
         assert shard.row.bids == [100, 5]
 
     def test_a_snapshot_shows_its_book_and_open_but_books_no_print(self, shard: Shard) -> None:
-        snapshot = SnapshotRecord(
-            symbol=VNM, trading_day=FRIDAY, ts_ms=clock(10, 0), exchange=Exchange.HOSE, price=Price(60_000), volume=Shares(100),
-            total_volume=Shares(900), total_value=0, reference=Price(60_000), ceiling=Price(64_200), floor=Price(55_800),
-            open=Price(59_500), high=Price(60_500), low=Price(59_000), expected=Price(0), bids=[60_000, 3], asks=[60_100, 4],
-            session="LO", status="N",
-        )  # fmt: skip
+        snapshot = builders.a_snapshot(total=900, open=59_500, high=60_500, low=59_000, bids=[60_000, 3], asks=[60_100, 4])
         shard.fold(snapshot)
         assert shard.trades == []
         assert len(shard.quotes) == 1
@@ -248,7 +219,7 @@ def test_prints_are_taken_from_every_feed(shard: Shard) -> None:
 
 
 def test_a_status_record_of_the_leader_sets_session_and_status(shard: Shard) -> None:
-    status = StatusRecord(symbol=VNM, trading_day=FRIDAY, ts_ms=clock(14, 45, 3), exchange=Exchange.HOSE, session="C", status="H")
+    status = builders.a_status(ts=clock(14, 45, 3), session="C", status="H")
     shard.fold(status)
     assert (shard.row.session, shard.row.status, shard.row.phase) == ("C", "H", SessionPhase.CLOSED)
     shard.fold(status, feed="b")
@@ -331,7 +302,7 @@ class TestDay:
 
     def test_reference_data_does_not_say_when_the_day_began(self) -> None:
         shard = Shard()
-        shard.fold(a_reference(), a_tick(clock(9, 59)), a_trade(5_000, 100))
+        shard.fold(builders.a_reference(), a_tick(clock(9, 59)), a_trade(5_000, 100))
         assert [(event.kind, event.cause) for event in shard.trades] == [("gap", "before_start"), ("print", None)]
 
     def test_a_later_day_begins_anew_and_remembers_the_close(self, shard: Shard) -> None:
@@ -403,12 +374,12 @@ class TestRejected:
 
 def test_a_loss_marker_makes_the_next_hole_a_lost_one(shard: Shard) -> None:
     shard.fold(a_trade(100, 100))
-    shard.fold(LossMarker(trading_day=FRIDAY, ts_ms=clock(10, 0), records=3), a_tick(clock(10, 0, 1)), a_trade(400, 100))
+    shard.fold(builders.a_loss(AT_TEN), a_tick(clock(10, 0, 1)), a_trade(400, 100))
     assert shard.trades[0].cause == "lost"
 
 
 def test_a_reference_record_of_a_quiet_symbol_says_nothing_about_prices(shard: Shard) -> None:
-    shard.fold(a_reference())
+    shard.fold(builders.a_reference())
     assert shard.outputs == []
 
 

@@ -9,12 +9,11 @@ from pipelines.core.lines import Gap, Label
 from pipelines.core.prints import MAX_GAPS, Tape, TapeRecorder
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
-from schemas.structs import ClockTick, TradeEvent, TradeRecord
-from schemas.units import Exchange, Price, SessionPhase, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
+from schemas.structs import TradeEvent
+from schemas.units import Side, UnixMs
+from tests.builders import DAY, PRICE, a_tick, a_trade
 
-DAY = TradingDay(20261120)
 LABEL = Label(Side.BUY, "feed", "continuous")
-PRICE = 60_000
 
 
 def clock(hour: int, minute: int, second: int = 0) -> UnixMs:
@@ -33,32 +32,16 @@ class Reel:
         self.tick(clock(8, 55))
 
     def tick(self, ts_ms: UnixMs) -> None:
-        self.delivery.tick(ClockTick(trading_day=DAY, ts_ms=ts_ms, phase=SessionPhase.CONTINUOUS, health="up"))
+        self.delivery.tick(a_tick(ts_ms))
 
     def reconnect(self) -> None:
         self.delivery = self.feeds.arrive("a", self.delivery.epoch + 1, 0)
 
     def take(self, second: int, total: int, volume: int, *, price: int = PRICE, value: int | None = None) -> list[TradeEvent]:
         """A record of 10:00 and ``second`` seconds."""
-        record = TradeRecord(
-            symbol=Symbol("VNM"),
-            trading_day=DAY,
-            ts_ms=UnixMs(clock(10, 0) + second * 1000),
-            exchange=Exchange.HOSE,
-            price=Price(price),
-            volume=Shares(volume),
-            total_volume=Shares(total),
-            total_value=Vnd(total * PRICE if value is None else value),
-            reference=Price(60_000),
-            ceiling=Price(64_200),
-            floor=Price(55_800),
-            high=Price(60_000),
-            low=Price(60_000),
-            expected=Price(0),
-            side=None,
-            session="LO",
-            status="N",
-        )
+        at_second = UnixMs(clock(10, 0) + second * 1000)
+        total_value = total * PRICE if value is None else value
+        record = a_trade(ts=at_second, total=total, volume=volume, price=price, total_value=total_value)
         events: list[TradeEvent] = []
         recorder = TapeRecorder(self.feeds, Thresholds(), events, self.counts)
         recorder.take(self.tape, record, LABEL, self.delivery.epoch)
