@@ -15,8 +15,8 @@ from schemas.calendar import at
 from schemas.structs import AlertEvent, BasisEvent, BasisFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame
 from schemas.topics import MARKET_ALERTS
 from schemas.units import Exchange, Side, TradingDay
+from tests.builders import DAY, a_basis_event, a_ledger_entry, a_trade_event
 
-DAY = TradingDay(20261120)
 OPEN_MS = at(DAY, 9, 15)
 ORIGIN = Origin("market.trades", 0, 3, "s0", 0)
 RULES = load_rules("""
@@ -42,14 +42,9 @@ cooldown_s = 60
 
 
 def a_print(symbol: str, total: int, price: int = 30_250, second: int = 0, **changes: Any) -> TradeEvent:
-    fields: dict[str, Any] = {
-        "kind": "print", "symbol": symbol, "exchange": Exchange.HOSE, "day": DAY, "ts_ms": OPEN_MS + second * 1000,
-        "since_ms": None, "generation": 0, "start": total - 100, "total_volume": total, "volume": 100, "value": price * 100,
-        "price": price, "last_volume": 100, "side": Side.BUY, "side_source": "feed", "phase": "continuous",
-        "limit": "ceiling" if price == 30_250 else None, "late": False, "clipped": False, "anchored": True, "cause": None,
-        "epoch": None,
-    }  # fmt: skip
-    return TradeEvent(**(fields | changes))
+    limit = "ceiling" if price == 30_250 else None
+    fields = {"ts": OPEN_MS + second * 1000, "total": total, "price": price, "limit": limit}
+    return a_trade_event(symbol, **(fields | changes))
 
 
 def alerts_of(folded: Folded) -> list[AlertEvent]:
@@ -79,8 +74,7 @@ def test_state_carries_the_latch_of_each_symbol_from_frame_to_frame() -> None:
 
 def test_a_loss_is_told_once_a_shard_over_frames() -> None:
     state: dict[bytes, bytes] = {}
-    gap: dict[str, Any] = {"kind": "gap", "cause": "lost", "epoch": 5, "since_ms": OPEN_MS, "limit": None}
-    frames = [TradesFrame(events=[a_print(symbol, 100, **gap)]) for symbol in ("VNM", "HPG")]
+    frames = [TradesFrame(events=[a_print(symbol, 100, kind="gap", epoch=5)]) for symbol in ("VNM", "HPG")]
     assert [len(fold_trades(RULES.trades, frame, ORIGIN, state).outputs) for frame in frames] == [1, 0]
 
 
@@ -95,14 +89,8 @@ def test_foreign_and_basis_events_are_folded_by_their_own_rules() -> None:
         '[[rule]]\nname = "doubt"\nkind = "ambiguous_correction"\nseverity = "critical"\n'
         '[[rule]]\nname = "band"\nkind = "basis_band"\nseverity = "info"\ncontracts = "all"\nenter_pct = 1.0\nleave_pct = 0.5'
     )
-    entry = LedgerEntry(
-        kind="correction", symbol="VNM", exchange=Exchange.HOSE, day=DAY, ts_ms=OPEN_MS, since_ms=OPEN_MS, side=Side.SELL,
-        generation=0, counter_from=100, counter=70, volume=-30, value=-900_000, room=1, ambiguous=True,
-    )  # fmt: skip
-    event = BasisEvent(
-        symbol="41I1GC000", underlying="VN30", month=202612, day=DAY, ts_ms=OPEN_MS, price=204_000, index_value=200_000,
-        basis=4_000, basis_pct=2.0, days_to_expiry=27, stale=False,
-    )  # fmt: skip
+    entry = a_ledger_entry(kind="correction", counter_from=100, volume=-30, ambiguous=True)
+    event = a_basis_event(price=204_000)
     foreign = alerts_of(fold_foreign(rules.foreign, LedgerFrame(events=[entry]), ORIGIN, {}))
     basis = alerts_of(fold_basis(rules.basis, BasisFrame(events=[event]), ORIGIN, {}))
     assert [alert.kind for alert in (*foreign, *basis)] == ["ambiguous_correction", "basis_band"]

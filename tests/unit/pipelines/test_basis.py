@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 from pipelines.core.basis import CURVE, SILENCE_MS, Curve
 from schemas.calendar import as_date, at
 from schemas.instruments import expiry, future_symbol, listed_months
-from schemas.structs import BasisEvent, ReferenceRecord
+from schemas.structs import BasisEvent
 from schemas.units import Exchange, Price, Symbol, TradingDay, UnixMs
+from tests.builders import DAY, a_future, a_reference
 
-DAY = TradingDay(20261120)
 VN30 = Symbol("VN30")
 FRONT, SECOND, FIRST_QUARTER, SECOND_QUARTER = (future_symbol(VN30, month) for month in listed_months(DAY))
 
@@ -30,13 +30,6 @@ def a_curve() -> Curve:
     curve = Curve(underlying=VN30)
     curve.begin(DAY)
     return curve
-
-
-def a_reference(symbol: str, last_trading_day: int | None, day: int = DAY) -> ReferenceRecord:
-    return ReferenceRecord(
-        symbol=Symbol(symbol), trading_day=TradingDay(day), exchange=Exchange.DER, name=None, groups=[], sector=None, lot=None,
-        underlying=VN30, last_trading_day=None if last_trading_day is None else TradingDay(last_trading_day),
-    )  # fmt: skip
 
 
 def tick(curve: Curve, value: int, ts_ms: UnixMs) -> tuple[BasisEvent, ...]:
@@ -170,9 +163,9 @@ def test_contracts_have_the_aliases_of_the_exchange(symbol: Symbol, alias: str |
 def test_aliases_follow_what_rest_lists_when_it_lists_all_four() -> None:
     curve = a_curve()
     for month in (202612, 202702, 202703):
-        curve.list_contract(a_reference(future_symbol(VN30, month), None))
+        curve.list_contract(a_future(future_symbol(VN30, month)))
     assert curve.alias(202702) is None
-    curve.list_contract(a_reference(future_symbol(VN30, 202706), None))
+    curve.list_contract(a_future(future_symbol(VN30, 202706)))
     assert [curve.alias(month) for month in (202612, 202702, 202703, 202706, 202701)] == ["F1M", "F2M", "F1Q", "F2Q", None]
 
 
@@ -180,14 +173,14 @@ def test_a_month_under_its_old_and_its_new_code_counts_once() -> None:
     curve, day = Curve(underlying=VN30), TradingDay(20251124)
     curve.begin(day)
     for symbol in ("VN30F2512", "41I1FC000", "41I1G1000", "41I1G3000", "41I1G6000"):
-        curve.list_contract(a_reference(symbol, None, day=day))
+        curve.list_contract(a_future(symbol, trading_day=day))
     assert [curve.alias(month) for month in (202512, 202601, 202603, 202606)] == ["F1M", "F2M", "F1Q", "F2Q"]
 
 
 def test_a_contract_listed_yesterday_only_does_not_count() -> None:
     curve = a_curve()
     for month in (202612, 202702, 202703, 202706):
-        curve.list_contract(a_reference(future_symbol(VN30, month), None, day=20261119))
+        curve.list_contract(a_future(future_symbol(VN30, month), trading_day=20261119))
     assert curve.alias(202701) == "F2M"
 
 
@@ -196,7 +189,7 @@ def test_d14_days_to_expiry_count_to_the_third_thursday_unless_rest_knows_better
     tick(curve, 200_000, clock(9, 20))
     (event,) = trade(curve, FRONT, 200_000, clock(9, 21))
     assert event.days_to_expiry == (as_date(TradingDay(20261217)) - as_date(DAY)).days == 27
-    curve.list_contract(a_reference(FRONT, 20261216))
+    curve.list_contract(a_future(FRONT, last_trading_day=20261216))
     (event,) = trade(curve, FRONT, 200_000, clock(9, 22))
     assert event.days_to_expiry == 26
 
@@ -218,7 +211,7 @@ def test_what_is_no_future_on_the_index_has_no_basis() -> None:
     tick(curve, 200_000, clock(9, 20))
     assert trade(curve, Symbol("VNM"), 60_000, clock(9, 21)) == ()
     assert trade(curve, future_symbol("VN100", 202612), 200_000, clock(9, 21)) == ()
-    curve.list_contract(a_reference("VNM", None))
+    curve.list_contract(a_reference("VNM", exchange=Exchange.DER, underlying=VN30))
     assert curve.legs == []
 
 

@@ -9,11 +9,10 @@ from pipelines.core.rules import load_rules
 from schemas.calendar import at
 from schemas.structs import AlertEvent, BasisEvent
 from schemas.units import TradingDay
+from tests.builders import DAY, FRONT, INDEX, a_basis_event
 
-DAY = TradingDay(20261120)
 OPEN_MS = at(DAY, 9, 15)
-FRONT, SECOND = "41I1GC000", "41I1H1000"
-INDEX = 200_000
+SECOND = "41I1H1000"
 
 FLIP = load_rules("""
 [[rule]]
@@ -54,20 +53,7 @@ leave_pct = 0.5
 
 
 def an_event(second: int, basis: int, symbol: str = FRONT, **changes: Any) -> BasisEvent:
-    fields: dict[str, Any] = {
-        "symbol": symbol,
-        "underlying": "VN30",
-        "month": 202612 if symbol == FRONT else 202701,
-        "day": DAY,
-        "ts_ms": OPEN_MS + second * 1000,
-        "price": INDEX + basis,
-        "index_value": INDEX,
-        "basis": basis,
-        "basis_pct": round(basis * 100 / INDEX, 4),
-        "days_to_expiry": 27,
-        "stale": False,
-    }
-    return BasisEvent(**(fields | changes))
+    return a_basis_event(symbol, **{"ts": OPEN_MS + second * 1000, "price": INDEX + basis, **changes})
 
 
 def fold(watch: BasisWatch, rules: Any, events: list[BasisEvent]) -> list[AlertEvent]:
@@ -96,7 +82,7 @@ def test_the_first_sign_of_a_day_is_no_flip() -> None:
     watch = BasisWatch()
     assert fold(watch, FLIP, [an_event(0, -300)]) == []
     tomorrow = TradingDay(20261123)
-    assert fold(watch, FLIP, [an_event(0, 300, day=tomorrow, ts_ms=at(tomorrow, 9, 15))]) == []
+    assert fold(watch, FLIP, [an_event(0, 300, day=tomorrow, ts=at(tomorrow, 9, 15))]) == []
 
 
 def test_a_stale_basis_neither_alerts_nor_moves_a_latch() -> None:

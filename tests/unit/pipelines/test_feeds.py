@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 from pipelines.core.errors import RecordRejected
 from pipelines.core.feeds import Delivery, Feeds
 from schemas.structs import ClockTick
-from schemas.units import SessionPhase, TradingDay, UnixMs
+from schemas.units import TradingDay
+from tests import builders
 
 DAY = TradingDay(20261120)
 
 
 def a_tick(second: int, health: Literal["up", "down"] = "up") -> ClockTick:
-    return ClockTick(trading_day=DAY, ts_ms=UnixMs(second * 1000), phase=SessionPhase.CONTINUOUS, health=health)
+    return builders.a_tick(second * 1000, health=health)
 
 
 class Shard:

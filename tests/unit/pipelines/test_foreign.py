@@ -13,10 +13,9 @@ from pipelines.core.speed import STILL
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.structs import ForeignRecord, LedgerEntry
-from schemas.units import Exchange, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
-from tests.builders import changed
+from schemas.units import Exchange, Side, TradingDay, UnixMs, Vnd
+from tests.builders import DAY, a_foreign, changed
 
-DAY = TradingDay(20261120)
 OPEN_MS = at(DAY, 9)
 JOINED_MS = at(DAY, 8, 55)
 PRICE = 25_000
@@ -38,17 +37,15 @@ def totals_of_the_day() -> ForeignTotals:
 
 
 def a_record(delivery: Delivery) -> ForeignRecord:
-    return ForeignRecord(
-        symbol=Symbol("SSI"),
-        trading_day=DAY,
-        ts_ms=UnixMs(OPEN_MS + delivery.second * 1000),
-        exchange=Exchange.HOSE,
-        total_room=Shares(0),
-        current_room=Shares(1_000_000_000 - delivery.bought),
-        bought=Shares(delivery.bought),
-        sold=Shares(delivery.sold),
-        bought_value=Vnd(delivery.bought * PRICE),
-        sold_value=Vnd(delivery.sold * PRICE),
+    return a_foreign(
+        "SSI",
+        OPEN_MS + delivery.second * 1000,
+        bought=delivery.bought,
+        sold=delivery.sold,
+        bought_value=delivery.bought * PRICE,
+        sold_value=delivery.sold * PRICE,
+        current_room=1_000_000_000 - delivery.bought,
+        total_room=0,
     )
 
 

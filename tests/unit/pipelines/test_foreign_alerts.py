@@ -9,9 +9,9 @@ from pipelines.core.foreign_alerts import LEDGER_WATCH, LedgerWatch, advance
 from pipelines.core.rules import load_rules
 from schemas.calendar import at
 from schemas.structs import AlertEvent, LedgerEntry
-from schemas.units import Exchange, Side, TradingDay
+from schemas.units import Side, TradingDay
+from tests.builders import DAY, a_ledger_entry
 
-DAY = TradingDay(20261120)
 OPEN_MS = at(DAY, 9, 15)
 PRICE = 30_000
 
@@ -58,23 +58,8 @@ class Ledger:
         before = self.counters[side]
         self.counters[side] = before + volume
         ts_ms = OPEN_MS + int(second) * 1000
-        fields: dict[str, Any] = {
-            "kind": "delta",
-            "symbol": "VNM",
-            "exchange": Exchange.HOSE,
-            "day": DAY,
-            "ts_ms": ts_ms,
-            "since_ms": ts_ms - 1000,
-            "side": side,
-            "generation": self.generations[side],
-            "counter_from": before,
-            "counter": before + volume,
-            "volume": volume,
-            "value": volume * PRICE,
-            "room": 1_000_000,
-            "ambiguous": False,
-        }
-        return LedgerEntry(**(fields | changes))
+        fields = {"generation": self.generations[side], "counter_from": before, "volume": volume, "value": volume * PRICE}
+        return a_ledger_entry(**{"ts": ts_ms, "side": side, **fields, **changes})
 
 
 def fold(watch: LedgerWatch, rules: Any, entries: list[LedgerEntry]) -> list[AlertEvent]:
@@ -119,7 +104,7 @@ def test_acceleration_waits_for_the_ledger_to_warm_up() -> None:
 def test_a_catch_up_neither_fires_nor_is_measured_against() -> None:
     ledger, watch = Ledger(), LedgerWatch()
     calm = [ledger.an_entry(second, 1_000) for second in range(0, 300, 5)]
-    caught_up = ledger.an_entry(600, 900_000, kind="catch_up", since_ms=OPEN_MS + 295_000)
+    caught_up = ledger.an_entry(600, 900_000, kind="catch_up", since=OPEN_MS + 295_000)
     after = [ledger.an_entry(605 + second, 30_000) for second in range(0, 100, 10)]
     assert fold(watch, FASTER, [*calm, caught_up, *after]) == []
 
@@ -183,7 +168,7 @@ def test_a_new_day_starts_afresh_and_an_old_one_says_nothing() -> None:
     watch = LedgerWatch()
     fold(watch, ROOM, [Ledger().an_entry(0, room=5_000)])
     tomorrow = TradingDay(20261123)
-    assert fold(watch, ROOM, [Ledger().an_entry(0, room=0, day=tomorrow, ts_ms=at(tomorrow, 9, 15))]) == []
+    assert fold(watch, ROOM, [Ledger().an_entry(0, room=0, day=tomorrow, ts=at(tomorrow, 9, 15))]) == []
     assert fold(watch, ROOM, [Ledger().an_entry(9, room=5_000), Ledger().an_entry(10, room=0)]) == []
     assert watch.day == tomorrow
 

@@ -12,9 +12,10 @@ from pipelines.core.frames import Folded, Origin
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.shards import shard_keys
-from schemas.structs import ClockTick, ForeignRecord, Frame, LedgerEntry
+from schemas.structs import ClockTick, ForeignRecord, LedgerEntry
 from schemas.topics import MARKET_FOREIGN
-from schemas.units import Exchange, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+from schemas.units import Shares, TradingDay, UnixMs, Vnd
+from tests.builders import a_foreign, a_frame, a_tick
 
 PAGE = Path(__file__).parents[3] / "docs" / "foreign-ledger.md"
 DAYS = {"−1": TradingDay(20261119), "": TradingDay(20261120), "+1": TradingDay(20261123)}
@@ -52,7 +53,7 @@ def moment(text: str) -> tuple[TradingDay, UnixMs]:
 
 def tick(time: str) -> ClockTick:
     day, ts_ms = moment(time)
-    return ClockTick(trading_day=day, ts_ms=ts_ms, phase=SessionPhase.CONTINUOUS, health="up")
+    return a_tick(ts_ms, trading_day=day)
 
 
 def counter(text: str) -> tuple[Shares, Vnd]:
@@ -64,17 +65,16 @@ def record(row: Row) -> ForeignRecord:
     day, ts_ms = moment(row.time)
     bought, bought_value = counter(row.bought)
     sold, sold_value = counter(row.sold)
-    return ForeignRecord(
-        symbol=Symbol("SSI"),
+    return a_foreign(
+        "SSI",
+        ts_ms,
         trading_day=day,
-        ts_ms=ts_ms,
-        exchange=Exchange.HOSE,
-        total_room=Shares(0),
-        current_room=Shares(900_000),
         bought=bought,
         sold=sold,
         bought_value=bought_value,
         sold_value=sold_value,
+        current_room=900_000,
+        total_room=0,
     )
 
 
@@ -86,7 +86,7 @@ class Feed:
         self.seq: Counter[str] = Counter()
 
     def send(self, via: str, *records: ClockTick | ForeignRecord) -> Folded:
-        frame = Frame(feed=via[0], epoch=EPOCHS[via], seq=self.seq[via], recv_us=UnixUs(0), records=list(records))
+        frame = a_frame(*records, feed=via[0], epoch=EPOCHS[via], seq=self.seq[via])
         self.seq[via] += 1
         return fold_frame(frame, ORIGIN, self.state, Thresholds())
 

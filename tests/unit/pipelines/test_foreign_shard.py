@@ -17,17 +17,13 @@ from schemas.structs import (
     ClockTick,
     ForeignRecord,
     ForeignRow,
-    Frame,
-    LossMarker,
     PartialFlow,
-    ReferenceRecord,
-    TradeRecord,
 )
 from schemas.topics import MARKET_FOREIGN, PARTIAL_FLOW, SSI_DLQ, STATE_FOREIGN, Topic
-from schemas.units import Exchange, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
-from tests.builders import changed
+from schemas.units import Exchange, Symbol, TradingDay, UnixMs, Vnd
+from tests import builders
+from tests.builders import DAY, a_frame, a_loss, a_reference, changed
 
-DAY = TradingDay(20261120)
 NEXT = TradingDay(20261123)
 
 
@@ -39,45 +35,19 @@ class Shard:
         self.offset = 0
 
     def send(self, *records: Any) -> Folded:
-        frame = Frame(feed="a", epoch=1, seq=self.offset, recv_us=UnixUs(0), records=list(records))
+        frame = a_frame(*records, seq=self.offset)
         origin = Origin("ssi.foreign", 1, 3, shard_keys(3)[1], self.offset)
         self.offset += 1
         return fold_frame(frame, origin, self.state, Thresholds())
 
 
 def a_tick(hour: int, minute: int = 0, second: int = 0, day: TradingDay = DAY) -> ClockTick:
-    return ClockTick(trading_day=day, ts_ms=at(day, hour, minute, second), phase=SessionPhase.CONTINUOUS, health="up")
+    return builders.a_tick(at(day, hour, minute, second), trading_day=day)
 
 
 def a_record(ts_ms: UnixMs, bought: int, sold: int = 0, **changes: Any) -> ForeignRecord:
-    fields: dict[str, Any] = {
-        "symbol": Symbol("SSI"),
-        "trading_day": DAY,
-        "ts_ms": ts_ms,
-        "exchange": Exchange.HOSE,
-        "total_room": Shares(5_000_000),
-        "current_room": Shares(1_000_000),
-        "bought": Shares(bought),
-        "sold": Shares(sold),
-        "bought_value": Vnd(bought * 20_000),
-        "sold_value": Vnd(sold * 20_000),
-    }
-    return ForeignRecord(**fields | changes)
-
-
-def a_reference(symbol: str, **changes: Any) -> ReferenceRecord:
-    fields: dict[str, Any] = {
-        "symbol": Symbol(symbol),
-        "trading_day": DAY,
-        "exchange": Exchange.HOSE,
-        "name": None,
-        "groups": [],
-        "sector": None,
-        "lot": Shares(100),
-        "underlying": None,
-        "last_trading_day": None,
-    }
-    return ReferenceRecord(**fields | changes)
+    values = {"bought_value": bought * 20_000, "sold_value": sold * 20_000}
+    return builders.a_foreign(**{"symbol": "SSI", "ts": ts_ms, "bought": bought, "sold": sold, **values, **changes})
 
 
 def messages(folded: Folded, topic: Topic[Any]) -> list[Any]:
@@ -257,10 +227,7 @@ def test_a_new_day_begins_at_nothing() -> None:
 
 
 def test_a_record_of_another_kind_is_rejected_and_the_rest_goes_on() -> None:
-    stray = TradeRecord(
-        symbol=Symbol("SSI"), trading_day=DAY, ts_ms=at(DAY, 9, 15), exchange=Exchange.HOSE, price=0, volume=0, total_volume=0,
-        total_value=0, reference=0, ceiling=0, floor=0, high=0, low=0, expected=0, side=None, session=None, status=None,
-    )  # fmt: skip
+    stray = builders.a_trade("SSI", "09:15")
     folded = Shard().send(stray, a_record(at(DAY, 9, 15), 500))
     [letter] = messages(folded, SSI_DLQ)
     assert (letter.source, letter.reason, letter.idx, letter.partition) == ("foreign", "unexpected_kind", 0, 1)
@@ -295,7 +262,7 @@ def test_a_day_that_is_none_is_rejected_and_does_not_move_the_shard() -> None:
 def test_a_loss_marker_changes_no_total() -> None:
     shard = Shard()
     shard.send(a_tick(9), a_record(at(DAY, 9, 15), 500))
-    folded = shard.send(LossMarker(trading_day=DAY, ts_ms=at(DAY, 9, 15), records=3), a_record(at(DAY, 9, 16), 800))
+    folded = shard.send(a_loss("09:15"), a_record(at(DAY, 9, 16), 800))
     assert [event.volume for event in messages(folded, MARKET_FOREIGN)[0].events] == [300]
 
 

@@ -4,14 +4,9 @@ from pipelines.core.frames import Folded, Origin
 from pipelines.core.index_shard import fold_frame
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
-from schemas.session import phase_at
 from schemas.structs import (
-    BarRecord,
     ClockTick,
-    ForeignRecord,
-    Frame,
     IndexRecord,
-    ReferenceRecord,
     TradeRecord,
 )
 from schemas.topics import (
@@ -24,11 +19,13 @@ from schemas.topics import (
     STATE_PRICES,
     Topic,
 )
-from schemas.units import Exchange, Side, TradingDay, UnixMs
+from schemas.units import Exchange, Side, TradingDay
+from tests import builders
+from tests.builders import DAY, FRONT, INDEX, a_future
 
-DAY = TradingDay(20261120)
-FRONT, SECOND = "41I1GC000", "41I1H1000"
+SECOND = "41I1H1000"
 OPEN_MS = at(DAY, 9, 15)
+REFERENCE = a_future(last_trading_day=20261217)
 
 
 class Shard:
@@ -42,7 +39,7 @@ class Shard:
     def fold(self, *records: Any, feed: str = "a") -> Folded:
         self.offset += 1
         self.sequences[feed] = self.sequences.get(feed, -1) + 1
-        frame = Frame(feed=feed, epoch=1, seq=self.sequences[feed], recv_us=0, records=list(records))
+        frame = builders.a_frame(*records, feed=feed, seq=self.sequences[feed])
         return fold_frame(frame, Origin("ssi.indices", 0, 3, "s0", self.offset), self.state, Thresholds())
 
 
@@ -52,37 +49,20 @@ def said(folded: Folded, topic: Topic[Any]) -> list[Any]:
 
 
 def a_tick(second: int) -> ClockTick:
-    ts_ms = UnixMs(OPEN_MS + second * 1000)
-    return ClockTick(trading_day=DAY, ts_ms=ts_ms, phase=phase_at(ts_ms, DAY), health="up")
+    return builders.a_tick(OPEN_MS + second * 1000)
 
 
-def an_index(second: int, value: int = 200_000, **changes: Any) -> IndexRecord:
-    fields: dict[str, Any] = {
-        "symbol": "VN30", "trading_day": DAY, "ts_ms": OPEN_MS + second * 1000, "exchange": Exchange.HOSE, "value": value,
-        "prior_value": 199_000, "volume": second, "traded_value": 0, "put_through_volume": 0, "put_through_value": 0,
-        "advances": 0, "no_changes": 0, "declines": 0, "ceilings": 0, "floors": 0, "session": "LO",
-    }  # fmt: skip
-    return IndexRecord(**(fields | changes))
+def an_index(second: int, value: int = INDEX, **changes: Any) -> IndexRecord:
+    return builders.an_index(**{"ts": OPEN_MS + second * 1000, "value": value, "volume": second, **changes})
 
 
 def a_trade(second: int, total: int, price: int = 200_500, symbol: str = FRONT, **changes: Any) -> TradeRecord:
-    fields: dict[str, Any] = {
-        "symbol": symbol, "trading_day": DAY, "ts_ms": OPEN_MS + second * 1000, "exchange": Exchange.DER, "price": price,
-        "volume": 1, "total_volume": total, "total_value": 0, "reference": 200_000, "ceiling": 214_000, "floor": 186_000,
-        "high": 0, "low": 0, "expected": 0, "side": Side.BUY, "session": "LO", "status": "Normal",
-    }  # fmt: skip
-    return TradeRecord(**(fields | changes))
-
-
-def a_reference(symbol: str = FRONT) -> ReferenceRecord:
-    return ReferenceRecord(
-        symbol=symbol, trading_day=DAY, exchange=Exchange.DER, name=None, groups=[], sector=None, lot=1, underlying="VN30",
-        last_trading_day=20261217,
-    )  # fmt: skip
+    future = {"exchange": Exchange.DER, "volume": 1, "reference": INDEX, "side": Side.BUY, "status": "Normal"}
+    return builders.a_trade(symbol, OPEN_MS + second * 1000, total=total, price=price, **{**future, **changes})
 
 
 def test_one_frame_gives_index_prints_basis_and_rows() -> None:
-    folded = Shard().fold(a_reference(), a_tick(0), an_index(0), a_trade(1, 1), a_trade(1, 1, 200_600, SECOND))
+    folded = Shard().fold(REFERENCE, a_tick(0), an_index(0), a_trade(1, 1), a_trade(1, 1, 200_600, SECOND))
     assert [event.value for event in said(folded, MARKET_INDICES)] == [200_000]
     assert [event.symbol for event in said(folded, MARKET_TRADES)] == [FRONT, SECOND]
     assert [(event.symbol, event.basis) for event in said(folded, MARKET_BASIS)] == [(FRONT, 500), (SECOND, 600)]
@@ -140,7 +120,7 @@ def test_yesterdays_index_books_nothing_and_stands_in_before_the_open() -> None:
     shard = Shard()
     yesterday = TradingDay(20261119)
     early = a_tick(-1800)
-    old = an_index(0, 198_000, trading_day=yesterday, ts_ms=at(yesterday, 15, 5))
+    old = an_index(0, 198_000, trading_day=yesterday, ts=at(yesterday, 15, 5))
     folded = shard.fold(early, old, a_trade(-1500, 1, session="ATO"))
     assert said(folded, MARKET_INDICES) == said(folded, STATE_INDICES) == []
     assert [(event.index_value, event.stale) for event in said(folded, MARKET_BASIS)] == [(198_000, True)]
@@ -156,10 +136,7 @@ def test_a_repeated_index_record_makes_no_event() -> None:
 
 
 def test_a_record_that_is_none_of_ours_goes_to_the_dead_letters_alone() -> None:
-    stray = ForeignRecord(
-        symbol="VNM", trading_day=DAY, ts_ms=OPEN_MS, exchange=Exchange.HOSE, total_room=1, current_room=1, bought=1, sold=1,
-        bought_value=1, sold_value=1,
-    )  # fmt: skip
+    stray = builders.a_foreign(ts=OPEN_MS)
     folded = Shard().fold(a_tick(0), stray, an_index(0, volume=1 << 60), an_index(1))
     assert [(letter.source, letter.reason, letter.idx) for letter in said(folded, SSI_DLQ)] == [
         ("indices", "unexpected_kind", 1),
@@ -169,12 +146,12 @@ def test_a_record_that_is_none_of_ours_goes_to_the_dead_letters_alone() -> None:
 
 
 def test_an_index_step_is_no_record_of_an_index() -> None:
-    step = BarRecord(symbol="VN30", trading_day=DAY, ts_ms=OPEN_MS, open=1, high=1, low=1, close=1, volume=9)
+    step = builders.a_bar("VN30", OPEN_MS)
     assert Shard().fold(a_tick(0), step).outputs == []
 
 
 def test_any_cut_into_frames_gives_the_same_events() -> None:
-    records: list[Any] = [a_reference(), a_tick(0)]
+    records: list[Any] = [REFERENCE, a_tick(0)]
     for second in range(1, 60):
         records += [a_tick(second), a_trade(second, second, 200_000 + second % 7 * 100)]
         if second % 5 == 0:
@@ -190,7 +167,7 @@ def test_a_new_day_begins_with_fresh_prices() -> None:
     shard, tomorrow = Shard(), TradingDay(20261123)
     shard.fold(a_tick(0), an_index(0), a_trade(1, 1))
     morning = at(tomorrow, 9, 15, 5)
-    tick = ClockTick(trading_day=tomorrow, ts_ms=morning, phase=phase_at(morning, tomorrow), health="up")
-    folded = shard.fold(tick, an_index(0, 202_000, trading_day=tomorrow, ts_ms=morning))
+    tick = builders.a_tick(morning, trading_day=tomorrow)
+    folded = shard.fold(tick, an_index(0, 202_000, trading_day=tomorrow, ts=morning))
     assert said(folded, MARKET_BASIS) == []
     assert [event.day for event in said(folded, MARKET_INDICES)] == [tomorrow]

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from pipelines.core.indices import INDEX, Index, advance
 from schemas.calendar import at
 from schemas.structs import IndexRecord
-from schemas.units import Exchange, Symbol, TradingDay
+from schemas.units import Symbol, TradingDay
+from tests.builders import an_index
 
 DAY = TradingDay(20260720)
 START_MS = at(DAY, 13, 35, 25)
@@ -33,24 +34,11 @@ CAPTURED = [
 
 def a_record(second: int = 0, **changes: Any) -> IndexRecord:
     fields: dict[str, Any] = {
-        "symbol": VNINDEX,
-        "trading_day": DAY,
-        "ts_ms": START_MS + second * 1000,
-        "exchange": Exchange.HOSE,
-        "value": 174636,
-        "prior_value": 178745,
-        "volume": 465528407 + second,
-        "traded_value": 10430967264120,
-        "put_through_volume": 33177710,
-        "put_through_value": 663767705890,
-        "advances": 37,
-        "no_changes": 33,
-        "declines": 275,
-        "ceilings": 0,
-        "floors": 9,
-        "session": "LO",
-    }
-    return IndexRecord(**(fields | changes))
+        "ts": START_MS + second * 1000, "trading_day": DAY, "value": 174636, "prior_value": 178745, "volume": 465528407 + second,
+        "traded_value": 10430967264120, "put_through_volume": 33177710, "put_through_value": 663767705890, "advances": 37,
+        "no_changes": 33, "declines": 275, "floors": 9,
+    }  # fmt: skip
+    return an_index(VNINDEX, **(fields | changes))
 
 
 @pytest.mark.parametrize("captured", CAPTURED)
@@ -100,7 +88,7 @@ def test_older_records_are_stale_and_equal_seconds_go_by_volume(second: int, vol
 
 def test_yesterdays_record_books_nothing_and_todays_replaces_it_whatever_its_time() -> None:
     index, tomorrow = Index(), TradingDay(20260721)
-    assert advance(index, a_record(trading_day=tomorrow, ts_ms=at(tomorrow, 9))) == "index"
+    assert advance(index, a_record(trading_day=tomorrow, ts=at(tomorrow, 9))) == "index"
     assert advance(index, a_record()) == "previous_day"
     assert advance(Index(), a_record()) == "index"
 

@@ -9,9 +9,8 @@ from pipelines.core.trade_alerts import TAPE_WATCH, Losses, TapeWatch, advance, 
 from schemas.calendar import at
 from schemas.structs import AlertEvent, TradeEvent
 from schemas.units import Exchange, Side, TradingDay
-from tests.builders import changed
+from tests.builders import DAY, a_trade_event, changed
 
-DAY = TradingDay(20261120)
 OPEN_MS = at(DAY, 9, 15)
 CEILING, FLOOR = 30_250, 26_350
 
@@ -72,35 +71,12 @@ class Tape:
 
     def a_print(self, second: int, price: int = 28_300, volume: int = 100, **changes: Any) -> TradeEvent:
         self.total += volume
-        fields: dict[str, Any] = {
-            "kind": "print",
-            "symbol": self.symbol,
-            "exchange": self.exchange,
-            "day": DAY,
-            "ts_ms": OPEN_MS + second * 1000,
-            "since_ms": None,
-            "generation": 0,
-            "start": self.total - volume,
-            "total_volume": self.total,
-            "volume": volume,
-            "value": price * volume,
-            "price": price,
-            "last_volume": volume,
-            "side": Side.BUY,
-            "side_source": "feed",
-            "phase": "continuous",
-            "limit": {CEILING: "ceiling", FLOOR: "floor"}.get(price),
-            "late": False,
-            "clipped": False,
-            "anchored": True,
-            "cause": None,
-            "epoch": None,
-        }
-        return TradeEvent(**(fields | changes))
+        fields = {"ts": OPEN_MS + second * 1000, "total": self.total, "volume": volume, "price": price}
+        limit = {CEILING: "ceiling", FLOOR: "floor"}.get(price)
+        return a_trade_event(self.symbol, **{"exchange": self.exchange, "limit": limit, **fields, **changes})
 
     def a_gap(self, second: int, epoch: int, **changes: Any) -> TradeEvent:
-        gap: dict[str, Any] = {"cause": "lost", "epoch": epoch, "since_ms": OPEN_MS}
-        return changed(self.a_print(second), kind="gap", price=None, phase=None, side=None, **(gap | changes))
+        return self.a_print(second, **{"kind": "gap", "epoch": epoch, "since": OPEN_MS, **changes})
 
 
 def fold(watch: TapeWatch, known: Any, events: list[TradeEvent]) -> list[AlertEvent]:
@@ -148,7 +124,7 @@ def test_d13_a_new_day_starts_without_yesterdays_latch_and_window() -> None:
     tape, watch = Tape(), TapeWatch()
     fold(watch, LIMIT, [tape.a_print(0, CEILING)])
     tomorrow = TradingDay(20261123)
-    again = Tape().a_print(0, CEILING, day=tomorrow, ts_ms=at(tomorrow, 9, 15))
+    again = Tape().a_print(0, CEILING, day=tomorrow, ts=at(tomorrow, 9, 15))
     assert len(fold(watch, LIMIT, [again])) == 1
     assert watch.day == tomorrow
 
@@ -179,7 +155,7 @@ def test_a_spike_needs_enough_prints_in_its_window() -> None:
 
 def test_a_window_without_volume_judges_nothing() -> None:
     tape = Tape()
-    nothing = [tape.a_print(n, volume=0, total_volume=n + 1) for n in range(10)]
+    nothing = [tape.a_print(n, volume=0, total=n + 1) for n in range(10)]
     assert fold(TapeWatch(), SPIKE, [*nothing, tape.a_print(20, volume=5000)]) == []
 
 
@@ -241,7 +217,7 @@ def test_a_touch_of_the_floor_is_no_lock() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"late": True}, {"anchored": False, "total_volume": 0}, {"phase": "put_through"}, {"phase": "odd_lot"}, {"day": 20261119}],
+    [{"late": True}, {"anchored": False, "total": 0}, {"phase": "put_through"}, {"phase": "odd_lot"}, {"day": 20261119}],
 )
 def test_what_does_not_stand_in_the_order_of_the_tape_moves_nothing(changes: dict[str, Any]) -> None:
     known = (*SPIKE, *LIMIT, *LOCK, *LARGE)
@@ -264,7 +240,7 @@ def test_a_print_after_a_correction_counts_although_its_total_was_reached_before
 def test_a_print_of_the_next_generation_counts_although_its_total_is_low() -> None:
     tape, watch = Tape(), TapeWatch()
     fold(watch, LIMIT, [tape.a_print(0, volume=1000)])
-    assert len(fold(watch, LIMIT, [tape.a_print(1, CEILING, generation=1, start=0, total_volume=100)])) == 1
+    assert len(fold(watch, LIMIT, [tape.a_print(1, CEILING, generation=1, start=0, total=100)])) == 1
 
 
 def test_a_lost_connection_alerts_once_however_many_symbols_show_it() -> None:
