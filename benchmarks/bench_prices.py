@@ -22,8 +22,8 @@ from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipelines.core.frames import Origin
+from pipelines.core.price_shard import fold_frame
 from pipelines.core.suspects import Thresholds
-from pipelines.prices import fold_frame
 from schemas.calendar import at
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import ClockTick, Frame, QuoteRecord, TradeRecord

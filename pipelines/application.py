@@ -1,20 +1,12 @@
-"""How a fold becomes a Quix Streams application: every setting in one place, and the one topology shape that all share.
+"""How a pipeline of the catalogue becomes a Quix Streams application: every setting in one place, one shape for all topologies.
 
-    input topic → one stateful function a message → its outputs, each to its own topic → one Kafka transaction
-
-A pipeline module says what to read, what it may write and which fold to run, and nothing about Quix::
-
-    def fold_frame(frame: Frame, origin: Origin, state: State) -> Folded: ...
-
-    def pipeline(settings: PipelineSettings) -> Pipeline:
-        return Pipeline("prices", (Topology(SSI_TICKS, (MARKET_TRADES, STATE_PRICES), fold_frame),))
+input topic → one stateful function a message → its outputs, each to its own topic → one Kafka transaction
 """
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
 
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -26,46 +18,23 @@ from quixstreams.models.topics import TopicManager
 from quixstreams.state import State as QuixState
 
 from pipelines import metrics
+from pipelines.catalogue import Pipeline, Topology
 from pipelines.changelogs import ChangelogAdmin
-from pipelines.core.codec import State
-from pipelines.core.frames import Folded, Origin, Output, unreadable
+from pipelines.core.frames import Fold, Origin, Output, unreadable
 from pipelines.errors import KafkaUnavailable, MissingTopics, UnevenTopics
 from pipelines.settings import PipelineSettings
 from schemas.errors import InvalidMessage
 from schemas.shards import shard_keys
-from schemas.topics import SSI_DLQ, Topic
+from schemas.topics import SSI_DLQ
 
 log = logging.getLogger(__name__)
 
 M = TypeVar("M")
 
-Fold = Callable[[M, Origin, State], Folded]
-"""Folds one message of a shard into its state and says what to publish: pure, and total over every message that decodes."""
-
-COMMIT_INTERVAL_S = 0.25
 TRANSACTION_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT_MS = 12_000
 """Longer than a transaction lasts: a shard must not move on while its dead owner's transaction is still open."""
 METADATA_TIMEOUT_S = 10.0
-
-
-@dataclass(frozen=True)
-class Topology(Generic[M]):
-    """One input topic and the fold over it. A topic belongs to one topology of an application only."""
-
-    source: Topic[M]
-    sinks: tuple[Topic[Any], ...]
-    """What the fold publishes to; the dead-letter topic need not be named."""
-    fold: Fold[M]
-
-
-@dataclass(frozen=True)
-class Pipeline:
-    """What runs as one application: its name names consumer group, transactional id and state directory."""
-
-    name: str
-    topologies: tuple[Topology[Any], ...]
-    commit_interval_s: float = COMMIT_INTERVAL_S
 
 
 class PipelineApplication(Application):
@@ -90,8 +59,13 @@ class PipelineApplication(Application):
         self.assigned = True
 
 
-def make_application(pipeline: Pipeline, settings: PipelineSettings) -> PipelineApplication:
+def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: PipelineSettings) -> PipelineApplication:
     """Make the application that runs ``pipeline``; nothing happens until its ``run()``.
+
+    Args:
+        pipeline: Of the catalogue.
+        folds: Those of its topologies, as :meth:`~pipelines.catalogue.Pipeline.make_folds` makes them.
+        settings: Of this process.
 
     Raises:
         KafkaUnavailable: No broker answers.
@@ -99,8 +73,8 @@ def make_application(pipeline: Pipeline, settings: PipelineSettings) -> Pipeline
         UnevenTopics: Sharded topics differ in their partition counts.
     """
     partitions = _partitions(pipeline, settings)
-    instance = f"{settings.topic_prefix}pipelines.{pipeline.name}-{settings.instance}"
-    group = f"{settings.topic_prefix}pipelines.{pipeline.name}"
+    group = f"{settings.topic_prefix}{pipeline.group}"
+    instance = f"{group}-{settings.instance}"
     broker = ConnectionConfig.from_librdkafka_dict(settings.kafka)
     application = PipelineApplication(
         broker_address=broker,
@@ -129,12 +103,14 @@ def make_application(pipeline: Pipeline, settings: PipelineSettings) -> Pipeline
             "linger.ms": 5,
         },
     )
-    for topology in pipeline.topologies:
-        _wire(application, topology, pipeline, settings.topic_prefix, partitions[topology.source.name])
+    for topology, fold in zip(pipeline.topologies, folds, strict=True):
+        _wire(application, topology, fold, pipeline, settings.topic_prefix, partitions[topology.source.name])
     return application
 
 
-def _wire(application: Application, topology: Topology[Any], pipeline: Pipeline, prefix: str, shards: int) -> None:
+def _wire(
+    application: Application, topology: Topology[Any], fold: Fold[Any], pipeline: Pipeline, prefix: str, shards: int
+) -> None:
     source = application.topic(
         topology.source.named(prefix), key_deserializer="bytes", value_deserializer="bytes", value_serializer="bytes"
     )
@@ -150,12 +126,12 @@ def _wire(application: Application, topology: Topology[Any], pipeline: Pipeline,
         return output.key
 
     outputs = application.dataframe(source).apply(
-        _fold_message(topology, pipeline.name, shards), stateful=True, expand=True, metadata=True
+        _fold_message(topology, fold, pipeline.name, shards), stateful=True, expand=True, metadata=True
     )
     outputs.to_topic(topic_of, key=key_of)
 
 
-def _fold_message(topology: Topology[M], name: str, shards: int) -> Callable[..., Iterable[Output]]:
+def _fold_message(topology: Topology[M], fold: Fold[M], name: str, shards: int) -> Callable[..., Iterable[Output]]:
     """The function that Quix calls for each message: decode, fold, count."""
     keys = [key.encode() for key in shard_keys(shards)]
     topic = topology.source.name
@@ -177,7 +153,7 @@ def _fold_message(topology: Topology[M], name: str, shards: int) -> Callable[...
             except InvalidMessage as error:
                 folded = unreadable(name, str(error), "unreadable", value or b"", origin)
             else:
-                folded = topology.fold(message, origin, _Values(state))
+                folded = fold(message, origin, _Values(state))
                 records.inc(_size(message))
                 if (recv_us := getattr(message, "recv_us", None)) is not None:
                     metrics.observe_receive_to_publish(name, recv_us)

@@ -5,7 +5,6 @@ move between processes, alone or together, without starting over.
 """
 
 import gc
-import importlib
 import logging
 import signal
 import threading
@@ -19,14 +18,14 @@ from confluent_kafka import KafkaError, KafkaException
 from quixstreams.checkpointing.exceptions import CheckpointProducerTimeout
 from quixstreams.kafka.exceptions import KafkaBrokerUnavailableError
 
-from pipelines.application import Pipeline, PipelineApplication, make_application
-from pipelines.errors import InstanceReplaced, KafkaUnavailable, StopTimedOut, UnknownPipeline
+from pipelines.application import PipelineApplication, make_application
+from pipelines.catalogue import named
+from pipelines.errors import InstanceReplaced, KafkaUnavailable, StopTimedOut
+from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 
 log = logging.getLogger(__name__)
 
-PIPELINES: Final = ("prices", "foreign", "indices", "alerts")
-"""Module ``pipelines.<name>`` has ``pipeline(settings) -> Pipeline``."""
 STOP_S = 9.0
 """How long a stop may take: less than the ten seconds after which most supervisors kill."""
 _LOOK_S = 0.2
@@ -49,20 +48,24 @@ def run(names: Sequence[str], settings: PipelineSettings, health: Callable[[str]
     """Run pipelines until SIGTERM or SIGINT; call it in the main thread.
 
     Args:
-        names: Of :data:`PIPELINES`.
+        names: Of pipelines of the catalogue.
         settings: Of this process.
         health: Is told each change: "" when all are ready, else what is not, and what to do.
 
     Raises:
         UnknownPipeline: One of ``names`` is none of ours.
+        UnusableRules: One needs alert rules, and they cannot be read.
         PipelineError: One cannot start (see :func:`pipelines.application.make_application`), lost Kafka or its place to another
             process (see :func:`in_our_words`), or did not stop in time.
         Exception: Whatever else stopped a pipeline; the others have been stopped properly.
     """
-    pipelines = [load(name, settings) for name in names]
+    pipelines = [named(name) for name in names]
+    parameters = Parameters(settings)
+    # Before Kafka is asked for anything: rules that cannot be used are told at once.
+    folds = [pipeline.make_folds(parameters) for pipeline in pipelines]
     # A first start makes changelogs: side by side it takes as long as the slowest.
     with ThreadPoolExecutor() as pool:
-        applications = list(pool.map(lambda pipeline: make_application(pipeline, settings), pipelines))
+        applications = list(pool.map(lambda pipeline, made: make_application(pipeline, made, settings), pipelines, folds))
     hosts = [_Host(name, application) for name, application in zip(names, applications, strict=True)]
     _spare_the_collector()
     with _stop_signals() as stop:
@@ -102,18 +105,6 @@ def in_our_words(failure: BaseException, name: str, settings: PipelineSettings) 
     if told is not failure:
         told.__cause__ = failure
     return told
-
-
-def load(name: str, settings: PipelineSettings) -> Pipeline:
-    """Build the pipeline of that name.
-
-    Raises:
-        UnknownPipeline: There is none.
-    """
-    if name not in PIPELINES:
-        raise UnknownPipeline(name, PIPELINES)
-    pipeline: Pipeline = importlib.import_module(f"pipelines.{name}").pipeline(settings)
-    return pipeline
 
 
 class _Host(threading.Thread):

@@ -10,20 +10,9 @@ from typing import Any
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from connectors.ssi.simulator.core.truth import ConnectionStatus
+from pipelines.catalogue import CATALOGUE
 from schemas.structs import FeedStatus
-from schemas.topics import (
-    EVENT_TOPICS,
-    MARKET_BASIS,
-    MARKET_FOREIGN,
-    MARKET_TRADES,
-    PARTIAL_FLOW,
-    SSI_DLQ,
-    SSI_FOREIGN,
-    SSI_INDICES,
-    SSI_STATUS,
-    SSI_TICKS,
-    Topic,
-)
+from schemas.topics import EVENT_TOPICS, SSI_DLQ, SSI_STATUS, Topic
 from stock_tracker.errors import BrokerUnreachable, NotInTime
 from stock_tracker.simulator import SimulatorClient
 
@@ -178,10 +167,7 @@ def readers(prefix: str) -> tuple[Reader, ...]:
         return Reader(f"{prefix}{group}", tuple(source.named(prefix) for source in sources))
 
     return (
-        reader("pipelines.prices", SSI_TICKS),
-        reader("pipelines.indices", SSI_INDICES),
-        reader("pipelines.foreign", SSI_FOREIGN, PARTIAL_FLOW),
-        reader("pipelines.alerts", MARKET_TRADES, MARKET_FOREIGN, MARKET_BASIS),
+        *(reader(pipeline.group, *pipeline.sources) for pipeline in CATALOGUE),
         reader("archive", *EVENT_TOPICS, SSI_DLQ),
     )
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pipelines import catalogue
 from schemas import deployment
 from stock_tracker import runfile
 from stock_tracker.errors import AlreadyRunning, CredentialsMissing, NoPort
@@ -20,7 +21,6 @@ from stock_tracker.supervisor import Part
 
 START = "08:55"
 """Market time at which a simulated day begins: the exchanges' opening auctions follow."""
-PIPELINES = ("prices", "foreign", "indices", "alerts")
 SECRETS = ("SSI_CONSUMER_ID", "SSI_CONSUMER_SECRET", "SSI_CONSUMER_SECRET_FILE")
 """For the connector's process only."""
 ARCHIVE_PORT = "ARCHIVE_PORT"
@@ -160,7 +160,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         local_kafka_port=kafka_port,
         environment=shared,
         archive=archive,
-        pipelines=tuple(with_health(name, "run", name, "--wait", WAIT_S) for name in PIPELINES),
+        pipelines=tuple(with_health(name, "run", name, "--wait", WAIT_S) for name in catalogue.NAMES),
         sink=with_health("sink", "archive", "sink", "--wait", WAIT_S),
         gateway=gateway,
         simulator=simulator,

@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from pipelines.core.codec import State
 from pipelines.core.errors import RecordRejected
 from schemas import topics
 from schemas.structs import DeadLetter, Frame
@@ -87,6 +88,10 @@ class Folded:
     def count(self, names: Iterable[str]) -> None:
         """Count one of each of ``names``."""
         self.counts.update(names)
+
+
+Fold = Callable[[M, Origin, State], Folded]
+"""Folds one message of a shard into its state and says what to publish: pure, and total over every message that decodes."""
 
 
 def unreadable(source: str, detail: str, reason: str, value: bytes, origin: Origin) -> Folded:

@@ -1,32 +1,36 @@
 """``stock-tracker run``: the pipelines, one or several in this process."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-EPILOG = "Example: stock-tracker run prices    or, on one small machine: stock-tracker run prices foreign indices alerts"
+from pipelines.catalogue import CATALOGUE, NAMES, named
+from pipelines.errors import UnknownPipeline
+
+EPILOG = f"Example: stock-tracker run {NAMES[0]}    or, on one small machine: stock-tracker run {' '.join(NAMES)}"
+_WHICH = "; ".join(f"{pipeline.name} ({pipeline.does})" for pipeline in CATALOGUE)
 
 
-class Name(StrEnum):
-    """A pipeline."""
-
-    PRICES = "prices"
-    FOREIGN = "foreign"
-    INDICES = "indices"
-    ALERTS = "alerts"
+def _check(names: list[str]) -> list[str]:
+    """``names``, if there are pipelines of these names, each said once."""
+    try:
+        for name in names:
+            named(name)
+    except UnknownPipeline as error:
+        raise typer.BadParameter(str(error)) from error
+    if len(set(names)) < len(names):
+        raise typer.BadParameter("a pipeline is named twice: the second would take the first one's shards")
+    return names
 
 
 def run(
-    names: Annotated[list[Name], typer.Argument(help="Which: prices, foreign, indices, alerts.", metavar="NAME")],
+    names: Annotated[list[str], typer.Argument(help=f"Which: {_WHICH}.", metavar="NAME", callback=_check)],
     port: Annotated[
         int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.", min=0, max=65535)
     ] = 0,
     wait: Annotated[float, typer.Option(help="How many seconds to wait for Kafka and the topics before giving up.", min=0)] = 0,
 ) -> None:
     """Run pipelines until stopped; each begins where its last commit ended."""
-    if len(set(names)) < len(names):
-        raise typer.BadParameter("a pipeline is named twice: the second would take the first one's shards")
     import os
     import warnings
 
@@ -43,4 +47,4 @@ def run(
     settings = PipelineSettings(kafka=kafka_config(os.environ), home=Home.of(os.environ).root)
     with serving_health(port) as health:
         wait_for(settings.kafka, settings.topic_prefix, wait)
-        run_pipelines([name.value for name in names], settings, health)
+        run_pipelines(names, settings, health)

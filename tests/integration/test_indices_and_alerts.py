@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 
-from pipelines.alerts import fold_basis, fold_foreign, fold_trades
+from pipelines.core.alert_shard import fold_basis, fold_foreign, fold_trades
 from pipelines.core.frames import Folded, Origin
 from pipelines.core.index_shard import fold_frame
 from pipelines.core.rules import load_rules

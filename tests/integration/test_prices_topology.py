@@ -16,11 +16,12 @@ from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from pipelines.application import make_application
+from pipelines.catalogue import named
 from pipelines.core.frames import MAX_PAYLOAD, Origin
+from pipelines.core.price_shard import fold_frame
 from pipelines.core.suspects import Thresholds
 from pipelines.errors import MissingTopics, UnevenTopics
-from pipelines.prices import fold_frame
-from pipelines.service import load
+from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
 from schemas.shards import shard_keys, shard_of
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.kafka
 
 DAY = TradingDay(20261120)
 SHARDS = 3
+PRICES = named("prices")
 KEYS = shard_keys(SHARDS)
 SYMBOLS = [Symbol(name) for name in ("VNM", "FPT", "HPG", "SSI", "VIC", "ACB", "MBB", "TCB", "VRE", "CTG")]
 PATIENCE_S = 60.0
@@ -248,7 +250,7 @@ def test_a_second_process_of_the_same_instance_takes_over_and_the_first_says_so(
 def test_a_missing_topic_is_named_with_the_command_that_makes_it(kafka: str, tmp_path: Path) -> None:
     settings = PipelineSettings(kafka={"bootstrap.servers": kafka}, topic_prefix="nobody-made-these.", home=tmp_path)
     with pytest.raises(MissingTopics, match=r"nobody-made-these\.ssi\.ticks, .*: run `stock-tracker topics apply`"):
-        make_application(load("prices", settings), settings)
+        make_application(PRICES, PRICES.make_folds(Parameters(settings)), settings)
 
 
 def test_topics_that_split_shards_differently_are_refused(kafka: str, topics: str, tmp_path: Path) -> None:
@@ -258,7 +260,7 @@ def test_topics_that_split_shards_differently_are_refused(kafka: str, topics: st
     wait_until(lambda: len(admin.list_topics(name, timeout=10).topics[name].partitions) == SHARDS + 1, "one more partition")
     settings = PipelineSettings(kafka={"bootstrap.servers": kafka}, topic_prefix=topics, home=tmp_path)
     with pytest.raises(UnevenTopics, match=r"market\.trades has 4"):
-        make_application(load("prices", settings), settings)
+        make_application(PRICES, PRICES.make_folds(Parameters(settings)), settings)
 
 
 def last_rows(log: Log) -> dict[str, PriceRow]:

@@ -14,10 +14,11 @@ from connectors.ssi.simulator.core.market import generate
 from connectors.ssi.simulator.core.records import Quote
 from connectors.ssi.simulator.core.stories import Story
 from pipelines import prices
-from pipelines.alerts import fold_basis, fold_foreign, fold_trades, read_rules
 from pipelines.core import foreign_shard, index_shard
+from pipelines.core.alert_shard import fold_basis, fold_foreign, fold_trades
 from pipelines.core.frames import Folded, Origin
 from pipelines.core.suspects import Thresholds
+from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
 from schemas.session import phase_at
@@ -43,7 +44,7 @@ class System:
     """The folds of all pipelines one behind the other, in one shard, as Kafka would join them."""
 
     def __init__(self) -> None:
-        rules = read_rules(PipelineSettings(kafka={}))
+        rules = Parameters(PipelineSettings(kafka={})).rules
         thresholds = Thresholds()
         self._folds: dict[str, Callable[..., Folded]] = {
             "ssi.ticks": partial(prices.fold_frame, thresholds=thresholds),

@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.alerts import fold_basis, fold_foreign, fold_trades, pipeline, read_rules
+from pipelines.catalogue import named
+from pipelines.core.alert_shard import fold_basis, fold_foreign, fold_trades
 from pipelines.core.alerts import alert_id
 from pipelines.core.frames import Folded, Origin
 from pipelines.core.rules import load_rules
 from pipelines.errors import UnusableRules
+from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
 from schemas.structs import AlertEvent, BasisEvent, BasisFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame
@@ -97,16 +99,17 @@ def test_foreign_and_basis_events_are_folded_by_their_own_rules() -> None:
 
 
 def test_each_event_topic_has_a_topology_of_its_own(tmp_path: Path) -> None:
-    built = pipeline(PipelineSettings(kafka={}, home=tmp_path))
-    assert [topology.source.name for topology in built.topologies] == ["market.trades", "market.foreign", "market.basis"]
-    assert all(topology.source.cleanup == "delete" for topology in built.topologies)
-    assert built.commit_interval_s == 0.1
+    alerts = named("alerts")
+    assert [source.name for source in alerts.sources] == ["market.trades", "market.foreign", "market.basis"]
+    assert all(source.cleanup == "delete" for source in alerts.sources)
+    assert len(alerts.make_folds(Parameters(PipelineSettings(kafka={}, home=tmp_path)))) == 3
+    assert alerts.commit_interval_s == 0.1
 
 
 def test_a_rule_file_of_ones_own_replaces_ours(tmp_path: Path) -> None:
     own = tmp_path / "own.toml"
     own.write_text('[[rule]]\nname = "gap"\nkind = "feed_gap"\nseverity = "info"')
-    assert len(read_rules(PipelineSettings(kafka={}, home=tmp_path, alert_rules=own))) == 1
+    assert len(Parameters(PipelineSettings(kafka={}, home=tmp_path, alert_rules=own)).rules) == 1
 
 
 @pytest.mark.parametrize("text", [None, "[[rule]]", b"\xff\xfe"])
@@ -115,7 +118,7 @@ def test_an_unusable_rule_file_is_named_with_the_remedy(tmp_path: Path, text: st
     if text is not None:
         own.write_bytes(text.encode() if isinstance(text, str) else text)
     with pytest.raises(UnusableRules) as refused:
-        pipeline(PipelineSettings(kafka={}, home=tmp_path, alert_rules=own))
+        named("alerts").make_folds(Parameters(PipelineSettings(kafka={}, home=tmp_path, alert_rules=own)))
     assert str(own) in str(refused.value)
     assert "unset PIPELINE_ALERT_RULES" in str(refused.value)
 
@@ -151,7 +154,7 @@ TIMES = st.integers(OPEN_MS - 90_000_000, OPEN_MS + 90_000_000)
 DAYS = st.sampled_from([TradingDay(20261119), DAY, TradingDay(20261123)])
 SYMBOLS = st.sampled_from(["VNM", "41I1GC000"])
 EXCHANGES = st.sampled_from(list(Exchange))
-DEFAULT_RULES = read_rules(PipelineSettings(kafka={}))
+DEFAULT_RULES = Parameters(PipelineSettings(kafka={})).rules
 ANY_TRADE = st.builds(
     TradeEvent, kind=st.sampled_from(["print", "print", "gap", "fill", "correction", "reset"]), symbol=SYMBOLS,
     exchange=EXCHANGES, day=DAYS, ts_ms=TIMES, since_ms=st.none() | TIMES, generation=st.integers(0, 2), start=NUMBERS,

@@ -9,8 +9,10 @@ from quixstreams.kafka.exceptions import KafkaConsumerException
 
 from pipelines import application
 from pipelines.application import PipelineApplication, make_application
-from pipelines.errors import InstanceReplaced, KafkaUnavailable, StopTimedOut, UnevenTopics, UnknownPipeline
-from pipelines.service import PIPELINES, in_our_words, load, run
+from pipelines.catalogue import named
+from pipelines.errors import InstanceReplaced, KafkaUnavailable, StopTimedOut, UnevenTopics, UnknownPipeline, UnusableRules
+from pipelines.parameters import Parameters
+from pipelines.service import in_our_words, run
 from pipelines.settings import PipelineSettings
 
 NOBODY = {"bootstrap.servers": "127.0.0.1:1"}
@@ -29,8 +31,9 @@ def test_what_we_override_of_quix_is_still_there(name: str) -> None:
 
 def test_a_broker_that_is_down_is_named_with_the_remedy(settings: PipelineSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(application, "METADATA_TIMEOUT_S", 0.5)
+    prices = named("prices")
     with pytest.raises(KafkaUnavailable, match=r"no Kafka broker answers at 127\.0\.0\.1:1 .*`stock-tracker kafka start`"):
-        make_application(load("prices", settings), settings)
+        make_application(prices, prices.make_folds(Parameters(settings)), settings)
 
 
 def test_a_session_outlasts_a_transaction() -> None:
@@ -42,11 +45,10 @@ def test_an_unknown_pipeline_is_refused_with_the_known_ones(settings: PipelineSe
         run(["trades"], settings, lambda reason: None)
 
 
-@pytest.mark.parametrize("name", PIPELINES)
-def test_every_pipeline_bears_its_name(settings: PipelineSettings, name: str) -> None:
-    pipeline = load(name, settings)
-    assert pipeline.name == name
-    assert len({topology.source.name for topology in pipeline.topologies}) == len(pipeline.topologies)
+def test_rules_that_cannot_be_used_are_told_before_kafka_is_asked(tmp_path: Path) -> None:
+    settings = PipelineSettings(kafka=NOBODY, home=tmp_path, alert_rules=tmp_path / "not there.toml")
+    with pytest.raises(UnusableRules):
+        run(["prices", "alerts"], settings, lambda reason: None)
 
 
 def test_settings_come_from_the_environment_under_their_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.core.frames import Origin
+from pipelines.core.price_shard import fold_frame
 from pipelines.core.suspects import Thresholds
-from pipelines.prices import fold_frame
 from schemas.calendar import at
 from schemas.structs import TradeEvent, TradeRecord
 from schemas.topics import MARKET_TRADES

@@ -6,8 +6,8 @@ from typing import Any, Literal
 import pytest
 
 from pipelines.core.frames import Origin, Output
+from pipelines.core.price_shard import fold_frame
 from pipelines.core.suspects import Thresholds
-from pipelines.prices import fold_frame
 from schemas.calendar import at
 from schemas.structs import (
     ClockTick,

@@ -1,29 +1,17 @@
-"""Records of stocks to prints, quotes, day summaries and board lines.
+"""The prices of a shard of stocks: a frame of records in; prints, quotes, day summaries and board lines out."""
 
-``ssi.ticks`` → ``market.trades``, ``market.quotes``, ``market.daily``, ``state.prices``
-"""
-
-from functools import partial
 from typing import Final
 
-from pipelines.application import Pipeline, Topology
 from pipelines.core.codec import State
 from pipelines.core.feeds import Feeds
 from pipelines.core.frames import Folded, Origin
 from pipelines.core.prices import PriceShard
 from pipelines.core.suspects import Thresholds
-from pipelines.settings import PipelineSettings
 from schemas.records import FrameRecord
 from schemas.structs import ClockTick, Frame, LossMarker, ReferenceRecord
-from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_TICKS, STATE_PRICES
 
-NAME: Final = "prices"
-
-
-def pipeline(settings: PipelineSettings) -> Pipeline:
-    """What :mod:`pipelines.service` runs under the name ``prices``."""
-    sinks = (MARKET_TRADES, MARKET_QUOTES, MARKET_DAILY, STATE_PRICES)
-    return Pipeline(NAME, (Topology(SSI_TICKS, sinks, partial(fold_frame, thresholds=settings.thresholds)),))
+SOURCE: Final = "prices"
+"""What dead letters of this fold name as their source."""
 
 
 def fold_frame(frame: Frame, origin: Origin, state: State, *, thresholds: Thresholds) -> Folded:
@@ -46,7 +34,7 @@ def fold_frame(frame: Frame, origin: Origin, state: State, *, thresholds: Thresh
         else:
             prices.apply(record, delivery)
 
-    folded.take_each(frame, NAME, origin, take)
+    folded.take_each(frame, SOURCE, origin, take)
     prices.finish(origin)
     feeds.store(state)
     return folded
