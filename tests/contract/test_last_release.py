@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from pipelines.catalogue import CATALOGUE
 from pipelines.core.frames import Origin
-from pipelines.service import PIPELINES, load
+from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.instruments import contract_of
 from schemas.shards import shard_keys, shard_of
@@ -66,7 +67,8 @@ def settings(tmp_path: Path) -> PipelineSettings:
 
 
 def test_a_minute_folded_onto_the_state_of_the_release_says_what_the_release_said(settings: PipelineSettings) -> None:
-    folds = {topology.source.name: topology.fold for name in PIPELINES for topology in load(name, settings).topologies}
+    parameters = Parameters(settings)
+    folds = {topology.source.name: topology.make_fold(parameters) for pipeline in CATALOGUE for topology in pipeline.topologies}
     state: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict, state_of_the_release())
     made: Lanes = defaultdict(list)
     published: Lanes = defaultdict(list)

@@ -13,8 +13,7 @@ from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.market import generate
 from connectors.ssi.simulator.core.records import Quote
 from connectors.ssi.simulator.core.stories import Story
-from pipelines import prices
-from pipelines.core import foreign_shard, index_shard
+from pipelines.core import foreign_shard, index_shard, price_shard
 from pipelines.core.alert_shard import fold_basis, fold_foreign, fold_trades
 from pipelines.core.frames import Folded, Origin
 from pipelines.core.suspects import Thresholds
@@ -47,7 +46,7 @@ class System:
         rules = Parameters(PipelineSettings(kafka={})).rules
         thresholds = Thresholds()
         self._folds: dict[str, Callable[..., Folded]] = {
-            "ssi.ticks": partial(prices.fold_frame, thresholds=thresholds),
+            "ssi.ticks": partial(price_shard.fold_frame, thresholds=thresholds),
             "ssi.foreign": partial(foreign_shard.fold_frame, thresholds=thresholds),
             "ssi.indices": partial(index_shard.fold_frame, thresholds=thresholds),
             "market.trades": lambda *arguments: fold_trades(rules.trades, *arguments),
