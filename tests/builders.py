@@ -2,7 +2,7 @@
 
 The arguments are the fields of the message and take plain numbers and text. Two are shorter: ``ts`` for ``ts_ms``, which may
 also be a time of the trading day in Vietnam (``"09:15:20"``), and ``total`` for ``total_volume``. What follows from other
-fields (a value from price and volume, the day's limits from the reference) does so unless it is said.
+fields (a value, the day's limits from the reference) does so unless it is said.
 
 A test of what a decoder reads names every field of what it expects and does not build it here.
 """
@@ -40,9 +40,10 @@ from schemas.structs import (
     TradeEvent,
     TradeRecord,
 )
-from schemas.units import Exchange, Price, SessionPhase, Side, TradingDay, UnixMs
+from schemas.units import FUTURES_MULTIPLIER_VND, POINT, Exchange, Price, SessionPhase, Side, TradingDay, UnixMs
 
 M = TypeVar("M", bound=Message)
+T = TypeVar("T")
 
 DAY = TradingDay(20261120)
 """A Friday without holidays around it."""
@@ -68,6 +69,14 @@ def moment(ts: str | int, day: int = DAY) -> UnixMs:
     return UnixMs(ts)
 
 
+def _or(said: T | None, otherwise: T) -> T:
+    return otherwise if said is None else said
+
+
+def _vnd(volume: int, price: int, exchange: Exchange) -> int:
+    return volume * price * (FUTURES_MULTIPLIER_VND // POINT if exchange is Exchange.DER else 1)
+
+
 # -- records
 
 
@@ -77,14 +86,14 @@ def a_trade(
     ceiling: int | None = None, floor: int | None = None, high: int | None = None, low: int | None = None, expected: int = 0,
     side: Side | None = None, session: str | None = "LO", status: str | None = "N",
 ) -> TradeRecord:  # fmt: skip
-    """A match; the first of its day unless ``total`` says otherwise."""
-    total = volume if total is None else total
+    """A match; the first of its day unless ``total`` says otherwise. What traded so far did so at the reference."""
+    total = _or(total, volume)
     top, bottom = limits(Price(reference), exchange)
     return TradeRecord(
         symbol=symbol, trading_day=trading_day, ts_ms=moment(ts, trading_day), exchange=exchange, price=price, volume=volume,
-        total_volume=total, total_value=total * price if total_value is None else total_value, reference=reference,
-        ceiling=top if ceiling is None else ceiling, floor=bottom if floor is None else floor,
-        high=price if high is None else high, low=price if low is None else low, expected=expected, side=side, session=session,
+        total_volume=total, total_value=_or(total_value, _vnd(total, reference, exchange)), reference=reference,
+        ceiling=_or(ceiling, top), floor=_or(floor, bottom),
+        high=_or(high, price), low=_or(low, price), expected=expected, side=side, session=session,
         status=status,
     )  # fmt: skip
 
@@ -107,14 +116,14 @@ def a_snapshot(
     low: int | None = None, expected: int = 0, bids: Sequence[int] = (PRICE - 100, 500), asks: Sequence[int] = (PRICE, 700),
     session: str | None = "LO", status: str | None = "N",
 ) -> SnapshotRecord:  # fmt: skip
-    """A match and the book beside it."""
-    total = volume if total is None else total
+    """A match and the book beside it; what traded so far did so at the reference."""
+    total = _or(total, volume)
     top, bottom = limits(Price(reference), exchange)
     return SnapshotRecord(
         symbol=symbol, trading_day=trading_day, ts_ms=moment(ts, trading_day), exchange=exchange, price=price, volume=volume,
-        total_volume=total, total_value=total * price if total_value is None else total_value, reference=reference,
-        ceiling=top if ceiling is None else ceiling, floor=bottom if floor is None else floor,
-        open=price if open is None else open, high=price if high is None else high, low=price if low is None else low,
+        total_volume=total, total_value=_or(total_value, _vnd(total, reference, exchange)), reference=reference,
+        ceiling=_or(ceiling, top), floor=_or(floor, bottom),
+        open=_or(open, price), high=_or(high, price), low=_or(low, price),
         expected=expected, bids=list(bids), asks=list(asks), session=session, status=status,
     )  # fmt: skip
 
@@ -135,10 +144,10 @@ def an_odd_lot(
     session: str | None = "LO", status: str | None = "N",
 ) -> OddLotRecord:  # fmt: skip
     """A match of the odd-lot board, whose book is empty."""
-    total = volume if total is None else total
+    total = _or(total, volume)
     return OddLotRecord(
         symbol=symbol, trading_day=trading_day, ts_ms=moment(ts, trading_day), exchange=exchange, price=price, volume=volume,
-        total_volume=total, total_value=total * price if total_value is None else total_value, bids=list(bids), asks=list(asks),
+        total_volume=total, total_value=_or(total_value, _vnd(total, price, exchange)), bids=list(bids), asks=list(asks),
         session=session, status=status,
     )  # fmt: skip
 
@@ -162,8 +171,8 @@ def a_foreign(
     return ForeignRecord(
         symbol=symbol, trading_day=trading_day, ts_ms=moment(ts, trading_day), exchange=exchange, total_room=total_room,
         current_room=current_room, bought=bought, sold=sold,
-        bought_value=bought * PRICE if bought_value is None else bought_value,
-        sold_value=sold * PRICE if sold_value is None else sold_value,
+        bought_value=_or(bought_value, bought * PRICE),
+        sold_value=_or(sold_value, sold * PRICE),
     )  # fmt: skip
 
 
@@ -240,14 +249,14 @@ def a_trade_event(
     Lines of another kind have no price, side or phase, whatever is said. A gap is of volume that epoch 1 lost.
     """
     is_print, is_gap = kind == "print", kind == "gap"
-    total = (start or 0) + volume if total is None else total
+    total = _or(total, (start or 0) + volume)
     ts_ms = moment(ts, day)
     return TradeEvent(
         kind=kind, symbol=symbol, exchange=exchange, day=day, ts_ms=ts_ms,
         since_ms=(ts_ms if is_gap else None) if since is None else moment(since, day), generation=generation,
-        start=total - volume if start is None else start, total_volume=total, volume=volume,
-        value=volume * (price or 0) if value is None else value, price=price if is_print else None,
-        last_volume=(volume if last_volume is None else last_volume) if is_print else None, side=side if is_print else None,
+        start=_or(start, total - volume), total_volume=total, volume=volume,
+        value=_or(value, _vnd(volume, price or 0, exchange)), price=price if is_print else None,
+        last_volume=_or(last_volume, volume) if is_print else None, side=side if is_print else None,
         side_source=side_source if is_print else None, phase=phase if is_print else None, limit=limit if is_print else None,
         late=late, clipped=clipped, anchored=anchored, cause=cause or ("lost" if is_gap else None),
         epoch=1 if is_gap and epoch is None else epoch,
@@ -275,7 +284,7 @@ def a_daily_event(
     return DailyEvent(
         symbol=symbol, exchange=exchange, day=day, ts_ms=moment(ts, day), final=final, reference=PRICE, ceiling=top, floor=bottom,
         open=traded, high=traded, low=traded, close=traded, total_volume=total,
-        total_value=total * PRICE if total_value is None else total_value, prints=prints, printed_volume=total, missed_volume=0,
+        total_value=_or(total_value, total * PRICE), prints=prints, printed_volume=total, missed_volume=0,
         bought=total, sold=0, neutral=0, put_through_volume=0, unanchored=0, repeats=0,
     )  # fmt: skip
 
@@ -292,7 +301,7 @@ def a_ledger_entry(
         kind=kind, symbol=symbol, exchange=exchange, day=day, ts_ms=ts_ms,
         since_ms=ts_ms - 1_000 if since is None else moment(since, day), side=side, generation=generation,
         counter_from=counter_from, counter=counter_from + volume, volume=volume,
-        value=volume * PRICE if value is None else value, room=room, ambiguous=ambiguous,
+        value=_or(value, volume * PRICE), room=room, ambiguous=ambiguous,
     )  # fmt: skip
 
 
@@ -320,7 +329,7 @@ def an_alert(
     """A stock at its ceiling."""
     return AlertEvent(
         alert_id=alert_id, rule=rule, kind=kind, severity=severity, symbol=symbol, direction=direction, day=day,
-        ts_ms=moment(ts, day), message=message, data={} if data is None else data,
+        ts_ms=moment(ts, day), message=message, data=_or(data, {"price": 64_200}),
     )  # fmt: skip
 
 
@@ -340,11 +349,12 @@ def a_dead_letter(
 
 def a_feed_status(
     feed: str = "a", *, state: Literal["connecting", "up", "down", "stopped"] = "up", reason: str = "", epoch: int = 1,
-    ts_us: int = 1, market: str | int = TEN, trading_day: int = DAY, phase: SessionPhase = SessionPhase.CONTINUOUS,
+    ts_us: int = 1, market_ms: int | None = None, trading_day: int = DAY, phase: SessionPhase = SessionPhase.CONTINUOUS,
     received: int = 1, dead_letters: int = 0, dropped: int = 0, connects: int = 1,
 ) -> FeedStatus:  # fmt: skip
-    """What a connector says of itself: connected, and nothing went wrong. ``market`` is its ``market_ms``."""
+    """What a connector says of itself: connected, and nothing went wrong; ten o'clock unless it is said otherwise."""
     return FeedStatus(
-        feed=feed, epoch=epoch, state=state, reason=reason, ts_us=ts_us, market_ms=moment(market, trading_day),
+        feed=feed, epoch=epoch, state=state, reason=reason, ts_us=ts_us,
+        market_ms=_or(market_ms, moment(TEN, trading_day)),
         trading_day=trading_day, phase=phase, received=received, dead_letters=dead_letters, dropped=dropped, connects=connects,
     )  # fmt: skip

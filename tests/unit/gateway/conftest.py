@@ -11,8 +11,9 @@ from gateway.core.alerts import Alert, Recent, alerts_of
 from gateway.core.board import Board, Change, Channel
 from gateway.core.protocol import COLUMNS, Session, Terms
 from schemas.stock_v1 import ServerFrame
-from schemas.structs import AlertEvent, AlertsFrame
+from schemas.structs import AlertsFrame
 from schemas.topics import encode
+from tests.builders import an_alert
 
 EPOCH = "0123abcd"
 _frames: TypeAdapter[Any] = TypeAdapter(ServerFrame)
@@ -30,13 +31,7 @@ def a_change(key: str = "VNM", **fields: Any) -> Change:
 
 def some_alerts(*numbers: int, offset: int, partition: int = 0, symbol: str = "VNM") -> list[Alert]:
     """The alerts of one message."""
-    events = [
-        AlertEvent(
-            alert_id=f"a{number}", rule="limit", kind="price_limit", severity="info", symbol=symbol, direction="up", day=20261120,
-            ts_ms=number, message="", data={},
-        )
-        for number in numbers
-    ]  # fmt: skip
+    events = [an_alert(f"a{number}", number, symbol=symbol) for number in numbers]
     return alerts_of(partition, offset, AlertsFrame(events=events))
 
 

@@ -6,7 +6,8 @@ import pytest
 from gateway.core.rows import COLUMNS, SOURCES, change_of
 from schemas import states, topics
 from schemas.errors import InvalidMessage
-from schemas.structs import FlowRow, Mover, ReferenceMessage, ReferenceRecord
+from schemas.structs import FlowRow, Mover, ReferenceMessage
+from tests.builders import a_reference
 
 BY_TOPIC = {source.topic.name: source for source in SOURCES}
 
@@ -63,10 +64,7 @@ def test_a_scope_of_flow_is_marked_and_has_a_slot_of_its_own() -> None:
 
 
 def test_reference_data_is_ordered_by_its_offset() -> None:
-    record = ReferenceRecord(
-        symbol="VNM", trading_day=20261120, exchange="HOSE", name="Vinamilk", groups=["VN30"], sector=None, lot=100,
-        underlying=None, last_trading_day=None,
-    )  # fmt: skip
+    record = a_reference(name="Vinamilk", groups=["VN30"])
     change = change_of(BY_TOPIC["ssi.reference"], 0, 8, 0, topics.encode(ReferenceMessage(record=record)))
     assert (change.day, change.src, change.exchange, change.groups) == (0, 8, "HOSE", ("VN30",))
 

@@ -5,16 +5,14 @@ import pytest
 from gateway.core.status import SILENT_MS, STALE_MS, Feeds
 from schemas.structs import FeedStatus
 from schemas.units import SessionPhase
+from tests.builders import a_feed_status
 
 FRESH = dict.fromkeys(STALE_MS, 100_000)
 
 
 def said(feed: str = "a", **fields: Any) -> FeedStatus:
-    defaults: dict[str, Any] = {
-        "feed": feed, "epoch": 1, "state": "up", "reason": "", "ts_us": 0, "market_ms": 5, "trading_day": 20261120,
-        "phase": SessionPhase.CONTINUOUS, "received": 0, "dead_letters": 0, "dropped": 0, "connects": 1,
-    }  # fmt: skip
-    return FeedStatus(**{**defaults, **fields})
+    defaults = {"ts_us": 0, "market_ms": 5, "received": 0}
+    return a_feed_status(feed, **{**defaults, **fields})
 
 
 @pytest.fixture

@@ -7,10 +7,7 @@ from hypothesis import strategies as st
 from pipelines.core.errors import RecordRejected
 from pipelines.core.feeds import Delivery, Feeds
 from schemas.structs import ClockTick
-from schemas.units import TradingDay
 from tests import builders
-
-DAY = TradingDay(20261120)
 
 
 def a_tick(second: int, health: Literal["up", "down"] = "up") -> ClockTick:

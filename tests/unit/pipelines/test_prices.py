@@ -40,7 +40,8 @@ AT_TEN = clock(10, 0)
 
 
 def a_trade(total: int, volume: int, price: int = 60_000, ts_ms: UnixMs = AT_TEN, **changes: Any) -> TradeRecord:
-    return builders.a_trade(ts=ts_ms, total=total, volume=volume, price=price, **changes)
+    values = {"price": price, "total_value": total * price} | changes
+    return builders.a_trade(ts=ts_ms, total=total, volume=volume, **values)
 
 
 def a_quote(bids: list[int], asks: list[int], ts_ms: UnixMs = AT_TEN, **changes: Any) -> QuoteRecord:

@@ -1,14 +1,18 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
+from typing import Literal
 
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending
 from schemas.structs import FeedStatus
-from schemas.units import SessionPhase, UnixMs
+from schemas.units import UnixMs
 from stock_tracker.drain import Drain, Reader, not_received
 from stock_tracker.errors import BrokerUnreachable
+from tests.builders import a_feed_status
+
+State = Literal["connecting", "up", "down", "stopped"]
 
 
 def a_connection(records: int, *, malformed: int = 0, ended: Ending | None = None) -> ConnectionStatus:
@@ -19,11 +23,8 @@ def a_connection(records: int, *, malformed: int = 0, ended: Ending | None = Non
     )  # fmt: skip
 
 
-def a_status(received: int, state: str = "up") -> FeedStatus:
-    return FeedStatus(
-        feed="a", epoch=1, state=state, reason="no reply in time", ts_us=1, market_ms=1, trading_day=20261123,
-        phase=SessionPhase.CONTINUOUS, received=received, dead_letters=0, dropped=0, connects=1,
-    )  # fmt: skip
+def a_status(received: int, state: State = "up") -> FeedStatus:
+    return a_feed_status(state=state, reason="no reply in time", received=received)
 
 
 @pytest.mark.parametrize(
@@ -44,7 +45,7 @@ def test_what_was_put_on_the_open_connection_is_received_when_the_connector_says
 
 
 @pytest.mark.parametrize("state", ["connecting", "down"])
-def test_nothing_is_over_while_the_connector_looks_for_a_connection(state: str) -> None:
+def test_nothing_is_over_while_the_connector_looks_for_a_connection(state: State) -> None:
     said = not_received([a_connection(70, ended="reset")], a_status(0, state))
     assert said == "the connector has no connection: no reply in time"
 

@@ -1,22 +1,21 @@
 from collections.abc import Iterable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import pytest
 
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending, Status
 from schemas.structs import DeadLetter, LedgerEntry, TradeEvent
-from schemas.units import Exchange, Side, UnixMs
+from schemas.units import Side, UnixMs
 from stock_tracker.verify.core.archive import compare_rows, repeated_alerts
 from stock_tracker.verify.core.differences import Difference, Position
 from stock_tracker.verify.core.intervals import subtract, union
 from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
 from stock_tracker.verify.core.records import compare_records
 from stock_tracker.verify.core.tape import Ended, PrintKey, Saved, Span, TapeReport, TruePrint, compare_tape
-from tests.builders import changed
+from tests.builders import a_dead_letter, a_ledger_entry, a_trade_event, changed
 
 E = TypeVar("E")
 
-DAY = 20261123
 NOBODY = Ended({}, 0)
 
 
@@ -24,51 +23,13 @@ def a_print(total: int, volume: int = 100, *, on: tuple[int, ...] = (1,), ts_ms:
     return TruePrint("VNM", ts_ms, ts_ms, 68500, volume, total, on)
 
 
-def an_event(kind: str, start: int, total: int, *, price: int | None = 68500) -> TradeEvent:
-    is_print = kind == "print"
-    return TradeEvent(
-        kind=kind,
-        symbol="VNM",
-        exchange=Exchange.HOSE,
-        day=DAY,
-        ts_ms=1000,
-        since_ms=None,
-        generation=0,
-        start=start,
-        total_volume=total,
-        volume=total - start,
-        value=(price or 0) * (total - start) if is_print else 0,
-        price=price if is_print else None,
-        last_volume=total - start if is_print else None,
-        side=Side.BUY if is_print else None,
-        side_source="feed" if is_print else None,
-        phase="continuous" if is_print else None,
-        limit=None,
-        late=False,
-        clipped=False,
-        anchored=True,
-        cause="lost" if kind == "gap" else None,
-        epoch=1 if kind == "gap" else None,
-    )
+def an_event(kind: Literal["print", "gap", "fill"], start: int, total: int, *, price: int | None = 68500) -> TradeEvent:
+    value = None if kind == "print" else 0
+    return a_trade_event(ts=1000, kind=kind, start=start, total=total, volume=total - start, price=price, value=value)
 
 
 def an_entry(start: int, counter: int, side: Side = Side.BUY) -> LedgerEntry:
-    return LedgerEntry(
-        kind="delta",
-        symbol="VNM",
-        exchange=Exchange.HOSE,
-        day=DAY,
-        ts_ms=1000,
-        since_ms=0,
-        side=side,
-        generation=0,
-        counter_from=start,
-        counter=counter,
-        volume=counter - start,
-        value=0,
-        room=5,
-        ambiguous=False,
-    )
+    return a_ledger_entry(ts=1000, since=0, side=side, counter_from=start, volume=counter - start, value=0)
 
 
 def saved(*prints: TruePrint) -> dict[PrintKey, Saved]:
@@ -210,13 +171,6 @@ def a_connection(number: int, records: int, *, malformed: int = 0, ended: Ending
     )  # fmt: skip
 
 
-def a_letter(source: str) -> DeadLetter:
-    return DeadLetter(
-        source=source, reason="bad_field", detail="no number", feed="a", epoch=1, topic="ssi.ticks", partition=0, offset=7, idx=2,
-        payload="",
-    )  # fmt: skip
-
-
 @pytest.mark.parametrize(
     ("connections", "received", "found"),
     [
@@ -242,9 +196,9 @@ def test_a_dead_letter_that_no_fault_explains_is_named() -> None:
         )
         return list(compare_records(status, 100 + malformed, letters))
 
-    assert found([a_letter("ssi"), a_letter("ssi")], malformed=2) == []
-    assert [d.kind for d in found([a_letter("ssi"), a_letter("ssi"), a_letter("ssi")], malformed=2)] == ["dead_letter"]
-    (named,) = found([a_letter("prices")], malformed=0)
+    assert found([a_dead_letter("ssi")] * 2, malformed=2) == []
+    assert [d.kind for d in found([a_dead_letter("ssi")] * 3, malformed=2)] == ["dead_letter"]
+    (named,) = found([a_dead_letter("prices")], malformed=0)
     assert (named.kind, named.position) == ("dead_letter", Position("ssi.ticks", 0, 7, 2))
     assert "prices, bad_field" in named.detail
 

@@ -1,13 +1,11 @@
 from types import SimpleNamespace
 from typing import Any
 
-from schemas.structs import ForeignRecord, IndexRecord, QuoteRecord
-from schemas.units import Exchange
 from stock_tracker.verify.core.boards import Book, Newest, compare_foreign, compare_indices, compare_prices, latest
 from stock_tracker.verify.core.differences import Position
 from stock_tracker.verify.core.tape import TruePrint
+from tests.builders import DAY, a_foreign, a_quote, an_index
 
-DAY = 20261123
 BIDS, ASKS = [68_400, 500], [68_500, 300]
 PRINTS = [TruePrint("VNM", 1_000, 1_000, 68_400, 100, 100, (1,)), TruePrint("VNM", 2_000, 2_000, 68_500, 50, 200, (1,))]
 """Between them 50 shares traded that no record told of."""
@@ -63,7 +61,7 @@ def test_a_late_row_of_an_older_frame_does_not_stay() -> None:
 def test_foreign_rows_are_compared_with_the_highest_counters() -> None:
     newest = Newest()
     for bought, sold in ((100, 0), (300, 40), (200, 40)):
-        newest.see(a_foreign(bought, sold))
+        newest.see(a_foreign(bought=bought, sold=sold))
     right = a_row(bought=300, sold=40, net_volume=260)
     assert list(compare_foreign(DAY, newest.foreign, rows(right))) == []
     (found,) = compare_foreign(DAY, newest.foreign, rows(a_row(bought=200, sold=40, net_volume=160)))
@@ -73,31 +71,12 @@ def test_foreign_rows_are_compared_with_the_highest_counters() -> None:
 def test_the_newest_book_and_index_are_the_last_of_the_newest_second() -> None:
     newest = Newest()
     for ts_ms, bid in ((1_000, 1), (2_000, 2), (2_000, 3), (1_500, 4)):
-        newest.see(a_quote(ts_ms, bid))
+        newest.see(a_quote(ts=ts_ms, bids=[bid, 100], asks=[]))
     assert newest.books == {"VNM": Book(2_000, [3, 100], [])}
     for ts_ms, volume in ((2_000, 50), (2_000, 40), (1_000, 60)):
-        newest.see(an_index(ts_ms, volume))
+        newest.see(an_index(ts=ts_ms, value=190_000, prior_value=189_000, volume=volume, traded_value=5))
     shown = a_row(
         symbol="VN30", value=190_000, prior_value=189_000, volume=50, traded_value=5, advances=0, no_changes=0, declines=0,
         ceilings=0, floors=0,
     )  # fmt: skip
     assert list(compare_indices(DAY, newest.indices, rows(shown))) == []
-
-
-def a_foreign(bought: int, sold: int) -> ForeignRecord:
-    return ForeignRecord(
-        symbol="VNM", trading_day=DAY, ts_ms=1, exchange=Exchange.HOSE, bought=bought, sold=sold, bought_value=0, sold_value=0,
-        current_room=1, total_room=1,
-    )  # fmt: skip
-
-
-def a_quote(ts_ms: int, bid: int) -> QuoteRecord:
-    return QuoteRecord(symbol="VNM", trading_day=DAY, ts_ms=ts_ms, exchange=Exchange.HOSE, bids=[bid, 100], asks=[], session="LO")
-
-
-def an_index(ts_ms: int, volume: int) -> IndexRecord:
-    return IndexRecord(
-        symbol="VN30", trading_day=DAY, ts_ms=ts_ms, exchange=Exchange.HOSE, value=190_000, prior_value=189_000, volume=volume,
-        traded_value=5, put_through_volume=0, put_through_value=0, advances=0, no_changes=0, declines=0, ceilings=0, floors=0,
-        session="LO",
-    )  # fmt: skip

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.rows import Block, Place
 from schemas import topics
-from schemas.structs import AlertEvent, AlertsFrame, DeadLetter, QuoteEvent, QuotesFrame
+from schemas.structs import AlertsFrame, QuoteEvent, QuotesFrame
+from tests.builders import a_dead_letter, a_quote_event, an_alert, changed
 
 TAKEN_MS = 1_795_140_900_123
 TYPES = {
@@ -27,11 +28,8 @@ TYPES = {
 
 
 def a_quote(**overrides: Any) -> QuoteEvent:
-    quote: dict[str, Any] = {
-        "symbol": "VNM", "exchange": "HOSE", "day": 20261120, "ts_ms": TAKEN_MS, "bid": 60_000, "bid_volume": 100, "ask": 60_100,
-        "ask_volume": 200, "session": None,
-    }  # fmt: skip
-    return QuoteEvent(**{**quote, **overrides})
+    quote = a_quote_event(ts=TAKEN_MS, bid=60_000, bid_volume=100, ask=60_100, ask_volume=200, session=None)
+    return changed(quote, **overrides)
 
 
 def a_place(offset: int = 0, topic: str = "market.quotes") -> Place:
@@ -90,10 +88,7 @@ def test_a_row_that_does_not_fit_goes_to_the_dead_letters_and_the_rest_goes_on(w
 
 
 def test_a_dead_letter_keeps_where_it_was_found_and_where_it_was_read() -> None:
-    letter = DeadLetter(
-        source="prices", reason="bad_field", detail="x", feed="a", epoch=5, topic="ssi.ticks", partition=1, offset=2, idx=3,
-        payload="<b>",
-    )  # fmt: skip
+    letter = a_dead_letter("prices", partition=1, offset=2, idx=3, payload="<b>")
     place = a_place(9, "ssi.dlq")
     (block,), rejects = rows.blocks([rows.read(place, topics.encode(letter))], TYPES)
     (line,) = lines(block)
@@ -104,10 +99,7 @@ def test_a_dead_letter_keeps_where_it_was_found_and_where_it_was_read() -> None:
 
 
 def test_an_alerts_figures_are_json() -> None:
-    alert = AlertEvent(
-        alert_id="x", rule="r", kind="k", severity="info", symbol="VNM", direction="", day=20261120, ts_ms=TAKEN_MS, message="m",
-        data={"volume": 5, "ratio": 1.5, "side": "buy"},
-    )  # fmt: skip
+    alert = an_alert(data={"volume": 5, "ratio": 1.5, "side": "buy"})
     (block,), _ = rows.blocks([rows.read(a_place(0, "market.alerts"), topics.encode(AlertsFrame(events=[alert])))], TYPES)
     assert lines(block)[0]["data"] == '{"volume":5,"ratio":1.5,"side":"buy"}'
 

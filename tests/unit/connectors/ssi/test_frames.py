@@ -5,53 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.ssi.core.frames import FRAME_RECORDS, FRAME_US, Cut, FrameBuilder, Place, is_from_ssi, places_of
-from schemas.calendar import at
 from schemas.records import FrameRecord, SsiRecord
 from schemas.shards import shard_keys, shard_of
-from schemas.structs import BarRecord, ClockTick, ForeignRecord, IndexRecord, ReferenceRecord, StatusRecord
-from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+from schemas.structs import ClockTick, ReferenceRecord
+from schemas.units import UnixUs
+from tests.builders import a_bar, a_foreign, a_reference, a_status, a_tick, an_index
 
-DAY = TradingDay(20261123)
 SHARDS = 3
 SYMBOLS = ["VNM", "SSI", "HPG", "SHS", "41I1GC000", "41I1H1000", "VN30", "VNINDEX"]
 NOW = UnixUs(1_795_399_200_000_000)
-
-
-def a_status(symbol: str, ts_ms: int = 0, exchange: Exchange = Exchange.HOSE) -> StatusRecord:
-    return StatusRecord(symbol=Symbol(symbol), trading_day=DAY, ts_ms=UnixMs(ts_ms), exchange=exchange, session="LO", status="N")
-
-
-def a_foreign(symbol: str) -> ForeignRecord:
-    zero, none = Shares(0), Vnd(0)
-    return ForeignRecord(
-        symbol=Symbol(symbol), trading_day=DAY, ts_ms=at(DAY, 9), exchange=Exchange.HOSE, total_room=zero, current_room=zero,
-        bought=zero, sold=zero, bought_value=none, sold_value=none,
-    )  # fmt: skip
-
-
-def an_index(symbol: str) -> IndexRecord:
-    zero, none = Shares(0), Vnd(0)
-    return IndexRecord(
-        symbol=Symbol(symbol), trading_day=DAY, ts_ms=at(DAY, 9), exchange=None, value=Price(1), prior_value=Price(1),
-        volume=zero, traded_value=none, put_through_volume=zero, put_through_value=none,
-        advances=0, no_changes=0, declines=0, ceilings=0, floors=0, session=None,
-    )  # fmt: skip
-
-
-def a_bar(symbol: str) -> BarRecord:
-    p = Price(1)
-    return BarRecord(symbol=Symbol(symbol), trading_day=DAY, ts_ms=at(DAY, 9), open=p, high=p, low=p, close=p, volume=Shares(1))
-
-
-def a_reference(symbol: str) -> ReferenceRecord:
-    return ReferenceRecord(
-        symbol=Symbol(symbol), trading_day=DAY, exchange=Exchange.HOSE, name=None, groups=[], sector=None, lot=None,
-        underlying=None, last_trading_day=None,
-    )  # fmt: skip
-
-
-def a_tick(second: int) -> ClockTick:
-    return ClockTick(trading_day=DAY, ts_ms=UnixMs(second * 1000), phase=SessionPhase.CONTINUOUS, health="up")
 
 
 def by_place(cuts: list[Cut]) -> dict[Place, list[FrameRecord]]:

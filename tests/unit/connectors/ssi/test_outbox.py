@@ -4,23 +4,19 @@ from hypothesis import strategies as st
 from connectors.ssi.core.frames import Cut, Place
 from connectors.ssi.core.outbox import Message, Outbox
 from schemas.records import FrameRecord
-from schemas.structs import ClockTick, Frame, LossMarker, ReferenceRecord, StatusRecord
+from schemas.structs import Frame, LossMarker, StatusRecord
 from schemas.topics import SSI_TICKS
-from schemas.units import Exchange, SessionPhase, Symbol, TradingDay, UnixMs, UnixUs
+from tests.builders import a_frame, a_loss, a_reference, a_status, a_tick
 
-DAY = TradingDay(20261123)
 ROOM = 10_000_000
 
 
 def a_record(number: int) -> StatusRecord:
-    return StatusRecord(
-        symbol=Symbol("VNM"), trading_day=DAY, ts_ms=UnixMs(number), exchange=Exchange.HOSE, session=None, status=None
-    )
+    return a_status(ts=number, session=None, status=None)
 
 
 def a_cut(seq: int, records: list[FrameRecord], partition: int = 0) -> Cut:
-    frame = Frame(feed="a", epoch=1, seq=seq, recv_us=UnixUs(0), records=records)
-    return Cut(Place(SSI_TICKS.name, partition), f"s{partition}", frame)
+    return Cut(Place(SSI_TICKS.name, partition), f"s{partition}", a_frame(*records, seq=seq))
 
 
 def taken(outbox: Outbox) -> list[Frame]:
@@ -30,11 +26,8 @@ def taken(outbox: Outbox) -> list[Frame]:
     return frames
 
 
-REFERENCE = ReferenceRecord(
-    symbol=Symbol("VNM"), trading_day=DAY, exchange=Exchange.HOSE, name=None, groups=["VN30"], sector=None, lot=None,
-    underlying=None, last_trading_day=None,
-)  # fmt: skip
-TICK = ClockTick(trading_day=DAY, ts_ms=UnixMs(0), phase=SessionPhase.CONTINUOUS, health="up")
+REFERENCE = a_reference(groups=["VN30"])
+TICK = a_tick(0)
 
 
 def test_what_fits_comes_out_as_it_went_in() -> None:
@@ -54,7 +47,7 @@ def test_what_is_too_much_is_dropped_oldest_first_and_the_next_frame_says_so() -
     assert outbox.dropped_records == 6
     survivor, last = taken(outbox)
     assert survivor.seq == 3
-    assert survivor.records == [LossMarker(trading_day=DAY, ts_ms=UnixMs(21), records=6), a_record(30), a_record(31)]
+    assert survivor.records == [a_loss(21, records=6), a_record(30), a_record(31)]
     assert last.records == [a_record(40), a_record(41)]
 
 
@@ -66,7 +59,7 @@ def test_a_loss_is_told_in_its_own_partition_only() -> None:
     assert [len(frame.records) for frame in taken(outbox)] == [1, 1]
     outbox.put(a_cut(1, [a_record(3)], partition=0))
     (frame,) = taken(outbox)
-    assert frame.records == [LossMarker(trading_day=DAY, ts_ms=UnixMs(0), records=1), a_record(3)]
+    assert frame.records == [a_loss(0, records=1), a_record(3)]
 
 
 def test_reference_records_of_a_dropped_frame_are_kept_and_clock_ticks_are_no_loss() -> None:
@@ -80,10 +73,10 @@ def test_reference_records_of_a_dropped_frame_are_kept_and_clock_ticks_are_no_lo
 
 def test_a_frame_that_kafka_refuses_is_a_loss_too() -> None:
     outbox = Outbox(100, ROOM)
-    outbox.lose(a_cut(0, [LossMarker(trading_day=DAY, ts_ms=UnixMs(5), records=4), a_record(6)]))
+    outbox.lose(a_cut(0, [a_loss(5, records=4), a_record(6)]))
     outbox.put(a_cut(1, [a_record(7)]))
     (frame,) = taken(outbox)
-    assert frame.records[0] == LossMarker(trading_day=DAY, ts_ms=UnixMs(6), records=5)
+    assert frame.records[0] == a_loss(6, records=5)
 
 
 def test_other_messages_are_bounded_by_bytes_and_counted_by_topic() -> None:

@@ -8,10 +8,12 @@ from schemas.calendar import at
 from schemas.records import FrameRecord
 from schemas.structs import ClockTick, DeadLetter, FeedStatus, Frame, ReferenceRecord, TradeRecord
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_WIRE
-from schemas.units import Exchange, SessionPhase, Symbol, TradingDay, UnixMs, UnixUs
+from schemas.units import SessionPhase, TradingDay, UnixMs, UnixUs
+from tests.builders import a_reference
 
 Arguments = Callable[..., str]
 DAY = TradingDay(20261123)
+REFERENCE = a_reference(trading_day=DAY, groups=["VN30"])
 SHARDS = 2
 DECODERS = {topic.name: topic.decode for topic in RECORD_TOPICS}
 
@@ -59,16 +61,9 @@ def seconds(records: list[FrameRecord]) -> list[int]:
     return [record.ts_ms // 1000 for record in records if isinstance(record, ClockTick)]
 
 
-def a_reference(symbol: str) -> ReferenceRecord:
-    return ReferenceRecord(
-        symbol=Symbol(symbol), trading_day=DAY, exchange=Exchange.HOSE, name=None, groups=["VN30"], sector=None, lot=None,
-        underlying=None, last_trading_day=None,
-    )  # fmt: skip
-
-
 def test_an_epoch_begins_with_the_time_and_the_reference_before_its_first_record(an_argument: Arguments) -> None:
     feed = Feed()
-    feed.stream.refer([a_reference("VNM")], NINE)
+    feed.stream.refer([REFERENCE], NINE)
     assert feed.stream.begin(NINE) == NINE // 1000
     feed.stream.publish([an_argument("X-TRADE"), an_argument("R")], UnixUs(NINE + 100))
     assert len(feed.places()) == len(RECORD_TOPICS) * SHARDS
@@ -77,7 +72,7 @@ def test_an_epoch_begins_with_the_time_and_the_reference_before_its_first_record
         tick, reference, record = feed.records(place)
         assert isinstance(tick, ClockTick)
         assert (tick.ts_ms, tick.trading_day, tick.phase, tick.health) == (at(DAY, 9, 15, 2), DAY, SessionPhase.CONTINUOUS, "up")
-        assert reference == a_reference("VNM")
+        assert reference == REFERENCE
         assert isinstance(record, kind)
     assert feed.others == [SSI_REFERENCE.name]
 
@@ -99,7 +94,7 @@ def test_reference_that_comes_late_enters_the_running_stream() -> None:
     feed.stream.begin(NINE)
     for again in range(3):
         # Asked for again as long as it is incomplete: what is known already is not sent again.
-        feed.stream.refer([a_reference("VNM")], UnixUs(NINE + 10 + again))
+        feed.stream.refer([REFERENCE], UnixUs(NINE + 10 + again))
     feed.drain()
     assert sum(isinstance(record, ReferenceRecord) for _, frame in feed.frames for record in frame.records) == 2
 
