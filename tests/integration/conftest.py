@@ -22,22 +22,19 @@ from schemas.calendar import at
 from schemas.shards import shard_keys
 from schemas.stock_v1 import ServerFrame
 from schemas.structs import (
-    AlertEvent,
     AlertsFrame,
     BasisRow,
-    FeedStatus,
     FlowRow,
     ForeignRow,
     IndexRow,
     Mover,
     PriceRow,
     ReferenceMessage,
-    ReferenceRecord,
 )
 from schemas.topics import Topic, encode
-from schemas.units import SessionPhase, TradingDay
+from schemas.units import SessionPhase
+from tests.builders import DAY, a_feed_status, a_reference, an_alert
 
-DAY = TradingDay(20261120)
 OPEN_MS = at(DAY, 9, 15)
 
 _frames: TypeAdapter[Any] = TypeAdapter(ServerFrame)
@@ -117,29 +114,16 @@ class Market:
         return self._row(names.STATE_FLOW, FlowRow, scope, defaults, changes)
 
     def status(self, feed: str = "a", **changes: Any) -> None:
-        fields: dict[str, Any] = {
-            "feed": feed, "epoch": OPEN_MS, "state": "up", "reason": "", "ts_us": time.time_ns() // 1_000, "market_ms": OPEN_MS,
-            "trading_day": DAY, "phase": SessionPhase.CONTINUOUS, "received": 1, "dead_letters": 0, "dropped": 0, "connects": 1,
-        }  # fmt: skip
-        self.write(names.SSI_STATUS, feed, FeedStatus(**fields | changes))
+        fields = {"epoch": OPEN_MS, "ts_us": time.time_ns() // 1_000, "market_ms": OPEN_MS}
+        self.write(names.SSI_STATUS, feed, a_feed_status(feed, **(fields | changes)))
 
     def reference(self, symbol: str, **changes: Any) -> None:
-        fields: dict[str, Any] = {
-            "symbol": symbol, "trading_day": DAY, "exchange": "HOSE", "name": f"{symbol} JSC", "groups": [], "sector": None,
-            "lot": 100, "underlying": None, "last_trading_day": None,
-        }  # fmt: skip
-        self.write(names.SSI_REFERENCE, symbol, ReferenceMessage(record=ReferenceRecord(**fields | changes)))
+        record = a_reference(symbol, **({"name": f"{symbol} JSC"} | changes))
+        self.write(names.SSI_REFERENCE, symbol, ReferenceMessage(record=record))
 
     def alert(self, *numbers: int, shard: int = 0, **changes: Any) -> None:
         """Write one message with the alerts ``numbers``."""
-        fields: dict[str, Any] = {
-            "rule": "limit", "kind": "price_limit", "severity": "warning", "symbol": "VNM", "direction": "up", "day": DAY,
-            "message": "VNM is at its ceiling.", "data": {"price": 64_200},
-        }  # fmt: skip
-        events = [
-            AlertEvent(**{"alert_id": f"alert-{number}", "ts_ms": OPEN_MS + 1_000 * number, **fields, **changes})
-            for number in numbers
-        ]
+        events = [an_alert(f"alert-{number}", OPEN_MS + 1_000 * number, **changes) for number in numbers]
         self.write(names.MARKET_ALERTS, shard_keys(3)[shard], AlertsFrame(events=events))
 
 

@@ -20,7 +20,7 @@ from pipelines.core.frames import Folded, Origin
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.shards import shard_keys, shard_of
-from schemas.structs import ClockTick, ForeignRecord, Frame, ReferenceRecord, TradeRecord
+from schemas.structs import ForeignRecord, Frame, ReferenceRecord
 from schemas.topics import (
     MARKET_FLOW,
     MARKET_FOREIGN,
@@ -32,12 +32,13 @@ from schemas.topics import (
     Topic,
     encode,
 )
-from schemas.units import Exchange, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+from schemas.units import Exchange
+from tests import builders
+from tests.builders import DAY, a_foreign, a_frame, a_tick, a_trade
 
 pytestmark = pytest.mark.kafka
 
 SHARDS = 3
-DAY = TradingDay(20261120)
 START_MS = at(DAY, 8, 59)
 SYMBOLS = ("VNM", "SSI", "HPG", "FPT", "SHS", "ACV")
 EXCHANGES = {"SHS": Exchange.HNX, "ACV": Exchange.UPCOM}
@@ -47,32 +48,14 @@ Values = dict[int, list[bytes]]
 
 
 def a_record(symbol: str, ts_ms: int, bought: int, sold: int) -> ForeignRecord:
-    return ForeignRecord(
-        symbol=Symbol(symbol),
-        trading_day=DAY,
-        ts_ms=UnixMs(ts_ms),
-        exchange=EXCHANGES.get(symbol, Exchange.HOSE),
-        total_room=Shares(10_000_000),
-        current_room=Shares(10_000_000 - bought),
-        bought=Shares(bought),
-        sold=Shares(sold),
-        bought_value=Vnd(bought * 30_000),
-        sold_value=Vnd(sold * 30_000),
-    )
+    exchange = EXCHANGES.get(symbol, Exchange.HOSE)
+    return a_foreign(symbol, ts_ms, exchange=exchange, bought=bought, sold=sold, current_room=10_000_000 - bought)
 
 
 def a_reference(symbol: str) -> ReferenceRecord:
-    return ReferenceRecord(
-        symbol=Symbol(symbol),
-        trading_day=DAY,
-        exchange=EXCHANGES.get(symbol, Exchange.HOSE),
-        name=None,
-        groups=["VN30"] if symbol not in EXCHANGES else [],
-        sector=None,
-        lot=Shares(100),
-        underlying=None,
-        last_trading_day=None,
-    )
+    if symbol in EXCHANGES:
+        return builders.a_reference(symbol, exchange=EXCHANGES[symbol])
+    return builders.a_reference(symbol, groups=["VN30"])
 
 
 def a_morning(minutes: int) -> dict[int, list[Frame]]:
@@ -90,8 +73,8 @@ def a_morning(minutes: int) -> dict[int, list[Frame]]:
                 counters[symbol] += 100 * (number + 1)
                 records[shard].append(a_record(symbol, ts_ms, counters[symbol], counters[symbol] // 2 * number))
         for shard in range(SHARDS):
-            tick = ClockTick(trading_day=DAY, ts_ms=UnixMs(ts_ms), phase=SessionPhase.ATO, health="up")
-            frames[shard].append(Frame(feed="a", epoch=1, seq=second, recv_us=UnixUs(0), records=[tick, *records[shard]]))
+            tick = a_tick(ts_ms)
+            frames[shard].append(a_frame(tick, *records[shard], seq=second))
     return frames
 
 
@@ -242,12 +225,9 @@ def test_a_pipeline_that_is_killed_again_and_again_says_what_the_folds_say(kafka
 
 
 def test_a_record_that_is_none_of_ours_goes_to_the_dead_letters_alone(kafka: str, topics: str, tmp_path: Path) -> None:
-    stray = TradeRecord(
-        symbol=Symbol("VNM"), trading_day=DAY, ts_ms=UnixMs(START_MS), exchange=Exchange.HOSE, price=0, volume=0, total_volume=0,
-        total_value=0, reference=0, ceiling=0, floor=0, high=0, low=0, expected=0, side=None, session=None, status=None,
-    )  # fmt: skip
+    stray = a_trade("VNM", START_MS)
     shard = shard_of("VNM", SHARDS)
-    frame = Frame(feed="a", epoch=1, seq=0, recv_us=UnixUs(0), records=[stray, a_record("VNM", at(DAY, 9, 16), 700, 0)])
+    frame = a_frame(stray, a_record("VNM", at(DAY, 9, 16), 700, 0))
     log = Kafka(kafka, topics)
     log.send({shard: [frame]})
     with running(kafka, topics, tmp_path):

@@ -21,9 +21,8 @@ from pipelines.core.rules import load_rules
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.instruments import future_symbol, routing_key
-from schemas.session import phase_at
 from schemas.shards import shard_keys, shard_of
-from schemas.structs import AlertEvent, ClockTick, Frame, IndexRecord, LedgerEntry, LedgerFrame, TradeRecord
+from schemas.structs import AlertEvent, IndexRecord, LedgerFrame, TradeRecord
 from schemas.topics import (
     MARKET_ALERTS,
     MARKET_BASIS,
@@ -38,12 +37,13 @@ from schemas.topics import (
     Topic,
     encode,
 )
-from schemas.units import Exchange, Side, Symbol, TradingDay, UnixMs
+from schemas.units import Exchange, Side, Symbol, UnixMs
 from stock_tracker.verify.topics import read_topic
+from tests import builders
+from tests.builders import DAY, INDEX, a_frame, a_ledger_entry, a_tick
 
 pytestmark = pytest.mark.kafka
 
-DAY = TradingDay(20261120)
 OPEN_MS = at(DAY, 9, 15)
 SHARDS = 3
 KEYS = shard_keys(SHARDS)
@@ -93,7 +93,7 @@ def a_morning(seconds: int) -> list[tuple[int, bytes]]:
     for second in range(seconds):
         ts_ms = UnixMs(OPEN_MS + second * 1000)
         for shard in range(SHARDS):
-            records: list[Any] = [ClockTick(trading_day=DAY, ts_ms=ts_ms, phase=phase_at(ts_ms, DAY), health="up")]
+            records: list[Any] = [a_tick(ts_ms)]
             # It falls silent for twenty seconds, long enough to make a basis stale.
             heard = second % 5 == 0 and not 60 <= second < 80
             records += [
@@ -107,32 +107,27 @@ def a_morning(seconds: int) -> list[tuple[int, bytes]]:
                     totals[symbol] += volume
                     price = CEILING if second % 40 in (20, 21, 22) else 200_000 + draw.randint(-40, 40) * 10
                     records.append(a_trade(symbol, ts_ms, price, volume, totals[symbol]))
-            frames.append((shard, encode(Frame(feed="a", epoch=1, seq=second, recv_us=1, records=records))))
+            frames.append((shard, encode(a_frame(*records, seq=second))))
     return frames
 
 
 def an_index(symbol: Symbol, ts_ms: UnixMs, value: int, volume: int) -> IndexRecord:
-    return IndexRecord(
-        symbol=symbol, trading_day=DAY, ts_ms=ts_ms, exchange=Exchange.HOSE, value=value, prior_value=199_000, volume=volume,
-        traded_value=0, put_through_volume=0, put_through_value=0, advances=1, no_changes=2, declines=3, ceilings=4, floors=5,
-        session="LO",
-    )  # fmt: skip
+    return builders.an_index(
+        symbol, ts_ms, value=value, volume=volume, advances=1, no_changes=2, declines=3, ceilings=4, floors=5
+    )
 
 
 def a_trade(symbol: Symbol, ts_ms: UnixMs, price: int, volume: int, total: int) -> TradeRecord:
-    return TradeRecord(
-        symbol=symbol, trading_day=DAY, ts_ms=ts_ms, exchange=Exchange.DER, price=price, volume=volume, total_volume=total,
-        total_value=total, reference=200_000, ceiling=CEILING, floor=186_000, high=CEILING, low=199_000, expected=0,
-        side=Side.BUY, session="LO", status="Normal",
+    return builders.a_trade(
+        symbol, ts_ms, exchange=Exchange.DER, price=price, volume=volume, total=total, reference=INDEX, high=CEILING, low=199_000,
+        side=Side.BUY, status="Normal",
     )  # fmt: skip
 
 
 def a_doubt(number: int) -> bytes:
     """A ledger frame with an ambiguous correction; nobody but the test writes this topic here."""
-    entry = LedgerEntry(
-        kind="correction", symbol="VNM", exchange=Exchange.HOSE, day=DAY, ts_ms=OPEN_MS + number * 1000, since_ms=OPEN_MS,
-        side=Side.BUY, generation=0, counter_from=1_000, counter=700, volume=-300, value=0, room=1, ambiguous=True,
-    )  # fmt: skip
+    at_ms = OPEN_MS + number * 1000
+    entry = a_ledger_entry(ts=at_ms, kind="correction", since=OPEN_MS, counter_from=1_000, volume=-300, ambiguous=True)
     return encode(LedgerFrame(events=[entry]))
 
 

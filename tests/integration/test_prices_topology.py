@@ -25,14 +25,14 @@ from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
 from schemas.shards import shard_keys, shard_of
-from schemas.structs import ClockTick, Frame, PriceRow, QuoteRecord, TradeRecord
+from schemas.structs import PriceRow
 from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES, Topic, encode
-from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+from schemas.units import Symbol, UnixMs
 from stock_tracker.verify.topics import read_topic
+from tests.builders import DAY, a_frame, a_quote, a_tick, a_trade
 
 pytestmark = pytest.mark.kafka
 
-DAY = TradingDay(20261120)
 SHARDS = 3
 PRICES = named("prices")
 KEYS = shard_keys(SHARDS)
@@ -54,11 +54,11 @@ def a_market(seconds: int) -> list[tuple[int, bytes]]:
     def send(feed: str, shard: int, records: list[Any]) -> None:
         seq = seqs.get((feed, shard), 0)
         seqs[feed, shard] = seq + 1
-        frames.append((shard, encode(Frame(feed=feed, epoch=1, seq=seq, recv_us=UnixUs(1), records=records))))
+        frames.append((shard, encode(a_frame(*records, feed=feed, seq=seq))))
 
     for second in range(seconds):
         ts_ms = UnixMs(at(DAY, 9, 15) + second * 1000)
-        tick = ClockTick(trading_day=DAY, ts_ms=ts_ms, phase=SessionPhase.CONTINUOUS, health="up")
+        tick = a_tick(ts_ms)
         for shard in range(SHARDS):
             records: list[Any] = [tick]
             for symbol in SYMBOLS:
@@ -66,33 +66,16 @@ def a_market(seconds: int) -> list[tuple[int, bytes]]:
                     continue
                 volume = draw.randint(1, 9) * 100
                 totals[symbol] += volume
-                price = Price(60_000 + draw.randint(-5, 5) * 100)
-                records += [a_quote(symbol, ts_ms, price), a_trade(symbol, ts_ms, price, volume, totals[symbol])]
+                price = 60_000 + draw.randint(-5, 5) * 100
+                records += [
+                    a_quote(symbol, ts_ms, bids=[price - 100, 500], asks=[price, 700]),
+                    a_trade(symbol, ts_ms, price=price, volume=volume, total=totals[symbol]),
+                ]
             send("a", shard, [record for record in records if record is tick or draw.random() > 0.1])
             lagging.append((shard, [tick, *(record for record in records[1:] if draw.random() > 0.5)]))
             if len(lagging) > 7:
                 send("b", *lagging.pop(0))
     return frames
-
-
-def a_trade(symbol: Symbol, ts_ms: UnixMs, price: Price, volume: int, total: int) -> TradeRecord:
-    return TradeRecord(
-        symbol=symbol, trading_day=DAY, ts_ms=ts_ms, exchange=Exchange.HOSE, price=price, volume=Shares(volume),
-        total_volume=Shares(total), total_value=Vnd(total * 60_000), reference=Price(60_000), ceiling=Price(64_200),
-        floor=Price(55_800), high=Price(60_500), low=Price(59_500), expected=Price(0), side=None, session="LO", status="N",
-    )  # fmt: skip
-
-
-def a_quote(symbol: Symbol, ts_ms: UnixMs, price: Price) -> QuoteRecord:
-    return QuoteRecord(
-        symbol=symbol,
-        trading_day=DAY,
-        ts_ms=ts_ms,
-        exchange=Exchange.HOSE,
-        bids=[price - 100, 500],
-        asks=[price, 700],
-        session="LO",
-    )
 
 
 def expected(frames: list[tuple[int, bytes]], prefix: str) -> dict[str, Log]:

@@ -20,12 +20,10 @@ from pipelines.core.suspects import Thresholds
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
-from schemas.session import phase_at
-from schemas.structs import AlertEvent, ClockTick, Frame
+from schemas.structs import AlertEvent
 from schemas.topics import MARKET_ALERTS, MARKET_BASIS, MARKET_FOREIGN, MARKET_TRADES, RECORD_TOPICS
-from schemas.units import TradingDay, UnixMs
+from tests.builders import DAY, a_frame, a_tick
 
-DAY = TradingDay(20261120)
 BEGINS_MS, ENDS_MS = at(DAY, 8, 55), at(DAY, 10)
 SLACK_MS = 60_000
 
@@ -80,13 +78,13 @@ def morning() -> tuple[tuple[Story, ...], list[AlertEvent]]:
             second = max(record.due_ms, BEGINS_MS) // 1000 * 1000
             seconds.setdefault(second, []).append(decode(wire.broadcast(record.channel, wire.content(record))))
     for seq, ts_ms in enumerate(range(BEGINS_MS, ENDS_MS, 1000)):
-        tick = ClockTick(trading_day=DAY, ts_ms=UnixMs(ts_ms), phase=phase_at(UnixMs(ts_ms), DAY), health="up")
+        tick = a_tick(ts_ms)
         frames: dict[str, list[Any]] = {topic.name: [tick] for topic in RECORD_TOPICS}
         for record in seconds.get(ts_ms, ()):
             for place in places_of(record, 1):
                 frames[place.topic].append(record)
         for topic, records in frames.items():
-            system.take(topic, Frame(feed="a", epoch=1, seq=seq, recv_us=0, records=records))
+            system.take(topic, a_frame(*records, seq=seq))
     return market.stories, system.alerts
 
 

@@ -21,61 +21,47 @@ from connectors.clickhouse.client import connect
 from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.intent import drained
 from schemas import topics as t
+from schemas.events import TradePhase
 from schemas.shards import shard_keys
 from schemas.structs import DailyEvent, DailyFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame
-from schemas.units import Exchange, Side
+from schemas.units import Side
+from tests.builders import a_daily_event, a_ledger_entry, a_trade_event, changed
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
 
 SHARDS = 3
 OPEN_MS = 1_795_140_900_000  # 2026-11-20 09:15 in Vietnam
-DAY = 20261120
 DRAIN_S = 60.0
+PHASES: list[TradePhase] = ["continuous", "put_through", "atc"]
 SINK = Path(__file__).with_name("sink_process.py")
 
 
 def a_print(symbol: str, n: int, rng: random.Random) -> TradeEvent:
     volume = rng.randrange(100, 5000, 100)
-    return TradeEvent(
-        kind=rng.choices(["print", "gap"], [9, 1])[0],
-        symbol=symbol,
-        exchange=Exchange.HOSE,
-        day=DAY,
-        # Three events a second: most of them share theirs with others, as on SSI's clock.
-        ts_ms=OPEN_MS + n // 3 * 1000 - rng.choice([0, 0, 0, 0, 7000]),
-        since_ms=rng.choice([None, OPEN_MS]),
-        generation=0,
+    kind = rng.choices(["print", "gap"], [9, 1])[0]
+    # Three events a second: most of them share theirs with others, as on SSI's clock.
+    ts_ms = OPEN_MS + n // 3 * 1000 - rng.choice([0, 0, 0, 0, 7000])
+    since_ms = rng.choice([None, OPEN_MS])
+    event = a_trade_event(
+        symbol,
+        ts_ms,
         start=n * 100,
-        total_volume=n * 100 + volume,
         volume=volume,
         value=volume * 20_000,
         price=rng.randrange(19_000, 21_000, 50),
-        last_volume=volume,
         side=rng.choice([Side.BUY, Side.SELL, Side.NEUTRAL]),
-        side_source="feed",
-        phase=rng.choices(["continuous", "put_through", "atc"], [18, 1, 1])[0],
-        limit=None,
-        late=False,
-        clipped=False,
+        phase=rng.choices(PHASES, [18, 1, 1])[0],
         anchored=rng.random() < 0.98,
-        cause=None,
-        epoch=None,
     )
+    return changed(event, kind=kind, since_ms=since_ms)
 
 
 def an_entry(symbol: str, n: int) -> LedgerEntry:
-    return LedgerEntry(
-        kind="delta", symbol=symbol, exchange=Exchange.HOSE, day=DAY, ts_ms=OPEN_MS + n * 1000, since_ms=OPEN_MS, side=Side.BUY,
-        generation=0, counter_from=n, counter=n + 1, volume=1, value=-n, room=5, ambiguous=False,
-    )  # fmt: skip
+    return a_ledger_entry(symbol, OPEN_MS + n * 1000, since=OPEN_MS, counter_from=n, volume=1, value=-n)
 
 
 def a_day(symbol: str, n: int) -> DailyEvent:
-    return DailyEvent(
-        symbol=symbol, exchange=Exchange.HOSE, day=DAY, ts_ms=OPEN_MS + n * 1000, final=False, reference=20_000, ceiling=21_400,
-        floor=18_600, open=None, high=None, low=None, close=None, total_volume=n, total_value=n, prints=n, printed_volume=n,
-        missed_volume=0, bought=n, sold=0, neutral=0, put_through_volume=0, unanchored=0, repeats=0,
-    )  # fmt: skip
+    return a_daily_event(symbol, OPEN_MS + n * 1000, total=n, prints=n)
 
 
 class Market:
