@@ -21,8 +21,9 @@ from connectors.clickhouse.core.rows import Message, Place
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Writer
 from schemas import topics
-from schemas.structs import TradeEvent, TradesFrame
-from schemas.units import Exchange, Price, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
+from schemas.structs import TradesFrame
+from schemas.units import Side
+from tests.builders import a_trade_event
 
 OPEN_MS = 1_795_140_900_000
 EVENTS_A_FRAME = 50
@@ -42,13 +43,9 @@ def frames(events: int) -> list[bytes]:
             volume = rng.randrange(100, 5_000, 100)
             prices[s] += rng.choice((-50, 0, 0, 50))
             found.append(
-                TradeEvent(
-                    kind="print", symbol=Symbol(f"S{s:03d}"), exchange=Exchange.HOSE, day=TradingDay(20261120),
-                    ts_ms=UnixMs(OPEN_MS + (n + i) // 100 * 1000), since_ms=None, generation=0, start=Shares(totals[s]),
-                    total_volume=Shares(totals[s] + volume), volume=Shares(volume), value=Vnd(volume * prices[s]),
-                    price=Price(prices[s]), last_volume=Shares(volume), side=rng.choice((Side.BUY, Side.SELL)),
-                    side_source="feed", phase="continuous", limit=None, late=False, clipped=False, anchored=True, cause=None,
-                    epoch=None,
+                a_trade_event(
+                    f"S{s:03d}", OPEN_MS + (n + i) // 100 * 1000, start=totals[s], volume=volume, price=prices[s],
+                    side=rng.choice((Side.BUY, Side.SELL)),
                 )
             )  # fmt: skip
             totals[s] += volume

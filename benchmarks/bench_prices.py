@@ -26,11 +26,10 @@ from pipelines.core.price_shard import fold_frame
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.shards import shard_keys, shard_of
-from schemas.structs import ClockTick, Frame, QuoteRecord, TradeRecord
 from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES, Topic, encode
-from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
+from schemas.units import Symbol, UnixMs
+from tests.builders import DAY, a_frame, a_quote, a_tick, a_trade
 
-DAY = TradingDay(20261120)
 SHARDS = 6
 KEYS = shard_keys(SHARDS)
 PER_FRAME = 50
@@ -59,29 +58,18 @@ def a_market(ticks: int) -> list[tuple[int, bytes]]:
         shard = shard_of(symbol, SHARDS)
         ts_ms = UnixMs(at(DAY, 9, 15) + n // 1_000 * 1_000)
         if not waiting[shard]:
-            waiting[shard].append(ClockTick(trading_day=DAY, ts_ms=ts_ms, phase=SessionPhase.CONTINUOUS, health="up"))
-        price = Price(60_000 + draw.randint(-20, 20) * 100)
+            waiting[shard].append(a_tick(ts_ms))
+        price = 60_000 + draw.randint(-20, 20) * 100
         if n % 5 == 0:
             volume = draw.randint(1, 30) * 100
             totals[symbol] = total = totals.get(symbol, 0) + volume
-            waiting[shard].append(
-                TradeRecord(
-                    symbol=symbol, trading_day=DAY, ts_ms=ts_ms, exchange=Exchange.HOSE, price=price, volume=Shares(volume),
-                    total_volume=Shares(total), total_value=Vnd(total * 60_000), reference=Price(60_000), ceiling=Price(64_200),
-                    floor=Price(55_800), high=Price(62_000), low=Price(58_000), expected=Price(0), side=None, session="LO",
-                    status="N",
-                )
-            )  # fmt: skip
+            waiting[shard].append(a_trade(symbol, ts_ms, price=price, volume=volume, total=total, high=62_000, low=58_000))
         else:
             bids = [level for step in range(3) for level in (price - 100 * (step + 1), draw.randint(1, 900) * 100)]
             asks = [level for step in range(3) for level in (price + 100 * step, draw.randint(1, 900) * 100)]
-            waiting[shard].append(
-                QuoteRecord(
-                    symbol=symbol, trading_day=DAY, ts_ms=ts_ms, exchange=Exchange.HOSE, bids=bids, asks=asks, session="LO"
-                )
-            )
+            waiting[shard].append(a_quote(symbol, ts_ms, bids=bids, asks=asks))
         if len(waiting[shard]) == PER_FRAME:
-            frame = Frame(feed="a", epoch=1, seq=seqs[shard], recv_us=UnixUs(1), records=waiting[shard])
+            frame = a_frame(*waiting[shard], seq=seqs[shard])
             frames.append((shard, encode(frame)))
             seqs[shard] += 1
             waiting[shard] = []
