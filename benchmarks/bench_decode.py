@@ -14,7 +14,7 @@ from functools import partial
 from random import Random
 
 from connectors.ssi.core.decode import decode
-from connectors.ssi.core.session import Publish, SsiSession
+from connectors.ssi.core.hub_client import HubClient, Publish
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.market import generate
 from schemas.units import TradingDay, UnixMs
@@ -62,9 +62,9 @@ def decode_all(arguments: list[str]) -> None:
 
 
 def receive_all(frames: list[bytes]) -> None:
-    session = SsiSession("http://127.0.0.1/", "X-TRADE:ALL")
+    client = HubClient("http://127.0.0.1/", "X-TRADE:ALL")
     for frame in frames:
-        for action in session.receive(frame, UnixMs(0)):
+        for action in client.receive(frame, UnixMs(0)):
             if isinstance(action, Publish):
                 decode_all(list(action.arguments))
 

@@ -1,4 +1,4 @@
-"""Carries out what a session decides: the only module with a WebSocket."""
+"""Carries out what the hub client decides: the only module with a WebSocket."""
 
 import asyncio
 import logging
@@ -10,8 +10,8 @@ import aiohttp
 
 from connectors.ssi.calls import bearer, call, why
 from connectors.ssi.core.errors import SsiError, SsiUnavailable, TokenRejected
+from connectors.ssi.core.hub_client import Action, Begin, HubClient, Publish, Reconnect, Reject, Send, Start, Subscribed, Warn
 from connectors.ssi.core.replies import refusal
-from connectors.ssi.core.session import Action, Begin, Publish, Reconnect, Reject, Send, SsiSession, Start, Subscribed, Warn
 from connectors.ssi.core.stream import RecordStream
 from schemas.units import UnixMs, UnixUs
 
@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 _Socket = aiohttp.ClientWebSocketResponse[Literal[False]]
 
 WATCH_S: Final = 0.25
-"""How often a session looks at the time."""
+"""How often the hub client looks at the time."""
 START_S: Final = 4.0
 """How long start may take: the hub works without, and the handshake's time runs meanwhile."""
 MAX_FRAME: Final = 64 * 1024 * 1024
@@ -43,14 +43,14 @@ class Conversation:
     def __init__(
         self,
         http: aiohttp.ClientSession,
-        session: SsiSession,
+        hub_client: HubClient,
         token: str,
         stream: RecordStream,
         subscribed: Callable[[], None],
     ) -> None:
         """``subscribed`` is called when data can flow."""
         self._http = http
-        self._session = session
+        self._hub_client = hub_client
         self._headers = bearer(token)
         self._stream = stream
         self._subscribed = subscribed
@@ -65,21 +65,21 @@ class Conversation:
         Raises:
             SsiUnavailable: It did not begin.
         """
-        reply = await call(self._http, "GET", self._session.negotiate_url, "negotiate", headers=self._headers)
+        reply = await call(self._http, "GET", self._hub_client.negotiate_url, "negotiate", headers=self._headers)
         if error := refusal("negotiate", reply.status, reply.body.decode(errors="replace"), reply.retry_after):
             raise error
-        socket = await self._open(self._session.negotiated(reply.body))
+        socket = await self._open(self._hub_client.negotiated(reply.body))
         self.is_open = True
         watch = asyncio.create_task(self._watch(socket))
         try:
-            await self._carry_out(self._session.connected(now_ms()), socket)
+            await self._carry_out(self._hub_client.connected(now_ms()), socket)
             async for message in socket:
                 if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
                     self._stream.keep(message.data, now_us())
-                    await self._carry_out(self._session.receive(message.data, now_ms()), socket)
+                    await self._carry_out(self._hub_client.receive(message.data, now_ms()), socket)
                 if self._end is not None or message.type == aiohttp.WSMsgType.ERROR:
                     break
-            await self._carry_out(self._session.closed(socket.close_code), socket)
+            await self._carry_out(self._hub_client.closed(socket.close_code), socket)
         finally:
             self.is_open = False
             watch.cancel()
@@ -108,7 +108,7 @@ class Conversation:
     async def _watch(self, socket: _Socket) -> None:
         while self._end is None:
             await asyncio.sleep(WATCH_S)
-            await self._carry_out(self._session.tick(now_ms()), socket)
+            await self._carry_out(self._hub_client.tick(now_ms()), socket)
         await socket.close()
 
     async def _carry_out(self, actions: list[Action], socket: _Socket) -> None:
@@ -120,7 +120,7 @@ class Conversation:
                     self._stream.begin(now_us())
                 case Start(url):
                     await self._start(url)
-                    await self._carry_out(self._session.started(now_ms()), socket)
+                    await self._carry_out(self._hub_client.started(now_ms()), socket)
                 case Send(text):
                     await self._send(text, socket)
                 case Subscribed():

@@ -13,9 +13,9 @@ from connectors.ssi.client import Conversation, now_ms, now_us
 from connectors.ssi.clock_poll import follow
 from connectors.ssi.core.backoff import Backoff
 from connectors.ssi.core.errors import BrokerUnavailable, ClockUnavailable, SsiError, SsiUnavailable, TokenRejected
+from connectors.ssi.core.hub_client import HubClient
 from connectors.ssi.core.market_clock import SimulatedClock, make_clock
 from connectors.ssi.core.outbox import Outbox
-from connectors.ssi.core.session import SsiSession
 from connectors.ssi.core.stream import MAX_REJECTED_IN_A_ROW, RecordStream
 from connectors.ssi.metrics import Tally
 from connectors.ssi.publisher import Publisher
@@ -162,8 +162,8 @@ class _Connector:
 
     async def _converse(self, http: aiohttp.ClientSession, rest: SsiRest, stream: RecordStream) -> SsiError:
         try:
-            session = SsiSession(self._settings.stream_url, self._settings.channels)
-            self._conversation = Conversation(http, session, await rest.token(), stream, self._subscribed)
+            hub_client = HubClient(self._settings.stream_url, self._settings.channels)
+            self._conversation = Conversation(http, hub_client, await rest.token(), stream, self._subscribed)
             return await self._conversation.hold()
         except SsiError as error:
             return error

@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from connectors.ssi.core.decode import decode
-from connectors.ssi.core.session import Publish, SsiSession
+from connectors.ssi.core.hub_client import HubClient, Publish
 from schemas import events, records, states
 from schemas.topics import SSI_WIRE, TOPICS, Topic, encode
 from schemas.units import UnixMs
@@ -84,10 +84,10 @@ def test_every_topic_has_an_example() -> None:
 
 
 def test_the_verbatim_frames_hold_every_data_type_of_ssi() -> None:
-    session = SsiSession("https://fc-datahub.ssi.com.vn/", "X-TRADE:ALL")
+    client = HubClient("https://fc-datahub.ssi.com.vn/", "X-TRADE:ALL")
     kinds = set()
     for path in examples(SSI_WIRE.name):
-        for action in session.receive(path.read_bytes(), UnixMs(0)):
+        for action in client.receive(path.read_bytes(), UnixMs(0)):
             if isinstance(action, Publish):
                 kinds |= {type(decode(argument)).__name__ for argument in action.arguments}
     assert kinds == {model.__name__ for model in get_args(records.SsiRecord)}

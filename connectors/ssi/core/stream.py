@@ -1,6 +1,6 @@
 """What one feed says, in order: records, dead letters, clock ticks, reference records. Pure: time is an argument.
 
-Between the session, which hands over Broadcast arguments, and the outbox, which holds what Kafka shall get.
+Between the hub client, which hands over Broadcast arguments, and the outbox, which holds what Kafka shall get.
 """
 
 from collections import Counter

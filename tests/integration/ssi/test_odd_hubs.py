@@ -11,9 +11,9 @@ from aiohttp.test_utils import TestServer
 from connectors.ssi import client
 from connectors.ssi.client import Conversation
 from connectors.ssi.core.errors import SsiError
+from connectors.ssi.core.hub_client import HubClient
 from connectors.ssi.core.market_clock import make_clock
 from connectors.ssi.core.outbox import Outbox
-from connectors.ssi.core.session import SsiSession
 from connectors.ssi.core.stream import RecordStream
 
 Hold = Callable[["OddHub"], Awaitable[tuple[SsiError, bool]]]
@@ -64,8 +64,8 @@ async def hold() -> AsyncIterator[Hold]:
             subscribed: list[bool] = []
             async with TestServer(hub.application()) as server:
                 stream = RecordStream("a", 3, make_clock("wall"), Outbox(1_000, 1_000_000))
-                session = SsiSession(str(server.make_url("/")), "X-TRADE:ALL")
-                conversation = Conversation(http, session, "token", stream, lambda: subscribed.append(True))
+                hub_client = HubClient(str(server.make_url("/")), "X-TRADE:ALL")
+                conversation = Conversation(http, hub_client, "token", stream, lambda: subscribed.append(True))
                 try:
                     return await conversation.hold(), bool(subscribed)
                 finally:

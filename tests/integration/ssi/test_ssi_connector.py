@@ -24,7 +24,7 @@ from connectors.ssi.core.backoff import Backoff
 from connectors.ssi.core.decode import decode
 from connectors.ssi.core.errors import BadCredentials, InvalidRecord, TopicsMissing
 from connectors.ssi.core.frames import is_from_ssi
-from connectors.ssi.core.session import Publish, SsiSession
+from connectors.ssi.core.hub_client import HubClient, Publish
 from connectors.ssi.service import run
 from connectors.ssi.settings import SsiSettings
 from connectors.ssi.simulator import server
@@ -303,12 +303,12 @@ async def test_a_market_stretch_arrives_record_for_record(kafka: str, topics: st
         assert ticks == sorted(set(ticks))
 
     # The verbatim frames give the very same records again.
-    session = SsiSession("http://127.0.0.1/", "X-TRADE:ALL")
+    client = HubClient("http://127.0.0.1/", "X-TRADE:ALL")
     again: Counter[str] = Counter()
     wire = board.messages(SSI_WIRE)
     assert [int(dict(message.headers())["seq"]) for message in wire] == list(range(len(wire)))
     for message in wire:
-        for action in session.receive(message.value(), UnixMs(0)):
+        for action in client.receive(message.value(), UnixMs(0)):
             if isinstance(action, Publish):
                 again.update(type(decode(argument)).__name__ for argument in action.arguments)
     assert again == {name: count for name, count in kinds.items() if name not in ("ClockTick", "ReferenceRecord")}

@@ -6,16 +6,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.ssi.core.errors import ChannelsRejected, QuotaExceeded, Reason, SsiUnavailable, TokenRejected
-from connectors.ssi.core.session import (
+from connectors.ssi.core.hub_client import (
     HANDSHAKE_MS,
     NO_KEEP_ALIVE_MS,
     Action,
     Begin,
+    HubClient,
     Publish,
     Reconnect,
     Reject,
     Send,
-    SsiSession,
     Start,
     Subscribed,
     Warn,
@@ -37,19 +37,19 @@ def at(seconds: float) -> UnixMs:
     return UnixMs(1_795_399_200_000 + int(seconds * 1000))
 
 
-def a_session() -> SsiSession:
-    return SsiSession("https://fc-datahub.ssi.com.vn/", CHANNELS)
+def a_client() -> HubClient:
+    return HubClient("https://fc-datahub.ssi.com.vn/", CHANNELS)
 
 
-def subscribed() -> SsiSession:
-    """A session whose channels the hub accepted a second after the connect."""
-    session = a_session()
-    session.negotiated(NEGOTIATED)
-    session.connected(at(0))
-    session.receive(INIT, at(0.2))
-    session.started(at(0.4))
-    assert session.receive(REPLY, at(1)) == [Subscribed()]
-    return session
+def subscribed() -> HubClient:
+    """A client whose channels the hub accepted a second after the connect."""
+    client = a_client()
+    client.negotiated(NEGOTIATED)
+    client.connected(at(0))
+    client.receive(INIT, at(0.2))
+    client.started(at(0.4))
+    assert client.receive(REPLY, at(1)) == [Subscribed()]
+    return client
 
 
 def broadcast(*arguments: str) -> str:
@@ -64,97 +64,97 @@ def reason_to_go(actions: list[Action]) -> Exception:
 
 
 def test_a_conversation_from_negotiate_to_data() -> None:
-    session = a_session()
-    negotiate = urlsplit(session.negotiate_url)
+    client = a_client()
+    negotiate = urlsplit(client.negotiate_url)
     assert negotiate.geturl().startswith("https://fc-datahub.ssi.com.vn/v2.0/signalr/negotiate?")
     assert parse_qs(negotiate.query) == {"connectionData": ['[{"name":"FcMarketDataV2Hub"}]'], "clientProtocol": ["1.5"]}
 
-    connect = urlsplit(session.negotiated(NEGOTIATED))
+    connect = urlsplit(client.negotiated(NEGOTIATED))
     assert connect.geturl().startswith("wss://fc-datahub.ssi.com.vn/v2.0/signalr/connect?")
     assert "AQAA%2B%2F%3D%3Dtok" in connect.query
     assert parse_qs(connect.query)["transport"] == ["webSockets"]
 
-    assert session.connected(at(0)) == [Begin()]
-    (start,) = session.receive(INIT, at(0.2))
+    assert client.connected(at(0)) == [Begin()]
+    (start,) = client.receive(INIT, at(0.2))
     assert isinstance(start, Start)
     assert urlsplit(start.url).path == "/v2.0/signalr/start"
     assert parse_qs(urlsplit(start.url).query)["connectionToken"] == ["AQAA+/==tok"]
 
-    (send,) = session.started(at(0.3))
+    (send,) = client.started(at(0.3))
     assert isinstance(send, Send)
     assert json.loads(send.text) == {"H": "FcMarketDataV2Hub", "M": "SwitchChannels", "A": [CHANNELS], "I": 0}
-    assert session.receive(REPLY, at(0.5)) == [Subscribed()]
-    assert session.receive(KEEP_ALIVE, at(5)) == []
-    assert session.receive(broadcast("one", "two"), at(6)) == [Publish(["one", "two"])]
+    assert client.receive(REPLY, at(0.5)) == [Subscribed()]
+    assert client.receive(KEEP_ALIVE, at(5)) == []
+    assert client.receive(broadcast("one", "two"), at(6)) == [Publish(["one", "two"])]
 
 
 def test_data_ahead_of_the_reply_counts_as_subscribed() -> None:
-    session = a_session()
-    session.negotiated(NEGOTIATED)
-    session.connected(at(0))
-    session.receive(INIT, at(0.1))
-    session.started(at(0.2))
-    assert session.receive(broadcast("one"), at(0.3)) == [Subscribed(), Publish(["one"])]
-    assert session.receive(REPLY, at(0.4)) == []
+    client = a_client()
+    client.negotiated(NEGOTIATED)
+    client.connected(at(0))
+    client.receive(INIT, at(0.1))
+    client.started(at(0.2))
+    assert client.receive(broadcast("one"), at(0.3)) == [Subscribed(), Publish(["one"])]
+    assert client.receive(REPLY, at(0.4)) == []
 
 
 def test_any_frame_keeps_the_connection_alive_and_silence_ends_it() -> None:
-    session = subscribed()
+    client = subscribed()
     for second in range(2, 100, 15):
-        assert session.receive(KEEP_ALIVE, at(second)) == []
-        assert session.tick(at(second + 14)) == []
-    error = reason_to_go(session.tick(at(92 + 20)))
+        assert client.receive(KEEP_ALIVE, at(second)) == []
+        assert client.tick(at(second + 14)) == []
+    error = reason_to_go(client.tick(at(92 + 20)))
     assert isinstance(error, SsiUnavailable)
     assert "nothing came for 20 s" in str(error)
 
 
 def test_a_hub_without_keep_alives_may_be_silent_for_longer() -> None:
-    session = a_session()
-    session.negotiated(b'{"ConnectionToken":"t","KeepAliveTimeout":null}')
-    session.connected(at(0))
-    session.receive(INIT, at(0))
-    session.started(at(0))
-    session.receive(REPLY, at(1))
-    assert session.tick(at(100)) == []
-    assert reason_to_go(session.tick(UnixMs(at(1) + NO_KEEP_ALIVE_MS)))
+    client = a_client()
+    client.negotiated(b'{"ConnectionToken":"t","KeepAliveTimeout":null}')
+    client.connected(at(0))
+    client.receive(INIT, at(0))
+    client.started(at(0))
+    client.receive(REPLY, at(1))
+    assert client.tick(at(100)) == []
+    assert reason_to_go(client.tick(UnixMs(at(1) + NO_KEEP_ALIVE_MS)))
 
 
 def test_a_hub_that_never_says_it_is_ready_is_left() -> None:
-    session = a_session()
-    session.negotiated(NEGOTIATED)
-    session.connected(at(0))
-    session.receive(KEEP_ALIVE, at(10))
-    assert "the hub's first message" in str(reason_to_go(session.tick(UnixMs(at(0) + HANDSHAKE_MS))))
+    client = a_client()
+    client.negotiated(NEGOTIATED)
+    client.connected(at(0))
+    client.receive(KEEP_ALIVE, at(10))
+    assert "the hub's first message" in str(reason_to_go(client.tick(UnixMs(at(0) + HANDSHAKE_MS))))
 
 
 def test_a_hub_that_never_answers_the_subscription_is_left() -> None:
-    session = a_session()
-    session.negotiated(NEGOTIATED)
-    session.connected(at(0))
-    session.receive(INIT, at(1))
-    session.started(at(2))
-    session.receive(KEEP_ALIVE, at(10))
-    assert session.tick(at(16)) == []
-    assert "the answer to SwitchChannels" in str(reason_to_go(session.tick(UnixMs(at(2) + HANDSHAKE_MS))))
+    client = a_client()
+    client.negotiated(NEGOTIATED)
+    client.connected(at(0))
+    client.receive(INIT, at(1))
+    client.started(at(2))
+    client.receive(KEEP_ALIVE, at(10))
+    assert client.tick(at(16)) == []
+    assert "the answer to SwitchChannels" in str(reason_to_go(client.tick(UnixMs(at(2) + HANDSHAKE_MS))))
 
 
 def test_rejected_channels_name_the_setting_to_mend() -> None:
-    session = a_session()
-    session.negotiated(NEGOTIATED)
-    session.connected(at(0))
-    session.receive(INIT, at(0))
-    session.started(at(0))
+    client = a_client()
+    client.negotiated(NEGOTIATED)
+    client.connected(at(0))
+    client.receive(INIT, at(0))
+    client.started(at(0))
     text = "There was an error invoking Hub method 'FcMarketDataV2Hub.SwitchChannels'."
-    error = reason_to_go(session.receive(json.dumps({"I": "0", "E": text}), at(1)))
+    error = reason_to_go(client.receive(json.dumps({"I": "0", "E": text}), at(1)))
     assert isinstance(error, ChannelsRejected)
     assert "SSI_CHANNELS" in str(error)
     assert CHANNELS in str(error)
 
 
 def test_a_server_that_shuts_down_is_left_after_its_last_data() -> None:
-    session = subscribed()
+    client = subscribed()
     frame = json.dumps({"C": "d-1", "M": json.loads(broadcast("last"))["M"], "T": 1})
-    published, reconnect = session.receive(frame, at(2))
+    published, reconnect = client.receive(frame, at(2))
     assert published == Publish(["last"])
     assert isinstance(reconnect, Reconnect)
 
@@ -209,14 +209,14 @@ def test_what_is_no_message_is_rejected_whole(frame: str | bytes) -> None:
 
 
 @given(st.binary(max_size=60))
-def test_no_bytes_break_a_session(noise: bytes) -> None:
-    session = subscribed()
-    for action in session.receive(noise, at(2)):
+def test_no_bytes_break_a_client(noise: bytes) -> None:
+    client = subscribed()
+    for action in client.receive(noise, at(2)):
         assert isinstance(action, Reject | Publish | Reconnect | Warn | Start)
-    assert session.receive(broadcast("still here"), at(3)) == [Publish(["still here"])]
+    assert client.receive(broadcast("still here"), at(3)) == [Publish(["still here"])]
 
 
-def test_a_closed_socket_ends_the_session() -> None:
+def test_a_closed_socket_ends_the_conversation() -> None:
     assert "closed with code 1001" in str(reason_to_go(subscribed().closed(1001)))
     assert "broke" in str(reason_to_go(subscribed().closed(None)))
 
@@ -224,4 +224,4 @@ def test_a_closed_socket_ends_the_session() -> None:
 @pytest.mark.parametrize("reply", [b"", b"<html>", b"[]", b"{}", b'{"ConnectionToken":"t","TryWebSockets":false}'])
 def test_a_negotiation_without_a_websocket_is_unavailable(reply: bytes) -> None:
     with pytest.raises(SsiUnavailable):
-        a_session().negotiated(reply)
+        a_client().negotiated(reply)

@@ -1,8 +1,9 @@
-"""One connection to SSI's hub, without the socket: what happens goes in, what to do comes out. Pure.
+"""SSI's hub seen from a client, without the socket: what happens goes in, what to do comes out. Pure.
 
 The hub speaks classic ASP.NET SignalR: negotiate, connect, a first message that says the connection is ready, start, one
-invocation of SwitchChannels, then messages with Broadcasts in them, and ``{}`` to keep the connection alive. A session is one
-such conversation; a new attempt is a new session. :mod:`connectors.ssi.client` carries the actions out.
+invocation of SwitchChannels, then messages with Broadcasts in them, and ``{}`` to keep the connection alive. A
+:class:`HubClient` lives as long as one such connection; a new attempt makes a new one. :mod:`connectors.ssi.client` carries
+its actions out.
 """
 
 from collections.abc import Sequence
@@ -114,8 +115,8 @@ _NOT_JSON = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _CONNECTION_DATA = msgspec.json.encode([{"name": HUB}]).decode()
 
 
-class SsiSession:
-    """Decides what one connection does; never two sockets, because a session has one."""
+class HubClient:
+    """Decides what one connection to the hub does: nobody opens a second socket while it lives."""
 
     def __init__(self, stream_url: str, channels: str) -> None:
         """``stream_url`` ends in a slash; ``channels`` is the comma-joined list."""
