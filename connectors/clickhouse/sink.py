@@ -18,6 +18,7 @@ from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.errors import ArchiveError, ClickHouseUnreachable, SchemaMismatch, SinkReplaced, TopicsMissing
 from connectors.clickhouse.core.intent import Commit, Intents, Partition
 from connectors.clickhouse.core.rows import Place
+from connectors.clickhouse.core.tables import SOURCES
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Writer
 
@@ -364,7 +365,7 @@ def _kafka_away(settings: SinkSettings, reason: str) -> str:
 
 def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) -> dict[str, str] | None:
     """Kafka's own ids of the topics to read; waits for Kafka. None when told to stop meanwhile."""
-    names = [topic.named(settings.topic_prefix) for topic in rows.SOURCES]
+    names = [topic.named(settings.topic_prefix) for topic in SOURCES]
     admin = AdminClient(settings.kafka, logger=log)
     backoff = Backoff()
     while not stop.wait(_POLL_SECONDS):

@@ -14,6 +14,7 @@ from connectors.clickhouse.core.errors import SchemaMismatch
 from connectors.clickhouse.core.intent import Batch
 from connectors.clickhouse.core.rows import Message
 from connectors.clickhouse.core.statements import quote_name
+from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, TABLES
 from connectors.clickhouse.migrations import migrate
 from connectors.clickhouse.settings import SinkSettings
 
@@ -56,8 +57,8 @@ class Writer:
         with self._telling():
             for migration in migrate(client, settings.database):
                 log.info("applied migration %03d_%s to %s", migration.number, migration.name, settings.database)
-            self._types = {table.name: _types(client, table.name) for table in rows.TABLES.values()}
-            self._types[rows.DLQ] = _types(client, rows.DLQ)
+            self._types = {table.name: _types(client, table.name) for table in TABLES.values()}
+            self._types[DLQ] = _types(client, DLQ)
         for name, columns in _needed().items():
             if missing := set(columns) - self._types[name].keys():
                 raise SchemaMismatch(
@@ -115,7 +116,7 @@ class Writer:
 
 
 def _needed() -> Mapping[str, tuple[str, ...]]:
-    return {table.name: table.names for table in rows.TABLES.values()} | {rows.DLQ: rows.DLQ_NAMES}
+    return {table.name: table.names for table in TABLES.values()} | {DLQ: DLQ_NAMES}
 
 
 def _types(client: Client, table: str) -> dict[str, str]:

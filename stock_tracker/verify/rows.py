@@ -7,36 +7,12 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from schemas.topics import (
-    MARKET_ALERTS,
-    MARKET_BASIS,
-    MARKET_DAILY,
-    MARKET_FLOW,
-    MARKET_FOREIGN,
-    MARKET_INDICES,
-    MARKET_QUOTES,
-    MARKET_TRADES,
-)
+from connectors.clickhouse.core.tables import Table
 from stock_tracker.verify.core.archive import Row
 from stock_tracker.verify.core.differences import Position
 
 Place = tuple[int, int, int]
 """Partition, offset, idx."""
-
-TABLES = {
-    MARKET_TRADES.name: "trades",
-    MARKET_QUOTES.name: "quotes",
-    MARKET_DAILY.name: "prices_daily",
-    MARKET_FOREIGN.name: "foreign_ledger",
-    MARKET_FLOW.name: "flow",
-    MARKET_INDICES.name: "indices",
-    MARKET_BASIS.name: "basis",
-    MARKET_ALERTS.name: "alerts",
-}
-"""By topic, the table for people that holds its events."""
-
-LAST_WINS = {"prices_daily": ("symbol", "day")}
-"""Tables that keep one row a key: the last event of each."""
 
 
 def event_row(event: Any) -> dict[str, Any]:
@@ -44,16 +20,15 @@ def event_row(event: Any) -> dict[str, Any]:
     return {name: _plain(getattr(event, name)) for name in event.__struct_fields__}
 
 
-def expected(table: str, events: Iterable[tuple[Position, dict[str, Any]]]) -> list[tuple[Position, dict[str, Any]]]:
-    """The events that a table must hold: all, or the last of each key where the last one wins."""
-    key = LAST_WINS.get(table)
-    if key is None:
+def expected(table: Table, events: Iterable[tuple[Position, dict[str, Any]]]) -> list[tuple[Position, dict[str, Any]]]:
+    """The events that people must find in a table: all, or the last of each thing where the last one wins."""
+    if table.last_wins is None:
         return list(events)
     last: dict[tuple[Any, ...], tuple[Position, dict[str, Any]]] = {}
     for position, row in events:
-        place = tuple(row[name] for name in key)
+        thing = tuple(row[name] for name in table.last_wins)
         # A symbol's events are on one partition, which is read in order.
-        last[place] = (position, row)
+        last[thing] = (position, row)
     return list(last.values())
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 
 from clickhouse_connect.driver.client import Client
 
+from connectors.clickhouse.core.tables import TABLES
 from connectors.ssi.simulator.core.truth import Status, Truth
 from schemas.structs import DeadLetter, TradeRecord
 from schemas.topics import (
@@ -24,7 +25,7 @@ from stock_tracker.verify.core.differences import Difference, Position
 from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
 from stock_tracker.verify.core.records import CONNECTOR, compare_records
 from stock_tracker.verify.core.tape import Ended, PrintKey, Saved, Span, TapeReport, TruePrint, compare_tape
-from stock_tracker.verify.rows import TABLES, Place, event_row, expected, read_rows
+from stock_tracker.verify.rows import Place, event_row, expected, read_rows
 from stock_tracker.verify.topics import read_events, read_states, read_topic
 
 MOST_SHOWN = 20
@@ -160,7 +161,8 @@ def verify(
     archive_rows: dict[str, int] = {}
     alerts = 0
     for topic in EVENT_TOPICS:
-        table = TABLES[topic.name]
+        filled = TABLES[topic.name]
+        table = filled.view
         tell(f"Comparing {topic.name} with the table {table}")
         events = [(position, event_row(event)) for position, event in read_events(kafka, prefix, topic)]
         rows: dict[Place, Row] = {}
@@ -170,7 +172,7 @@ def verify(
                 doubled.append(place)
             rows[place] = row
         archive_rows[table] = len(rows) + len(doubled)
-        differences += compare_rows(table, expected(table, events), rows, doubled)
+        differences += compare_rows(table, expected(filled, events), rows, doubled)
         if topic is MARKET_ALERTS:
             alerts = len(events)
             differences += repeated_alerts(events)

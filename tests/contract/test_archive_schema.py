@@ -1,26 +1,18 @@
 """The archive's tables are its events: same fields, same names, every column explained."""
 
 import re
+from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import pytest
-from pydantic import BaseModel
 
 from connectors.clickhouse import migrations
-from connectors.clickhouse.core import rows
-from schemas import events, records, topics
+from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, SOURCES, TABLES
+from schemas import records, topics
+from schemas.message import twin
 
-MODELS: dict[str, type[BaseModel]] = {
-    "market.trades": events.TradeEvent,
-    "market.quotes": events.QuoteEvent,
-    "market.daily": events.DailyEvent,
-    "market.foreign": events.LedgerEntry,
-    "market.flow": events.FlowEvent,
-    "market.indices": events.IndexEvent,
-    "market.basis": events.BasisEvent,
-    "market.alerts": events.AlertEvent,
-}
+PAGE = Path(__file__).parents[2] / "docs" / "archive.md"
 _CREATE = re.compile(r"CREATE (TABLE|VIEW) IF NOT EXISTS (\w+)\s*\n\((.*?)\n\)\n", re.DOTALL)
 _COLUMN = re.compile(r"^    (\w+) (.+?)(?: MATERIALIZED .+?)?(?: CODEC\(.+?\)+)? COMMENT '((?:[^']|'')+)',?$", re.MULTILINE)
 
@@ -38,28 +30,40 @@ def declared() -> dict[str, dict[str, tuple[str, str]]]:
 
 
 def test_there_is_a_table_for_every_event_topic() -> None:
-    assert set(rows.TABLES) == {topic.name for topic in topics.EVENT_TOPICS} == set(MODELS)
+    assert set(TABLES) == {topic.name for topic in topics.EVENT_TOPICS}
+    assert set(SOURCES) == {*topics.EVENT_TOPICS, topics.SSI_DLQ}
 
 
-@pytest.mark.parametrize("topic", MODELS)
+@pytest.mark.parametrize("topic", TABLES)
+def test_a_table_is_made_for_the_events_of_its_topic(topic: str) -> None:
+    frame: Any = TABLES[topic].topic.message
+    assert get_type_hints(frame)["events"] == list[twin(TABLES[topic].model)]  # type: ignore[misc]
+
+
+def test_the_page_for_people_names_every_table_with_its_topic() -> None:
+    said = dict(re.findall(r"^\| `(\w+)` \| [^|]+ \| ((?:market|ssi)\.\w+)", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+    assert said == {**{table.view: topic for topic, table in TABLES.items()}, DLQ: topics.SSI_DLQ.name}
+
+
+@pytest.mark.parametrize("topic", TABLES)
 def test_a_tables_columns_are_its_events_fields_and_its_place(topic: str) -> None:
-    table, model = rows.TABLES[topic], MODELS[topic]
-    wanted = [name.removesuffix("_ms") for name in model.model_fields] + ["partition", "offset", "idx"]
+    table = TABLES[topic]
+    wanted = [name.removesuffix("_ms") for name in table.model.model_fields] + ["partition", "offset", "idx"]
     assert list(declared()[table.view]) == wanted
     assert [name for name in declared()[table.name] if name != "version"] == wanted
     assert list(table.names) == wanted
 
 
 def test_the_dead_letters_columns_are_their_fields_and_their_places() -> None:
-    assert list(declared()["dlq"]) == list(rows.DLQ_NAMES)
+    assert list(declared()["dlq"]) == list(DLQ_NAMES)
     fields = [name for name in records.DeadLetter.model_fields if name != "schema_"]
-    assert [name.removeprefix("found_") for name in rows.DLQ_NAMES[1:-4]] == fields
+    assert [name.removeprefix("found_") for name in DLQ_NAMES[1:-4]] == fields
 
 
-@pytest.mark.parametrize("topic", MODELS)
+@pytest.mark.parametrize("topic", TABLES)
 def test_a_columns_type_holds_what_its_field_may_be(topic: str) -> None:
-    columns = declared()[rows.TABLES[topic].name]
-    for name, field in MODELS[topic].model_fields.items():
+    columns = declared()[TABLES[topic].name]
+    for name, field in TABLES[topic].model.model_fields.items():
         type_, _ = columns[name.removesuffix("_ms")]
         assert ("Nullable(" in type_) == (NoneType in get_args(field.annotation)), f"{name} {type_}"
         assert _family(type_) == _expected(name, field.annotation), f"{name} {type_}"

@@ -1,30 +1,21 @@
 """Messages into rows: the events of a frame, what does not fit, and blocks of columns for ClickHouse. Pure.
 
-A column is named like the field of its event, ``ts`` for ``ts_ms``; besides each row has ``partition``, ``offset`` and ``idx``:
-the frame's place in Kafka and the event's place in the frame. Columns hold what ClickHouse stores, times as epoch integers: a
-naive datetime would be taken for UTC.
+:mod:`connectors.clickhouse.core.tables` says what a row is. Columns hold what ClickHouse stores, times as integers since the
+epoch: a datetime without a zone would be taken for UTC.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from operator import attrgetter
 from typing import Any, Final
 
-import msgspec
-from pydantic import BaseModel
-
-from schemas import events, records, topics
+from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, EPOCH, TABLES, Table
+from schemas import topics
 from schemas.errors import InvalidMessage
-from schemas.topics import Topic
-from schemas.units import TradingDay, UnixMs
 
-PLACE: Final = ("partition", "offset", "idx")
-"""The columns that say where in Kafka a row comes from: its identity."""
-DLQ: Final = "dlq"
-_EPOCH = date(1970, 1, 1).toordinal()
 _PAYLOAD_CHARACTERS = 100_000
 _UNSIGNED = re.compile(r"UInt(8|16|32|64)")
 _SIGNED = re.compile(r"Int(8|16|32|64)")
@@ -69,34 +60,6 @@ class Message:
     def rows(self) -> int:
         """How many rows it makes."""
         return len(self.events) + len(self.rejects)
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """How a column of a table is made of an event."""
-
-    name: str
-    field: str
-    convert: Callable[[Any], Any] | None
-    """None keeps the value."""
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """Where the events of a topic go."""
-
-    topic: Topic[Any]
-    name: str
-    """What the sink inserts into."""
-    view: str
-    """What people ask."""
-    columns: tuple[Column, ...]
-    """Of the event; those of :data:`PLACE` come on top."""
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of all columns that the sink fills."""
-        return (*(column.name for column in self.columns), *PLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,17 +179,8 @@ def _rejected(reject: Reject) -> tuple[int, tuple[Any, ...]]:
 
 def _month(ms: int) -> int:
     """The month in Vietnam (UTC+7, no summer time), as the table dlq is split."""
-    day = date.fromordinal(_EPOCH + (ms + 7 * 3_600_000) // 86_400_000)
+    day = date.fromordinal(EPOCH + (ms + 7 * 3_600_000) // 86_400_000)
     return day.year * 100 + day.month
-
-
-@cache
-def _epoch_day(day: int) -> int:
-    """Days since 1970 of a YYYYMMDD; -1, which no column takes, when there is no such day."""
-    try:
-        return date(day // 10_000, day // 100 % 100, day % 100).toordinal() - _EPOCH
-    except ValueError:
-        return -1
 
 
 @cache
@@ -245,60 +199,5 @@ def _bounds(type_: str) -> tuple[int, int] | None:
 def _text(raw: bytes) -> str:
     return raw.decode(errors="backslashreplace")[:_PAYLOAD_CHARACTERS]
 
-
-def _json(value: Mapping[str, Any]) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def column_of(field: str) -> str:
-    """The name of a field's column."""
-    return field.removesuffix("_ms")
-
-
-def _columns_of(model: type[BaseModel]) -> tuple[Column, ...]:
-    columns = []
-    for name, field in model.model_fields.items():
-        convert: Callable[[Any], Any] | None = None
-        if field.annotation is TradingDay:
-            convert = _epoch_day
-        elif field.annotation not in (UnixMs, UnixMs | None) and name.endswith("_ms"):
-            raise TypeError(f"{model.__name__}.{name} ends like a time and is none")
-        elif name == "data":
-            convert = _json
-        columns.append(Column(column_of(name), name, convert))
-    return tuple(columns)
-
-
-def _table(topic: Topic[Any], model: type[BaseModel], name: str, view: str | None = None) -> Table:
-    return Table(topic, name, view or name, _columns_of(model))
-
-
-TABLES: Final[Mapping[str, Table]] = {
-    table.topic.name: table
-    for table in (
-        _table(topics.MARKET_TRADES, events.TradeEvent, "trades"),
-        _table(topics.MARKET_QUOTES, events.QuoteEvent, "quotes"),
-        _table(topics.MARKET_DAILY, events.DailyEvent, "prices_daily_state", "prices_daily"),
-        _table(topics.MARKET_FOREIGN, events.LedgerEntry, "foreign_ledger"),
-        _table(topics.MARKET_FLOW, events.FlowEvent, "flow"),
-        _table(topics.MARKET_INDICES, events.IndexEvent, "indices"),
-        _table(topics.MARKET_BASIS, events.BasisEvent, "basis"),
-        _table(topics.MARKET_ALERTS, events.AlertEvent, "alerts"),
-    )
-}
-"""By topic, without prefix. ``ssi.dlq`` and what does not fit go to :data:`DLQ`."""
-SOURCES: Final = (*topics.EVENT_TOPICS, topics.SSI_DLQ)
-"""What the archive reads."""
-DLQ_NAMES: Final = (
-    "ts",
-    *(
-        f"found_{name}" if name in ("topic", *PLACE) else name
-        for name in records.DeadLetter.model_fields
-        if name != "schema_"
-    ),
-    "topic",
-    *PLACE,
-)  # fmt: skip
-"""Columns of the table dlq. A dead letter has a place of its own: where the process that wrote it had found the thing."""
 
 _Row = tuple[Place, int, Any]

@@ -8,8 +8,8 @@ from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse import migrations
 from connectors.clickhouse.client import connect
-from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.errors import SchemaMismatch
+from connectors.clickhouse.core.tables import TABLES
 
 pytestmark = pytest.mark.clickhouse
 
@@ -62,6 +62,6 @@ def test_every_column_that_people_see_says_what_it_is(writer: Client, database: 
 
 def test_the_engine_has_the_columns_that_the_sink_fills(writer: Client, database: str) -> None:
     migrations.migrate(writer, database)
-    for table in rows.TABLES.values():
+    for table in TABLES.values():
         described = [row[0] for row in writer.query(f"DESCRIBE TABLE {table.name}").result_rows]
         assert described[: len(table.names)] == list(table.names)

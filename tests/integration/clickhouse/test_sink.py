@@ -18,8 +18,8 @@ from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from connectors.clickhouse.client import connect
-from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.intent import drained
+from connectors.clickhouse.core.tables import SOURCES
 from schemas import topics as t
 from schemas.events import TradePhase
 from schemas.shards import shard_keys
@@ -188,7 +188,7 @@ def is_drained(kafka: str, prefix: str) -> bool:
     """As the front door asks it: every partition's commit has no open intent and has reached the end."""
     consumer = Consumer({"bootstrap.servers": kafka, "group.id": f"{prefix}archive", "isolation.level": "read_committed"})
     try:
-        parts = [TopicPartition(s.named(prefix), p) for s in rows.SOURCES for p in range(s.partitions(SHARDS))]
+        parts = [TopicPartition(s.named(prefix), p) for s in SOURCES for p in range(s.partitions(SHARDS))]
         for known in consumer.committed(parts, 10):
             _, end = consumer.get_watermark_offsets(TopicPartition(known.topic, known.partition), 10)
             if not drained(known.offset if known.offset >= 0 else None, known.metadata, end):

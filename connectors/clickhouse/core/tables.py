@@ -1,0 +1,131 @@
+"""Which topic goes into which table, and how a table's columns are made of an event's fields. Pure; stated here and nowhere else.
+
+A column is named like the field of its event, ``ts`` for ``ts_ms``. Each row has three columns besides, ``partition``, ``offset``
+and ``idx``: where in Kafka its message is, and the event's place in that message. They are the row's identity.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+from pydantic import BaseModel
+
+from schemas import events, records, topics
+from schemas.topics import Topic
+from schemas.units import TradingDay, UnixMs
+
+POSITION: Final = ("partition", "offset", "idx")
+"""The columns that say where in Kafka a row comes from."""
+EPOCH: Final = date(1970, 1, 1).toordinal()
+"""The day from which ClickHouse counts the days of a Date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """How a column of a table is made of an event."""
+
+    name: str
+    field: str
+    """Of the event."""
+    convert: Callable[[Any], Any] | None
+    """Makes the field's value into what ClickHouse stores; None where they are the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Where the events of a topic go."""
+
+    topic: Topic[Any]
+    model: type[BaseModel]
+    """The events: what :attr:`columns` are made of."""
+    name: str
+    """What the sink inserts into."""
+    view: str
+    """What people ask; the same where the table needs no view in front of it."""
+    columns: tuple[Column, ...]
+    """Of the event; those of :data:`POSITION` come after them."""
+    last_wins: tuple[str, ...] | None
+    """Columns that name a thing of which :attr:`view` shows the last event only; None where it shows every event."""
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of all columns that the sink fills, in the order in which the table has them."""
+        return (*(column.name for column in self.columns), *POSITION)
+
+
+def table(
+    topic: Topic[Any], model: type[BaseModel], name: str, *, view: str | None = None, last_wins: tuple[str, ...] | None = None
+) -> Table:
+    """The table ``name`` with a column for each field of ``model``.
+
+    Raises:
+        TypeError: A field is named like a time and is none.
+    """
+    return Table(topic, model, name, view or name, _columns_of(model), last_wins)
+
+
+def column_of(field: str) -> str:
+    """The name of a field's column."""
+    return field.removesuffix("_ms")
+
+
+def _columns_of(model: type[BaseModel]) -> tuple[Column, ...]:
+    columns = []
+    for name, field in model.model_fields.items():
+        convert: Callable[[Any], Any] | None = None
+        if field.annotation is TradingDay:
+            convert = _epoch_day
+        elif field.annotation not in (UnixMs, UnixMs | None) and name.endswith("_ms"):
+            raise TypeError(f"{model.__name__}.{name} ends like a time and is none")
+        elif name == "data":
+            convert = _json
+        columns.append(Column(column_of(name), name, convert))
+    return tuple(columns)
+
+
+@cache
+def _epoch_day(day: int) -> int:
+    """Days since 1970 of a YYYYMMDD; -1, which no column takes, when there is no such day."""
+    try:
+        return date(day // 10_000, day // 100 % 100, day % 100).toordinal() - EPOCH
+    except ValueError:
+        return -1
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+TABLES: Final[Mapping[str, Table]] = {
+    made.topic.name: made
+    for made in (
+        table(topics.MARKET_TRADES, events.TradeEvent, "trades"),
+        table(topics.MARKET_QUOTES, events.QuoteEvent, "quotes"),
+        table(topics.MARKET_DAILY, events.DailyEvent, "prices_daily_state", view="prices_daily", last_wins=("symbol", "day")),
+        table(topics.MARKET_FOREIGN, events.LedgerEntry, "foreign_ledger"),
+        table(topics.MARKET_FLOW, events.FlowEvent, "flow"),
+        table(topics.MARKET_INDICES, events.IndexEvent, "indices"),
+        table(topics.MARKET_BASIS, events.BasisEvent, "basis"),
+        table(topics.MARKET_ALERTS, events.AlertEvent, "alerts"),
+    )
+}
+"""By topic, without prefix."""
+DLQ: Final = "dlq"
+"""The table of ``ssi.dlq``, and of whatever the archive itself cannot store."""
+DLQ_NAMES: Final = (
+    "ts",
+    *(
+        f"found_{name}" if name in ("topic", *POSITION) else name
+        for name in records.DeadLetter.model_fields
+        if name != "schema_"
+    ),
+    "topic",
+    *POSITION,
+)  # fmt: skip
+"""Columns of :data:`DLQ`. ``found_…`` say where the process that rejected something had found it; ``topic`` and the columns of
+:data:`POSITION` where the archive read of it."""
+SOURCES: Final[tuple[Topic[Any], ...]] = (*(made.topic for made in TABLES.values()), topics.SSI_DLQ)
+"""What the archive reads."""
