@@ -5,7 +5,7 @@ from schemas import events, records, states, structs
 from schemas.errors import InvalidMessage
 from schemas.message import Message
 from schemas.topics import SSI_TICKS, TOPICS, encode
-from schemas.units import Exchange, SessionPhase
+from tests.builders import a_frame, a_quote, a_tick
 
 
 def models() -> list[type[BaseModel]]:
@@ -20,18 +20,7 @@ def test_a_twin_has_the_fields_of_its_model_in_any_order(model: type[BaseModel])
 
 
 def test_a_frame_of_twins_is_read_by_the_model_and_back() -> None:
-    frame = structs.Frame(
-        feed="a",
-        epoch=1,
-        seq=0,
-        recv_us=2,
-        records=[
-            structs.ClockTick(trading_day=20261123, ts_ms=3, phase=SessionPhase.ATO, health="up"),
-            structs.QuoteRecord(
-                symbol="VNM", trading_day=20261123, ts_ms=4, exchange=Exchange.HOSE, bids=[1, 2], asks=[], session=None
-            ),
-        ],
-    )
+    frame = a_frame(a_tick(), a_quote(asks=[], session=None))
     model = records.Frame.model_validate_json(encode(frame))
     assert [record.kind for record in model.records] == ["clock", "quote"]
     assert SSI_TICKS.decode(model.model_dump_json(by_alias=True).encode()) == frame

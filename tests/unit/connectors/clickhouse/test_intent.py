@@ -1,6 +1,7 @@
 """Exactly once: whatever is killed, lost or moved between two sinks, ClickHouse ends with each message once."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -236,7 +237,7 @@ steps = st.one_of(
     st.integers(1, 7),
     st.lists(steps, max_size=60),
 )
-def test_every_message_is_stored_once_whatever_happens(gaps: list[int], tail: int, batch_rows: int, happening: list) -> None:  # type: ignore[type-arg]
+def test_every_message_is_stored_once_whatever_happens(gaps: list[int], tail: int, batch_rows: int, happening: list[Any]) -> None:
     offsets = [sum(gaps[:n]) for n in range(len(gaps))]
     kafka, clickhouse = Kafka(offsets, offsets[-1] + 1 + tail), ClickHouse()
     sink = Sink(kafka, clickhouse, batch_rows)
