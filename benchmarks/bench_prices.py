@@ -21,10 +21,11 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pipelines.core.frames import Origin
+from pipelines.core.frames import Shard
 from pipelines.core.price_shard import fold_frame
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
+from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
 from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES, Topic, encode
 from schemas.units import Symbol, UnixMs
@@ -79,11 +80,11 @@ def a_market(ticks: int) -> list[tuple[int, bytes]]:
 def bench_fold(frames: list[tuple[int, bytes]]) -> float:
     """Microseconds of CPU a tick, decoding and encoding included, state as bytes in a dict."""
     states: list[dict[bytes, bytes]] = [{} for _ in range(SHARDS)]
-    origins = [Origin("ssi.ticks", shard, SHARDS, KEYS[shard], 1) for shard in range(SHARDS)]
+    places = [(Position("ssi.ticks", shard, 1), Shard("prices", shard, SHARDS, KEYS[shard])) for shard in range(SHARDS)]
     thresholds = Thresholds()
     began = time.process_time()
     for shard, value in frames:
-        fold_frame(SSI_TICKS.decode(value), origins[shard], states[shard], thresholds=thresholds)
+        fold_frame(SSI_TICKS.decode(value), *places[shard], states[shard], thresholds=thresholds)
     return (time.process_time() - began) / (len(frames) * PER_FRAME) * 1e6
 
 

@@ -20,11 +20,11 @@ from quixstreams.state import State as QuixState
 from pipelines import metrics
 from pipelines.catalogue import Pipeline, Topology
 from pipelines.changelogs import ChangelogAdmin
-from pipelines.core.frames import Fold, Origin, Output, unreadable
+from pipelines.core.frames import Fold, Output, Shard, unreadable
 from pipelines.errors import KafkaUnavailable, MissingTopics, UnevenTopics
 from pipelines.settings import PipelineSettings
 from schemas.errors import InvalidMessage
-from schemas.shards import shard_keys
+from schemas.position import Position
 from schemas.topics import SSI_DLQ
 
 log = logging.getLogger(__name__)
@@ -133,7 +133,7 @@ def _wire(
 
 def _fold_message(topology: Topology[M], fold: Fold[M], name: str, shards: int) -> Callable[..., Iterable[Output]]:
     """The function that Quix calls for each message: decode, fold, count."""
-    keys = [key.encode() for key in shard_keys(shards)]
+    parts = [(shard, shard.key.encode()) for shard in (Shard.of(name, number, shards) for number in range(shards))]
     topic = topology.source.name
     messages, records = metrics.MESSAGES.labels(name, topic), metrics.RECORDS.labels(name, topic)
     published = {sink.name: metrics.PUBLISHED.labels(name, sink.name) for sink in (*topology.sinks, SSI_DLQ)}
@@ -142,18 +142,19 @@ def _fold_message(topology: Topology[M], fold: Fold[M], name: str, shards: int) 
         value: bytes | None, key: bytes | None, timestamp: int, headers: object, state: QuixState[bytes, bytes]
     ) -> Iterable[Output]:
         context = message_context()
-        origin = Origin(context.topic, context.partition, shards, keys[context.partition].decode(), context.offset)
-        if key != keys[context.partition]:
+        position = Position(context.topic, context.partition, context.offset)
+        shard, its_key = parts[context.partition]
+        if key != its_key:
             # Quix keeps state by message key: under a strange one a shard's state would be split in two.
-            folded = unreadable(name, f"key {key!r} is not the shard's, {origin.key}", "wrong_key", value or b"", origin)
+            folded = unreadable(f"key {key!r} is not the shard's, {shard.key}", "wrong_key", value or b"", position, shard)
         else:
             try:
                 # A message may have no value at all; it is as unreadable as an empty one.
                 message = topology.source.decode(value or b"")
             except InvalidMessage as error:
-                folded = unreadable(name, str(error), "unreadable", value or b"", origin)
+                folded = unreadable(str(error), "unreadable", value or b"", position, shard)
             else:
-                folded = fold(message, origin, _Values(state))
+                folded = fold(message, position, shard, _Values(state))
                 records.inc(_size(message))
                 if (recv_us := getattr(message, "recv_us", None)) is not None:
                     metrics.observe_receive_to_publish(name, recv_us)

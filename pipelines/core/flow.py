@@ -11,9 +11,10 @@ import msgspec
 
 from pipelines.core.codec import Codec, State, Stored
 from pipelines.core.errors import StateDamaged
-from pipelines.core.frames import Folded, Origin
+from pipelines.core.frames import Folded, Shard
 from pipelines.core.movers import NetFlow, top_buyers, top_sellers
 from pipelines.core.scopes import MARKET, NOTHING, ScopeSum
+from schemas.position import Position
 from schemas.structs import FlowEvent, FlowFrame, FlowRow, FlowSum, Mover, Movers, PartialFlow
 from schemas.topics import MARKET_FLOW, STATE_FLOW
 from schemas.units import Shares, TradingDay, UnixMs, Vnd
@@ -62,7 +63,7 @@ class FlowTold(Stored):
     """Each scope's last row of the day, without offset and time."""
 
 
-def fold_partial(partial: PartialFlow, origin: Origin, state: State) -> Folded:
+def fold_partial(partial: PartialFlow, position: Position, shard: Shard, state: State) -> Folded:
     """Fold one shard's second: the rows that changed once it is complete, and the events of the minutes that it ends."""
     folded = Folded()
     progress = _PROGRESS.load(state, _PROGRESS_KEY)
@@ -78,7 +79,7 @@ def fold_partial(partial: PartialFlow, origin: Origin, state: State) -> Folded:
     complete_ms = min(lane.reached_ms for lane in progress.lanes)
     due = any(lane.first < lane.after and lane.first_ms <= complete_ms for lane in progress.lanes)
     if due or (progress.moved_ms and _minute_end(progress.moved_ms) <= complete_ms):
-        _Flow(progress, state, origin, folded).apply(complete_ms)
+        _Flow(progress, position, shard, state, folded).apply(complete_ms)
     _PROGRESS.store(state, _PROGRESS_KEY, progress)
     return folded
 
@@ -86,10 +87,11 @@ def fold_partial(partial: PartialFlow, origin: Origin, state: State) -> Folded:
 class _Flow:
     """The flow while complete seconds are applied to it."""
 
-    def __init__(self, progress: FlowProgress, state: State, origin: Origin, folded: Folded) -> None:
+    def __init__(self, progress: FlowProgress, position: Position, shard: Shard, state: State, folded: Folded) -> None:
         self._progress = progress
         self._state = state
-        self._origin = origin
+        self._position = position
+        self._shard = shard
         self._folded = folded
         self._parts = [_PARTS.load(state, _part_key(shard)) for shard in range(len(progress.lanes))]
         self._told = _TOLD.load(state, _TOLD_KEY) or FlowTold()
@@ -157,7 +159,7 @@ class _Flow:
                 )
         self._progress.moved_ms = 0
         if events:
-            self._folded.publish(MARKET_FLOW, self._origin.key, FlowFrame(events=events))
+            self._folded.publish(MARKET_FLOW, self._shard.key, FlowFrame(events=events))
             self._folded.counts["flow"] += len(events)
 
     def _draw_rows(self, ts_ms: int) -> None:
@@ -172,7 +174,7 @@ class _Flow:
             self._told.rows[scope] = shown
             self._rows[scope] = FlowRow(
                 day=TradingDay(self._progress.day),
-                src=self._origin.offset,
+                src=self._position.offset,
                 ts_ms=UnixMs(ts_ms),
                 scope=scope,
                 bought=Shares(part.bought),

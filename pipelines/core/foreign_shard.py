@@ -13,13 +13,14 @@ from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
 from pipelines.core.feeds import Delivery, Feeds
 from pipelines.core.foreign import Arrival, ForeignTotals, Step, advance, settle
-from pipelines.core.frames import Folded, Origin
+from pipelines.core.frames import Folded, Shard
 from pipelines.core.movers import NetFlow, top_buyers, top_sellers
 from pipelines.core.scopes import MARKET, NOTHING, ScopeSum, scopes_of
 from pipelines.core.sectors import SECTORS
 from pipelines.core.speed import BUCKET_MS, Speeds
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import as_date
+from schemas.position import Position
 from schemas.session import close_ms
 from schemas.shards import shard_keys
 from schemas.structs import (
@@ -37,9 +38,6 @@ from schemas.structs import (
 )
 from schemas.topics import MARKET_FOREIGN, PARTIAL_FLOW, STATE_FOREIGN
 from schemas.units import Exchange, Shares, Symbol, TradingDay, UnixMs, Vnd
-
-SOURCE = "foreign"
-"""What dead letters of this fold name as their source."""
 
 
 class Net(msgspec.Struct, array_like=True, gc=False):
@@ -65,10 +63,10 @@ class ForeignShard(Stored):
     """Symbols whose speed or suspect the clock alone can change."""
 
 
-def fold_frame(frame: Frame, origin: Origin, state: State, thresholds: Thresholds) -> Folded:
+def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds) -> Folded:
     """Fold a frame of ``ssi.foreign``, and say what to publish because of it."""
-    fold = _Fold(frame, origin, state, thresholds)
-    fold.folded.take_each(frame, SOURCE, origin, fold.take)
+    fold = _Fold(frame, position, shard, state, thresholds)
+    fold.folded.take_each(frame, position, shard, fold.take)
     fold.finish()
     return fold.folded
 
@@ -76,10 +74,11 @@ def fold_frame(frame: Frame, origin: Origin, state: State, thresholds: Threshold
 class _Fold:
     """A frame while it is folded."""
 
-    def __init__(self, frame: Frame, origin: Origin, state: State, thresholds: Thresholds) -> None:
+    def __init__(self, frame: Frame, position: Position, shard: Shard, state: State, thresholds: Thresholds) -> None:
         self.folded = Folded()
         self._frame = frame
-        self._origin = origin
+        self._position = position
+        self._where = shard
         self._state = state
         self._thresholds = thresholds
         self._feeds = Feeds.load(state)
@@ -105,7 +104,7 @@ class _Fold:
     def finish(self) -> None:
         """Publish what came of the frame, and keep what it changed."""
         if self._entries:
-            self.folded.publish(MARKET_FOREIGN, self._origin.key, LedgerFrame(events=self._entries))
+            self.folded.publish(MARKET_FOREIGN, self._where.key, LedgerFrame(events=self._entries))
         self._show()
         self._cells.store()
         _SHARDS.store(self._state, _SHARD_KEY, self._shard)
@@ -246,8 +245,8 @@ class _Fold:
         """Publish the shard's share of the flow: in full when something changed, else only that the second has passed."""
         shard = self._shard
         partial = PartialFlow(
-            shard=self._origin.shard,
-            shards=self._origin.shards,
+            shard=self._where.number,
+            shards=self._where.shards,
             day=TradingDay(self._feeds.day),
             ts_ms=now_ms,
             changed=shard.changed,
@@ -265,7 +264,7 @@ class _Fold:
                 continue
             totals.measure(UnixMs(self._feeds.now_ms or totals.ts_ms))
             if _visible(totals) != before:
-                self.folded.publish(STATE_FOREIGN, symbol, _row(totals, self._origin.offset))
+                self.folded.publish(STATE_FOREIGN, symbol, _row(totals, self._position.offset))
         self._seen.clear()
 
 

@@ -1,4 +1,4 @@
-"""What flows into and out of a fold over a shard: where a message came from, and what to publish because of it."""
+"""What a fold is given with a message, and what it says to publish because of it."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -10,6 +10,8 @@ import msgspec
 from pipelines.core.codec import State
 from pipelines.core.errors import RecordRejected
 from schemas import topics
+from schemas.position import Position
+from schemas.shards import shard_keys
 from schemas.structs import DeadLetter, Frame
 from schemas.topics import Topic
 
@@ -19,19 +21,22 @@ MAX_PAYLOAD: Final = 100_000
 """Bytes of a dead letter's payload: escaped twice they grow fivefold at most, and Kafka takes a megabyte."""
 
 
-class Origin(NamedTuple):
-    """Where a message was found."""
+class Shard(NamedTuple):
+    """The part of a topic that one fold sees, and whose state it keeps: a partition."""
 
-    topic: str
-    """Its name in Kafka."""
-    shard: int
-    """The partition."""
+    pipeline: str
+    """The pipeline that reads it; dead letters name it as their source."""
+    number: int
+    """Of the partition."""
     shards: int
-    """How many partitions the topic has."""
+    """How many partitions there are."""
     key: str
-    """The shard key: the key of every ``market.*`` message that comes of it."""
-    offset: int
-    """``src`` of the rows that come of it."""
+    """The key of every frame in it, and of every ``market.*`` message that comes of one."""
+
+    @staticmethod
+    def of(pipeline: str, number: int, shards: int) -> "Shard":
+        """Partition ``number`` of ``shards``, with the key that Kafka places there."""
+        return Shard(pipeline, number, shards, shard_keys(shards)[number])
 
 
 class Output(NamedTuple):
@@ -54,35 +59,35 @@ class Folded:
         """Add a message of ``topic``; ``message`` is one of its twins from :mod:`schemas.structs`."""
         self.outputs.append(Output(topic, key, topics.encode(message)))
 
-    def take_each(self, frame: Frame, source: str, origin: Origin, take: Callable[[Any], None]) -> None:
+    def take_each(self, frame: Frame, position: Position, shard: Shard, take: Callable[[Any], None]) -> None:
         """Fold the records of ``frame`` with ``take``; one that it rejects goes to the dead-letter topic, alone.
 
         Args:
-            frame: As it was found at ``origin``.
-            source: Names the pipeline.
-            origin: Where the frame was found.
+            frame: As it was found at ``position``.
+            position: Where the frame was found.
+            shard: Where that is.
             take: Folds one record; raises :class:`RecordRejected`, and has changed nothing then, when it cannot be true.
         """
         for idx, record in enumerate(frame.records):
             try:
                 take(record)
             except RecordRejected as error:
-                self._reject(error, source, frame, idx, origin)
+                self._reject(error, frame, idx, position, shard)
 
-    def _reject(self, error: RecordRejected, source: str, frame: Frame, idx: int, origin: Origin) -> None:
+    def _reject(self, error: RecordRejected, frame: Frame, idx: int, position: Position, shard: Shard) -> None:
         letter = DeadLetter(
-            source=source,
+            source=shard.pipeline,
             reason=error.reason,
             detail=error.detail,
             feed=frame.feed,
             epoch=frame.epoch,
-            topic=origin.topic,
-            partition=origin.shard,
-            offset=origin.offset,
+            topic=position.topic,
+            partition=position.partition,
+            offset=position.offset,
             idx=idx,
             payload=msgspec.json.encode(frame.records[idx])[:MAX_PAYLOAD].decode(errors="backslashreplace"),
         )
-        self.publish(topics.SSI_DLQ, source, letter)
+        self.publish(topics.SSI_DLQ, shard.pipeline, letter)
         self.counts["rejected"] += 1
 
     def count(self, names: Iterable[str]) -> None:
@@ -90,25 +95,28 @@ class Folded:
         self.counts.update(names)
 
 
-Fold = Callable[[M, Origin, State], Folded]
-"""Folds one message of a shard into its state and says what to publish: pure, and total over every message that decodes."""
+Fold = Callable[[M, Position, Shard, State], Folded]
+"""Folds one message, found at a position of its shard, into the shard's state, and says what to publish.
+
+It changes the state that it is given and nothing else, and it can fold every message that decodes.
+"""
 
 
-def unreadable(source: str, detail: str, reason: str, value: bytes, origin: Origin) -> Folded:
+def unreadable(detail: str, reason: str, value: bytes, position: Position, shard: Shard) -> Folded:
     """A message that could not be used at all: one dead letter with its bytes."""
     folded = Folded()
     letter = DeadLetter(
-        source=source,
+        source=shard.pipeline,
         reason=reason,
         detail=detail,
         feed="",
         epoch=0,
-        topic=origin.topic,
-        partition=origin.shard,
-        offset=origin.offset,
+        topic=position.topic,
+        partition=position.partition,
+        offset=position.offset,
         idx=None,
         payload=value[:MAX_PAYLOAD].decode(errors="backslashreplace"),
     )
-    folded.publish(topics.SSI_DLQ, source, letter)
+    folded.publish(topics.SSI_DLQ, shard.pipeline, letter)
     folded.counts["unreadable"] += 1
     return folded

@@ -12,11 +12,12 @@ from pipelines.core.basis import CURVE, Curve
 from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
 from pipelines.core.feeds import Feeds
-from pipelines.core.frames import Folded, Origin
+from pipelines.core.frames import Folded, Shard
 from pipelines.core.indices import INDEX, Index, advance
 from pipelines.core.prices import PriceShard
 from pipelines.core.suspects import Thresholds
 from schemas.instruments import contract_of
+from schemas.position import Position
 from schemas.structs import (
     BasisEvent,
     BasisFrame,
@@ -33,9 +34,6 @@ from schemas.structs import (
 from schemas.topics import MARKET_BASIS, MARKET_INDICES, STATE_BASIS, STATE_INDICES
 from schemas.units import Symbol, TradingDay, UnixMs
 
-SOURCE = "indices"
-"""What dead letters of this fold name as their source."""
-
 
 class Underlyings(Stored):
     """The indices of a shard that have futures: those whose basis market time alone can make stale."""
@@ -43,10 +41,10 @@ class Underlyings(Stored):
     symbols: list[Symbol] = msgspec.field(default_factory=list)
 
 
-def fold_frame(frame: Frame, origin: Origin, state: State, thresholds: Thresholds) -> Folded:
+def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds) -> Folded:
     """Fold a frame of ``ssi.indices``, and say what to publish because of it."""
-    fold = _Fold(frame, origin, state, thresholds)
-    fold.folded.take_each(frame, SOURCE, origin, fold.take)
+    fold = _Fold(frame, position, shard, state, thresholds)
+    fold.folded.take_each(frame, position, shard, fold.take)
     fold.finish()
     return fold.folded
 
@@ -54,9 +52,10 @@ def fold_frame(frame: Frame, origin: Origin, state: State, thresholds: Threshold
 class _Fold:
     """A frame while it is folded."""
 
-    def __init__(self, frame: Frame, origin: Origin, state: State, thresholds: Thresholds) -> None:
+    def __init__(self, frame: Frame, position: Position, shard: Shard, state: State, thresholds: Thresholds) -> None:
         self.folded = Folded()
-        self._origin = origin
+        self._position = position
+        self._where = shard
         self._state = state
         self._feeds = Feeds.load(state)
         self._delivery = self._feeds.arrive(frame.feed, frame.epoch, frame.seq)
@@ -90,15 +89,15 @@ class _Fold:
     def finish(self) -> None:
         """Publish what came of the frame, and keep what it changed."""
         if self._index_events:
-            self.folded.publish(MARKET_INDICES, self._origin.key, IndexFrame(events=self._index_events))
+            self.folded.publish(MARKET_INDICES, self._where.key, IndexFrame(events=self._index_events))
         if self._basis_events:
-            self.folded.publish(MARKET_BASIS, self._origin.key, BasisFrame(events=self._basis_events))
+            self.folded.publish(MARKET_BASIS, self._where.key, BasisFrame(events=self._basis_events))
         for symbol, index in self._heard.items():
-            self.folded.publish(STATE_INDICES, symbol, index.row(symbol, self._origin.offset))
+            self.folded.publish(STATE_INDICES, symbol, index.row(symbol, self._position.offset))
         for symbol, underlying in {event.symbol: event.underlying for event in self._basis_events}.items():
-            if row := self._curve(underlying).row(symbol, self._origin.offset):
+            if row := self._curve(underlying).row(symbol, self._position.offset):
                 self.folded.publish(STATE_BASIS, symbol, row)
-        self._prices.finish(self._origin)
+        self._prices.finish(self._position, self._where)
         self._indices.store()
         self._curves.store()
         self._feeds.store(self._state)

@@ -1,20 +1,16 @@
 """The prices of a shard of stocks: a frame of records in; prints, quotes, day summaries and board lines out."""
 
-from typing import Final
-
 from pipelines.core.codec import State
 from pipelines.core.feeds import Feeds
-from pipelines.core.frames import Folded, Origin
+from pipelines.core.frames import Folded, Shard
 from pipelines.core.prices import PriceShard
 from pipelines.core.suspects import Thresholds
+from schemas.position import Position
 from schemas.records import FrameRecord
 from schemas.structs import ClockTick, Frame, LossMarker, ReferenceRecord
 
-SOURCE: Final = "prices"
-"""What dead letters of this fold name as their source."""
 
-
-def fold_frame(frame: Frame, origin: Origin, state: State, *, thresholds: Thresholds) -> Folded:
+def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds) -> Folded:
     """Fold a frame of ``ssi.ticks`` into its shard."""
     folded = Folded()
     feeds = Feeds.load(state)
@@ -34,7 +30,7 @@ def fold_frame(frame: Frame, origin: Origin, state: State, *, thresholds: Thresh
         else:
             prices.apply(record, delivery)
 
-    folded.take_each(frame, SOURCE, origin, take)
-    prices.finish(origin)
+    folded.take_each(frame, position, shard, take)
+    prices.finish(position, shard)
     feeds.store(state)
     return folded

@@ -9,7 +9,7 @@ A topology holds one :class:`PriceShard` for each frame, beside the shard's :cla
             prices.advance()              # after each clock tick
         else:
             prices.apply(record, delivery)
-    prices.finish(origin)                 # stores what was touched, publishes what came of it
+    prices.finish(position, shard)        # stores what was touched, publishes what came of it
 
 It serves stocks on ``ssi.ticks`` and futures on ``ssi.indices`` alike, and ignores the kinds of record that are not its own.
 """
@@ -24,11 +24,12 @@ from pipelines.core.board import Board, daily, row, show_info, show_print, show_
 from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
 from pipelines.core.feeds import Delivery, Feeds
-from pipelines.core.frames import Folded, Origin
+from pipelines.core.frames import Folded, Shard
 from pipelines.core.lines import odd_lot_line, value_of
 from pipelines.core.phases import trade_phase
 from pipelines.core.prints import Tape, TapeRecorder
 from pipelines.core.suspects import Thresholds
+from schemas.position import Position
 from schemas.session import close_ms
 from schemas.structs import (
     DailyEvent,
@@ -145,16 +146,16 @@ class PriceShard:
             day.summary = now_ms // SUMMARY_MS
             self._summarise(now_ms)
 
-    def finish(self, origin: Origin) -> None:
+    def finish(self, position: Position, shard: Shard) -> None:
         """Store what was touched and publish what came of it: one row a symbol, one message a topic."""
         for symbol, board in self._shown.items():
-            self._folded.publish(STATE_PRICES, symbol, row(Symbol(symbol), board, self._feeds, origin.offset))
+            self._folded.publish(STATE_PRICES, symbol, row(Symbol(symbol), board, self._feeds, position.offset))
         if self._trades:
-            self._folded.publish(MARKET_TRADES, origin.key, TradesFrame(events=self._trades))
+            self._folded.publish(MARKET_TRADES, shard.key, TradesFrame(events=self._trades))
         if self._quotes:
-            self._folded.publish(MARKET_QUOTES, origin.key, QuotesFrame(events=self._quotes))
+            self._folded.publish(MARKET_QUOTES, shard.key, QuotesFrame(events=self._quotes))
         if self._daily:
-            self._folded.publish(MARKET_DAILY, origin.key, DailyFrame(events=self._daily))
+            self._folded.publish(MARKET_DAILY, shard.key, DailyFrame(events=self._daily))
         self._boards.store()
         if self._roster is not None:
             _ROSTERS.store(self._state, _ROSTER_KEY, self._roster)

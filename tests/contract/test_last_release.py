@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import pytest
 
 from pipelines.catalogue import CATALOGUE
-from pipelines.core.frames import Origin
+from pipelines.core.frames import Shard
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.instruments import contract_of
-from schemas.shards import shard_keys, shard_of
+from schemas.position import Position
+from schemas.shards import shard_of
 from schemas.topics import SSI_DLQ, TOPICS, Topic
 
 RELEASE = Path(__file__).parents[1] / "fixtures" / "0.1.0"
@@ -68,7 +69,11 @@ def settings(tmp_path: Path) -> PipelineSettings:
 
 def test_a_minute_folded_onto_the_state_of_the_release_says_what_the_release_said(settings: PipelineSettings) -> None:
     parameters = Parameters(settings)
-    folds = {topology.source.name: topology.make_fold(parameters) for pipeline in CATALOGUE for topology in pipeline.topologies}
+    folds = {
+        source.name: (pipeline.name, fold)
+        for pipeline in CATALOGUE
+        for source, fold in zip(pipeline.sources, pipeline.make_folds(parameters), strict=True)
+    }
     state: defaultdict[str, dict[bytes, bytes]] = defaultdict(dict, state_of_the_release())
     made: Lanes = defaultdict(list)
     published: Lanes = defaultdict(list)
@@ -79,9 +84,10 @@ def test_a_minute_folded_onto_the_state_of_the_release_says_what_the_release_sai
             published[lane(said.topic, said.partition, message)].append((said.key, message))
         if said.topic.name not in folds:
             continue
-        shards = said.topic.partitions(SHARDS)
-        origin = Origin(said.topic.name, said.partition, shards, shard_keys(shards)[said.partition], said.offset)
-        folded = folds[said.topic.name](message, origin, state[f"{said.topic.name}/{said.partition}"])
+        pipeline, fold = folds[said.topic.name]
+        shard = Shard.of(pipeline, said.partition, said.topic.partitions(SHARDS))
+        position = Position(said.topic.name, said.partition, said.offset)
+        folded = fold(message, position, shard, state[f"{said.topic.name}/{said.partition}"])
         for output in folded.outputs:
             partition = shard_of(output.key, output.topic.partitions(SHARDS))
             message = output.topic.decode(output.value)

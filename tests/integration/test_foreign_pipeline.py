@@ -16,9 +16,10 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 
 from pipelines.core.flow import fold_partial
 from pipelines.core.foreign_shard import fold_frame
-from pipelines.core.frames import Folded, Origin
+from pipelines.core.frames import Folded, Shard
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
+from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import ForeignRecord, Frame, ReferenceRecord
 from schemas.topics import (
@@ -169,15 +170,16 @@ def fold_purely(frames: dict[int, list[Frame]]) -> tuple[dict[int, list[Folded]]
     first: dict[int, list[Folded]] = {}
     for shard, shard_frames in frames.items():
         state: dict[bytes, bytes] = {}
-        origins = (Origin("ssi.foreign", shard, SHARDS, shard_keys(SHARDS)[shard], n) for n in range(len(shard_frames)))
+        place = Shard.of("foreign", shard, SHARDS)
         first[shard] = [
-            fold_frame(frame, origin, state, Thresholds()) for frame, origin in zip(shard_frames, origins, strict=True)
+            fold_frame(frame, Position("ssi.foreign", shard, n), place, state, thresholds=Thresholds())
+            for n, frame in enumerate(shard_frames)
         ]
     second: list[Folded] = []
     state = {}
     partials = [value for shard in first for value in values_of(first[shard], PARTIAL_FLOW)]
     for n, value in enumerate(partials):
-        second.append(fold_partial(PARTIAL_FLOW.decode(value), Origin("partial.flow", 0, 1, shard_keys(1)[0], n), state))
+        second.append(fold_partial(PARTIAL_FLOW.decode(value), Position("partial.flow", 0, n), Shard.of("foreign", 0, 1), state))
     return first, second
 
 

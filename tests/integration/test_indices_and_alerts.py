@@ -15,12 +15,13 @@ import pytest
 from confluent_kafka import Producer
 
 from pipelines.core.alert_shard import fold_basis, fold_foreign, fold_trades
-from pipelines.core.frames import Folded, Origin
+from pipelines.core.frames import Folded, Shard
 from pipelines.core.index_shard import fold_frame
 from pipelines.core.rules import load_rules
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.instruments import future_symbol, routing_key
+from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import AlertEvent, IndexRecord, LedgerFrame, TradeRecord
 from schemas.topics import (
@@ -196,9 +197,9 @@ def fold_purely(frames: list[tuple[int, bytes]], fold: Callable[..., Folded], so
     states: list[dict[bytes, bytes]] = [{} for _ in range(SHARDS)]
     offsets = [0] * SHARDS
     for shard, value in frames:
-        origin = Origin(source.name, shard, SHARDS, KEYS[shard], offsets[shard])
+        position, place = Position(source.name, shard, offsets[shard]), Shard("test", shard, SHARDS, KEYS[shard])
         offsets[shard] += 1
-        for output in fold(source.decode(value), origin, states[shard]).outputs:
+        for output in fold(source.decode(value), position, place, states[shard]).outputs:
             logs.setdefault(output.topic.name, {}).setdefault(shard, []).append(output.value)
     return logs
 

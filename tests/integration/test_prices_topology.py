@@ -17,13 +17,14 @@ from confluent_kafka.admin import AdminClient, NewPartitions
 
 from pipelines.application import make_application
 from pipelines.catalogue import named
-from pipelines.core.frames import MAX_PAYLOAD, Origin
+from pipelines.core.frames import MAX_PAYLOAD, Shard
 from pipelines.core.price_shard import fold_frame
 from pipelines.core.suspects import Thresholds
 from pipelines.errors import MissingTopics, UnevenTopics
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
+from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import PriceRow
 from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES, Topic, encode
@@ -84,9 +85,11 @@ def expected(frames: list[tuple[int, bytes]], prefix: str) -> dict[str, Log]:
     states: list[dict[bytes, bytes]] = [{} for _ in range(SHARDS)]
     offsets = [0] * SHARDS
     for shard, value in frames:
-        origin = Origin(SSI_TICKS.named(prefix), shard, SHARDS, KEYS[shard], offsets[shard])
+        position = Position(SSI_TICKS.named(prefix), shard, offsets[shard])
         offsets[shard] += 1
-        for output in fold_frame(SSI_TICKS.decode(value), origin, states[shard], thresholds=Thresholds()).outputs:
+        for output in fold_frame(
+            SSI_TICKS.decode(value), position, Shard.of("prices", shard, SHARDS), states[shard], thresholds=Thresholds()
+        ).outputs:
             logs.setdefault(output.topic.name, {}).setdefault(shard, []).append(output.value)
     return logs
 

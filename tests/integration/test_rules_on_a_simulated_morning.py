@@ -15,11 +15,12 @@ from connectors.ssi.simulator.core.records import Quote
 from connectors.ssi.simulator.core.stories import Story
 from pipelines.core import foreign_shard, index_shard, price_shard
 from pipelines.core.alert_shard import fold_basis, fold_foreign, fold_trades
-from pipelines.core.frames import Folded, Origin
+from pipelines.core.frames import Folded, Shard
 from pipelines.core.suspects import Thresholds
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
+from schemas.position import Position
 from schemas.structs import AlertEvent
 from schemas.topics import MARKET_ALERTS, MARKET_BASIS, MARKET_FOREIGN, MARKET_TRADES, RECORD_TOPICS
 from tests.builders import DAY, a_frame, a_tick
@@ -58,8 +59,8 @@ class System:
 
     def take(self, topic: str, message: Any) -> None:
         self._offsets[topic] += 1
-        origin = Origin(topic, 0, 1, "s0", self._offsets[topic])
-        for output in self._folds[topic](message, origin, self._states[topic]).outputs:
+        position = Position(topic, 0, self._offsets[topic])
+        for output in self._folds[topic](message, position, Shard.of("test", 0, 1), self._states[topic]).outputs:
             if output.topic is MARKET_ALERTS:
                 self.alerts += MARKET_ALERTS.decode(output.value).events
             elif output.topic.name in self._topics:

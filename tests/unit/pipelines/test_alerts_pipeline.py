@@ -8,19 +8,20 @@ from hypothesis import strategies as st
 from pipelines.catalogue import named
 from pipelines.core.alert_shard import fold_basis, fold_foreign, fold_trades
 from pipelines.core.alerts import alert_id
-from pipelines.core.frames import Folded, Origin
+from pipelines.core.frames import Folded, Shard
 from pipelines.core.rules import load_rules
 from pipelines.errors import UnusableRules
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
+from schemas.position import Position
 from schemas.structs import AlertEvent, BasisEvent, BasisFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame
 from schemas.topics import MARKET_ALERTS
 from schemas.units import Exchange, Side, TradingDay
 from tests.builders import DAY, a_basis_event, a_ledger_entry, a_trade_event
 
 OPEN_MS = at(DAY, 9, 15)
-ORIGIN = Origin("market.trades", 0, 3, "s0", 0)
+POSITION, SHARD = Position("market.trades", 0, 0), Shard("alerts", 0, 3, "s0")
 RULES = load_rules("""
 [[rule]]
 name = "limit"
@@ -54,7 +55,7 @@ def alerts_of(folded: Folded) -> list[AlertEvent]:
 
 
 def test_alerts_go_out_under_the_key_of_the_shard_that_made_them() -> None:
-    folded = fold_trades(RULES.trades, TradesFrame(events=[a_print("VNM", 100), a_print("HPG", 100)]), ORIGIN, {})
+    folded = fold_trades(RULES.trades, TradesFrame(events=[a_print("VNM", 100), a_print("HPG", 100)]), POSITION, SHARD, {})
     (output,) = folded.outputs
     assert (output.topic, output.key) == (MARKET_ALERTS, "s0")
     assert [alert.symbol for alert in alerts_of(folded)] == ["VNM", "HPG"]
@@ -62,13 +63,15 @@ def test_alerts_go_out_under_the_key_of_the_shard_that_made_them() -> None:
 
 
 def test_what_finds_nothing_publishes_nothing() -> None:
-    assert fold_trades(RULES.trades, TradesFrame(events=[a_print("VNM", 100, 28_000)]), ORIGIN, {}).outputs == []
+    assert fold_trades(RULES.trades, TradesFrame(events=[a_print("VNM", 100, 28_000)]), POSITION, SHARD, {}).outputs == []
 
 
 def test_state_carries_the_latch_of_each_symbol_from_frame_to_frame() -> None:
     state: dict[bytes, bytes] = {}
     frames = [TradesFrame(events=[a_print(symbol, total, second=total)]) for total in (100, 200) for symbol in ("VNM", "HPG")]
-    assert [alert.symbol for frame in frames for alert in alerts_of(fold_trades(RULES.trades, frame, ORIGIN, state))] == [
+    assert [
+        alert.symbol for frame in frames for alert in alerts_of(fold_trades(RULES.trades, frame, POSITION, SHARD, state))
+    ] == [
         "VNM",
         "HPG",
     ]
@@ -77,7 +80,7 @@ def test_state_carries_the_latch_of_each_symbol_from_frame_to_frame() -> None:
 def test_a_loss_is_told_once_a_shard_over_frames() -> None:
     state: dict[bytes, bytes] = {}
     frames = [TradesFrame(events=[a_print(symbol, 100, kind="gap", epoch=5)]) for symbol in ("VNM", "HPG")]
-    assert [len(fold_trades(RULES.trades, frame, ORIGIN, state).outputs) for frame in frames] == [1, 0]
+    assert [len(fold_trades(RULES.trades, frame, POSITION, SHARD, state).outputs) for frame in frames] == [1, 0]
 
 
 def test_ids_are_the_same_everywhere_and_different_for_different_things() -> None:
@@ -93,8 +96,8 @@ def test_foreign_and_basis_events_are_folded_by_their_own_rules() -> None:
     )
     entry = a_ledger_entry(kind="correction", counter_from=100, volume=-30, ambiguous=True)
     event = a_basis_event(price=204_000)
-    foreign = alerts_of(fold_foreign(rules.foreign, LedgerFrame(events=[entry]), ORIGIN, {}))
-    basis = alerts_of(fold_basis(rules.basis, BasisFrame(events=[event]), ORIGIN, {}))
+    foreign = alerts_of(fold_foreign(rules.foreign, LedgerFrame(events=[entry]), POSITION, SHARD, {}))
+    basis = alerts_of(fold_basis(rules.basis, BasisFrame(events=[event]), POSITION, SHARD, {}))
     assert [alert.kind for alert in (*foreign, *basis)] == ["ambiguous_correction", "basis_band"]
 
 
@@ -137,12 +140,14 @@ def test_any_cut_into_frames_and_any_restart_give_the_same_alerts(steps: list[An
         second += pause
         value = 2_000_000_000 if pause % 2 else 1_000
         events.append(a_print(symbol, totals[symbol], price, second, value=value))
-    whole = alerts_of(fold_trades(RULES.trades, TradesFrame(events=events), ORIGIN, {}))
+    whole = alerts_of(fold_trades(RULES.trades, TradesFrame(events=events), POSITION, SHARD, {}))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=5)))
     state: dict[bytes, bytes] = {}
     pieces = [events[start:end] for start, end in zip([0, *cuts], [*cuts, len(events)], strict=True)]
     alerts = [
-        alert for piece in pieces for alert in alerts_of(fold_trades(RULES.trades, TradesFrame(events=piece), ORIGIN, state))
+        alert
+        for piece in pieces
+        for alert in alerts_of(fold_trades(RULES.trades, TradesFrame(events=piece), POSITION, SHARD, state))
     ]
     assert alerts == whole
     assert len({alert.alert_id for alert in alerts}) == len(alerts)
@@ -188,5 +193,5 @@ def test_no_event_however_odd_stops_the_folds(
     for fold, rules, frame, events in folds:
         state: dict[bytes, bytes] = {}
         for event in events:
-            alerts = alerts_of(fold(rules, frame(events=[event]), ORIGIN, state))
+            alerts = alerts_of(fold(rules, frame(events=[event]), POSITION, SHARD, state))
             assert all(alert.symbol == event.symbol and alert.message for alert in alerts)

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.core.flow import fold_partial
-from pipelines.core.frames import Folded, Origin
+from pipelines.core.frames import Folded, Shard
 from pipelines.core.movers import MOVERS
 from schemas.calendar import at
-from schemas.shards import shard_keys
+from schemas.position import Position
 from schemas.structs import FlowEvent, FlowRow, FlowSum, Mover, Movers, PartialFlow
 from schemas.topics import MARKET_FLOW, STATE_FLOW, Topic
 from schemas.units import Shares, Symbol, TradingDay, UnixMs, Vnd
@@ -28,9 +28,9 @@ class Flow:
         self.offset = 0
 
     def take(self, partial: PartialFlow) -> Folded:
-        origin = Origin("partial.flow", 0, 1, shard_keys(1)[0], self.offset)
+        position = Position("partial.flow", 0, self.offset)
         self.offset += 1
-        return fold_partial(partial, origin, self.state)
+        return fold_partial(partial, position, Shard.of("foreign", 0, 1), self.state)
 
 
 def a_partial(shard: int, second: int, bought: int | None = None, sold: int = 0, **changes: Any) -> PartialFlow:

@@ -8,10 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from pipelines.core.foreign_shard import fold_frame
-from pipelines.core.frames import Folded, Origin
+from pipelines.core.frames import Folded, Shard
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
-from schemas.shards import shard_keys
+from schemas.position import Position
 from schemas.structs import ClockTick, ForeignRecord, LedgerEntry
 from schemas.topics import MARKET_FOREIGN
 from schemas.units import Shares, TradingDay, UnixMs, Vnd
@@ -20,7 +20,7 @@ from tests.builders import a_foreign, a_frame, a_tick
 PAGE = Path(__file__).parents[3] / "docs" / "foreign-ledger.md"
 DAYS = {"−1": TradingDay(20261119), "": TradingDay(20261120), "+1": TradingDay(20261123)}
 EPOCHS = {"a": 1_000, "a2": 2_000, "b": 1_500}
-ORIGIN = Origin("ssi.foreign", 0, 1, shard_keys(1)[0], 7)
+POSITION, SHARD = Position("ssi.foreign", 0, 7), Shard.of("foreign", 0, 1)
 LINE = re.compile(
     r"^(?P<side>buy|sell) (?P<kind>\w+)(?P<ambiguous> ambiguous)?(?: g(?P<generation>\d))? (?P<before>\d+)→(?P<after>\d+)"
     r"(?: since (?P<since>[+−\d: ]+))?(?: value (?P<value>−?\d+))?$"
@@ -88,7 +88,7 @@ class Feed:
     def send(self, via: str, *records: ClockTick | ForeignRecord) -> Folded:
         frame = a_frame(*records, feed=via[0], epoch=EPOCHS[via], seq=self.seq[via])
         self.seq[via] += 1
-        return fold_frame(frame, ORIGIN, self.state, Thresholds())
+        return fold_frame(frame, POSITION, SHARD, self.state, thresholds=Thresholds())
 
 
 def lines(folded: Folded) -> list[LedgerEntry]:

@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipelines.core import frames
 from pipelines.core.foreign_shard import fold_frame
-from pipelines.core.frames import Folded, Origin
+from pipelines.core.frames import Folded
 from pipelines.core.sectors import SECTORS
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
-from schemas.shards import shard_keys
+from schemas.position import Position
 from schemas.structs import (
     ClockTick,
     ForeignRecord,
@@ -26,6 +27,8 @@ from tests.builders import DAY, a_frame, a_loss, a_reference, changed
 
 NEXT = TradingDay(20261123)
 
+PLACE = frames.Shard.of("foreign", 1, 3)
+
 
 class Shard:
     """A shard with its state, and the frames that one connection of feed a writes to it."""
@@ -36,9 +39,9 @@ class Shard:
 
     def send(self, *records: Any) -> Folded:
         frame = a_frame(*records, seq=self.offset)
-        origin = Origin("ssi.foreign", 1, 3, shard_keys(3)[1], self.offset)
+        position = Position("ssi.foreign", 1, self.offset)
         self.offset += 1
-        return fold_frame(frame, origin, self.state, Thresholds())
+        return fold_frame(frame, position, PLACE, self.state, thresholds=Thresholds())
 
 
 def a_tick(hour: int, minute: int = 0, second: int = 0, day: TradingDay = DAY) -> ClockTick:

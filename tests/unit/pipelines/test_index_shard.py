@@ -1,9 +1,11 @@
 from typing import Any
 
-from pipelines.core.frames import Folded, Origin
+from pipelines.core import frames
+from pipelines.core.frames import Folded
 from pipelines.core.index_shard import fold_frame
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
+from schemas.position import Position
 from schemas.structs import (
     ClockTick,
     IndexRecord,
@@ -27,6 +29,8 @@ SECOND = "41I1H1000"
 OPEN_MS = at(DAY, 9, 15)
 REFERENCE = a_future(last_trading_day=20261217)
 
+PLACE = frames.Shard("indices", 0, 3, "s0")
+
 
 class Shard:
     """Sends frames of one feed through the fold, on a dictionary as state."""
@@ -40,7 +44,7 @@ class Shard:
         self.offset += 1
         self.sequences[feed] = self.sequences.get(feed, -1) + 1
         frame = builders.a_frame(*records, feed=feed, seq=self.sequences[feed])
-        return fold_frame(frame, Origin("ssi.indices", 0, 3, "s0", self.offset), self.state, Thresholds())
+        return fold_frame(frame, Position("ssi.indices", 0, self.offset), PLACE, self.state, thresholds=Thresholds())
 
 
 def said(folded: Folded, topic: Topic[Any]) -> list[Any]:

@@ -11,10 +11,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.core.frames import Origin
+from pipelines.core import frames
 from pipelines.core.price_shard import fold_frame
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
+from schemas.position import Position
 from schemas.structs import TradeEvent, TradeRecord
 from schemas.topics import MARKET_TRADES
 from tests.builders import DAY, a_frame, a_tick, a_trade
@@ -104,6 +105,9 @@ def histories(draw: st.DrawFn) -> History:
     return History(tuple(merged))
 
 
+PLACE = frames.Shard.of("prices", 0, 1)
+
+
 class Shard:
     """Frames into the real topology function, over a dict."""
 
@@ -117,7 +121,7 @@ class Shard:
         seq = self.seqs.get((feed, epoch), -1) + 1
         self.seqs[feed, epoch] = seq
         frame = a_frame(*records, feed=feed, epoch=epoch, seq=seq)
-        folded = fold_frame(frame, Origin("ssi.ticks", 0, 1, "s0", self.offset), self.state, thresholds=Thresholds())
+        folded = fold_frame(frame, Position("ssi.ticks", 0, self.offset), PLACE, self.state, thresholds=Thresholds())
         self.offset += 1
         for output in folded.outputs:
             if output.topic is MARKET_TRADES:

@@ -5,10 +5,12 @@ from typing import Any, Literal
 
 import pytest
 
-from pipelines.core.frames import Origin, Output
+from pipelines.core import frames
+from pipelines.core.frames import Output
 from pipelines.core.price_shard import fold_frame
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
+from schemas.position import Position
 from schemas.structs import (
     ClockTick,
     DailyEvent,
@@ -52,6 +54,9 @@ def an_odd_lot(total: int, volume: int, price: int = 60_000, ts_ms: UnixMs = AT_
     return builders.an_odd_lot(ts=ts_ms, total=total, volume=volume, price=price, **changes)
 
 
+PLACE = frames.Shard.of("prices", 0, 1)
+
+
 class Shard:
     def __init__(self) -> None:
         self.state: dict[bytes, bytes] = {}
@@ -64,7 +69,7 @@ class Shard:
     def fold(self, *records: Any, feed: str = "a", epoch: int = 1) -> None:
         frame = builders.a_frame(*records, feed=feed, epoch=epoch, seq=self.seqs[feed, epoch])
         self.seqs[feed, epoch] += 1
-        folded = fold_frame(frame, Origin("ssi.ticks", 0, 1, "s0", self.offset), self.state, thresholds=Thresholds())
+        folded = fold_frame(frame, Position("ssi.ticks", 0, self.offset), PLACE, self.state, thresholds=Thresholds())
         self.offset += 1
         self.outputs = folded.outputs
         self.counts += folded.counts
