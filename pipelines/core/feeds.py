@@ -1,23 +1,14 @@
 """A shard's time and its feeds: how late it is, who leads, and which stretches some feed has covered without a break.
 
 All of it follows from the frames alone: their feed, epoch and sequence number, the clock ticks and loss markers in them.
-It is kept under one key of the shard, loaded and stored once a frame::
+They are kept under one key of the shard, loaded and stored once a frame::
 
     feeds = Feeds.load(state)
     delivery = feeds.arrive(frame.feed, frame.epoch, frame.seq)
-    for record in frame.records:                    # with Folded.take_each, for feeds.meet may reject one
-        if isinstance(record, ReferenceRecord):
-            continue                                # it has no time, so it says nothing of the day
-        if feeds.meet(record.trading_day, record.ts_ms):
-            ...                                     # the day before has ended
-        if isinstance(record, ClockTick):
-            if delivery.tick(record):
-                ...                                 # feeds.now_ms moved forward
-        elif isinstance(record, LossMarker):
-            delivery.lose()
-        elif record.trading_day == feeds.day:
-            ...                                     # fold it, with delivery.leads, feeds.covered(cell.mark), feeds.mark
+    ...                    # for each record: feeds.meet(), then delivery.tick() or .lose() or what its fold does with it
     feeds.store(state)
+
+:mod:`pipelines.core.shard` does so. A fold asks ``delivery.leads``, ``feeds.covered(mark)`` and, to ask so later, ``feeds.mark``.
 
 **Coverage.** A feed breaks when it connects anew, when its clock tick says that its connection is down, when a frame of it
 is missing, or when the connector had to throw records away. ``feeds.mark`` numbers these breaks. A fold keeps the mark
@@ -113,20 +104,19 @@ class Feeds(Stored):
         """Compare a record's trading day with the shard's. True when the day moved forward: an earlier one has ended.
 
         Args:
-            day: Of the record. Earlier than ``self.day`` it is a previous day's record, which books nothing.
+            day: Of the record. Earlier than ``self.day``, it makes it a previous day's record, which books nothing.
             ts_ms: Of the record.
 
         Raises:
             RecordRejected: ``day`` is no date, or ``ts_ms`` no time of a market.
         """
         if not 0 < ts_ms < LARGEST:
-            raise RecordRejected("out_of_range", f"{ts_ms} is no time in milliseconds since 1970")
-        if day <= self.day:
+            raise RecordRejected("out_of_range", f"ts_ms is {ts_ms}, which is no time in milliseconds since 1970")
+        if day == self.day:
             return False
-        try:
-            as_date(TradingDay(day))
-        except ValueError as error:
-            raise RecordRejected("bad_day", f"{day} is no date: {error}") from error
+        require_date(day)
+        if day < self.day:
+            return False
         self.day = day
         self.joined_ms = ts_ms
         return True
@@ -153,6 +143,11 @@ class Delivery:
         self._feed = feed
         self.epoch = epoch
         """The connection that the frame came from."""
+
+    @property
+    def feed(self) -> str:
+        """The name of the frame's feed."""
+        return self._feed.name
 
     @property
     def leads(self) -> bool:
@@ -194,6 +189,18 @@ class Delivery:
             leader = next((other for other in feeds.feeds if other.name == feeds.leader), None)
             if leader is None or not leader.up or tick.ts_ms - leader.tick_ms >= SILENCE_MS:
                 feeds.leader = feed.name
+
+
+def require_date(day: int) -> None:
+    """Look at a trading day that a record says.
+
+    Raises:
+        RecordRejected: It is no date.
+    """
+    try:
+        as_date(TradingDay(day))
+    except (ValueError, OverflowError) as error:
+        raise RecordRejected("bad_day", f"{day} is no date: {error}") from error
 
 
 _KEY = b"feeds"

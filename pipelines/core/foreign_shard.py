@@ -5,36 +5,42 @@ neither the flow nor the clock ever has to look for symbols in the state.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import NamedTuple
 
 import msgspec
 
 from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
-from pipelines.core.feeds import Delivery, Feeds
+from pipelines.core.figures import Figures, check_nothing
 from pipelines.core.foreign import Arrival, ForeignTotals, Step, advance, settle
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.movers import NetFlow, top_buyers, top_sellers
 from pipelines.core.scopes import MARKET, NOTHING, ScopeSum, scopes_of
 from pipelines.core.sectors import SECTORS
+from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.speed import BUCKET_MS, Speeds
 from pipelines.core.suspects import Thresholds
-from schemas.calendar import as_date
 from schemas.position import Position
 from schemas.session import close_ms
 from schemas.shards import shard_keys
 from schemas.structs import (
-    ClockTick,
+    BarRecord,
     FlowSum,
     ForeignRecord,
     ForeignRow,
     Frame,
+    IndexRecord,
     LedgerEntry,
     LedgerFrame,
-    LossMarker,
     Movers,
+    OddLotRecord,
     PartialFlow,
+    QuoteRecord,
     ReferenceRecord,
+    SnapshotRecord,
+    StatusRecord,
+    TradeRecord,
 )
 from schemas.topics import MARKET_FOREIGN, PARTIAL_FLOW, STATE_FOREIGN
 from schemas.units import Exchange, Shares, Symbol, TradingDay, UnixMs, Vnd
@@ -63,105 +69,25 @@ class ForeignShard(Stored):
     """Symbols whose speed or suspect the clock alone can change."""
 
 
-def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds) -> Folded:
-    """Fold a frame of ``ssi.foreign``, and say what to publish because of it."""
-    fold = _Fold(frame, position, shard, state, thresholds)
-    fold.folded.take_each(frame, position, shard, fold.take)
-    fold.finish()
-    return fold.folded
+class ForeignFold:
+    """The foreign ledger of a shard while a frame is folded."""
 
-
-class _Fold:
-    """A frame while it is folded."""
-
-    def __init__(self, frame: Frame, position: Position, shard: Shard, state: State, thresholds: Thresholds) -> None:
-        self.folded = Folded()
-        self._frame = frame
-        self._position = position
-        self._where = shard
+    def __init__(self, folding: Folding, *, thresholds: Thresholds) -> None:
+        state = folding.state
+        self.folded = folding.folded
+        self._position = folding.position
+        self._where = folding.shard
         self._state = state
         self._thresholds = thresholds
-        self._feeds = Feeds.load(state)
-        self._delivery: Delivery = self._feeds.arrive(frame.feed, frame.epoch, frame.seq)
+        self._feeds = folding.feeds
+        self._delivery = folding.delivery
         self._shard = _SHARDS.load(state, _SHARD_KEY) or ForeignShard()
         self._cells = Cells(state, _TOTALS, prefix=_TOTALS_PREFIX)
         self._seen: dict[str, _Visible] = {}
         self._entries: list[LedgerEntry] = []
 
-    def take(self, record: object) -> None:
-        """Fold one record; RecordRejected if it can be none of ours."""
-        if isinstance(record, ForeignRecord):
-            self._take_foreign(record)
-        elif isinstance(record, ClockTick):
-            self._take_tick(record)
-        elif isinstance(record, ReferenceRecord):
-            self._take_reference(record)
-        elif isinstance(record, LossMarker):
-            self._delivery.lose()
-        else:
-            raise RecordRejected("unexpected_kind", f"a {type(record).__name__} does not belong on ssi.foreign")
-
-    def finish(self) -> None:
-        """Publish what came of the frame, and keep what it changed."""
-        if self._entries:
-            self.folded.publish(MARKET_FOREIGN, self._where.key, LedgerFrame(events=self._entries))
-        self._show()
-        self._cells.store()
-        _SHARDS.store(self._state, _SHARD_KEY, self._shard)
-        self._feeds.store(self._state)
-
-    def _take_foreign(self, record: ForeignRecord) -> None:
-        if record.bought < 0 or record.sold < 0:
-            raise RecordRejected(
-                "negative_counter", f"{record.symbol} bought {record.bought}, sold {record.sold}: counters start at 0"
-            )
-        figures = (record.bought, record.sold, record.bought_value, record.sold_value, record.current_room, record.total_room)
-        if any(abs(figure) >= LARGEST for figure in figures) or not 0 < record.ts_ms < LARGEST:
-            raise RecordRejected("out_of_range", f"{record.symbol} has a figure beyond {LARGEST}, which no market reaches")
-        self._meet(record.trading_day, record.ts_ms)
-        if record.trading_day < self._feeds.day:
-            self.folded.count(["previous_day"])
-            return
-        totals = self._touch(record.symbol, record.exchange)
-        self._place(totals, record.exchange, totals.groups, totals.sector)
-        arrival = Arrival(
-            self._frame.feed,
-            self._frame.epoch,
-            UnixMs(self._delivery.connected_ms),
-            UnixMs(self._feeds.joined_ms),
-            UnixMs(self._feeds.now_ms or record.ts_ms),
-        )
-        before = _sum_of(totals)
-        self._book(totals, before, advance(totals, record, arrival, self._thresholds))
-
-    def _take_reference(self, record: ReferenceRecord) -> None:
-        # It has no time of its own, so it cannot say when this shard joined the day: it leaves the day where it is.
-        if record.trading_day < self._feeds.day:
-            self.folded.count(["previous_day"])
-            return
-        totals = self._touch(record.symbol, record.exchange)
-        sector = record.sector or SECTORS.get(record.symbol, "")
-        self._place(totals, record.exchange, sorted(set(record.groups)), sector)
-
-    def _take_tick(self, tick: ClockTick) -> None:
-        self._meet(tick.trading_day, tick.ts_ms)
-        if not self._delivery.tick(tick):
-            return
-        now_ms = UnixMs(self._feeds.now_ms)
-        if now_ms // BUCKET_MS > self._shard.bucket:
-            self._shard.bucket = now_ms // BUCKET_MS
-            self._age(now_ms)
-        self._report(now_ms)
-
-    def _meet(self, day: TradingDay, ts_ms: int) -> None:
-        """Let the day move forward, if it does."""
-        if day <= self._feeds.day:
-            return
-        try:
-            as_date(day)
-        except ValueError as error:
-            raise RecordRejected("bad_day", f"{day} is not a date: {error}") from error
-        self._feeds.meet(day, ts_ms)
+    def turn(self) -> None:
+        """Settle what the day before left undecided, and begin the new one at nothing."""
         for totals in self._active():
             if totals.suspects:
                 self._note(settle(totals, self._thresholds))
@@ -170,6 +96,48 @@ class _Fold:
         self._shard.nets.clear()
         self._shard.active.clear()
         self._shard.changed = True
+
+    def advance(self) -> None:
+        """Let volume age, and report the shard's share of the flow."""
+        now_ms = UnixMs(self._feeds.now_ms)
+        if now_ms // BUCKET_MS > self._shard.bucket:
+            self._shard.bucket = now_ms // BUCKET_MS
+            self._age(now_ms)
+        self._report(now_ms)
+
+    def finish(self) -> None:
+        """Publish what came of the frame, and store what it changed."""
+        if self._entries:
+            self.folded.publish(MARKET_FOREIGN, self._where.key, LedgerFrame(events=self._entries))
+        self._show()
+        self._cells.store()
+        _SHARDS.store(self._state, _SHARD_KEY, self._shard)
+
+    def take_foreign(self, record: ForeignRecord) -> None:
+        """Fold what a record says that foreigners have bought and sold."""
+        if record.trading_day < self._feeds.day:
+            self.folded.count(["previous_day"])
+            return
+        totals = self._touch(record.symbol, record.exchange)
+        self._place(totals, record.exchange, totals.groups, totals.sector)
+        arrival = Arrival(
+            self._delivery.feed,
+            self._delivery.epoch,
+            UnixMs(self._delivery.connected_ms),
+            UnixMs(self._feeds.joined_ms),
+            UnixMs(self._feeds.now_ms or record.ts_ms),
+        )
+        before = _sum_of(totals)
+        self._book(totals, before, advance(totals, record, arrival, self._thresholds))
+
+    def take_reference(self, record: ReferenceRecord) -> None:
+        """Take the exchange, groups and sector of a symbol. They may be told before the day begins: then they are today's too."""
+        if record.trading_day < self._feeds.day:
+            self.folded.count(["previous_day"])
+            return
+        totals = self._touch(record.symbol, record.exchange)
+        sector = record.sector or SECTORS.get(record.symbol, "")
+        self._place(totals, record.exchange, sorted(set(record.groups)), sector)
 
     def _age(self, now_ms: UnixMs) -> None:
         """Let time pass for the symbols that it changes."""
@@ -266,6 +234,33 @@ class _Fold:
             if _visible(totals) != before:
                 self.folded.publish(STATE_FOREIGN, symbol, _row(totals, self._position.offset))
         self._seen.clear()
+
+
+_FIGURES = Figures("bought", "sold", "bought_value", "sold_value", "current_room", "total_room", least=1 - LARGEST)
+
+
+def _check_foreign(record: ForeignRecord) -> None:
+    if record.bought < 0 or record.sold < 0:
+        raise RecordRejected(
+            "negative_counter", f"{record.symbol} bought {record.bought}, sold {record.sold}: counters start at 0"
+        )
+    _FIGURES.check(record)
+
+
+_KINDS = Kinds(
+    ForeignFold,
+    used={
+        ForeignRecord: Use(_check_foreign, ForeignFold.take_foreign),
+        ReferenceRecord: Use(check_nothing, ForeignFold.take_reference),
+    },
+    ignored=(),
+    unexpected=(TradeRecord, QuoteRecord, SnapshotRecord, BarRecord, OddLotRecord, StatusRecord, IndexRecord),
+)
+
+
+def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds) -> Folded:
+    """Fold a frame of ``ssi.foreign``, and say what to publish because of it."""
+    return fold_records(frame, position, shard, state, _KINDS, partial(ForeignFold, thresholds=thresholds))
 
 
 class _Visible(NamedTuple):

@@ -59,22 +59,8 @@ class Folded:
         """Add a message of ``topic``; ``message`` is one of its twins from :mod:`schemas.structs`."""
         self.outputs.append(Output(topic, key, topics.encode(message)))
 
-    def take_each(self, frame: Frame, position: Position, shard: Shard, take: Callable[[Any], None]) -> None:
-        """Fold the records of ``frame`` with ``take``; one that it rejects goes to the dead-letter topic, alone.
-
-        Args:
-            frame: As it was found at ``position``.
-            position: Where the frame was found.
-            shard: Where that is.
-            take: Folds one record; raises :class:`RecordRejected`, and has changed nothing then, when it cannot be true.
-        """
-        for idx, record in enumerate(frame.records):
-            try:
-                take(record)
-            except RecordRejected as error:
-                self._reject(error, frame, idx, position, shard)
-
-    def _reject(self, error: RecordRejected, frame: Frame, idx: int, position: Position, shard: Shard) -> None:
+    def reject(self, error: RecordRejected, frame: Frame, idx: int, position: Position, shard: Shard) -> None:
+        """Put record ``idx`` of ``frame``, which was found at ``position`` of ``shard``, on the dead-letter topic, alone."""
         letter = DeadLetter(
             source=shard.pipeline,
             reason=error.reason,

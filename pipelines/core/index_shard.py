@@ -4,30 +4,31 @@ A future lives in the shard of its index, so a basis is made from one ordered st
 very fold that stocks go through (:mod:`pipelines.core.prices`).
 """
 
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from pipelines.core.basis import CURVE, Curve
 from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
-from pipelines.core.errors import RecordRejected
-from pipelines.core.feeds import Feeds
+from pipelines.core.feeds import require_date
+from pipelines.core.figures import Figures
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.indices import INDEX, Index, advance
-from pipelines.core.prices import PriceShard
+from pipelines.core.price_shard import USED, PriceFold
+from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.suspects import Thresholds
 from schemas.instruments import contract_of
 from schemas.position import Position
 from schemas.structs import (
+    BarRecord,
     BasisEvent,
     BasisFrame,
-    ClockTick,
     ForeignRecord,
     Frame,
     IndexEvent,
     IndexFrame,
     IndexRecord,
-    LossMarker,
     ReferenceRecord,
     TradeEvent,
 )
@@ -41,25 +42,18 @@ class Underlyings(Stored):
     symbols: list[Symbol] = msgspec.field(default_factory=list)
 
 
-def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds) -> Folded:
-    """Fold a frame of ``ssi.indices``, and say what to publish because of it."""
-    fold = _Fold(frame, position, shard, state, thresholds)
-    fold.folded.take_each(frame, position, shard, fold.take)
-    fold.finish()
-    return fold.folded
+class IndexFold:
+    """The indices of a shard, with their futures, while a frame is folded."""
 
-
-class _Fold:
-    """A frame while it is folded."""
-
-    def __init__(self, frame: Frame, position: Position, shard: Shard, state: State, thresholds: Thresholds) -> None:
-        self.folded = Folded()
-        self._position = position
-        self._where = shard
+    def __init__(self, folding: Folding, *, thresholds: Thresholds) -> None:
+        state = folding.state
+        self.folded = folding.folded
+        self._position = folding.position
+        self._where = folding.shard
         self._state = state
-        self._feeds = Feeds.load(state)
-        self._delivery = self._feeds.arrive(frame.feed, frame.epoch, frame.seq)
-        self._prices = PriceShard(state, self._feeds, thresholds, self.folded)
+        self._feeds = folding.feeds
+        self._delivery = folding.delivery
+        self._prices = PriceFold(folding, thresholds=thresholds)
         self._indices = Cells(state, INDEX, prefix=b"i:")
         self._curves = Cells(state, CURVE, prefix=b"c:")
         self._underlyings = _UNDERLYINGS.load(state, _UNDERLYINGS_KEY) or Underlyings()
@@ -67,27 +61,18 @@ class _Fold:
         self._basis_events: list[BasisEvent] = []
         self._heard: dict[Symbol, Index] = {}
 
-    def take(self, record: Any) -> None:
-        """Fold one record; RecordRejected if it can be none of ours."""
-        if isinstance(record, ClockTick):
-            self._take_tick(record)
-        elif isinstance(record, LossMarker):
-            self._feeds.meet(record.trading_day, record.ts_ms)
-            self._delivery.lose()
-        elif isinstance(record, IndexRecord):
-            self._take_index(record)
-        elif isinstance(record, ReferenceRecord):
-            # It has no time of its own, so it can not say when the day began.
-            if contract := contract_of(record.symbol):
-                self._curve(contract.underlying).list_contract(record)
-                self._enrol(contract.underlying)
-        elif isinstance(record, ForeignRecord):
-            raise RecordRejected("unexpected_kind", f"a {type(record).__name__} does not belong on ssi.indices")
-        else:
-            self._take_price(record)
+    def turn(self) -> None:
+        """End the day of the futures' prices. An index and a curve begin theirs when they are next used."""
+        self._prices.turn()
+
+    def advance(self) -> None:
+        """Summarise the futures, and let every basis age."""
+        self._prices.advance()
+        for symbol in self._underlyings.symbols:
+            self._note(self._curve(symbol).age(UnixMs(self._feeds.now_ms)))
 
     def finish(self) -> None:
-        """Publish what came of the frame, and keep what it changed."""
+        """Publish what came of the frame, and store what it changed."""
         if self._index_events:
             self.folded.publish(MARKET_INDICES, self._where.key, IndexFrame(events=self._index_events))
         if self._basis_events:
@@ -97,22 +82,12 @@ class _Fold:
         for symbol, underlying in {event.symbol: event.underlying for event in self._basis_events}.items():
             if row := self._curve(underlying).row(symbol, self._position.offset):
                 self.folded.publish(STATE_BASIS, symbol, row)
-        self._prices.finish(self._position, self._where)
+        self._prices.finish()
         self._indices.store()
         self._curves.store()
-        self._feeds.store(self._state)
 
-    def _take_tick(self, tick: ClockTick) -> None:
-        self._feeds.meet(tick.trading_day, tick.ts_ms)
-        if not self._delivery.tick(tick):
-            return
-        self._prices.advance()
-        for symbol in self._underlyings.symbols:
-            self._note(self._curve(symbol).age(UnixMs(self._feeds.now_ms)))
-
-    def _take_index(self, record: IndexRecord) -> None:
-        _check(record)
-        self._feeds.meet(record.trading_day, record.ts_ms)
+    def take_index(self, record: IndexRecord) -> None:
+        """Fold what the leading feed says of an index."""
         if not self._delivery.leads:
             self.folded.count(["not_leading"])
             return
@@ -130,10 +105,16 @@ class _Fold:
             self._heard[record.symbol] = index
             self._note(curve.tick(index.value, index.ts_ms, UnixMs(self._feeds.now_ms)))
 
-    def _take_price(self, record: Any) -> None:
-        self._feeds.meet(record.trading_day, record.ts_ms)
+    def take_reference(self, record: ReferenceRecord) -> None:
+        """Take what REST says of a future. Of the instruments without a contract there is nothing to know here."""
+        if contract := contract_of(record.symbol):
+            self._curve(contract.underlying).list_contract(record)
+            self._enrol(contract.underlying)
+
+    def take_price(self, record: Any) -> None:
+        """Fold a price record of a future, and the prints in it into the basis."""
         known = len(self._prices.trades)
-        self._prices.apply(record, self._delivery)
+        USED[type(record)].take(self._prices, record)
         for event in self._prices.trades[known:]:
             contract = contract_of(event.symbol)
             if contract is None or event.price is None or not _sets_price(event):
@@ -163,10 +144,33 @@ def _sets_price(event: TradeEvent) -> bool:
     return in_order and event.phase not in ("put_through", "odd_lot")
 
 
-def _check(record: IndexRecord) -> None:
-    figures = (record.value, record.prior_value, record.volume, record.traded_value)
-    if any(abs(figure) >= LARGEST for figure in (*figures, record.put_through_volume, record.put_through_value)):
-        raise RecordRejected("out_of_range", f"{record.symbol} has a figure beyond {LARGEST}, which no market reaches")
+_FIGURES = Figures(
+    "value", "prior_value", "volume", "traded_value", "put_through_volume", "put_through_value", "advances", "no_changes",
+    "declines", "ceilings", "floors", least=1 - LARGEST,
+)  # fmt: skip
+
+
+def _check_reference(record: ReferenceRecord) -> None:
+    if record.last_trading_day is not None:
+        require_date(record.last_trading_day)
+
+
+_KINDS = Kinds(
+    IndexFold,
+    used={
+        IndexRecord: Use(_FIGURES.check, IndexFold.take_index),
+        ReferenceRecord: Use(_check_reference, IndexFold.take_reference),
+        **{kind: Use(use.check, IndexFold.take_price) for kind, use in USED.items()},
+    },
+    # The bar of an index is a step of it, which its index records have; that of a future is a match, which its trade record has.
+    ignored=(BarRecord,),
+    unexpected=(ForeignRecord,),
+)
+
+
+def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds) -> Folded:
+    """Fold a frame of ``ssi.indices``, and say what to publish because of it."""
+    return fold_records(frame, position, shard, state, _KINDS, partial(IndexFold, thresholds=thresholds))
 
 
 _UNDERLYINGS = Codec(Underlyings)

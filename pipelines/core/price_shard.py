@@ -1,36 +1,341 @@
-"""The prices of a shard of stocks: a frame of records in; prints, quotes, day summaries and board lines out."""
+"""The prices of a shard: a frame of records in; prints, quotes, day summaries and board lines out.
 
-from pipelines.core.codec import State
-from pipelines.core.feeds import Feeds
+:class:`PriceFold` serves the stocks on ``ssi.ticks``, through :func:`fold_frame`, and the futures on ``ssi.indices``, where
+:mod:`pipelines.core.index_shard` hands it their records.
+"""
+
+from functools import partial
+from typing import Any, ClassVar, Final
+
+import msgspec
+
+from pipelines.core.aggressor import label
+from pipelines.core.board import Board, daily, row, show_info, show_print, show_session
+from pipelines.core.codec import Cells, Codec, State, Stored
+from pipelines.core.figures import Figures, check_book, check_nothing, check_product
 from pipelines.core.frames import Folded, Shard
-from pipelines.core.prices import PriceShard
+from pipelines.core.lines import odd_lot_line, value_of
+from pipelines.core.phases import trade_phase
+from pipelines.core.prints import Tape, TapeRecorder
+from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.suspects import Thresholds
 from schemas.position import Position
-from schemas.records import FrameRecord
-from schemas.structs import ClockTick, Frame, LossMarker, ReferenceRecord
+from schemas.session import close_ms
+from schemas.structs import (
+    BarRecord,
+    DailyEvent,
+    DailyFrame,
+    ForeignRecord,
+    Frame,
+    IndexRecord,
+    OddLotRecord,
+    QuoteEvent,
+    QuoteRecord,
+    QuotesFrame,
+    ReferenceRecord,
+    SnapshotRecord,
+    StatusRecord,
+    TradeEvent,
+    TradeRecord,
+    TradesFrame,
+)
+from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, STATE_PRICES
+from schemas.units import (
+    Price,
+    Shares,
+    Symbol,
+    TradingDay,
+    UnixMs,
+)
+
+SUMMARY_MS: Final = 5 * 60_000
+"""Market time between two summaries of a symbol's day."""
+
+
+class ShardDay(Stored):
+    """What the price fold keeps of a shard besides its symbols."""
+
+    VERSION: ClassVar[int] = 1
+
+    day: int = 0
+    summary: int = 0
+    """The last five-minute stretch of market time that was summarised, counted from 1970."""
+    closed: bool = False
+    """Whether the day's close was summarised."""
+    due: list[str] = msgspec.field(default_factory=list)
+    """Symbols that changed since their last summary."""
+    suspects: list[str] = msgspec.field(default_factory=list)
+    """Symbols that may have an undecided suspect."""
+
+
+class Roster(Stored):
+    """The symbols of a shard's day, in the order they came. It changes rarely, so it is kept apart."""
+
+    VERSION: ClassVar[int] = 1
+
+    symbols: list[str] = msgspec.field(default_factory=list)
+
+
+_BOARDS: Final = Codec(Board)
+_DAYS: Final = Codec(ShardDay)
+_ROSTERS: Final = Codec(Roster)
+_DAY_KEY: Final = b"prices"
+_ROSTER_KEY: Final = b"prices-roster"
+
+
+class PriceFold:
+    """The prices of one shard, for as long as one frame is folded."""
+
+    def __init__(self, folding: Folding, *, thresholds: Thresholds) -> None:
+        state, folded = folding.state, folding.folded
+        self._state = state
+        self._position = folding.position
+        self._shard = folding.shard
+        self._feeds = folding.feeds
+        self._delivery = folding.delivery
+        self._folded = folded
+        self._counts = folded.counts
+        self._day = _DAYS.load(state, _DAY_KEY) or ShardDay()
+        self._stored_day = _DAYS.encode(self._day)
+        self._roster: Roster | None = None
+        self._boards = Cells(state, _BOARDS, prefix=b"p:")
+        self._shown: dict[str, Board] = {}
+        self._trades: list[TradeEvent] = []
+        self._quotes: list[QuoteEvent] = []
+        self._daily: list[DailyEvent] = []
+        self._tapes = TapeRecorder(folding.feeds, thresholds, self._trades, folded.counts)
+        # Release 0.1.0 turned a shard of futures at its next price record or clock tick, which may be after this frame.
+        self.turn()
+
+    @property
+    def trades(self) -> list[TradeEvent]:
+        """What this frame has brought for ``market.trades`` so far."""
+        return self._trades
+
+    def turn(self) -> None:
+        """End the day before, if the shard's day has moved forward."""
+        day = self._day
+        if self._feeds.day == day.day:
+            return
+        if day.day:
+            self._close(close_ms(TradingDay(day.day)))
+        self._roster = Roster()
+        self._day = ShardDay(day=self._feeds.day, summary=self._feeds.now_ms // SUMMARY_MS)
+
+    def advance(self) -> None:
+        """Summarise the day every five minutes of market time, and at its close."""
+        day, now_ms = self._day, self._feeds.now_ms
+        if not day.day:
+            return
+        if now_ms >= close_ms(TradingDay(day.day)):
+            self._close(now_ms)
+        elif now_ms // SUMMARY_MS > day.summary:
+            day.summary = now_ms // SUMMARY_MS
+            self._summarise(now_ms)
+
+    def finish(self) -> None:
+        """Publish what came of the frame, one row a symbol and one message a topic, and store what it changed."""
+        key = self._shard.key
+        for symbol, board in self._shown.items():
+            self._folded.publish(STATE_PRICES, symbol, row(Symbol(symbol), board, self._feeds, self._position.offset))
+        if self._trades:
+            self._folded.publish(MARKET_TRADES, key, TradesFrame(events=self._trades))
+        if self._quotes:
+            self._folded.publish(MARKET_QUOTES, key, QuotesFrame(events=self._quotes))
+        if self._daily:
+            self._folded.publish(MARKET_DAILY, key, DailyFrame(events=self._daily))
+        self._boards.store()
+        if self._roster is not None:
+            _ROSTERS.store(self._state, _ROSTER_KEY, self._roster)
+        encoded = _DAYS.encode(self._day)
+        if encoded != self._stored_day:
+            self._state[_DAY_KEY] = encoded
+
+    def _close(self, now_ms: int) -> None:
+        """Decide what is undecided; summarise every symbol of the day once, and later whatever amends it."""
+        day = self._day
+        for symbol in day.suspects:
+            if board := self._boards.get(symbol):
+                before = len(self._trades)
+                self._tapes.close(board.tape)
+                self._shown[symbol] = board
+                if len(self._trades) > before:
+                    self._due(symbol, board)
+        day.suspects = []
+        if not day.closed:
+            day.closed = True
+            self._roster = self._roster or _ROSTERS.load(self._state, _ROSTER_KEY) or Roster()
+            day.due = list(self._roster.symbols)
+        self._summarise(now_ms)
+
+    def _summarise(self, now_ms: int) -> None:
+        for symbol in self._day.due:
+            board = self._boards.get(symbol)
+            if board is not None and board.day == self._day.day:
+                board.due = False
+                # A symbol of which only earlier days were heard has no day to summarise.
+                if board.info_ms or board.session_ms or board.quote_ms is not None:
+                    self._daily.append(daily(Symbol(symbol), board, UnixMs(now_ms), final=self._day.closed))
+        self._day.due = []
+
+    def _trade(self, record: TradeRecord) -> None:
+        board = self._board(record)
+        if board is None:
+            return
+        phase = trade_phase(record.session, record.exchange, record.trading_day, record.ts_ms)
+        tape = board.tape
+        in_order = record.total_volume > tape.top
+        named = label(record, phase, board.bids, board.asks, in_order=in_order, counts=self._counts)
+        # Whether put-through matches share the counter of the others is not known: one that counts lower, and later, does not.
+        off_counter = phase == "put_through" and record.total_volume < tape.top and record.ts_ms > tape.top_ms
+        if (record.total_volume == 0 or off_counter) and record.price > 0 and record.volume > 0:
+            # Nothing tells one of these from the next, so two feeds would book it twice.
+            if self._delivery.leads:
+                self._tapes.take_unanchored(tape, record, named)
+            return
+        before = len(self._trades)
+        booked = self._tapes.take(tape, record, named, self._delivery.epoch)
+        for print_ in booked:
+            if not show_print(board, print_):
+                self._counts["range_disagreement"] += 1
+        if tape.suspect is not None and record.symbol not in self._day.suspects:
+            self._day.suspects.append(record.symbol)
+        show_info(board, record)
+        if len(self._trades) > before:
+            self._due(record.symbol, board)
+
+    def _quote(self, record: QuoteRecord) -> None:
+        if not self._delivery.leads:
+            self._counts["not_leading"] += 1
+            return
+        board = self._board(record)
+        if board is not None:
+            self._show_book(board, record)
+            show_session(board, record.ts_ms, record.session, board.status)
+
+    def _snapshot(self, record: SnapshotRecord) -> None:
+        """Take what ``X`` shows. Its match is no print: it repeats the last one on any change of the book."""
+        if not self._delivery.leads:
+            self._counts["not_leading"] += 1
+            return
+        board = self._board(record)
+        if board is not None:
+            self._show_book(board, record)
+            show_info(board, record)
+            board.feed_open = record.open or board.feed_open
+
+    def _status(self, record: StatusRecord) -> None:
+        if not self._delivery.leads:
+            self._counts["not_leading"] += 1
+            return
+        board = self._board(record)
+        if board is not None:
+            show_session(board, record.ts_ms, record.session, record.status)
+
+    def _odd_lot(self, record: OddLotRecord) -> None:
+        """Book a match on the odd-lot board: a line of its own, because its total counts the round lots too."""
+        if not self._delivery.leads:
+            self._counts["not_leading"] += 1
+            return
+        board = self._board(record)
+        if board is not None and record.price and record.volume and record.total_volume > board.odd_lot_total:
+            board.odd_lot_total = record.total_volume
+            self._counts["odd_lot"] += 1
+            self._trades.append(odd_lot_line(record, board.tape.generation))
+
+    def _board(self, record: Any) -> Board | None:
+        """The board of a record's symbol on the shard's day; None for a previous day's record, which is noted on it."""
+        symbol, day = record.symbol, self._feeds.day
+        board = self._boards.get(symbol)
+        if board is None or board.day != day:
+            before = board
+            board = self._boards.put(symbol, Board(day=day, exchange=record.exchange, tape=Tape()))
+            if before is not None:
+                board.previous_close = before.previous_close if before.last is None else before.last
+            self._enrol(symbol)
+        self._shown[symbol] = board
+        if record.trading_day == day:
+            return board
+        self._counts["previous_day"] += 1
+        if isinstance(record, TradeRecord) and record.price and record.session != "PT":
+            board.previous_close = record.price
+        return None
+
+    def _enrol(self, symbol: str) -> None:
+        if self._roster is None:
+            self._roster = _ROSTERS.load(self._state, _ROSTER_KEY) or Roster()
+        self._roster.symbols.append(symbol)
+
+    def _due(self, symbol: str, board: Board) -> None:
+        if not board.due:
+            board.due = True
+            self._day.due.append(symbol)
+
+    def _show_book(self, board: Board, record: Any) -> None:
+        """Take a book that is not older than the one shown; publish its top when that changed."""
+        if board.quote_ms is not None and record.ts_ms < board.quote_ms:
+            self._counts["stale_quote"] += 1
+            return
+        changed = record.bids[:2] != board.bids[:2] or record.asks[:2] != board.asks[:2]
+        board.bids, board.asks, board.quote_ms = record.bids, record.asks, record.ts_ms
+        if changed:
+            self._counts["quote"] += 1
+            self._quotes.append(_quote_event(record))
+
+
+_TRADE = Figures("price", "volume", "total_volume", "total_value", "reference", "ceiling", "floor", "high", "low", "expected")
+_SNAPSHOT = Figures("reference", "ceiling", "floor", "open", "high", "low", "expected")
+_ODD_LOT = Figures("price", "volume", "total_volume")
+
+
+def _check_trade(record: TradeRecord) -> None:
+    _TRADE.check(record)
+    check_product(record, "price × volume", value_of(record.price, record.volume, record.exchange))
+
+
+def _check_snapshot(record: SnapshotRecord) -> None:
+    _SNAPSHOT.check(record)
+    check_book(record)
+
+
+def _check_odd_lot(record: OddLotRecord) -> None:
+    _ODD_LOT.check(record)
+    check_product(record, "price × volume", value_of(record.price, record.volume, record.exchange))
+
+
+USED: Final[dict[type, Use[PriceFold]]] = {
+    TradeRecord: Use(_check_trade, PriceFold._trade),
+    QuoteRecord: Use(check_book, PriceFold._quote),
+    SnapshotRecord: Use(_check_snapshot, PriceFold._snapshot),
+    StatusRecord: Use(check_nothing, PriceFold._status),
+    OddLotRecord: Use(_check_odd_lot, PriceFold._odd_lot),
+}
+"""The kinds of record that say something about prices."""
+_KINDS: Final = Kinds(
+    PriceFold,
+    used=USED,
+    # A bar is a match without an identity, which its trade record has; reference data is shown by others.
+    ignored=(BarRecord, ReferenceRecord),
+    unexpected=(ForeignRecord, IndexRecord),
+)
 
 
 def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds) -> Folded:
-    """Fold a frame of ``ssi.ticks`` into its shard."""
-    folded = Folded()
-    feeds = Feeds.load(state)
-    delivery = feeds.arrive(frame.feed, frame.epoch, frame.seq)
-    prices = PriceShard(state, feeds, thresholds, folded)
+    """Fold a frame of ``ssi.ticks``, and say what to publish because of it."""
+    return fold_records(frame, position, shard, state, _KINDS, partial(PriceFold, thresholds=thresholds))
 
-    def take(record: FrameRecord) -> None:
-        if isinstance(record, ReferenceRecord):
-            # It has no time of its own, so it can not say when the day began; and nothing of it is shown here.
-            return
-        feeds.meet(record.trading_day, record.ts_ms)
-        if isinstance(record, ClockTick):
-            delivery.tick(record)
-            prices.advance()
-        elif isinstance(record, LossMarker):
-            delivery.lose()
-        else:
-            prices.apply(record, delivery)
 
-    folded.take_each(frame, position, shard, take)
-    prices.finish(position, shard)
-    feeds.store(state)
-    return folded
+def _quote_event(record: QuoteRecord | SnapshotRecord) -> QuoteEvent:
+    bid, bid_volume = record.bids[:2] or (0, 0)
+    ask, ask_volume = record.asks[:2] or (0, 0)
+    return QuoteEvent(
+        symbol=record.symbol,
+        exchange=record.exchange,
+        day=record.trading_day,
+        ts_ms=record.ts_ms,
+        bid=Price(bid),
+        bid_volume=Shares(bid_volume),
+        ask=Price(ask),
+        ask_volume=Shares(ask_volume),
+        session=record.session,
+    )

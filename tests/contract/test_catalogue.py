@@ -62,7 +62,7 @@ def test_draining_waits_for_all_of_them() -> None:
 
 def test_the_command_line_offers_all_of_them_without_what_runs_them() -> None:
     assert run.EPILOG.endswith(" ".join(NAMES))
-    heavy = ("quixstreams", "confluent_kafka", "pipelines.core.prices", "pipelines.core.rules")
+    heavy = ("quixstreams", "confluent_kafka", "pipelines.core.price_shard", "pipelines.core.rules")
     code = f"import sys; from stock_tracker import cli; cli.build(); print([name for name in {heavy} if name in sys.modules])"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=100)
     assert said.stdout.strip() == "[]"

@@ -1,0 +1,61 @@
+"""Figures that no market reaches. The decoder sees to it that they are whole numbers; the folds refuse what cannot be true."""
+
+from collections.abc import Iterable
+from operator import attrgetter
+from typing import Any
+
+from pipelines.core.codec import LARGEST
+from pipelines.core.errors import RecordRejected
+
+
+class Figures:
+    """The fields of a kind of record that are figures, two or more, and the least that each can be."""
+
+    __slots__ = ("_least", "_names", "_read")
+
+    def __init__(self, *names: str, least: int = 0) -> None:
+        self._names = names
+        self._least = least
+        self._read = attrgetter(*names)
+
+    def check(self, record: Any) -> None:
+        """Look at the figures of ``record``.
+
+        Raises:
+            RecordRejected: One is less than its kind can be, or not below :data:`~pipelines.core.codec.LARGEST`.
+        """
+        figures = self._read(record)
+        if min(figures) < self._least or max(figures) >= LARGEST:
+            _reject(record, zip(self._names, figures, strict=True), self._least)
+
+
+def check_nothing(record: Any) -> None:
+    """Accept ``record``: its kind has no figures."""
+
+
+def check_book(record: Any) -> None:
+    """Look at the prices and volumes of the levels of ``record``.
+
+    Raises:
+        RecordRejected: One is below 0, or not below :data:`~pipelines.core.codec.LARGEST`.
+    """
+    levels = record.bids + record.asks
+    if levels and (min(levels) < 0 or max(levels) >= LARGEST):
+        named = [(f"{side}[{n}]", figure) for side in ("bids", "asks") for n, figure in enumerate(getattr(record, side))]
+        _reject(record, named, 0)
+
+
+def check_product(record: Any, name: str, figure: int) -> None:
+    """Look at a figure that is made of others.
+
+    Raises:
+        RecordRejected: It is below 0, or not below :data:`~pipelines.core.codec.LARGEST`.
+    """
+    if not 0 <= figure < LARGEST:
+        _reject(record, [(name, figure)], 0)
+
+
+def _reject(record: Any, figures: Iterable[tuple[str, int]], least: int) -> None:
+    wrong = ", ".join(f"{name} is {figure}" for name, figure in figures if not least <= figure < LARGEST)
+    bounds = "is below 0 or" if least == 0 else "is"
+    raise RecordRejected("out_of_range", f"{record.symbol}: {wrong}; no figure of a market {bounds} beyond {LARGEST}")
