@@ -15,67 +15,25 @@ from schemas.calendar import at
 from schemas.message import twin
 from schemas.position import Position
 from schemas.records import FrameRecord
-from schemas.structs import (
-    BarRecord,
-    ClockTick,
-    DeadLetter,
-    ForeignRecord,
-    Frame,
-    IndexRecord,
-    LossMarker,
-    ReferenceRecord,
-    TradeRecord,
-)
+from schemas.structs import BarRecord, ClockTick, DeadLetter, ForeignRecord, Frame, TradeRecord
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_FOREIGN, SSI_INDICES, SSI_TICKS, Topic
-from schemas.units import Exchange, SessionPhase, Symbol, TradingDay, UnixUs
+from schemas.units import Exchange, SessionPhase, TradingDay
+from tests import builders
+from tests.builders import DAY, a_frame, a_loss, a_reference, a_trade, an_index, changed
 
-YESTERDAY, DAY, TOMORROW = TradingDay(20261119), TradingDay(20261120), TradingDay(20261123)
-OPEN_MS = at(DAY, 9, 15)
+YESTERDAY, TOMORROW, AFTER = TradingDay(20261119), TradingDay(20261123), TradingDay(20261125)
+TEN_MS = at(DAY, 10)
+LATER_MS = TEN_MS + 1000
 IMPOSSIBLE_TIMES = (0, -1, 1 << 53, 1 << 70)
 IMPOSSIBLE_DAYS = (0, -5, 20261399, 19990230, 99_999_999, 10**30)
 
 
-def a_trade(**changes: Any) -> TradeRecord:
-    values: dict[str, Any] = {
-        "symbol": Symbol("VNM"), "trading_day": DAY, "ts_ms": OPEN_MS, "exchange": Exchange.HOSE, "price": 60_000, "volume": 100,
-        "total_volume": 100, "total_value": 6_000_000, "reference": 60_000, "ceiling": 64_200, "floor": 55_800, "high": 60_000,
-        "low": 60_000, "expected": 0, "side": None, "session": "LO", "status": "N",
-    }  # fmt: skip
-    return TradeRecord(**(values | changes))
+def a_tick(ts: int = TEN_MS, trading_day: int = DAY) -> ClockTick:
+    return builders.a_tick(ts, trading_day=trading_day, phase=SessionPhase.CONTINUOUS)
 
 
-def a_foreign_record(**changes: Any) -> ForeignRecord:
-    values: dict[str, Any] = {
-        "symbol": Symbol("VNM"), "trading_day": DAY, "ts_ms": OPEN_MS, "exchange": Exchange.HOSE, "total_room": 9,
-        "current_room": 5, "bought": 100, "sold": 0, "bought_value": 6_000_000, "sold_value": 0,
-    }  # fmt: skip
-    return ForeignRecord(**(values | changes))
-
-
-def an_index(**changes: Any) -> IndexRecord:
-    values: dict[str, Any] = {
-        "symbol": Symbol("VN30"), "trading_day": DAY, "ts_ms": OPEN_MS, "exchange": Exchange.HOSE, "value": 200_000,
-        "prior_value": 199_000, "volume": 1, "traded_value": 0, "put_through_volume": 0, "put_through_value": 0, "advances": 0,
-        "no_changes": 0, "declines": 0, "ceilings": 0, "floors": 0, "session": "LO",
-    }  # fmt: skip
-    return IndexRecord(**(values | changes))
-
-
-def a_tick(**changes: Any) -> ClockTick:
-    values: dict[str, Any] = {"trading_day": DAY, "ts_ms": OPEN_MS, "phase": SessionPhase.CONTINUOUS, "health": "up"}
-    return ClockTick(**(values | changes))
-
-
-def a_loss(**changes: Any) -> LossMarker:
-    return LossMarker(**({"trading_day": DAY, "ts_ms": OPEN_MS, "records": 3} | changes))
-
-
-def a_reference(**changes: Any) -> ReferenceRecord:
-    values: dict[str, Any] = {
-        "symbol": Symbol("VNM"), "trading_day": DAY, "exchange": Exchange.HOSE, "name": None, "groups": [], "sector": None,
-        "lot": None, "underlying": None, "last_trading_day": None,
-    }  # fmt: skip
-    return ReferenceRecord(**(values | changes))
+def a_foreign(**changes: Any) -> ForeignRecord:
+    return builders.a_foreign(**{"bought": 100} | changes)
 
 
 class Kind(NamedTuple):
@@ -91,8 +49,8 @@ class Kind(NamedTuple):
 
 KINDS = (
     Kind(SSI_TICKS, price_shard.fold_frame, a_trade, an_index, "total_volume"),
-    Kind(SSI_FOREIGN, foreign_shard.fold_frame, a_foreign_record, a_trade, "sold"),
-    Kind(SSI_INDICES, index_shard.fold_frame, an_index, a_foreign_record, "put_through_value"),
+    Kind(SSI_FOREIGN, foreign_shard.fold_frame, a_foreign, a_trade, "sold"),
+    Kind(SSI_INDICES, index_shard.fold_frame, an_index, a_foreign, "put_through_value"),
 )
 
 
@@ -105,7 +63,7 @@ class Shard:
         self.offset = 0
 
     def fold(self, *records: Any) -> Folded:
-        frame = Frame(feed="a", epoch=1, seq=self.offset, recv_us=UnixUs(0), records=list(records))
+        frame = a_frame(*records, seq=self.offset)
         position = Position(self.kind.topic.name, 0, self.offset)
         self.offset += 1
         return self.kind.fold(frame, position, frames.Shard.of("test", 0, 1), self.state, thresholds=Thresholds())
@@ -131,20 +89,20 @@ def letters(folded: Folded) -> list[DeadLetter]:
 
 
 def test_a_loss_marker_of_the_next_day_leaves_the_day_where_it_is(shard: Shard) -> None:
-    shard.fold(a_loss(trading_day=TOMORROW, ts_ms=at(TOMORROW, 9)))
+    shard.fold(a_loss(trading_day=TOMORROW, ts="09:00"))
     assert shard.feeds.day == DAY
-    later = shard.fold(a_tick(ts_ms=OPEN_MS + 1000), shard.kind.useful(ts_ms=OPEN_MS + 1000))
+    later = shard.fold(a_tick(ts=LATER_MS), shard.kind.useful(ts=LATER_MS))
     assert later.counts["previous_day"] == 0
 
 
 @pytest.mark.parametrize(
     "said",
-    [{"ts_ms": ts_ms} for ts_ms in IMPOSSIBLE_TIMES] + [{"trading_day": day} for day in IMPOSSIBLE_DAYS] + [{"records": -1}],
+    [{"ts": ts} for ts in IMPOSSIBLE_TIMES] + [{"trading_day": day} for day in IMPOSSIBLE_DAYS] + [{"records": -1}],
     ids=str,
 )
-def test_nothing_that_a_loss_marker_says_hides_the_loss(shard: Shard, said: dict[str, int]) -> None:
+def test_nothing_that_a_loss_marker_says_hides_the_loss(shard: Shard, said: dict[str, Any]) -> None:
     mark = shard.feeds.mark
-    folded = shard.fold(a_loss(**said), a_tick(ts_ms=OPEN_MS + 1000))
+    folded = shard.fold(a_loss(**{"ts": TEN_MS} | said), a_tick(LATER_MS))
     assert letters(folded) == []
     assert not shard.feeds.covered(mark)
     assert shard.feeds.day == DAY
@@ -155,13 +113,12 @@ def test_nothing_that_a_loss_marker_says_hides_the_loss(shard: Shard, said: dict
 
 def test_clock_ticks_and_records_move_the_day_forward_and_never_back(shard: Shard) -> None:
     useful = shard.kind.useful
-    shard.fold(a_tick(trading_day=YESTERDAY, ts_ms=at(YESTERDAY, 15)), useful(trading_day=YESTERDAY, ts_ms=at(YESTERDAY, 15)))
+    shard.fold(a_tick(at(YESTERDAY, 15), YESTERDAY), useful(trading_day=YESTERDAY, ts="15:00"))
     assert shard.feeds.day == DAY
-    shard.fold(useful(trading_day=TOMORROW, ts_ms=at(TOMORROW, 9)))
-    assert (shard.feeds.day, shard.feeds.joined_ms, shard.feeds.now_ms) == (TOMORROW, at(TOMORROW, 9), OPEN_MS)
-    after = TradingDay(20261125)
-    shard.fold(a_tick(trading_day=after, ts_ms=at(after, 9)))
-    assert (shard.feeds.day, shard.feeds.now_ms) == (after, at(after, 9))
+    shard.fold(useful(trading_day=TOMORROW, ts="09:00"))
+    assert (shard.feeds.day, shard.feeds.joined_ms, shard.feeds.now_ms) == (TOMORROW, at(TOMORROW, 9), TEN_MS)
+    shard.fold(a_tick(at(AFTER, 9), AFTER))
+    assert (shard.feeds.day, shard.feeds.now_ms) == (AFTER, at(AFTER, 9))
 
 
 def test_a_reference_record_has_no_time_and_moves_no_day(shard: Shard) -> None:
@@ -173,26 +130,21 @@ def test_a_reference_record_has_no_time_and_moves_no_day(shard: Shard) -> None:
 @pytest.mark.parametrize("day", [DAY, TOMORROW])
 def test_an_impossible_time_is_rejected_alone(shard: Shard, ts_ms: int, day: TradingDay) -> None:
     useful, before = shard.kind.useful, shard.feeds
-    good = useful(ts_ms=OPEN_MS + 1000)
-    folded = shard.fold(a_tick(ts_ms=ts_ms, trading_day=day), useful(ts_ms=ts_ms, trading_day=day), good)
+    good = useful(ts=LATER_MS)
+    folded = shard.fold(a_tick(ts_ms, day), useful(ts=ts_ms, trading_day=day), good)
     assert [(letter.reason, letter.idx) for letter in letters(folded)] == [("out_of_range", 0), ("out_of_range", 1)]
     assert all(str(ts_ms) in letter.detail for letter in letters(folded))
-    assert (shard.feeds.day, shard.feeds.now_ms, shard.feeds.feeds) == (before.day, before.now_ms, [*with_seq(before, 1)])
-
-
-def with_seq(feeds: Feeds, seq: int) -> list[Any]:
-    for feed in feeds.feeds:
-        feed.seq = seq
-    return feeds.feeds
+    assert (shard.feeds.day, shard.feeds.now_ms) == (before.day, before.now_ms)
+    assert [feed.tick_ms for feed in shard.feeds.feeds] == [feed.tick_ms for feed in before.feeds]
 
 
 @pytest.mark.parametrize("day", IMPOSSIBLE_DAYS)
 def test_an_impossible_date_is_rejected_alone(shard: Shard, day: int) -> None:
-    useful, ts_ms = shard.kind.useful, OPEN_MS + 1000
-    folded = shard.fold(a_tick(trading_day=day, ts_ms=ts_ms), useful(trading_day=day, ts_ms=ts_ms), useful(ts_ms=ts_ms))
+    useful = shard.kind.useful
+    folded = shard.fold(a_tick(LATER_MS, day), useful(trading_day=day, ts=LATER_MS), useful(ts=LATER_MS))
     assert [(letter.reason, letter.idx) for letter in letters(folded)] == [("bad_day", 0), ("bad_day", 1)]
     assert all(str(day) in letter.detail for letter in letters(folded))
-    assert (shard.feeds.day, shard.feeds.now_ms) == (DAY, OPEN_MS)
+    assert (shard.feeds.day, shard.feeds.now_ms) == (DAY, TEN_MS)
     assert folded.counts["previous_day"] == 0
 
 
@@ -200,7 +152,7 @@ def test_an_impossible_date_is_rejected_alone(shard: Shard, day: int) -> None:
 
 
 def test_a_rejected_record_has_changed_nothing(shard: Shard) -> None:
-    folded = shard.fold(shard.kind.useful(trading_day=TOMORROW, ts_ms=at(TOMORROW, 9), **{shard.kind.figure: 1 << 60}))
+    folded = shard.fold(changed(shard.kind.useful(trading_day=TOMORROW, ts="09:00"), **{shard.kind.figure: 1 << 60}))
     (letter,) = letters(folded)
     assert letter.reason == "out_of_range"
     assert f"{shard.kind.figure} is {1 << 60}" in letter.detail
@@ -208,7 +160,7 @@ def test_a_rejected_record_has_changed_nothing(shard: Shard) -> None:
 
 
 def test_a_kind_that_does_not_belong_on_a_topic_is_rejected_and_counted(shard: Shard) -> None:
-    folded = shard.fold(shard.kind.stray(trading_day=TOMORROW, ts_ms=at(TOMORROW, 9)))
+    folded = shard.fold(shard.kind.stray(trading_day=TOMORROW, ts="09:00"))
     (letter,) = letters(folded)
     assert letter.reason == "unexpected_kind"
     assert shard.kind.topic.name in letter.detail
@@ -217,7 +169,7 @@ def test_a_kind_that_does_not_belong_on_a_topic_is_rejected_and_counted(shard: S
 
 
 VALUES: dict[str, Any] = {
-    "symbol": "VNM", "trading_day": DAY, "ts_ms": OPEN_MS, "exchange": Exchange.HOSE, "phase": SessionPhase.ATO, "health": "up",
+    "symbol": "VNM", "trading_day": DAY, "ts_ms": TEN_MS, "exchange": Exchange.HOSE, "phase": SessionPhase.ATO, "health": "up",
     "bids": [], "asks": [], "groups": [], "side": None, "session": None, "status": None, "name": None, "sector": None,
     "underlying": None, "last_trading_day": None,
 }  # fmt: skip
