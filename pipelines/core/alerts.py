@@ -1,7 +1,8 @@
 """What all rules share: from what a rule found in an event to an alert, or to silence."""
 
 import hashlib
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
 
@@ -9,12 +10,31 @@ from pipelines.core.rules import AnyRule
 from schemas.structs import AlertEvent
 from schemas.units import Symbol, TradingDay, UnixMs
 
+T = TypeVar("T")
+
 
 class Memory(msgspec.Struct, array_like=True, tag="plain"):
     """What a rule remembers of a symbol's day; kinds that must know more have their own."""
 
     fired: dict[str, int]
     """When the rule last fired, by direction, in exchange time."""
+
+
+def fold_for_each(kinds: Any, folds: Mapping[type[Any], T], *, elsewhere: Iterable[type[Any]] = ()) -> Mapping[type[Any], T]:
+    """``folds``, when they are complete: a module that forgets a kind of rule does not load.
+
+    Args:
+        kinds: A union of kinds of rule.
+        folds: By kind.
+        elsewhere: Kinds of the union that are folded in another place.
+
+    Raises:
+        ValueError: A kind of the union has no fold, or a fold's kind is not in the union.
+    """
+    wrong = {kind.__name__ for kind in {*get_args(kinds)} ^ {*folds, *elsewhere}}
+    if wrong:
+        raise ValueError(f"the fold of {', '.join(sorted(wrong))} is missing, or not for a rule that reads this topic")
+    return folds
 
 
 def fired_in(known: object) -> dict[str, int]:

@@ -3,14 +3,14 @@
 Each contract for itself, and only against a live index: what is marked stale neither alerts nor moves a latch.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
 import msgspec
 
 from pipelines.core import wording
-from pipelines.core.alerts import Finding, Memory, fired_in, is_cooling, raise_alert
+from pipelines.core.alerts import Finding, Memory, fired_in, fold_for_each, is_cooling, raise_alert
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.rules import BasisBand, BasisFlip, BasisRule
 from schemas.instruments import listed_months
@@ -56,7 +56,7 @@ def advance(watch: BasisWatch, rules: tuple[BasisRule, ...], event: BasisEvent) 
     for rule in rules:
         if not rule.covers(event.symbol, Exchange.DER) or not (rule.contracts == "all" or event.month == _front(event.day)):
             continue
-        memory, finding = _KINDS[type(rule)](rule, watch.memories.get(rule.name), event)
+        memory, finding = _FOLDS[type(rule)](rule, watch.memories.get(rule.name), event)
         watch.memories[rule.name] = memory
         if finding is not None:
             alerts += raise_alert(rule, memory, finding, event.symbol, event.day, event.ts_ms)
@@ -92,10 +92,15 @@ def _band(rule: BasisBand, known: object, event: BasisEvent) -> tuple[Memory, Fi
     return memory, Finding(side, _anchor(event), message, _data(event))
 
 
-_KINDS: dict[type[Any], Callable[[Any, object, BasisEvent], tuple[Memory, Finding | None]]] = {
-    BasisFlip: _flip,
-    BasisBand: _band,
-}
+_Fold = Callable[[Any, object, BasisEvent], tuple[Memory, Finding | None]]
+"""From a rule, what it remembers and an event to what it remembers from now on, and whether to alert."""
+_FOLDS: Mapping[type[Any], _Fold] = fold_for_each(
+    BasisRule,
+    {
+        BasisFlip: _flip,
+        BasisBand: _band,
+    },
+)
 
 
 @cache

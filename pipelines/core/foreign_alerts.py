@@ -1,6 +1,6 @@
 """Alerts from ``market.foreign``: acceleration, exhausted room, and corrections that nobody can be sure of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import pairwise
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from pipelines.core import wording
-from pipelines.core.alerts import Finding, Memory, fired_in, is_cooling, raise_alert
+from pipelines.core.alerts import Finding, Memory, fired_in, fold_for_each, is_cooling, raise_alert
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.rules import BUCKET_S, AmbiguousCorrection, ForeignAcceleration, ForeignRule, RoomExhausted
 from pipelines.core.windows import Window
@@ -65,7 +65,7 @@ def advance(watch: LedgerWatch, rules: tuple[ForeignRule, ...], entry: LedgerEnt
     for rule in rules:
         if not rule.covers(entry.symbol, entry.exchange):
             continue
-        memory, finding = _KINDS[type(rule)](rule, watch.memories.get(rule.name), entry)
+        memory, finding = _FOLDS[type(rule)](rule, watch.memories.get(rule.name), entry)
         watch.memories[rule.name] = memory
         if finding is not None:
             alerts += raise_alert(rule, memory, finding, entry.symbol, entry.day, entry.ts_ms)
@@ -154,11 +154,16 @@ def _ambiguous(rule: AmbiguousCorrection, known: object, entry: LedgerEntry) -> 
     return memory, Finding(str(entry.side), _anchor(entry), message, data)
 
 
-_KINDS: dict[type[Any], Callable[[Any, object, LedgerEntry], tuple[Memory, Finding | None]]] = {
-    ForeignAcceleration: _acceleration,
-    RoomExhausted: _room,
-    AmbiguousCorrection: _ambiguous,
-}
+_Fold = Callable[[Any, object, LedgerEntry], tuple[Memory, Finding | None]]
+"""From a rule, what it remembers and an event to what it remembers from now on, and whether to alert."""
+_FOLDS: Mapping[type[Any], _Fold] = fold_for_each(
+    ForeignRule,
+    {
+        ForeignAcceleration: _acceleration,
+        RoomExhausted: _room,
+        AmbiguousCorrection: _ambiguous,
+    },
+)
 
 
 @cache

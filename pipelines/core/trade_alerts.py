@@ -4,13 +4,13 @@ Only prints that stand in the order of the tape count: put-through, odd lots, pr
 but a latch must not open, and a window must not move, because of something that was over before.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from msgspec import field
 
 from pipelines.core import wording
-from pipelines.core.alerts import Finding, Memory, fired_in, is_cooling, raise_alert
+from pipelines.core.alerts import Finding, Memory, fired_in, fold_for_each, is_cooling, raise_alert
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.rules import BUCKETS, FeedGap, LargePrint, LockOpened, PriceLimit, TradeRule, VolumeSpike
 from pipelines.core.windows import Window
@@ -89,7 +89,7 @@ def advance(watch: TapeWatch, rules: tuple[TradeRule, ...], event: TradeEvent) -
     for rule in rules:
         if isinstance(rule, FeedGap) or not rule.covers(event.symbol, event.exchange):
             continue
-        memory, finding = _KINDS[type(rule)](rule, watch.memories.get(rule.name), event, event.price)
+        memory, finding = _FOLDS[type(rule)](rule, watch.memories.get(rule.name), event, event.price)
         watch.memories[rule.name] = memory
         if finding is not None:
             alerts += raise_alert(rule, memory, finding, event.symbol, event.day, event.ts_ms)
@@ -207,12 +207,18 @@ def _lock(rule: LockOpened, known: object, event: TradeEvent, price: Price) -> t
     return memory, Finding("down" if held == "ceiling" else "up", _anchor(event), message, data)
 
 
-_KINDS: dict[type[Any], Callable[[Any, object, TradeEvent, Price], tuple[Memory, Finding | None]]] = {
-    VolumeSpike: _spike,
-    LargePrint: _large,
-    PriceLimit: _limit,
-    LockOpened: _lock,
-}
+_Fold = Callable[[Any, object, TradeEvent, Price], tuple[Memory, Finding | None]]
+"""From a rule, what it remembers and an event to what it remembers from now on, and whether to alert."""
+_FOLDS: Mapping[type[Any], _Fold] = fold_for_each(
+    TradeRule,
+    {
+        VolumeSpike: _spike,
+        LargePrint: _large,
+        PriceLimit: _limit,
+        LockOpened: _lock,
+    },
+    elsewhere=(FeedGap,),
+)
 
 
 def _anchor(event: TradeEvent) -> str:

@@ -1,10 +1,19 @@
+import subprocess
+import sys
 from importlib import resources
-from typing import get_args
+from types import ModuleType
+from typing import get_args, get_type_hints
 
 import pytest
 
+from pipelines.core import basis_alerts, foreign_alerts, trade_alerts
+from pipelines.core.alerts import Memory
+from pipelines.core.basis_alerts import BasisWatch
+from pipelines.core.codec import Stored
 from pipelines.core.errors import InvalidRules
+from pipelines.core.foreign_alerts import LedgerWatch
 from pipelines.core.rules import AnyRule, ForeignRule, PriceLimit, load_rules
+from pipelines.core.trade_alerts import TapeWatch
 from schemas.units import Exchange
 
 LIMIT = """
@@ -107,3 +116,27 @@ def test_a_latch_without_hysteresis_is_refused(rule: str, problem: str) -> None:
 
 def test_all_mistakes_are_told_at_once() -> None:
     assert len(problems(LIMIT.replace("0.5", "0") + LIMIT.replace("critical", "grave").replace('"limit"', '"other"'))) == 2
+
+
+@pytest.mark.parametrize(
+    ("module", "union"), [("trade_alerts", "TradeRule"), ("foreign_alerts", "ForeignRule"), ("basis_alerts", "BasisRule")]
+)
+def test_a_kind_of_rule_that_nobody_folds_does_not_load(module: str, union: str) -> None:
+    code = (
+        "from pipelines.core import rules\n"
+        "class Forgotten(rules.OnceRule): ...\n"
+        f"rules.{union} = rules.{union} | Forgotten\n"
+        f"from pipelines.core import {module}\n"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    assert said.returncode == 1
+    assert said.stderr.splitlines()[-1].startswith("ValueError: the fold of Forgotten is missing")
+
+
+@pytest.mark.parametrize(
+    ("module", "watch"), [(trade_alerts, TapeWatch), (foreign_alerts, LedgerWatch), (basis_alerts, BasisWatch)]
+)
+def test_whatever_a_rule_remembers_can_be_read_from_state_again(module: ModuleType, watch: type[Stored]) -> None:
+    kinds = {kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Memory)}
+    _, kept = get_args(get_type_hints(watch)["memories"])
+    assert set(get_args(kept)) == kinds
