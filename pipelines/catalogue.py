@@ -77,7 +77,7 @@ def _prices(parameters: "Parameters") -> "Fold[Frame]":
 def _foreign(parameters: "Parameters") -> "Fold[Frame]":
     from pipelines.core.foreign_shard import fold_frame
 
-    return partial(fold_frame, thresholds=parameters.thresholds)
+    return partial(fold_frame, thresholds=parameters.thresholds, sectors=parameters.sectors)
 
 
 def _flow(parameters: "Parameters") -> "Fold[PartialFlow]":

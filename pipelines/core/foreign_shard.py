@@ -17,7 +17,7 @@ from pipelines.core.foreign import Arrival, ForeignTotals, Step, advance, settle
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.movers import NetFlow, top_buyers, top_sellers
 from pipelines.core.scopes import MARKET, NOTHING, ScopeSum, scopes_of
-from pipelines.core.sectors import SECTORS
+from pipelines.core.sectors import Sectors
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.speed import BUCKET_MS, Speeds
 from pipelines.core.suspects import Thresholds
@@ -72,13 +72,14 @@ class ForeignShard(Stored):
 class ForeignFold:
     """The foreign ledger of a shard while a frame is folded."""
 
-    def __init__(self, folding: Folding, *, thresholds: Thresholds) -> None:
+    def __init__(self, folding: Folding, *, thresholds: Thresholds, sectors: Sectors) -> None:
         state = folding.state
         self.folded = folding.folded
         self._position = folding.position
         self._where = folding.shard
         self._state = state
         self._thresholds = thresholds
+        self._sectors = sectors
         self._feeds = folding.feeds
         self._delivery = folding.delivery
         self._shard = _SHARDS.load(state, _SHARD_KEY) or ForeignShard()
@@ -136,7 +137,7 @@ class ForeignFold:
             self.folded.count(["previous_day"])
             return
         totals = self._touch(record.symbol, record.exchange)
-        sector = record.sector or SECTORS.get(record.symbol, "")
+        sector = record.sector or self._sectors.get(record.symbol, "")
         self._place(totals, record.exchange, sorted(set(record.groups)), sector)
 
     def _age(self, now_ms: UnixMs) -> None:
@@ -164,7 +165,7 @@ class ForeignFold:
         if totals is None:
             totals = self._cells.put(
                 symbol,
-                ForeignTotals(symbol=symbol, exchange=exchange, day=self._feeds.day, sector=SECTORS.get(symbol, "")),
+                ForeignTotals(symbol=symbol, exchange=exchange, day=self._feeds.day, sector=self._sectors.get(symbol, "")),
             )
         elif totals.day != self._feeds.day:
             totals.begin(TradingDay(self._feeds.day))
@@ -258,9 +259,11 @@ _KINDS = Kinds(
 )
 
 
-def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds) -> Folded:
+def fold_frame(
+    frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds, sectors: Sectors
+) -> Folded:
     """Fold a frame of ``ssi.foreign``, and say what to publish because of it."""
-    return fold_records(frame, position, shard, state, _KINDS, partial(ForeignFold, thresholds=thresholds))
+    return fold_records(frame, position, shard, state, _KINDS, partial(ForeignFold, thresholds=thresholds, sectors=sectors))
 
 
 class _Visible(NamedTuple):

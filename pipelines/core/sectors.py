@@ -1,14 +1,18 @@
 """Which sector a symbol belongs to, where the reference data does not say."""
 
 import tomllib
-from importlib.resources import files
+from collections.abc import Mapping
 
 from schemas.units import Symbol
 
+Sectors = Mapping[Symbol, str]
+"""The sector of a symbol; those that are not in it belong to none that we know."""
 
-def _load(text: str) -> dict[Symbol, str]:
+
+def sectors_of(text: str) -> Sectors:
+    """The sectors in the text of ``pipelines/sectors.toml``: a list of symbols for each sector.
+
+    Raises:
+        tomllib.TOMLDecodeError: ``text`` is not TOML.
+    """
     return {Symbol(symbol): sector for sector, symbols in tomllib.loads(text).items() for symbol in symbols}
-
-
-SECTORS: dict[Symbol, str] = _load(files("pipelines.core").joinpath("sectors.toml").read_text(encoding="utf-8"))
-"""Sector by symbol, from ``sectors.toml``."""

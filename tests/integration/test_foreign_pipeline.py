@@ -18,6 +18,8 @@ from pipelines.core.flow import fold_partial
 from pipelines.core.foreign_shard import fold_frame
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.suspects import Thresholds
+from pipelines.parameters import Parameters
+from pipelines.settings import PipelineSettings
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
@@ -39,6 +41,7 @@ from tests.builders import DAY, a_foreign, a_frame, a_tick, a_trade
 
 pytestmark = pytest.mark.kafka
 
+SECTORS = Parameters(PipelineSettings(kafka={})).sectors
 SHARDS = 3
 START_MS = at(DAY, 8, 59)
 SYMBOLS = ("VNM", "SSI", "HPG", "FPT", "SHS", "ACV")
@@ -172,7 +175,7 @@ def fold_purely(frames: dict[int, list[Frame]]) -> tuple[dict[int, list[Folded]]
         state: dict[bytes, bytes] = {}
         place = Shard.of("foreign", shard, SHARDS)
         first[shard] = [
-            fold_frame(frame, Position("ssi.foreign", shard, n), place, state, thresholds=Thresholds())
+            fold_frame(frame, Position("ssi.foreign", shard, n), place, state, thresholds=Thresholds(), sectors=SECTORS)
             for n, frame in enumerate(shard_frames)
         ]
     second: list[Folded] = []

@@ -46,7 +46,7 @@ class System:
         thresholds = Thresholds()
         self._folds: dict[str, Callable[..., Folded]] = {
             "ssi.ticks": partial(price_shard.fold_frame, thresholds=thresholds),
-            "ssi.foreign": partial(foreign_shard.fold_frame, thresholds=thresholds),
+            "ssi.foreign": partial(foreign_shard.fold_frame, thresholds=thresholds, sectors={}),
             "ssi.indices": partial(index_shard.fold_frame, thresholds=thresholds),
             "market.trades": lambda *arguments: fold_trades(rules.trades, *arguments),
             "market.foreign": lambda *arguments: fold_foreign(rules.foreign, *arguments),

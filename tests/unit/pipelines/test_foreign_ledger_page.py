@@ -88,7 +88,7 @@ class Feed:
     def send(self, via: str, *records: ClockTick | ForeignRecord) -> Folded:
         frame = a_frame(*records, feed=via[0], epoch=EPOCHS[via], seq=self.seq[via])
         self.seq[via] += 1
-        return fold_frame(frame, POSITION, SHARD, self.state, thresholds=Thresholds())
+        return fold_frame(frame, POSITION, SHARD, self.state, thresholds=Thresholds(), sectors={})
 
 
 def lines(folded: Folded) -> list[LedgerEntry]:

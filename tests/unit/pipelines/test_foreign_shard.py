@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pipelines.core import frames
 from pipelines.core.foreign_shard import fold_frame
 from pipelines.core.frames import Folded
-from pipelines.core.sectors import SECTORS
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.position import Position
@@ -27,6 +26,7 @@ from tests.builders import DAY, a_frame, a_loss, a_reference, changed
 
 NEXT = TradingDay(20261123)
 
+SECTORS = {Symbol("SSI"): "Securities"}
 PLACE = frames.Shard.of("foreign", 1, 3)
 
 
@@ -41,7 +41,7 @@ class Shard:
         frame = a_frame(*records, seq=self.offset)
         position = Position("ssi.foreign", 1, self.offset)
         self.offset += 1
-        return fold_frame(frame, position, PLACE, self.state, thresholds=Thresholds())
+        return fold_frame(frame, position, PLACE, self.state, thresholds=Thresholds(), sectors=SECTORS)
 
 
 def a_tick(hour: int, minute: int = 0, second: int = 0, day: TradingDay = DAY) -> ClockTick:
@@ -164,7 +164,6 @@ def test_reference_data_that_names_a_sector_wins() -> None:
 
 
 def test_a_symbol_in_no_list_has_no_sector() -> None:
-    assert "ZZZ" not in SECTORS
     shard = Shard()
     shard.send(a_tick(9), a_record(at(DAY, 9, 15), 500, symbol=Symbol("ZZZ"), exchange=Exchange.UPCOM))
     assert sums(the_partial(shard.send(a_tick(9, 15)))).keys() == {"UPCOM", "market"}

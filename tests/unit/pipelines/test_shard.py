@@ -1,6 +1,7 @@
 """What a frame means is the same in every shard: time, day, losses, and records that are of no use."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple, get_args
 
 import pytest
@@ -49,7 +50,7 @@ class Kind(NamedTuple):
 
 KINDS = (
     Kind(SSI_TICKS, price_shard.fold_frame, a_trade, an_index, "total_volume"),
-    Kind(SSI_FOREIGN, foreign_shard.fold_frame, a_foreign, a_trade, "sold"),
+    Kind(SSI_FOREIGN, partial(foreign_shard.fold_frame, sectors={}), a_foreign, a_trade, "sold"),
     Kind(SSI_INDICES, index_shard.fold_frame, an_index, a_foreign, "put_through_value"),
 )
 
