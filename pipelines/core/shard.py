@@ -16,14 +16,13 @@ date cannot be, or when its fold's check refuses it.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, NamedTuple, Protocol, TypeVar, get_args
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from pipelines.core.codec import State
 from pipelines.core.errors import RecordRejected
 from pipelines.core.feeds import Delivery, Feeds, require_date
 from pipelines.core.frames import Folded, Shard
-from schemas import records
-from schemas.message import twin
+from schemas.kinds import FRAME_KINDS
 from schemas.position import Position
 from schemas.structs import ClockTick, Frame, LossMarker, ReferenceRecord
 
@@ -70,10 +69,8 @@ class Use(NamedTuple, Generic[F]):
     """Folds a record that passed the check. Its day is the shard's, or an earlier one; of a reference record it may be later."""
 
 
-ALL_KINDS = frozenset(twin(model) for model in get_args(records.FrameRecord))
-"""The kinds of record that a frame can hold."""
 ALIKE = frozenset((ClockTick, LossMarker))
-"""Those that mean the same in every shard."""
+"""The kinds that mean the same in every shard."""
 
 
 class Kinds(Generic[F]):
@@ -99,7 +96,7 @@ class Kinds(Generic[F]):
         self.ignored = frozenset(ignored)
         self.unexpected = frozenset(unexpected)
         stated = [*used, *self.ignored, *self.unexpected, *ALIKE]
-        wrong = [kind.__name__ for kind in ALL_KINDS | set(stated) if stated.count(kind) != 1 or kind not in ALL_KINDS]
+        wrong = [kind.__name__ for kind in FRAME_KINDS | set(stated) if stated.count(kind) != 1 or kind not in FRAME_KINDS]
         if wrong:
             raise ValueError(f"{fold.__name__} has to say once what it does with {', '.join(sorted(wrong))}")
 

@@ -7,6 +7,7 @@ from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse.core.tables import TABLES
 from connectors.ssi.simulator.core.truth import Status, Truth
+from schemas.kinds import is_from_ssi
 from schemas.structs import DeadLetter, TradeRecord
 from schemas.topics import (
     EVENT_TOPICS,
@@ -191,12 +192,11 @@ def verify(
 
 def _read_delivered(kafka: Mapping[str, str], prefix: str, day: int) -> Delivered:
     delivered = Delivered()
-    ours = ("ClockTick", "ReferenceRecord", "LossMarker")
     for topic in RECORD_TOPICS:
         for stored in read_topic(kafka, topic.named(prefix)):
             frame = topic.decode(stored.value)
             for idx, record in enumerate(frame.records):
-                delivered.records += type(record).__name__ not in ours
+                delivered.records += is_from_ssi(record)
                 if record.trading_day != day:
                     continue
                 delivered.newest.see(record)

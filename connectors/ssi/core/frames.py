@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from schemas.instruments import contract_of, is_index, routing_key
+from schemas.kinds import is_from_ssi
 from schemas.records import FrameRecord, SsiRecord
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import ClockTick, ForeignRecord, Frame, IndexRecord, LossMarker, ReferenceRecord
@@ -38,11 +39,6 @@ class Cut(NamedTuple):
     def records(self) -> int:
         """How many of SSI's records it holds; clock ticks, reference records and loss markers are our own."""
         return sum(1 for record in self.frame.records if is_from_ssi(record))
-
-
-def is_from_ssi(record: FrameRecord) -> bool:
-    """Whether SSI said it, and not the connector."""
-    return not isinstance(record, ClockTick | ReferenceRecord | LossMarker)
 
 
 def places_of(record: SsiRecord | ReferenceRecord, shards: int) -> tuple[Place, ...]:
@@ -162,6 +158,6 @@ def loss_of(cut: Cut, before: LossMarker | None) -> LossMarker | None:
     for record in cut.frame.records:
         if isinstance(record, LossMarker):
             when, records = (record.trading_day, record.ts_ms), records + record.records
-        elif not isinstance(record, ClockTick | ReferenceRecord):
+        elif is_from_ssi(record):
             when, records = (record.trading_day, record.ts_ms), records + 1
     return LossMarker(trading_day=when[0], ts_ms=when[1], records=records) if when else None

@@ -23,7 +23,6 @@ from connectors.ssi import service
 from connectors.ssi.core.backoff import Backoff
 from connectors.ssi.core.decode import decode
 from connectors.ssi.core.errors import BadCredentials, InvalidRecord, TopicsMissing
-from connectors.ssi.core.frames import is_from_ssi
 from connectors.ssi.core.hub_client import HubClient, Publish
 from connectors.ssi.service import run
 from connectors.ssi.settings import SsiSettings
@@ -33,6 +32,7 @@ from connectors.ssi.simulator.core.tokens import issue_token
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Status, Truth
 from connectors.ssi.simulator.server import simulator
 from connectors.ssi.simulator.settings import SimulatorSettings
+from schemas.kinds import is_from_ssi
 from schemas.records import FrameRecord
 from schemas.shards import shard_keys
 from schemas.structs import (

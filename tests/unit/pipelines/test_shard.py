@@ -10,9 +10,10 @@ from pipelines.catalogue import CATALOGUE
 from pipelines.core import foreign_shard, frames, index_shard, price_shard
 from pipelines.core.feeds import Feeds
 from pipelines.core.frames import Folded
-from pipelines.core.shard import ALIKE, ALL_KINDS, Kinds
+from pipelines.core.shard import ALIKE, Kinds
 from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
+from schemas.kinds import FRAME_KINDS
 from schemas.message import twin
 from schemas.position import Position
 from schemas.records import FrameRecord
@@ -214,7 +215,7 @@ class Nothing:
     def finish(self) -> None: ...
 
 
-OTHERS = ALL_KINDS - ALIKE - {BarRecord, TradeRecord}
+OTHERS = FRAME_KINDS - ALIKE - {BarRecord, TradeRecord}
 
 
 @pytest.mark.parametrize(

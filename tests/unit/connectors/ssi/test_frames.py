@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.core.frames import FRAME_RECORDS, FRAME_US, Cut, FrameBuilder, Place, is_from_ssi, places_of
+from connectors.ssi.core.frames import FRAME_RECORDS, FRAME_US, Cut, FrameBuilder, Place, places_of
+from schemas.kinds import is_from_ssi
 from schemas.records import FrameRecord, SsiRecord
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import ClockTick, ReferenceRecord
