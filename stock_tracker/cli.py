@@ -4,7 +4,8 @@ Each sub-command is a module of :mod:`stock_tracker.commands`. A module named ``
 ``stock-tracker word …``) or a function ``word`` (a single command); naming it in ``COMMANDS`` is all it takes. Modules are
 imported for ``--help`` too, so they import what is heavy inside their functions.
 
-Exit codes: 0 done, 1 it could not be done (one message on stderr, with what to do next), 2 the command line is wrong.
+Exit codes: 0 done, 1 it could not be done (one message on stderr, with what to do next), 2 the command line is wrong, 3 a service
+halted: it would meet the same again, so whoever supervises it must not start it again before a person has acted.
 """
 
 import os
@@ -18,6 +19,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
+from schemas.errors import HALTED, Halt
 from stock_tracker import distribution
 
 COMMANDS = ("up", "down", "status", "verify", "kafka", "topics", "ssi", "run", "gateway", "archive")
@@ -66,7 +68,7 @@ def main() -> None:
             traceback.print_exc()
         else:
             print(report(error), file=sys.stderr)
-        sys.exit(1)
+        sys.exit(HALTED if isinstance(error, Halt) else 1)
 
 
 def report(error: Exception) -> str:

@@ -3,6 +3,7 @@
 StockTrackerError
 ├── ForeignPackage: one of our package names is imported from somewhere else
 ├── PartFailed: a process of the stack keeps dying
+├── PartHalted: a process of the stack ended, and starting it again would not help
 ├── CredentialsMissing: SSI itself is wanted, without its credentials
 ├── AlreadyRunning: a stack runs in this home
 ├── NotRunning: no stack runs in this home
@@ -72,6 +73,23 @@ class PartFailed(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return "Mend what its last lines say, then start again: stock-tracker up"
+
+
+class PartHalted(StockTrackerError):
+    """A process of the stack halted: it would meet the same again, so it was not started again."""
+
+    def __init__(self, name: str, words: str) -> None:
+        super().__init__(name, words)
+        self.name = name
+        self.words = words
+
+    def __str__(self) -> str:
+        return f"{self.name} has halted: {self.words}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Do what it says, then start again: stock-tracker up"
 
 
 class CredentialsMissing(StockTrackerError):

@@ -1,7 +1,8 @@
 """Processes of one stack: started, watched, started again when they die, stopped in reverse order.
 
 A part is an operating-system process of its own. A crash is never the end of the stack: the part comes back after a growing
-pause, and every crash is told.
+pause, and every crash is told. A part that halts, which it says by its exit code, stays down: it would meet the same again, so
+a person has to act first.
 """
 
 import asyncio
@@ -11,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from stock_tracker.errors import PartFailed
+from schemas.errors import HALTED
+from stock_tracker.errors import PartFailed, PartHalted
 
 FIRST_PAUSE_S = 0.3
 LONGEST_PAUSE_S = 10.0
@@ -47,6 +49,11 @@ class Part:
             return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL_LINES:])
         return ""
 
+    def last_words(self) -> str:
+        """What it said when it ended: the end of its log from the last error on; all of the end where no error is told."""
+        before, error, words = self.tail().rpartition("Error: ")
+        return words if error else before
+
 
 @dataclass
 class Life:
@@ -56,6 +63,8 @@ class Life:
     process: asyncio.subprocess.Process | None = None
     starts: int = 0
     crashes: int = 0
+    halted: str = ""
+    """What it said when it halted; empty when it did not."""
 
     @property
     def pid(self) -> int | None:
@@ -118,6 +127,10 @@ class Supervisor:
             began = loop.time()
             assert life.process is not None  # noqa: S101 - set by _spawn, which came before
             code = await life.process.wait()
+            if code == HALTED:
+                life.halted = life.part.last_words() or f"it exited with {HALTED}"
+                self._tell(f"{life.part.name} has halted and is not started again: {life.halted} (log: {life.part.log})")
+                return
             life.crashes += 1
             if loop.time() - began > STEADY_S:
                 pause_s = FIRST_PAUSE_S
@@ -142,12 +155,15 @@ class Supervisor:
             await process.wait()
 
     def check(self, name: str, crashes: int) -> None:
-        """Raise when the part died at least ``crashes`` times, with the end of its log.
+        """Raise when the part halted, or died at least ``crashes`` times, with the end of its log.
 
         Raises:
+            PartHalted: It halted.
             PartFailed: It keeps dying.
         """
         life = self._lives[name]
+        if life.halted:
+            raise PartHalted(name, life.halted)
         if life.crashes >= crashes:
             raise PartFailed(name, life.crashes, life.part.tail())
 

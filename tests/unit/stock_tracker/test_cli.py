@@ -8,6 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from schemas.errors import HALTED, NewerMessage
 from stock_tracker import cli, distribution
 from stock_tracker.errors import BrokerUnreachable, ForeignPackage
 from stock_tracker.home import REPOSITORY
@@ -75,6 +76,18 @@ def test_what_cannot_be_done_is_1_and_says_what_to_do(
         "What to do: Start the local broker (stock-tracker kafka start), or name a running cluster with "
         "KAFKA_BOOTSTRAP=host:port.\n"
     )
+
+
+def test_a_service_that_halts_is_3_and_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def halts() -> None:
+        raise NewerMessage("ssi.ticks", found=2, known=1)
+
+    monkeypatch.delenv(cli.DEBUG, raising=False)
+    monkeypatch.setattr(cli, "build", lambda: halts)
+    assert run_main(monkeypatch, "run", "prices") == HALTED == 3
+    assert capsys.readouterr().err.startswith("Error: a newer release writes ssi.ticks")
 
 
 def test_debug_shows_where_it_comes_from(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

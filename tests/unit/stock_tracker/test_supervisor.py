@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from stock_tracker.errors import PartFailed
+from schemas.errors import HALTED
+from stock_tracker.errors import PartFailed, PartHalted
 from stock_tracker.supervisor import Part, Supervisor
 
 STAY = "import signal, sys; print('here', flush=True); signal.sigwait([signal.SIGTERM])"
@@ -58,6 +59,20 @@ async def test_a_part_that_keeps_dying_is_reported_with_the_end_of_its_log(
     await until(lambda: supervisor.lives[0].crashes >= 2)
     with pytest.raises(PartFailed, match="no such topic"):
         supervisor.check("app", 2)
+
+
+async def test_a_part_that_halts_is_told_of_and_stays_down(
+    supervisor: Supervisor, part: Callable[[str, str], Part], told: list[str]
+) -> None:
+    words = "Error: a newer release writes ssi.ticks: upgrade this process first"
+    await supervisor.start(part("app", f"import sys; print('as always\\n{words}', file=sys.stderr); sys.exit({HALTED})"))
+    await until(lambda: told)
+    assert told[0].startswith("app has halted and is not started again: a newer release writes ssi.ticks: upgrade")
+    (life,) = supervisor.lives
+    assert (life.starts, life.crashes, life.pid) == (1, 0, None)
+    assert life.halted == "a newer release writes ssi.ticks: upgrade this process first"
+    with pytest.raises(PartHalted, match="app has halted: a newer release writes"):
+        supervisor.check("app", crashes=3)
 
 
 async def test_stopping_lets_parts_end_by_themselves_the_last_started_first(
