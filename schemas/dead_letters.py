@@ -56,15 +56,19 @@ class DeadLetterLimit:
 
     def judge(self, now_s: float) -> Verdict:
         """Whether what was read since the last commit may be committed; ask before each commit."""
-        unit: Literal["messages", "records"] = "messages" if self._over(self._messages) else "records"
-        share = self._messages if unit == "messages" else self._records
-        if not self._over(share):
+        over = [(unit, share) for unit, share in self._shares() if self._over(share)]
+        if not over:
             self._held_since_s = None
-            return Verdict("commit", share.bad, share.read, unit)
+            return Verdict("commit", self._messages.bad, self._messages.read, "messages")
         if self._held_since_s is None:
             self._held_since_s = now_s
+        # A full window decides, though the other one is over too and has room left.
+        unit, share = next(((unit, share) for unit, share in over if share.is_full), over[0])
         decided = share.is_full or now_s - self._held_since_s >= HOLD_S
         return Verdict("stop" if decided else "hold", share.bad, share.read, unit)
+
+    def _shares(self) -> tuple[tuple[Literal["messages", "records"], "_Share"], ...]:
+        return ("messages", self._messages), ("records", self._records)
 
     def _over(self, share: "_Share") -> bool:
         return share.bad >= FEW and share.bad * 100 > share.read * self._percent

@@ -71,6 +71,14 @@ def test_rejected_records_in_readable_messages_count_too() -> None:
     assert limit.judge(0.0) == ("stop", 520, 1_000, "records")
 
 
+def test_a_full_window_of_records_stops_though_that_of_messages_has_room_left() -> None:
+    limit = DeadLetterLimit(Limit())
+    for _ in range(FEW):
+        limit.read(readable=True, records=100, rejected=60)
+    read(limit, good=0, bad=FEW + 1)
+    assert limit.judge(0.0) == ("stop", 600, 1_000, "records")
+
+
 def test_a_hundred_percent_never_stops() -> None:
     limit = DeadLetterLimit(Limit(percent=100))
     read(limit, good=0, bad=1_000)
