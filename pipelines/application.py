@@ -20,6 +20,7 @@ from quixstreams.state import State as QuixState
 from pipelines import metrics
 from pipelines.catalogue import Pipeline, Topology
 from pipelines.changelogs import ChangelogAdmin
+from pipelines.checkpoints import DeadLetterWatch, WatchedContext
 from pipelines.core.frames import Fold, Output, Shard, unreadable
 from pipelines.errors import KafkaUnavailable, MissingTopics, UnevenTopics
 from pipelines.settings import PipelineSettings
@@ -40,7 +41,7 @@ METADATA_TIMEOUT_S = 10.0
 class PipelineApplication(Application):
     """A Quix application that leaves signals to its host and says whether it is at work.
 
-    The two overridden methods are Quix's own, not public: a test notices when an upgrade drops them.
+    What it overrides and replaces is Quix's own, not public: a test notices when an upgrade drops it.
     """
 
     assigned = False
@@ -50,6 +51,10 @@ class PipelineApplication(Application):
     def ready(self) -> bool:
         """Whether it folds what comes: partitions assigned, state recovered."""
         return self.assigned and not self._state_manager.recovery_required
+
+    def watch(self, dead_letters: DeadLetterWatch) -> None:
+        """Ask ``dead_letters`` before each commit. Call it once, before there is a dataframe: each keeps the context."""
+        self._processing_context = WatchedContext.around(self._processing_context, dead_letters)
 
     def _setup_signal_handlers(self) -> None:
         """Do nothing: several applications may live in one process, each in its own thread."""
@@ -103,14 +108,15 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
             "linger.ms": 5,
         },
     )
+    dead_letters = DeadLetterWatch(pipeline.name, settings.dead_letter_limit)
+    application.watch(dead_letters)
     for topology, fold in zip(pipeline.topologies, folds, strict=True):
-        _wire(application, topology, fold, pipeline, settings.topic_prefix, partitions[topology.source.name])
+        fold_message = _fold_message(topology, fold, pipeline.name, partitions[topology.source.name], dead_letters)
+        _wire(application, topology, fold_message, settings.topic_prefix)
     return application
 
 
-def _wire(
-    application: Application, topology: Topology[Any], fold: Fold[Any], pipeline: Pipeline, prefix: str, shards: int
-) -> None:
+def _wire(application: Application, topology: Topology[Any], fold_message: Callable[..., Iterable[Output]], prefix: str) -> None:
     source = application.topic(
         topology.source.named(prefix), key_deserializer="bytes", value_deserializer="bytes", value_serializer="bytes"
     )
@@ -125,14 +131,18 @@ def _wire(
     def key_of(output: Output) -> str:
         return output.key
 
-    outputs = application.dataframe(source).apply(
-        _fold_message(topology, fold, pipeline.name, shards), stateful=True, expand=True, metadata=True
-    )
+    outputs = application.dataframe(source).apply(fold_message, stateful=True, expand=True, metadata=True)
     outputs.to_topic(topic_of, key=key_of)
 
 
-def _fold_message(topology: Topology[M], fold: Fold[M], name: str, shards: int) -> Callable[..., Iterable[Output]]:
-    """The function that Quix calls for each message: decode, fold, count."""
+def _fold_message(
+    topology: Topology[M], fold: Fold[M], name: str, shards: int, dead_letters: DeadLetterWatch
+) -> Callable[..., Iterable[Output]]:
+    """The function that Quix calls for each message: decode, fold, count.
+
+    A message of a newer release (:class:`~schemas.errors.NewerMessage`) is no dead letter: the error ends the application before
+    the message is committed.
+    """
     parts = [(shard, shard.key.encode()) for shard in (Shard.of(name, number, shards) for number in range(shards))]
     topic = topology.source.name
     messages, records = metrics.MESSAGES.labels(name, topic), metrics.RECORDS.labels(name, topic)
@@ -142,6 +152,7 @@ def _fold_message(topology: Topology[M], fold: Fold[M], name: str, shards: int) 
         value: bytes | None, key: bytes | None, timestamp: int, headers: object, state: QuixState[bytes, bytes]
     ) -> Iterable[Output]:
         context = message_context()
+        is_readable, size = False, 0
         position = Position(context.topic, context.partition, context.offset)
         shard, its_key = parts[context.partition]
         if key != its_key:
@@ -155,9 +166,12 @@ def _fold_message(topology: Topology[M], fold: Fold[M], name: str, shards: int) 
                 folded = unreadable(str(error), "unreadable", value or b"", position, shard)
             else:
                 folded = fold(message, position, shard, _Values(state))
-                records.inc(_size(message))
+                is_readable, size = True, _size(message)
+                records.inc(size)
                 if (recv_us := getattr(message, "recv_us", None)) is not None:
                     metrics.observe_receive_to_publish(name, recv_us)
+        letter = next((output.value for output in reversed(folded.outputs) if output.topic is SSI_DLQ), None)
+        dead_letters.read(topic, readable=is_readable, records=size, rejected=folded.counts["rejected"], letter=letter)
         messages.inc()
         for outcome, count in folded.counts.items():
             metrics.OUTCOMES.labels(name, outcome).inc(count)

@@ -23,6 +23,7 @@ from pipelines.catalogue import named
 from pipelines.errors import InstanceReplaced, KafkaUnavailable, StopTimedOut
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
+from schemas.errors import Halt
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,8 @@ def run(names: Sequence[str], settings: PipelineSettings, health: Callable[[str]
     Raises:
         UnknownPipeline: One of ``names`` is none of ours.
         UnusableRules: One needs alert rules, and they cannot be read.
+        Halt: One met what starting again would meet too: a message of a newer release, too many dead letters, state that this
+            release cannot read.
         PipelineError: One cannot start (see :func:`pipelines.application.make_application`), lost Kafka or its place to another
             process (see :func:`in_our_words`), or did not stop in time.
         Exception: Whatever else stopped a pipeline; the others have been stopped properly.
@@ -84,14 +87,17 @@ def run(names: Sequence[str], settings: PipelineSettings, health: Callable[[str]
                 health(state)
                 told = state
         health("stopping")
-        _stop(hosts)
-    for host in hosts:
-        if host.failure is not None:
-            raise in_our_words(host.failure, host.name, settings)
+        late = _stop(hosts)
+    failures = [in_our_words(host.failure, host.name, settings) for host in hosts if host.failure is not None]
+    # One that a person has to see to comes first: it decides whether the process is to be started again.
+    for failure in sorted(failures, key=lambda failure: not isinstance(failure, Halt)):
+        raise failure
+    if late:
+        raise StopTimedOut(late, STOP_S)
 
 
 def in_our_words(failure: BaseException, name: str, settings: PipelineSettings) -> BaseException:
-    """What stopped pipeline ``name``, as an error that says what to do next; as it is, where that is not known."""
+    """What stopped pipeline ``name``, as an error that says what to do next; as it is, where it says so or that is not known."""
     told: BaseException = failure
     error = failure.args[0] if isinstance(failure, KafkaException) else getattr(failure, "error", None)
     code = error.code() if isinstance(error, KafkaError) else None
@@ -127,18 +133,17 @@ class _Host(threading.Thread):
             log.info("%s stopped", self.name)
 
 
-def _stop(hosts: Sequence[_Host]) -> None:
-    """Stop all: each folds its message to the end and commits."""
+def _stop(hosts: Sequence[_Host]) -> list[str]:
+    """Stop all: each folds its message to the end and commits. The names of those that did not in time."""
     for _ in range(int(STOP_S / _LOOK_S)):
         running = [host for host in hosts if host.is_alive()]
         if not running:
-            return
+            return []
         for host in running:
             # Again each time: an application forgets a stop that came before its loop began.
             host.application.stop()
         running[0].join(_LOOK_S)
-    if names := [host.name for host in hosts if host.is_alive()]:
-        raise StopTimedOut(names, STOP_S)
+    return [host.name for host in hosts if host.is_alive()]
 
 
 @contextmanager

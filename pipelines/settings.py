@@ -6,10 +6,11 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.core.suspects import Thresholds
+from schemas.dead_letters import Limit
 
 
 class PipelineSettings(BaseSettings):
-    """Settings of a process that runs pipelines; from the environment, except ``kafka``, which its caller fills."""
+    """Settings of a process that runs pipelines; from the environment, except for what its caller fills."""
 
     model_config = SettingsConfigDict(
         env_prefix="PIPELINE_", frozen=True, populate_by_name=True, extra="ignore", env_ignore_empty=True
@@ -17,6 +18,8 @@ class PipelineSettings(BaseSettings):
 
     kafka: dict[str, str]
     """librdkafka's connection settings, as :func:`schemas.deployment.kafka_config` makes them."""
+    dead_letter_limit: Limit = Limit()
+    """How much of what a pipeline reads may be unusable, as :func:`schemas.deployment.dead_letter_limit` reads it."""
     topic_prefix: str = Field(default="", validation_alias="TOPIC_PREFIX")
     """Before every topic, consumer group and transactional id."""
     home: Path = Field(default=Path(".stock-tracker"), validation_alias="STOCK_TRACKER_HOME")

@@ -38,13 +38,16 @@ def run(
     with warnings.catch_warnings(record=True):
         from pipelines.service import run as run_pipelines
     from pipelines.settings import PipelineSettings
+    from schemas.deployment import dead_letter_limit
     from stock_tracker.connection import kafka_config
     from stock_tracker.home import Home
     from stock_tracker.service import log_to_stderr, serving_health
     from stock_tracker.topics import wait_for
 
     log_to_stderr()
-    settings = PipelineSettings(kafka=kafka_config(os.environ), home=Home.of(os.environ).root)
+    settings = PipelineSettings(
+        kafka=kafka_config(os.environ), dead_letter_limit=dead_letter_limit(os.environ), home=Home.of(os.environ).root
+    )
     with serving_health(port) as health:
         wait_for(settings.kafka, settings.topic_prefix, wait)
         run_pipelines(names, settings, health)

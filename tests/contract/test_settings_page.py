@@ -10,9 +10,11 @@ from connectors.ssi.settings import SsiSettings
 from connectors.ssi.simulator.settings import SimulatorSettings
 from gateway.settings import GatewaySettings
 from pipelines.settings import PipelineSettings
+from schemas.dead_letters import Limit
 
+DEAD_LETTERS = {f"DEAD_LETTER_LIMIT_{name.upper()}" for name in Limit._fields}
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
-FILLED_BY_THE_CALLER = {"kafka", "topic_prefix"}
+FILLED_BY_THE_CALLER = {"kafka", "topic_prefix", "dead_letter_limit"}
 
 
 def names(settings: type[BaseSettings]) -> set[str]:
@@ -28,7 +30,7 @@ def test_every_setting_is_on_the_page() -> None:
     page = PAGE.read_text()
     every: list[type[BaseSettings]] = [SsiSettings, SimulatorSettings, PipelineSettings, SinkSettings, GatewaySettings]
     read = set().union(*map(names, every))
-    assert {name for name in read if f"`{name}`" not in page} == set()
+    assert {name for name in read | DEAD_LETTERS if f"`{name}`" not in page} == set()
 
 
 def test_the_page_names_no_setting_that_nothing_reads() -> None:
@@ -37,7 +39,8 @@ def test_the_page_names_no_setting_that_nothing_reads() -> None:
         for folder in ("schemas", "connectors", "pipelines", "gateway", "stock_tracker", "tests")
         for path in (PAGE.parents[1] / folder).rglob("*.py")
     )
-    named = set(re.findall(r"`((?:SSI|SIM|PIPELINE|ARCHIVE|GATEWAY|STOCK_TRACKER|CLICKHOUSE)_[A-Z_]+)`", PAGE.read_text()))
+    families = "DEAD_LETTER|SSI|SIM|PIPELINE|ARCHIVE|GATEWAY|STOCK_TRACKER|CLICKHOUSE"
+    named = set(re.findall(rf"`((?:{families})_[A-Z_]+)`", PAGE.read_text()))
     prefixes = ("SSI_", "SIM_", "PIPELINE_", "ARCHIVE_", "GATEWAY_")
     unread = {
         name

@@ -14,6 +14,7 @@ from pipelines.errors import InstanceReplaced, KafkaUnavailable, StopTimedOut, U
 from pipelines.parameters import Parameters
 from pipelines.service import in_our_words, run
 from pipelines.settings import PipelineSettings
+from schemas.errors import Halt, NewerMessage, TooManyDeadLetters
 
 NOBODY = {"bootstrap.servers": "127.0.0.1:1"}
 
@@ -82,6 +83,14 @@ def test_what_kafka_did_to_a_pipeline_is_said_with_the_remedy(
     told = in_our_words(failure, "prices", settings)
     assert type(told) is ours
     assert told.__cause__ is failure
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [NewerMessage("ssi.ticks", 2, 1), TooManyDeadLetters("pipeline prices", 200, 200, "messages", "junk")],
+)
+def test_what_a_person_has_to_see_to_is_passed_on(settings: PipelineSettings, failure: Halt) -> None:
+    assert in_our_words(failure, "prices", settings) is failure
 
 
 def test_what_nobody_foresaw_stays_as_it_is(settings: PipelineSettings) -> None:

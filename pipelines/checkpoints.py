@@ -1,0 +1,109 @@
+"""When a pipeline commits: not while most of what it read last could not be used.
+
+Quix commits a checkpoint (outputs, state and offsets, one Kafka transaction) every quarter of a second. Here it first asks
+whether that may be. If not, the transaction stays open for a few seconds, in case what comes next is better; after that the
+pipeline stops, the transaction is aborted, and the offsets stay where they were.
+"""
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Self
+
+from quixstreams.processing import ProcessingContext
+
+from schemas.dead_letters import DeadLetterLimit, Limit, Verdict
+from schemas.errors import TooManyDeadLetters
+from schemas.topics import SSI_DLQ
+
+log = logging.getLogger(__name__)
+
+
+class DeadLetterWatch:
+    """What a pipeline could not use of what it read last, topic by topic.
+
+    Topics are judged apart: between the two stages of the foreign flow the second would hide how little the first can read.
+    """
+
+    def __init__(self, pipeline: str, limit: Limit) -> None:
+        self._pipeline = pipeline
+        self._limit = limit
+        self._limits: dict[str, DeadLetterLimit] = {}
+        self._last: dict[str, bytes] = {}
+
+    def read(self, topic: str, *, readable: bool, records: int, rejected: int, letter: bytes | None) -> None:
+        """Take note of a message.
+
+        Args:
+            topic: That it was read from.
+            readable: Whether it could be decoded.
+            records: How many records or events it held.
+            rejected: How many of these could not be used.
+            letter: The last dead letter that came of it.
+        """
+        limit = self._limits.get(topic)
+        if limit is None:
+            limit = self._limits[topic] = DeadLetterLimit(self._limit)
+        limit.read(readable=readable, records=records, rejected=rejected)
+        if letter is not None:
+            self._last[topic] = letter
+
+    def must_wait(self, now_s: float) -> bool:
+        """Whether what was read since the last commit may not be committed yet; ask before each commit.
+
+        Raises:
+            TooManyDeadLetters: It must not be committed at all.
+        """
+        waits = False
+        for topic, limit in self._limits.items():
+            verdict = limit.judge(now_s)
+            if verdict.do == "stop":
+                raise self._error(topic, verdict)
+            waits = waits or verdict.do == "hold"
+        return waits
+
+    def _error(self, topic: str, verdict: Verdict) -> TooManyDeadLetters:
+        letter = SSI_DLQ.decode(self._last[topic])
+        where = f"{letter.topic}[{letter.partition}]@{letter.offset}"
+        record = "" if letter.idx is None else f", record {letter.idx}"
+        reason = f"{letter.detail} ({letter.reason}, at {where}{record})"
+        return TooManyDeadLetters(f"pipeline {self._pipeline}", verdict.bad, verdict.read, verdict.unit, reason)
+
+
+class WatchedContext(ProcessingContext):
+    """Quix's keeper of the checkpoint, except that a commit waits, or does not happen, where the dead letters are too many.
+
+    The overridden method is Quix's own: a test notices when an upgrade drops it.
+    """
+
+    dead_letters: DeadLetterWatch
+    clock: Callable[[], float]
+    """Seconds, since whenever."""
+
+    @classmethod
+    def around(
+        cls, context: ProcessingContext, dead_letters: DeadLetterWatch, clock: Callable[[], float] = time.monotonic
+    ) -> Self:
+        """A context like ``context``, which must not have begun yet."""
+        made = cls(**{field.name: getattr(context, field.name) for field in fields(context) if field.init})
+        made.dead_letters = dead_letters
+        made.clock = clock
+        return made
+
+    def commit_checkpoint(self, force: bool = False, revoking: bool = False) -> None:
+        """Commit if it is time, or ``force``; ``revoking`` when partitions are about to be taken away.
+
+        Raises:
+            TooManyDeadLetters: What is in the checkpoint must not be committed.
+        """
+        if not (force or self.checkpoint.expired()):
+            return
+        if not self.checkpoint.empty() and self.dead_letters.must_wait(self.clock()):
+            if force:
+                # Nobody will read on from here, so nothing better can come: whoever reads these messages next decides.
+                log.warning("too many of the last messages could not be used to commit them: they will be read again")
+                self.checkpoint.close(revoking=revoking)
+                self.init_checkpoint()  # type: ignore[no-untyped-call] # it is Quix's
+            return
+        super().commit_checkpoint(force=force, revoking=revoking)

@@ -1,0 +1,124 @@
+"""A pipeline that must not go on stops before it commits, and begins at the same message when it is started again."""
+
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from confluent_kafka import ConsumerGroupTopicPartitions, Producer
+from confluent_kafka.admin import AdminClient
+
+from pipelines.application import PipelineApplication, make_application
+from pipelines.catalogue import named
+from pipelines.parameters import Parameters
+from pipelines.settings import PipelineSettings
+from schemas.dead_letters import FEW, Limit
+from schemas.errors import HALTED, TooManyDeadLetters
+from schemas.shards import shard_keys
+from schemas.topics import MARKET_TRADES, SSI_DLQ, SSI_TICKS, encode
+from stock_tracker.verify.topics import read_topic
+from tests.builders import a_frame, a_tick, a_trade
+
+pytestmark = pytest.mark.kafka
+
+PRICES = named("prices")
+JUNK = 300
+
+
+class Ticks:
+    """One shard of ``ssi.ticks``, and the pipeline that reads it."""
+
+    def __init__(self, bootstrap: str, prefix: str, home: Path) -> None:
+        self.config = {"bootstrap.servers": bootstrap}
+        self.prefix = prefix
+        self.home = home
+        self.sent = 0
+        # Kept: the answers of an administrator end with it.
+        self._admin = AdminClient(self.config)
+        self._producer = Producer({**self.config, "partitioner": "murmur2"})
+
+    def send(self, *values: bytes) -> None:
+        for value in values:
+            self._producer.produce(SSI_TICKS.named(self.prefix), key=shard_keys(3)[0], value=value)
+        assert self._producer.flush(30) == 0
+        self.sent += len(values)
+
+    @property
+    def committed(self) -> int:
+        """How many messages the pipeline has committed."""
+        group = ConsumerGroupTopicPartitions(f"{self.prefix}{PRICES.group}")
+        (answer,) = self._admin.list_consumer_group_offsets([group]).values()
+        topic = SSI_TICKS.named(self.prefix)
+        return sum(max(place.offset, 0) for place in answer.result().topic_partitions if place.topic == topic)
+
+    def application(self, limit: Limit) -> PipelineApplication:
+        settings = PipelineSettings(kafka=self.config, topic_prefix=self.prefix, home=self.home, dead_letter_limit=limit)
+        return make_application(PRICES, PRICES.make_folds(Parameters(settings)), settings)
+
+    def fold_all(self, limit: Limit) -> None:
+        """Run the pipeline until it has committed everything that was sent."""
+        application = self.application(limit)
+        with ThreadPoolExecutor() as pool:
+            running = pool.submit(application.run)
+            while self.committed < self.sent and not running.done():
+                time.sleep(0.05)
+            while not running.done():
+                # An application forgets a stop that came before its loop began.
+                application.stop()
+                time.sleep(0.05)
+            running.result()
+
+    def process(self) -> "subprocess.CompletedProcess[str]":
+        """Run ``stock-tracker run prices`` to its end."""
+        environ = {"KAFKA_BOOTSTRAP": self.config["bootstrap.servers"], "TOPIC_PREFIX": self.prefix}
+        return subprocess.run(
+            [sys.executable, "-m", "stock_tracker", "run", "prices"],
+            env=os.environ | environ | {"STOCK_TRACKER_HOME": str(self.home)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+
+@pytest.fixture
+def ticks(kafka: str, topics: str, tmp_path: Path) -> Ticks:
+    return Ticks(kafka, topics, tmp_path)
+
+
+def prints(ticks: Ticks) -> list[int]:
+    """The totals of all prints on the tape, in its order."""
+    frames = [MARKET_TRADES.decode(message.value) for message in read_topic(ticks.config, MARKET_TRADES.named(ticks.prefix))]
+    return [event.total_volume for frame in frames for event in frame.events if event.kind == "print"]
+
+
+def dead_letters(ticks: Ticks) -> int:
+    return sum(1 for _ in read_topic(ticks.config, SSI_DLQ.named(ticks.prefix)))
+
+
+def test_a_pipeline_stops_at_what_it_must_not_put_aside_and_goes_on_there_once_it_may(ticks: Ticks) -> None:
+    of_the_next_release = encode(a_frame(a_tick(), a_trade(total=100))).replace(b'"schema":1', b'"schema":2')
+    ticks.send(of_the_next_release)
+    ended = ticks.process()
+    assert ended.returncode == HALTED
+    assert (
+        "Error: a newer release writes ssi.ticks (version 2, this one reads up to 1): upgrade this process first" in ended.stderr
+    )
+    assert ticks.committed == 0
+
+    with pytest.MonkeyPatch.context() as upgraded:
+        upgraded.setitem(vars(SSI_TICKS), "version", 2)
+        upgraded.setattr("schemas.topics.UPGRADES", {"ssi.ticks": {1: lambda message: message}})
+        ticks.send(*(b"{junk" for _ in range(JUNK)))
+        for start in (1, 2):
+            with pytest.raises(TooManyDeadLetters, match=r"has stopped before committing .* at .*ssi\.ticks\[0\]@"):
+                ticks.application(Limit()).run()
+            # A slow machine may read a few alone, after the good one; few are put aside.
+            assert ticks.committed <= 1 + start * (FEW - 1)
+            assert dead_letters(ticks) == max(ticks.committed - 1, 0)
+        # An operator has looked at them, and lets them be put aside.
+        ticks.fold_all(Limit(percent=100))
+    assert dead_letters(ticks) == JUNK
+    assert prints(ticks) == [100]

@@ -1,0 +1,175 @@
+"""When a pipeline commits: Quix's own checkpoint is asked for what became of it."""
+
+import inspect
+from typing import Any
+
+import pytest
+from quixstreams.processing import ProcessingContext
+
+from pipelines.checkpoints import DeadLetterWatch, WatchedContext
+from schemas.dead_letters import FEW, HOLD_S, Limit
+from schemas.errors import TooManyDeadLetters
+from schemas.topics import encode
+from tests.builders import a_dead_letter
+
+TICKS = "ssi.ticks"
+LETTER = encode(
+    a_dead_letter(
+        reason="unreadable", detail="a message on ssi.ticks is not readable: truncated", topic="t.ssi.ticks", partition=1
+    )
+)
+
+
+class Checkpoint:
+    """Stands for Quix's: says what was done with it."""
+
+    def __init__(self) -> None:
+        self.is_due = True
+        self.is_empty = False
+        self.committed: list[bool] = []
+        self.closed: list[bool] = []
+
+    def expired(self) -> bool:
+        return self.is_due
+
+    def empty(self) -> bool:
+        return self.is_empty
+
+    def commit(self, *, revoking: bool = False) -> None:
+        self.committed.append(revoking)
+
+    def close(self, *, revoking: bool = False) -> None:
+        self.closed.append(revoking)
+
+
+class Context(WatchedContext):
+    """A context whose checkpoints are :class:`Checkpoint`."""
+
+    begun: list[Checkpoint]
+
+    def init_checkpoint(self) -> None:
+        self.begun.append(Checkpoint())
+        self._checkpoint: Any = self.begun[-1]
+
+
+@pytest.fixture
+def watch() -> DeadLetterWatch:
+    return DeadLetterWatch("prices", Limit())
+
+
+@pytest.fixture
+def context(watch: DeadLetterWatch, clock: list[float]) -> Context:
+    nobody: Any = None
+    made = ProcessingContext(0.25, nobody, nobody, nobody, nobody, nobody, exactly_once=True)
+    context = Context.around(made, watch, lambda: clock[0])
+    context.begun = []
+    context.init_checkpoint()
+    return context
+
+
+@pytest.fixture
+def clock() -> list[float]:
+    """The time that the context sees; to be set."""
+    return [0.0]
+
+
+def read(watch: DeadLetterWatch, *, good: int = 0, bad: int = 0, topic: str = TICKS) -> None:
+    for _ in range(bad):
+        watch.read(topic, readable=False, records=0, rejected=0, letter=LETTER)
+    for _ in range(good):
+        watch.read(topic, readable=True, records=50, rejected=0, letter=None)
+
+
+def test_what_we_override_of_quix_is_still_there() -> None:
+    for name in ("commit_checkpoint", "init_checkpoint"):
+        assert callable(getattr(ProcessingContext, name))
+    ours, theirs = WatchedContext.commit_checkpoint, ProcessingContext.commit_checkpoint
+    assert inspect.signature(ours).parameters.keys() == inspect.signature(theirs).parameters.keys()
+
+
+def test_a_context_goes_on_where_the_one_it_is_made_around_stood(watch: DeadLetterWatch, context: Context) -> None:
+    assert (context.commit_interval, context.exactly_once, context.dead_letters) == (0.25, True, watch)
+
+
+def test_a_few_dead_letters_are_committed(watch: DeadLetterWatch, context: Context) -> None:
+    read(watch, bad=FEW - 1)
+    context.commit_checkpoint()
+    assert context.begun[0].committed == [False]
+    assert len(context.begun) == 2
+
+
+def test_nothing_is_committed_before_it_is_time(watch: DeadLetterWatch, context: Context) -> None:
+    context.begun[0].is_due = False
+    context.commit_checkpoint()
+    assert context.begun[0].committed == []
+
+
+def test_a_commit_waits_while_most_of_what_came_is_bad_and_is_made_when_that_is_over(
+    watch: DeadLetterWatch, context: Context, clock: list[float]
+) -> None:
+    read(watch, bad=FEW)
+    context.commit_checkpoint()
+    (waiting,) = context.begun
+    assert (waiting.committed, waiting.closed) == ([], [])
+    read(watch, good=FEW)
+    clock[0] += HOLD_S - 1
+    context.commit_checkpoint()
+    assert waiting.committed == [False]
+
+
+def test_a_commit_that_waited_long_enough_is_given_up_with_the_last_reason_and_where_it_is(
+    watch: DeadLetterWatch, context: Context, clock: list[float]
+) -> None:
+    read(watch, bad=FEW)
+    context.commit_checkpoint()
+    clock[0] += HOLD_S
+    with pytest.raises(
+        TooManyDeadLetters, match=r"pipeline prices could not use 10 of the last 10 messages.*truncated.*"
+    ) as caught:
+        context.commit_checkpoint()
+    assert "t.ssi.ticks[1]@" in caught.value.reason
+    assert context.begun[0].committed == []
+
+
+@pytest.mark.parametrize("how", [{}, {"force": True}, {"force": True, "revoking": True}])
+def test_a_full_window_of_bad_messages_is_never_committed(watch: DeadLetterWatch, context: Context, how: dict[str, bool]) -> None:
+    read(watch, bad=101, good=99)
+    with pytest.raises(TooManyDeadLetters):
+        context.commit_checkpoint(**how)
+    assert context.begun[0].committed == []
+
+
+@pytest.mark.parametrize("revoking", [False, True])
+def test_what_waits_is_aborted_when_the_pipeline_stops_or_loses_its_shards(
+    watch: DeadLetterWatch, context: Context, revoking: bool
+) -> None:
+    read(watch, bad=FEW)
+    context.begun[0].is_due = False
+    context.commit_checkpoint(force=True, revoking=revoking)
+    aborted, _ = context.begun
+    assert (aborted.committed, aborted.closed) == ([], [revoking])
+
+
+def test_an_idle_pipeline_goes_on_though_the_last_it_read_was_bad(
+    watch: DeadLetterWatch, context: Context, clock: list[float]
+) -> None:
+    read(watch, bad=FEW)
+    for _ in range(3):
+        context.begun[-1].is_empty = True
+        clock[0] += HOLD_S
+        context.commit_checkpoint()
+    assert len(context.begun) == 4
+
+
+def test_topics_are_judged_apart(watch: DeadLetterWatch, context: Context) -> None:
+    read(watch, bad=120, good=80)
+    read(watch, good=200, topic="partial.flow")
+    with pytest.raises(TooManyDeadLetters):
+        context.commit_checkpoint()
+
+
+def test_rejected_records_count_too(watch: DeadLetterWatch, context: Context) -> None:
+    for _ in range(20):
+        watch.read(TICKS, readable=True, records=50, rejected=26, letter=LETTER)
+    with pytest.raises(TooManyDeadLetters, match="520 of the last 1000 records"):
+        context.commit_checkpoint()
