@@ -152,7 +152,7 @@ def _fold_message(
         value: bytes | None, key: bytes | None, timestamp: int, headers: object, state: QuixState[bytes, bytes]
     ) -> Iterable[Output]:
         context = message_context()
-        is_readable, size = False, 0
+        message: M | None = None
         position = Position(context.topic, context.partition, context.offset)
         shard, its_key = parts[context.partition]
         if key != its_key:
@@ -166,12 +166,10 @@ def _fold_message(
                 folded = unreadable(str(error), "unreadable", value or b"", position, shard)
             else:
                 folded = fold(message, position, shard, _Values(state))
-                is_readable, size = True, _size(message)
-                records.inc(size)
+                records.inc(_size(message))
                 if (recv_us := getattr(message, "recv_us", None)) is not None:
                     metrics.observe_receive_to_publish(name, recv_us)
-        letter = next((output.value for output in reversed(folded.outputs) if output.topic is SSI_DLQ), None)
-        dead_letters.read(topic, readable=is_readable, records=size, rejected=folded.counts["rejected"], letter=letter)
+        dead_letters.read(topic, message, folded)
         messages.inc()
         for outcome, count in folded.counts.items():
             metrics.OUTCOMES.labels(name, outcome).inc(count)

@@ -13,8 +13,10 @@ from typing import Self
 
 from quixstreams.processing import ProcessingContext
 
+from pipelines.core.frames import Folded
 from schemas.dead_letters import DeadLetterLimit, Limit, Verdict
 from schemas.errors import TooManyDeadLetters
+from schemas.structs import ClockTick
 from schemas.topics import SSI_DLQ
 
 log = logging.getLogger(__name__)
@@ -32,22 +34,21 @@ class DeadLetterWatch:
         self._limits: dict[str, DeadLetterLimit] = {}
         self._last: dict[str, bytes] = {}
 
-    def read(self, topic: str, *, readable: bool, records: int, rejected: int, letter: bytes | None) -> None:
+    def read(self, topic: str, message: object | None, folded: Folded) -> None:
         """Take note of a message.
 
         Args:
             topic: That it was read from.
-            readable: Whether it could be decoded.
-            records: How many records or events it held.
-            rejected: How many of these could not be used.
-            letter: The last dead letter that came of it.
+            message: None when it could not be decoded.
+            folded: What came of it, dead letters included.
         """
         limit = self._limits.get(topic)
         if limit is None:
             limit = self._limits[topic] = DeadLetterLimit(self._limit)
-        limit.read(readable=readable, records=records, rejected=rejected)
-        if letter is not None:
-            self._last[topic] = letter
+        limit.read(readable=message is not None, records=_said(message), rejected=folded.counts["rejected"])
+        for output in folded.outputs:
+            if output.topic is SSI_DLQ:
+                self._last[topic] = output.value
 
     def must_wait(self, now_s: float) -> bool:
         """Whether what was read since the last commit may not be committed yet; ask before each commit.
@@ -69,6 +70,14 @@ class DeadLetterWatch:
         record = "" if letter.idx is None else f", record {letter.idx}"
         reason = f"{letter.detail} ({letter.reason}, at {where}{record})"
         return TooManyDeadLetters(f"pipeline {self._pipeline}", verdict.bad, verdict.read, verdict.unit, reason)
+
+
+def _said(message: object) -> int:
+    """How many of a message's records say something of the market. Clock ticks come without end: they would hide the bad ones."""
+    records = getattr(message, "records", None)
+    if records is None:
+        return len(getattr(message, "events", ()))
+    return len(records) - list(map(type, records)).count(ClockTick)
 
 
 class WatchedContext(ProcessingContext):

@@ -1,23 +1,29 @@
 """When a pipeline commits: Quix's own checkpoint is asked for what became of it."""
 
 import inspect
+from collections import Counter
 from typing import Any
 
 import pytest
 from quixstreams.processing import ProcessingContext
 
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
+from pipelines.core.frames import Folded
 from schemas.dead_letters import FEW, HOLD_S, Limit
 from schemas.errors import TooManyDeadLetters
-from schemas.topics import encode
-from tests.builders import a_dead_letter
+from schemas.structs import TradesFrame
+from schemas.topics import SSI_DLQ
+from tests.builders import a_dead_letter, a_frame, a_tick, a_trade, a_trade_event
 
 TICKS = "ssi.ticks"
-LETTER = encode(
-    a_dead_letter(
-        reason="unreadable", detail="a message on ssi.ticks is not readable: truncated", topic="t.ssi.ticks", partition=1
-    )
-)
+GOOD = a_frame(a_tick(), *(a_trade() for _ in range(50)))
+
+
+def with_a_dead_letter(**counts: int) -> Folded:
+    folded = Folded(counts=Counter(counts))
+    letter = a_dead_letter(reason="unreadable", detail="it is cut off", topic="t.ssi.ticks", partition=1, offset=7, idx=None)
+    folded.publish(SSI_DLQ, "prices", letter)
+    return folded
 
 
 class Checkpoint:
@@ -75,9 +81,9 @@ def clock() -> list[float]:
 
 def read(watch: DeadLetterWatch, *, good: int = 0, bad: int = 0, topic: str = TICKS) -> None:
     for _ in range(bad):
-        watch.read(topic, readable=False, records=0, rejected=0, letter=LETTER)
+        watch.read(topic, None, with_a_dead_letter(unreadable=1))
     for _ in range(good):
-        watch.read(topic, readable=True, records=50, rejected=0, letter=None)
+        watch.read(topic, GOOD, Folded())
 
 
 def test_what_we_override_of_quix_is_still_there() -> None:
@@ -170,6 +176,21 @@ def test_topics_are_judged_apart(watch: DeadLetterWatch, context: Context) -> No
 
 def test_rejected_records_count_too(watch: DeadLetterWatch, context: Context) -> None:
     for _ in range(20):
-        watch.read(TICKS, readable=True, records=50, rejected=26, letter=LETTER)
+        watch.read(TICKS, GOOD, with_a_dead_letter(rejected=26))
     with pytest.raises(TooManyDeadLetters, match="520 of the last 1000 records"):
         context.commit_checkpoint()
+
+
+def test_clock_ticks_do_not_hide_how_bad_the_records_of_a_quiet_market_are(watch: DeadLetterWatch, context: Context) -> None:
+    for _ in range(1_000):
+        watch.read(TICKS, a_frame(a_tick()), Folded())
+        watch.read(TICKS, a_frame(a_tick(), a_trade()), with_a_dead_letter(rejected=1))
+    with pytest.raises(TooManyDeadLetters, match="1000 of the last 1000 records"):
+        context.commit_checkpoint()
+
+
+def test_events_count_as_records(watch: DeadLetterWatch, context: Context) -> None:
+    for _ in range(FEW):
+        watch.read("market.trades", TradesFrame(events=[a_trade_event()]), with_a_dead_letter(rejected=1))
+    context.commit_checkpoint()
+    assert context.begun[0].committed == []
