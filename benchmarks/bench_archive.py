@@ -17,10 +17,11 @@ import urllib3
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.intent import Batch
-from connectors.clickhouse.core.rows import Message, Place
+from connectors.clickhouse.core.rows import Decoded
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Writer
 from schemas import topics
+from schemas.position import Partition, Position
 from schemas.structs import TradesFrame
 from schemas.units import Side
 from tests.builders import a_trade_event
@@ -80,8 +81,8 @@ def measure(values: list[bytes], events: int, size: int, url: str, home: Path) -
     began, cpu, server_cpu = time.perf_counter(), time.process_time(), cpu_of(url)
     for first in range(0, count // EVENTS_A_FRAME, frames_a_batch):
         its = range(first, first + frames_a_batch)
-        read: tuple[Message, ...] = tuple(rows.read(Place("market.trades", 0, i, OPEN_MS), values[i]) for i in its)
-        writer.insert(Batch(("market.trades", 0), first, first + frames_a_batch, read, replayed=False), "bench")
+        read: tuple[Decoded, ...] = tuple(rows.decode(Position("market.trades", 0, i), OPEN_MS, values[i]) for i in its)
+        writer.insert(Batch(Partition("market.trades", 0), first, first + frames_a_batch, read, replayed=False), "bench")
     seconds, cpu, server_cpu = time.perf_counter() - began, time.process_time() - cpu, cpu_of(url) - server_cpu
     client = connect(url, settings.user, settings.read_password(), settings.database)
     assert client.command("SELECT count() FROM trades") == count

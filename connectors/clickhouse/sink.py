@@ -9,18 +9,19 @@ import threading
 import time
 from collections.abc import Callable
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
 from confluent_kafka import TopicCollection as Topics
 from confluent_kafka.admin import AdminClient
 
 from connectors.clickhouse import metrics
 from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.errors import ArchiveError, ClickHouseUnreachable, SchemaMismatch, SinkReplaced, TopicsMissing
-from connectors.clickhouse.core.intent import Commit, Intents, Partition
-from connectors.clickhouse.core.rows import Place
+from connectors.clickhouse.core.intent import Commit, Intents
 from connectors.clickhouse.core.tables import SOURCES
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Writer
+from schemas.position import Partition, Position
 
 log = logging.getLogger(__name__)
 
@@ -108,7 +109,7 @@ class _Sink:
         self._settings = settings
         self._topic_ids = topic_ids
         self._health = health
-        self._intents = Intents[rows.Message](settings.batch_rows, int(settings.batch_seconds * 1000))
+        self._intents = Intents[rows.Decoded](settings.batch_rows, int(settings.batch_seconds * 1000))
         self._writer = Writer(settings)
         self._backoff = Backoff()
         self._paused: frozenset[Partition] = frozenset()
@@ -166,19 +167,19 @@ class _Sink:
         for message in messages:
             self._take(message, now_ms)
 
-    def _take(self, message: Message, now_ms: int) -> None:
+    def _take(self, message: KafkaMessage, now_ms: int) -> None:
         error = message.error()
+        partition = Partition(str(message.topic()), int(message.partition() or 0))
+        offset = int(message.offset() or 0)
         if error is None:
-            partition = (str(message.topic()), int(message.partition() or 0))
-            offset = int(message.offset() or 0)
-            place = Place(partition[0].removeprefix(self._settings.topic_prefix), partition[1], offset, message.timestamp()[1])
+            position = Position(partition.topic.removeprefix(self._settings.topic_prefix), partition.number, offset)
             value = message.value()
-            read = rows.read(place, value)
+            decoded = rows.decode(position, message.timestamp()[1], value)
             # Counted by size where it is large: an insert has a greatest size, and a range that was declared is never cut again.
-            weight = max(read.rows, len(value or b"") // ROW_BYTES)
-            self._intents.received(partition, offset, weight, read, now_ms)
+            weight = max(decoded.rows, len(value or b"") // ROW_BYTES)
+            self._intents.received(partition, offset, weight, decoded, now_ms)
         elif error.code() == KafkaError._PARTITION_EOF:
-            self._intents.reached((str(message.topic()), int(message.partition() or 0)), int(message.offset() or 0), now_ms)
+            self._intents.reached(partition, offset, now_ms)
         elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise TopicsMissing([str(message.topic())])
         elif error.fatal() or error.code() == KafkaError._FATAL:
@@ -215,7 +216,7 @@ class _Sink:
         refused: ArchiveError | None = None
         for batch in self._intents.batches():
             try:
-                self._writer.insert(batch, self._topic_ids[batch.partition[0]])
+                self._writer.insert(batch, self._topic_ids[batch.partition.topic])
             except (ClickHouseUnreachable, SchemaMismatch):
                 raise
             except ArchiveError as error:
@@ -233,7 +234,7 @@ class _Sink:
         except KafkaException as error:
             self._refused(error.args[0])
             return
-        errors = {(answer.topic, answer.partition): answer.error for answer in answers or ()}
+        errors = {Partition(answer.topic, answer.partition): answer.error for answer in answers or ()}
         self._intents.declared(commit for commit in commits if errors[commit.partition] is None)
         for refusal in filter(None, errors.values()):
             self._refused(refusal)
@@ -255,7 +256,7 @@ class _Sink:
             if known.error is not None:
                 raise KafkaException(known.error)
             committed = known.offset if known.offset >= 0 else None
-            partition = (known.topic, known.partition)
+            partition = Partition(known.topic, known.partition)
             self._intents.assigned(partition, committed, known.metadata)
             if committed is not None:
                 self._mind_the_gap(partition, committed)
@@ -276,12 +277,12 @@ class _Sink:
         """Say so when Kafka no longer has what the archive still needs."""
         first, _ = self._consumer.get_watermark_offsets(TopicPartition(*partition), _KAFKA_SECONDS)
         if first > committed:
-            log.error("%s[%d]: Kafka deleted %d offsets before they were archived", *partition, first - committed)
-            metrics.LOST.labels(partition[0]).inc(first - committed)
+            log.error("%s: Kafka deleted %d offsets before they were archived", partition, first - committed)
+            metrics.LOST.labels(partition.topic).inc(first - committed)
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._moved = True
-        closing = self._intents.released((p.topic, p.partition) for p in partitions)
+        closing = self._intents.released(Partition(p.topic, p.partition) for p in partitions)
         if closing:
             try:
                 consumer.commit(offsets=[_offset(commit) for commit in closing], asynchronous=False)
@@ -290,7 +291,7 @@ class _Sink:
 
     def _lost(self, _: Consumer, partitions: list[TopicPartition]) -> None:
         self._moved = True
-        self._intents.lost((p.topic, p.partition) for p in partitions)
+        self._intents.lost(Partition(p.topic, p.partition) for p in partitions)
         log.warning("lost %d partitions: another sink reads them now", len(partitions))
 
     def _throttle(self) -> None:
@@ -336,7 +337,7 @@ class _Sink:
         lags = dict.fromkeys(self._topic_ids, 0)
         for partition, safe in self._intents.safe().items():
             _, end = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
-            lags[partition[0]] += max(0, end - safe)
+            lags[partition.topic] += max(0, end - safe)
         for topic, lag in lags.items():
             metrics.LAG.labels(topic).set(lag)
         metrics.BUFFERED.set(self._intents.rows)

@@ -12,7 +12,7 @@ from connectors.clickhouse.client import connect, telling
 from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.errors import SchemaMismatch
 from connectors.clickhouse.core.intent import Batch
-from connectors.clickhouse.core.rows import Message
+from connectors.clickhouse.core.rows import Decoded
 from connectors.clickhouse.core.statements import quote_name
 from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, TABLES
 from connectors.clickhouse.migrations import migrate
@@ -72,7 +72,7 @@ class Writer:
             self._client.close()
             self._client = None
 
-    def insert(self, batch: Batch[Message], topic_id: str) -> None:
+    def insert(self, batch: Batch[Decoded], topic_id: str) -> None:
         """Insert a batch, or the rest of it. May be repeated until it returns.
 
         Args:
@@ -88,7 +88,7 @@ class Writer:
         made, rejects = rows.blocks(batch.messages, self._types)
         for block in made:
             began = time.perf_counter()
-            token = f"{topic_id}-{batch.partition[1]}-{batch.first}-{batch.next}-{block.table}-{block.month}"
+            token = f"{topic_id}-{batch.partition.number}-{batch.first}-{batch.next}-{block.table}-{block.month}"
             with self._telling():
                 self._client.insert(
                     block.table,
@@ -101,12 +101,8 @@ class Writer:
             metrics.INSERT_SECONDS.labels(block.table).observe(time.perf_counter() - began)
             metrics.ROWS.labels(block.table).inc(block.rows)
         if rejects:
-            place, reason = rejects[0].place, rejects[0].reason
-            log.warning(
-                "%d rows of %s[%d] from offset %d on do not fit and are in the table dlq: %s", len(rejects), place.topic,
-                place.partition, place.offset, reason,
-            )  # fmt: skip
-            metrics.REJECTED.labels(place.topic).inc(len(rejects))
+            log.warning("%d rows do not fit and are in the table dlq, the first for %s", len(rejects), rejects[0])
+            metrics.REJECTED.labels(rejects[0].position.topic).inc(len(rejects))
         if batch.replayed:
             metrics.REPLAYED.inc()
 

@@ -1,16 +1,17 @@
 """Exactly once into ClickHouse, without I/O: what to commit to Kafka, what to insert, and what to insert again.
 
-ClickHouse has no transactions with Kafka. It does forget repeats: an insert with a token that it has seen stores nothing, in the
-table and in each of its views on its own. So a repeat has to be the *same* insert, and that is what the commits are for:
+ClickHouse has no transactions with Kafka. What it has is *deduplication*: an insert with a token that a table has seen before
+stores nothing there; the table and each view behind it decide that for themselves. So whoever repeats an insert must repeat
+exactly the same one, and must know which it was. That is what the commits in Kafka are for:
 
-1. Before an insert, its range is declared in Kafka: the partition's commit gets offset ``first`` and the metadata ``next=N``. The
-   offset says where the archive is safe, the metadata what may be half done beyond it: an *intent*.
-2. The messages in [first, N) are inserted with a token made of partition, first and N.
-3. The next intent starts at N, or, when nothing more comes, the commit becomes a plain offset: the intent is *closed*.
+1. Before an insert, its range is declared in Kafka: the partition's commit gets offset ``first`` and the metadata ``next=N``.
+   Everything below the offset is in ClickHouse; of the range from there to N some may be. Such a commit is an *intent*.
+2. The messages in [first, N) are inserted, with a token made of partition, first and N.
+3. The next intent starts at N. When nothing more comes, the commit becomes offset N without metadata: the intent is *closed*.
 
-Whoever gets the partition next reads the commit, inserts exactly [first, N) once more with the same token, which also completes
-views that a killed ClickHouse left behind, and goes on. Kafka lets only the partition's owner commit, so a sink that has lost it
-can declare nothing.
+Whoever gets the partition next reads its commit and inserts exactly [first, N) once more with the same token. That stores what
+was missing, also in views that a killed ClickHouse left behind, and nothing twice. Kafka lets only the partition's owner commit,
+so a sink that has lost a partition can declare nothing.
 
 Offsets have holes where transactions end; N is the offset after the last message. A partition is *drained* when its commit has no
 ``next=`` and its offset has reached the partition's end.
@@ -21,17 +22,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from schemas.position import Partition
+
 T = TypeVar("T")
 
 _METADATA: Final = "next="
 
-Partition = tuple[str, int]
-"""Topic and number."""
-
 
 @dataclass(frozen=True, slots=True)
 class Commit:
-    """What to write down in Kafka for a partition."""
+    """What the consumer group is to say of a partition in Kafka."""
 
     partition: Partition
     offset: int
@@ -40,7 +40,7 @@ class Commit:
 
     @property
     def metadata(self) -> str:
-        """As it stands in Kafka."""
+        """The commit's metadata in Kafka."""
         return "" if self.next is None else f"{_METADATA}{self.next}"
 
 
@@ -53,33 +53,35 @@ class Batch(Generic[T]):
     next: int
     messages: tuple[T, ...]
     replayed: bool
-    """An earlier owner declared it and may have inserted some of it."""
+    """It was declared by an earlier owner of the partition, who may have inserted some of it."""
 
 
 @dataclass(slots=True)
 class _Progress(Generic[T]):
-    """One partition of this sink's."""
+    """How far a partition that this sink owns has come."""
 
     position: int | None
-    """The offset that the next message must reach; None before the first message of a partition without a commit."""
+    """The offset to read next; None for the partition's beginning, when it has no commit and no message has come."""
     intent: tuple[int, int] | None
     """Declared in Kafka, [first, next), and not closed."""
     inserted: bool
-    """The intent's rows are in ClickHouse."""
+    """Whether all rows of the intent are in ClickHouse."""
     replayed: bool
+    """Whether the intent is an earlier owner's."""
     committed: int | None
+    """The offset of the commit in Kafka."""
     proposed: Commit | None = None
-    """Asked for and not known to be taken. A commit whose answer was lost may stand in Kafka: only the same one may follow."""
+    """A commit that was asked for and may or may not stand in Kafka, as its answer has not come: only the same one may follow."""
     waiting: deque[tuple[int, int, T]] = field(default_factory=deque)
-    """Offset, rows and content of what has been received and is not inserted."""
+    """Offset, number of rows and content of each message that has been received and is not inserted."""
     rows: int = 0
-    """Of those waiting."""
+    """How many rows the waiting messages make."""
     since_ms: int | None = None
-    """When the first of the waiting came, or the last insert was done."""
+    """When the first of the waiting messages came or the last insert was done, whichever is later."""
 
 
 def intent_of(offset: int, metadata: str | None) -> tuple[int, int] | None:
-    """The range that a commit declares, if it does."""
+    """The range [first, next) that a commit declares; None when it declares none."""
     if not metadata or not metadata.startswith(_METADATA):
         return None
     return offset, int(metadata.removeprefix(_METADATA))
@@ -88,16 +90,16 @@ def intent_of(offset: int, metadata: str | None) -> tuple[int, int] | None:
 class Intents(Generic[T]):
     """The progress of every partition that this sink owns.
 
-    The caller carries out what it is told, in this order: :meth:`commits` to Kafka, then :meth:`declared`; each of
-    :meth:`batches` to ClickHouse, then :meth:`inserted`. A step that fails is asked for again.
+    The caller carries out what it is told, in this order: it commits :meth:`commits` to Kafka, then calls :meth:`declared`; it
+    inserts each of :meth:`batches` into ClickHouse, then calls :meth:`inserted`. A step that failed is asked for again.
     """
 
     def __init__(self, batch_rows: int, batch_ms: int) -> None:
         """Set how much, and how long, to collect for an insert.
 
         Args:
-            batch_rows: As soon as so many rows wait; a batch ends with the message that reaches it.
-            batch_ms: After the first of them has waited so long.
+            batch_rows: A batch is due when so many rows wait; it ends with the message that brings them to this number.
+            batch_ms: It is due too when its first message has waited so long, in milliseconds.
         """
         self._batch_rows = batch_rows
         self._batch_ms = batch_ms
@@ -105,17 +107,20 @@ class Intents(Generic[T]):
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
-        """Those owned."""
+        """The partitions that this sink owns."""
         return tuple(self._partitions)
 
     @property
     def rows(self) -> int:
-        """How many wait, in all."""
+        """How many rows have been received and not inserted yet, of all partitions together."""
         return sum(progress.rows for progress in self._partitions.values())
 
     @property
     def rereading(self) -> tuple[Partition, ...]:
-        """Those whose declared range has not all been read again: nothing of them can be inserted before it has."""
+        """The partitions of which an earlier owner declared a range that has not been read to its end again.
+
+        Nothing of such a partition can be inserted before it has: a part of the range would not be the same insert.
+        """
         return tuple(
             partition
             for partition, progress in self._partitions.items()
@@ -125,11 +130,11 @@ class Intents(Generic[T]):
         )
 
     def positions(self) -> dict[Partition, int | None]:
-        """From where to read on; None for the beginning."""
+        """The offset from which to read each partition on; None for its beginning."""
         return {partition: progress.position for partition, progress in self._partitions.items()}
 
     def safe(self) -> dict[Partition, int]:
-        """Below which offset everything is in ClickHouse, where that is known."""
+        """The offset of each partition below which everything is in ClickHouse; without those where that is not known."""
         found = {}
         for partition, progress in self._partitions.items():
             if progress.intent is not None:
@@ -139,17 +144,24 @@ class Intents(Generic[T]):
         return found
 
     def assigned(self, partition: Partition, offset: int | None, metadata: str | None) -> None:
-        """Take a partition over, with what its commit says; None when it has none. Read on from :meth:`positions`."""
+        """Take a partition over. The caller reads it on from where :meth:`positions` says.
+
+        Args:
+            partition: Which one.
+            offset: Of its commit; None when it has none.
+            metadata: Of its commit.
+        """
         intent = None if offset is None else intent_of(offset, metadata)
         self._partitions[partition] = _Progress(
             position=offset, intent=intent, inserted=False, replayed=intent is not None, committed=offset
         )
 
     def released(self, partitions: Iterable[Partition]) -> list[Commit]:
-        """Give partitions back in good order: what waits is dropped, the next owner reads it again.
+        """Give partitions back while they are still this sink's. What waits is dropped: the next owner reads it again.
 
         Returns:
-            Commits that close what is done; when they fail, the next owner only repeats it.
+            Commits that close the intents whose rows are in ClickHouse. When they fail, the next owner repeats those inserts,
+            which changes nothing.
         """
         closing = []
         for partition in partitions:
@@ -159,12 +171,20 @@ class Intents(Generic[T]):
         return closing
 
     def lost(self, partitions: Iterable[Partition]) -> None:
-        """Forget partitions that are somebody else's already."""
+        """Forget partitions that another sink owns already: there is nothing left to commit for them."""
         for partition in partitions:
             self._partitions.pop(partition, None)
 
     def received(self, partition: Partition, offset: int, rows: int, content: T, now_ms: int) -> None:
-        """Take a message. One that is not this sink's, or was taken before, is ignored."""
+        """Take a message. One of a partition that this sink does not own, or that it took before, is ignored.
+
+        Args:
+            partition: Where it is.
+            offset: Where it is.
+            rows: How many rows it makes, or weighs.
+            content: What :class:`Batch` hands out of it.
+            now_ms: The time, of a clock that only goes forward.
+        """
         progress = self._partitions.get(partition)
         if progress is None or (progress.position is not None and offset < progress.position):
             return
@@ -175,7 +195,7 @@ class Intents(Generic[T]):
             progress.since_ms = now_ms
 
     def reached(self, partition: Partition, end: int, now_ms: int) -> None:
-        """Note that there is nothing more below ``end``: whatever is between is no message."""
+        """Note that the partition has no further message below ``end``, only marks of transactions, which take offsets too."""
         progress = self._partitions.get(partition)
         if progress is None or (progress.position is not None and end < progress.position):
             return
@@ -184,7 +204,7 @@ class Intents(Generic[T]):
             progress.since_ms = now_ms
 
     def commits(self, now_ms: int) -> list[Commit]:
-        """Say what to declare and what to close, all in one commit."""
+        """The intents to declare and to close now, all in one request to Kafka."""
         wanted = []
         for partition, progress in self._partitions.items():
             if progress.proposed is None:
@@ -194,7 +214,7 @@ class Intents(Generic[T]):
         return wanted
 
     def declared(self, commits: Iterable[Commit]) -> None:
-        """Note that Kafka has taken them."""
+        """Note that Kafka has taken these commits."""
         for commit in commits:
             progress = self._partitions.get(commit.partition)
             if progress is None:
@@ -208,7 +228,7 @@ class Intents(Generic[T]):
                 progress.since_ms = None
 
     def batches(self) -> list[Batch[T]]:
-        """Say what is declared, complete and not yet inserted."""
+        """What to insert now: each range that is declared, received as a whole and not inserted."""
         found = []
         rereading = self.rereading
         for partition, progress in self._partitions.items():
@@ -220,7 +240,7 @@ class Intents(Generic[T]):
         return found
 
     def inserted(self, batch: Batch[T], now_ms: int) -> None:
-        """Note that ClickHouse has all of a batch."""
+        """Note that ClickHouse has all rows of a batch."""
         progress = self._partitions.get(batch.partition)
         if progress is None or progress.intent != (batch.first, batch.next):
             return
@@ -251,12 +271,12 @@ class Intents(Generic[T]):
 
 
 def drained(offset: int | None, metadata: str | None, end: int) -> bool:
-    """Whether a partition's commit says that ClickHouse has everything below ``end``, the partition's end in Kafka.
+    """Whether a partition's commit says that ClickHouse has everything that the partition holds.
 
     Args:
-        offset: Committed; None when nothing is.
+        offset: Of the commit; None when there is none: then only a partition that never held anything is drained.
         metadata: Of the commit.
-        end: The last stable offset. Nothing below an ``end`` of 0 counts as drained without a commit.
+        end: The partition's end for a reader of committed messages.
     """
     if offset is None:
         return end == 0

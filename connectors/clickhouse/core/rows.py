@@ -5,17 +5,21 @@ epoch: a datetime without a zone would be taken for UTC.
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from operator import attrgetter
 from typing import Any, Final
 
-from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, EPOCH, TABLES, Table
+from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, EPOCH, LETTER, TABLES, Table
 from schemas import topics
 from schemas.errors import InvalidMessage
+from schemas.position import Position
+from schemas.structs import DeadLetter
 
+ARCHIVE: Final = "archive"
+"""The source of the dead letters that the archive itself writes."""
 _PAYLOAD_CHARACTERS = 100_000
 _UNSIGNED = re.compile(r"UInt(8|16|32|64)")
 _SIGNED = re.compile(r"Int(8|16|32|64)")
@@ -24,42 +28,44 @@ _RANGES: Final = {"Date": (0, 65_535), "DateTime64": (0, 4_102_444_800_000)}
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where in Kafka a message is."""
-
-    topic: str
-    """Without the prefix."""
-    partition: int
-    offset: int
-    taken_ms: int
-    """When the broker took it."""
-
-
-@dataclass(frozen=True, slots=True)
 class Reject:
-    """What does not go into its table."""
+    """A message, or one event of it, that does not go into its table."""
 
-    place: Place
+    position: Position
+    taken_ms: int
+    """When Kafka took the message."""
     idx: int
+    """The event's place in the message, from 0."""
     reason: str
+    """A short word to count by."""
     detail: str
+    """For a person."""
     payload: str
+    """What was rejected."""
+
+    def __str__(self) -> str:
+        return f"{self.reason} at {self.position}, event {self.idx}: {self.detail}"
 
 
 @dataclass(frozen=True, slots=True)
-class Message:
-    """A Kafka message, read."""
+class Decoded:
+    """A Kafka message, decoded or rejected."""
 
-    place: Place
+    position: Position
+    """Its topic without prefix."""
+    taken_ms: int
+    """When Kafka took it."""
+    table: Table | None
+    """Where its events go; None for dead letters, which go to :data:`~connectors.clickhouse.core.tables.DLQ`."""
     events: Sequence[Any]
-    """Of its frame, in order; for ``ssi.dlq`` the one dead letter."""
-    rejects: Sequence[Reject]
-    """When it cannot be read: why."""
+    """Of its frame, in order; of ``ssi.dlq`` the one dead letter."""
+    reject: Reject | None
+    """Why it has no events, where it could not be decoded."""
 
     @property
     def rows(self) -> int:
         """How many rows it makes."""
-        return len(self.events) + len(self.rejects)
+        return len(self.events) if self.reject is None else 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,19 +84,30 @@ class Block:
         return len(self.columns[0])
 
 
-def read(place: Place, value: bytes | None) -> Message:
-    """Decode a message; what cannot be decoded is a reject, never an exception."""
-    table = TABLES.get(place.topic)
+def decode(position: Position, taken_ms: int, value: bytes | None, tables: Mapping[str, Table] = TABLES) -> Decoded:
+    """Decode a message; one that cannot be decoded becomes a reject.
+
+    Args:
+        position: Where it is, its topic without prefix.
+        taken_ms: When Kafka took it.
+        value: Its bytes.
+        tables: By topic, where events go.
+
+    Raises:
+        NewerMessage: A newer release wrote it: no dead letter must be made of it.
+    """
+    table = tables.get(position.topic)
     raw = value or b""
-    found: Sequence[Any]
+    events: Sequence[Any]
     try:
-        found = (topics.SSI_DLQ.decode(raw),) if table is None else table.topic.decode(raw).events
+        events = (topics.SSI_DLQ.decode(raw),) if table is None else table.topic.decode(raw).events
     except InvalidMessage as error:
-        return Message(place, (), (Reject(place, 0, "bad_message", error.reason, _text(raw)),))
-    return Message(place, found, ())
+        reject = Reject(position, taken_ms, 0, "bad_message", error.reason, _text(raw))
+        return Decoded(position, taken_ms, table, (), reject)
+    return Decoded(position, taken_ms, table, events, None)
 
 
-def blocks(messages: Sequence[Message], types: Mapping[str, Mapping[str, str]]) -> tuple[list[Block], list[Reject]]:
+def blocks(messages: Sequence[Decoded], types: Mapping[str, Mapping[str, str]]) -> tuple[list[Block], list[Reject]]:
     """Make the blocks of messages of one topic and partition, and say which of their rows do not fit.
 
     The same messages make the same blocks in the same order: an insert that is repeated must be the same insert.
@@ -99,18 +116,17 @@ def blocks(messages: Sequence[Message], types: Mapping[str, Mapping[str, str]]) 
         messages: In order.
         types: The ClickHouse type of each column, by table.
     """
-    rejects = [reject for message in messages for reject in message.rejects]
-    table = TABLES.get(messages[0].place.topic)
+    rejects = [message.reject for message in messages if message.reject is not None]
+    table = messages[0].table
     if table is None:
-        letters = [_letter(m.place, event) for m in messages for event in m.events]
+        letters = [_letter(event, message) for message in messages for event in message.events]
         return _dead(letters + [_rejected(reject) for reject in rejects]), rejects
-    found = [(message.place, idx, event) for message in messages for idx, event in enumerate(message.events)]
+    found = [(message, idx, event) for message in messages for idx, event in enumerate(message.events)]
     columns = _columns(found, table)
     if wrong := _misfits(columns, table, types[table.name]):
-        rejects += [
-            Reject(found[n][0], found[n][1], "bad_value", why, _text(topics.encode(found[n][2])))
-            for n, why in sorted(wrong.items())
-        ]
+        for n, why in sorted(wrong.items()):
+            message, idx, event = found[n]
+            rejects.append(Reject(message.position, message.taken_ms, idx, "bad_value", why, _text(topics.encode(event))))
         found = [row for n, row in enumerate(found) if n not in wrong]
         columns = _columns(found, table)
     months = [event.day // 100 for _, _, event in found]
@@ -125,15 +141,21 @@ def blocks(messages: Sequence[Message], types: Mapping[str, Mapping[str, str]]) 
     return made + _dead([_rejected(reject) for reject in rejects]), rejects
 
 
-def _columns(found: Sequence["_Row"], table: Table) -> list[list[Any]]:
-    """The columns of rows, those of their places last."""
+_Row = tuple[Decoded, int, Any]
+"""A message, the place of an event in it, and the event."""
+_Letter = tuple[int, tuple[Any, ...]]
+"""A month, YYYYMM, and a row of the dead letters' table."""
+
+
+def _columns(found: Sequence[_Row], table: Table) -> list[list[Any]]:
+    """The columns of rows, those of their positions last."""
     events = [event for _, _, event in found]
     columns = []
     for column in table.columns:
         values = map(attrgetter(column.field), events)
         columns.append(list(values if column.convert is None else map(column.convert, values)))
-    columns.append([place.partition for place, _, _ in found])
-    columns.append([place.offset for place, _, _ in found])
+    columns.append([message.position.partition for message, _, _ in found])
+    columns.append([message.position.offset for message, _, _ in found])
     columns.append([idx for _, idx, _ in found])
     return columns
 
@@ -155,30 +177,32 @@ def _misfits(columns: Sequence[Sequence[Any]], table: Table, types: Mapping[str,
     return wrong
 
 
-def _dead(letters: list[tuple[int, tuple[Any, ...]]]) -> list[Block]:
-    """Blocks of the table dlq: rows of it, each with its month in front."""
-    made = []
-    for month in sorted({month for month, _ in letters}):
-        columns = zip(*(row for its, row in letters if its == month), strict=True)
-        made.append(Block(DLQ, month, DLQ_NAMES, tuple(map(list, columns))))
-    return made
+def _dead(letters: Iterable[_Letter]) -> list[Block]:
+    """Blocks of the dead letters' table, a month each."""
+    by_month: dict[int, list[tuple[Any, ...]]] = {}
+    for month, row in letters:
+        by_month.setdefault(month, []).append(row)
+    return [Block(DLQ, month, DLQ_NAMES, tuple(map(list, zip(*its, strict=True)))) for month, its in sorted(by_month.items())]
 
 
-def _letter(place: Place, letter: Any) -> tuple[int, tuple[Any, ...]]:
-    found = (letter.topic, letter.partition, letter.offset, letter.idx)
-    said = (letter.source, letter.reason, letter.detail, letter.feed, letter.epoch, *found, letter.payload[:_PAYLOAD_CHARACTERS])
-    return _month(place.taken_ms), (place.taken_ms, *said, place.topic, place.partition, place.offset, 0)
+def _letter(letter: DeadLetter, message: Decoded) -> _Letter:
+    return _letter_row({name: getattr(letter, name) for name in LETTER}, message.position, message.taken_ms, 0)
 
 
-def _rejected(reject: Reject) -> tuple[int, tuple[Any, ...]]:
-    place = reject.place
-    found = (place.topic, place.partition, place.offset, reject.idx)
-    said = ("archive", reject.reason, reject.detail, None, None, *found, reject.payload)
-    return _month(place.taken_ms), (place.taken_ms, *said, place.topic, place.partition, place.offset, reject.idx)
+def _rejected(reject: Reject) -> _Letter:
+    said = {"source": ARCHIVE, "reason": reject.reason, "detail": reject.detail, "payload": reject.payload}
+    found = {**reject.position._asdict(), "idx": reject.idx}
+    return _letter_row({**LETTER, **said, **found}, reject.position, reject.taken_ms, reject.idx)
+
+
+def _letter_row(letter: Mapping[str, Any], read_at: Position, taken_ms: int, idx: int) -> _Letter:
+    """The row of a dead letter of which the archive read at ``read_at``."""
+    said = {**letter, "payload": letter["payload"][:_PAYLOAD_CHARACTERS]}
+    return _month(taken_ms), (taken_ms, *said.values(), *read_at, idx)
 
 
 def _month(ms: int) -> int:
-    """The month in Vietnam (UTC+7, no summer time), as the table dlq is split."""
+    """The month in Vietnam (UTC+7, no summer time), by which the dead letters' table is split."""
     day = date.fromordinal(EPOCH + (ms + 7 * 3_600_000) // 86_400_000)
     return day.year * 100 + day.month
 
@@ -198,6 +222,3 @@ def _bounds(type_: str) -> tuple[int, int] | None:
 
 def _text(raw: bytes) -> str:
     return raw.decode(errors="backslashreplace")[:_PAYLOAD_CHARACTERS]
-
-
-_Row = tuple[Place, int, Any]

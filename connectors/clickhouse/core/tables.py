@@ -115,16 +115,18 @@ TABLES: Final[Mapping[str, Table]] = {
 """By topic, without prefix."""
 DLQ: Final = "dlq"
 """The table of ``ssi.dlq``, and of whatever the archive itself cannot store."""
+LETTER: Final[Mapping[str, Any]] = {
+    name: None if field.is_required() else field.default
+    for name, field in records.DeadLetter.model_fields.items()
+    if name != "schema_"
+}
+"""The fields of a dead letter, with what stands there in the archive's own where it has nothing to say."""
 DLQ_NAMES: Final = (
     "ts",
-    *(
-        f"found_{name}" if name in ("topic", *POSITION) else name
-        for name in records.DeadLetter.model_fields
-        if name != "schema_"
-    ),
+    *(f"found_{name}" if name in ("topic", *POSITION) else name for name in LETTER),
     "topic",
     *POSITION,
-)  # fmt: skip
+)
 """Columns of :data:`DLQ`. ``found_…`` say where the process that rejected something had found it; ``topic`` and the columns of
 :data:`POSITION` where the archive read of it."""
 SOURCES: Final[tuple[Topic[Any], ...]] = (*(made.topic for made in TABLES.values()), topics.SSI_DLQ)

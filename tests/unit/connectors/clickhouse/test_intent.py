@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.clickhouse.core.intent import Batch, Commit, Intents, Partition, drained, intent_of
+from connectors.clickhouse.core.intent import Batch, Commit, Intents, drained, intent_of
+from schemas.position import Partition
 
-P: Partition = ("market.trades", 0)
+P = Partition("market.trades", 0)
 BATCH_MS = 100
 
 
@@ -67,7 +68,7 @@ def test_an_open_range_waits_until_all_of_it_is_read_again() -> None:
 
 def test_what_must_be_read_again_is_named_until_it_has_been() -> None:
     intents = an_owner(3, "next=6")
-    other: Partition = ("market.trades", 1)
+    other = Partition("market.trades", 1)
     intents.assigned(other, 0, None)
     intents.received(other, 0, 1_000, "much", 0)
     assert list(intents.rereading) == [P]
@@ -106,7 +107,7 @@ def test_a_commit_without_an_answer_is_asked_for_again_unchanged() -> None:
 def test_what_was_taken_before_or_is_not_ours_is_ignored() -> None:
     intents = an_owner(5, "")
     intents.received(P, 4, 1, "old", 0)
-    intents.received(("market.trades", 1), 9, 1, "other", 0)
+    intents.received(Partition("market.trades", 1), 9, 1, "other", 0)
     assert intents.rows == 0
 
 

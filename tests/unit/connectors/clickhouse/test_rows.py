@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.clickhouse.core import rows
-from connectors.clickhouse.core.rows import Block, Place
+from connectors.clickhouse.core.rows import Block
 from schemas import topics
+from schemas.position import Position
 from schemas.structs import AlertsFrame, QuoteEvent, QuotesFrame
 from tests.builders import a_dead_letter, a_quote_event, an_alert, changed
 
@@ -32,19 +33,19 @@ def a_quote(**overrides: Any) -> QuoteEvent:
     return changed(quote, **overrides)
 
 
-def a_place(offset: int = 0, topic: str = "market.quotes") -> Place:
-    return Place(topic, 2, offset, TAKEN_MS)
+def decode(value: bytes | None, offset: int = 0, topic: str = "market.quotes") -> rows.Decoded:
+    return rows.decode(Position(topic, 2, offset), TAKEN_MS, value)
 
 
-def read_quotes(*frames: list[QuoteEvent]) -> list[rows.Message]:
-    return [rows.read(a_place(i), topics.encode(QuotesFrame(events=frame))) for i, frame in enumerate(frames)]
+def read_quotes(*frames: list[QuoteEvent]) -> list[rows.Decoded]:
+    return [decode(topics.encode(QuotesFrame(events=frame)), i) for i, frame in enumerate(frames)]
 
 
 def lines(block: Block) -> list[dict[str, Any]]:
     return [dict(zip(block.names, row, strict=True)) for row in zip(*block.columns, strict=True)]
 
 
-def test_an_event_becomes_a_row_with_its_place() -> None:
+def test_an_event_becomes_a_row_with_its_position() -> None:
     (block,), rejects = rows.blocks(read_quotes([a_quote(), a_quote(bid=0)]), TYPES)
     assert (block.table, block.month, rejects) == ("quotes", 202611, [])
     first, second = lines(block)
@@ -63,7 +64,7 @@ def test_each_month_is_a_block_of_its_own_in_order() -> None:
 
 @pytest.mark.parametrize("value", [None, b"", b"{", b'{"schema":1,"events":[{}]}', b"\xff\xfe"])
 def test_a_message_that_does_not_decode_is_a_dead_letter(value: bytes | None) -> None:
-    message = rows.read(a_place(7), value)
+    message = decode(value, 7)
     (block,), rejects = rows.blocks([message], TYPES)
     (letter,) = lines(block)
     assert (block.table, len(rejects), message.rows) == ("dlq", 1, 1)
@@ -89,8 +90,7 @@ def test_a_row_that_does_not_fit_goes_to_the_dead_letters_and_the_rest_goes_on(w
 
 def test_a_dead_letter_keeps_where_it_was_found_and_where_it_was_read() -> None:
     letter = a_dead_letter("prices", partition=1, offset=2, idx=3, payload="<b>")
-    place = a_place(9, "ssi.dlq")
-    (block,), rejects = rows.blocks([rows.read(place, topics.encode(letter))], TYPES)
+    (block,), rejects = rows.blocks([decode(topics.encode(letter), 9, "ssi.dlq")], TYPES)
     (line,) = lines(block)
     assert rejects == []
     assert (line["found_topic"], line["found_partition"], line["found_offset"], line["found_idx"]) == ("ssi.ticks", 1, 2, 3)
@@ -100,7 +100,7 @@ def test_a_dead_letter_keeps_where_it_was_found_and_where_it_was_read() -> None:
 
 def test_an_alerts_figures_are_json() -> None:
     alert = an_alert(data={"volume": 5, "ratio": 1.5, "side": "buy"})
-    (block,), _ = rows.blocks([rows.read(a_place(0, "market.alerts"), topics.encode(AlertsFrame(events=[alert])))], TYPES)
+    (block,), _ = rows.blocks([decode(topics.encode(AlertsFrame(events=[alert])), 0, "market.alerts")], TYPES)
     assert lines(block)[0]["data"] == '{"volume":5,"ratio":1.5,"side":"buy"}'
 
 
