@@ -7,13 +7,12 @@ guess. No file names a database: the connection's is meant, so that tests have t
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from hashlib import sha256
 from importlib import resources
 
 from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse.core.errors import SchemaMismatch
+from connectors.clickhouse.core.migration import Migration
 from connectors.clickhouse.core.statements import quote_name
 
 _FILE = re.compile(r"(\d{3})_(\w+)\.sql")
@@ -30,26 +29,6 @@ ORDER BY number
 SETTINGS non_replicated_deduplication_window = 10000
 COMMENT 'Which migrations this database has'
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Migration:
-    """One file."""
-
-    number: int
-    name: str
-    sql: str
-
-    @property
-    def checksum(self) -> str:
-        """SHA-256 of its text."""
-        return sha256(self.sql.encode()).hexdigest()
-
-    @property
-    def statements(self) -> tuple[str, ...]:
-        """Its statements in order: each ends with a semicolon at the end of a line."""
-        text = re.sub(r"^--.*\n", "", self.sql, flags=re.MULTILINE)
-        return tuple(part.strip() for part in re.split(r";[ \t]*$", text, flags=re.MULTILINE) if part.strip())
 
 
 def load() -> tuple[Migration, ...]:
