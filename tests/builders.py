@@ -7,11 +7,13 @@ fields (a value, the day's limits from the reference) does so unless it is said.
 A test of what a decoder reads names every field of what it expects and does not build it here.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Literal, TypeVar, cast
 
 import msgspec
 
+from pipelines.core.codec import DayState
 from schemas.calendar import at
 from schemas.events import GapCause, TradePhase
 from schemas.instruments import contract_of, limits
@@ -358,3 +360,11 @@ def a_feed_status(
         market_ms=_or(market_ms, moment(TEN, trading_day)),
         trading_day=trading_day, phase=phase, received=received, dead_letters=dead_letters, dropped=dropped, connects=connects,
     )  # fmt: skip
+
+
+# -- the state of a shard
+
+
+def a_state(cells: dict[bytes, bytes], day: int = DAY) -> DayState:
+    """The state in ``cells``, while a message of ``day`` is folded."""
+    return DayState(cells, lambda: day, Counter())

@@ -7,7 +7,7 @@ expiry and its own staleness.
 from collections.abc import Iterable
 from functools import cache
 from itertools import pairwise
-from typing import Literal
+from typing import ClassVar, Literal
 
 import msgspec
 
@@ -42,6 +42,8 @@ class Leg(msgspec.Struct, array_like=True, gc=False):
 
 class Curve(Stored):
     """An index and the futures on it."""
+
+    DAY_AT: ClassVar[int | None] = 1
 
     underlying: Symbol
     day: TradingDay = TradingDay(0)

@@ -5,7 +5,7 @@ Each contract for itself, and only against a live index: what is marked stale ne
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -32,6 +32,8 @@ class BandMemory(Memory, array_like=True, tag="band"):
 
 class BasisWatch(Stored):
     """What the rules know of a contract's day."""
+
+    DAY_AT: ClassVar[int | None] = 0
 
     day: int = 0
     ts_ms: int = 0

@@ -43,6 +43,7 @@ class Board(Stored):
     """All that is known of one symbol's day."""
 
     VERSION: ClassVar[int] = 1
+    DAY_AT: ClassVar[int | None] = 0
 
     day: int
     exchange: Exchange

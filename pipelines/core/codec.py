@@ -5,25 +5,43 @@ A fold sees a :class:`State`, which a plain ``dict`` is too. Its values are muta
 
     class Totals(Stored):
         VERSION: ClassVar[int] = 1
+        DAY_AT: ClassVar[int | None] = 0
         day: int = 0
         bought: int = 0
 
     TOTALS = Codec(Totals)
 
-    cells = Cells(state, TOTALS, prefix=b"f:")
+    of_day = DayState(state, lambda: 20261120, counts)
+    cells = Cells(of_day, TOTALS, prefix=b"f:")
     cell = cells.get("VNM") or cells.put("VNM", Totals())
     cell.bought += 100                      # changed in place
     cells.store()                           # at the end of the frame
+
+**Versions.** A field that is added at the end, with a default, keeps the version. Any other change raises ``VERSION``, and the
+codec gets a function that turns the array of the version before into one of the new::
+
+    class Totals(Stored):
+        VERSION: ClassVar[int] = 2          # bought was in lots of 10 in version 1
+
+    TOTALS = Codec(Totals, upgrades={1: lambda fields: [fields[0], fields[1] * 10]})
+
+Such a function stays for at least one release. Without one, a release cannot go on in the middle of a day that an earlier one
+began; values of earlier days never stop it. To tell them apart whatever their layout, the place of the day in the array
+(``DAY_AT``) is the same in every version.
 """
 
-from collections.abc import Iterator
-from typing import ClassVar, Final, Generic, Protocol, TypeVar
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-from pipelines.core.errors import StateOutdated
+from pipelines.core.errors import StateNewer, StateOutdated, StateUnreadable
 
 S = TypeVar("S", bound="Stored")
+
+Upgrade = Callable[[list[Any]], list[Any]]
+"""From the array of one version to that of the next; it may change what it is given."""
 
 LARGEST: Final = 1 << 53
 """No price, volume or value of a market comes near it; numbers beyond are the feed's error, and would not fit our state."""
@@ -46,18 +64,30 @@ class Stored(msgspec.Struct, array_like=True, gc=False):
 
     VERSION: ClassVar[int] = 1
     """1 to 127."""
+    DAY_AT: ClassVar[int | None] = None
+    """Where in the array the trading day stands that the value is of, in every version. None for a value that does not say: then
+    whoever loads it says the day of what it belongs to."""
 
 
 class Codec(Generic[S]):
-    """Packs and unpacks one kind of stored value."""
+    """Packs and unpacks one kind of stored value.
 
-    def __init__(self, kind: type[S]) -> None:
+    Args:
+        kind: What it unpacks to.
+        upgrades: By version left behind, how its array becomes one of the next version. Without a gap up to the kind's own.
+    """
+
+    def __init__(self, kind: type[S], upgrades: Mapping[int, Upgrade] | None = None) -> None:
         if not 0 < kind.VERSION < 128:
             raise ValueError(f"version {kind.VERSION} of {kind.__name__} does not fit the byte it is kept in")
+        self._upgrades = dict(upgrades or {})
+        if self._upgrades and sorted(self._upgrades) != list(range(min(self._upgrades), kind.VERSION)):
+            raise ValueError(f"the upgrades of {kind.__name__} do not lead to version {kind.VERSION} without a gap")
         self.kind = kind
         # Quix takes a value whose first eight bytes could be a time stamp for one with a time to live: a byte of
         # 1 to 127 in front of the array cannot begin such a stamp, and says the version without unpacking.
         self._head = bytes((kind.VERSION,))
+        self._version = kind.VERSION
         self._encode = msgspec.msgpack.Encoder().encode
         self._decode = msgspec.msgpack.Decoder(kind).decode
 
@@ -66,23 +96,89 @@ class Codec(Generic[S]):
         return self._head + self._encode(value)
 
     def decode(self, data: bytes) -> S:
-        """The value in ``data``.
+        """The value in ``data``, brought up to this version if an earlier release wrote it.
 
         Raises:
-            StateOutdated: Another version wrote it.
+            StateOutdated: An earlier release wrote it, and no upgrade leads from its version to this one.
+            StateNewer: A newer release wrote it.
         """
-        if data[0] != self._head[0]:
-            raise StateOutdated(self.kind.__name__, data[0], self._head[0])
-        return self._decode(memoryview(data)[1:])
+        if data[0] == self._version:
+            return self._decode(memoryview(data)[1:])
+        return self._decode_other(data[0], data[1:])
 
-    def load(self, state: State, key: bytes) -> S | None:
-        """What ``state`` has under ``key``."""
-        data = state.get(key)
-        return None if data is None else self.decode(data)
+    def _decode_other(self, found: int, body: bytes) -> S:
+        fields = msgspec.msgpack.decode(body)
+        if found not in self._upgrades:
+            kind_of_error = StateNewer if found > self._version else StateOutdated
+            raise kind_of_error(self.kind.__name__, found, self._version, self._day_of(fields))
+        for version in range(found, self._version):
+            fields = self._upgrades[version](fields)
+        return self._decode(self._encode(fields))
 
-    def store(self, state: State, key: bytes, value: S) -> None:
-        """Put ``value`` into ``state`` under ``key``."""
-        state[key] = self.encode(value)
+    def _day_of(self, fields: Any) -> int | None:
+        """The trading day that an array of any version says, or None."""
+        at = self.kind.DAY_AT
+        day = fields[at] if at is not None and isinstance(fields, list) and at < len(fields) else None
+        return day if isinstance(day, int) else None
+
+
+class DayState:
+    """A shard's values while one message is folded, read in the light of the day that the message is of.
+
+    A value that cannot be read is no reason to stop when it is of an earlier day: it is as if it were not there, and what would
+    have been carried over from it (a previous close, say) is unknown.
+
+    Args:
+        state: The shard's.
+        latest_day: Says the latest trading day in the message. It is asked when a value cannot be read, so hardly ever.
+        counts: Gets ``unreadable_earlier`` and ``unreadable_today``, one for each value that was passed over.
+        forced: Whether today's values that cannot be read are passed over too.
+    """
+
+    __slots__ = ("_counts", "_forced", "_latest_day", "_state", "reached")
+
+    def __init__(self, state: State, latest_day: Callable[[], int], counts: Counter[str], *, forced: bool = False) -> None:
+        self._state = state
+        self._latest_day = latest_day
+        self._counts = counts
+        self._forced = forced
+        self.reached = 0
+        """The day that the shard is known to have reached already; 0 when nothing is known."""
+
+    def load(self, codec: Codec[S], key: bytes, day: int = 0) -> S | None:
+        """What the shard has under ``key``; None when it has nothing, or nothing that can be read and is of an earlier day.
+
+        Args:
+            codec: Of the value.
+            key: Of the value.
+            day: What the value is of, for kinds that do not say it themselves (``DAY_AT``); 0 is before any day.
+
+        Raises:
+            StateUnreadable: The value is of today, and another release wrote it in a layout that this one does not know.
+        """
+        data = self._state.get(key)
+        if data is None:
+            return None
+        try:
+            return codec.decode(data)
+        except StateUnreadable as error:
+            written_on = day if codec.kind.DAY_AT is None else error.day
+            today = max(self.reached, self._latest_day())
+            if written_on is not None and written_on < today:
+                self._counts["unreadable_earlier"] += 1
+            elif self._forced:
+                self._counts["unreadable_today"] += 1
+            else:
+                raise
+            return None
+
+    def store(self, codec: Codec[S], key: bytes, value: S) -> None:
+        """Keep ``value`` under ``key``."""
+        self._state[key] = codec.encode(value)
+
+    def has(self, key: bytes) -> bool:
+        """Whether there is a value under ``key``, readable or not."""
+        return self._state.get(key) is not None
 
 
 class Cells(Generic[S]):
@@ -90,7 +186,7 @@ class Cells(Generic[S]):
 
     __slots__ = ("_cells", "_codec", "_prefix", "_state")
 
-    def __init__(self, state: State, codec: Codec[S], prefix: bytes) -> None:
+    def __init__(self, state: DayState, codec: Codec[S], prefix: bytes) -> None:
         self._state = state
         self._codec = codec
         self._prefix = prefix
@@ -100,7 +196,7 @@ class Cells(Generic[S]):
         """The value of ``symbol``, to be changed in place; None when it has none yet."""
         cell = self._cells.get(symbol)
         if cell is None:
-            cell = self._codec.load(self._state, self._prefix + symbol.encode())
+            cell = self._state.load(self._codec, self._prefix + symbol.encode())
             if cell is not None:
                 self._cells[symbol] = cell
         return cell
@@ -113,7 +209,7 @@ class Cells(Generic[S]):
     def store(self) -> None:
         """Write all values that were used, in the order of their first use."""
         for symbol, cell in self._cells.items():
-            self._codec.store(self._state, self._prefix + symbol.encode(), cell)
+            self._state.store(self._codec, self._prefix + symbol.encode(), cell)
 
     def __iter__(self) -> Iterator[tuple[str, S]]:
         """The values that were used, in the order of their first use."""

@@ -2,10 +2,16 @@
 
 FoldError
 ├── RecordRejected: a record that no fold can use; it goes to the dead-letter topic alone
-├── StateOutdated: stored state of another version
+├── StateUnreadable: today's state in a layout that this release does not know; starting again does not help
+│   ├── StateOutdated: an earlier release wrote it
+│   └── StateNewer: a newer release wrote it
 ├── StateDamaged: a stored value that others refer to is not there
 └── InvalidRules: a file of alert rules that cannot be used
 """
+
+from typing import Final
+
+from schemas.errors import Halt
 
 
 class FoldError(Exception):
@@ -25,20 +31,42 @@ class RecordRejected(FoldError):
         return f"{self.reason}: {self.detail}"
 
 
-class StateOutdated(FoldError):
-    """Stored state was written by another version of the code."""
+class StateUnreadable(FoldError, Halt):
+    """Another release wrote a stored value, in a layout that this one does not know. Drawn on by the two below."""
 
-    def __init__(self, kind: str, found: int, expected: int) -> None:
-        super().__init__(kind, found, expected)
+    def __init__(self, kind: str, found: int, expected: int, day: int | None) -> None:
+        super().__init__(kind, found, expected, day)
         self.kind = kind
         self.found = found
         self.expected = expected
+        self.day = day
+        """The trading day that the value is of; None when it does not say."""
+
+
+class StateOutdated(StateUnreadable):
+    """An earlier release began the day, and no upgrade leads from its layout to this one's."""
 
     def __str__(self) -> str:
         return (
-            f"stored {self.kind} has version {self.found}, this code reads {self.expected}: "
-            "let the version that wrote it finish the trading day, or replay the record topics under a new TOPIC_PREFIX"
+            f"an earlier release wrote this state: {self.kind} has version {self.found}, this release reads {self.expected}. "
+            f"Let the release that wrote it finish the trading day, and start this one after 16:00; {_FORCE}"
         )
+
+
+class StateNewer(StateUnreadable):
+    """A newer release has folded part of the day already."""
+
+    def __str__(self) -> str:
+        return (
+            f"a newer release wrote this state: {self.kind} has version {self.found}, this release reads {self.expected}. "
+            f"Run the newer one until the trading day is over, and start this one after 16:00; {_FORCE}"
+        )
+
+
+_FORCE: Final = (
+    "or set PIPELINE_FORCE_TERMS=1, and it goes on at once: what that state knew of today is then unknown, and what was booked "
+    "today before may be booked again"
+)
 
 
 class StateDamaged(FoldError):

@@ -21,7 +21,7 @@ from typing import ClassVar
 
 import msgspec
 
-from pipelines.core.codec import LARGEST, Codec, State, Stored
+from pipelines.core.codec import LARGEST, Codec, DayState, Stored
 from pipelines.core.errors import RecordRejected
 from schemas.calendar import as_date
 from schemas.structs import ClockTick
@@ -57,6 +57,7 @@ class Feeds(Stored):
     """What a shard knows of time and of its feeds. See the module's text for how to use it."""
 
     VERSION: ClassVar[int] = 1
+    DAY_AT: ClassVar[int | None] = 1
 
     now_ms: int = 0
     """The market second: the greatest clock tick of any feed; 0 before the first."""
@@ -72,13 +73,13 @@ class Feeds(Stored):
     """In the order they first came."""
 
     @classmethod
-    def load(cls, state: State) -> "Feeds":
+    def load(cls, state: DayState) -> "Feeds":
         """What ``state`` has, or that nothing is known yet."""
-        return _FEEDS.load(state, _KEY) or cls()
+        return state.load(_FEEDS, _KEY) or cls()
 
-    def store(self, state: State) -> None:
+    def store(self, state: DayState) -> None:
         """Keep it in ``state``."""
-        _FEEDS.store(state, _KEY, self)
+        state.store(_FEEDS, _KEY, self)
 
     def arrive(self, feed: str, epoch: int, seq: int) -> "Delivery":
         """Take note of a frame; call it once a frame, before its records."""
@@ -201,6 +202,15 @@ def require_date(day: int) -> None:
         as_date(TradingDay(day))
     except (ValueError, OverflowError) as error:
         raise RecordRejected("bad_day", f"{day} is no date: {error}") from error
+
+
+def is_date(day: int) -> bool:
+    """Whether a trading day that a record says is a date."""
+    try:
+        require_date(day)
+    except RecordRejected:
+        return False
+    return True
 
 
 _KEY = b"feeds"

@@ -6,15 +6,17 @@ the same flow however the shards interleave: one may run hours ahead, and what i
 """
 
 from collections.abc import Iterable, Iterator
+from typing import ClassVar
 
 import msgspec
 
-from pipelines.core.codec import Codec, State, Stored
-from pipelines.core.errors import StateDamaged
+from pipelines.core.codec import Codec, DayState, State, Stored
+from pipelines.core.errors import StateDamaged, StateUnreadable
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.movers import NetFlow, top_buyers, top_sellers
 from pipelines.core.scopes import MARKET, NOTHING, ScopeSum
 from schemas.position import Position
+from schemas.session import close_ms
 from schemas.structs import FlowEvent, FlowFrame, FlowRow, FlowSum, Mover, Movers, PartialFlow
 from schemas.topics import MARKET_FLOW, STATE_FLOW
 from schemas.units import Shares, TradingDay, UnixMs, Vnd
@@ -38,6 +40,8 @@ class Lane(msgspec.Struct, array_like=True, gc=False):
 class FlowProgress(Stored):
     """How far the flow has come."""
 
+    DAY_AT: ClassVar[int | None] = 1
+
     lanes: list[Lane]
     """By shard."""
     day: int = 0
@@ -48,6 +52,8 @@ class FlowProgress(Stored):
 class ShardFlow(Stored):
     """What a shard said at a second: waiting, or in force."""
 
+    DAY_AT: ClassVar[int | None] = 0
+
     day: int
     ts_ms: int
     sums: dict[str, ScopeSum]
@@ -55,7 +61,7 @@ class ShardFlow(Stored):
 
 
 class FlowTold(Stored):
-    """What was published last, so that only what changed is published again."""
+    """What was published last of the day of a :class:`FlowProgress`, so that only what changed is published again."""
 
     minutes: dict[str, ScopeSum] = msgspec.field(default_factory=dict)
     """Sums of each scope in its last event of the day."""
@@ -64,15 +70,33 @@ class FlowTold(Stored):
 
 
 def fold_partial(partial: PartialFlow, position: Position, shard: Shard, state: State) -> Folded:
-    """Fold one shard's second: the rows that changed once it is complete, and the events of the minutes that it ends."""
+    """Fold one shard's second: the rows that changed once it is complete, and the events of the minutes that it ends.
+
+    Raises:
+        StateUnreadable: Another release wrote today's state.
+    """
     folded = Folded()
-    progress = _PROGRESS.load(state, _PROGRESS_KEY)
+    try:
+        _fold(partial, position, shard, DayState(state, lambda: partial.day, folded.counts), folded)
+    except StateUnreadable:
+        if partial.changed or partial.ts_ms < close_ms(partial.day):
+            raise
+        # The day is over, and another release has folded it to its end.
+        folded = Folded()
+        folded.count(["after_close"])
+    return folded
+
+
+def _fold(partial: PartialFlow, position: Position, shard: Shard, state: DayState, folded: Folded) -> None:
+    progress = state.load(_PROGRESS, _PROGRESS_KEY)
+    if progress is not None:
+        state.reached = progress.day
     if progress is None or len(progress.lanes) != partial.shards:
         progress = FlowProgress(lanes=[Lane() for _ in range(partial.shards)])
     lane = progress.lanes[partial.shard]
     if partial.ts_ms <= lane.reached_ms:
         folded.count(["stale_partial"])
-        return folded
+        return
     lane.reached_ms = partial.ts_ms
     if partial.changed:
         _wait(partial, lane, state)
@@ -80,21 +104,20 @@ def fold_partial(partial: PartialFlow, position: Position, shard: Shard, state: 
     due = any(lane.first < lane.after and lane.first_ms <= complete_ms for lane in progress.lanes)
     if due or (progress.moved_ms and _minute_end(progress.moved_ms) <= complete_ms):
         _Flow(progress, position, shard, state, folded).apply(complete_ms)
-    _PROGRESS.store(state, _PROGRESS_KEY, progress)
-    return folded
+    state.store(_PROGRESS, _PROGRESS_KEY, progress)
 
 
 class _Flow:
     """The flow while complete seconds are applied to it."""
 
-    def __init__(self, progress: FlowProgress, position: Position, shard: Shard, state: State, folded: Folded) -> None:
+    def __init__(self, progress: FlowProgress, position: Position, shard: Shard, state: DayState, folded: Folded) -> None:
         self._progress = progress
         self._state = state
         self._position = position
         self._shard = shard
         self._folded = folded
-        self._parts = [_PARTS.load(state, _part_key(shard)) for shard in range(len(progress.lanes))]
-        self._told = _TOLD.load(state, _TOLD_KEY) or FlowTold()
+        self._parts = [state.load(_PARTS, _part_key(shard)) for shard in range(len(progress.lanes))]
+        self._told = state.load(_TOLD, _TOLD_KEY, progress.day) or FlowTold()
         self._moved: set[int] = set()
         self._rows: dict[str, FlowRow] = {}
         """The newest row of each scope: a reader takes one a message at most, since they share an offset."""
@@ -113,17 +136,19 @@ class _Flow:
                 break
         for scope, row in self._rows.items():
             self._folded.publish(STATE_FLOW, scope, row)
-        _TOLD.store(self._state, _TOLD_KEY, self._told)
+        self._state.store(_TOLD, _TOLD_KEY, self._told)
         for shard in self._moved:
             part = self._parts[shard]
             if part is not None:
-                _PARTS.store(self._state, _part_key(shard), part)
+                self._state.store(_PARTS, _part_key(shard), part)
 
     def _apply_second(self, ts_ms: int) -> None:
         progress = self._progress
         for shard, lane in enumerate(progress.lanes):
             if lane.first < lane.after and lane.first_ms == ts_ms:
                 part = _next(shard, lane, self._state)
+                if part is None:
+                    continue
                 if part.day > progress.day:
                     self._begin(part.day)
                 self._parts[shard] = part
@@ -211,27 +236,31 @@ class _Flow:
         }
 
 
-def _wait(partial: PartialFlow, lane: Lane, state: State) -> None:
+def _wait(partial: PartialFlow, lane: Lane, state: DayState) -> None:
     """Let a partial wait until its second is complete."""
     if lane.first == lane.after:
         lane.first = lane.after = 0
         lane.first_ms = partial.ts_ms
-    _PARTS.store(state, _waiting_key(partial.shard, lane.after), _flow_of(partial))
+    state.store(_PARTS, _waiting_key(partial.shard, lane.after), _flow_of(partial))
     lane.after += 1
 
 
-def _next(shard: int, lane: Lane, state: State) -> ShardFlow:
-    """Take the oldest waiting partial."""
+def _next(shard: int, lane: Lane, state: DayState) -> ShardFlow | None:
+    """Take the oldest waiting partial; None when it cannot be read, and so is of an earlier day."""
     part = _load(state, _waiting_key(shard, lane.first))
     lane.first += 1
-    if lane.first < lane.after:
-        lane.first_ms = _load(state, _waiting_key(shard, lane.first)).ts_ms
+    while lane.first < lane.after:
+        following = _load(state, _waiting_key(shard, lane.first))
+        if following is not None:
+            lane.first_ms = following.ts_ms
+            break
+        lane.first += 1
     return part
 
 
-def _load(state: State, key: bytes) -> ShardFlow:
-    part = _PARTS.load(state, key)
-    if part is None:
+def _load(state: DayState, key: bytes) -> ShardFlow | None:
+    part = state.load(_PARTS, key)
+    if part is None and not state.has(key):
         raise StateDamaged(key)
     return part
 

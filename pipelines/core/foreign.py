@@ -5,7 +5,7 @@ itself is what identifies and orders the records: growth is booked once, whichev
 only when a later record confirms it. ``docs/foreign-ledger.md`` has the hard cases, one by one.
 """
 
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import msgspec
 
@@ -172,6 +172,8 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
 
 class ForeignTotals(Stored):
     """A symbol's foreign day, and where it belongs."""
+
+    DAY_AT: ClassVar[int | None] = 2
 
     symbol: str
     exchange: Exchange

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -40,6 +40,8 @@ class Mark(msgspec.Struct, array_like=True):
 
 class LedgerWatch(Stored):
     """What the rules know of a symbol's foreign day."""
+
+    DAY_AT: ClassVar[int | None] = 0
 
     day: int = 0
     marks: dict[str, Mark] = msgspec.field(default_factory=dict)

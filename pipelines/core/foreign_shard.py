@@ -55,7 +55,7 @@ class Net(msgspec.Struct, array_like=True, gc=False):
 
 
 class ForeignShard(Stored):
-    """What a shard knows beside its symbols."""
+    """What a shard knows of its day beside its symbols."""
 
     bucket: int = 0
     """Market time of the last ageing, in buckets of speed."""
@@ -82,7 +82,7 @@ class ForeignFold:
         self._sectors = sectors
         self._feeds = folding.feeds
         self._delivery = folding.delivery
-        self._shard = _SHARDS.load(state, _SHARD_KEY) or ForeignShard()
+        self._shard = state.load(_SHARDS, _SHARD_KEY, folding.feeds.day) or ForeignShard()
         self._cells = Cells(state, _TOTALS, prefix=_TOTALS_PREFIX)
         self._seen: dict[str, _Visible] = {}
         self._entries: list[LedgerEntry] = []
@@ -112,7 +112,7 @@ class ForeignFold:
             self.folded.publish(MARKET_FOREIGN, self._where.key, LedgerFrame(events=self._entries))
         self._show()
         self._cells.store()
-        _SHARDS.store(self._state, _SHARD_KEY, self._shard)
+        self._state.store(_SHARDS, _SHARD_KEY, self._shard)
 
     def take_foreign(self, record: ForeignRecord) -> None:
         """Fold what a record says that foreigners have bought and sold."""

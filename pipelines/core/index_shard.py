@@ -56,7 +56,7 @@ class IndexFold:
         self._prices = PriceFold(folding, thresholds=thresholds)
         self._indices = Cells(state, INDEX, prefix=b"i:")
         self._curves = Cells(state, CURVE, prefix=b"c:")
-        self._underlyings = _UNDERLYINGS.load(state, _UNDERLYINGS_KEY) or Underlyings()
+        self._underlyings = state.load(_UNDERLYINGS, _UNDERLYINGS_KEY, folding.feeds.day) or Underlyings()
         self._index_events: list[IndexEvent] = []
         self._basis_events: list[BasisEvent] = []
         self._heard: dict[Symbol, Index] = {}
@@ -64,6 +64,8 @@ class IndexFold:
     def turn(self) -> None:
         """End the day of the futures' prices. An index and a curve begin theirs when they are next used."""
         self._prices.turn()
+        # What another release wrote here is as good as gone with its day, and must not be taken for today's.
+        self._state.store(_UNDERLYINGS, _UNDERLYINGS_KEY, self._underlyings)
 
     def advance(self) -> None:
         """Summarise the futures, and let every basis age."""
@@ -131,7 +133,7 @@ class IndexFold:
     def _enrol(self, underlying: Symbol) -> None:
         if underlying not in self._underlyings.symbols:
             self._underlyings.symbols.append(underlying)
-            _UNDERLYINGS.store(self._state, _UNDERLYINGS_KEY, self._underlyings)
+            self._state.store(_UNDERLYINGS, _UNDERLYINGS_KEY, self._underlyings)
 
     def _note(self, events: tuple[BasisEvent, ...]) -> None:
         self._basis_events += events

@@ -3,7 +3,7 @@
 Index records carry no counter that could identify them, so only those of a shard's leading feed are folded.
 """
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pipelines.core.codec import Codec, Stored
 from schemas.structs import IndexEvent, IndexRecord, IndexRow
@@ -22,6 +22,8 @@ Outcome = Literal["index", "unchanged", "stale", "previous_day", "empty"]
 
 class Index(Stored):
     """What is known of an index."""
+
+    DAY_AT: ClassVar[int | None] = 0
 
     day: TradingDay = TradingDay(0)
     ts_ms: UnixMs = UnixMs(0)

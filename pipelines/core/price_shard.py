@@ -56,6 +56,7 @@ class ShardDay(Stored):
     """What the price fold keeps of a shard besides its symbols."""
 
     VERSION: ClassVar[int] = 1
+    DAY_AT: ClassVar[int | None] = 0
 
     day: int = 0
     summary: int = 0
@@ -69,7 +70,7 @@ class ShardDay(Stored):
 
 
 class Roster(Stored):
-    """The symbols of a shard's day, in the order they came. It changes rarely, so it is kept apart."""
+    """The symbols of a :class:`ShardDay`, in the order they came. It changes rarely, so it is kept apart."""
 
     VERSION: ClassVar[int] = 1
 
@@ -95,7 +96,7 @@ class PriceFold:
         self._delivery = folding.delivery
         self._folded = folded
         self._counts = folded.counts
-        self._day = _DAYS.load(state, _DAY_KEY) or ShardDay()
+        self._day = state.load(_DAYS, _DAY_KEY) or ShardDay()
         self._stored_day = _DAYS.encode(self._day)
         self._roster: Roster | None = None
         self._boards = Cells(state, _BOARDS, prefix=b"p:")
@@ -146,10 +147,9 @@ class PriceFold:
             self._folded.publish(MARKET_DAILY, key, DailyFrame(events=self._daily))
         self._boards.store()
         if self._roster is not None:
-            _ROSTERS.store(self._state, _ROSTER_KEY, self._roster)
-        encoded = _DAYS.encode(self._day)
-        if encoded != self._stored_day:
-            self._state[_DAY_KEY] = encoded
+            self._state.store(_ROSTERS, _ROSTER_KEY, self._roster)
+        if _DAYS.encode(self._day) != self._stored_day:
+            self._state.store(_DAYS, _DAY_KEY, self._day)
 
     def _close(self, now_ms: int) -> None:
         """Decide what is undecided; summarise every symbol of the day once, and later whatever amends it."""
@@ -164,7 +164,7 @@ class PriceFold:
         day.suspects = []
         if not day.closed:
             day.closed = True
-            self._roster = self._roster or _ROSTERS.load(self._state, _ROSTER_KEY) or Roster()
+            self._roster = self._roster or self._state.load(_ROSTERS, _ROSTER_KEY, self._day.day) or Roster()
             day.due = list(self._roster.symbols)
         self._summarise(now_ms)
 
@@ -263,7 +263,7 @@ class PriceFold:
 
     def _enrol(self, symbol: str) -> None:
         if self._roster is None:
-            self._roster = _ROSTERS.load(self._state, _ROSTER_KEY) or Roster()
+            self._roster = self._state.load(_ROSTERS, _ROSTER_KEY, self._day.day) or Roster()
         self._roster.symbols.append(symbol)
 
     def _due(self, symbol: str, board: Board) -> None:

@@ -15,16 +15,20 @@ date cannot be, or when its fold's check refuses it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from pipelines.core.codec import State
-from pipelines.core.errors import RecordRejected
-from pipelines.core.feeds import Delivery, Feeds, require_date
+from pipelines.core.codec import DayState, State
+from pipelines.core.errors import RecordRejected, StateUnreadable
+from pipelines.core.feeds import Delivery, Feeds, is_date, require_date
 from pipelines.core.frames import Folded, Shard
 from schemas.kinds import FRAME_KINDS
 from schemas.position import Position
+from schemas.records import FrameRecord
+from schemas.session import close_ms
 from schemas.structs import ClockTick, Frame, LossMarker, ReferenceRecord
+from schemas.units import TradingDay
 
 
 @dataclass(slots=True)
@@ -34,8 +38,8 @@ class Folding:
     shard: Shard
     position: Position
     """Of the frame."""
-    state: State
-    """The shard's."""
+    state: DayState
+    """The shard's, on the day of the frame."""
     feeds: Feeds
     """The shard's, as they stand after the last record."""
     delivery: Delivery
@@ -113,9 +117,55 @@ def fold_records(
         state: The shard's; changed.
         kinds: What the fold does with each kind of record.
         begin: Makes the fold.
+
+    Raises:
+        StateUnreadable: Another release wrote today's state.
     """
     folded = Folded()
+    of_day = DayState(state, lambda: latest_day(frame), folded.counts)
+    try:
+        _fold_records(frame, position, shard, of_day, folded, kinds, begin)
+    except StateUnreadable:
+        if not _is_after_the_close(frame, of_day):
+            raise
+        # The connector's clock ticks go on till midnight, and another release has folded the day to its end.
+        folded = Folded()
+        folded.counts["after_close"] += 1
+    return folded
+
+
+def latest_day(frame: Frame) -> int:
+    """The latest trading day that a record of ``frame`` says; 0 when none says any."""
+    return max((record.trading_day for record in frame.records if _says_a_day(record)), default=0)
+
+
+def _says_a_day(record: FrameRecord) -> bool:
+    # Nothing is believed of a loss marker but that there was a loss.
+    return not isinstance(record, LossMarker) and is_date(record.trading_day)
+
+
+def _is_after_the_close(frame: Frame, state: DayState) -> bool:
+    """Whether a frame says nothing but that time passes, on a day that is over."""
+    if not all(isinstance(record, ClockTick | LossMarker | ReferenceRecord) for record in frame.records):
+        return False
+    now_ms = max((record.ts_ms for record in frame.records if isinstance(record, ClockTick)), default=0)
+    with suppress(StateUnreadable):
+        now_ms = max(now_ms, Feeds.load(state).now_ms)
+    day = latest_day(frame)
+    return day > 0 and now_ms >= close_ms(TradingDay(day))
+
+
+def _fold_records(
+    frame: Frame,
+    position: Position,
+    shard: Shard,
+    state: DayState,
+    folded: Folded,
+    kinds: Kinds[F],
+    begin: Callable[[Folding], F],
+) -> None:
     feeds = Feeds.load(state)
+    state.reached = feeds.day
     delivery = feeds.arrive(frame.feed, frame.epoch, frame.seq)
     fold = begin(Folding(shard, position, state, feeds, delivery, folded))
     used = kinds.used
@@ -154,4 +204,3 @@ def fold_records(
             folded.reject(error, frame, idx, position, shard)
     fold.finish()
     feeds.store(state)
-    return folded

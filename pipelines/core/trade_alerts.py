@@ -5,7 +5,7 @@ but a latch must not open, and a window must not move, because of something that
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from msgspec import field
 
@@ -46,6 +46,8 @@ class LockMemory(Memory, array_like=True, tag="lock"):
 class TapeWatch(Stored):
     """What the rules know of a symbol's day."""
 
+    DAY_AT: ClassVar[int | None] = 0
+
     day: int = 0
     generation: int = 0
     top: int = 0
@@ -57,6 +59,8 @@ class TapeWatch(Stored):
 
 class Losses(Stored):
     """The connections whose losses a shard has alerted today."""
+
+    DAY_AT: ClassVar[int | None] = 0
 
     day: int = 0
     epochs: dict[str, list[int]] = field(default_factory=dict)

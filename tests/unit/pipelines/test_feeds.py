@@ -25,7 +25,7 @@ class Shard:
         self, feed: str, epoch: int = 1, *, ticks: tuple[ClockTick, ...] = (), lost: int = 0, losses: int = 0
     ) -> tuple[Feeds, Delivery]:
         """One frame: ``lost`` frames before it never arrive, ``losses`` loss markers are in it before the ticks."""
-        feeds = Feeds.load(self.state)
+        feeds = Feeds.load(builders.a_state(self.state))
         seq = self.seqs.get((feed, epoch), -1) + 1 + lost
         self.seqs[feed, epoch] = seq
         delivery = feeds.arrive(feed, epoch, seq)
@@ -33,7 +33,7 @@ class Shard:
             delivery.lose()
         for tick in ticks:
             delivery.tick(tick)
-        feeds.store(self.state)
+        feeds.store(builders.a_state(self.state))
         return feeds, delivery
 
 
@@ -205,7 +205,7 @@ def test_whatever_comes_time_and_marks_only_grow_and_a_leader_is_a_feed(
         assert feeds.mark >= mark
         now_ms, mark = feeds.now_ms, feeds.mark
         assert feeds.leader in {known.name for known in feeds.feeds}
-        assert Feeds.load(shard.state) == feeds
+        assert Feeds.load(builders.a_state(shard.state)) == feeds
 
 
 @given(steps)

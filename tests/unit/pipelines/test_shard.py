@@ -21,7 +21,7 @@ from schemas.structs import BarRecord, ClockTick, DeadLetter, ForeignRecord, Fra
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_FOREIGN, SSI_INDICES, SSI_TICKS, Topic
 from schemas.units import Exchange, SessionPhase, TradingDay
 from tests import builders
-from tests.builders import DAY, a_frame, a_loss, a_reference, a_trade, an_index, changed
+from tests.builders import DAY, a_frame, a_loss, a_reference, a_state, a_trade, an_index, changed
 
 YESTERDAY, TOMORROW, AFTER = TradingDay(20261119), TradingDay(20261123), TradingDay(20261125)
 TEN_MS = at(DAY, 10)
@@ -72,7 +72,7 @@ class Shard:
 
     @property
     def feeds(self) -> Feeds:
-        return Feeds.load(self.state)
+        return Feeds.load(a_state(self.state))
 
 
 @pytest.fixture(params=KINDS, ids=lambda kind: kind.topic.name)

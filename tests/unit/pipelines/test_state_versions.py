@@ -1,0 +1,253 @@
+"""State that another release wrote: of earlier days it is no reason to stop, of today it is, and force overrules that."""
+
+import importlib
+import json
+import pkgutil
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any, ClassVar
+
+import msgspec
+import pytest
+
+import pipelines.core
+from pipelines.core.codec import Codec, Stored
+from pipelines.core.errors import StateNewer, StateOutdated
+from pipelines.core.feeds import Feeds
+from pipelines.core.price_shard import ShardDay
+from schemas.structs import PartialFlow, TradesFrame
+from schemas.topics import MARKET_TRADES, PARTIAL_FLOW, SSI_FOREIGN, SSI_INDICES, SSI_TICKS, Topic, encode
+from schemas.units import TradingDay
+from tests.builders import a_frame, a_loss, a_reference, a_tick, a_trade, a_trade_event, changed
+from tests.last_release import Folds, Said, State, minute_of_the_release, state_of_the_release
+
+FRIDAY, MONDAY = TradingDay(20261120), TradingDay(20261123)
+WEEKEND_MS = 3 * 24 * 3_600_000
+NEWER = 127
+
+WITHOUT_A_DAY = {
+    "Roster": "it belongs to a ShardDay",
+    "ForeignShard": "it belongs to a Feeds",
+    "Underlyings": "it belongs to a Feeds",
+    "FlowTold": "it belongs to a FlowProgress",
+}
+"""The kinds that do not say of which day they are, and what says it for them."""
+
+
+def kinds() -> list[type[Stored]]:
+    for module in pkgutil.iter_modules(pipelines.core.__path__):
+        importlib.import_module(f"pipelines.core.{module.name}")
+    return [kind for kind in Stored.__subclasses__() if kind.__module__.startswith("pipelines.core.")]
+
+
+KINDS = sorted(kinds(), key=lambda kind: kind.__name__)
+EACH = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+WHERE: dict[str, Callable[[str, bytes], bool]] = {
+    "Board": lambda shard, key: key.startswith(b"p:"),
+    "ShardDay": lambda shard, key: key == b"prices",
+    "Roster": lambda shard, key: key == b"prices-roster",
+    "Feeds": lambda shard, key: key == b"feeds",
+    "ForeignShard": lambda shard, key: key == b"foreign",
+    "ForeignTotals": lambda shard, key: key.startswith(b"f:"),
+    "Index": lambda shard, key: key.startswith(b"i:"),
+    "Curve": lambda shard, key: key.startswith(b"c:"),
+    "Underlyings": lambda shard, key: key == b"underlyings",
+    "FlowProgress": lambda shard, key: key == b"progress",
+    "ShardFlow": lambda shard, key: key.startswith((b"shard:", b"waiting:")),
+    "FlowTold": lambda shard, key: key == b"told",
+    "TapeWatch": lambda shard, key: shard.startswith("market.trades") and key.isupper(),
+    "LedgerWatch": lambda shard, key: shard.startswith("market.foreign"),
+    "BasisWatch": lambda shard, key: shard.startswith("market.basis"),
+    "Losses": lambda shard, key: key == b"losses",
+}
+"""Where the values of a kind are in the state."""
+
+
+def cells_of(kind: type[Stored], state: State) -> Iterator[tuple[str, bytes]]:
+    return ((shard, key) for shard, cells in state.items() for key in cells if WHERE[kind.__name__](shard, key))
+
+
+def rewritten(state: State, kind: type[Stored], version: int = NEWER) -> State:
+    """``state`` with the values of ``kind`` in a layout that nobody knows: only the day is where it always was."""
+    found = list(cells_of(kind, state))
+    assert found
+    for shard, key in found:
+        fields = msgspec.msgpack.decode(state[shard][key][1:])
+        unknown = [field if place == kind.DAY_AT else "?" for place, field in enumerate(fields)]
+        state[shard][key] = bytes((version,)) + msgspec.msgpack.encode([*unknown, {"of": "the future"}])
+    return state
+
+
+def without(state: State, kind: type[Stored]) -> State:
+    for shard, key in list(cells_of(kind, state)):
+        del state[shard][key]
+    return state
+
+
+def moved(value: Any) -> Any:
+    """A message of Friday as one of Monday."""
+    if isinstance(value, dict):
+        days = {"day", "trading_day"} & value.keys()
+        times = {"ts_ms", "since_ms"} & value.keys()
+        return (
+            {name: moved(field) for name, field in value.items()}
+            | dict.fromkeys(days, MONDAY)
+            | {name: value[name] + WEEKEND_MS for name in times if value[name]}
+        )
+    return [moved(each) for each in value] if isinstance(value, list) else value
+
+
+def on_friday() -> list[Said]:
+    """The minute, and what it does not have: a symbol that was not heard of before, and a loss on the tape."""
+    new_symbol = encode(a_frame(a_tick("09:41:00"), a_trade("VNM", "09:41:00"), epoch=1_795_141_540_000, seq=10_000))
+    loss = encode(TradesFrame(events=[a_trade_event("VNM", "09:41:00", kind="gap", cause="lost", epoch=1)]))
+    return [
+        *minute_of_the_release(),
+        *(Said(SSI_TICKS, shard, 10_000, "", new_symbol) for shard in range(3)),
+        *(Said(MARKET_TRADES, shard, 10_000, "", loss) for shard in range(3)),
+    ]
+
+
+def on_monday() -> list[Said]:
+    return [said._replace(value=json.dumps(moved(json.loads(said.value))).encode()) for said in on_friday()]
+
+
+def fold_all(folds: Folds, messages: list[Said]) -> tuple[list[Any], Counter[str]]:
+    outputs: list[Any] = []
+    counts: Counter[str] = Counter()
+    for said in messages:
+        folded = folds.fold(said)
+        outputs += folded.outputs
+        counts += folded.counts
+    return outputs, counts
+
+
+@EACH
+def test_a_kind_says_of_which_day_it_is_or_belongs_to_one_that_does(kind: type[Stored]) -> None:
+    if kind.DAY_AT is None:
+        assert kind.__name__ in WITHOUT_A_DAY
+    else:
+        assert kind.__struct_fields__[kind.DAY_AT] == "day"
+
+
+@EACH
+def test_the_last_release_had_the_day_where_this_one_has_it(kind: type[Stored]) -> None:
+    state = state_of_the_release()
+    found = list(cells_of(kind, state))
+    assert found
+    for shard, key in found:
+        fields = msgspec.msgpack.decode(state[shard][key][1:])
+        assert kind.DAY_AT is None or fields[kind.DAY_AT] == FRIDAY
+
+
+def test_every_value_of_the_last_release_is_of_a_kind_that_is_known() -> None:
+    state = state_of_the_release()
+    known = [cell for kind in KINDS for cell in cells_of(kind, state)]
+    assert sorted(known) == sorted((shard, key) for shard, cells in state.items() for key in cells)
+
+
+@EACH
+def test_a_raised_version_refuses_what_the_last_release_wrote_and_names_its_day(kind: type[Stored]) -> None:
+    class Raised(kind):  # type: ignore[valid-type, misc]
+        VERSION: ClassVar[int] = kind.VERSION + 1
+
+    state = state_of_the_release()
+    shard, key = next(cells_of(kind, state))
+    with pytest.raises(StateOutdated) as caught:
+        Codec(Raised).decode(state[shard][key])
+    assert caught.value.day == (None if kind.DAY_AT is None else FRIDAY)
+    upgraded = Codec(Raised, upgrades={kind.VERSION: lambda fields: fields}).decode(state[shard][key])
+    assert msgspec.structs.astuple(upgraded) == msgspec.structs.astuple(Codec(kind).decode(state[shard][key]))
+
+
+@EACH
+def test_on_the_next_trading_day_values_that_cannot_be_read_are_as_if_they_were_not_there(kind: type[Stored]) -> None:
+    monday = on_monday()
+    outputs, counts = fold_all(Folds(rewritten(state_of_the_release(), kind)), monday)
+    assert outputs == fold_all(Folds(without(state_of_the_release(), kind)), monday)[0]
+    assert counts["unreadable_earlier"] > 0
+    assert counts["unreadable_today"] == counts["rejected"] == 0
+
+
+@EACH
+def test_values_of_today_that_a_newer_release_wrote_stop_the_pipeline(kind: type[Stored]) -> None:
+    with pytest.raises(StateNewer, match=f"a newer release wrote this state: {kind.__name__} has version {NEWER}"):
+        fold_all(Folds(rewritten(state_of_the_release(), kind)), on_friday())
+
+
+RECORDS = pytest.mark.parametrize("topic", [SSI_TICKS, SSI_FOREIGN, SSI_INDICES], ids=lambda topic: topic.name)
+
+
+def state_of_the_future() -> State:
+    """The state of the release, all of it in layouts that nobody knows."""
+    state = state_of_the_release()
+    for kind in KINDS:
+        rewritten(state, kind)
+    return state
+
+
+@RECORDS
+def test_time_that_passes_after_the_close_of_a_day_that_another_release_folded_changes_nothing(topic: Topic[Any]) -> None:
+    folds = Folds(state_of_the_future())
+    for offset, frame in enumerate([a_frame(a_tick("16:00:00")), a_frame(a_tick("23:59:59"), a_loss("23:59:59"), a_reference())]):
+        folded = folds.fold(Said(topic, 0, offset, "", encode(frame)))
+        assert (folded.outputs, folded.counts) == ([], {"after_close": 1})
+    assert folds.state == state_of_the_future()
+
+
+@RECORDS
+@pytest.mark.parametrize(
+    "frame",
+    [
+        a_frame(a_tick("15:59:59")),
+        a_frame(a_tick("16:00:00"), a_trade(ts="14:45:00")),
+        a_frame(a_reference()),
+        a_frame(changed(a_tick("16:00:00"), trading_day=99_999_999)),
+    ],
+    ids=["before the close", "a late record", "no time", "no date"],
+)
+def test_anything_else_of_that_day_stops_the_pipeline(topic: Topic[Any], frame: Any) -> None:
+    folds = Folds(state_of_the_future())
+    with pytest.raises(StateNewer):
+        folds.fold(Said(topic, 0, 0, "", encode(frame)))
+    assert folds.state == state_of_the_future()
+
+
+@pytest.mark.parametrize("market_time", ["15:59:59", "16:00:00"])
+def test_reference_records_have_their_time_from_the_shard(market_time: str) -> None:
+    state = rewritten(state_of_the_release(), ShardDay)
+    codec = Codec(Feeds)
+    feeds = codec.decode(state["ssi.ticks/0"][b"feeds"])
+    feeds.now_ms = a_tick(market_time).ts_ms
+    state["ssi.ticks/0"][b"feeds"] = codec.encode(feeds)
+    said = Said(SSI_TICKS, 0, 1, "", encode(a_frame(a_reference())))
+    if market_time < "16":
+        with pytest.raises(StateNewer):
+            Folds(state).fold(said)
+    else:
+        assert Folds(state).fold(said).counts == {"after_close": 1}
+
+
+@RECORDS
+def test_the_first_frame_of_the_next_day_begins_it_though_it_ends_the_day_before(topic: Topic[Any]) -> None:
+    folds = Folds(state_of_the_future())
+    frame = a_frame(a_tick("23:59:59"), a_reference(trading_day=MONDAY), a_tick("00:00:00", trading_day=MONDAY))
+    folded = folds.fold(Said(topic, 0, 0, "", encode(frame)))
+    assert folded.counts["unreadable_earlier"] > 0
+    assert folds.fold(Said(topic, 0, 1, "", encode(a_frame(a_tick("00:00:01", trading_day=MONDAY))))).counts == {}
+
+
+@pytest.mark.parametrize(
+    ("ts", "moved", "stops"), [("16:00:00", False, False), ("15:59:59", False, True), ("16:00:00", True, True)]
+)
+def test_the_flow_goes_on_after_the_close_as_long_as_nothing_moves(ts: str, moved: bool, stops: bool) -> None:
+    folds = Folds(state_of_the_future())
+    partial = PartialFlow(shard=0, shards=3, day=FRIDAY, ts_ms=a_tick(ts).ts_ms, changed=moved, sums=[], movers=[])
+    said = Said(PARTIAL_FLOW, 0, 0, "", encode(partial))
+    if stops:
+        with pytest.raises(StateNewer):
+            folds.fold(said)
+    else:
+        assert folds.fold(said).counts == {"after_close": 1}
+    assert folds.state == state_of_the_future()
