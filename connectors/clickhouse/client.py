@@ -82,7 +82,10 @@ def _told(error: Exception, url: str, user: str, database: str, password_file: P
     if code in _AUTHENTICATION:
         return WrongPassword(url, user, password_file)
     if code in _SCHEMA:
-        reason = f"{_SCHEMA[code]} is not as this program needs it ({_first_line(error)}): run `stock-tracker archive migrate`"
+        reason = (
+            f"{_SCHEMA[code]} is not as this program needs it ({_first_line(error)}): `stock-tracker archive status` says what is"
+            " lacking, and what to do"
+        )
         return SchemaMismatch(database, reason)
     if code is None and isinstance(error, (OperationalError, OSError)):
         refused = _ERRNO.search(str(error))

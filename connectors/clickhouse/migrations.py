@@ -2,33 +2,54 @@
 
 ClickHouse has no transactions over tables, so every statement can be run again; a file that was interrupted is simply run once
 more. What has been applied is kept, with a checksum, in ``schema_migrations``: a file that changed afterwards is an error, not a
-guess. No file names a database: the connection's is meant, so that tests have their own.
+guess. Files that a newer release has applied are no obstacle as long as they only add. No file names a database: the connection's
+is meant, so that tests have their own.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from importlib import resources
+from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
+from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from connectors.clickhouse.core.errors import SchemaMismatch
+from connectors.clickhouse.core.errors import MigrationChanged, MigrationsNotAllowed, NewerTables
 from connectors.clickhouse.core.migration import Migration
 from connectors.clickhouse.core.statements import quote_name
 
 _FILE = re.compile(r"(\d{3})_(\w+)\.sql")
-_TABLE = """
+_NOT_ADDITIVE = "not_additive String DEFAULT '' COMMENT 'Why programs that do not know it must not write; empty when they may'"
+_BOOK = (
+    f"""
 CREATE TABLE IF NOT EXISTS schema_migrations
 (
     number UInt16 COMMENT 'Of the file',
     name String COMMENT 'Of the file',
     checksum String COMMENT 'SHA-256 of the file',
-    applied_at DateTime64(3, 'Asia/Ho_Chi_Minh') DEFAULT now64(3) COMMENT 'Server time'
+    applied_at DateTime64(3, 'Asia/Ho_Chi_Minh') DEFAULT now64(3) COMMENT 'Server time',
+    {_NOT_ADDITIVE}
 )
 ENGINE = ReplacingMergeTree(applied_at)
 ORDER BY number
 SETTINGS non_replicated_deduplication_window = 10000
 COMMENT 'Which migrations this database has'
-"""
+""",
+    # Release 0.1.0 made it without.
+    f"ALTER TABLE schema_migrations ADD COLUMN IF NOT EXISTS {_NOT_ADDITIVE}",
+)
+_REFUSED = (164, 497)
+"""ClickHouse's codes when a user may not change tables: READONLY, ACCESS_DENIED."""
+
+
+class Applied(NamedTuple):
+    """A migration that a database has."""
+
+    number: int
+    name: str
+    checksum: str
+    not_additive: str
+    """Why programs that do not know it must not write; empty when they may."""
 
 
 def load() -> tuple[Migration, ...]:
@@ -41,55 +62,74 @@ def load() -> tuple[Migration, ...]:
     )
 
 
-def applied(client: Client, database: str) -> dict[int, str]:
-    """Numbers and checksums of the migrations that ``database`` has; empty when there is no such database."""
+def applied(client: Client, database: str) -> dict[int, Applied]:
+    """The migrations that ``database`` has, by number; none when there is no such database."""
     exists = f"EXISTS TABLE {quote_name(database)}.schema_migrations"
     if client.command(exists, use_database=False) != 1:
         return {}
-    rows = client.query(f"SELECT number, checksum FROM {quote_name(database)}.schema_migrations FINAL").result_rows  # noqa: S608
-    return {int(number): str(checksum) for number, checksum in rows}
+    # All columns: how many there are depends on the release that has made the table.
+    rows = client.query(f"SELECT * FROM {quote_name(database)}.schema_migrations FINAL").named_results()  # noqa: S608
+    found = (Applied(int(r["number"]), str(r["name"]), str(r["checksum"]), str(r.get("not_additive", ""))) for r in rows)
+    return {migration.number: migration for migration in sorted(found)}
 
 
 def pending(client: Client, database: str, migrations: Sequence[Migration] | None = None) -> tuple[Migration, ...]:
-    """The migrations that ``database`` still needs.
+    """The migrations that ``database`` still needs. It may have further ones, of a newer release.
 
     Raises:
-        SchemaMismatch: It has some that this program does not know, or knows differently.
+        NewerTables: One that this program does not know has changed the tables so that it must not write into them.
+        MigrationChanged: It has one that this program knows differently.
     """
-    known = load() if migrations is None else tuple(migrations)
+    known = {migration.number: migration for migration in (load() if migrations is None else migrations)}
     done = applied(client, database)
-    unknown = set(done) - {m.number for m in known}
-    if unknown:
-        raise SchemaMismatch(
-            database,
-            f"it has migration {max(unknown)}, this program knows {len(known)}: upgrade this program, or use another database",
-        )
-    for migration in known:
-        if done.get(migration.number, migration.checksum) != migration.checksum:
-            raise SchemaMismatch(
-                database,
-                f"migration {migration.number:03d}_{migration.name}.sql was changed after it was applied: put the file back,"
-                " write the change into a new one, and run `stock-tracker archive migrate`",
-            )
-    return tuple(m for m in known if m.number not in done)
+    for migration in done.values():
+        if migration.number not in known and migration.not_additive:
+            raise NewerTables(database, str(Migration(migration.number, migration.name, "")), migration.not_additive)
+        if migration.number in known and migration.checksum != known[migration.number].checksum:
+            raise MigrationChanged(database, str(known[migration.number]))
+    return tuple(migration for number, migration in sorted(known.items()) if number not in done)
 
 
-def migrate(client: Client, database: str, migrations: Sequence[Migration] | None = None) -> tuple[Migration, ...]:
+def migrate(
+    client: Client, database: str, migrations: Sequence[Migration] | None = None, again: Collection[int] = ()
+) -> tuple[Migration, ...]:
     """Apply what is pending, and say what that was. Several programs may do so at once.
 
+    Args:
+        client: Of a user who may change tables. When nothing is pending nothing is changed, and any user will do.
+        database: Made when it is not there.
+        migrations: All that this program knows; None for its own.
+        again: Numbers of migrations to apply even though the database has them.
+
     Raises:
-        SchemaMismatch: As :func:`pending`.
+        NewerTables: As :func:`pending`.
+        MigrationChanged: As :func:`pending`.
+        MigrationsNotAllowed: The user may not change tables, which would be needed.
     """
+    known = load() if migrations is None else migrations
+    missing = {migration.number for migration in pending(client, database, known)}
+    due = tuple(migration for migration in known if migration.number in missing or migration.number in again)
+    if not due:
+        return ()
+    try:
+        _apply(client, database, due)
+    except ClickHouseError as error:
+        if getattr(error, "code", None) not in _REFUSED:
+            raise
+        raise MigrationsNotAllowed(database, [str(migration) for migration in due]) from error
+    return due
+
+
+def _apply(client: Client, database: str, migrations: Sequence[Migration]) -> None:
     client.command(f"CREATE DATABASE IF NOT EXISTS {quote_name(database)}", use_database=False)
-    client.command(_TABLE)
-    missing = pending(client, database, migrations)
-    for migration in missing:
+    for statement in _BOOK:
+        client.command(statement)
+    for migration in migrations:
         for statement in migration.statements:
             client.command(statement)
         client.insert(
             "schema_migrations",
-            [[migration.number, migration.name, migration.checksum]],
-            column_names=["number", "name", "checksum"],
+            [[migration.number, migration.name, migration.checksum, migration.not_additive]],
+            column_names=["number", "name", "checksum", "not_additive"],
             settings={"async_insert": 0, "insert_deduplication_token": f"{migration.number}-{migration.checksum}"},
         )
-    return missing

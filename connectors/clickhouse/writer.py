@@ -2,7 +2,6 @@
 
 import logging
 import time
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 
 from clickhouse_connect.driver.client import Client
@@ -10,11 +9,9 @@ from clickhouse_connect.driver.client import Client
 from connectors.clickhouse import metrics
 from connectors.clickhouse.client import connect, telling
 from connectors.clickhouse.core import rows
-from connectors.clickhouse.core.errors import SchemaMismatch
 from connectors.clickhouse.core.intent import Batch
 from connectors.clickhouse.core.rows import Decoded
-from connectors.clickhouse.core.statements import quote_name
-from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, TABLES
+from connectors.clickhouse.layout import inspect
 from connectors.clickhouse.migrations import migrate
 from connectors.clickhouse.settings import SinkSettings
 
@@ -33,7 +30,7 @@ _INSERT_SETTINGS = {
 
 
 class Writer:
-    """The sink's connection to ClickHouse. After an error :meth:`open` starts again, with whatever the password is by then."""
+    """The sink's connection to ClickHouse. After an error, :meth:`close` it and :meth:`open` it again."""
 
     def __init__(self, settings: SinkSettings) -> None:
         self._settings = settings
@@ -41,12 +38,14 @@ class Writer:
         self._types: dict[str, dict[str, str]] = {}
 
     def open(self) -> None:
-        """Connect, bring the tables up to date and learn their types. Does nothing when that is done.
+        """Connect, bring the tables up to date and learn their types. Does nothing while it is open.
+
+        The password is read anew each time: the embedded server may have made its own since.
 
         Raises:
             ClickHouseUnreachable: Nothing answers.
             WrongPassword: It does not know the user with this password.
-            SchemaMismatch: The database has other tables than this program's.
+            SchemaMismatch: The tables are not what this program needs, and it cannot or may not mend that.
         """
         if self._client is not None:
             return
@@ -57,13 +56,8 @@ class Writer:
         with self._telling():
             for migration in migrate(client, settings.database):
                 log.info("applied migration %03d_%s to %s", migration.number, migration.name, settings.database)
-            self._types = {table.name: _types(client, table.name) for table in TABLES.values()}
-            self._types[DLQ] = _types(client, DLQ)
-        for name, columns in _needed().items():
-            if missing := set(columns) - self._types[name].keys():
-                raise SchemaMismatch(
-                    settings.database, f"{name} has no {', '.join(sorted(missing))}: run `stock-tracker archive migrate`"
-                )
+            layout = inspect(client, settings.database)
+        self._types = {table: {name: column.type for name, column in columns.items()} for table, columns in layout.items()}
         self._client = client
 
     def close(self) -> None:
@@ -109,12 +103,3 @@ class Writer:
     def _telling(self) -> AbstractContextManager[None]:
         settings = self._settings
         return telling(settings.clickhouse_url, settings.user, settings.database, settings.password_file)
-
-
-def _needed() -> Mapping[str, tuple[str, ...]]:
-    return {table.name: table.names for table in TABLES.values()} | {DLQ: DLQ_NAMES}
-
-
-def _types(client: Client, table: str) -> dict[str, str]:
-    described = client.query(f"DESCRIBE TABLE {quote_name(table)}").result_rows
-    return {str(row[0]): str(row[1]) for row in described}

@@ -69,13 +69,23 @@ def sink(
 
 
 @app.command(epilog="Example: CLICKHOUSE_URL=http://127.0.0.1:8123 stock-tracker archive migrate")
-def migrate() -> None:
+def migrate(
+    again: Annotated[
+        list[int] | None,
+        typer.Option(help="Number of a migration to apply once more: it brings back what was dropped since. May be repeated."),
+    ] = None,
+) -> None:
     """Bring the tables to what this version needs; the sink does so too when it starts."""
     from connectors.clickhouse import migrations
+    from connectors.clickhouse.layout import inspect
 
+    numbers = {migration.number for migration in migrations.load()}
+    if strange := set(again or ()) - numbers:
+        raise typer.BadParameter(f"there is no migration {min(strange)}: the last one is {max(numbers)}", param_hint="--again")
     with _opened() as (client, database):
-        for done in migrations.migrate(client, database):
-            print(f"applied {done.number:03d}_{done.name}")
+        for done in migrations.migrate(client, database, again=again or ()):
+            print(f"applied {done}")
+        inspect(client, database)
     print(f"The tables in {database} are what this version needs")
 
 
@@ -83,21 +93,35 @@ def migrate() -> None:
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")] = False,
 ) -> None:
-    """Show which migrations the archive has, and which it lacks. Exit 1 when it lacks one."""
+    """Show which migrations the archive has, and what it lacks. Exit 1 when it lacks something."""
     import json
 
     from connectors.clickhouse import migrations
+    from connectors.clickhouse.core.errors import ColumnsMissing
+    from connectors.clickhouse.layout import inspect
 
+    missing: tuple[str, ...] = ()
     with _opened() as (client, database):
-        applied = sorted(migrations.applied(client, database))
+        applied = migrations.applied(client, database)
         lacking = migrations.pending(client, database)
+        if not lacking:
+            try:
+                inspect(client, database)
+            except ColumnsMissing as error:
+                missing = error.missing
+    newer = sorted(applied.keys() - {migration.number for migration in migrations.load()})
     if as_json:
-        print(json.dumps({"database": database, "applied": applied, "lacking": [m.number for m in lacking]}))
+        numbers = {"applied": sorted(applied), "newer": newer, "lacking": [m.number for m in lacking]}
+        print(json.dumps({"database": database, **numbers, "missing": missing}))
     else:
         print(f"{database} has {len(applied)} migrations")
+        for number in newer:
+            print(f"{number:03d}_{applied[number].name}.sql is a newer release's: this one can go on")
         for migration in lacking:
-            print(f"it lacks {migration.number:03d}_{migration.name}: stock-tracker archive migrate")
-    if lacking:
+            print(f"it lacks {migration}: stock-tracker archive migrate")
+        for sentence in missing:
+            print(sentence)
+    if lacking or missing:
         raise typer.Exit(1)
 
 

@@ -6,7 +6,12 @@
     ├── ClickHouseUnreachable   retry: nothing answers at the URL
     ├── StatementFailed         ClickHouse answered, and said no
     │   └── WrongPassword
-    ├── SchemaMismatch          the tables are not those of this program
+    ├── SchemaMismatch          the tables are not what this program needs; it names the remedy
+    │   ├── NewerTables
+    │   ├── MigrationChanged
+    │   ├── MigrationsNotAllowed
+    │   ├── ColumnsMissing
+    │   └── ColumnsUnknown
     ├── PathInUse               another process has the embedded engine's path
     ├── PortInUse
     ├── TopicsMissing
@@ -69,7 +74,7 @@ class WrongPassword(StatementFailed):
 
 
 class SchemaMismatch(ArchiveError):
-    """The database does not have the tables of this program."""
+    """The tables of the database are not what this program needs."""
 
     def __init__(self, database: str, reason: str) -> None:
         self.database = database
@@ -77,6 +82,68 @@ class SchemaMismatch(ArchiveError):
 
     def __str__(self) -> str:
         return f"database {self.database}: {self.reason}"
+
+
+class NewerTables(SchemaMismatch):
+    """A newer release has changed the tables so that this one must not write into them."""
+
+    def __init__(self, database: str, migration: str, why: str) -> None:
+        super().__init__(database, f"a newer release has applied {migration} to it ({why}): upgrade this program first")
+        self.migration = migration
+        """The file, which this program does not have."""
+        self.why = why
+
+
+class MigrationChanged(SchemaMismatch):
+    """A migration file is not what it was when it was applied."""
+
+    def __init__(self, database: str, migration: str) -> None:
+        super().__init__(
+            database,
+            f"{migration} was changed after it was applied: put the file back, write the change into a new one, and run"
+            " `stock-tracker archive migrate`",
+        )
+        self.migration = migration
+
+
+class MigrationsNotAllowed(SchemaMismatch):
+    """Migrations have to be applied, by somebody who may change tables."""
+
+    def __init__(self, database: str, migrations: Sequence[str]) -> None:
+        super().__init__(
+            database,
+            f"it lacks {', '.join(migrations)}, and this user may not change tables: run `stock-tracker archive migrate` with"
+            " ARCHIVE_USER and ARCHIVE_PASSWORD of one who may",
+        )
+        self.migrations = tuple(migrations)
+        """The files, in order."""
+
+
+class ColumnsMissing(SchemaMismatch):
+    """All migrations have been applied, yet tables or columns that they bring are not there."""
+
+    def __init__(self, database: str, missing: Sequence[str]) -> None:
+        """Say what.
+
+        Args:
+            database: Where.
+            missing: For each table or column a sentence that names the migration which brings it, and what to do.
+        """
+        super().__init__(database, "; ".join(missing))
+        self.missing = tuple(missing)
+
+
+class ColumnsUnknown(SchemaMismatch):
+    """Columns that this program does not know and that have no default: it would leave them empty, as if that were said."""
+
+    def __init__(self, database: str, columns: Sequence[str]) -> None:
+        super().__init__(
+            database,
+            f"this program does not know {', '.join(columns)}, and without a DEFAULT they would stay empty: upgrade this program"
+            " first, or give them one",
+        )
+        self.columns = tuple(columns)
+        """Each as ``table.column``."""
 
 
 class PathInUse(ArchiveError):

@@ -7,8 +7,10 @@ import sys
 from typing import Any
 
 import pytest
+from clickhouse_connect.driver.client import Client
 
-from connectors.clickhouse.migrations import load
+from connectors.clickhouse.core.migration import Migration
+from connectors.clickhouse.migrations import load, migrate
 
 pytestmark = pytest.mark.clickhouse
 
@@ -40,6 +42,23 @@ def test_status_names_what_is_lacking_until_it_is_migrated(server: Any, database
     after = archive(server, database, "status", "--json")
     assert (after.returncode, json.loads(after.stdout)["lacking"]) == (0, [])
     assert "are what this version needs" in archive(server, database, "migrate").stdout
+
+
+def test_status_names_a_table_that_is_gone_and_the_command_that_brings_it_back(
+    server: Any, writer: Client, database: str
+) -> None:
+    migrate(writer, database, [*load(), Migration(99, "note", "ALTER TABLE trades MODIFY COMMENT 'The tape';\n")])
+    writer.command("DROP TABLE alerts")
+    broken = archive(server, database, "status")
+    assert (broken.returncode, broken.stderr) == (1, "")
+    assert "099_note.sql is a newer release's" in broken.stdout
+    assert "`stock-tracker archive migrate --again 5`" in broken.stdout
+
+    assert archive(server, database, "migrate").returncode == 1
+    assert archive(server, database, "migrate", "--again", "98").returncode == 2
+    mended = archive(server, database, "migrate", "--again", "5")
+    assert (mended.returncode, mended.stdout.splitlines()[0]) == (0, "applied 005_alerts_and_dead_letters.sql")
+    assert archive(server, database, "status").returncode == 0
 
 
 def test_a_wrong_password_and_an_archive_that_is_away_name_the_remedy(server: Any, database: str) -> None:
