@@ -10,6 +10,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from gateway import metrics
+from gateway.alert_reader import AlertReader
 from gateway.app import Gateway, now_ms
 from gateway.core.alerts import Recent
 from gateway.core.board import Board, Channel
@@ -17,8 +18,9 @@ from gateway.core.errors import PortTaken
 from gateway.core.protocol import COLUMNS, Close, Terms
 from gateway.core.status import Feeds
 from gateway.fanout import Fanout
-from gateway.feed import AlertReader, Post, Reader, StateReader
+from gateway.follower import Follower, Post
 from gateway.settings import GatewaySettings
+from gateway.state_reader import StateReader
 from schemas.stock_v1 import CloseCode
 
 COME_BACK_WITHIN_MS = 5_000
@@ -88,7 +90,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, listening: Callabl
 
     loop = asyncio.get_running_loop()
     post = Post(loop)
-    readers: tuple[Reader, ...] = (
+    readers: tuple[Follower, ...] = (
         StateReader(fanout, settings.kafka, settings.topic_prefix, settings.fetch_wait_ms, post, readiness.note),
         AlertReader(fanout, settings.kafka, settings.topic_prefix, post, readiness.note),
     )

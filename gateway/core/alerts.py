@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.core import cursor
 from schemas.events import AlertEvent as AlertModel
+from schemas.position import Position
 from schemas.structs import AlertEvent, AlertsFrame
 from schemas.topics import encode
 
@@ -35,9 +36,9 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     """The event as a JSON list in the order of :data:`COLUMNS`."""
 
 
-def alerts_of(partition: int, offset: int, frame: AlertsFrame) -> list[Alert]:
-    """The alerts in a message of ``market.alerts``."""
-    return [_alert(partition, (offset << _PLACES) + place, event) for place, event in enumerate(frame.events)]
+def alerts_of(position: Position, frame: AlertsFrame) -> list[Alert]:
+    """The alerts in the message of ``market.alerts`` at ``position``."""
+    return [_alert(position.partition, (position.offset << _PLACES) + place, event) for place, event in enumerate(frame.events)]
 
 
 def _alert(slot: int, position: int, event: AlertEvent) -> Alert:

@@ -3,9 +3,14 @@
 GatewayError
 ├── InsecureBind: it would be reachable from outside, without accounts
 ├── PortTaken: somebody else listens there
-├── Unreadable: Kafka cannot be read now; retried until it can
-└── BadCursor: a cursor that no gateway made, or of another epoch
+├── NotPermitted: Kafka does not let the gateway read its topics; asked again until it does
+├── KafkaRefused: Kafka's client library does not take what it is told; asked again, in case it is Kafka that changes
+└── BadCursor: a cursor that no gateway made
+
+That Kafka is away, or has no such topics, are errors of :mod:`schemas.errors`: every service can meet them.
 """
+
+from collections.abc import Iterable
 
 
 class GatewayError(Exception):
@@ -29,8 +34,20 @@ class PortTaken(GatewayError):
         super().__init__(f"cannot listen on {host}:{port} ({reason}): stop what is there, or set GATEWAY_PORT to a free port")
 
 
-class Unreadable(GatewayError):
-    """Kafka cannot be read now."""
+class NotPermitted(GatewayError):
+    """Kafka answers, and forbids the gateway to read ``topics``."""
+
+    def __init__(self, reason: str, topics: Iterable[str]) -> None:
+        super().__init__(f"Kafka does not let the gateway read ({reason}): grant it READ on {', '.join(sorted(topics))}")
+
+
+class KafkaRefused(GatewayError):
+    """Something that is neither an absent broker nor a missing right, a setting that the library does not know for instance."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(
+            f"Kafka cannot be read ({reason}): see that KAFKA_BOOTSTRAP and the settings under KAFKA_… fit the broker"
+        )
 
 
 class BadCursor(GatewayError):

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from gateway.core.board import SLOTS_A_TOPIC, Change
 from schemas import topics
 from schemas.message import Message
+from schemas.position import Position
 from schemas.records import ReferenceRecord
 from schemas.states import BasisRow, FlowRow, ForeignRow, IndexRow, PriceRow
 from schemas.structs import FlowRow as FlowStruct
@@ -79,17 +80,12 @@ SOURCES = (
 )
 
 
-def change_of(source: Source, partition: int, offset: int, appended_ms: int, value: bytes) -> Change:
-    """The row in a message.
-
-    Raises:
-        InvalidMessage: It is not one of the topic's messages.
-    """
-    message = source.topic.decode(value)
+def change_of(source: Source, position: Position, appended_ms: int, message: Any) -> Change:
+    """The row that ``message`` is, at ``position`` of the source's topic."""
     key, row = source.row(message)
     if source.topic is topics.SSI_REFERENCE:
         # Reference data has one writer and one partition: its order is its offset, whatever day it speaks of.
-        day, src = 0, offset
+        day, src = 0, position.offset
         exchange, groups = message.record.exchange, tuple(message.record.groups)
     else:
         day, src = message.day, message.src
@@ -97,8 +93,8 @@ def change_of(source: Source, partition: int, offset: int, appended_ms: int, val
     return Change(
         channel=source.channel,
         key=key,
-        slot=source.place * SLOTS_A_TOPIC + partition,
-        offset=offset,
+        slot=source.place * SLOTS_A_TOPIC + position.partition,
+        offset=position.offset,
         day=day,
         src=src,
         appended_ms=appended_ms,

@@ -347,7 +347,7 @@ async def test_nothing_but_the_page_is_served_from_its_folder(gateway: Any) -> N
 async def test_a_broker_that_is_down_is_named_with_the_remedy_and_asked_again(start_gateway: Any, connect: Any) -> None:
     gateway = await start_gateway(f"127.0.0.1:{free_port()}", "none.")
     async with asyncio.timeout(30):
-        while "does not answer" not in (answer := await gateway.readiness())[1]:
+        while "no Kafka broker answers" not in (answer := await gateway.readiness())[1]:
             await asyncio.sleep(0.1)
     assert answer[0] == 503
     assert "stock-tracker kafka start" in answer[1]

@@ -10,6 +10,7 @@ from pydantic import TypeAdapter
 from gateway.core.alerts import Alert, Recent, alerts_of
 from gateway.core.board import Board, Change, Channel
 from gateway.core.protocol import COLUMNS, Session, Terms
+from schemas.position import Position
 from schemas.stock_v1 import ServerFrame
 from schemas.structs import AlertsFrame
 from schemas.topics import encode
@@ -32,7 +33,7 @@ def a_change(key: str = "VNM", **fields: Any) -> Change:
 def some_alerts(*numbers: int, offset: int, partition: int = 0, symbol: str = "VNM") -> list[Alert]:
     """The alerts of one message."""
     events = [an_alert(f"a{number}", number, symbol=symbol) for number in numbers]
-    return alerts_of(partition, offset, AlertsFrame(events=events))
+    return alerts_of(Position("market.alerts", partition, offset), AlertsFrame(events=events))
 
 
 class Viewer:

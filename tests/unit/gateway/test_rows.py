@@ -3,13 +3,21 @@ from pathlib import Path
 
 import pytest
 
+from gateway.core.board import Change
 from gateway.core.rows import COLUMNS, SOURCES, change_of
 from schemas import states, topics
 from schemas.errors import InvalidMessage
+from schemas.position import Position
 from schemas.structs import FlowRow, Mover, ReferenceMessage
 from tests.builders import a_reference
 
 BY_TOPIC = {source.topic.name: source for source in SOURCES}
+
+
+def read(topic: str, value: bytes, partition: int = 0, offset: int = 0, appended_ms: int = 0) -> Change:
+    """The row in a Kafka message of ``topic``."""
+    source = BY_TOPIC[topic]
+    return change_of(source, Position(topic, partition, offset), appended_ms, source.topic.decode(value))
 
 
 EXAMPLES = Path(__file__).parents[3] / "schemas/examples"
@@ -25,7 +33,7 @@ MODELS: dict[str, type[states.Row]] = {
 @pytest.mark.parametrize("path", sorted(EXAMPLES.glob("state.*/*.json")), ids=lambda path: f"{path.parent.name}/{path.stem}")
 def test_a_row_on_the_wire_says_all_that_the_state_says(path: Path) -> None:
     source, model = BY_TOPIC[path.parent.name], MODELS[path.parent.name]
-    change = change_of(source, 2, 17, 99, path.read_bytes())
+    change = read(path.parent.name, path.read_bytes(), 2, 17, 99)
     named = dict(zip(COLUMNS[source.channel], json.loads(change.fragment), strict=True))
     key: str = named["key"] if "key" in named else named["symbol"]
     restored = {**named, "src": change.src, "symbol": key, "scope": key.removeprefix("#")}
@@ -56,7 +64,7 @@ def test_a_scope_of_flow_is_marked_and_has_a_slot_of_its_own() -> None:
         buyers=movers,
         sellers=[],
     )
-    change = change_of(BY_TOPIC["state.flow"], 0, 5, 0, topics.encode(row))
+    change = read("state.flow", topics.encode(row), offset=5)
     named = dict(zip(COLUMNS["flow"], json.loads(change.fragment), strict=True))
     assert (change.key, change.slot) == ("#VN30", 1_000)
     assert (named["net_volume"], named["room"], named["exchange"]) == (6, None, None)
@@ -65,10 +73,10 @@ def test_a_scope_of_flow_is_marked_and_has_a_slot_of_its_own() -> None:
 
 def test_reference_data_is_ordered_by_its_offset() -> None:
     record = a_reference(name="Vinamilk", groups=["VN30"])
-    change = change_of(BY_TOPIC["ssi.reference"], 0, 8, 0, topics.encode(ReferenceMessage(record=record)))
+    change = read("ssi.reference", topics.encode(ReferenceMessage(record=record)), offset=8)
     assert (change.day, change.src, change.exchange, change.groups) == (0, 8, "HOSE", ("VN30",))
 
 
 def test_what_is_not_a_row_is_refused() -> None:
     with pytest.raises(InvalidMessage, match=r"state\.prices"):
-        change_of(BY_TOPIC["state.prices"], 0, 0, 0, b'{"symbol":"VNM"}')
+        read("state.prices", b'{"symbol":"VNM"}')

@@ -1,0 +1,41 @@
+"""The alerts, from Kafka to the clients."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from gateway import metrics
+from gateway.core.alerts import KEPT, alerts_of
+from gateway.fanout import Fanout
+from gateway.follower import Follower, Post, Received
+from schemas.position import Partition
+from schemas.topics import MARKET_ALERTS
+
+
+class AlertReader(Follower):
+    """``market.alerts``, committed: an alert that is told cannot be taken back."""
+
+    name = "alerts"
+    topics = (MARKET_ALERTS,)
+    isolation = "read_committed"
+    newest = KEPT
+    """A message has one alert at least, so these are enough for all that are kept."""
+
+    def __init__(
+        self, fanout: Fanout, kafka: dict[str, str], topic_prefix: str, post: Post, condition: Callable[[str, str], None]
+    ) -> None:
+        """Prepare; see :class:`Follower`. Alerts are few, so the broker never collects them."""
+        super().__init__(kafka, topic_prefix, 0, post, condition)
+        self._fanout = fanout
+
+    def begin(self, stream: str, starts: Mapping[Partition, int]) -> None:
+        """Forget the alerts of before."""
+        self._post(self._fanout.begin_alerts, stream, {partition.number: offset for partition, offset in starts.items()})
+
+    def take(self, received: Sequence[Received]) -> None:
+        """Take the alerts out of their messages here, announce them on the loop."""
+        alerts = [alert for message in received for alert in alerts_of(message.position, message.message)]
+        metrics.ALERTS.inc(len(alerts))
+        self._post(self._fanout.announce, alerts)
+
+    def caught_up(self) -> None:
+        """Let clients subscribe."""
+        self._post(self._fanout.recent.settle)

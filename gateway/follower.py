@@ -1,0 +1,271 @@
+"""Kafka to the event loop: follows topics from where they begin to where they end, and on.
+
+A follower is a thread with a consumer of its own and no consumer group. It assigns itself every partition of its topics, reads
+each to its end, says so, and goes on with the same consumer, so that nothing can fall between what was there and what comes.
+While Kafka is away it says why and tries again; what was read stays.
+"""
+
+import logging
+import threading
+import time
+from abc import ABC, abstractmethod
+from asyncio import AbstractEventLoop
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Final, NamedTuple
+
+from confluent_kafka import OFFSET_BEGINNING, TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+
+from gateway import metrics
+from gateway.cluster import AGAIN_S, ANSWER_S, Cluster, Layout
+from gateway.core.errors import KafkaRefused, NotPermitted
+from schemas.errors import InvalidMessage, KafkaTrouble
+from schemas.position import Partition, Position
+from schemas.topics import Topic
+
+POLL_S: Final = 0.25
+"""How long to wait for a message before looking at everything else, in seconds."""
+NAP_S: Final = 0.005
+"""Between the first message and taking what else has come: a fifth of the hand-overs for half the CPU."""
+BATCH: Final = 2_000
+"""Messages that are handed over together at most."""
+UNDER_WAY: Final = 4
+"""Calls that the event loop may owe a thread; then the thread waits, and Kafka keeps the rest."""
+CHECK_S: Final = 10.0
+"""How often to ask whether Kafka answers and the topics are still the same, in seconds, when nothing gives reason to."""
+
+_MADE_ANEW = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError.UNKNOWN_TOPIC_OR_PART})
+"""What a consumer is told whose place in a topic is no more."""
+
+log = logging.getLogger(__name__)
+
+
+class _Anew(Exception):
+    """The topics are not what they were: everything has to be read again."""
+
+
+class Post:
+    """Runs functions on the event loop, in order, for threads that must not get far ahead of it."""
+
+    def __init__(self, loop: AbstractEventLoop) -> None:
+        self._loop = loop
+        self._room = threading.Semaphore(UNDER_WAY)
+
+    def __call__(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Have ``function`` run soon; waits while too much is under way."""
+        self._room.acquire()
+        self._loop.call_soon_threadsafe(self._run, function, arguments)
+
+    def _run(self, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        self._room.release()
+        function(*arguments)
+
+
+class Received(NamedTuple):
+    """A message that could be read."""
+
+    topic: Topic[Any]
+    position: Position
+    appended_ms: int
+    """When it was written, by the broker's clock; 0 where the broker does not say."""
+    message: Any
+    """What the topic holds."""
+
+
+class Follower(ABC):
+    """A thread that follows topics; what becomes of the messages is its subclasses' business."""
+
+    name: ClassVar[str]
+    """What logs and readiness call it."""
+    topics: ClassVar[tuple[Topic[Any], ...]]
+    isolation: ClassVar[str]
+    """``read_committed``, or ``read_uncommitted`` for messages of transactions that are still open."""
+    newest: ClassVar[int | None] = None
+    """How many messages of each partition to begin with; None for all that are there."""
+
+    def __init__(
+        self, kafka: dict[str, str], topic_prefix: str, fetch_wait_ms: int, post: Post, condition: Callable[[str, str], None]
+    ) -> None:
+        """Prepare; :meth:`start` begins.
+
+        Args:
+            kafka: librdkafka's connection settings.
+            topic_prefix: What stands before the topics' names.
+            fetch_wait_ms: How long the broker may collect before it answers a fetch; 0 for the least delay.
+            post: To the event loop.
+            condition: Told, on the event loop, (name, why this follower is behind), the reason empty when it is not.
+        """
+        self._kafka = kafka
+        self._topics = {topic.named(topic_prefix): topic for topic in self.topics}
+        self._fetch_wait_ms = fetch_wait_ms
+        self._post = post
+        self._condition = condition
+        self._said: str | None = None
+        self._unreadable: set[str] = set()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"gateway-{self.name}", daemon=True)
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ask the thread to end."""
+        self._stop.set()
+
+    def join(self, timeout_s: float) -> None:
+        """Wait for the thread's end."""
+        self._thread.join(timeout_s)
+
+    @abstractmethod
+    def begin(self, stream: str, starts: Mapping[Partition, int]) -> None:
+        """Forget what was read: ``stream`` is read from the offsets ``starts``, :data:`OFFSET_BEGINNING` for all there is."""
+
+    @abstractmethod
+    def take(self, received: Sequence[Received]) -> None:
+        """Hand messages over; they come in order within each partition."""
+
+    @abstractmethod
+    def caught_up(self) -> None:
+        """Everything that was there when reading began has been handed over."""
+
+    # the thread
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self._read()
+            except _Anew:
+                log.warning("%s: topics were made anew, reading from the beginning", self.name)
+            except (KafkaTrouble, NotPermitted, KafkaRefused) as error:
+                self._say(str(error))
+            self._stop.wait(AGAIN_S)
+
+    def _say(self, reason: str) -> None:
+        if reason == self._said or self._stop.is_set():
+            return
+        self._said = reason
+        log.warning("%s: %s", self.name, reason or "up to date")
+        self._post(self._condition, self.name, reason)
+
+    def _read(self) -> None:
+        try:
+            cluster = Cluster(self._kafka, f"stock-tracker-gateway-{self.name}", self._topics, self._stop)
+            layout = cluster.layout()
+            consumer = Consumer(cluster.settings | self._consumer_settings())
+        except KafkaException as error:
+            raise KafkaRefused(error.args[0].str()) from error
+        try:
+            self._follow(cluster, consumer, layout)
+        except KafkaException as error:
+            raise cluster.trouble(error.args[0]) from error
+        finally:
+            consumer.close()
+
+    def _consumer_settings(self) -> dict[str, str | int | bool]:
+        low_latency = self._fetch_wait_ms == 0
+        return {
+            # Never used: partitions are assigned, not shared, and nothing is committed.
+            "group.id": "stock-tracker-gateway",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "enable.partition.eof": True,
+            "auto.offset.reset": "error",
+            "fetch.min.bytes": 1 if low_latency else 64 * 1024,
+            "fetch.wait.max.ms": 500 if low_latency else self._fetch_wait_ms,
+            "isolation.level": self.isolation,
+        }
+
+    def _follow(self, cluster: Cluster, consumer: Consumer, layout: Layout) -> None:
+        starts = {partition: self._start_of(consumer, partition) for partition in layout.partitions}
+        self.begin(layout.stream, starts)
+        consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
+        self._say("reading the topics from their beginning")
+        behind = set(starts)
+        began = checked_at = time.monotonic()
+        is_caught_up = False
+        check_at = began + CHECK_S
+        while not self._stop.is_set():
+            self._take_next(consumer, cluster, behind)
+            if not behind and not is_caught_up:
+                is_caught_up = True
+                self.caught_up()
+                log.info("%s: read everything in %.2f s", self.name, time.monotonic() - began)
+                self._say("")
+            if cluster.is_doubtful:
+                # Sooner, but no more often than that: while Kafka is away each look would bring the next complaint.
+                cluster.is_doubtful = False
+                check_at = min(check_at, checked_at + AGAIN_S)
+            if time.monotonic() >= check_at:
+                check_at = time.monotonic() + self._check(cluster, layout, is_caught_up=is_caught_up)
+                checked_at = time.monotonic()
+
+    def _start_of(self, consumer: Consumer, partition: Partition) -> int:
+        """The offset to begin at."""
+        if self.newest is None:
+            return int(OFFSET_BEGINNING)
+        low: int
+        high: int
+        low, high = consumer.get_watermark_offsets(TopicPartition(*partition), timeout=ANSWER_S)
+        return max(low, high - self.newest)
+
+    def _take_next(self, consumer: Consumer, cluster: Cluster, behind: set[Partition]) -> None:
+        """Hand over what has come; strike from ``behind`` the partitions that were read to their end."""
+        received = []
+        for message in _next(consumer):
+            error = message.error()
+            if error is None:
+                if (readable := self._decoded(message)) is not None:
+                    received.append(readable)
+            elif error.code() == KafkaError._PARTITION_EOF:
+                behind.discard(Partition(str(message.topic()), message.partition() or 0))
+            elif error.code() in _MADE_ANEW:
+                raise _Anew
+            else:
+                cluster.hear(error)
+        if received:
+            self.take(received)
+
+    def _decoded(self, message: KafkaMessage) -> Received | None:
+        """What ``message`` says; None when it says nothing or cannot be read, which is counted."""
+        name, value = str(message.topic()), message.value()
+        # Nobody deletes a row of a compacted topic; a reader that starts later simply never hears of the key.
+        if value is None:
+            return None
+        topic = self._topics[name]
+        position = Position(name, message.partition() or 0, message.offset() or 0)
+        try:
+            return Received(topic, position, _appended_ms(message), topic.decode(value))
+        except InvalidMessage as error:
+            metrics.UNREADABLE.labels(topic.name).inc()
+            if name not in self._unreadable:
+                self._unreadable.add(name)
+                log.warning("%s, at %s; later ones are only counted", error, position)
+            return None
+
+    def _check(self, cluster: Cluster, layout: Layout, *, is_caught_up: bool) -> float:
+        """See that Kafka answers and the topics are the same; in how many seconds to look again."""
+        try:
+            now = cluster.layout()
+        except (KafkaTrouble, NotPermitted) as error:
+            self._say(str(error))
+            return AGAIN_S
+        if now != layout:
+            raise _Anew
+        if is_caught_up:
+            self._say("")
+        return CHECK_S
+
+
+def _next(consumer: Consumer) -> list[KafkaMessage]:
+    """The messages that have come, and ends of partitions; none after :data:`POLL_S` without any."""
+    first = consumer.poll(POLL_S)
+    if first is None:
+        return []
+    time.sleep(NAP_S)
+    return [first, *consumer.consume(BATCH - 1, 0)]
+
+
+def _appended_ms(message: KafkaMessage) -> int:
+    kind, ts_ms = message.timestamp()
+    return 0 if kind == TIMESTAMP_NOT_AVAILABLE else ts_ms
