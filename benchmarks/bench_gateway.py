@@ -21,11 +21,13 @@ from multiprocessing.connection import Connection
 
 from aiohttp import web
 
+from gateway import app as routes
 from gateway.app import Gateway, now_ms
 from gateway.core.alerts import Recent
-from gateway.core.board import Board, Change, Channel
-from gateway.core.protocol import COLUMNS, Terms
-from gateway.core.status import Feeds
+from gateway.core.board import Board, Change
+from gateway.core.channels import CHANNELS
+from gateway.core.status import Connectors
+from gateway.core.terms import Terms
 from gateway.fanout import Fanout
 from gateway.settings import GatewaySettings
 from schemas.topics import encode
@@ -94,9 +96,9 @@ class Case:
     async def start(self, clients: int) -> None:
         """Serve, and connect the clients."""
         self._clients = clients
-        board = Board({channel: Channel(columns) for channel, columns in COLUMNS.items() if channel != "alert"})
+        board = Board()
         board.begin("0123abcd")
-        self._fanout = Fanout(board, Recent(), Feeds(), Terms(), now_ms, str)
+        self._fanout = Fanout(board, Recent(), Connectors(), Terms(), now_ms, str)
         self._fanout.apply(changes(SYMBOLS, 0))
         self._fanout.complete()
         settings = GatewaySettings(kafka={}, topic_prefix="", port=0, max_connections=100_000)
@@ -122,7 +124,7 @@ class Case:
         """How many clients are connected and have their snapshot."""
         if self._command is None:
             return len(self._plain)
-        return sum(bool(client.session.subscriptions) and not client.session.waiting for client in self._fanout.clients)
+        return sum(bool(client.subscriber.subscriptions) and not client.subscriber.waiting for client in self._fanout.clients)
 
     async def _naive(self, request: web.Request) -> web.StreamResponse:
         response = web.WebSocketResponse(compress=False)
@@ -137,7 +139,7 @@ class Case:
         rows = changes(draw.sample(SYMBOLS, self._changed), src)
         began = time.process_time()
         if self._command is None:
-            named = [dict(zip(COLUMNS["px"], json.loads(row.fragment), strict=True)) for row in rows]
+            named = [dict(zip(CHANNELS["px"].columns, json.loads(row.fragment), strict=True)) for row in rows]
             for response in self._plain:
                 await response.send_json(named)
         else:
@@ -167,6 +169,8 @@ async def main(clients: int, rounds: int) -> None:
         ),
         Case("send_json in a loop, 8 rows", 8, None),
     ]
+    # The clients only read: they answer no ping, and would be dropped in the middle of a long run.
+    routes.PING_S = 86_400.0
     for case in cases:
         await case.start(clients)
     # As the gateway's own process does.

@@ -10,14 +10,15 @@ from aiohttp import WSCloseCode, WSMsgType, web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import metrics
+from gateway.core import wire
 from gateway.core.access import HEADERS, host_allowed, origin_allowed
-from gateway.core.protocol import CHANNELS, COLUMNS, Close, Session
-from gateway.core.selection import Selection
+from gateway.core.channels import CHANNELS
+from gateway.core.selection import EVERYTHING, Selection
+from gateway.core.subscriber import Close, Subscriber
 from gateway.fanout import Client, Fanout
 from gateway.framer import Outlet
 from gateway.settings import GatewaySettings
 from schemas.stock_v1 import PROTOCOL, CloseCode
-from schemas.topics import encode
 
 WEB = Path(__file__).parent / "web"
 PING_S = 20.0
@@ -99,24 +100,17 @@ class Gateway:
             return _problem(404, f"no such channel: there are {', '.join(CHANNELS)}")
         if not (recent.complete if channel == "alert" else board.complete):
             return _problem(503, self._reason() or "still reading Kafka")
-        position = recent.cursor() if channel == "alert" else board.cursor(channel)
-        etag = f'"{position}"'
-        # The rows of `status` are this instance's own judgement: another one's may differ at the same place.
-        headers = {} if channel == "status" else {"ETag": etag}
-        if request.headers.get("If-None-Match") == etag:
+        cursor = recent.cursor() if channel == "alert" else board.cursor(channel)
+        headers = {"ETag": f'"{cursor}"'} if cursor else {}
+        if cursor and request.headers.get("If-None-Match") == headers["ETag"]:
             return web.Response(status=304, headers=headers)
-        members = board.universe.members(Selection.of(request.query.get("sym", "*").split(",")))
+        members = board.universe.members(Selection.of(request.query.get("sym", EVERYTHING).split(",")))
         if channel == "alert":
-            chosen = [alert.row for alert in recent.since(None)[0] if members is None or alert.symbol in members]
+            rows = [alert.row for alert in recent.since(None)[0] if members is None or alert.symbol in members]
         else:
-            chosen = [row.fragment for key, row in board.channels[channel].rows.items() if members is None or key in members]
-        body = b'{"ch":"%s","cols":%s,"rows":[%s],"cursor":%s}' % (
-            channel.encode(),
-            encode(COLUMNS[channel]),
-            b",".join(chosen),
-            encode(position),
-        )
-        return web.Response(body=body, content_type="application/json", headers=headers)
+            table = board.tables[channel]
+            rows = table.fragments(table.keys(members))
+        return web.Response(body=wire.rest_snapshot(channel, rows, cursor), content_type="application/json", headers=headers)
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         if not origin_allowed(request.headers.get("Origin"), request.host, self._settings.origins):
@@ -147,7 +141,7 @@ class Gateway:
             if asyncio.current_task() is not reading:
                 reading.cancel()
 
-        client = Client(Session(fanout.board, fanout.recent, fanout.terms, now_ms()), outlet, end, now_ms())
+        client = Client(Subscriber(fanout.board, fanout.recent, fanout.terms, now_ms()), outlet, end, now_ms())
         self._connections.add(reading)
         reading.add_done_callback(self._connections.discard)
         fanout.join(client)

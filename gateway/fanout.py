@@ -10,14 +10,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from typing import Protocol
 
 from gateway import metrics
-from gateway.core import protocol, status
+from gateway.core import status, wire
 from gateway.core.alerts import Alert, Recent
 from gateway.core.board import Board, Change
-from gateway.core.protocol import Close, Session, Subscription, Terms
 from gateway.core.selection import Selection
+from gateway.core.subscriber import Close, Subscriber
+from gateway.core.subscription import Subscription
+from gateway.core.terms import Terms
 from schemas.stock_v1 import CloseCode
 from schemas.structs import FeedStatus
-from schemas.topics import encode
 
 YIELD_EVERY = 256
 """Clients written to before the loop may do something else."""
@@ -37,14 +38,14 @@ class Outlet(Protocol):
         """Whether the client has read enough of what it was sent."""
 
     def write(self, payloads: Sequence[bytes]) -> int:
-        """Send ``payloads``, one at least, each as a frame; how many bytes."""
+        """Send ``payloads``, one at least, each as a WebSocket frame; how many bytes."""
 
 
 class Client:
-    """A session and the socket it speaks through."""
+    """A subscriber and the socket it speaks through."""
 
-    def __init__(self, session: Session, outlet: Outlet, end: Callable[[Close], None], now_ms: int) -> None:
-        self.session = session
+    def __init__(self, subscriber: Subscriber, outlet: Outlet, end: Callable[[Close], None], now_ms: int) -> None:
+        self.subscriber = subscriber
         self.outlet = outlet
         self.ending = False
         self.since_ms = now_ms
@@ -62,20 +63,20 @@ class Client:
         """Write what is due, as far as the socket takes it."""
         if not self.ending and self.outlet.writable:
             self.write(now_ms)
-        elif self.session.close is not None:
-            self.end(self.session.close)
+        elif self.subscriber.close is not None:
+            self.end(self.subscriber.close)
 
     def write(self, now_ms: int) -> None:
         """Write what is due to a socket that takes it now, and goes on taking."""
-        session, outlet = self.session, self.outlet
+        subscriber, outlet = self.subscriber, self.outlet
         self.written_ms = now_ms
-        while frames := session.drain(now_ms):
-            metrics.SENT.bytes += outlet.write(frames)
-            metrics.SENT.frames += len(frames)
-            if not (session.unfinished and outlet.writable):
+        while messages := subscriber.drain(now_ms):
+            metrics.SENT.bytes += outlet.write(messages)
+            metrics.SENT.messages += len(messages)
+            if not (subscriber.unfinished and outlet.writable):
                 break
-        if session.close is not None:
-            self.end(session.close)
+        if subscriber.close is not None:
+            self.end(subscriber.close)
 
 
 class Interval:
@@ -98,7 +99,7 @@ class Fanout:
         self,
         board: Board,
         recent: Recent,
-        feeds: status.Feeds,
+        connectors: status.Connectors,
         terms: Terms,
         now_ms: Callable[[], int],
         reason: Callable[[], str],
@@ -108,14 +109,14 @@ class Fanout:
         Args:
             board: The rows.
             recent: The alerts.
-            feeds: The connectors.
+            connectors: What each connector says of itself.
             terms: What clients are held to.
             now_ms: The wall clock.
             reason: Why the gateway is not up to date; empty when it is.
         """
         self.board = board
         self.recent = recent
-        self.feeds = feeds
+        self.connectors = connectors
         self.terms = terms
         self.clients: set[Client] = set()
         self._reason = reason
@@ -130,7 +131,7 @@ class Fanout:
         self.clients.add(client)
         metrics.CONNECTIONS.set(len(self.clients))
         now_ms = self._now_ms()
-        client.session.heartbeat(self.heartbeat(now_ms))
+        client.subscriber.heartbeat(self.heartbeat(now_ms))
         client.pump(now_ms)
 
     def leave(self, client: Client) -> None:
@@ -141,8 +142,8 @@ class Fanout:
         metrics.CONNECTIONS.set(len(self.clients))
 
     def receive(self, client: Client, text: str) -> None:
-        """Hand a command to its session, and write the answer."""
-        client.session.receive(text, self._now_ms())
+        """Hand a command to the client's subscriber, and write the answer."""
+        client.subscriber.receive(text, self._now_ms())
         self._place(client)
         client.pump(self._now_ms())
 
@@ -151,7 +152,7 @@ class Fanout:
         for throttle_ms, interval in self._intervals.items():
             own = {
                 channel: subscription
-                for channel, subscription in client.session.subscriptions.items()
+                for channel, subscription in client.subscriber.subscriptions.items()
                 if subscription.throttle_ms == throttle_ms and channel != "alert"
             }
             if own:
@@ -165,7 +166,7 @@ class Fanout:
         """Start again from an empty board: every client has to come back, for its rows and cursors are void."""
         had_epoch = bool(self.board.epoch)
         self.board.begin(epoch)
-        self.feeds.forget()
+        self.connectors.forget()
         if had_epoch:
             metrics.REBUILDS.inc()
             self.end_all(Close(CloseCode.EPOCH_CHANGED, "topics were made anew"))
@@ -195,8 +196,8 @@ class Fanout:
 
     def hear(self, status_: FeedStatus, appended_ms: int) -> None:
         """Note what a connector says of itself, and show it."""
-        self.feeds.hear(status_, appended_ms)
-        self.apply(self.feeds.judge(self._now_ms()))
+        self.connectors.hear(status_, appended_ms)
+        self.apply(self.connectors.judge(self._now_ms()))
 
     def complete(self) -> None:
         """Everything that was on the topics is on the board: clients may subscribe."""
@@ -212,14 +213,14 @@ class Fanout:
             self.recent.add(alert)
             if not self.recent.complete:
                 continue
-            frame = protocol.event_frame(alert, self.recent.cursor())
+            event = wire.event(alert, self.recent.cursor())
             for client in self.clients:
-                subscription = client.session.subscriptions.get("alert")
+                subscription = client.subscriber.subscriptions.get("alert")
                 if subscription is None:
                     continue
                 members = self.board.universe.members(subscription.selection)
                 if members is None or alert.symbol in members:
-                    client.session.alert(frame)
+                    client.subscriber.alert(event)
                     told.add(client)
         self._pump(told)
 
@@ -250,7 +251,7 @@ class Fanout:
         interval = self._intervals[throttle_ms]
         changed, interval.changed = interval.changed, {}
         now_ms = self._now_ms()
-        reached = {channel: "" if channel == "status" else self.board.cursor(channel) for channel in changed}
+        reached = {channel: self.board.cursor(channel) for channel in changed}
         made: dict[tuple[str, Selection], tuple[Set[str], list[bytes]]] = {}
         for count, (client, subscriptions) in enumerate(list(interval.members.items()), 1):
             if not client.ending:
@@ -276,10 +277,11 @@ class Fanout:
             if share is None:
                 members = self.board.universe.members(subscription.selection)
                 chosen: Set[str] = keys if members is None else keys & members
-                pages = protocol.delta_pages(self.board, channel, chosen, reached[channel], now_ms, conflated=False)
-                share = made[channel, subscription.selection] = (chosen, pages)
-            chosen, pages = share
-            client.session.offer(subscription, chosen, pages, reached[channel], writable)
+                rows = self.board.tables[channel].fragments(chosen)
+                bodies = wire.deltas(channel, rows, reached[channel], now_ms, conflated=False)
+                share = made[channel, subscription.selection] = (chosen, bodies)
+            chosen, bodies = share
+            client.subscriber.offer(subscription, chosen, bodies, reached[channel], reads=writable)
             if not writable and chosen:
                 metrics.CONFLATED.inc()
         if writable:
@@ -290,10 +292,10 @@ class Fanout:
         while True:
             await asyncio.sleep(_PUMP_S)
             now_ms = self._now_ms()
-            for client in [client for client in self.clients if client.session.waiting and not client.ending]:
+            for client in [client for client in self.clients if client.subscriber.waiting and not client.ending]:
                 client.pump(now_ms)
                 if now_ms - client.written_ms > STALLED_MS:
-                    client.end(Close(CloseCode.SLOW, "nothing was read for 30 s"))
+                    client.end(Close(CloseCode.SLOW, f"nothing was read for {STALLED_MS // 1_000} s"))
 
     async def watch_forever(self) -> None:
         """Judge the feeds, say how old the data is, and part from clients that want nothing."""
@@ -301,44 +303,34 @@ class Fanout:
         while True:
             await asyncio.sleep(_WATCH_S)
             now_ms = self._now_ms()
-            self.apply(self.feeds.judge(now_ms))
+            self.apply(self.connectors.judge(now_ms))
             condition = (self._stale(now_ms), self._reason())
             if now_ms - beat_ms >= self.terms.heartbeat_ms or condition != self._shown_condition:
                 beat_ms, self._shown_condition = now_ms, condition
                 self._beat(now_ms)
             for client in list(self.clients):
-                if not client.session.asked and now_ms - client.since_ms > SUBSCRIBE_WITHIN_MS:
-                    client.end(Close(CloseCode.IDLE, "subscribe within 10 s"))
+                if not client.subscriber.asked and now_ms - client.since_ms > SUBSCRIBE_WITHIN_MS:
+                    client.end(Close(CloseCode.IDLE, f"subscribe within {SUBSCRIBE_WITHIN_MS // 1_000} s"))
 
     def _ages(self, now_ms: int) -> dict[str, int | None]:
         return {
-            name: None if channel.newest_ms is None else max(0, now_ms - channel.newest_ms)
-            for name, channel in self.board.channels.items()
-            if name in status.STALE_MS
+            channel: None if table.newest_ms is None else max(0, now_ms - table.newest_ms)
+            for channel, table in self.board.tables.items()
+            if channel in status.STALE_MS
         }
 
     def _stale(self, now_ms: int) -> list[str]:
-        return self.feeds.stale({name: channel.newest_ms for name, channel in self.board.channels.items()}, now_ms)
+        return self.connectors.stale({channel: table.newest_ms for channel, table in self.board.tables.items()}, now_ms)
 
     def heartbeat(self, now_ms: int) -> bytes:
-        """The frame that says how old the data is, open at its end for the cursors of a client."""
-        session = self.feeds.session()
-        fields = {
-            "op": "hb",
-            "ts": now_ms,
-            "lag_ms": self._ages(now_ms),
-            "stale": self._stale(now_ms),
-            "reason": self._reason(),
-            "session": session.phase if session else None,
-            "day": session.day if session else None,
-            "market_ms": session.market_ms if session else None,
-        }
-        return encode(fields)[1:-1]
+        """How old the data is, in the words of a heartbeat that still lacks a client's cursors."""
+        clock = self.connectors.clock()
+        return wire.heartbeat_head(now_ms, self._ages(now_ms), self._stale(now_ms), self._reason(), clock)
 
     def _beat(self, now_ms: int) -> None:
-        frame = self.heartbeat(now_ms)
+        head = self.heartbeat(now_ms)
         for client in list(self.clients):
-            client.session.heartbeat(frame)
+            client.subscriber.heartbeat(head)
             client.pump(now_ms)
 
     # the end
@@ -352,5 +344,5 @@ class Fanout:
         """Tell every client to come back later, each at its own time."""
         now_ms = self._now_ms()
         for client in list(self.clients):
-            client.session.notice(encode({"op": "goaway", "retry_ms": retry_ms(), "reason": reason})[1:])
+            client.subscriber.notice(wire.goaway(retry_ms(), reason))
             client.pump(now_ms)

@@ -9,26 +9,26 @@ READY: Final = Gauge("stock_tracker_gateway_ready", "1 when the state has been r
 CONNECTIONS: Final = Gauge(
     "stock_tracker_gateway_connections", "Open WebSocket connections; near the cap, raise it or add an instance"
 )
-FRAMES: Final = Counter(
-    "stock_tracker_gateway_frames_total", "Frames sent to clients; flat while connections are open: look at the log"
+MESSAGES: Final = Counter(
+    "stock_tracker_gateway_sent_messages_total", "Messages sent to clients; flat while connections are open: look at the log"
 )
 BYTES: Final = Counter(
-    "stock_tracker_gateway_sent_bytes_total", "Bytes of these frames; near the network's limit, raise throttle_ms"
+    "stock_tracker_gateway_sent_bytes_total", "Bytes of these messages; near the network's limit, raise throttle_ms"
 )
 
 
 @dataclass(slots=True)
 class Sent:
-    """What was sent since the counters were last told: theirs are too dear to touch for each frame."""
+    """What was sent since the counters were last told: theirs are too dear to touch for each message."""
 
-    frames: int = 0
+    messages: int = 0
     bytes: int = 0
 
     def settle(self) -> None:
         """Tell the counters."""
-        FRAMES.inc(self.frames)
+        MESSAGES.inc(self.messages)
         BYTES.inc(self.bytes)
-        self.frames = self.bytes = 0
+        self.messages = self.bytes = 0
 
 
 SENT: Final = Sent()

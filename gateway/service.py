@@ -13,10 +13,11 @@ from gateway import metrics
 from gateway.alert_reader import AlertReader
 from gateway.app import Gateway, now_ms
 from gateway.core.alerts import Recent
-from gateway.core.board import Board, Channel
+from gateway.core.board import Board
 from gateway.core.errors import PortTaken
-from gateway.core.protocol import COLUMNS, Close, Terms
-from gateway.core.status import Feeds
+from gateway.core.status import Connectors
+from gateway.core.subscriber import Close
+from gateway.core.terms import Terms
 from gateway.fanout import Fanout
 from gateway.follower import Follower, Post
 from gateway.settings import GatewaySettings
@@ -71,8 +72,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, listening: Callabl
     settings.require_safe_bind()
     terms = Terms(default_ms=settings.throttle_ms)
     readiness = Readiness("state", "alerts")
-    board = Board({channel: Channel(columns) for channel, columns in COLUMNS.items() if channel != "alert"})
-    fanout = Fanout(board, Recent(), Feeds(), terms, now_ms, readiness.reason)
+    fanout = Fanout(Board(), Recent(), Connectors(), terms, now_ms, readiness.reason)
     gateway = Gateway(settings, fanout, readiness.reason)
 
     runner = web.AppRunner(gateway.application(), access_log=None, keepalive_timeout=75, shutdown_timeout=FORCE_S)

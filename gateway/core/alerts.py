@@ -11,14 +11,12 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gateway.core import cursor
-from schemas.events import AlertEvent as AlertModel
+from gateway.core.channels import CHANNELS
 from schemas.position import Position
 from schemas.structs import AlertEvent, AlertsFrame
 from schemas.topics import encode
 
 KEPT = 1_000
-COLUMNS = ("alert_id", *(name for name in AlertModel.model_fields if name != "alert_id"))
-"""Of the snapshot of channel ``alert``; events carry the same by name."""
 _PLACES = 16
 
 
@@ -33,7 +31,7 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     data: bytes
     """The event as a JSON object."""
     row: bytes
-    """The event as a JSON list in the order of :data:`COLUMNS`."""
+    """The event as a JSON list in the order of the channel's columns."""
 
 
 def alerts_of(position: Position, frame: AlertsFrame) -> list[Alert]:
@@ -42,7 +40,7 @@ def alerts_of(position: Position, frame: AlertsFrame) -> list[Alert]:
 
 
 def _alert(slot: int, position: int, event: AlertEvent) -> Alert:
-    row = encode(tuple(getattr(event, name) for name in COLUMNS))
+    row = encode(tuple(getattr(event, name) for name in CHANNELS["alert"].columns))
     return Alert(slot=slot, position=position, symbol=event.symbol, ts_ms=event.ts_ms, data=encode(event), row=row)
 
 

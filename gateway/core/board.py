@@ -5,12 +5,13 @@ killed may leave an older row behind a newer one. Every row therefore names its 
 from, and a row is taken only if that pair is greater than the one on the board.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, field
 
 import msgspec
 
 from gateway.core import cursor
+from gateway.core.channels import CHANNELS
 from gateway.core.selection import Universe
 
 SLOTS_A_TOPIC = 1_000
@@ -38,10 +39,9 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(slots=True)
-class Channel:
+class Table:
     """The rows of one channel."""
 
-    columns: tuple[str, ...]
     rows: dict[str, Change] = field(default_factory=dict)
     positions: dict[int, int] = field(default_factory=dict)
     """The last offset read, by slot."""
@@ -58,6 +58,14 @@ class Channel:
         self.rows[change.key] = change
         return True
 
+    def keys(self, members: Set[str] | None) -> list[str]:
+        """The keys that have a row, those among ``members`` only; None for all."""
+        return list(self.rows) if members is None else [key for key in self.rows if key in members]
+
+    def fragments(self, keys: Iterable[str]) -> list[bytes]:
+        """The rows of those of ``keys`` that have one."""
+        return [row.fragment for key in keys if (row := self.rows.get(key)) is not None]
+
     def since(self, positions: cursor.Positions, keys: Iterable[str]) -> list[str]:
         """Which of ``keys`` have a row that a reader who stopped at ``positions`` has not seen."""
         return [key for key in keys if (row := self.rows[key]).offset > positions.get(row.slot, -1)]
@@ -65,9 +73,10 @@ class Channel:
 
 @dataclass(slots=True)
 class Board:
-    """All channels that have a latest value, and the symbols on them."""
+    """The tables of all channels that have rows, and the symbols in them."""
 
-    channels: dict[str, Channel]
+    tables: dict[str, Table] = field(default_factory=lambda: {name: Table() for name in CHANNELS if name != "alert"})
+    """By channel; alerts are kept by :class:`gateway.core.alerts.Recent`."""
     epoch: str = ""
     complete: bool = False
     """Everything that was on the topics when reading began has been applied."""
@@ -78,15 +87,13 @@ class Board:
         self.epoch = epoch
         self.complete = False
         self.universe = Universe()
-        for channel in self.channels.values():
-            channel.rows.clear()
-            channel.positions.clear()
-            channel.newest_ms = None
+        for channel in self.tables:
+            self.tables[channel] = Table()
 
     def apply(self, changes: Iterable[Change]) -> Iterator[tuple[str, str]]:
         """Take what is newer; yields (channel, key) of each row taken."""
         for change in changes:
-            if not self.channels[change.channel].apply(change):
+            if not self.tables[change.channel].apply(change):
                 continue
             if change.exchange is not None:
                 self.universe.list_on(change.key, change.exchange)
@@ -95,5 +102,5 @@ class Board:
             yield change.channel, change.key
 
     def cursor(self, channel: str) -> str:
-        """Where a reader stands who has seen all of ``channel``."""
-        return cursor.write(self.epoch, self.channels[channel].positions)
+        """Where a reader stands who has seen all of ``channel``; empty where there are no cursors."""
+        return cursor.write(self.epoch, self.tables[channel].positions) if CHANNELS[channel].has_cursor else ""

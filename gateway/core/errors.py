@@ -5,12 +5,15 @@ GatewayError
 ├── PortTaken: somebody else listens there
 ├── NotPermitted: Kafka does not let the gateway read its topics; asked again until it does
 ├── KafkaRefused: Kafka's client library does not take what it is told; asked again, in case it is Kafka that changes
+├── Refused: a client's command cannot be carried out; the client is told, and the connection goes on
 └── BadCursor: a cursor that no gateway made
 
 That Kafka is away, or has no such topics, are errors of :mod:`schemas.errors`: every service can meet them.
 """
 
 from collections.abc import Iterable
+
+from schemas.stock_v1 import ErrorCode
 
 
 class GatewayError(Exception):
@@ -50,5 +53,16 @@ class KafkaRefused(GatewayError):
         )
 
 
+class Refused(GatewayError):
+    """A client's command cannot be carried out."""
+
+    def __init__(self, code: ErrorCode, reason: str, retry_ms: int | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+        self.retry_ms = retry_ms
+        """When the client may try again; None when that would not help."""
+
+
 class BadCursor(GatewayError):
-    """A cursor that this gateway did not make."""
+    """A cursor that no gateway made."""

@@ -12,6 +12,11 @@ WELL_KNOWN_GROUPS = frozenset({"@VN30", "@HOSE", "@HNX", "@UPCOM", FUTURES})
 _REMEMBERED = 4_096
 
 
+def is_group(word: str) -> bool:
+    """Whether ``word`` names a group of symbols."""
+    return word.startswith("@")
+
+
 @dataclass(frozen=True, slots=True)
 class Selection:
     """A set of keys: all, or those named one by one and those in groups."""
@@ -26,8 +31,8 @@ class Selection:
         chosen = frozenset(words)
         return cls(
             EVERYTHING in chosen,
-            frozenset(word for word in chosen if word.startswith("@")),
-            frozenset(word for word in chosen if word != EVERYTHING and not word.startswith("@")),
+            frozenset(word for word in chosen if is_group(word)),
+            frozenset(word for word in chosen if word != EVERYTHING and not is_group(word)),
         )
 
     def __or__(self, other: "Selection") -> "Selection":

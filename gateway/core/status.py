@@ -8,35 +8,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gateway.core.board import Change
+from gateway.core.channels import CHANNELS, StatusRow
 from schemas.structs import FeedStatus
 from schemas.topics import encode
 from schemas.units import SessionPhase
 
 SILENT_MS = 5_000
-COLUMNS = (
-    "feed",
-    "state",
-    "reason",
-    "epoch",
-    "day",
-    "phase",
-    "market_ms",
-    "said_ms",
-    "received",
-    "dead_letters",
-    "dropped",
-    "connects",
-)
-"""Of channel ``status``. ``state``: connecting, up, down, stopped or silent; ``said_ms``: when the connector spoke, by its own
-clock."""
-
-STALE_MS: Mapping[str, int] = {"px": 5_000, "index": 15_000, "flow": 15_000, "basis": 15_000}
-"""How old the newest row may be while the market trades. SSI sends an index each five seconds, foreign records less often."""
+"""How long a connector may say nothing; it speaks each second."""
+STALE_MS: Mapping[str, int] = {name: channel.stale_ms for name, channel in CHANNELS.items() if channel.stale_ms is not None}
+"""How old the newest row of a channel may be while the market trades."""
 _TRADING = frozenset({SessionPhase.ATO, SessionPhase.CONTINUOUS, SessionPhase.ATC})
 
 
 @dataclass(frozen=True, slots=True)
-class Session:
+class MarketClock:
     """The market's clock, as the connector that is furthest says."""
 
     phase: SessionPhase
@@ -45,8 +30,8 @@ class Session:
 
 
 @dataclass(slots=True)
-class Feeds:
-    """The connectors, by feed name."""
+class Connectors:
+    """What each connector says of itself, by its feed."""
 
     _said: dict[str, FeedStatus] = field(default_factory=dict)
     _seen_ms: dict[str, int] = field(default_factory=dict)
@@ -69,19 +54,19 @@ class Feeds:
         changes = []
         for feed, status in self._said.items():
             state, reason = self.state_of(feed, now_ms)
-            row = (
-                feed,
-                state,
-                reason,
-                status.epoch,
-                status.trading_day,
-                status.phase,
-                status.market_ms,
-                status.ts_us // 1_000,
-                status.received,
-                status.dead_letters,
-                status.dropped,
-                status.connects,
+            row = StatusRow(
+                feed=feed,
+                state=state,
+                reason=reason,
+                epoch=status.epoch,
+                day=status.trading_day,
+                phase=status.phase,
+                market_ms=status.market_ms,
+                said_ms=status.ts_us // 1_000,
+                received=status.received,
+                dead_letters=status.dead_letters,
+                dropped=status.dropped,
+                connects=status.connects,
             )
             fragment = encode(row)
             if fragment == self._shown.get(feed):
@@ -115,23 +100,23 @@ class Feeds:
             )
         return status.state, status.reason
 
-    def session(self) -> Session | None:
+    def clock(self) -> MarketClock | None:
         """The market's clock; None while no connector has spoken."""
         if not self._said:
             return None
         ahead = max(self._said.values(), key=lambda status: status.market_ms)
-        return Session(SessionPhase(ahead.phase), ahead.trading_day, ahead.market_ms)
+        return MarketClock(SessionPhase(ahead.phase), ahead.trading_day, ahead.market_ms)
 
     def stale(self, newest_ms: Mapping[str, int | None], now_ms: int) -> list[str]:
         """The channels that should move now and do not, in alphabetical order; all of them when no feed is up."""
-        session = self.session()
-        if session is None:
+        clock = self.clock()
+        if clock is None:
             return []
         states = [self.state_of(feed, now_ms)[0] for feed in self._said]
         # A connector that fell silent at lunch does not say that the afternoon began.
-        if "up" not in states and ("silent" in states or session.phase in _TRADING):
+        if "up" not in states and ("silent" in states or clock.phase in _TRADING):
             return sorted(STALE_MS)
-        if session.phase not in _TRADING:
+        if clock.phase not in _TRADING:
             return []
         return sorted(
             channel

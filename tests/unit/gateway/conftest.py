@@ -1,4 +1,4 @@
-"""Rows and sessions for the gateway's unit tests."""
+"""Rows and clients for the gateway's unit tests."""
 
 import json
 from collections.abc import Callable
@@ -8,8 +8,9 @@ import pytest
 from pydantic import TypeAdapter
 
 from gateway.core.alerts import Alert, Recent, alerts_of
-from gateway.core.board import Board, Change, Channel
-from gateway.core.protocol import COLUMNS, Session, Terms
+from gateway.core.board import Board, Change
+from gateway.core.subscriber import Subscriber
+from gateway.core.terms import Terms
 from schemas.position import Position
 from schemas.stock_v1 import ServerFrame
 from schemas.structs import AlertsFrame
@@ -64,11 +65,11 @@ class Viewer:
 
 
 class Peer(Viewer):
-    """A client that speaks to a :class:`Session` directly and reads everything at once."""
+    """A client that speaks to a :class:`Subscriber` directly and reads everything at once."""
 
     def __init__(self, board: Board, recent: Recent, terms: Terms) -> None:
         super().__init__()
-        self.session = Session(board, recent, terms, now_ms=0)
+        self.subscriber = Subscriber(board, recent, terms, now_ms=0)
         self._now_ms = 0
 
     def send(self, **command: Any) -> dict[str, Any]:
@@ -78,20 +79,20 @@ class Peer(Viewer):
     def send_text(self, text: str) -> dict[str, Any]:
         """Send a text, a second after the one before; the answer."""
         self._now_ms += 1_000
-        self.session.receive(text, self._now_ms)
+        self.subscriber.receive(text, self._now_ms)
         return next((frame for frame in self.read() if frame["op"] in ("ok", "err")), {})
 
     def read(self) -> list[dict[str, Any]]:
-        """Read everything that the session has to say."""
+        """Read everything that the gateway has to say."""
         new = []
-        while self.session.waiting:
-            new += [self.take(text) for text in self.session.drain(ts_ms=0)]
+        while self.subscriber.waiting:
+            new += [self.take(text) for text in self.subscriber.drain(now_ms=0)]
         return new
 
 
 def an_empty_board() -> Board:
     """A board that has been read to its end."""
-    board = Board({channel: Channel(columns) for channel, columns in COLUMNS.items() if channel != "alert"})
+    board = Board()
     board.begin(EPOCH)
     board.complete = True
     return board

@@ -3,20 +3,20 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.board import Channel
+from gateway.core.board import Table
 from gateway.core.selection import Selection, Universe
 
 
 def test_a_row_replaces_an_older_one(put: Any, board: Any) -> None:
     assert put(value=1) == [("px", "VNM")]
     assert put(value=2) == [("px", "VNM")]
-    assert board.channels["px"].rows["VNM"].src == 2
+    assert board.tables["px"].rows["VNM"].src == 2
 
 
 def test_an_older_row_behind_a_newer_one_is_ignored_but_read(put: Any, board: Any) -> None:
     put(src=10, offset=5)
     assert put(src=9, offset=6) == []
-    assert board.channels["px"].rows["VNM"].src == 10
+    assert board.tables["px"].rows["VNM"].src == 10
     assert board.cursor("px").endswith(".0:6")
 
 
@@ -33,18 +33,18 @@ def test_a_new_day_wins_whatever_its_source_offset(put: Any, board: Any) -> None
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 20)), min_size=1))
 def test_whatever_the_order_the_greatest_day_and_source_is_shown(change: Any, writes: list[tuple[int, int]]) -> None:
-    channel = Channel(("symbol",))
+    table = Table()
     for offset, (day, src) in enumerate(writes):
-        channel.apply(change("VNM", day=day, src=src, offset=offset))
-    row = channel.rows["VNM"]
+        table.apply(change("VNM", day=day, src=src, offset=offset))
+    row = table.rows["VNM"]
     assert (row.day, row.src) == max(writes)
-    assert channel.positions == {0: len(writes) - 1}
+    assert table.positions == {0: len(writes) - 1}
 
 
 def test_a_new_epoch_starts_from_nothing(put: Any, board: Any) -> None:
     put()
     board.begin("ffffffff")
-    assert (board.complete, board.channels["px"].rows, board.cursor("px")) == (False, {}, "ffffffff.")
+    assert (board.complete, board.tables["px"].rows, board.cursor("px")) == (False, {}, "ffffffff.")
     assert board.universe.exchanges == {}
 
 

@@ -5,12 +5,15 @@ from collections.abc import Callable, Iterable
 from itertools import count
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gateway import fanout as fanouts
 from gateway.core.conflate import LANE_BYTES, LANE_FRAMES, Lane, Pending
-from gateway.core.protocol import Session, Terms
-from gateway.core.status import Feeds
+from gateway.core.status import Connectors
+from gateway.core.subscriber import Subscriber
+from gateway.core.terms import Terms
 from gateway.fanout import Client, Fanout
 
 SYMBOLS = ["ACB", "FPT", "HPG", "SSI", "VNM"]
@@ -52,7 +55,7 @@ class Reader:
         self.view = viewer
         self.writable = True
         self.fanout = fanout
-        self.client = Client(Session(fanout.board, fanout.recent, fanout.terms, now_ms=0), self, self._end, now_ms=0)
+        self.client = Client(Subscriber(fanout.board, fanout.recent, fanout.terms, now_ms=0), self, self._end, now_ms=0)
         self.commands = 0
         fanout.join(self.client)
 
@@ -83,7 +86,7 @@ def a_clock() -> Callable[[], int]:
 
 
 def shown_by(fanout: Fanout) -> dict[str, int]:
-    return {key: json.loads(row.fragment)[-1] for key, row in fanout.board.channels["px"].rows.items()}
+    return {key: json.loads(row.fragment)[-1] for key, row in fanout.board.tables["px"].rows.items()}
 
 
 market = [
@@ -114,7 +117,7 @@ def play(fanout: Fanout, reader: Reader, step: str, symbol: Any, number: int, ch
 def test_however_it_reads_a_client_ends_with_the_boards_rows_and_every_alert(
     new_board: Any, new_recent: Any, viewer: Any, change: Any, alerts: Any, steps: list[tuple[str, Any]], throttle_ms: int
 ) -> None:
-    fanout = Fanout(new_board(), new_recent(), Feeds(), Terms(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recent(), Connectors(), Terms(), a_clock(), reason=str)
     fanout.apply([change(symbol, value=1) for symbol in SYMBOLS])
     reader = Reader(fanout, viewer())
     reader.send(op="sub", ch="alert")
@@ -135,7 +138,7 @@ def test_however_it_reads_a_client_ends_with_the_boards_rows_and_every_alert(
 def test_however_often_it_is_lost_a_client_that_resumes_by_cursor_misses_nothing(
     new_board: Any, new_recent: Any, viewer: Any, change: Any, alerts: Any, steps: list[tuple[str, Any]], throttle_ms: int
 ) -> None:
-    fanout = Fanout(new_board(), new_recent(), Feeds(), Terms(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recent(), Connectors(), Terms(), a_clock(), reason=str)
     fanout.apply([change(symbol, value=1, offset=place) for place, symbol in enumerate(SYMBOLS)])
     rows: dict[str, int] = {}
     alert_ids: list[str] = []
@@ -170,7 +173,7 @@ def test_however_often_it_is_lost_a_client_that_resumes_by_cursor_misses_nothing
 def test_a_stalled_client_gets_the_latest_row_once_and_is_told_that_some_were_skipped(
     new_board: Any, new_recent: Any, viewer: Any, change: Any
 ) -> None:
-    fanout = Fanout(new_board(), new_recent(), Feeds(), Terms(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recent(), Connectors(), Terms(), a_clock(), reason=str)
     fanout.apply([change("VNM", value=1)])
     stalled, healthy = Reader(fanout, viewer()), Reader(fanout, viewer())
     for reader in (stalled, healthy):
@@ -189,8 +192,34 @@ def test_a_stalled_client_gets_the_latest_row_once_and_is_told_that_some_were_sk
 def test_a_batch_of_alerts_larger_than_a_lane_sends_nobody_away_who_reads(
     new_board: Any, new_recent: Any, viewer: Any, alerts: Any
 ) -> None:
-    fanout = Fanout(new_board(), new_recent(), Feeds(), Terms(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recent(), Connectors(), Terms(), a_clock(), reason=str)
     reader = Reader(fanout, viewer())
     reader.send(op="sub", ch="alert")
     fanout.announce([alert for number in range(3 * LANE_FRAMES) for alert in alerts(number, offset=number)])
     assert reader.view.alert_ids == [f"a{number}" for number in range(3 * LANE_FRAMES)]
+
+
+def test_a_client_that_catches_up_while_an_interval_is_written_is_not_taken_back(
+    new_board: Any, new_recent: Any, viewer: Any, change: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanouts, "YIELD_EVERY", 1)
+    fanout = Fanout(new_board(), new_recent(), Connectors(), Terms(), a_clock(), reason=str)
+    fanout.apply([change("VNM", value=1)])
+    readers = first, slow = Reader(fanout, viewer()), Reader(fanout, viewer())
+    for reader in readers:
+        reader.send(op="sub", ch="px")
+    end_interval(fanout)
+    slow.writable = False
+    fanout.apply([change("VNM", value=2)])
+    end_interval(fanout)
+    fanout.apply([change("VNM", value=3)])
+    flushing = fanout.flush(THROTTLE_MS)
+    next(flushing)
+    # The messages of this interval are made, and this client has not got them yet, when it reads again.
+    fanout.apply([change("VNM", value=4)])
+    slow.read_on()
+    for _ in flushing:
+        pass
+    deltas = [message["rows"][0][-1] for message in slow.view.frames if message["op"] == "delta"]
+    assert deltas == [4, 4]
+    assert [message["rows"][0][-1] for message in first.view.frames if message["op"] == "delta"] == [2, 3]

@@ -4,7 +4,8 @@ from pathlib import Path
 import pytest
 
 from gateway.core.board import Change
-from gateway.core.rows import COLUMNS, SOURCES, change_of
+from gateway.core.channels import CHANNELS
+from gateway.core.rows import SOURCES, change_of
 from schemas import states, topics
 from schemas.errors import InvalidMessage
 from schemas.position import Position
@@ -34,7 +35,7 @@ MODELS: dict[str, type[states.Row]] = {
 def test_a_row_on_the_wire_says_all_that_the_state_says(path: Path) -> None:
     source, model = BY_TOPIC[path.parent.name], MODELS[path.parent.name]
     change = read(path.parent.name, path.read_bytes(), 2, 17, 99)
-    named = dict(zip(COLUMNS[source.channel], json.loads(change.fragment), strict=True))
+    named = dict(zip(CHANNELS[source.channel].columns, json.loads(change.fragment), strict=True))
     key: str = named["key"] if "key" in named else named["symbol"]
     restored = {**named, "src": change.src, "symbol": key, "scope": key.removeprefix("#")}
     expected = model.model_validate_json(path.read_bytes())
@@ -45,8 +46,9 @@ def test_a_row_on_the_wire_says_all_that_the_state_says(path: Path) -> None:
 
 @pytest.mark.parametrize("channel", ["px", "index", "basis", "ref"])
 def test_the_key_is_the_first_column(channel: str) -> None:
-    assert COLUMNS[channel][0] == "symbol"
-    assert len(set(COLUMNS[channel])) == len(COLUMNS[channel])
+    columns = CHANNELS[channel].columns
+    assert columns[0] == "symbol"
+    assert len(set(columns)) == len(columns)
 
 
 def test_a_scope_of_flow_is_marked_and_has_a_slot_of_its_own() -> None:
@@ -65,7 +67,7 @@ def test_a_scope_of_flow_is_marked_and_has_a_slot_of_its_own() -> None:
         sellers=[],
     )
     change = read("state.flow", topics.encode(row), offset=5)
-    named = dict(zip(COLUMNS["flow"], json.loads(change.fragment), strict=True))
+    named = dict(zip(CHANNELS["flow"].columns, json.loads(change.fragment), strict=True))
     assert (change.key, change.slot) == ("#VN30", 1_000)
     assert (named["net_volume"], named["room"], named["exchange"]) == (6, None, None)
     assert named["buyers"] == [{"symbol": "VNM", "net_value": 5, "net_volume": 1}]

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from gateway.core.protocol import ANSWERS_WAITING, STRIKES, Terms, delta_pages
+from gateway.core.subscriber import ANSWERS_WAITING, STRIKES
+from gateway.core.terms import Terms
 from schemas.stock_v1 import CloseCode, ErrorCode
 
 
@@ -40,15 +41,6 @@ def test_pages_stay_below_64_kib_and_only_the_last_says_so(peer: Any, put: Any) 
     assert len(peer.shown["px"]) == 300
 
 
-def test_a_delta_of_many_rows_is_cut_as_well(board: Any, put: Any) -> None:
-    keys = [f"S{number}" for number in range(300)]
-    for key in keys:
-        put(key, fragment=json.dumps([key, "x" * 600]).encode())
-    pages = delta_pages(board, "px", keys, "c", 0, conflated=False)
-    assert all(len(page) <= 64 * 1024 for page in pages)
-    assert [b'"cursor"' in page for page in pages] == [False] * (len(pages) - 1) + [True]
-
-
 @pytest.mark.parametrize(
     ("text", "code"),
     [
@@ -74,8 +66,8 @@ def test_a_delta_of_many_rows_is_cut_as_well(board: Any, put: Any) -> None:
 def test_a_bad_command_is_answered_and_changes_nothing(peer: Any, text: str, code: ErrorCode) -> None:
     answer = peer.send_text(text)
     assert (answer["op"], answer["code"]) == ("err", code)
-    assert peer.session.subscriptions == {}
-    assert peer.session.close is None
+    assert peer.subscriber.subscriptions == {}
+    assert peer.subscriber.close is None
     assert peer.send(op="ping", id=9) == {"n": 3, "op": "ok", "id": 9}
 
 
@@ -116,7 +108,7 @@ def test_groups_follow_their_members(peer: Any, board: Any, put: Any) -> None:
     assert peer.send(op="sub", ch="px", sym=["@VN30"])["op"] == "ok"
     put("VNM", exchange="HOSE")
     put("VNM", channel="ref", groups=("VN30",), value=1, day=0)
-    selection = peer.session.subscriptions["px"].selection
+    selection = peer.subscriber.subscriptions["px"].selection
     assert board.universe.members(selection) == {"VNM"}
     put("VNM", channel="ref", groups=(), value=2, day=0)
     assert board.universe.members(selection) == set()
@@ -126,39 +118,39 @@ def test_unsubscribing_drops_what_was_pending(peer: Any, put: Any) -> None:
     for symbol in ("VNM", "HPG"):
         put(symbol)
     peer.send(op="sub", ch="px", sym=["VNM", "HPG"])
-    subscription = peer.session.subscriptions["px"]
-    peer.session.offer(subscription, {"VNM", "HPG"}, [], "c", writable=False)
-    peer.session.receive('{"op":"unsub","ch":"px","sym":["HPG"]}', 10_000)
+    subscription = peer.subscriber.subscriptions["px"]
+    peer.subscriber.offer(subscription, {"VNM", "HPG"}, [], "c", reads=False)
+    peer.subscriber.receive('{"op":"unsub","ch":"px","sym":["HPG"]}', 10_000)
     peer.read()
     assert peer.frames[-1]["rows"] == [["VNM", 1]]
     peer.send(op="unsub", ch="px")
-    assert peer.session.subscriptions == {}
+    assert peer.subscriber.subscriptions == {}
 
 
 def test_commands_come_at_ten_a_second_after_a_burst_of_twenty(peer: Any) -> None:
     for _ in range(20):
-        peer.session.receive('{"op":"ping"}', 5_000)
-    peer.session.receive('{"op":"ping"}', 5_000)
+        peer.subscriber.receive('{"op":"ping"}', 5_000)
+    peer.subscriber.receive('{"op":"ping"}', 5_000)
     answers = peer.read()
     assert [frame["op"] for frame in answers] == ["ok"] * 20 + ["err"]
     assert (answers[-1]["code"], answers[-1]["retry_ms"]) == (ErrorCode.RATE, 101)
-    peer.session.receive('{"op":"ping"}', 5_000 + 101)
+    peer.subscriber.receive('{"op":"ping"}', 5_000 + 101)
     assert peer.read()[-1]["op"] == "ok"
 
 
 def test_a_client_that_goes_on_is_sent_away(peer: Any) -> None:
     for _ in range(20 + STRIKES):
-        peer.session.receive('{"op":"ping"}', 5_000)
-    still_here = peer.session.close
+        peer.subscriber.receive('{"op":"ping"}', 5_000)
+    still_here = peer.subscriber.close
     assert still_here is None
-    peer.session.receive('{"op":"ping"}', 5_000)
-    assert peer.session.close.code == CloseCode.RATE_ABUSE
+    peer.subscriber.receive('{"op":"ping"}', 5_000)
+    assert peer.subscriber.close.code == CloseCode.RATE_ABUSE
 
 
 def test_answers_that_are_not_read_are_bounded(peer: Any) -> None:
     for second in range(ANSWERS_WAITING + 1):
-        peer.session.receive('{"op":"ping"}', 1_000 * second)
-    assert peer.session.close.code == CloseCode.SLOW
+        peer.subscriber.receive('{"op":"ping"}', 1_000 * second)
+    assert peer.subscriber.close.code == CloseCode.SLOW
 
 
 def test_a_heartbeat_carries_the_cursors_of_its_client(peer: Any, put: Any) -> None:
@@ -166,7 +158,7 @@ def test_a_heartbeat_carries_the_cursors_of_its_client(peer: Any, put: Any) -> N
     peer.send(op="sub", ch="px")
     peer.send(op="sub", ch="status")
     head = b'"op":"hb","ts":1,"lag_ms":{},"stale":[],"reason":"","session":null,"day":null,"market_ms":null'
-    peer.session.heartbeat(head)
+    peer.subscriber.heartbeat(head)
     (heartbeat,) = peer.read()
     assert heartbeat["cursor"] == {"px": "0123abcd.0:5"}
 
@@ -175,11 +167,11 @@ def test_a_heartbeat_gives_no_cursor_of_a_snapshot_that_is_on_its_way(peer: Any,
     for number in range(1_000):
         put(f"S{number}", fragment=json.dumps([f"S{number}", "x" * 600]).encode())
     head = b'"op":"hb","ts":1,"lag_ms":{},"stale":[],"reason":"","session":null,"day":null,"market_ms":null'
-    peer.session.receive('{"op":"sub","ch":"px","sym":["*"]}', 10_000)
-    first = peer.session.drain(0)
-    assert peer.session.unfinished
-    peer.session.heartbeat(head)
-    heartbeat = next(frame for frame in map(json.loads, peer.session.drain(0)) if frame["op"] == "hb")
+    peer.subscriber.receive('{"op":"sub","ch":"px","sym":["*"]}', 10_000)
+    first = peer.subscriber.drain(0)
+    assert peer.subscriber.unfinished
+    peer.subscriber.heartbeat(head)
+    heartbeat = next(frame for frame in map(json.loads, peer.subscriber.drain(0)) if frame["op"] == "hb")
     assert len(first) > 1
     assert heartbeat["cursor"] == {}
 
@@ -205,8 +197,8 @@ def test_a_cursor_of_another_epoch_brings_everything(peer: Any, put: Any) -> Non
 def test_missed_alerts_come_before_the_alerts_that_happen(peer: Any, recent: Any, alerts: Any) -> None:
     for alert in alerts(1, 2, offset=0):
         recent.add(alert)
-    peer.session.receive('{"op":"sub","ch":"alert"}', 1_000)
-    peer.session.alert(b'"op":"event","ch":"alert","cursor":"0123abcd.0:1","data":' + alerts(3, offset=1)[0].data + b"}")
+    peer.subscriber.receive('{"op":"sub","ch":"alert"}', 1_000)
+    peer.subscriber.alert(b'"op":"event","ch":"alert","cursor":"0123abcd.0:1","data":' + alerts(3, offset=1)[0].data + b"}")
     peer.read()
     assert peer.alert_ids == ["a1", "a2", "a3"]
 
@@ -224,5 +216,5 @@ def test_alerts_are_resumed_between_two_of_one_message(new_peer: Any, recent: An
 def test_a_full_alert_lane_ends_the_connection(peer: Any) -> None:
     peer.send(op="sub", ch="alert")
     for _ in range(2_000):
-        peer.session.alert(b'"op":"event"}')
-    assert peer.session.close.code == CloseCode.SLOW
+        peer.subscriber.alert(b'"op":"event"}')
+    assert peer.subscriber.close.code == CloseCode.SLOW

@@ -1,0 +1,68 @@
+"""What there is to subscribe to: each channel, the topics that feed it, and the columns of its rows (pure)."""
+
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from schemas import topics
+from schemas.events import AlertEvent
+from schemas.message import Message
+from schemas.records import ReferenceRecord
+from schemas.states import BasisRow, FlowRow, ForeignRow, IndexRow, PriceRow
+from schemas.topics import Topic
+
+
+class StatusRow(NamedTuple):
+    """A row of channel ``status``: what a connector says of itself (``schemas.records.FeedStatus``), and what we make of it."""
+
+    feed: str
+    state: str
+    """connecting, up, down, stopped, or *silent*, which only the gateway can say."""
+    reason: str
+    """Why it is not up, with what to do; empty when it is."""
+    epoch: int
+    day: int
+    phase: str
+    market_ms: int
+    said_ms: int
+    """When the connector spoke, by its own clock."""
+    received: int
+    dead_letters: int
+    dropped: int
+    connects: int
+
+
+class Channel(NamedTuple):
+    """Something to subscribe to."""
+
+    topics: tuple[Topic[Any], ...]
+    columns: tuple[str, ...]
+    """What a row has, in this order; the first is its key."""
+    has_groups: bool = False
+    """Whether its keys can be named by a group of symbols, as ``@VN30``."""
+    has_cursor: bool = True
+    """Whether a client can go on where it stopped. Not where rows are this instance's own judgement: it has no offset."""
+    stale_ms: int | None = None
+    """How old the newest row may be while the market trades; None where nothing is expected to come at any rate."""
+
+
+def _columns(model: type[Message], key: str = "symbol", but: str = "") -> tuple[str, ...]:
+    """The fields of ``model``, ``key`` first; ``but`` one, and without those that only a reader of Kafka has use for."""
+    return (key, *(name for name in model.model_fields if name not in (key, but, "schema_", "src")))
+
+
+def _flow_columns() -> tuple[str, ...]:
+    """Those of a symbol and of a scope together, so that one table holds both: either has nothing where the other has its own."""
+    return tuple(dict.fromkeys(("key", *_columns(ForeignRow)[1:], *_columns(FlowRow, "scope")[1:])))
+
+
+# SSI sends prices many times a second, an index each five seconds, foreign records less often.
+CHANNELS: Final[Mapping[str, Channel]] = {
+    "px": Channel((topics.STATE_PRICES,), _columns(PriceRow), has_groups=True, stale_ms=5_000),
+    "index": Channel((topics.STATE_INDICES,), _columns(IndexRow), stale_ms=15_000),
+    "flow": Channel((topics.STATE_FOREIGN, topics.STATE_FLOW), _flow_columns(), has_groups=True, stale_ms=15_000),
+    "basis": Channel((topics.STATE_BASIS,), _columns(BasisRow), stale_ms=15_000),
+    "alert": Channel((topics.MARKET_ALERTS,), _columns(AlertEvent, "alert_id"), has_groups=True),
+    "status": Channel((topics.SSI_STATUS,), StatusRow._fields, has_cursor=False),
+    "ref": Channel((topics.SSI_REFERENCE,), _columns(ReferenceRecord, but="kind"), has_groups=True),
+}
+"""By the name that clients use, in the order in which ``hello`` lists them (``schemas.stock_v1.ChannelName``)."""

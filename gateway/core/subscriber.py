@@ -1,0 +1,299 @@
+"""One client's side of ``stock.v1`` (pure): carries out its commands, and gives what it has still to get.
+
+The caller owns the socket and the clock. It hands every text to :meth:`Subscriber.receive`, every interval's changes to
+:meth:`Subscriber.offer`, and, whenever the socket takes more, writes what :meth:`Subscriber.drain` gives.
+"""
+
+from collections.abc import Iterable, Iterator, Set
+from typing import Final, NamedTuple
+
+from gateway.core import cursor, wire
+from gateway.core.alerts import Recent
+from gateway.core.board import Board
+from gateway.core.channels import CHANNELS
+from gateway.core.conflate import Lane
+from gateway.core.errors import BadCursor, Refused
+from gateway.core.selection import EVERYTHING, Selection, is_group
+from gateway.core.subscription import Subscription
+from gateway.core.terms import Allowance, Terms
+from schemas.stock_v1 import Auth, CloseCode, Command, ErrorCode, Ping, Sub, Unsub
+
+DRAIN_BYTES: Final = 256 * 1024
+"""Pages of snapshots that one :meth:`Subscriber.drain` gives at most."""
+ANSWERS_WAITING: Final = 100
+"""Answers that a client may leave unread."""
+STRIKES: Final = 3
+"""How often a client may send a command too soon; the next time it is sent away."""
+RETRY_MS: Final = 1_000
+"""When a client may ask again that came before the topics were read."""
+
+
+class Close(NamedTuple):
+    """The connection is to end."""
+
+    code: CloseCode
+    reason: str
+
+
+class Subscriber:
+    """One client: its subscriptions and what it has still to get."""
+
+    def __init__(self, board: Board, recent: Recent, terms: Terms, now_ms: int) -> None:
+        self.subscriptions: dict[str, Subscription] = {}
+        """By channel."""
+        self.close: Close | None = None
+        """Set once the connection has to end, after what :meth:`drain` still gives."""
+        self.asked = False
+        """Whether the client has tried to subscribe."""
+        self.unfinished = False
+        """Whether the last :meth:`drain` left pages of a snapshot for the next one."""
+        self._board = board
+        self._recent = recent
+        self._terms = terms
+        self._allowance = Allowance(terms.commands_per_s, terms.burst)
+        self._strikes = 0
+        self._n = 0
+        """The number of the last message."""
+        self._answers = [wire.hello(terms, board.epoch, now_ms)]
+        self._lane = Lane()
+        """Alerts."""
+        self._shared: list[bytes] = []
+        """Messages that were made for everybody."""
+
+    # commands in
+
+    def receive(self, text: str | bytes, now_ms: int) -> None:
+        """Carry out a command, or say why not."""
+        wait_ms = self._allowance.take(now_ms)
+        if wait_ms:
+            self._strike(wait_ms)
+            return
+        command_id = None
+        try:
+            fields = wire.fields_of(text)
+            command_id = wire.id_of(fields)
+            self._obey(wire.command_of(fields))
+        except Refused as refused:
+            self.notice(wire.err(command_id, refused))
+
+    def _strike(self, wait_ms: int) -> None:
+        self._strikes += 1
+        if self._strikes > STRIKES:
+            self.close = Close(CloseCode.RATE_ABUSE, "too many commands")
+            return
+        refused = Refused(ErrorCode.RATE, f"more than {self._terms.commands_per_s} commands a second", wait_ms)
+        self.notice(wire.err(None, refused))
+
+    def _obey(self, command: Command) -> None:
+        match command:
+            case Sub():
+                self._subscribe(command)
+            case Unsub():
+                self._unsubscribe(command)
+            case Ping() | Auth():
+                self.notice(wire.ok(command.id))
+
+    def _subscribe(self, command: Sub) -> None:
+        self.asked = True
+        channel = _known(command.ch)
+        throttle_ms = self._terms.default_ms if command.throttle_ms is None else command.throttle_ms
+        if throttle_ms not in self._terms.classes:
+            raise Refused(ErrorCode.BAD_THROTTLE, f"throttle_ms is one of {self._terms.classes}")
+        if not (self._recent.complete if channel == "alert" else self._board.complete):
+            raise Refused(ErrorCode.NOT_READY, "the gateway is still reading Kafka: /readyz says why", RETRY_MS)
+        words = dict.fromkeys(command.sym)
+        unknown = [word for word in words if not self._knows(channel, word)]
+        wanted = Selection.of(words.keys() - unknown)
+        if not wanted:
+            raise Refused(ErrorCode.UNKNOWN_SYMBOL, f"channel {channel} has none of these now")
+        existing = self.subscriptions.get(channel)
+        selection = existing.selection | wanted if existing else wanted
+        if len(selection.keys) > self._terms.symbols:
+            raise Refused(ErrorCode.TOO_MANY_SYMBOLS, f"at most {self._terms.symbols} a channel: use a group or {EVERYTHING}")
+        positions = self._positions(channel, command.cursor)
+        subscription = existing or Subscription(channel, throttle_ms, self._cursor(channel))
+        self.subscriptions[channel] = subscription
+        subscription.throttle_ms = throttle_ms
+        if channel == "alert":
+            recovered = self._ask_for_alerts(subscription, selection, positions)
+        else:
+            recovered = self._ask_for_rows(subscription, wanted, positions)
+        subscription.selection = selection
+        self.notice(
+            wire.ok(
+                command.id,
+                ch=channel,
+                accepted=len(words) - len(unknown),
+                rejected=[{"sym": word, "code": ErrorCode.UNKNOWN_SYMBOL} for word in unknown],
+                recovered=recovered,
+            )
+        )
+
+    def _positions(self, channel: str, text: str | None) -> cursor.Positions | None:
+        """How far the client has read, by its own account; None when it says nothing, or nothing that holds."""
+        if text is None or not CHANNELS[channel].has_cursor:
+            return None
+        try:
+            return cursor.read(text, self._recent.epoch if channel == "alert" else self._board.epoch)
+        except BadCursor as error:
+            raise Refused(ErrorCode.BAD_CURSOR, str(error)) from error
+
+    def _cursor(self, channel: str) -> str:
+        return self._recent.cursor() if channel == "alert" else self._board.cursor(channel)
+
+    def _ask_for_rows(self, subscription: Subscription, wanted: Selection, positions: cursor.Positions | None) -> bool:
+        """Have the rows of ``wanted`` sent that the client does not have; whether ``positions`` told which these are."""
+        table = self._board.tables[subscription.channel]
+        keys = table.keys(self._members(wanted))
+        if subscription.selection:
+            had = self._members(subscription.selection)
+            keys = [] if had is None else [key for key in keys if key not in had]
+        if positions is not None:
+            keys = table.since(positions, keys)
+        subscription.ask(keys)
+        return positions is not None
+
+    def _ask_for_alerts(self, subscription: Subscription, selection: Selection, positions: cursor.Positions | None) -> bool:
+        """Have the alerts sent that the client missed; whether ``positions`` told which these are, and all are still here."""
+        if subscription.selection:
+            # Later alerts are already on their way to this client: what it adds starts now.
+            subscription.ask(())
+            return False
+        missed, recovered = self._recent.since(positions)
+        members = self._members(selection)
+        subscription.ask(alert.row for alert in missed if members is None or alert.symbol in members)
+        return recovered
+
+    def _unsubscribe(self, command: Unsub) -> None:
+        channel = _known(command.ch)
+        subscription = self.subscriptions.get(channel)
+        if subscription is not None:
+            subscription.selection -= Selection.of(command.sym)
+            if not subscription.selection:
+                del self.subscriptions[channel]
+            elif channel != "alert" and (members := self._members(subscription.selection)) is not None:
+                subscription.drop_all_but(members)
+        self.notice(wire.ok(command.id, ch=channel))
+
+    def _knows(self, channel: str, word: str) -> bool:
+        """Whether ``word`` means anything in ``channel`` as of now."""
+        universe, has_groups = self._board.universe, CHANNELS[channel].has_groups
+        if word == EVERYTHING:
+            return True
+        if is_group(word):
+            return has_groups and universe.has_group(word)
+        # An alert is about a symbol or an index, which has no exchange.
+        rows = self._board.tables["index" if channel == "alert" else channel].rows
+        return word in rows or (has_groups and word in universe.exchanges)
+
+    def _members(self, selection: Selection) -> frozenset[str] | None:
+        return self._board.universe.members(selection)
+
+    # what happens in the market
+
+    def offer(self, subscription: Subscription, changed: Set[str], bodies: Iterable[bytes], reached: str, *, reads: bool) -> None:
+        """Take an interval's changes of a subscription.
+
+        Args:
+            subscription: One of this subscriber.
+            changed: Keys of the subscription that changed.
+            bodies: Messages of these changes, made once for all clients with the same selection, without their number.
+            reached: The cursor at the end of the interval.
+            reads: Whether :meth:`drain` follows, because the socket takes more.
+        """
+        if subscription.end_interval(changed, reached, reads=reads):
+            self._shared.extend(bodies)
+
+    def alert(self, body: bytes) -> None:
+        """Take an alert's message, without its number; a client whose lane is full is told to go."""
+        if not self._lane.push(body):
+            self.close = Close(CloseCode.SLOW, "alerts were not read in time")
+
+    def notice(self, body: bytes) -> None:
+        """Take a message that goes out at once, without its number: an answer, a heartbeat, a farewell."""
+        if len(self._answers) >= ANSWERS_WAITING:
+            self.close = Close(CloseCode.SLOW, "answers were not read")
+            return
+        self._answers.append(body)
+
+    def heartbeat(self, head: bytes) -> None:
+        """Take what a heartbeat says to everybody (:func:`gateway.core.wire.heartbeat_head`)."""
+        alerts = self.subscriptions.get("alert")
+        if alerts is not None and not alerts.has_snapshot and not self._lane:
+            alerts.cursor = self._recent.cursor()
+        cursors = {
+            channel: subscription.cursor
+            for channel, subscription in self.subscriptions.items()
+            if subscription.cursor and not subscription.has_snapshot
+        }
+        self.notice(wire.heartbeat(head, cursors))
+
+    # messages out
+
+    @property
+    def waiting(self) -> bool:
+        """Whether :meth:`drain` would give anything."""
+        return bool(self._answers or self._lane or self._shared) or any(
+            subscription.waits for subscription in self.subscriptions.values()
+        )
+
+    def drain(self, now_ms: int) -> list[bytes]:
+        """The messages that are due, numbered, in the order in which they go onto the wire.
+
+        Answers first, then snapshots (:data:`DRAIN_BYTES` at a time), alerts, and rows of channels whose snapshot is complete.
+        """
+        bodies, self._answers = self._answers, []
+        owed = [subscription for subscription in self.subscriptions.values() if subscription.waits]
+        if owed:
+            bodies += self._pages(owed)
+        if self._lane and not self._misses_alerts:
+            bodies += self._lane.take()
+        bodies += self._shared
+        self._shared.clear()
+        for subscription in owed:
+            if not subscription.has_snapshot:
+                bodies += self._rows_owed(subscription, now_ms)
+        self.unfinished = bool(owed) and any(subscription.has_snapshot for subscription in owed)
+        messages = []
+        for body in bodies:
+            self._n += 1
+            messages.append(wire.numbered(self._n, body))
+        return messages
+
+    @property
+    def _misses_alerts(self) -> bool:
+        """Whether older alerts are still on their way: they come before the alerts that happen."""
+        alerts = self.subscriptions.get("alert")
+        return alerts is not None and alerts.has_snapshot
+
+    def _pages(self, owed: Iterable[Subscription]) -> Iterator[bytes]:
+        """The next pages of the snapshots that are on their way, that of alerts first."""
+        left = DRAIN_BYTES
+        for subscription in sorted(owed, key=lambda subscription: subscription.channel != "alert"):
+            while subscription.has_snapshot and left > 0:
+                rows = wire.take_page(self._snapshot_of(subscription))
+                page = wire.snap(subscription.channel, rows, subscription.cursor, last=subscription.page_written())
+                left -= len(page)
+                yield page
+
+    def _snapshot_of(self, subscription: Subscription) -> Iterator[bytes]:
+        for item in subscription.snapshot():
+            yield item if isinstance(item, bytes) else self._board.tables[subscription.channel].rows[item].fragment
+
+    def _rows_owed(self, subscription: Subscription, now_ms: int) -> list[bytes]:
+        keys, conflated = subscription.catch_up()
+        if not keys:
+            return []
+        rows = self._board.tables[subscription.channel].fragments(keys)
+        return wire.deltas(subscription.channel, rows, subscription.cursor, now_ms, conflated=conflated)
+
+
+def _known(channel: str) -> str:
+    """``channel``, if there is one of that name.
+
+    Raises:
+        Refused: There is none.
+    """
+    if channel not in CHANNELS:
+        raise Refused(ErrorCode.UNKNOWN_CHANNEL, f"channels are {', '.join(CHANNELS)}")
+    return channel

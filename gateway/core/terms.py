@@ -1,0 +1,38 @@
+"""What clients are held to, and how (pure)."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What every client is told in ``hello``; ``schemas.stock_v1`` says what each is."""
+
+    message_bytes: int = 8_192
+    symbols: int = 2_000
+    commands_per_s: int = 10
+    burst: int = 20
+    classes: tuple[int, ...] = (0, 100, 250, 500, 1_000)
+    """Update intervals to choose from, in milliseconds; 0 is every change."""
+    default_ms: int = 500
+    """The one of a client that does not choose."""
+    heartbeat_ms: int = 5_000
+
+
+class Allowance:
+    """How many commands a client may send now: a token bucket."""
+
+    def __init__(self, per_s: int, burst: int) -> None:
+        self._per_s = per_s
+        self._burst = burst
+        self._tokens = float(burst)
+        self._at_ms: int | None = None
+
+    def take(self, now_ms: int) -> int:
+        """Spend a token; how many milliseconds to wait for the next one when there is none, else 0."""
+        elapsed_ms = 0 if self._at_ms is None else max(0, now_ms - self._at_ms)
+        self._at_ms = now_ms
+        self._tokens = min(self._burst, self._tokens + elapsed_ms * self._per_s / 1_000)
+        if self._tokens >= 1:
+            self._tokens -= 1
+            return 0
+        return int((1 - self._tokens) * 1_000 / self._per_s) + 1

@@ -1,0 +1,186 @@
+"""``stock.v1`` as JSON: reads what a client sends and makes what the gateway sends; nothing else does either (pure).
+
+Most of what is sent is the same for many clients and made once for all of them. Only the number in front differs, which counts
+the messages of a connection. So what is made here are *bodies*, messages that lack their opening ``{"n":…,``; :func:`numbered`
+makes a message of one. ``schemas.stock_v1`` says what each of them means.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+from pydantic import TypeAdapter, ValidationError
+
+from gateway.core.alerts import Alert
+from gateway.core.channels import CHANNELS
+from gateway.core.errors import Refused
+from gateway.core.status import MarketClock
+from gateway.core.terms import Terms
+from schemas.stock_v1 import PROTOCOL, Command, ErrorCode
+from schemas.topics import encode
+
+PAGE_BYTES: Final = 64 * 1024
+"""Messages with rows are cut so that none is longer."""
+_LONGEST_ROW: Final = 4_096
+"""Room that is left for one more row: a message is full when it has no more than that."""
+_OPS = frozenset({"sub", "unsub", "ping", "auth"})
+_commands: TypeAdapter[Command] = TypeAdapter(Command)
+_columns = {name: encode(channel.columns) for name, channel in CHANNELS.items()}
+
+
+# what a client sends
+
+
+def fields_of(text: str | bytes) -> dict[str, Any]:
+    """Read a client's message as far as it is an object.
+
+    Raises:
+        Refused: It is not.
+    """
+    try:
+        fields = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        raise Refused(ErrorCode.BAD_MESSAGE, "not JSON: send one object a message") from None
+    if not isinstance(fields, dict):
+        raise Refused(ErrorCode.BAD_MESSAGE, "a command is a JSON object with an op")
+    return fields
+
+
+def id_of(fields: Mapping[str, Any]) -> int | None:
+    """The number that the answer repeats; None when the client gave none, or something else."""
+    command_id = fields.get("id")
+    return command_id if type(command_id) is int else None
+
+
+def command_of(fields: dict[str, Any]) -> Command:
+    """Read a command.
+
+    Raises:
+        Refused: It is none, or a field is missing or of the wrong type.
+    """
+    op = fields.get("op")
+    if not isinstance(op, str) or op not in _OPS:
+        raise Refused(ErrorCode.UNKNOWN_OP, f"op is one of {', '.join(sorted(_OPS))}")
+    try:
+        return _commands.validate_python(fields)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        field = ".".join(str(part) for part in fault["loc"][1:])
+        raise Refused(ErrorCode.BAD_MESSAGE, f"{field}: {fault['msg']}") from None
+
+
+# what the gateway sends
+
+
+def numbered(n: int, body: bytes) -> bytes:
+    """The ``n``-th message of a connection."""
+    return b'{"n":%d,' % n + body
+
+
+def hello(terms: Terms, stream: str, now_ms: int) -> bytes:
+    """The greeting; ``stream`` is empty until the topics have been looked at."""
+    return _body(
+        "hello",
+        v=PROTOCOL,
+        epoch=stream,
+        server_time=now_ms,
+        auth="none",
+        throttle={"default": terms.default_ms, "classes": terms.classes},
+        limits={
+            "message_bytes": terms.message_bytes,
+            "symbols": terms.symbols,
+            "commands_per_s": terms.commands_per_s,
+            "burst": terms.burst,
+        },
+        channels=tuple(CHANNELS),
+        heartbeat_ms=terms.heartbeat_ms,
+    )
+
+
+def ok(command_id: int | None, **more: Any) -> bytes:
+    """A command was carried out; ``more`` is what its answer says beside that."""
+    return _body("ok", id=command_id, **more)
+
+
+def err(command_id: int | None, refused: Refused) -> bytes:
+    """A command was refused."""
+    return _body("err", id=command_id, code=refused.code, msg=refused.reason, retry_ms=refused.retry_ms)
+
+
+def snap(channel: str, rows: Sequence[bytes], cursor: str, *, last: bool) -> bytes:
+    """A page of a snapshot; the last one has the cursor."""
+    end = b',"last":true,"cursor":%s}' % encode(cursor or None) if last else b',"last":false}'
+    return b'"op":"snap","ch":"%s","cols":%s,"rows":[%s]%s' % (channel.encode(), _columns[channel], b",".join(rows), end)
+
+
+def deltas(channel: str, rows: Iterable[bytes], cursor: str, now_ms: int, *, conflated: bool) -> list[bytes]:
+    """Rows that changed, in as many messages as they need; the last one has the cursor. None for no rows."""
+    head = b'"op":"delta","ch":"%s","rows":[' % channel.encode()
+    tail = b'],"ts":%d,"con":%s' % (now_ms, b"true" if conflated else b"false")
+    end = b',"cursor":%s}' % encode(cursor or None)
+    left = iter(rows)
+    bodies = []
+    page = take_page(left)
+    while page:
+        following = take_page(left)
+        bodies.append(head + b",".join(page) + tail + (b"}" if following else end))
+        page = following
+    return bodies
+
+
+def event(alert: Alert, cursor: str) -> bytes:
+    """An alert; ``cursor`` is where a client stands after it."""
+    return b'"op":"event","ch":"alert","cursor":%s,"data":%s}' % (encode(cursor), alert.data)
+
+
+def heartbeat_head(
+    now_ms: int, lag_ms: Mapping[str, int | None], stale: Sequence[str], reason: str, clock: MarketClock | None
+) -> bytes:
+    """What a heartbeat says to every client: all but the cursors, which :func:`heartbeat` adds."""
+    body = _body(
+        "hb",
+        ts=now_ms,
+        lag_ms=lag_ms,
+        stale=stale,
+        reason=reason,
+        session=clock.phase if clock else None,
+        day=clock.day if clock else None,
+        market_ms=clock.market_ms if clock else None,
+    )
+    return body.removesuffix(b"}")
+
+
+def heartbeat(head: bytes, cursors: Mapping[str, str]) -> bytes:
+    """A client's heartbeat: ``cursors`` by channel."""
+    return head + b',"cursor":%s}' % encode(cursors)
+
+
+def goaway(retry_ms: int, reason: str) -> bytes:
+    """The gateway closes soon."""
+    return _body("goaway", retry_ms=retry_ms, reason=reason)
+
+
+def rest_snapshot(channel: str, rows: Iterable[bytes], cursor: str) -> bytes:
+    """The whole of a channel, as ``/api/v1/snapshot/`` gives it: a message of its own, without a number."""
+    return b'{"ch":%s,"cols":%s,"rows":[%s],"cursor":%s}' % (
+        encode(channel),
+        _columns[channel],
+        b",".join(rows),
+        encode(cursor or None),
+    )
+
+
+def take_page(rows: Iterator[bytes]) -> list[bytes]:
+    """Take rows for one message off ``rows``, until another one might not fit; none are left when it is empty."""
+    page = []
+    size = 0
+    for row in rows:
+        page.append(row)
+        size += len(row) + 1
+        if size >= PAGE_BYTES - _LONGEST_ROW:
+            break
+    return page
+
+
+def _body(op: str, **fields: Any) -> bytes:
+    return encode({"op": op, **fields})[1:]
