@@ -1,11 +1,12 @@
 """The alerts, from Kafka to the clients."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway import metrics
 from gateway.core.alerts import KEPT, alerts_of
 from gateway.fanout import Fanout
-from gateway.follower import Follower, Post, Received
+from gateway.follower import Follower, Owner, Post, Received
+from gateway.settings import GatewaySettings
 from schemas.position import Partition
 from schemas.topics import MARKET_ALERTS
 
@@ -16,14 +17,12 @@ class AlertReader(Follower):
     name = "alerts"
     topics = (MARKET_ALERTS,)
     isolation = "read_committed"
+    may_wait = False
     newest = KEPT
     """A message has one alert at least, so these are enough for all that are kept."""
 
-    def __init__(
-        self, fanout: Fanout, kafka: dict[str, str], topic_prefix: str, post: Post, condition: Callable[[str, str], None]
-    ) -> None:
-        """Prepare; see :class:`Follower`. Alerts are few, so the broker never collects them."""
-        super().__init__(kafka, topic_prefix, 0, post, condition)
+    def __init__(self, fanout: Fanout, settings: GatewaySettings, post: Post, owner: Owner) -> None:
+        super().__init__(settings, post, owner)
         self._fanout = fanout
 
     def begin(self, stream: str, starts: Mapping[Partition, int]) -> None:

@@ -2,7 +2,7 @@
 
 A follower is a thread with a consumer of its own and no consumer group. It assigns itself every partition of its topics, reads
 each to its end, says so, and goes on with the same consumer, so that nothing can fall between what was there and what comes.
-While Kafka is away it says why and tries again; what was read stays.
+While Kafka is away it says why and tries again; what was read stays. What it cannot get over ends it, and the gateway with it.
 """
 
 import logging
@@ -11,7 +11,7 @@ import time
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -19,6 +19,8 @@ from confluent_kafka import Message as KafkaMessage
 from gateway import metrics
 from gateway.cluster import AGAIN_S, ANSWER_S, Cluster, Layout
 from gateway.core.errors import KafkaRefused, NotPermitted
+from gateway.core.readability import Readability
+from gateway.settings import GatewaySettings
 from schemas.errors import InvalidMessage, KafkaTrouble
 from schemas.position import Partition, Position
 from schemas.topics import Topic
@@ -72,6 +74,16 @@ class Received(NamedTuple):
     """What the topic holds."""
 
 
+class Owner(Protocol):
+    """Who has followers work for it."""
+
+    def note(self, name: str, reason: str) -> None:
+        """Hear why the follower ``name`` is behind; the reason is empty when it is not."""
+
+    def ended(self, error: Exception) -> None:
+        """Hear what has ended a follower that nobody asked to end."""
+
+
 class Follower(ABC):
     """A thread that follows topics; what becomes of the messages is its subclasses' business."""
 
@@ -80,28 +92,28 @@ class Follower(ABC):
     topics: ClassVar[tuple[Topic[Any], ...]]
     isolation: ClassVar[str]
     """``read_committed``, or ``read_uncommitted`` for messages of transactions that are still open."""
+    may_wait: ClassVar[bool] = True
+    """Whether the broker may collect messages for a while before it hands them over (``GATEWAY_FETCH_WAIT_MS``)."""
     newest: ClassVar[int | None] = None
     """How many messages of each partition to begin with; None for all that are there."""
 
-    def __init__(
-        self, kafka: dict[str, str], topic_prefix: str, fetch_wait_ms: int, post: Post, condition: Callable[[str, str], None]
-    ) -> None:
+    def __init__(self, settings: GatewaySettings, post: Post, owner: Owner) -> None:
         """Prepare; :meth:`start` begins.
 
         Args:
-            kafka: librdkafka's connection settings.
-            topic_prefix: What stands before the topics' names.
-            fetch_wait_ms: How long the broker may collect before it answers a fetch; 0 for the least delay.
+            settings: How to reach Kafka, and how much of what is there may be unreadable.
             post: To the event loop.
-            condition: Told, on the event loop, (name, why this follower is behind), the reason empty when it is not.
+            owner: Told there how it goes.
         """
-        self._kafka = kafka
-        self._topics = {topic.named(topic_prefix): topic for topic in self.topics}
-        self._fetch_wait_ms = fetch_wait_ms
+        self._kafka = settings.kafka
+        self._topics = {topic.named(settings.topic_prefix): topic for topic in self.topics}
+        self._fetch_wait_ms = settings.fetch_wait_ms if self.may_wait else 0
         self._post = post
-        self._condition = condition
+        self._owner = owner
         self._said: str | None = None
+        self._readability = Readability(settings.dead_letter_limit)
         self._unreadable: set[str] = set()
+        """Topics that have had a message that cannot be read."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"gateway-{self.name}", daemon=True)
 
@@ -132,21 +144,28 @@ class Follower(ABC):
     # the thread
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self._read()
-            except _Anew:
-                log.warning("%s: topics were made anew, reading from the beginning", self.name)
-            except (KafkaTrouble, NotPermitted, KafkaRefused) as error:
-                self._say(str(error))
-            self._stop.wait(AGAIN_S)
+        try:
+            while not self._stop.is_set():
+                self._attempt()
+                self._stop.wait(AGAIN_S)
+        except Exception as error:
+            # Whatever it is: without this thread the rows would grow old, and nobody would say so.
+            self._post(self._owner.ended, error)
+
+    def _attempt(self) -> None:
+        try:
+            self._read()
+        except _Anew:
+            log.warning("%s: topics were made anew, reading from the beginning", self.name)
+        except (KafkaTrouble, NotPermitted, KafkaRefused) as error:
+            self._say(str(error))
 
     def _say(self, reason: str) -> None:
         if reason == self._said or self._stop.is_set():
             return
         self._said = reason
         log.warning("%s: %s", self.name, reason or "up to date")
-        self._post(self._condition, self.name, reason)
+        self._post(self._owner.note, self.name, reason)
 
     def _read(self) -> None:
         try:
@@ -178,6 +197,7 @@ class Follower(ABC):
 
     def _follow(self, cluster: Cluster, consumer: Consumer, layout: Layout) -> None:
         starts = {partition: self._start_of(consumer, partition) for partition in layout.partitions}
+        self._readability.begin()
         self.begin(layout.stream, starts)
         consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
         self._say("reading the topics from their beginning")
@@ -187,8 +207,11 @@ class Follower(ABC):
         check_at = began + CHECK_S
         while not self._stop.is_set():
             self._take_next(consumer, cluster, behind)
-            if not behind and not is_caught_up:
+            if is_caught_up:
+                self._readability.check(time.monotonic())
+            elif not behind:
                 is_caught_up = True
+                self._readability.caught_up()
                 self.caught_up()
                 log.info("%s: read everything in %.2f s", self.name, time.monotonic() - began)
                 self._say("")
@@ -227,21 +250,30 @@ class Follower(ABC):
             self.take(received)
 
     def _decoded(self, message: KafkaMessage) -> Received | None:
-        """What ``message`` says; None when it says nothing or cannot be read, which is counted."""
+        """What ``message`` says; None when it says nothing or cannot be read, which is counted.
+
+        Raises:
+            NewerMessage: A newer release wrote it.
+        """
         name, value = str(message.topic()), message.value()
         # Nobody deletes a row of a compacted topic; a reader that starts later simply never hears of the key.
         if value is None:
             return None
         topic = self._topics[name]
         position = Position(name, message.partition() or 0, message.offset() or 0)
+        what = (name, message.key()) if topic.cleanup == "compact" else position
         try:
-            return Received(topic, position, _appended_ms(message), topic.decode(value))
+            received = Received(topic, position, _appended_ms(message), topic.decode(value))
         except InvalidMessage as error:
+            reason = f"{error}, at {position}"
+            self._readability.read(what, unreadable=reason)
             metrics.UNREADABLE.labels(topic.name).inc()
             if name not in self._unreadable:
                 self._unreadable.add(name)
-                log.warning("%s, at %s; later ones are only counted", error, position)
+                log.warning("%s; later ones are only counted", reason)
             return None
+        self._readability.read(what)
+        return received
 
     def _check(self, cluster: Cluster, layout: Layout, *, is_caught_up: bool) -> float:
         """See that Kafka answers and the topics are the same; in how many seconds to look again."""

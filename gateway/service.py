@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from gateway import metrics
 from gateway.alert_reader import AlertReader
 from gateway.app import Gateway, now_ms
 from gateway.core.alerts import Recent
@@ -36,21 +35,35 @@ log = logging.getLogger(__name__)
 
 
 class Readiness:
-    """Why the gateway is not ready, by who says so."""
+    """Why the gateway is not ready, by the reader that says so, and whether one of them cannot go on."""
 
     def __init__(self, *names: str) -> None:
         self._reasons = dict.fromkeys(names, "starting: Kafka has not been read yet")
         self._was_ready = False
+        self.failure: Exception | None = None
+        """What ended a reader before its time."""
+        self.failed = asyncio.Event()
+        """Set with it."""
 
     def note(self, name: str, reason: str) -> None:
         """Take what ``name`` says of itself; empty means ready."""
         self._reasons[name] = reason
-        metrics.READY.set(not self.reason())
         if not self._was_ready and not self.reason():
             self._was_ready = True
             # The board stays for good: the collector need not walk it again and again.
             gc.collect()
             gc.freeze()
+
+    def ended(self, error: Exception) -> None:
+        """Take what ended a reader; the first one counts."""
+        log.error("%s", error)
+        self.failure = self.failure or error
+        self.failed.set()
+
+    def stopping(self) -> str:
+        """Be ready no more, since the gateway stops; what to tell the clients."""
+        self._reasons = {"gateway": str(self.failure or "shutting down")}
+        return "shutdown" if self.failure is None else "cannot go on"
 
     def reason(self) -> str:
         """All reasons; empty when there is none."""
@@ -68,6 +81,8 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, listening: Callabl
     Raises:
         InsecureBind: The address can be reached from outside, and nobody said that this is meant.
         PortTaken: Somebody else listens there.
+        NewerMessage: A newer release writes one of the topics. The clients have been sent away, as when it is time to go.
+        TooManyDeadLetters: Most of what was read cannot be used. Likewise.
     """
     settings.require_safe_bind()
     terms = Terms(default_ms=settings.throttle_ms)
@@ -91,8 +106,8 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, listening: Callabl
     loop = asyncio.get_running_loop()
     post = Post(loop)
     readers: tuple[Follower, ...] = (
-        StateReader(fanout, settings.kafka, settings.topic_prefix, settings.fetch_wait_ms, post, readiness.note),
-        AlertReader(fanout, settings.kafka, settings.topic_prefix, post, readiness.note),
+        StateReader(fanout, settings, post, readiness),
+        AlertReader(fanout, settings, post, readiness),
     )
     for reader in readers:
         reader.start()
@@ -103,11 +118,12 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, listening: Callabl
                 tasks.create_task(fanout.pump_forever()),
                 tasks.create_task(fanout.watch_forever()),
             ]
-            await stop.wait()
-            readiness.note("state", "shutting down")
-            await _send_away(fanout, gateway)
+            await _first_of(stop, readiness.failed)
+            await _send_away(fanout, gateway, readiness.stopping())
             for task in running:
                 task.cancel()
+        if readiness.failure is not None:
+            raise readiness.failure
     finally:
         for reader in readers:
             reader.stop()
@@ -116,13 +132,23 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, listening: Callabl
         await runner.cleanup()
 
 
-async def _send_away(fanout: Fanout, gateway: Gateway) -> None:
+async def _first_of(*events: asyncio.Event) -> None:
+    """Wait until one of ``events`` is set."""
+    waits = [asyncio.ensure_future(event.wait()) for event in events]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+
+
+async def _send_away(fanout: Fanout, gateway: Gateway, reason: str) -> None:
     if not fanout.clients:
         return
     began = time.monotonic()
-    fanout.say_goodbye(lambda: random.randrange(COME_BACK_WITHIN_MS), "shutdown")
+    fanout.say_goodbye(lambda: random.randrange(COME_BACK_WITHIN_MS), reason)
     await asyncio.sleep(GOODBYE_S)
-    fanout.end_all(Close(CloseCode.SHUTDOWN, "shutdown"))
+    fanout.end_all(Close(CloseCode.SHUTDOWN, reason))
     await gateway.say_farewells()
     log.info("sent the clients away in %.1f s", time.monotonic() - began)
 

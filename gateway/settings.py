@@ -8,6 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.core.errors import InsecureBind
+from schemas.dead_letters import Limit
 from schemas.deployment import GATEWAY_PORT
 
 
@@ -31,6 +32,8 @@ class GatewaySettings(BaseSettings):
     fetch_wait_ms: int = Field(default=25, ge=0, le=500)
     """How long Kafka may collect rows before it hands them over; 0 for the least delay, at several times the CPU."""
     max_connections: int = Field(default=5_000, ge=1)
+    dead_letter_limit: Limit = Limit()
+    """How much of what the gateway reads may be unreadable, as :func:`schemas.deployment.dead_letter_limit` reads it."""
 
     @field_validator("origins", mode="before")
     @classmethod

@@ -1,10 +1,11 @@
 """The latest rows and the connectors' words, from Kafka onto the board."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from gateway.core.rows import SOURCES, change_of
 from gateway.fanout import Fanout
-from gateway.follower import Follower, Post, Received
+from gateway.follower import Follower, Owner, Post, Received
+from gateway.settings import GatewaySettings
 from schemas.position import Partition
 from schemas.topics import SSI_STATUS
 
@@ -16,17 +17,8 @@ class StateReader(Follower):
     topics = (*(source.topic for source in SOURCES), SSI_STATUS)
     isolation = "read_uncommitted"
 
-    def __init__(
-        self,
-        fanout: Fanout,
-        kafka: dict[str, str],
-        topic_prefix: str,
-        fetch_wait_ms: int,
-        post: Post,
-        condition: Callable[[str, str], None],
-    ) -> None:
-        """Prepare; see :class:`Follower`."""
-        super().__init__(kafka, topic_prefix, fetch_wait_ms, post, condition)
+    def __init__(self, fanout: Fanout, settings: GatewaySettings, post: Post, owner: Owner) -> None:
+        super().__init__(settings, post, owner)
         self._fanout = fanout
         self._sources = {source.topic.name: source for source in SOURCES}
 

@@ -9,10 +9,14 @@ def gateway() -> None:
 
     from gateway.service import run
     from gateway.settings import GatewaySettings
-    from schemas.deployment import topic_prefix
+    from schemas.deployment import dead_letter_limit, topic_prefix
     from stock_tracker.connection import kafka_config
     from stock_tracker.service import log_to_stderr, run_until_signalled
 
     log_to_stderr()
-    settings = GatewaySettings(kafka=kafka_config(os.environ), topic_prefix=topic_prefix(os.environ))
+    settings = GatewaySettings(
+        kafka=kafka_config(os.environ),
+        topic_prefix=topic_prefix(os.environ),
+        dead_letter_limit=dead_letter_limit(os.environ),
+    )
     run_until_signalled(lambda stop: run(settings, stop))

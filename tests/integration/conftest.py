@@ -134,6 +134,12 @@ class Gateway:
         self.url = url
         self.stop = stop
         self.task = task
+        self.is_over = False
+
+    async def end(self) -> None:
+        """Wait until it has ended, by itself or because it was told to; what ended it is raised, once."""
+        self.is_over = True
+        await self.task
 
     async def readiness(self) -> tuple[int, str]:
         async with aiohttp.ClientSession() as http, http.get(f"{self.url}/readyz") as answer:
@@ -258,7 +264,8 @@ async def start_gateway() -> AsyncIterator[Callable[..., Any]]:
     for gateway in started:
         gateway.stop.set()
     for gateway in started:
-        await gateway.task
+        if not gateway.is_over:
+            await gateway.end()
 
 
 @pytest.fixture
