@@ -1,7 +1,7 @@
 """CPU time from a Broadcast argument to a typed record, by data type: ``python benchmarks/bench_decode.py``.
 
 Records of the simulator's market day where it plays the type (X-TRADE, X-QUOTE, R, MI, F), made up from them where it does not
-(X). "frame" adds the WebSocket frame around them, eight invocations each: the whole way from socket bytes. Garbage collection
+(X). "message" adds the hub message around them, eight invocations each: the whole way from socket bytes. Garbage collection
 is off while the clock runs, as the services freeze and thin it out; each figure is one pass over all records.
 """
 
@@ -48,7 +48,7 @@ def snapshot(trade: str, quote: str) -> str:
     return json.dumps({"DataType": "X", "Content": json.dumps(content, separators=(",", ":"))}, separators=(",", ":"))
 
 
-def framed(arguments: list[str]) -> list[bytes]:
+def hub_messages(arguments: list[str]) -> list[bytes]:
     invocations = [{"H": "FcMarketDataV2Hub", "M": "Broadcast", "A": [argument]} for argument in arguments]
     return [
         json.dumps({"C": "d-1", "M": invocations[first : first + 8]}, separators=(",", ":")).encode()
@@ -61,10 +61,10 @@ def decode_all(arguments: list[str]) -> None:
         decode(argument)
 
 
-def receive_all(frames: list[bytes]) -> None:
+def receive_all(messages: list[bytes]) -> None:
     client = HubClient("http://127.0.0.1/", "X-TRADE:ALL")
-    for frame in frames:
-        for action in client.receive(frame, UnixMs(0)):
+    for message in messages:
+        for action in client.receive(message, UnixMs(0)):
             if isinstance(action, Publish):
                 decode_all(list(action.arguments))
 
@@ -83,11 +83,11 @@ def main() -> None:
     gc.collect()
     gc.disable()
     print("µs CPU a record, min/median/max")
-    print(f"{'type':8} {'records':>7} {'bytes':>6}   {'argument → record':>26}   {'frame → records':>24}")
+    print(f"{'type':8} {'records':>7} {'bytes':>6}   {'argument → record':>26}   {'message → records':>24}")
     for channel, arguments in by_type.items():
-        frames = framed(arguments)
+        messages = hub_messages(arguments)
         alone = microseconds(partial(decode_all, arguments), len(arguments))
-        whole = microseconds(partial(receive_all, frames), len(arguments))
+        whole = microseconds(partial(receive_all, messages), len(arguments))
         size = sum(map(len, arguments)) // len(arguments)
         columns = [f"{times[0]:8.2f}/{statistics.median(times):6.2f}/{times[-1]:6.2f}" for times in (alone, whole)]
         print(f"{channel:8} {len(arguments):7} {size:6}   {columns[0]:>26}   {columns[1]:>24}")

@@ -120,7 +120,7 @@ _envelope = msgspec.json.Decoder(_Envelope)
 
 
 SSI_WIRE = Topic[bytes]("ssi.wire", None, sharded=False, cleanup="delete", retention_ms=3 * _DAY_MS, compression="zstd")
-"""WebSocket frames, verbatim, one a message; headers ``feed``, ``epoch``, ``seq``, ``recv_us``. Evidence, and re-decoding."""
+"""The messages of SSI's hub, verbatim; headers ``feed``, ``epoch``, ``seq``, ``recv_us``. Evidence, and re-decoding."""
 SSI_TICKS = Topic("ssi.ticks", structs.Frame, sharded=True, cleanup="delete", retention_ms=7 * _DAY_MS)
 """Records of stocks, funds and warrants: trade, quote, snapshot, bar, odd_lot, status, reference; clock ticks."""
 SSI_FOREIGN = Topic("ssi.foreign", structs.Frame, sharded=True, cleanup="delete", retention_ms=7 * _DAY_MS)

@@ -23,8 +23,8 @@ WATCH_S: Final = 0.25
 """How often the hub client looks at the time."""
 START_S: Final = 4.0
 """How long start may take: the hub works without, and the handshake's time runs meanwhile."""
-MAX_FRAME: Final = 64 * 1024 * 1024
-"""Bytes of one WebSocket frame: the cached records of every symbol may come in one."""
+MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
+"""The longest hub message that is taken: the cached records of every symbol may come in one."""
 
 
 def now_us() -> UnixUs:
@@ -92,8 +92,8 @@ class Conversation:
             return await self._http.ws_connect(
                 url,
                 headers=self._headers,
-                max_msg_size=MAX_FRAME,
-                # As bytes: a frame that is not UTF-8 is a dead letter, not the end of the connection.
+                max_msg_size=MAX_MESSAGE_BYTES,
+                # As bytes: a hub message that is not UTF-8 is a dead letter, not the end of the connection.
                 decode_text=False,
                 # A half-open socket never answers our close: do not wait for it.
                 timeout=aiohttp.ClientWSTimeout(ws_close=1.0),

@@ -20,7 +20,7 @@ RECORDS: Final = Counter(
 )
 DEAD_LETTERS: Final = Counter(
     "stock_tracker_ssi_dead_letters_total",
-    "Records and frames that could not be used, by reason. Rising: read ssi.dlq; SSI may have changed its format.",
+    "Records and hub messages that could not be used, by reason. Rising: read ssi.dlq; SSI may have changed its format.",
     ["reason"],
 )
 DROPPED_RECORDS: Final = Counter(

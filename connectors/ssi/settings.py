@@ -38,7 +38,7 @@ class SsiSettings(BaseSettings):
     max_buffered_records: Annotated[int, Field(ge=1_000)] = 200_000
     """Records that wait for Kafka before the oldest are thrown away."""
     max_buffered_bytes: Annotated[int, Field(ge=1_000_000)] = 128_000_000
-    """Bytes of verbatim frames, dead letters and status that wait for Kafka."""
+    """Bytes of verbatim hub messages, dead letters and status that wait for Kafka."""
 
     @model_validator(mode="before")
     @classmethod

@@ -103,7 +103,7 @@ def test_every_topic_has_an_example() -> None:
     assert [name for name in BY_NAME if not any(examples(name))] == []
 
 
-def test_the_verbatim_frames_hold_every_data_type_of_ssi() -> None:
+def test_the_verbatim_messages_hold_every_data_type_of_ssi() -> None:
     client = HubClient("https://fc-datahub.ssi.com.vn/", "X-TRADE:ALL")
     kinds = set()
     for path in examples(SSI_WIRE.name):

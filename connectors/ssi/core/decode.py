@@ -242,7 +242,7 @@ def _whole(field: _Field, value: Any, in_points: bool) -> int:
 def decode_lines(lines: Iterable[str | bytes]) -> Iterator[dict[str, Any]]:
     """What becomes of each Broadcast argument, one a line: ``{"record": …}``, or ``{"dlq": reason, "detail": …}``.
 
-    A line is the argument itself, the same as a JSON string (as it stands in a WebSocket frame), or an object that has it
+    A line is the argument itself, the same as a JSON string (as it stands in a hub message), or an object that has it
     under ``broadcast_arg``. Empty lines are skipped.
     """
     for line in lines:

@@ -7,9 +7,7 @@ SsiError
 ├── BadCredentials: SSI knows no such consumer id and secret
 ├── ChannelsRejected: SSI refused the subscription
 ├── InsecureUrl: credentials would travel in clear
-├── Undecodable: what SSI sent is not what it documents; it goes to the dead-letter topic and the rest goes on
-│   ├── InvalidFrame: a WebSocket frame that is no SignalR message
-│   └── InvalidRecord: a Broadcast argument that is no record
+├── InvalidRecord: a Broadcast argument that is no record; it goes to the dead-letter topic and the rest goes on
 ├── ClockUnavailable: the market clock's URL does not answer
 └── KafkaUnready
     ├── BrokerUnavailable: no broker answers
@@ -23,8 +21,8 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Why something could not be used: the ``reason`` of a dead letter and a label of a metric, so a small closed set."""
 
-    BAD_FRAME = "bad_frame"
-    """Not a SignalR message."""
+    BAD_MESSAGE = "bad_message"
+    """Not a SignalR message, or an invocation in one that is none."""
     UNKNOWN_METHOD = "unknown_method"
     """The hub called something other than Broadcast or Error."""
     BAD_JSON = "bad_json"
@@ -115,8 +113,8 @@ class InsecureUrl(SsiError):
         )
 
 
-class Undecodable(SsiError):
-    """What SSI sent cannot be used."""
+class InvalidRecord(SsiError):
+    """A Broadcast argument that is no record."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)
@@ -126,14 +124,6 @@ class Undecodable(SsiError):
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
-
-
-class InvalidFrame(Undecodable):
-    """A WebSocket frame that is no SignalR message."""
-
-
-class InvalidRecord(Undecodable):
-    """A Broadcast argument that is no record."""
 
 
 class ClockUnavailable(SsiError):

@@ -58,12 +58,12 @@ class Publish:
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Part of a frame, or the whole, that nobody can use."""
+    """Part of a hub message, or the whole, that nobody can use."""
 
     reason: Reason
     detail: str
     idx: int | None
-    """The invocation's place in the frame; None for the whole frame."""
+    """Which invocation of the message it is, from 0; None for the whole message."""
     payload: str | bytes
 
 
@@ -95,8 +95,8 @@ class _Invocation(msgspec.Struct, gc=False):
     A: list[str]
 
 
-class _Message(msgspec.Struct, gc=False):
-    """A server message; the names are SignalR's."""
+class _HubMessage(msgspec.Struct, gc=False):
+    """What the hub sends; the names are SignalR's."""
 
     S: int | None = None
     """1 in the first message of a connection."""
@@ -110,7 +110,7 @@ class _Message(msgspec.Struct, gc=False):
 
 
 _negotiation = msgspec.json.Decoder(_Negotiation, strict=False)
-_message = msgspec.json.Decoder(_Message)
+_hub_message = msgspec.json.Decoder(_HubMessage)
 _NOT_JSON = (msgspec.MsgspecError, UnicodeError, RecursionError)
 _CONNECTION_DATA = msgspec.json.encode([{"name": HUB}]).decode()
 
@@ -163,13 +163,13 @@ class HubClient:
         invocation = {"H": HUB, "M": "SwitchChannels", "A": [self._channels], "I": 0}
         return [Send(msgspec.json.encode(invocation).decode())]
 
-    def receive(self, frame: str | bytes, now_ms: UnixMs) -> list[Action]:
-        """Take in one WebSocket frame."""
+    def receive(self, text: str | bytes, now_ms: UnixMs) -> list[Action]:
+        """Take in one hub message, as it came over the WebSocket."""
         self._heard_ms = now_ms
         try:
-            message = _message.decode(frame)
+            message = _hub_message.decode(text)
         except _NOT_JSON:
-            return self._receive_odd(frame)
+            return self._receive_odd(text)
         actions: list[Action] = []
         if message.M:
             self._invoked(message.M, actions)
@@ -225,13 +225,13 @@ class HubClient:
             self._subscribed(actions)
             actions.append(Publish(arguments))
 
-    def _receive_odd(self, frame: str | bytes) -> list[Action]:
-        """A frame that is not exactly as expected: its Broadcasts may have objects for arguments; or it is no message at all."""
+    def _receive_odd(self, text: str | bytes) -> list[Action]:
+        """Take in a text that is not quite as expected: a message with objects for arguments, or no message at all."""
         try:
-            message = msgspec.json.decode(frame)
+            message = msgspec.json.decode(text)
             invoked = list(message["M"])
         except (*_NOT_JSON, KeyError, TypeError):
-            return [Reject(Reason.BAD_FRAME, "the frame is not a SignalR message", None, frame)]
+            return [Reject(Reason.BAD_MESSAGE, "not a SignalR message", None, text)]
         actions: list[Action] = []
         invocations: list[_Invocation] = []
         for idx, invocation in enumerate(invoked):
@@ -239,8 +239,10 @@ class HubClient:
                 arguments = [_as_text(argument) for argument in invocation["A"]]
                 invocations.append(_Invocation(invocation["M"].strip(), arguments))
             except (KeyError, TypeError, AttributeError, IndexError):
-                # Alone: the others of its frame are as good as ever.
-                actions.append(Reject(Reason.BAD_FRAME, "an invocation without a method or arguments", idx, _as_text(invocation)))
+                # It alone is rejected: the other invocations of the message are as good as ever.
+                actions.append(
+                    Reject(Reason.BAD_MESSAGE, "an invocation without a method or arguments", idx, _as_text(invocation))
+                )
         self._invoked(invocations, actions)
         return actions
 

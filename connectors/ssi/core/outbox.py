@@ -1,7 +1,7 @@
 """What waits for Kafka, bounded: the oldest is thrown away first, and the stream says so. Pure.
 
-Frames are bounded by the records in them. Everything else is bounded by bytes: verbatim frames and status are *bulk*, which come
-again or are evidence only; reference data and dead letters come once, and are thrown away only when no bulk is left.
+Frames are bounded by the records in them. Everything else is bounded by bytes: verbatim hub messages and status are *bulk*,
+which come again or are evidence only; reference data and dead letters come once, and are thrown away only when no bulk is left.
 """
 
 from collections import Counter, deque

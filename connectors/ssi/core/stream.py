@@ -59,11 +59,6 @@ class RecordStream:
         """Records of this epoch thrown away because Kafka was away."""
         return self._outbox.dropped_records - self._dropped_before
 
-    @property
-    def is_idle(self) -> bool:
-        """Whether no frame is under construction."""
-        return self._frames.is_empty
-
     def begin(self, now_us: UnixUs) -> int:
         """Start the epoch of a new connection: clock ticks and reference records go ahead of its first record."""
         self.epoch = max(now_us // 1000, self.epoch + 1)
@@ -86,8 +81,8 @@ class RecordStream:
         if self.epoch:
             self._add_reference(now_us)
 
-    def keep(self, frame: str | bytes, now_us: UnixUs) -> None:
-        """Put a WebSocket frame on ``ssi.wire`` as it came."""
+    def keep(self, text: str | bytes, now_us: UnixUs) -> None:
+        """Put a hub message on ``ssi.wire`` as it came."""
         headers = (
             ("feed", self._feed),
             ("epoch", str(self.epoch)),
@@ -95,11 +90,11 @@ class RecordStream:
             ("recv_us", str(now_us)),
         )
         self._wire_seq += 1
-        value = frame.encode(errors="surrogatepass") if isinstance(frame, str) else frame
+        value = text.encode(errors="surrogatepass") if isinstance(text, str) else text
         self._outbox.post(Message(SSI_WIRE.name, None, value, headers))
 
     def publish(self, arguments: Sequence[str], now_us: UnixUs) -> None:
-        """Decode the Broadcast arguments of one frame and put their records into the stream."""
+        """Decode the Broadcast arguments of one hub message and put their records into the stream."""
         self._tick(now_us, "up")
         reading = self._clock.read(UnixMs(now_us // 1000))
         date = reading.date if reading is not None else day_of(UnixMs(now_us // 1000))
@@ -132,7 +127,7 @@ class RecordStream:
         letter = DeadLetter(
             source="ssi",
             reason=reason.value,
-            detail=f"{detail} (frame {self._wire_seq - 1} of the connection)",
+            detail=f"{detail} (message {self._wire_seq - 1} of the connection)",
             feed=self._feed,
             epoch=self.epoch,
             topic=None,

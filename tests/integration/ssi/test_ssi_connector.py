@@ -302,7 +302,7 @@ async def test_a_market_stretch_arrives_record_for_record(kafka: str, topics: st
         ticks = [record.ts_ms for record in held if isinstance(record, ClockTick)]
         assert ticks == sorted(set(ticks))
 
-    # The verbatim frames give the very same records again.
+    # The verbatim hub messages give the very same records again.
     client = HubClient("http://127.0.0.1/", "X-TRADE:ALL")
     again: Counter[str] = Counter()
     wire = board.messages(SSI_WIRE)
@@ -322,7 +322,7 @@ async def test_what_cannot_be_decoded_is_a_dead_letter_and_the_rest_arrives(kafk
         truth = await played(port, connector, board)
     assert truth.header.malformed > 0
     letters = board.dead_letters()
-    assert Counter(letter.reason for letter in letters) == {"bad_frame": 1, "unknown_type": 1}
+    assert Counter(letter.reason for letter in letters) == {"bad_message": 1, "unknown_type": 1}
     assert len(letters) == truth.header.malformed
     for letter in letters:
         assert (letter.source, letter.feed, letter.topic) == ("ssi", "a", None)

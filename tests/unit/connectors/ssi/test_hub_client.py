@@ -98,7 +98,7 @@ def test_data_ahead_of_the_reply_counts_as_subscribed() -> None:
     assert client.receive(REPLY, at(0.4)) == []
 
 
-def test_any_frame_keeps_the_connection_alive_and_silence_ends_it() -> None:
+def test_any_message_keeps_the_connection_alive_and_silence_ends_it() -> None:
     client = subscribed()
     for second in range(2, 100, 15):
         assert client.receive(KEEP_ALIVE, at(second)) == []
@@ -153,8 +153,8 @@ def test_rejected_channels_name_the_setting_to_mend() -> None:
 
 def test_a_server_that_shuts_down_is_left_after_its_last_data() -> None:
     client = subscribed()
-    frame = json.dumps({"C": "d-1", "M": json.loads(broadcast("last"))["M"], "T": 1})
-    published, reconnect = client.receive(frame, at(2))
+    message = json.dumps({"C": "d-1", "M": json.loads(broadcast("last"))["M"], "T": 1})
+    published, reconnect = client.receive(message, at(2))
     assert published == Publish(["last"])
     assert isinstance(reconnect, Reconnect)
 
@@ -168,44 +168,44 @@ def test_a_server_that_shuts_down_is_left_after_its_last_data() -> None:
     ],
 )
 def test_the_error_callback_ends_the_connection_where_its_text_says_so(text: str, error: type[Exception]) -> None:
-    frame = json.dumps({"C": "d-1", "M": [{"H": "FcMarketDataV2Hub", "M": "Error", "A": [text]}]})
-    assert type(reason_to_go(subscribed().receive(frame, at(2)))) is error
+    message = json.dumps({"C": "d-1", "M": [{"H": "FcMarketDataV2Hub", "M": "Error", "A": [text]}]})
+    assert type(reason_to_go(subscribed().receive(message, at(2)))) is error
 
 
 def test_any_other_error_text_is_told_and_the_stream_goes_on() -> None:
-    frame = json.dumps({"C": "d-1", "M": [{"H": "FcMarketDataV2Hub", "M": "Error", "A": ["odd\nthing"]}]})
-    (warn,) = subscribed().receive(frame, at(2))
+    message = json.dumps({"C": "d-1", "M": [{"H": "FcMarketDataV2Hub", "M": "Error", "A": ["odd\nthing"]}]})
+    (warn,) = subscribed().receive(message, at(2))
     assert isinstance(warn, Warn)
     assert "\n" not in warn.text
 
 
 def test_a_method_that_nobody_knows_is_a_dead_letter() -> None:
-    frame = json.dumps({"C": "d-1", "M": [{"H": "FcMarketDataV2Hub", "M": "Whisper", "A": ["psst"]}]})
-    (reject,) = subscribed().receive(frame, at(2))
+    message = json.dumps({"C": "d-1", "M": [{"H": "FcMarketDataV2Hub", "M": "Whisper", "A": ["psst"]}]})
+    (reject,) = subscribed().receive(message, at(2))
     assert isinstance(reject, Reject)
     assert (reject.reason, reject.payload, reject.idx) == (Reason.UNKNOWN_METHOD, "psst", 0)
 
 
 def test_an_argument_that_is_an_object_is_written_as_text() -> None:
-    frame = '{"C":"d-1","M":[{"H":"h","M":"broadcast","A":[{"DataType":"F","Content":{"a":1}}]}]}'
-    assert subscribed().receive(frame, at(2)) == [Publish(['{"DataType":"F","Content":{"a":1}}'])]
+    message = '{"C":"d-1","M":[{"H":"h","M":"broadcast","A":[{"DataType":"F","Content":{"a":1}}]}]}'
+    assert subscribed().receive(message, at(2)) == [Publish(['{"DataType":"F","Content":{"a":1}}'])]
 
 
 @pytest.mark.parametrize("bad", ["{}", '{"M":1,"A":[]}', '{"M":"Broadcast"}', "7", "null"])
 def test_an_invocation_that_is_none_is_rejected_alone(bad: str) -> None:
     good = '{"H":"h","M":"Broadcast","A":["%s"]}'
-    frame = f'{{"C":"d-1","M":[{good % "first"},{bad},{good % "last"}]}}'
-    reject, publish = subscribed().receive(frame, at(2))
+    message = f'{{"C":"d-1","M":[{good % "first"},{bad},{good % "last"}]}}'
+    reject, publish = subscribed().receive(message, at(2))
     assert isinstance(reject, Reject)
-    assert (reject.reason, reject.payload, reject.idx) == (Reason.BAD_FRAME, bad, 1)
+    assert (reject.reason, reject.payload, reject.idx) == (Reason.BAD_MESSAGE, bad, 1)
     assert publish == Publish(["first", "last"])
 
 
-@pytest.mark.parametrize("frame", ["", "{", "5", "[]", '"x"', '{"M":5}', b"\xff\x00"])
-def test_what_is_no_message_is_rejected_whole(frame: str | bytes) -> None:
-    (reject,) = subscribed().receive(frame, at(2))
+@pytest.mark.parametrize("message", ["", "{", "5", "[]", '"x"', '{"M":5}', b"\xff\x00"])
+def test_what_is_no_message_is_rejected_whole(message: str | bytes) -> None:
+    (reject,) = subscribed().receive(message, at(2))
     assert isinstance(reject, Reject)
-    assert (reject.reason, reject.payload, reject.idx) == (Reason.BAD_FRAME, frame, None)
+    assert (reject.reason, reject.payload, reject.idx) == (Reason.BAD_MESSAGE, message, None)
 
 
 @given(st.binary(max_size=60))

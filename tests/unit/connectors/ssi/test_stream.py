@@ -173,7 +173,7 @@ def test_a_bad_record_goes_to_the_dead_letters_alone(an_argument: Arguments) -> 
     assert sum(isinstance(record, TradeRecord) for record in feed.records(place)) == 2
     (letter,) = feed.letters
     assert (letter.source, letter.reason, letter.idx, letter.payload) == ("ssi", "bad_field", 1, bad)
-    assert letter.detail == "LastVol is 'NaN': expected a number (frame 0 of the connection)"
+    assert letter.detail == "LastVol is 'NaN': expected a number (message 0 of the connection)"
     assert (letter.topic, letter.partition, letter.offset) == (None, None, None)
     assert feed.stream.rejected == {Reason.BAD_FIELD: 1}
 
@@ -181,17 +181,17 @@ def test_a_bad_record_goes_to_the_dead_letters_alone(an_argument: Arguments) -> 
 def test_hostile_payloads_are_text_in_the_dead_letters() -> None:
     feed = Feed()
     feed.stream.begin(NINE)
-    feed.stream.reject(Reason.BAD_FRAME, "no message", None, b"\xff{<script>")
+    feed.stream.reject(Reason.BAD_MESSAGE, "no message", None, b"\xff{<script>")
     feed.stream.reject(Reason.BAD_JSON, "no JSON", 0, "\ud800\x00")
     feed.drain()
     assert [letter.payload for letter in feed.letters] == ["\\xff{<script>", "\\ud800\x00"]
 
 
-def test_frames_are_kept_as_they_came_and_numbered() -> None:
+def test_hub_messages_are_kept_as_they_came_and_numbered() -> None:
     feed = Feed()
     feed.stream.begin(NINE)
-    for frame in ("{}", b"\xff", "\ud800"):
-        feed.stream.keep(frame, NINE)
+    for text in ("{}", b"\xff", "\ud800"):
+        feed.stream.keep(text, NINE)
     kept = [message for message in iter(feed.outbox.take, None) if message.topic == SSI_WIRE.name]
     assert [message.value for message in kept] == [b"{}", b"\xff", b"\xed\xa0\x80"]
     assert [dict(message.headers)["seq"] for message in kept] == ["0", "1", "2"]
