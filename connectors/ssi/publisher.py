@@ -7,11 +7,11 @@ from functools import partial
 from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException, Producer
-from confluent_kafka import Message as Delivery
+from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import ClusterMetadata
 
 from connectors.ssi.core.errors import BrokerUnavailable, TopicsMissing
-from connectors.ssi.core.outbox import Message, Outbox
+from connectors.ssi.core.outbox import Outbox, Outgoing
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_TICKS, SSI_WIRE
 
 log = logging.getLogger(__name__)
@@ -90,24 +90,24 @@ class Publisher:
         Raises:
             BrokerUnavailable: The producer is broken for good; only a new process helps.
         """
-        while self._in_flight < self._window and (message := self._outbox.take()) is not None:
-            self._in_flight += message.weight
+        while self._in_flight < self._window and (outgoing := self._outbox.take()) is not None:
+            self._in_flight += outgoing.weight
             try:
-                self._producers[self._codecs[message.topic]].produce(
-                    f"{self._prefix}{message.topic}",
-                    value=message.value,
-                    key=message.key,
-                    headers=list(message.headers),
-                    on_delivery=partial(self._delivered, message),
+                self._producers[self._codecs[outgoing.topic]].produce(
+                    f"{self._prefix}{outgoing.topic}",
+                    value=outgoing.value,
+                    key=outgoing.key,
+                    headers=list(outgoing.headers),
+                    on_delivery=partial(self._delivered, outgoing),
                 )
             except BufferError:
                 # librdkafka's own queue is full: it waits here, where the oldest goes first if it becomes too much.
-                self._in_flight -= message.weight
-                self._outbox.put_back(message)
+                self._in_flight -= outgoing.weight
+                self._outbox.put_back(outgoing)
                 break
             except KafkaException as error:
-                self._in_flight -= message.weight
-                self._refused(message, str(error))
+                self._in_flight -= outgoing.weight
+                self._refused(outgoing, str(error))
         for producer in self._producers.values():
             producer.poll(0)
         if self._fatal is not None:
@@ -131,20 +131,20 @@ class Publisher:
             producer.flush(0)
         return left
 
-    def _delivered(self, message: Message, error: KafkaError | None, _: Delivery) -> None:
-        self._in_flight -= message.weight
+    def _delivered(self, outgoing: Outgoing, error: KafkaError | None, _: KafkaMessage) -> None:
+        self._in_flight -= outgoing.weight
         if error is None:
             if self.trouble is not None:
                 log.info("Kafka answers again")
             self.trouble = None
         else:
-            self._refused(message, error.str())
+            self._refused(outgoing, error.str())
 
-    def _refused(self, message: Message, why: str) -> None:
-        self.failures[message.topic] += 1
-        log.error("Kafka refused a message of %d bytes for %s: %s", len(message.value), message.topic, why)
-        if message.cut is not None:
-            self._outbox.lose(message.cut)
+    def _refused(self, outgoing: Outgoing, why: str) -> None:
+        self.failures[outgoing.topic] += 1
+        log.error("Kafka refused a message of %d bytes for %s: %s", len(outgoing.value), outgoing.topic, why)
+        if outgoing.cut is not None:
+            self._outbox.lose(outgoing.cut)
 
     def _errored(self, error: KafkaError) -> None:
         if error.fatal():

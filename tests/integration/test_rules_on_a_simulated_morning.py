@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from connectors.ssi.core.decode import decode
-from connectors.ssi.core.frames import places_of
+from connectors.ssi.core.frames import partitions_of
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.market import generate
 from connectors.ssi.simulator.core.records import Quote
@@ -82,8 +82,8 @@ def morning() -> tuple[tuple[Story, ...], list[AlertEvent]]:
         tick = a_tick(ts_ms)
         frames: dict[str, list[Any]] = {topic.name: [tick] for topic in RECORD_TOPICS}
         for record in seconds.get(ts_ms, ()):
-            for place in places_of(record, 1):
-                frames[place.topic].append(record)
+            for partition in partitions_of(record, 1):
+                frames[partition.topic].append(record)
         for topic, records in frames.items():
             system.take(topic, a_frame(*records, seq=seq))
     return market.stories, system.alerts

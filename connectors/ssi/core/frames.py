@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 
 from schemas.instruments import contract_of, is_index, routing_key
 from schemas.kinds import is_from_ssi
+from schemas.position import Partition
 from schemas.records import FrameRecord, SsiRecord
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import ClockTick, ForeignRecord, Frame, IndexRecord, LossMarker, ReferenceRecord
-from schemas.topics import RECORD_TOPICS, SSI_FOREIGN, SSI_INDICES, SSI_TICKS, Topic
+from schemas.topics import RECORD_TOPICS, SSI_FOREIGN, SSI_INDICES, SSI_TICKS
 from schemas.units import Symbol, TradingDay, UnixMs, UnixUs
 
 FRAME_RECORDS: Final = 200
@@ -21,18 +22,12 @@ FRAME_US: Final = 5_000
 """or when its first record is this old, in microseconds."""
 
 
-class Place(NamedTuple):
-    """A partition of a record topic."""
-
-    topic: str
-    partition: int
-
-
 class Cut(NamedTuple):
     """A finished frame and where it goes."""
 
-    place: Place
+    partition: Partition
     key: str
+    """Murmur2 maps it to that partition."""
     frame: Frame
 
     @property
@@ -41,30 +36,30 @@ class Cut(NamedTuple):
         return sum(1 for record in self.frame.records if is_from_ssi(record))
 
 
-def places_of(record: SsiRecord | ReferenceRecord, shards: int) -> tuple[Place, ...]:
-    """Where ``record`` goes: one place, or for the reference record of a stock both of its symbol's places."""
-    return _places(record.symbol, type(record), shards)
+def partitions_of(record: SsiRecord | ReferenceRecord, shards: int) -> tuple[Partition, ...]:
+    """Where ``record`` goes: one partition, or two for the reference record of a stock, which has ticks and foreign records."""
+    return _partitions(record.symbol, type(record), shards)
 
 
 @lru_cache(maxsize=32_768)
-def _places(symbol: Symbol, kind: type[SsiRecord | ReferenceRecord], shards: int) -> tuple[Place, ...]:
+def _partitions(symbol: Symbol, kind: type[SsiRecord | ReferenceRecord], shards: int) -> tuple[Partition, ...]:
     shard = shard_of(routing_key(symbol), shards)
     if kind is IndexRecord or contract_of(symbol) is not None or is_index(symbol):
-        return (Place(SSI_INDICES.name, shard),)
+        return (Partition(SSI_INDICES.name, shard),)
     if kind is ForeignRecord:
-        return (Place(SSI_FOREIGN.name, shard),)
+        return (Partition(SSI_FOREIGN.name, shard),)
     if kind is ReferenceRecord:
-        return (Place(SSI_TICKS.name, shard), Place(SSI_FOREIGN.name, shard))
-    return (Place(SSI_TICKS.name, shard),)
+        return (Partition(SSI_TICKS.name, shard), Partition(SSI_FOREIGN.name, shard))
+    return (Partition(SSI_TICKS.name, shard),)
 
 
-class _Lane:
-    """The frame under construction for one place."""
+class _OpenFrame:
+    """The frame under construction for one partition."""
 
-    __slots__ = ("key", "place", "records", "seq", "since_us")
+    __slots__ = ("key", "partition", "records", "seq", "since_us")
 
-    def __init__(self, topic: Topic[Frame], partition: int, key: str) -> None:
-        self.place = Place(topic.name, partition)
+    def __init__(self, partition: Partition, key: str) -> None:
+        self.partition = partition
         self.key = key
         self.records: list[FrameRecord] = []
         self.since_us = UnixUs(0)
@@ -78,61 +73,65 @@ class FrameBuilder:
         self._feed = feed
         self._shards = shards
         self._epoch = 0
-        self._lanes = {
-            Place(topic.name, shard): _Lane(topic, shard, key)
-            for topic in RECORD_TOPICS
-            for shard, key in enumerate(shard_keys(shards))
-        }
+        keys = shard_keys(shards)
+        partitions = [Partition(topic.name, shard) for topic in RECORD_TOPICS for shard in range(shards)]
+        self._open = {partition: _OpenFrame(partition, keys[partition.number]) for partition in partitions}
         self._full: list[Cut] = []
 
     def begin(self, epoch: int) -> None:
         """Start an epoch; what was added before stays in frames of the old one."""
-        for lane in self._lanes.values():
-            self._cut(lane)
-            lane.seq = 0
+        for open_frame in self._open.values():
+            self._cut(open_frame)
+            open_frame.seq = 0
         self._epoch = epoch
 
     def add(self, record: SsiRecord | ReferenceRecord, now_us: UnixUs) -> None:
         """Put ``record`` at the end of its partition."""
-        for place in places_of(record, self._shards):
-            self._append(self._lanes[place], record, now_us)
+        for partition in partitions_of(record, self._shards):
+            self._append(self._open[partition], record, now_us)
 
     def add_clock(self, tick: ClockTick, now_us: UnixUs) -> None:
         """Put ``tick`` at the end of every partition."""
-        for lane in self._lanes.values():
-            self._append(lane, tick, now_us)
+        for open_frame in self._open.values():
+            self._append(open_frame, tick, now_us)
 
     def due(self, now_us: UnixUs) -> list[Cut]:
         """Take the frames that are full or old enough, in the order in which they became so."""
-        for lane in self._lanes.values():
-            if lane.records and now_us - lane.since_us >= FRAME_US:
-                self._cut(lane)
+        for open_frame in self._open.values():
+            if open_frame.records and now_us - open_frame.since_us >= FRAME_US:
+                self._cut(open_frame)
         return self._take()
 
     def flush(self) -> list[Cut]:
         """Take all frames, whole or not."""
-        for lane in self._lanes.values():
-            self._cut(lane)
+        for open_frame in self._open.values():
+            self._cut(open_frame)
         return self._take()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing waits for a frame to be finished or taken."""
-        return not self._full and not any(lane.records for lane in self._lanes.values())
+        return not self._full and not any(open_frame.records for open_frame in self._open.values())
 
-    def _append(self, lane: _Lane, record: FrameRecord, now_us: UnixUs) -> None:
-        if not lane.records:
-            lane.since_us = now_us
-        lane.records.append(record)
-        if len(lane.records) >= FRAME_RECORDS:
-            self._cut(lane)
+    def _append(self, open_frame: _OpenFrame, record: FrameRecord, now_us: UnixUs) -> None:
+        if not open_frame.records:
+            open_frame.since_us = now_us
+        open_frame.records.append(record)
+        if len(open_frame.records) >= FRAME_RECORDS:
+            self._cut(open_frame)
 
-    def _cut(self, lane: _Lane) -> None:
-        if lane.records:
-            frame = Frame(feed=self._feed, epoch=self._epoch, seq=lane.seq, recv_us=lane.since_us, records=lane.records)
-            self._full.append(Cut(lane.place, lane.key, frame))
-            lane.records = []
-            lane.seq += 1
+    def _cut(self, open_frame: _OpenFrame) -> None:
+        if open_frame.records:
+            frame = Frame(
+                feed=self._feed,
+                epoch=self._epoch,
+                seq=open_frame.seq,
+                recv_us=open_frame.since_us,
+                records=open_frame.records,
+            )
+            self._full.append(Cut(open_frame.partition, open_frame.key, frame))
+            open_frame.records = []
+            open_frame.seq += 1
 
     def _take(self) -> list[Cut]:
         cuts, self._full = self._full, []

@@ -7,17 +7,19 @@ which come again or are evidence only; reference data and dead letters come once
 from collections import Counter, deque
 from typing import NamedTuple
 
-from connectors.ssi.core.frames import Cut, Place, loss_of, with_losses
+from connectors.ssi.core.frames import Cut, loss_of, with_losses
+from schemas.position import Partition
 from schemas.structs import LossMarker, ReferenceRecord
 from schemas.topics import SSI_STATUS, SSI_WIRE, encode
 
 _BULK = frozenset({SSI_WIRE.name, SSI_STATUS.name})
 
 
-class Message(NamedTuple):
-    """A Kafka message to be; ``topic`` without prefix."""
+class Outgoing(NamedTuple):
+    """A message that Kafka shall get."""
 
     topic: str
+    """Without the prefix of the deployment."""
     key: str | None
     value: bytes
     headers: tuple[tuple[str, str], ...] = ()
@@ -37,11 +39,11 @@ class Outbox:
         self._max_records = max_records
         self._max_bytes = max_bytes
         self._frames: deque[Cut] = deque()
-        self._others: deque[Message] = deque()
+        self._others: deque[Outgoing] = deque()
         """Reference data and dead letters."""
-        self._bulk: deque[Message] = deque()
-        self._lost: dict[Place, LossMarker] = {}
-        self._kept: dict[Place, dict[str, ReferenceRecord]] = {}
+        self._bulk: deque[Outgoing] = deque()
+        self._lost: dict[Partition, LossMarker] = {}
+        self._kept: dict[Partition, dict[str, ReferenceRecord]] = {}
         self.records = 0
         """Records that wait here, clock ticks and reference records among them."""
         self.bytes = 0
@@ -60,23 +62,23 @@ class Outbox:
             self.records -= len(oldest.frame.records)
             self.lose(oldest)
 
-    def post(self, message: Message) -> None:
+    def post(self, outgoing: Outgoing) -> None:
         """Add any other message; where that is too much, throw away the oldest ones, bulk first."""
-        (self._bulk if message.topic in _BULK else self._others).append(message)
-        self.bytes += len(message.value)
+        (self._bulk if outgoing.topic in _BULK else self._others).append(outgoing)
+        self.bytes += len(outgoing.value)
         while self.bytes > self._max_bytes and len(self._others) + len(self._bulk) > 1:
             oldest = (self._bulk or self._others).popleft()
             self.bytes -= len(oldest.value)
             self.dropped_messages[oldest.topic] += 1
 
-    def put_back(self, message: Message) -> None:
+    def put_back(self, outgoing: Outgoing) -> None:
         """Take back what :meth:`take` gave last: it goes next."""
-        if message.cut is not None:
-            self._frames.appendleft(message.cut)
-            self.records += len(message.cut.frame.records)
+        if outgoing.cut is not None:
+            self._frames.appendleft(outgoing.cut)
+            self.records += len(outgoing.cut.frame.records)
             return
-        (self._bulk if message.topic in _BULK else self._others).appendleft(message)
-        self.bytes += len(message.value)
+        (self._bulk if outgoing.topic in _BULK else self._others).appendleft(outgoing)
+        self.bytes += len(outgoing.value)
 
     def lose(self, cut: Cut) -> None:
         """Book the loss of ``cut``: the next frame of its partition will begin by telling it.
@@ -84,24 +86,24 @@ class Outbox:
         Reference records in it are kept for that frame: they come once a day and cost little.
         """
         self.dropped_records += cut.records
-        if (marker := loss_of(cut, self._lost.get(cut.place))) is not None:
-            self._lost[cut.place] = marker
+        if (marker := loss_of(cut, self._lost.get(cut.partition))) is not None:
+            self._lost[cut.partition] = marker
         for record in cut.frame.records:
             if isinstance(record, ReferenceRecord):
-                self._kept.setdefault(cut.place, {})[record.symbol] = record
+                self._kept.setdefault(cut.partition, {})[record.symbol] = record
 
-    def take(self) -> Message | None:
+    def take(self) -> Outgoing | None:
         """Remove what Kafka should get next; frames go before the rest."""
         if self._frames:
             cut = self._frames.popleft()
             self.records -= len(cut.frame.records)
-            kept = self._kept.pop(cut.place, {})
-            cut = with_losses(cut, self._lost.pop(cut.place, None), list(kept.values()))
-            return Message(cut.place.topic, cut.key, encode(cut.frame), cut=cut)
+            kept = self._kept.pop(cut.partition, {})
+            cut = with_losses(cut, self._lost.pop(cut.partition, None), list(kept.values()))
+            return Outgoing(cut.partition.topic, cut.key, encode(cut.frame), cut=cut)
         if waiting := self._others or self._bulk:
-            message = waiting.popleft()
-            self.bytes -= len(message.value)
-            return message
+            outgoing = waiting.popleft()
+            self.bytes -= len(outgoing.value)
+            return outgoing
         return None
 
     def __len__(self) -> int:

@@ -11,7 +11,7 @@ from connectors.ssi.core.decode import decode
 from connectors.ssi.core.errors import InvalidRecord, Reason
 from connectors.ssi.core.frames import FrameBuilder
 from connectors.ssi.core.market_clock import MarketClock, Reading
-from connectors.ssi.core.outbox import Message, Outbox
+from connectors.ssi.core.outbox import Outbox, Outgoing
 from schemas.calendar import day_of, is_trading_day
 from schemas.records import SsiRecord
 from schemas.session import phase_at
@@ -77,7 +77,7 @@ class RecordStream:
             return
         self._reference = tuple(records)
         for record in self._reference:
-            self._outbox.post(Message(SSI_REFERENCE.name, record.symbol, encode(ReferenceMessage(record=record))))
+            self._outbox.post(Outgoing(SSI_REFERENCE.name, record.symbol, encode(ReferenceMessage(record=record))))
         if self.epoch:
             self._add_reference(now_us)
 
@@ -91,7 +91,7 @@ class RecordStream:
         )
         self._wire_seq += 1
         value = text.encode(errors="surrogatepass") if isinstance(text, str) else text
-        self._outbox.post(Message(SSI_WIRE.name, None, value, headers))
+        self._outbox.post(Outgoing(SSI_WIRE.name, None, value, headers))
 
     def publish(self, arguments: Sequence[str], now_us: UnixUs) -> None:
         """Decode the Broadcast arguments of one hub message and put their records into the stream."""
@@ -136,7 +136,7 @@ class RecordStream:
             idx=idx,
             payload=_shown(payload),
         )
-        self._outbox.post(Message(SSI_DLQ.name, self._feed, encode(letter)))
+        self._outbox.post(Outgoing(SSI_DLQ.name, self._feed, encode(letter)))
 
     def tick(self, now_us: UnixUs, health: Literal["up", "down"]) -> None:
         """Let time pass: clock ticks that are due go in, frames that are old enough go out."""
@@ -167,7 +167,7 @@ class RecordStream:
             dropped=self.dropped,
             connects=self.connects,
         )
-        self._outbox.post(Message(SSI_STATUS.name, self._feed, encode(status)))
+        self._outbox.post(Outgoing(SSI_STATUS.name, self._feed, encode(status)))
 
     def _tick(self, now_us: UnixUs, health: Literal["up", "down"]) -> None:
         reading = self._clock.read(UnixMs(now_us // 1000))

@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.core.frames import FRAME_RECORDS, FRAME_US, Cut, FrameBuilder, Place, places_of
+from connectors.ssi.core.frames import FRAME_RECORDS, FRAME_US, Cut, FrameBuilder, partitions_of
 from schemas.kinds import is_from_ssi
+from schemas.position import Partition
 from schemas.records import FrameRecord, SsiRecord
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import ClockTick, ReferenceRecord
@@ -17,10 +18,10 @@ SYMBOLS = ["VNM", "SSI", "HPG", "SHS", "41I1GC000", "41I1H1000", "VN30", "VNINDE
 NOW = UnixUs(1_795_399_200_000_000)
 
 
-def by_place(cuts: list[Cut]) -> dict[Place, list[FrameRecord]]:
-    placed: dict[Place, list[FrameRecord]] = defaultdict(list)
+def by_partition(cuts: list[Cut]) -> dict[Partition, list[FrameRecord]]:
+    placed: dict[Partition, list[FrameRecord]] = defaultdict(list)
     for cut in cuts:
-        placed[cut.place] += cut.frame.records
+        placed[cut.partition] += cut.frame.records
     return placed
 
 
@@ -39,21 +40,21 @@ def by_place(cuts: list[Cut]) -> dict[Place, list[FrameRecord]]:
     ],
 )
 def test_a_record_goes_to_the_topic_and_shard_of_its_kind(record: SsiRecord, topic: str, routed_by: str) -> None:
-    assert places_of(record, SHARDS) == (Place(topic, shard_of(routed_by, SHARDS)),)
+    assert partitions_of(record, SHARDS) == (Partition(topic, shard_of(routed_by, SHARDS)),)
 
 
 def test_reference_goes_wherever_its_symbol_has_records() -> None:
     shard = shard_of("VNM", SHARDS)
-    assert places_of(a_reference("VNM"), SHARDS) == (Place("ssi.ticks", shard), Place("ssi.foreign", shard))
-    assert places_of(a_reference("41I1GC000"), SHARDS) == (Place("ssi.indices", shard_of("VN30", SHARDS)),)
+    assert partitions_of(a_reference("VNM"), SHARDS) == (Partition("ssi.ticks", shard), Partition("ssi.foreign", shard))
+    assert partitions_of(a_reference("41I1GC000"), SHARDS) == (Partition("ssi.indices", shard_of("VN30", SHARDS)),)
 
 
 def test_a_clock_tick_goes_to_every_partition_of_the_record_topics() -> None:
     frames = FrameBuilder("a", SHARDS)
     frames.begin(1)
     frames.add_clock(a_tick(5), NOW)
-    placed = by_place(frames.flush())
-    assert set(placed) == {Place(topic, n) for topic in ("ssi.ticks", "ssi.foreign", "ssi.indices") for n in range(SHARDS)}
+    placed = by_partition(frames.flush())
+    assert set(placed) == {Partition(topic, n) for topic in ("ssi.ticks", "ssi.foreign", "ssi.indices") for n in range(SHARDS)}
     assert all(records == [a_tick(5)] for records in placed.values())
 
 
@@ -122,23 +123,23 @@ def cut_up(added: list[Added], pauses_us: list[int]) -> list[Cut]:
 )
 def test_wherever_it_is_cut_a_partition_holds_the_same_records(added: list[Added], some: list[int], others: list[int]) -> None:
     one, other = cut_up(added, some), cut_up(added, others)
-    assert by_place(one) == by_place(other)
+    assert by_partition(one) == by_partition(other)
     assert sum(cut.records for cut in one) == sum(is_from_ssi(record) for record in added)
 
 
 @given(records, pauses)
 def test_every_partition_is_sequenced_without_a_hole_and_keyed_to_itself(added: list[Added], some: list[int]) -> None:
-    seqs: dict[Place, list[int]] = defaultdict(list)
+    seqs: dict[Partition, list[int]] = defaultdict(list)
     for cut in cut_up(added, some):
-        seqs[cut.place].append(cut.frame.seq)
-        assert cut.key == shard_keys(SHARDS)[cut.place.partition]
+        seqs[cut.partition].append(cut.frame.seq)
+        assert cut.key == shard_keys(SHARDS)[cut.partition.number]
         assert 0 < len(cut.frame.records) <= FRAME_RECORDS
     assert all(numbers == list(range(len(numbers))) for numbers in seqs.values())
 
 
 @given(records)
 def test_a_partition_keeps_the_order_of_arrival(added: list[Added]) -> None:
-    placed = by_place(cut_up(added, [1_000]))
-    for place, held in placed.items():
-        expected = [record for record in added if isinstance(record, ClockTick) or place in places_of(record, SHARDS)]
+    placed = by_partition(cut_up(added, [1_000]))
+    for partition, held in placed.items():
+        expected = [record for record in added if isinstance(record, ClockTick) or partition in partitions_of(record, SHARDS)]
         assert held == expected

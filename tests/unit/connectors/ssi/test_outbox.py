@@ -1,8 +1,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.core.frames import Cut, Place
-from connectors.ssi.core.outbox import Message, Outbox
+from connectors.ssi.core.frames import Cut
+from connectors.ssi.core.outbox import Outbox, Outgoing
+from schemas.position import Partition
 from schemas.records import FrameRecord
 from schemas.structs import Frame, LossMarker, StatusRecord
 from schemas.topics import SSI_TICKS
@@ -16,7 +17,7 @@ def a_record(number: int) -> StatusRecord:
 
 
 def a_cut(seq: int, records: list[FrameRecord], partition: int = 0) -> Cut:
-    return Cut(Place(SSI_TICKS.name, partition), f"s{partition}", a_frame(*records, seq=seq))
+    return Cut(Partition(SSI_TICKS.name, partition), f"s{partition}", a_frame(*records, seq=seq))
 
 
 def taken(outbox: Outbox) -> list[Frame]:
@@ -82,7 +83,7 @@ def test_a_frame_that_kafka_refuses_is_a_loss_too() -> None:
 def test_other_messages_are_bounded_by_bytes_and_counted_by_topic() -> None:
     outbox = Outbox(100, 1_000)
     for number in range(12):
-        outbox.post(Message("ssi.wire", None, bytes([number]) * 100))
+        outbox.post(Outgoing("ssi.wire", None, bytes([number]) * 100))
     assert outbox.dropped_messages == {"ssi.wire": 2}
     first = outbox.take()
     assert first is not None
@@ -91,10 +92,10 @@ def test_other_messages_are_bounded_by_bytes_and_counted_by_topic() -> None:
 
 def test_what_comes_once_is_dropped_after_what_is_evidence_only() -> None:
     outbox = Outbox(100, 1_000)
-    outbox.post(Message("ssi.reference", "VNM", b"r" * 100))
-    outbox.post(Message("ssi.dlq", "a", b"d" * 100))
+    outbox.post(Outgoing("ssi.reference", "VNM", b"r" * 100))
+    outbox.post(Outgoing("ssi.dlq", "a", b"d" * 100))
     for _ in range(50):
-        outbox.post(Message("ssi.wire", None, b"w" * 100))
+        outbox.post(Outgoing("ssi.wire", None, b"w" * 100))
     assert outbox.dropped_messages == {"ssi.wire": 42}
     topics = [message.topic for message in iter(outbox.take, None)]
     assert topics == ["ssi.reference", "ssi.dlq", *["ssi.wire"] * 8]
@@ -104,7 +105,7 @@ def test_what_is_put_back_goes_next() -> None:
     outbox = Outbox(100, ROOM)
     for seq in range(2):
         outbox.put(a_cut(seq, [a_record(seq)]))
-        outbox.post(Message("ssi.wire", None, bytes([seq])))
+        outbox.post(Outgoing("ssi.wire", None, bytes([seq])))
     for _ in range(4):
         message = outbox.take()
         assert message is not None
@@ -115,7 +116,7 @@ def test_what_is_put_back_goes_next() -> None:
 
 def test_frames_go_before_the_rest() -> None:
     outbox = Outbox(100, ROOM)
-    outbox.post(Message("ssi.wire", None, b"{}"))
+    outbox.post(Outgoing("ssi.wire", None, b"{}"))
     outbox.put(a_cut(0, [a_record(0)]))
     topics = [message.topic for message in (outbox.take(), outbox.take()) if message]
     assert topics == ["ssi.ticks", "ssi.wire"]
@@ -138,7 +139,7 @@ def test_every_record_comes_out_or_is_counted_in_its_partition(limit: int, steps
         assert message.cut is not None
         for record in SSI_TICKS.decode(message.value).records:
             told = record.records if isinstance(record, LossMarker) else 1
-            accounted[message.cut.place.partition] += told
+            accounted[message.cut.partition.number] += told
         return True
 
     for partition, count, take in steps:

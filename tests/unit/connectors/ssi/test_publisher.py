@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from connectors.ssi.core.outbox import Message, Outbox
+from connectors.ssi.core.outbox import Outbox, Outgoing
 from connectors.ssi.publisher import Publisher
 
 
@@ -30,7 +30,7 @@ def test_what_a_full_queue_does_not_take_waits_its_turn(monkeypatch: pytest.Monk
     outbox = Outbox(1_000, 1_000_000)
     publisher = Publisher({"bootstrap.servers": "127.0.0.1:1"}, "", outbox, window=100)
     for number in range(7):
-        outbox.post(Message("ssi.dlq", "a", bytes([number])))
+        outbox.post(Outgoing("ssi.dlq", "a", bytes([number])))
     rounds = 0
     while not publisher.is_idle:
         publisher.pump()

@@ -40,7 +40,7 @@ class Feed:
         self.stream.flush()
         while (message := self.outbox.take()) is not None:
             if message.cut is not None:
-                self.frames.append((f"{message.topic}/{message.cut.place.partition}", DECODERS[message.topic](message.value)))
+                self.frames.append((f"{message.topic}/{message.cut.partition.number}", DECODERS[message.topic](message.value)))
             elif message.topic == SSI_DLQ.name:
                 self.letters.append(SSI_DLQ.decode(message.value))
             elif message.topic == SSI_STATUS.name:
