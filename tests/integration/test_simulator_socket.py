@@ -68,7 +68,7 @@ class Client:
         self.headers: dict[str, str] = {}
         self.query: dict[str, str] = {}
         self.received: list[Received] = []
-        self.frames: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
 
     async def log_in(self) -> None:
         body = {"consumerID": "demo", "consumerSecret": "demo"}
@@ -112,9 +112,9 @@ class Client:
             self.take(message.data)
 
     def take(self, text: str) -> None:
-        frame = json.loads(text)
-        self.frames.append(frame)
-        for invocation in frame.get("M", []):
+        message = json.loads(text)
+        self.messages.append(message)
+        for invocation in message.get("M", []):
             argument = json.loads(invocation["A"][0])
             self.received.append(Received(argument["DataType"], argument["Content"]))
 
@@ -196,20 +196,20 @@ async def test_a_client_receives_what_the_truth_says_record_for_record() -> None
         assert truth.header.sent_previous_day == sum('"23/11/2026"' not in content for _, content in client.received)
 
 
-async def test_the_frames_are_signalrs() -> None:
+async def test_the_messages_are_signalrs() -> None:
     async with running() as a_client:
         client = a_client()
         async with client.connected() as ws:
             await client.subscribe(ws)
             await client.read_until(ws, client.finished)
-    first, answer, *data = client.frames
+    first, answer, *data = client.messages
     assert first["S"] == 1
     assert first["M"] == []
     assert answer == {"I": "0"}
-    assert all(list(frame) == ["C", "M"] and 1 <= len(frame["M"]) <= 50 for frame in data)
-    assert any(len(frame["M"]) > 1 for frame in data)
-    assert all(i["H"] == "FcMarketDataV2Hub" and i["M"] == "Broadcast" for frame in data for i in frame["M"])
-    assert len({frame["C"] for frame in data}) == len(data)
+    assert all(list(message) == ["C", "M"] and 1 <= len(message["M"]) <= 50 for message in data)
+    assert any(len(message["M"]) > 1 for message in data)
+    assert all(i["H"] == "FcMarketDataV2Hub" and i["M"] == "Broadcast" for message in data for i in message["M"])
+    assert len({message["C"] for message in data}) == len(data)
 
 
 async def test_the_snapshot_is_the_last_record_of_everything_subscribed_to() -> None:
@@ -394,7 +394,7 @@ async def test_a_silenced_connection_stays_open_and_misses_records() -> None:
             assert (await client.truth()).withheld
 
 
-async def test_malformed_frames_are_sent_and_counted() -> None:
+async def test_malformed_messages_are_sent_and_counted() -> None:
     async with running(speed=1) as a_client:
         client = a_client()
         async with client.connected() as ws:

@@ -5,16 +5,16 @@ from typing import Annotated
 
 import msgspec
 
-from connectors.ssi.simulator.connections import Connection
 from connectors.ssi.simulator.core.errors import UnknownFault
+from connectors.ssi.simulator.hub_socket import HubSocket
 
 
 class Drop(msgspec.Struct, frozen=True, tag="drop", tag_field="fault", forbid_unknown_fields=True):
-    """Reset the socket of every connection, without a close frame."""
+    """Reset the socket of every connection, without a WebSocket close frame."""
 
-    def strike(self, connection: Connection) -> None:
+    def strike(self, socket: HubSocket) -> None:
         """Do it to one connection."""
-        connection.drop()
+        socket.drop()
 
 
 class Silence(msgspec.Struct, frozen=True, tag="silence", tag_field="fault", forbid_unknown_fields=True):
@@ -22,17 +22,17 @@ class Silence(msgspec.Struct, frozen=True, tag="silence", tag_field="fault", for
 
     seconds: Annotated[float, msgspec.Meta(gt=0, le=3600)]
 
-    def strike(self, connection: Connection) -> None:
+    def strike(self, socket: HubSocket) -> None:
         """Do it to one connection."""
-        connection.silence(self.seconds)
+        socket.silence(self.seconds)
 
 
 class Malformed(msgspec.Struct, frozen=True, tag="malformed", tag_field="fault", forbid_unknown_fields=True):
-    """Send a frame that ends in the middle, and a record of an unknown DataType."""
+    """Send a hub message that ends in the middle, and a record of an unknown DataType."""
 
-    def strike(self, connection: Connection) -> None:
+    def strike(self, socket: HubSocket) -> None:
         """Do it to one connection."""
-        connection.garble()
+        socket.garble()
 
 
 Fault = Drop | Silence | Malformed
@@ -53,9 +53,9 @@ def read_fault(body: bytes) -> Fault:
         raise UnknownFault(str(error)) from error
 
 
-def strike(fault: Fault, connections: Iterable[Connection]) -> int:
+def strike(fault: Fault, sockets: Iterable[HubSocket]) -> int:
     """Do it to every connection; return to how many."""
-    struck = list(connections)
-    for connection in struck:
-        fault.strike(connection)
+    struck = list(sockets)
+    for socket in struck:
+        fault.strike(socket)
     return len(struck)

@@ -1,7 +1,7 @@
 """Market time, and the records that fall due with it.
 
-The day is played in small batches: every hundredth of a second of wall time all that has fallen due since goes to the sessions.
-So a day costs the same few wake-ups at any speed, and nothing waits on a timer of its own.
+The day is played in small batches: every hundredth of a second of wall time, all that has fallen due since the last time goes to
+the connections. So a day costs the same few wake-ups at any speed, and nothing waits on a timer of its own.
 """
 
 import asyncio
@@ -9,12 +9,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from connectors.ssi.simulator.connections import Connection
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.hub import Subscription
 from connectors.ssi.simulator.core.market import MarketDay
 from connectors.ssi.simulator.core.records import CHANNELS, Channel
 from connectors.ssi.simulator.core.truth import ClockReading, PlayState
+from connectors.ssi.simulator.hub_socket import HubSocket
 from schemas.units import Symbol, UnixMs
 
 PACE_S = 0.01
@@ -94,12 +94,12 @@ class MarketClock:
 class Playback:
     """Plays a market day to the connections that are open."""
 
-    def __init__(self, market: MarketDay, clock: MarketClock, connections: Callable[[], Sequence[Connection]]) -> None:
+    def __init__(self, market: MarketDay, clock: MarketClock, sockets: Callable[[], Sequence[HubSocket]]) -> None:
         self.market = market
         self.released = 0
         """How many of the day's records have been due."""
         self._clock = clock
-        self._connections = connections
+        self._sockets = sockets
         self._begin = asyncio.Event()
         self._cache: dict[tuple[Symbol, Channel], int] = {}
         self._symbols = [listing.symbol for listing in market.universe.listings]
@@ -130,7 +130,7 @@ class Playback:
             return "waiting"
         if self.now_ms() < self._clock.end_ms or self._next_due_ms() is not None:
             return "held" if self._clock.held else "running"
-        return "running" if any(connection.session.waiting for connection in self._connections()) else "finished"
+        return "running" if any(socket.connection.waiting for socket in self._sockets()) else "finished"
 
     def reading(self) -> ClockReading:
         """Say what ``/sim/clock`` says."""
@@ -177,16 +177,16 @@ class Playback:
 
     def _release(self, until_ms: int) -> None:
         """Hand every record due up to ``until_ms`` to the connections that want it; it is encoded once, and only if one does."""
-        records, connections = self.market.records, self._connections()
+        records, sockets = self.market.records, self._sockets()
         while self.released < len(records) and records[self.released].due_ms <= until_ms:
             position, self.released = self.released, self.released + 1
             record = records[position]
             self._cache[record.listing.symbol, record.channel] = position
             text = None
-            for connection in connections:
-                if connection.session.wants(record):
+            for socket in sockets:
+                if socket.connection.wants(record):
                     text = text or wire.encode(record)
-                    connection.offer(position, text)
+                    socket.offer(position, text)
 
     async def _play_a_batch(self) -> None:
         last = min(self.released + BATCH_RECORDS, len(self.market.records)) - 1
@@ -200,7 +200,8 @@ class Playback:
         await asyncio.sleep(0)
         progress: dict[int, tuple[int, float]] = {}
         while True:
-            behind = {c.session.number: c.session.waiting for c in self._connections() if c.session.waiting > 2 * BATCH_RECORDS}
+            connections = [socket.connection for socket in self._sockets()]
+            behind = {c.number: c.waiting for c in connections if c.waiting > 2 * BATCH_RECORDS}
             self._stalled &= behind.keys()
             awaited = behind.keys() - self._stalled
             if not awaited:

@@ -17,13 +17,13 @@ from urllib.parse import urlsplit
 import msgspec
 from aiohttp import web
 
-from connectors.ssi.simulator.connections import Connection
 from connectors.ssi.simulator.core import hub, rest
 from connectors.ssi.simulator.core.errors import PortTaken, ProtocolError, UnknownFault
 from connectors.ssi.simulator.core.market import MarketDay, generate
 from connectors.ssi.simulator.core.tokens import accepts_token, issue_token
 from connectors.ssi.simulator.core.truth import Deliveries, Status, StoryTruth
 from connectors.ssi.simulator.faults import read_fault, strike
+from connectors.ssi.simulator.hub_socket import HubSocket
 from connectors.ssi.simulator.playback import MarketClock, Playback
 from connectors.ssi.simulator.settings import HOST, SimulatorSettings
 from schemas.calendar import ICT, as_day, last_trading_day
@@ -90,7 +90,8 @@ class Simulator:
         self._tokens = hub.ConnectionTokens(self._key)
         self._reference = rest.ReferenceData(market.universe, market.day)
         self._deliveries = Deliveries(market.records, market.day)
-        self._connections: list[Connection] = []
+        self._sockets: list[HubSocket] = []
+        """Of every connection ever, in the order of their numbers."""
         clock = MarketClock(
             settings.instant(market.day, settings.start),
             settings.instant(market.day, settings.end),
@@ -102,7 +103,7 @@ class Simulator:
 
     async def close(self) -> None:
         """Close every connection as a server that shuts down does."""
-        await asyncio.gather(*(connection.close() for connection in self._open()))
+        await asyncio.gather(*(hub_socket.close() for hub_socket in self._open()))
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer one request."""
@@ -118,8 +119,8 @@ class Simulator:
             return await self._answer_sim(request, path.removeprefix(_SIM))
         return web.Response(status=404, text=f"no such path: SSI's are /{_REST}… and /{_HUB}…, the simulator's own /{_SIM}…")
 
-    def _open(self) -> list[Connection]:
-        return [connection for connection in self._connections if connection.is_open]
+    def _open(self) -> list[HubSocket]:
+        return [hub_socket for hub_socket in self._sockets if hub_socket.is_open]
 
     # -- REST
 
@@ -178,21 +179,21 @@ class Simulator:
         return await self._serve(request, connection_id, is_new=verb == "connect")
 
     async def _serve(self, request: web.Request, connection_id: str, is_new: bool) -> web.StreamResponse:
-        session = hub.HubSession(len(self._connections) + 1, connection_id, self._settings.most_waiting)
+        connection = hub.HubConnection(len(self._sockets) + 1, connection_id, self._settings.most_waiting)
         if is_new:
-            session.open()
+            connection.open()
         else:
-            session.reopen()
-        connection = Connection(
-            session, request, self._deliveries, self.playback.now_ms, self.playback.snapshot, self.playback.begin
+            connection.reopen()
+        hub_socket = HubSocket(
+            connection, request, self._deliveries, self.playback.now_ms, self.playback.snapshot, self.playback.begin
         )
-        self._connections.append(connection)
-        return await connection.serve()
+        self._sockets.append(hub_socket)
+        return await hub_socket.serve()
 
     def _abort(self, connection_id: str) -> None:
-        for connection in self._open():
-            if connection.session.connection_id == connection_id:
-                connection.abort()
+        for hub_socket in self._open():
+            if hub_socket.connection.connection_id == connection_id:
+                hub_socket.abort()
 
     # -- the simulator's own
 
@@ -222,7 +223,7 @@ class Simulator:
         return Status(
             state=self.playback.state,
             market_ms=self.playback.now_ms(),
-            connections=[connection.status() for connection in self._connections],
+            connections=[hub_socket.status() for hub_socket in self._sockets],
             records=sum(self._deliveries.sent().values()),
         )
 
@@ -231,7 +232,7 @@ class Simulator:
             StoryTruth(name=story.name, symbol=story.symbol, from_ms=story.from_ms, until_ms=story.until_ms)
             for story in self._market.stories
         ]
-        malformed = sum(connection.session.malformed for connection in self._connections)
+        malformed = sum(hub_socket.connection.malformed for hub_socket in self._sockets)
         lines = self._deliveries.lines(self.playback.released, self.playback.reading(), stories, malformed)
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)

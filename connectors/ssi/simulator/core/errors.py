@@ -71,7 +71,7 @@ class InvalidConnectionToken(ProtocolError):
 
 
 class InvalidInvocation(ProtocolError):
-    """A text frame from which no hub invocation can be read. SignalR drops it without an answer."""
+    """A client's message from which no hub invocation can be read. SignalR drops it without an answer."""
 
 
 class UnknownMethod(ProtocolError):

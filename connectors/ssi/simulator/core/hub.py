@@ -1,6 +1,6 @@
 """SSI's hub without a socket: ASP.NET SignalR 2's words, subscriptions, and what waits to be sent to one client.
 
-Text in, text out; :mod:`connectors.ssi.simulator.connections` does the reading and writing. What SSI does where nobody has
+Text in, text out; :mod:`connectors.ssi.simulator.hub_socket` does the reading and writing. What SSI does where nobody has
 published it: a second SwitchChannels replaces the first, and ``X-TRADE:VCB,R:SSI`` is the union of the types and the union of
 the symbols (a capture shows records that a pairwise reading would not have sent).
 """
@@ -32,8 +32,8 @@ KNOWN_CHANNELS = ("X", "X-QUOTE", "X-TRADE", "R", "MI", "B", "F", "OL")
 METHOD = "SwitchChannels"
 KEEP_ALIVE = "{}"
 KEEP_ALIVE_S = 10.0
-FRAME_INVOCATIONS = 50
-"""Most records in one frame."""
+MESSAGE_INVOCATIONS = 50
+"""Most invocations, and so records, in one hub message."""
 STARTED = '{ "Response": "started" }'
 PONG = '{ "Response": "pong" }'
 
@@ -159,14 +159,15 @@ class _Invocation(msgspec.Struct):
 _invocations = msgspec.json.Decoder(_Invocation)
 
 
-class Outgoing(NamedTuple):
-    """One WebSocket frame, and the places of the records in it."""
+class HubMessage(NamedTuple):
+    """One message to a client."""
 
     text: str
     positions: tuple[int, ...]
+    """Of the records in it: their places in the day's list of records."""
 
 
-class HubSession:
+class HubConnection:
     """One client's side of the hub: its subscription, and a bounded line of what is to be sent to it.
 
     A client that reads too slowly skips ahead: the oldest waiting records are let go and counted, as SignalR's own buffer does.
@@ -179,7 +180,8 @@ class HubSession:
         self.skipped = 0
         self.malformed = 0
         self._most_waiting = most_waiting
-        self._frames: deque[str] = deque()
+        self._answers: deque[str] = deque()
+        """Messages of the protocol itself; they go before the records."""
         self._records: deque[tuple[int, str]] = deque()
         self._sent = 0
 
@@ -191,27 +193,27 @@ class HubSession:
     @property
     def idle(self) -> bool:
         """Whether nothing at all is to be sent."""
-        return not self._records and not self._frames
+        return not self._records and not self._answers
 
     def wants(self, record: Record) -> bool:
         """Whether the client is subscribed to ``record``."""
         return self.subscription is not None and self.subscription.wants(record)
 
     def open(self) -> None:
-        """Queue the frame that says that the connection is up."""
-        self._frames.append(f'{{"C":"{self._cursor()}","S":1,"M":[]}}')
+        """Queue the message that says that the connection is up."""
+        self._answers.append(f'{{"C":"{self._cursor()}","S":1,"M":[]}}')
 
     def reopen(self) -> None:
-        """Queue the first frame after a reconnect: nothing was kept for the client, its subscription included."""
-        self._frames.append(f'{{"C":"{self._cursor()}","M":[]}}')
+        """Queue the first message after a reconnect: nothing was kept for the client, its subscription included."""
+        self._answers.append(f'{{"C":"{self._cursor()}","M":[]}}')
 
     def keep_alive(self) -> None:
         """Queue a sign of life, unless something is to be sent anyway."""
         if self.idle:
-            self._frames.append(KEEP_ALIVE)
+            self._answers.append(KEEP_ALIVE)
 
     def receive(self, text: str) -> Subscription | None:
-        """Take a text frame of the client and queue the answer; return what it now subscribes to, if that is what it said.
+        """Take a message of the client and queue the answer; return what it now subscribes to, if that is what it said.
 
         Raises:
             InvalidInvocation: It is none; SignalR gives no answer.
@@ -242,7 +244,7 @@ class HubSession:
         if call.identifier is None:
             return
         answer = {"I": str(call.identifier)} | ({"E": str(error)} if error else {})
-        self._frames.append(msgspec.json.encode(answer).decode())
+        self._answers.append(msgspec.json.encode(answer).decode())
 
     def offer(self, position: int, text: str) -> None:
         """Put a record in the line, encoded as an invocation; the oldest leaves when the line is too long."""
@@ -256,21 +258,21 @@ class HubSession:
         self.skipped += count
 
     def garble(self) -> None:
-        """Queue a frame that ends in the middle, and a record of a type that does not exist."""
-        self._frames.append(f'{{"C":"{self._cursor()}","M":[{{"H":"{HUB}","M":"Broadcast","A":["{{\\"DataType')
-        self._frames.append(self._frame([invocation(broadcast("Z-UNKNOWN", '{"RType":"Z-UNKNOWN","Symbol":"SSI"}'))]))
+        """Queue a message that ends in the middle, and a record of a type that does not exist."""
+        self._answers.append(f'{{"C":"{self._cursor()}","M":[{{"H":"{HUB}","M":"Broadcast","A":["{{\\"DataType')
+        self._answers.append(self._message([invocation(broadcast("Z-UNKNOWN", '{"RType":"Z-UNKNOWN","Symbol":"SSI"}'))]))
         self.malformed += 2
 
-    def next_frame(self) -> Outgoing | None:
-        """Take the next frame out of the line: an answer, or as many records as one frame holds."""
-        if self._frames:
-            return Outgoing(self._frames.popleft(), ())
+    def next_message(self) -> HubMessage | None:
+        """Take the next message out of the line: an answer, or as many records as one message holds."""
+        if self._answers:
+            return HubMessage(self._answers.popleft(), ())
         if not self._records:
             return None
-        taken = [self._records.popleft() for _ in range(min(FRAME_INVOCATIONS, len(self._records)))]
-        return Outgoing(self._frame([text for _, text in taken]), tuple(position for position, _ in taken))
+        taken = [self._records.popleft() for _ in range(min(MESSAGE_INVOCATIONS, len(self._records)))]
+        return HubMessage(self._message([text for _, text in taken]), tuple(position for position, _ in taken))
 
-    def _frame(self, invocations: Iterable[str]) -> str:
+    def _message(self, invocations: Iterable[str]) -> str:
         texts = list(invocations)
         self._sent += len(texts)
         return f'{{"C":"{self._cursor()}","M":[{",".join(texts)}]}}'

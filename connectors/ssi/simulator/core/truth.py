@@ -25,7 +25,8 @@ PlayState = Literal["waiting", "running", "held", "finished"]
 """``waiting``: for the first subscription. ``held``: somebody asked it to stand. ``finished``: the clock is at its end and all
 that was due is on the sockets."""
 Ending = Literal["client_closed", "reset", "aborted", "dropped", "server_closed"]
-"""How a connection ended: the client's close frame; its socket gone without one; POST abort; the fault; our shutting down."""
+"""How a connection ended, in this order: the client sent a WebSocket close frame; its socket went without one; the client posted
+abort; a fault dropped it; the simulator shut down."""
 
 
 class ClockReading(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +64,7 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int
     """Records that it was subscribed to and did not get, because it read too slowly or was silenced by a fault."""
     malformed: int
-    """Frames and records that no client can decode, sent by a fault."""
+    """Hub messages and records that no client can decode, sent by a fault."""
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""Records as SSI writes them: exact key order, .NET's numbers, a string in a string in a frame.
+"""Records as SSI writes them: exact key order, .NET's numbers, a string in a string in a hub message.
 
 Json.NET prints a double with a decimal point (``100.0``), drops trailing zeros (``-2.3``), writes a double that is no number
 as the string ``"NaN"``, and an int without a point (``Highest``, ``Advances``). Every double here is far below 1e15, where
@@ -42,7 +42,7 @@ def broadcast(data_type: str, text: str) -> str:
 
 
 def invocation(argument: str) -> str:
-    """Write one hub invocation of ``Broadcast``, an element of a frame's ``M``."""
+    """Write one hub invocation of ``Broadcast``, an element of a hub message's ``M``."""
     return f'{{"H":"{HUB}","M":"Broadcast","A":["{_escaped(argument)}"]}}'
 
 

@@ -15,9 +15,9 @@ from connectors.ssi.simulator.core.errors import (
     UnknownTransport,
 )
 from connectors.ssi.simulator.core.hub import (
-    FRAME_INVOCATIONS,
+    MESSAGE_INVOCATIONS,
     ConnectionTokens,
-    HubSession,
+    HubConnection,
     Subscription,
     check_transport,
     negotiated,
@@ -27,15 +27,15 @@ PYTHON = '{"H": "FcMarketDataV2Hub", "M": "SwitchChannels", "A": ["X-TRADE:ALL"]
 NODE = '{"H":"fcmarketdatav2hub","M":"SwitchChannels","A":["X-QUOTE:ALL"],"I":1}'
 
 
-def a_session(most_waiting: int = 1000) -> HubSession:
-    return HubSession(1, "0b9de0c4-5ad2-4f5e-9d28-3f64bd3a7a11", most_waiting)
+def a_connection(most_waiting: int = 1000) -> HubConnection:
+    return HubConnection(1, "0b9de0c4-5ad2-4f5e-9d28-3f64bd3a7a11", most_waiting)
 
 
-def texts(session: HubSession) -> list[str]:
-    frames = []
-    while frame := session.next_frame():
-        frames.append(frame.text)
-    return frames
+def texts(connection: HubConnection) -> list[str]:
+    messages = []
+    while message := connection.next_message():
+        messages.append(message.text)
+    return messages
 
 
 @pytest.mark.parametrize(
@@ -105,95 +105,95 @@ def test_what_is_no_subscription_is_refused(text: str) -> None:
         Subscription.parse(text)
 
 
-def test_the_first_frame_says_that_the_connection_is_up() -> None:
-    session = a_session()
-    session.open()
-    assert texts(session) == ['{"C":"d-0B9DE0C4-B,0|C,0|D,1|E,0","S":1,"M":[]}']
+def test_the_first_message_says_that_the_connection_is_up() -> None:
+    connection = a_connection()
+    connection.open()
+    assert texts(connection) == ['{"C":"d-0B9DE0C4-B,0|C,0|D,1|E,0","S":1,"M":[]}']
 
 
 def test_an_identifier_is_answered_as_a_string() -> None:
-    session = a_session()
-    assert session.receive(PYTHON) is not None
-    assert session.receive(NODE) is not None
-    assert session.receive(NODE.replace('"I":1', '"I":"x1"')) is not None
-    assert texts(session) == ['{"I":"0"}', '{"I":"1"}', '{"I":"x1"}']
+    connection = a_connection()
+    assert connection.receive(PYTHON) is not None
+    assert connection.receive(NODE) is not None
+    assert connection.receive(NODE.replace('"I":1', '"I":"x1"')) is not None
+    assert texts(connection) == ['{"I":"0"}', '{"I":"1"}', '{"I":"x1"}']
 
 
 def test_a_second_subscription_replaces_the_first() -> None:
-    session = a_session()
-    session.receive(PYTHON)
-    session.receive(NODE)
-    assert session.subscription is not None
-    assert session.subscription.channels == {"X-QUOTE"}
+    connection = a_connection()
+    connection.receive(PYTHON)
+    connection.receive(NODE)
+    assert connection.subscription is not None
+    assert connection.subscription.channels == {"X-QUOTE"}
 
 
 def test_an_unknown_channel_is_an_error_and_changes_nothing() -> None:
-    session = a_session()
-    session.receive(PYTHON)
-    assert session.receive(PYTHON.replace("X-TRADE", "NEWS")) is None
-    assert session.subscription is not None
-    assert session.subscription.channels == {"X-TRADE"}
+    connection = a_connection()
+    connection.receive(PYTHON)
+    assert connection.receive(PYTHON.replace("X-TRADE", "NEWS")) is None
+    assert connection.subscription is not None
+    assert connection.subscription.channels == {"X-TRADE"}
     error = "There was an error invoking Hub method 'FcMarketDataV2Hub.SwitchChannels'."
-    assert texts(session)[-1] == f'{{"I":"0","E":"{error}"}}'
+    assert texts(connection)[-1] == f'{{"I":"0","E":"{error}"}}'
 
 
 @pytest.mark.parametrize(
     "text", [PYTHON.replace("SwitchChannels", "Sell"), PYTHON.replace("FcM", "Xx"), PYTHON.replace('["X-TRADE:ALL"]', "[1]")]
 )
 def test_an_unknown_method_is_an_error(text: str) -> None:
-    session = a_session()
-    assert session.receive(text) is None
-    assert "method could not be resolved" in json.loads(texts(session)[0])["E"]
+    connection = a_connection()
+    assert connection.receive(text) is None
+    assert "method could not be resolved" in json.loads(texts(connection)[0])["E"]
 
 
 @given(st.text())
 def test_text_that_is_no_invocation_is_refused(text: str) -> None:
     with pytest.raises(InvalidInvocation):
-        a_session().receive(text)
+        a_connection().receive(text)
 
 
 @given(st.lists(st.integers(1, 120), max_size=30), st.integers(1, 200))
 def test_a_line_keeps_the_newest_in_order_and_counts_the_rest(bursts: list[int], most_waiting: int) -> None:
-    session, offered, received = a_session(most_waiting), 0, []
+    connection, offered, received = a_connection(most_waiting), 0, []
     for burst in bursts:
         for _ in range(burst):
-            session.offer(offered, f'"{offered}"')
+            connection.offer(offered, f'"{offered}"')
             offered += 1
-        if frame := session.next_frame():
-            received += list(frame.positions)
-            assert len(frame.positions) <= FRAME_INVOCATIONS
-            assert json.loads(frame.text)["M"] == [str(position) for position in frame.positions]
-        assert session.waiting <= most_waiting
-    while frame := session.next_frame():
-        received += list(frame.positions)
+        if message := connection.next_message():
+            received += list(message.positions)
+            assert len(message.positions) <= MESSAGE_INVOCATIONS
+            assert json.loads(message.text)["M"] == [str(position) for position in message.positions]
+        assert connection.waiting <= most_waiting
+    while message := connection.next_message():
+        received += list(message.positions)
     assert received == sorted(received)
-    assert len(received) + session.skipped == offered
+    assert len(received) + connection.skipped == offered
     assert not received or received[-1] == offered - 1
 
 
 def test_a_keep_alive_is_sent_when_nothing_else_is() -> None:
-    session = a_session()
-    session.keep_alive()
-    session.keep_alive()
-    assert texts(session) == ["{}"]
-    session.offer(0, '""')
-    session.keep_alive()
-    assert "{}" not in texts(session)
+    connection = a_connection()
+    connection.keep_alive()
+    connection.keep_alive()
+    assert texts(connection) == ["{}"]
+    connection.offer(0, '""')
+    connection.keep_alive()
+    assert "{}" not in texts(connection)
 
 
-def test_each_frame_moves_the_cursor() -> None:
-    session = a_session()
-    for position in range(FRAME_INVOCATIONS + 1):
-        session.offer(position, '""')
-    cursors = [json.loads(text)["C"] for text in texts(session)]
+def test_each_message_moves_the_cursor() -> None:
+    connection = a_connection()
+    for position in range(MESSAGE_INVOCATIONS + 1):
+        connection.offer(position, '""')
+    cursors = [json.loads(text)["C"] for text in texts(connection)]
     assert cursors == ["d-0B9DE0C4-B,32|C,0|D,1|E,0", "d-0B9DE0C4-B,33|C,0|D,1|E,0"]
 
 
-def test_garbage_is_a_frame_that_ends_in_the_middle_and_a_type_that_does_not_exist() -> None:
-    session = a_session()
-    session.garble()
-    broken, unknown = texts(session)
+def test_garbage_is_a_message_that_ends_in_the_middle_and_a_type_that_does_not_exist() -> None:
+    connection = a_connection()
+    connection.garble()
+    broken, unknown = texts(connection)
     with pytest.raises(json.JSONDecodeError):
         json.loads(broken)
     assert json.loads(json.loads(unknown)["M"][0]["A"][0])["DataType"] == "Z-UNKNOWN"
-    assert session.malformed == 2
+    assert connection.malformed == 2

@@ -1,4 +1,4 @@
-"""A hub connection on its socket: one task reads, one writes, and nobody else waits for either."""
+"""A hub connection on its WebSocket: one task reads, one writes, and nobody else waits for either."""
 
 import asyncio
 import logging
@@ -9,33 +9,33 @@ from collections.abc import Callable
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from connectors.ssi.simulator.core.errors import InvalidInvocation
-from connectors.ssi.simulator.core.hub import KEEP_ALIVE_S, HubSession, Subscription
+from connectors.ssi.simulator.core.hub import KEEP_ALIVE_S, HubConnection, Subscription
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Deliveries, Ending
 from schemas.units import UnixMs
 
 logger = logging.getLogger(__name__)
 
 CLOSE_S = 1.0
-"""How long a client may take to answer a close frame."""
+"""How long a client may take to answer our WebSocket close frame."""
 
 _GONE = (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 Snapshot = Callable[[Subscription], list[tuple[int, str]]]
 
 
-class Connection:
-    """Carries a session on a WebSocket and keeps its books."""
+class HubSocket:
+    """The WebSocket of one hub connection, and the books of what was put on it."""
 
     def __init__(
         self,
-        session: HubSession,
+        connection: HubConnection,
         request: web.Request,
         deliveries: Deliveries,
         now_ms: Callable[[], UnixMs],
         snapshot: Snapshot,
         on_answered: Callable[[], None],
     ) -> None:
-        self.session = session
+        self.connection = connection
         self._request = request
         self._socket = web.WebSocketResponse(max_msg_size=1 << 16, compress=False)
         self._deliveries = deliveries
@@ -71,9 +71,9 @@ class Connection:
     def offer(self, position: int, text: str) -> None:
         """Send a record as soon as the socket takes it; a silenced connection only counts it."""
         if self._is_silent():
-            self.session.skip()
+            self.connection.skip()
             return
-        self.session.offer(position, text)
+        self.connection.offer(position, text)
         self._ready.set()
 
     # -- how it ends, and what goes wrong
@@ -103,15 +103,15 @@ class Connection:
 
     def garble(self) -> None:
         """Send what no client can decode."""
-        self.session.garble()
+        self.connection.garble()
         self._ready.set()
 
     def status(self) -> ConnectionStatus:
         """Say what ``/sim/status`` says of it."""
-        sent, subscription = self._deliveries.sent_on(self.session.number), self.session.subscription
+        sent, subscription = self._deliveries.sent_on(self.connection.number), self.connection.subscription
         return ConnectionStatus(
-            id=self.session.number,
-            connection_id=self.session.connection_id,
+            id=self.connection.number,
+            connection_id=self.connection.connection_id,
             opened_ms=self._opened_ms,
             subscribed_ms=self._subscribed_ms,
             channels=subscription.text if subscription else None,
@@ -119,8 +119,8 @@ class Connection:
             ended=self._ended,
             sent=sent,
             records=sum(sent.values()),
-            skipped=self.session.skipped,
-            malformed=self.session.malformed,
+            skipped=self.connection.skipped,
+            malformed=self.connection.malformed,
         )
 
     # -- the two tasks
@@ -138,28 +138,28 @@ class Connection:
 
     def _take(self, text: str) -> None:
         try:
-            subscription = self.session.receive(text)
+            subscription = self.connection.receive(text)
         except InvalidInvocation as error:
-            logger.info("connection %d sent what is no invocation: %s", self.session.number, error)
+            logger.info("connection %d sent what is no invocation: %s", self.connection.number, error)
             return
         if subscription is not None:
             # In one step: nothing can fall due between the snapshot and what follows it.
             for position, record in self._snapshot(subscription):
                 self.offer(position, record)
             self._subscribed_ms = self._now_ms()
-            logger.info("connection %d subscribed to %r", self.session.number, subscription.text)
+            logger.info("connection %d subscribed to %r", self.connection.number, subscription.text)
         self._ready.set()
 
     async def _write(self) -> None:
         while True:
             await self._ready.wait()
             self._ready.clear()
-            while self._is_writable() and not self._is_silent() and (frame := self.session.next_frame()):
+            while self._is_writable() and not self._is_silent() and (message := self.connection.next_message()):
                 # Before it is sent: while the kernel's buffer is full the client may already have read what we still wait for.
-                for position in frame.positions:
-                    self._deliveries.put(position, self.session.number)
+                for position in message.positions:
+                    self._deliveries.put(position, self.connection.number)
                 try:
-                    await self._socket.send_str(frame.text)
+                    await self._socket.send_str(message.text)
                 except ConnectionError:
                     return
                 if self._subscribed_ms is not None:
@@ -169,7 +169,7 @@ class Connection:
         while True:
             await asyncio.sleep(KEEP_ALIVE_S)
             if not self._is_silent():
-                self.session.keep_alive()
+                self.connection.keep_alive()
             self._ready.set()
 
     def _is_writable(self) -> bool:
@@ -182,8 +182,8 @@ class Connection:
     def _close_books(self, ended: Ending) -> None:
         if self._closed_ms is None:
             self._closed_ms, self._ended = self._now_ms(), ended
-            self.session.skip(self.session.waiting)
-            logger.info("connection %d ended: %s", self.session.number, ended)
+            self.connection.skip(self.connection.waiting)
+            logger.info("connection %d ended: %s", self.connection.number, ended)
 
     def _break(self) -> None:
         """Make the kernel send a reset: whoever reads finds the connection gone, not closed."""
