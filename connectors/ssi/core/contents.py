@@ -54,7 +54,7 @@ class _Content(msgspec.Struct, rename="pascal", kw_only=True, gc=False):
     time: str
 
 
-class Trade(_Content):
+class TradeContent(_Content):
     """``X-TRADE``: one match."""
 
     exchange: str
@@ -73,14 +73,14 @@ class Trade(_Content):
     trading_status: _Label = None
 
 
-class Quote(_Content):
+class QuoteContent(_Content):
     """``X-QUOTE``: the book, which :func:`with_book` adds."""
 
     exchange: str
     trading_session: _Label = None
 
 
-class Snapshot(_Content):
+class SnapshotContent(_Content):
     """``X``: trade and book."""
 
     exchange: str
@@ -99,7 +99,7 @@ class Snapshot(_Content):
     trading_status: _Label = None
 
 
-class OddLot(_Content):
+class OddLotContent(_Content):
     """``OL``: the odd-lot board."""
 
     exchange: str
@@ -111,7 +111,7 @@ class OddLot(_Content):
     trading_status: _Label = None
 
 
-class Bar(_Content):
+class BarContent(_Content):
     """``B``: a bar of one match, or of one step of an index."""
 
     open: _Price
@@ -121,7 +121,7 @@ class Bar(_Content):
     volume: _MarketShares
 
 
-class Status(_Content):
+class StatusContent(_Content):
     """``F``: session and status."""
 
     exchange: str
@@ -129,7 +129,7 @@ class Status(_Content):
     trading_status: _Label = None
 
 
-class Foreign(_Content):
+class ForeignContent(_Content):
     """``R``: what foreigners bought and sold, and their room."""
 
     exchange: str
@@ -141,7 +141,7 @@ class Foreign(_Content):
     sell_val: _Vnd
 
 
-class Index(msgspec.Struct, rename="pascal", kw_only=True, gc=False):
+class IndexContent(msgspec.Struct, rename="pascal", kw_only=True, gc=False):
     """``MI``: an index."""
 
     index_id: str
@@ -287,7 +287,7 @@ def _exchange_of(text: str) -> Exchange:
     return exchange
 
 
-def trade_record(content: Trade) -> TradeRecord:
+def trade_record(content: TradeContent) -> TradeRecord:
     """The record in an ``X-TRADE``. Raises InvalidRecord for a symbol, time or exchange that is none."""
     day, midnight = _day_of(content.trading_date)
     return TradeRecord(
@@ -311,7 +311,7 @@ def trade_record(content: Trade) -> TradeRecord:
     )
 
 
-def quote_record(content: Quote) -> QuoteRecord:
+def quote_record(content: QuoteContent) -> QuoteRecord:
     """The record in an ``X-QUOTE``. Raises InvalidRecord for a symbol, time or exchange that is none."""
     day, midnight = _day_of(content.trading_date)
     bids, asks = _books(content, levels=10)
@@ -326,7 +326,7 @@ def quote_record(content: Quote) -> QuoteRecord:
     )
 
 
-def snapshot_record(content: Snapshot) -> SnapshotRecord:
+def snapshot_record(content: SnapshotContent) -> SnapshotRecord:
     """The record in an ``X``. Raises InvalidRecord for a symbol, time or exchange that is none."""
     day, midnight = _day_of(content.trading_date)
     bids, asks = _books(content, levels=10)
@@ -353,7 +353,7 @@ def snapshot_record(content: Snapshot) -> SnapshotRecord:
     )
 
 
-def odd_lot_record(content: OddLot) -> OddLotRecord:
+def odd_lot_record(content: OddLotContent) -> OddLotRecord:
     """The record in an ``OL``. Raises InvalidRecord for a symbol, time or exchange that is none."""
     day, midnight = _day_of(content.trading_date)
     bids, asks = _books(content, levels=3)
@@ -373,7 +373,7 @@ def odd_lot_record(content: OddLot) -> OddLotRecord:
     )
 
 
-def bar_record(content: Bar) -> BarRecord:
+def bar_record(content: BarContent) -> BarRecord:
     """The record in an ``B``. Raises InvalidRecord for a symbol, time or exchange that is none."""
     day, midnight = _day_of(content.trading_date)
     return BarRecord(
@@ -388,7 +388,7 @@ def bar_record(content: Bar) -> BarRecord:
     )
 
 
-def status_record(content: Status) -> StatusRecord:
+def status_record(content: StatusContent) -> StatusRecord:
     """The record in an ``F``. Raises InvalidRecord for a symbol, time or exchange that is none."""
     day, midnight = _day_of(content.trading_date)
     return StatusRecord(
@@ -401,7 +401,7 @@ def status_record(content: Status) -> StatusRecord:
     )
 
 
-def foreign_record(content: Foreign) -> ForeignRecord:
+def foreign_record(content: ForeignContent) -> ForeignRecord:
     """The record in an ``R``. Raises InvalidRecord for a symbol, time or exchange that is none."""
     day, midnight = _day_of(content.trading_date)
     return ForeignRecord(
@@ -418,7 +418,7 @@ def foreign_record(content: Foreign) -> ForeignRecord:
     )
 
 
-def index_record(content: Index) -> IndexRecord:
+def index_record(content: IndexContent) -> IndexRecord:
     """The record in an ``MI``. Raises InvalidRecord for a symbol, time or exchange that is none."""
     day, midnight = _day_of(content.trading_date)
     exchange = content.exchange or content.market_id

@@ -114,23 +114,23 @@ class _Field(NamedTuple):
 
 
 _KINDS: Final[dict[str, _Kind[Any]]] = {
-    "X-TRADE": _Kind(contents.Trade, contents.trade_record),
-    "X-QUOTE": _Kind(contents.with_book(contents.Quote, 10), contents.quote_record),
-    "X": _Kind(contents.with_book(contents.Snapshot, 10), contents.snapshot_record),
-    "R": _Kind(contents.Foreign, contents.foreign_record),
-    "MI": _Kind(contents.Index, contents.index_record),
-    "B": _Kind(contents.Bar, contents.bar_record),
-    "F": _Kind(contents.Status, contents.status_record),
-    "OL": _Kind(contents.with_book(contents.OddLot, 3), contents.odd_lot_record),
+    "X-TRADE": _Kind(contents.TradeContent, contents.trade_record),
+    "X-QUOTE": _Kind(contents.with_book(contents.QuoteContent, 10), contents.quote_record),
+    "X": _Kind(contents.with_book(contents.SnapshotContent, 10), contents.snapshot_record),
+    "R": _Kind(contents.ForeignContent, contents.foreign_record),
+    "MI": _Kind(contents.IndexContent, contents.index_record),
+    "B": _Kind(contents.BarContent, contents.bar_record),
+    "F": _Kind(contents.StatusContent, contents.status_record),
+    "OL": _Kind(contents.with_book(contents.OddLotContent, 3), contents.odd_lot_record),
 }
 
 
-class _Envelope(msgspec.Struct, rename="pascal", gc=False):
+class _BroadcastArgument(msgspec.Struct, rename="pascal", gc=False):
     data_type: str
     content: str
 
 
-_envelope = msgspec.json.Decoder(_Envelope)
+_broadcast_argument = msgspec.json.Decoder(_BroadcastArgument)
 _NOT_JSON = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
@@ -141,9 +141,9 @@ def decode(argument: str | bytes) -> SsiRecord:
         InvalidRecord: There is none; it says why.
     """
     try:
-        envelope = _envelope.decode(argument)
-        kind = _KINDS[envelope.data_type]
-        return kind.record(kind.read(envelope.content))
+        broadcast = _broadcast_argument.decode(argument)
+        kind = _KINDS[broadcast.data_type]
+        return kind.record(kind.read(broadcast.content))
     except (*_NOT_JSON, KeyError, _Unusual, InvalidRecord):
         return decode_tolerantly(argument)
 
