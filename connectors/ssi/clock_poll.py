@@ -8,7 +8,7 @@ import aiohttp
 import msgspec
 
 from connectors.ssi.core.errors import ClockUnavailable
-from connectors.ssi.core.market_clock import SimulatedClock, read_answer
+from connectors.ssi.core.market_clock import SimulatedClock, read_clock_answer
 from schemas.units import UnixMs
 
 
@@ -22,7 +22,7 @@ async def follow(
                 body = await reply.read()
                 if reply.status != 200:
                     raise ClockUnavailable(url, f"HTTP {reply.status}")
-                clock.answered(read_answer(body), UnixMs(int(time.time() * 1000)))
+                clock.answered(read_clock_answer(body), UnixMs(int(time.time() * 1000)))
                 trouble(None)
         except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError, msgspec.MsgspecError) as error:
             trouble(ClockUnavailable(url, str(error) or type(error).__name__))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from prometheus_client import Counter, Gauge
 
-from connectors.ssi.core.market_clock import Reading
+from connectors.ssi.core.market_clock import MarketTime
 from connectors.ssi.core.outbox import Outbox
 from connectors.ssi.core.stream import RecordStream
 from connectors.ssi.publisher import Publisher
@@ -64,8 +64,8 @@ class Tally:
         self._publisher = publisher
         self._seen: dict[Counter, Counts[Any]] = {}
 
-    def observe(self, reading: Reading | None) -> None:
-        """Carry over what was counted since the last time; ``reading`` is the market's time."""
+    def observe(self, market: MarketTime | None) -> None:
+        """Carry over what was counted since the last time; ``market`` is the market's time."""
         self._carry(RECORDS, self._stream.records)
         self._carry(DEAD_LETTERS, self._stream.rejected)
         self._carry(DROPPED_MESSAGES, self._outbox.dropped_messages)
@@ -73,8 +73,8 @@ class Tally:
         self._carry(DROPPED_RECORDS, Counts({"": self._outbox.dropped_records}))
         self._carry(CONNECTS, Counts({"": self._stream.connects}))
         WAITING_RECORDS.set(self._outbox.records)
-        if reading is not None and self._stream.last_ts_ms:
-            FEED_LAG.set((reading.ts_ms - self._stream.last_ts_ms) / 1000)
+        if market is not None and self._stream.last_ts_ms:
+            FEED_LAG.set((market.ts_ms - self._stream.last_ts_ms) / 1000)
 
     def _carry(self, metric: Counter, counts: Counts[Any]) -> None:
         seen = self._seen.get(metric, Counts())

@@ -198,14 +198,14 @@ class _Connector:
         await self._has_token.wait()
         done: TradingDay | None = None
         while True:
-            reading = self._clock.read(now_ms())
-            if reading is None:
+            market = self._clock.read(now_ms())
+            if market is None:
                 # The feed is the clock and has not spoken yet: nothing to wait for before connecting.
                 self._has_reference.set()
-            elif reading.trading_day != done:
-                trouble = await self._refer_once(rest, stream, reading.trading_day)
+            elif market.trading_day != done:
+                trouble = await self._refer_once(rest, stream, market.trading_day)
                 if trouble is None:
-                    done = reading.trading_day
+                    done = market.trading_day
                 else:
                     pause_s = backoff.failed(trouble, now_ms())
                     log.warning("reference data is incomplete: %s (next attempt in %.1f s)", trouble, pause_s)

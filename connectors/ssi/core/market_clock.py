@@ -19,8 +19,8 @@ TRUSTED_MS = 5_000
 """How long a simulator's answer may be extrapolated."""
 
 
-class Reading(NamedTuple):
-    """A look at the clock."""
+class MarketTime(NamedTuple):
+    """What a look at the market clock shows."""
 
     ts_ms: UnixMs
     trading_day: TradingDay
@@ -32,7 +32,7 @@ class Reading(NamedTuple):
 class MarketClock(Protocol):
     """Tells market time from our own."""
 
-    def read(self, wall_ms: UnixMs) -> Reading | None:
+    def read(self, wall_ms: UnixMs) -> MarketTime | None:
         """Market time at ``wall_ms``; None as long as it is unknown."""
 
     def observe(self, day: TradingDay, ts_ms: UnixMs) -> None:
@@ -46,13 +46,13 @@ class WallClock:
         self._ts_ms = UnixMs(0)
         self._day = TradingDay(0)
 
-    def read(self, wall_ms: UnixMs) -> Reading:
+    def read(self, wall_ms: UnixMs) -> MarketTime:
         """Market time at ``wall_ms``: itself, unless our clock was set back."""
         self._ts_ms = max(self._ts_ms, wall_ms)
         date = day_of(self._ts_ms)
         # A record of a day that the calendar calls closed proves the calendar wrong.
         self._day = max(self._day, last_trading_day(date))
-        return Reading(self._ts_ms, self._day, date)
+        return MarketTime(self._ts_ms, self._day, date)
 
     def observe(self, day: TradingDay, ts_ms: UnixMs) -> None:
         """Learn the trading day from the feed."""
@@ -66,11 +66,11 @@ class FeedClock:
         self._ts_ms = UnixMs(0)
         self._day = TradingDay(0)
 
-    def read(self, wall_ms: UnixMs) -> Reading | None:
+    def read(self, wall_ms: UnixMs) -> MarketTime | None:
         """Market time; None before the first record."""
         if not self._ts_ms:
             return None
-        return Reading(self._ts_ms, self._day, day_of(wall_ms))
+        return MarketTime(self._ts_ms, self._day, day_of(wall_ms))
 
     def observe(self, day: TradingDay, ts_ms: UnixMs) -> None:
         """Move on to a later record."""
@@ -90,7 +90,7 @@ class ClockAnswer(msgspec.Struct, frozen=True):
     end_ms: int
 
 
-read_answer = msgspec.json.Decoder(ClockAnswer, strict=False).decode
+read_clock_answer = msgspec.json.Decoder(ClockAnswer, strict=False).decode
 """An answer of a simulator; raises msgspec.MsgspecError when it is none."""
 
 
@@ -107,7 +107,7 @@ class SimulatedClock:
         self._answer = answer
         self._asked_ms = wall_ms
 
-    def read(self, wall_ms: UnixMs) -> Reading | None:
+    def read(self, wall_ms: UnixMs) -> MarketTime | None:
         """Market time at ``wall_ms``; it stands unless the simulator runs and was heard of lately."""
         answer = self._answer
         if answer is None:
@@ -118,7 +118,7 @@ class SimulatedClock:
             ts_ms = min(int(ts_ms + elapsed_ms * answer.speed), answer.end_ms)
         self._ts_ms = max(self._ts_ms, UnixMs(ts_ms))
         day = TradingDay(answer.trading_day)
-        return Reading(self._ts_ms, day, day)
+        return MarketTime(self._ts_ms, day, day)
 
     def observe(self, day: TradingDay, ts_ms: UnixMs) -> None:
         """Records do not move it."""

@@ -22,15 +22,15 @@ _REFUSALS: Final = ("400", "401", "403")
 _REJECTED: Final = (401, 403, 302)
 
 
-class Answer(msgspec.Struct):
-    """SSI's REST envelope; ``data`` and ``status`` come in several shapes."""
+class RestAnswer(msgspec.Struct):
+    """What every REST reply of SSI's has for a body; ``data`` and ``status`` come in several shapes."""
 
     message: Any = None
     status: Any = None
     data: Any = None
 
 
-_answer = msgspec.json.Decoder(Answer)
+_answer = msgspec.json.Decoder(RestAnswer)
 
 
 def speaks_of_quota(text: str) -> bool:

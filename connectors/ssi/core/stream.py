@@ -10,7 +10,7 @@ from typing import Final, Literal
 from connectors.ssi.core.decode import decode
 from connectors.ssi.core.errors import InvalidRecord, Reason
 from connectors.ssi.core.frames import FrameBuilder
-from connectors.ssi.core.market_clock import MarketClock, Reading
+from connectors.ssi.core.market_clock import MarketClock, MarketTime
 from connectors.ssi.core.outbox import Outbox, Outgoing
 from schemas.calendar import day_of, is_trading_day
 from schemas.records import SsiRecord
@@ -96,8 +96,8 @@ class RecordStream:
     def publish(self, arguments: Sequence[str], now_us: UnixUs) -> None:
         """Decode the Broadcast arguments of one hub message and put their records into the stream."""
         self._tick(now_us, "up")
-        reading = self._clock.read(UnixMs(now_us // 1000))
-        date = reading.date if reading is not None else day_of(UnixMs(now_us // 1000))
+        market = self._clock.read(UnixMs(now_us // 1000))
+        date = market.date if market is not None else day_of(UnixMs(now_us // 1000))
         for idx, argument in enumerate(arguments):
             try:
                 record = decode(argument)
@@ -107,9 +107,9 @@ class RecordStream:
                 self.reject(error.reason, error.detail, idx, argument)
             else:
                 self._clock.observe(record.trading_day, record.ts_ms)
-                if reading is None:
+                if market is None:
                     # The feed itself is the clock, and this is the first it says: its tick comes before it.
-                    reading = self._clock.read(UnixMs(now_us // 1000))
+                    market = self._clock.read(UnixMs(now_us // 1000))
                     self._tick(now_us, "up")
                 self.received += 1
                 self.rejected_in_a_row = 0
@@ -151,8 +151,8 @@ class RecordStream:
 
     def report(self, state: Literal["connecting", "up", "down", "stopped"], reason: str, now_us: UnixUs) -> None:
         """Say on ``ssi.status`` how the feed is."""
-        reading = self._clock.read(UnixMs(now_us // 1000))
-        market_ms, day = (reading.ts_ms, reading.trading_day) if reading else (UnixMs(0), TradingDay(0))
+        market = self._clock.read(UnixMs(now_us // 1000))
+        market_ms, day = (market.ts_ms, market.trading_day) if market else (UnixMs(0), TradingDay(0))
         status = FeedStatus(
             feed=self._feed,
             epoch=self.epoch,
@@ -161,7 +161,7 @@ class RecordStream:
             ts_us=now_us,
             market_ms=market_ms,
             trading_day=day,
-            phase=_phase(reading) if reading else SessionPhase.CLOSED,
+            phase=_phase(market) if market else SessionPhase.CLOSED,
             received=self.received,
             dead_letters=self.dead_letters,
             dropped=self.dropped,
@@ -170,15 +170,15 @@ class RecordStream:
         self._outbox.post(Outgoing(SSI_STATUS.name, self._feed, encode(status)))
 
     def _tick(self, now_us: UnixUs, health: Literal["up", "down"]) -> None:
-        reading = self._clock.read(UnixMs(now_us // 1000))
-        if reading is None:
+        market = self._clock.read(UnixMs(now_us // 1000))
+        if market is None:
             return
-        second = reading.ts_ms // 1000
+        second = market.ts_ms // 1000
         last = self._last_tick_s
         if last is None or second - last > CATCH_UP_S:
             last = second - 1
         for due in range(last + 1, second + 1):
-            at = reading._replace(ts_ms=UnixMs(due * 1000))
+            at = market._replace(ts_ms=UnixMs(due * 1000))
             tick = ClockTick(trading_day=at.trading_day, ts_ms=at.ts_ms, phase=_phase(at), health=health)
             self._frames.add_clock(tick, now_us)
         self._last_tick_s = max(second, last)
@@ -192,10 +192,10 @@ class RecordStream:
             self._outbox.put(cut)
 
 
-def _phase(reading: Reading) -> SessionPhase:
-    if not is_trading_day(reading.date):
+def _phase(market: MarketTime) -> SessionPhase:
+    if not is_trading_day(market.date):
         return SessionPhase.CLOSED
-    return phase_at(reading.ts_ms, reading.date)
+    return phase_at(market.ts_ms, market.date)
 
 
 def _from_the_future(record: SsiRecord, date: TradingDay) -> InvalidRecord:

@@ -81,10 +81,10 @@ def test_no_answer_turns_a_simulator_back(answers: list[tuple[int, int, PlayStat
     seen = 0
     for wall_ms, market_ms, state in answers:
         clock.answered(an_answer(OPEN + market_ms, state), UnixMs(wall_ms))
-        reading = clock.read(UnixMs(wall_ms + 100))
-        assert reading is not None
-        assert reading.ts_ms >= seen
-        seen = reading.ts_ms
+        market = clock.read(UnixMs(wall_ms + 100))
+        assert market is not None
+        assert market.ts_ms >= seen
+        seen = market.ts_ms
 
 
 def test_the_setting_chooses_the_clock() -> None:
