@@ -5,7 +5,7 @@ from typing import TypeVar
 import aiohttp
 import msgspec
 
-from connectors.ssi.simulator.core.truth import ClockReading, Status, Truth
+from connectors.ssi.simulator.core.truth import ClockReading, SimulatorStatus, Truth
 from stock_tracker.errors import NoTruth
 
 T = TypeVar("T")
@@ -23,9 +23,9 @@ class SimulatorClient:
         """Market time, and whether it runs."""
         return self._read(await self._ask("GET", "/sim/clock"), ClockReading)
 
-    async def status(self) -> Status:
+    async def status(self) -> SimulatorStatus:
         """Its connections, and what was put on each."""
-        return self._read(await self._ask("GET", "/sim/status"), Status)
+        return self._read(await self._ask("GET", "/sim/status"), SimulatorStatus)
 
     async def truth(self) -> Truth:
         """Everything that happened on the simulated market so far."""

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse.core.tables import TABLES
-from connectors.ssi.simulator.core.truth import Status, Truth
+from connectors.ssi.simulator.core.truth import SimulatorStatus, Truth
 from schemas.kinds import is_from_ssi
 from schemas.structs import DeadLetter, TradeRecord
 from schemas.topics import (
@@ -110,7 +110,7 @@ class Simulated:
     """What the simulator says of itself."""
 
     truth: Truth
-    status: Status
+    status: SimulatorStatus
     speed: float | None
     """Market seconds a second; None at the greatest speed."""
 
@@ -209,7 +209,7 @@ def _read_delivered(kafka: Mapping[str, str], prefix: str, day: int) -> Delivere
     return delivered
 
 
-def _ended(status: Status, speed: float | None) -> Ended:
+def _ended(status: SimulatorStatus, speed: float | None) -> Ended:
     spans = {
         connection.id: Span(connection.subscribed_ms or connection.opened_ms, connection.closed_ms)
         for connection in status.connections

@@ -11,14 +11,14 @@ import connectors.ssi
 from connectors.ssi.core.decode import decode
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.market import generate
-from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, Record, Status, Trade
+from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, SimulatedRecord, Status, Trade
 from schemas.units import TradingDay
 
 SIDES = {"BU": "buy", "SD": "sell", None: None}
 EVERY = 3
 
 
-def meaning(record: Record) -> dict[str, Any]:
+def meaning(record: SimulatedRecord) -> dict[str, Any]:
     """What the connector has to find in a record."""
     found: dict[str, Any] = {"symbol": record.listing.symbol, "ts_ms": record.ts_ms, "exchange": record.listing.exchange}
     match record:

@@ -20,7 +20,7 @@ from yarl import URL
 from connectors.ssi.simulator import playback, server
 from connectors.ssi.simulator.core import market
 from connectors.ssi.simulator.core.errors import PortTaken, UnreadableTruth
-from connectors.ssi.simulator.core.truth import ClockReading, Status, Truth
+from connectors.ssi.simulator.core.truth import ClockReading, SimulatorStatus, Truth
 from connectors.ssi.simulator.server import simulator
 from connectors.ssi.simulator.settings import SimulatorSettings
 from schemas.calendar import at
@@ -529,7 +529,7 @@ async def test_the_answers_are_the_models_that_others_import() -> None:
     async with running() as a_client:
         client = a_client()
         assert msgspec.json.decode(await client.get("/sim/clock"), type=ClockReading).seed == 7
-        assert msgspec.json.decode(await client.get("/sim/status"), type=Status).connections == []
+        assert msgspec.json.decode(await client.get("/sim/status"), type=SimulatorStatus).connections == []
         body = await client.get("/sim/truth")
     assert {story.name for story in Truth.load(body).header.stories} >= {"ceiling", "floor", "basis_flip"}
     with pytest.raises(UnreadableTruth, match="answer"):
@@ -555,27 +555,3 @@ async def test_a_taken_port_is_said_with_the_remedy() -> None:
 def test_settings_that_cannot_be_played_say_why(wrong: dict[str, Any], text: str) -> None:
     with pytest.raises(ValidationError, match=text):
         settings(**wrong)
-
-
-def test_a_held_market_stands_and_goes_on_where_it_stood() -> None:
-    clock = playback.MarketClock(start_ms=0, end_ms=100_000, speed=10.0)
-    clock.hold(1.0, 9.0)
-    assert not clock.held
-    clock.begin(1.0)
-    clock.hold(2.0, 20.0)
-    clock.hold(3.0, 10.0)
-    assert [clock.at(s) for s in (2.0, 5.0)] == [10_000, 10_000]
-    clock.resume(7.0)
-    clock.resume(8.0)
-    assert [clock.at(s) for s in (7.0, 8.0)] == [10_000, 20_000]
-
-
-def test_a_market_whose_holder_died_goes_on_by_itself() -> None:
-    clock = playback.MarketClock(start_ms=0, end_ms=100_000, speed=10.0)
-    clock.begin(0.0)
-    clock.hold(1.0, 4.0)
-    clock.look(3.9)
-    assert clock.held
-    clock.look(4.0)
-    assert not clock.held
-    assert clock.at(5.0) == 20_000

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from connectors.ssi.simulator.core.errors import InvalidInvocation
-from connectors.ssi.simulator.core.hub import KEEP_ALIVE_S, HubConnection, Subscription
+from connectors.ssi.simulator.core.hub import KEEP_ALIVE_S, HubConnection, HubSubscription
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Deliveries, Ending
 from schemas.units import UnixMs
 
@@ -20,7 +20,8 @@ CLOSE_S = 1.0
 
 _GONE = (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
-Snapshot = Callable[[Subscription], list[tuple[int, str]]]
+TakeSnapshot = Callable[[HubSubscription], list[tuple[int, str]]]
+"""The last record of everything that a subscription names: its position and how it is written."""
 
 
 class HubSocket:
@@ -32,7 +33,7 @@ class HubSocket:
         request: web.Request,
         deliveries: Deliveries,
         now_ms: Callable[[], UnixMs],
-        snapshot: Snapshot,
+        snapshot: TakeSnapshot,
         on_answered: Callable[[], None],
     ) -> None:
         self.connection = connection

@@ -7,11 +7,11 @@ the connections. So a day costs the same few wake-ups at any speed, and nothing 
 import asyncio
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from connectors.ssi.simulator.core import wire
-from connectors.ssi.simulator.core.hub import Subscription
+from connectors.ssi.simulator.core.hub import HubSubscription
 from connectors.ssi.simulator.core.market import MarketDay
+from connectors.ssi.simulator.core.playback_clock import PlaybackClock
 from connectors.ssi.simulator.core.records import CHANNELS, Channel
 from connectors.ssi.simulator.core.truth import ClockReading, PlayState
 from connectors.ssi.simulator.hub_socket import HubSocket
@@ -29,72 +29,10 @@ PATIENCE_S = 5.0
 """How long the greatest speed waits for a client that reads nothing."""
 
 
-@dataclass
-class MarketClock:
-    """``start + speed × elapsed`` up to the end; at the greatest speed (None) wherever the playback has got to."""
-
-    start_ms: int
-    end_ms: int
-    speed: float | None
-    _began_s: float | None = None
-    _reached_ms: int = 0
-    _held_s: float | None = None
-    _until_s: float = 0.0
-
-    def begin(self, now_s: float) -> None:
-        """Let it run from ``now_s``, in seconds of a clock that only goes forward."""
-        self._began_s = now_s
-        self._reached_ms = self.start_ms
-
-    @property
-    def running(self) -> bool:
-        """Whether it has begun."""
-        return self._began_s is not None
-
-    @property
-    def held(self) -> bool:
-        """Whether somebody holds it."""
-        return self._held_s is not None
-
-    def hold(self, now_s: float, until_s: float) -> None:
-        """Let it stand from ``now_s`` on, unless it does already or has not begun; at ``until_s`` it goes on by itself.
-
-        Who holds it may die: a market must not stand for ever because of that.
-        """
-        if self._began_s is not None:
-            self._held_s = now_s if self._held_s is None else self._held_s
-            self._until_s = max(until_s, self._until_s)
-
-    def resume(self, now_s: float) -> None:
-        """Let it run on from where it stands."""
-        if self._began_s is not None and self._held_s is not None:
-            self._began_s += now_s - self._held_s
-            self._held_s = None
-            self._until_s = 0.0
-
-    def look(self, now_s: float) -> None:
-        """Let it run on if it has been held long enough."""
-        if self._held_s is not None and now_s >= self._until_s:
-            self.resume(now_s)
-
-    def reach(self, ms: int) -> None:
-        """Set it forward, at the greatest speed."""
-        self._reached_ms = min(ms, self.end_ms)
-
-    def at(self, now_s: float) -> int:
-        """Market time."""
-        if self._began_s is None:
-            return self.start_ms
-        if self.speed is None:
-            return self._reached_ms
-        now_s = now_s if self._held_s is None else self._held_s
-        return min(self.end_ms, self.start_ms + int((now_s - self._began_s) * self.speed * 1000))
-
-
 class Playback:
     """Plays a market day to the connections that are open."""
 
-    def __init__(self, market: MarketDay, clock: MarketClock, sockets: Callable[[], Sequence[HubSocket]]) -> None:
+    def __init__(self, market: MarketDay, clock: PlaybackClock, sockets: Callable[[], Sequence[HubSocket]]) -> None:
         self.market = market
         self.released = 0
         """How many of the day's records have been due."""
@@ -144,7 +82,7 @@ class Playback:
             seed=self.market.seed,
         )
 
-    def snapshot(self, subscription: Subscription) -> list[tuple[int, str]]:
+    def snapshot(self, subscription: HubSubscription) -> list[tuple[int, str]]:
         """Give the last record of everything that ``subscription`` names, with its position: listings in order, then indices."""
         symbols = [s for s in self._symbols if subscription.symbols is None or s in subscription.symbols]
         keys = ((symbol, channel) for symbol in symbols for channel in CHANNELS if channel in subscription.channels)

@@ -20,11 +20,12 @@ from aiohttp import web
 from connectors.ssi.simulator.core import hub, rest
 from connectors.ssi.simulator.core.errors import PortTaken, ProtocolError, UnknownFault
 from connectors.ssi.simulator.core.market import MarketDay, generate
+from connectors.ssi.simulator.core.playback_clock import PlaybackClock
 from connectors.ssi.simulator.core.tokens import accepts_token, issue_token
-from connectors.ssi.simulator.core.truth import Deliveries, Status, StoryTruth
+from connectors.ssi.simulator.core.truth import Deliveries, SimulatorStatus, StoryTruth
 from connectors.ssi.simulator.faults import read_fault, strike
 from connectors.ssi.simulator.hub_socket import HubSocket
-from connectors.ssi.simulator.playback import MarketClock, Playback
+from connectors.ssi.simulator.playback import Playback
 from connectors.ssi.simulator.settings import HOST, SimulatorSettings
 from schemas.calendar import ICT, as_day, last_trading_day
 
@@ -92,7 +93,7 @@ class Simulator:
         self._deliveries = Deliveries(market.records, market.day)
         self._sockets: list[HubSocket] = []
         """Of every connection ever, in the order of their numbers."""
-        clock = MarketClock(
+        clock = PlaybackClock(
             settings.instant(market.day, settings.start),
             settings.instant(market.day, settings.end),
             None if settings.speed == "max" else settings.speed,
@@ -219,8 +220,8 @@ class Simulator:
             status=404, text="GET /sim/clock, /sim/status or /sim/truth, or POST /sim/hold, /sim/resume or /sim/faults"
         )
 
-    def _status(self) -> Status:
-        return Status(
+    def _status(self) -> SimulatorStatus:
+        return SimulatorStatus(
             state=self.playback.state,
             market_ms=self.playback.now_ms(),
             connections=[hub_socket.status() for hub_socket in self._sockets],

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
-from connectors.ssi.simulator.core.truth import Status
+from connectors.ssi.simulator.core.truth import SimulatorStatus
 from schemas.structs import DeadLetter
 from stock_tracker.verify.core.differences import Difference, Position
 
@@ -10,7 +10,7 @@ CONNECTOR = "ssi"
 """The source of dead letters that stand for something received; those of others stand for records that are on a topic too."""
 
 
-def compare_records(status: Status, received: int, dead_letters: Iterable[DeadLetter]) -> Iterator[Difference]:
+def compare_records(status: SimulatorStatus, received: int, dead_letters: Iterable[DeadLetter]) -> Iterator[Difference]:
     """Compare how much was sent, how much arrived, and how much of that nobody could use.
 
     Args:

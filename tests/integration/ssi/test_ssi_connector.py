@@ -29,7 +29,7 @@ from connectors.ssi.settings import SsiSettings
 from connectors.ssi.simulator import server
 from connectors.ssi.simulator.core import market, rest
 from connectors.ssi.simulator.core.tokens import issue_token
-from connectors.ssi.simulator.core.truth import ConnectionStatus, Status, Truth
+from connectors.ssi.simulator.core.truth import ConnectionStatus, SimulatorStatus, Truth
 from connectors.ssi.simulator.server import simulator
 from connectors.ssi.simulator.settings import SimulatorSettings
 from schemas.kinds import is_from_ssi
@@ -137,8 +137,8 @@ async def make_fault(port: int, **fault: Any) -> None:
         assert (await reply.json())["connections"] == 1
 
 
-async def status_of(port: int) -> Status:
-    return msgspec.json.decode(await ask(port, "status"), type=Status)
+async def status_of(port: int) -> SimulatorStatus:
+    return msgspec.json.decode(await ask(port, "status"), type=SimulatorStatus)
 
 
 class Topics:

@@ -3,7 +3,7 @@ from typing import Literal, TypeVar
 
 import pytest
 
-from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending, Status
+from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending, SimulatorStatus
 from schemas.structs import DeadLetter, LedgerEntry, TradeEvent
 from schemas.units import Side, UnixMs
 from stock_tracker.verify.core.archive import compare_rows, repeated_alerts
@@ -185,13 +185,13 @@ def a_connection(number: int, records: int, *, malformed: int = 0, ended: Ending
 def test_every_record_that_an_open_connection_carried_must_have_arrived_once(
     connections: list[ConnectionStatus], received: int, found: list[str]
 ) -> None:
-    status = Status(state="finished", market_ms=UnixMs(1), connections=connections, records=0)
+    status = SimulatorStatus(state="finished", market_ms=UnixMs(1), connections=connections, records=0)
     assert [d.kind for d in compare_records(status, received, [])] == found
 
 
 def test_a_dead_letter_that_no_fault_explains_is_named() -> None:
     def found(letters: list[DeadLetter], malformed: int) -> list[Difference]:
-        status = Status(
+        status = SimulatorStatus(
             state="finished", market_ms=UnixMs(1), connections=[a_connection(1, 100, malformed=malformed)], records=100
         )
         return list(compare_records(status, 100 + malformed, letters))

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from connectors.ssi.simulator.core.listing_day import SECOND_MS, second, value_of
 from connectors.ssi.simulator.core.records import Foreign, Trade
 from connectors.ssi.simulator.core.stories import Script
-from connectors.ssi.simulator.core.tape import SECOND_MS, second, value_of
 from connectors.ssi.simulator.core.universe import Listing
 from schemas.calendar import at
 from schemas.units import TradingDay

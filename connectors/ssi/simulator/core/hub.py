@@ -24,7 +24,7 @@ from connectors.ssi.simulator.core.errors import (
     UnknownMethod,
     UnknownTransport,
 )
-from connectors.ssi.simulator.core.records import Record
+from connectors.ssi.simulator.core.records import SimulatedRecord
 from connectors.ssi.simulator.core.wire import HUB, broadcast, invocation
 
 KNOWN_CHANNELS = ("X", "X-QUOTE", "X-TRADE", "R", "MI", "B", "F", "OL")
@@ -113,7 +113,7 @@ class ConnectionTokens:
 
 
 @dataclass(frozen=True)
-class Subscription:
+class HubSubscription:
     """What a client asked for: every one of these channels for every one of these symbols."""
 
     text: str
@@ -123,7 +123,7 @@ class Subscription:
     """In upper case; None for all."""
 
     @classmethod
-    def parse(cls, text: str) -> "Subscription":
+    def parse(cls, text: str) -> "HubSubscription":
         """Read ``CHANNEL:ALL``, ``CHANNEL:SYM-SYM``, several of them with commas between, or ``ALL``, in any case.
 
         Raises:
@@ -144,7 +144,7 @@ class Subscription:
             symbols.update(name.strip() for name in names.split("-"))
         return cls(text, frozenset(channels), None if "ALL" in symbols else frozenset(symbols))
 
-    def wants(self, record: Record) -> bool:
+    def wants(self, record: SimulatedRecord) -> bool:
         """Whether ``record`` is part of it."""
         return record.channel in self.channels and (self.symbols is None or record.listing.symbol in self.symbols)
 
@@ -176,7 +176,7 @@ class HubConnection:
     def __init__(self, number: int, connection_id: str, most_waiting: int) -> None:
         self.number = number
         self.connection_id = connection_id
-        self.subscription: Subscription | None = None
+        self.subscription: HubSubscription | None = None
         self.skipped = 0
         self.malformed = 0
         self._most_waiting = most_waiting
@@ -195,7 +195,7 @@ class HubConnection:
         """Whether nothing at all is to be sent."""
         return not self._records and not self._answers
 
-    def wants(self, record: Record) -> bool:
+    def wants(self, record: SimulatedRecord) -> bool:
         """Whether the client is subscribed to ``record``."""
         return self.subscription is not None and self.subscription.wants(record)
 
@@ -212,7 +212,7 @@ class HubConnection:
         if self.idle:
             self._answers.append(KEEP_ALIVE)
 
-    def receive(self, text: str) -> Subscription | None:
+    def receive(self, text: str) -> HubSubscription | None:
         """Take a message of the client and queue the answer; return what it now subscribes to, if that is what it said.
 
         Raises:
@@ -232,12 +232,12 @@ class HubConnection:
         self.subscription = subscription
         return subscription
 
-    def _switch(self, call: _Invocation) -> Subscription:
+    def _switch(self, call: _Invocation) -> HubSubscription:
         if call.hub.lower() != HUB.lower() or call.method.lower() != METHOD.lower():
             raise UnknownMethod(call.method)
         if len(call.arguments) != 1 or not isinstance(call.arguments[0], str):
             raise UnknownMethod(call.method)
-        return Subscription.parse(call.arguments[0])
+        return HubSubscription.parse(call.arguments[0])
 
     def _reply(self, call: _Invocation, error: ProtocolError | None) -> None:
         """Answer with the identifier as a string, whatever the client made of it."""

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from connectors.ssi.simulator.core.listing_day import SECOND_MS, second, value_of, word_at
 from connectors.ssi.simulator.core.records import IndexValue, Trade
-from connectors.ssi.simulator.core.tape import SECOND_MS, second, value_of, word_at
 from connectors.ssi.simulator.core.universe import IndexListing, Listing, Universe
 from schemas.calendar import at
 from schemas.units import Symbol, TradingDay

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING
 
 from connectors.ssi.simulator.core.foreigners import foreign_steps
 from connectors.ssi.simulator.core.indices import index_values
-from connectors.ssi.simulator.core.paths import Path, market_path, stock_path
-from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, Record, Status, Trade
+from connectors.ssi.simulator.core.listing_day import FairPrice, ListingDay, value_of
+from connectors.ssi.simulator.core.paths import PricePath, market_path, stock_path
+from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, SimulatedRecord, Status, Trade
 from connectors.ssi.simulator.core.stories import Script, Story, basis_path, basis_story, write_scripts
-from connectors.ssi.simulator.core.tape import Fair, Tape, value_of
 from connectors.ssi.simulator.core.universe import IndexListing, Listing, Universe, universe_of
 from schemas.calendar import at, previous_trading_day
 from schemas.units import POINT, TradingDay
@@ -26,7 +26,7 @@ from schemas.units import POINT, TradingDay
 if TYPE_CHECKING:
     from random import Random
 
-Chance = Callable[[str], "Random"]
+SeededRandom = Callable[[str], "Random"]
 """Makes a stream of random numbers from a text, the same from the same text: ``random.Random``."""
 
 STOCK_PRINTS = 19_500
@@ -47,11 +47,11 @@ class MarketDay:
     seed: int
     universe: Universe
     stories: tuple[Story, ...]
-    records: list[Record]
+    records: list[SimulatedRecord]
     """By ``due_ms``; what is due before the first second of the day is in SSI's cache from yesterday."""
 
 
-def generate(seed: int, day: TradingDay, chance: Chance) -> MarketDay:
+def generate(seed: int, day: TradingDay, chance: SeededRandom) -> MarketDay:
     """Make the market day of ``seed``. It takes a few seconds of one core at most.
 
     Args:
@@ -74,10 +74,10 @@ def generate(seed: int, day: TradingDay, chance: Chance) -> MarketDay:
         rng, script = rng_for(stock.symbol), scripts.get(stock.symbol)
         fair = _stock_fair(stock, stock_path(rng, market, day, _bound(stock)), script)
         prints = round(STOCK_PRINTS * stock.weight * rng.uniform(0.9, 1.1))
-        tape = Tape(stock, day, rng, fair, prints, script)
-        tape.write(_announced_ms(place, day))
-        stocks += tape.records
-        trades = [record for record in tape.records if isinstance(record, Trade)]
+        written = ListingDay(stock, day, rng, fair, prints, script)
+        written.write(_announced_ms(place, day))
+        stocks += written.records
+        trades = [record for record in written.records if isinstance(record, Trade)]
         foreign += foreign_steps(trades, rng_for(f"{stock.symbol} foreign"), script, day)
     stocks.sort(key=_due)
 
@@ -87,17 +87,17 @@ def generate(seed: int, day: TradingDay, chance: Chance) -> MarketDay:
 
     futures: list[Trade | Quote | Status] = []
     for future, prints in zip(universe.futures, FUTURE_PRINTS, strict=True):
-        tape = Tape(future, day, rng_for(future.symbol), _future_fair(future, universe.futures[0], vn30, day), prints)
-        tape.write(at(day, 8, 0, 7))
-        futures += tape.records
+        written = ListingDay(future, day, rng_for(future.symbol), _future_fair(future, universe.futures[0], vn30, day), prints)
+        written.write(at(day, 8, 0, 7))
+        futures += written.records
 
-    records: list[Record] = [*_yesterday(rng_for("yesterday"), universe, day), *stocks, *foreign, *indices, *futures]
+    records: list[SimulatedRecord] = [*_yesterday(rng_for("yesterday"), universe, day), *stocks, *foreign, *indices, *futures]
     records.sort(key=_due)
     stories = (*(script.story for script in scripts.values()), basis_story(universe, day))
     return MarketDay(day, seed, universe, stories, records)
 
 
-def _due(record: Record) -> int:
+def _due(record: SimulatedRecord) -> int:
     return record.due_ms
 
 
@@ -114,25 +114,25 @@ def _bound(stock: Listing) -> float:
     return 0.75 * (stock.ceiling / stock.reference - 1)
 
 
-def _stock_fair(stock: Listing, path: Path, script: Script | None) -> Fair:
+def _stock_fair(stock: Listing, path: PricePath, script: Script | None) -> FairPrice:
     change = path.following(script.path) if script is not None and script.path is not None else path
     return lambda ms: stock.reference * (1 + change.at(ms))
 
 
-def _future_fair(future: Listing, front: Listing, index: Path, day: TradingDay) -> Fair:
+def _future_fair(future: Listing, front: Listing, index: PricePath, day: TradingDay) -> FairPrice:
     basis, carry = basis_path(day), future.reference - front.reference
     return lambda ms: index.at(ms) + basis.at(ms) + carry
 
 
-def _index_path(index_id: str, values: Iterable[IndexValue]) -> Path:
+def _index_path(index_id: str, values: Iterable[IndexValue]) -> PricePath:
     own = [value for value in values if value.listing.index_id == index_id]
-    return Path([value.due_ms for value in own], [float(value.value) for value in own])
+    return PricePath([value.due_ms for value in own], [float(value.value) for value in own])
 
 
-def _yesterday(rng: "Random", universe: Universe, day: TradingDay) -> list[Record]:
+def _yesterday(rng: "Random", universe: Universe, day: TradingDay) -> list[SimulatedRecord]:
     """Say what SSI still has in its cache from the trading day before."""
     yesterday = previous_trading_day(day)
-    records: list[Record] = []
+    records: list[SimulatedRecord] = []
     for place, stock in enumerate(universe.stocks):
         total = rng.randrange(1_000, 60_000) * 100
         if _is_stale(place):
@@ -147,7 +147,7 @@ def _yesterday(rng: "Random", universe: Universe, day: TradingDay) -> list[Recor
     return records
 
 
-def _closed(stock: Listing, total: int, ms: int, rng: "Random") -> list[Record]:
+def _closed(stock: Listing, total: int, ms: int, rng: "Random") -> list[SimulatedRecord]:
     """Close ``stock`` at what is its reference today, on a day that had opened a few ticks away."""
     price, opening = stock.reference, stock.opening_at(stock.ladder[len(stock.ladder) // 2 + rng.randrange(-6, 7)])
     last = Trade(

@@ -15,7 +15,7 @@ _STEP_MS = 60_000
 
 
 @dataclass(frozen=True)
-class Path:
+class PricePath:
     """A value over market time: straight lines between knots, level before the first and after the last."""
 
     times: Sequence[int]
@@ -32,33 +32,33 @@ class Path:
         low, high = self.values[after - 1], self.values[after]
         return low + (high - low) * (ms - start) / (end - start)
 
-    def following(self, script: "Path") -> "Path":
+    def following(self, script: "PricePath") -> "PricePath":
         """This path, except that between the first and the last knot of ``script`` it is the script's."""
         first, last = script.times[0], script.times[-1]
         before = [(t, v) for t, v in zip(self.times, self.values, strict=True) if t < first]
         after = [(t, v) for t, v in zip(self.times, self.values, strict=True) if t > last]
         knots = [*before, *zip(script.times, script.values, strict=True), *after]
-        return Path([t for t, _ in knots], [v for _, v in knots])
+        return PricePath([t for t, _ in knots], [v for _, v in knots])
 
 
-def market_path(rng: "Random", day: TradingDay) -> Path:
+def market_path(rng: "Random", day: TradingDay) -> PricePath:
     """How the whole market moves, as a fraction of its opening level: a day of about one percent."""
     return _walk(rng, day, spread=0.006, pull=0.004)
 
 
-def stock_path(rng: "Random", market: Path, day: TradingDay, bound: float) -> Path:
+def stock_path(rng: "Random", market: PricePath, day: TradingDay, bound: float) -> PricePath:
     """Draw a stock's change against its reference: its share of the market's move and a walk of its own, within ``bound``."""
     own, beta = _walk(rng, day, spread=0.011, pull=0.004), rng.uniform(0.6, 1.3)
     gap = rng.gauss(0.0, 0.004)
     values = [max(-bound, min(bound, gap + v + beta * m)) for v, m in zip(own.values, market.values, strict=True)]
-    return Path(own.times, values)
+    return PricePath(own.times, values)
 
 
-def _walk(rng: "Random", day: TradingDay, spread: float, pull: float) -> Path:
+def _walk(rng: "Random", day: TradingDay, spread: float, pull: float) -> PricePath:
     """A walk from 08:45 to 15:00 that strays about ``spread`` in a day and is drawn back to where it began."""
     times = range(at(day, 8, 45), at(day, 15) + 1, _STEP_MS)
     step, value, values = spread / 18, 0.0, []
     for _ in times:
         value += rng.gauss(0.0, step) - pull * value
         values.append(value)
-    return Path(times, values)
+    return PricePath(times, values)

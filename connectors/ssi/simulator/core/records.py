@@ -14,7 +14,7 @@ from connectors.ssi.simulator.core.universe import IndexListing, Listing
 
 Channel = Literal["X-TRADE", "X-QUOTE", "R", "MI", "F"]
 """The channels on which the simulated market speaks."""
-Side = Literal["BU", "SD"]
+SsiSide = Literal["BU", "SD"]
 """SSI's words for the aggressor."""
 CHANNELS: tuple[Channel, ...] = ("X-TRADE", "X-QUOTE", "R", "MI", "F")
 
@@ -38,7 +38,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     expected: int
     """In an auction the price at which it would match now, in continuous trading the price before this one."""
     session: str
-    side: Side | None
+    side: SsiSide | None
     """``BU`` when the buyer came to the seller's price, ``SD`` the other way round, None in auctions."""
 
 
@@ -107,4 +107,4 @@ class Status(msgspec.Struct, frozen=True, gc=False):
     session: str
 
 
-Record = Trade | Quote | Foreign | IndexValue | Status
+SimulatedRecord = Trade | Quote | Foreign | IndexValue | Status

@@ -17,7 +17,7 @@ Which stocks they are comes from the seed; what others do is left to chance, but
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from connectors.ssi.simulator.core.paths import Path
+from connectors.ssi.simulator.core.paths import PricePath
 from connectors.ssi.simulator.core.universe import Listing, Universe
 from schemas.calendar import at
 from schemas.units import Exchange, Symbol, TradingDay, UnixMs
@@ -44,7 +44,7 @@ class Script:
     """What a story makes of its stock's day."""
 
     story: Story
-    path: Path | None = None
+    path: PricePath | None = None
     """Change against the reference, as a fraction of it; beyond a limit the stock is locked there."""
     extra_prints: int = 0
     """More than chance brings, between ``story.from_ms`` and ``story.until_ms``."""
@@ -97,9 +97,9 @@ def basis_story(universe: Universe, day: TradingDay) -> Story:
     return _story("basis_flip", universe.futures[0], day, (9, 35), (9, 42))
 
 
-def basis_path(day: TradingDay) -> Path:
+def basis_path(day: TradingDay) -> PricePath:
     """How far the front future wants to be above VN30, in hundredths of a point."""
-    return Path([at(day, hour, minute) for hour, minute, _ in _BASIS], [float(value) for *_, value in _BASIS])
+    return PricePath([at(day, hour, minute) for hour, minute, _ in _BASIS], [float(value) for *_, value in _BASIS])
 
 
 ROOM_SYMBOL = Symbol("MBB")
@@ -113,11 +113,11 @@ def _story(name: StoryName, listing: Listing, day: TradingDay, since: tuple[int,
     return Story(name, listing.symbol, at(day, *since), at(day, *until))
 
 
-def _between_limits(listing: Listing, day: TradingDay, *knots: tuple[int, int, float]) -> Path:
+def _between_limits(listing: Listing, day: TradingDay, *knots: tuple[int, int, float]) -> PricePath:
     """A path whose values are given as parts of the way from the reference (0) to the ceiling (1) or the floor (-1)."""
     up = listing.ceiling / listing.reference - 1
     down = 1 - listing.floor / listing.reference
-    return Path(
+    return PricePath(
         [at(day, hour, minute) for hour, minute, _ in knots],
         [part * (up if part > 0 else down) for *_, part in knots],
     )

@@ -17,7 +17,7 @@ from typing import Literal
 import msgspec
 
 from connectors.ssi.simulator.core.errors import UnreadableTruth
-from connectors.ssi.simulator.core.records import CHANNELS, Channel, Foreign, Record, Side, Trade
+from connectors.ssi.simulator.core.records import CHANNELS, Channel, Foreign, SimulatedRecord, SsiSide, Trade
 from schemas.calendar import at
 from schemas.units import Symbol, TradingDay, UnixMs
 
@@ -67,7 +67,7 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Hub messages and records that no client can decode, sent by a fault."""
 
 
-class Status(msgspec.Struct, frozen=True, kw_only=True):
+class SimulatorStatus(msgspec.Struct, frozen=True, kw_only=True):
     """``/sim/status``."""
 
     state: PlayState
@@ -121,7 +121,7 @@ class PrintTruth(msgspec.Struct, frozen=True, kw_only=True, tag="print", tag_fie
     last_vol: int
     total_vol: int
     total_val: int
-    side: Side | None
+    side: SsiSide | None
     session: str
     connections: tuple[int, ...]
 
@@ -187,7 +187,7 @@ class Truth:
 class Deliveries:
     """Which record was put on which connection. Positions are places in the day's list of records."""
 
-    def __init__(self, records: Sequence[Record], day: TradingDay) -> None:
+    def __init__(self, records: Sequence[SimulatedRecord], day: TradingDay) -> None:
         self._records = records
         self._day_begins_ms = at(day, 0)
         self._connections: dict[int, tuple[int, ...]] = {}

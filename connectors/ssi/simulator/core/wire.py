@@ -8,7 +8,7 @@ as the string ``"NaN"``, and an int without a point (``Highest``, ``Advances``).
 from datetime import datetime
 from functools import lru_cache
 
-from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, Record, Status, Trade
+from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, SimulatedRecord, Status, Trade
 from connectors.ssi.simulator.core.universe import Listing
 from schemas.calendar import ICT
 from schemas.units import POINT, Exchange
@@ -21,7 +21,7 @@ _WIRE_EXCHANGE = {Exchange.DER: "DERIVATIVES"}
 _STATUS = {Exchange.HOSE: "N", Exchange.HNX: "NT", Exchange.UPCOM: "NT", Exchange.DER: "Normal"}
 
 
-def content(record: Record) -> str:
+def content(record: SimulatedRecord) -> str:
     """Write the ``Content`` of a record: a JSON object, not yet quoted as a string."""
     match record:
         case Trade():
@@ -46,7 +46,7 @@ def invocation(argument: str) -> str:
     return f'{{"H":"{HUB}","M":"Broadcast","A":["{_escaped(argument)}"]}}'
 
 
-def encode(record: Record) -> str:
+def encode(record: SimulatedRecord) -> str:
     """Write a record as the hub invocation that carries it."""
     return invocation(broadcast(record.channel, content(record)))
 

@@ -18,7 +18,7 @@ from connectors.ssi.simulator.core.hub import (
     MESSAGE_INVOCATIONS,
     ConnectionTokens,
     HubConnection,
-    Subscription,
+    HubSubscription,
     check_transport,
     negotiated,
 )
@@ -94,7 +94,7 @@ def test_only_websockets_are_served() -> None:
 def test_a_subscription_is_the_union_of_its_channels_and_of_its_symbols(
     text: str, channels: set[str], symbols: set[str] | None
 ) -> None:
-    subscription = Subscription.parse(text)
+    subscription = HubSubscription.parse(text)
     assert subscription.channels == channels
     assert subscription.symbols == symbols
 
@@ -102,7 +102,7 @@ def test_a_subscription_is_the_union_of_its_channels_and_of_its_symbols(
 @pytest.mark.parametrize("text", ["", "NEWS:ALL", "X-TRADE", "X-TRADE:", ",", "X-TRADE:ALL,NEWS:ALL", "VCB:X-TRADE"])
 def test_what_is_no_subscription_is_refused(text: str) -> None:
     with pytest.raises(UnknownChannel):
-        Subscription.parse(text)
+        HubSubscription.parse(text)
 
 
 def test_the_first_message_says_that_the_connection_is_up() -> None:

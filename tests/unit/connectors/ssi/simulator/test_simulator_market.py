@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.foreigners import COALESCE_MS
+from connectors.ssi.simulator.core.listing_day import LARGEST_ORDER, ListingDay
 from connectors.ssi.simulator.core.market import MOST_RECORDS, STALE_EVERY, MarketDay, generate
-from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, Record, Status, Trade
+from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, SimulatedRecord, Status, Trade
 from connectors.ssi.simulator.core.stories import Story
-from connectors.ssi.simulator.core.tape import LARGEST_ORDER, Tape
 from connectors.ssi.simulator.core.universe import universe_of
 from schemas import session
 from schemas.calendar import at, previous_trading_day
@@ -30,16 +30,16 @@ DAY = TradingDay(20261123)
 VN30 = "ACB BID BSR CTG FPT GAS GVR HDB HPG LPB MBB MCH MSN MWG SAB SHB SSB SSI STB TCB TCX VCB VHM VIB VIC VJC VNM VPB VPL VRE"
 
 
-def of_the_day(market: MarketDay) -> list[Record]:
+def of_the_day(market: MarketDay) -> list[SimulatedRecord]:
     return market.records[bisect_left(market.records, at(market.day, 0), key=lambda record: UnixMs(record.due_ms)) :]
 
 
-def prints_of(records: Iterable[Record]) -> list[Trade]:
+def prints_of(records: Iterable[SimulatedRecord]) -> list[Trade]:
     return [record for record in records if isinstance(record, Trade) and record.volume]
 
 
-def by_symbol(records: Iterable[Record]) -> dict[str, list[Record]]:
-    grouped: dict[str, list[Record]] = defaultdict(list)
+def by_symbol(records: Iterable[SimulatedRecord]) -> dict[str, list[SimulatedRecord]]:
+    grouped: dict[str, list[SimulatedRecord]] = defaultdict(list)
     for record in records:
         grouped[record.listing.symbol].append(record)
     return grouped
@@ -394,17 +394,17 @@ def test_the_basis_of_the_front_future_changes_sides(any_market: MarketDay) -> N
 def test_any_tape_adds_up_and_stays_legal(seed: int, place: int, prints: int, drift: float) -> None:
     """Even one whose price wants to leave the limits."""
     listing = universe_of(DAY).stocks[place]
-    tape = Tape(listing, DAY, Random(seed), lambda ms: listing.reference * (1 + drift), prints)
-    tape.write(at(DAY, 8))
+    written = ListingDay(listing, DAY, Random(seed), lambda ms: listing.reference * (1 + drift), prints)
+    written.write(at(DAY, 8))
     volume = value = 0
-    for record in tape.records:
+    for record in written.records:
         if isinstance(record, Trade) and record.volume:
             volume, value = volume + record.volume, value + record.volume * record.price
             assert record.price in listing.ladder
             assert (record.total_volume, record.total_value) == (volume, value)
         if isinstance(record, Quote) and record.session == "LO" and record.bid_prices and record.ask_prices:
             assert record.bid_prices[0] < record.ask_prices[0]
-    assert all(before.due_ms <= after.due_ms for before, after in pairwise(tape.records))
+    assert all(before.due_ms <= after.due_ms for before, after in pairwise(written.records))
 
 
 @pytest.mark.parametrize("day", [20251105, 20260213])

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.market import MarketDay
-from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, Record, Status, Trade
+from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, SimulatedRecord, Status, Trade
 from connectors.ssi.simulator.core.universe import Listing, universe_of
 from schemas.calendar import at
 from schemas.units import TradingDay
@@ -81,7 +81,7 @@ def kind_of(raw: str) -> str:
         ("F", Status(MORNING, MORNING, HPG, "LO")),
     ],
 )
-def test_a_record_has_the_keys_and_the_kinds_of_values_of_the_captured_ones(kind: str, record: Record) -> None:
+def test_a_record_has_the_keys_and_the_kinds_of_values_of_the_captured_ones(kind: str, record: SimulatedRecord) -> None:
     ours = raw_fields(wire.content(record))
     for sample in samples(kind):
         theirs = raw_fields(sample)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from connectors.ssi.simulator.core.records import Quote, Side, Status, Trade
+from connectors.ssi.simulator.core.records import Quote, SsiSide, Status, Trade
 from connectors.ssi.simulator.core.stories import Script
 from connectors.ssi.simulator.core.universe import Listing
 from schemas import session
@@ -20,7 +20,7 @@ from schemas.units import FUTURES_MULTIPLIER_VND, POINT, Exchange, SessionPhase,
 if TYPE_CHECKING:
     from random import Random
 
-Fair = Callable[[int], float]
+FairPrice = Callable[[int], float]
 """Where a listing's price wants to be, in its unit, at a market time."""
 
 SECOND_MS = 1000
@@ -66,11 +66,11 @@ def second(ms: int) -> int:
     return ms // SECOND_MS * SECOND_MS
 
 
-class Tape:
+class ListingDay:
     """Writes the records of one listing's day, in the order in which the feed sends them."""
 
     def __init__(
-        self, listing: Listing, day: TradingDay, rng: "Random", fair: Fair, prints: int, script: Script | None = None
+        self, listing: Listing, day: TradingDay, rng: "Random", fair: FairPrice, prints: int, script: Script | None = None
     ) -> None:
         self.records: list[Trade | Quote | Status] = []
         self._listing = listing
@@ -239,7 +239,7 @@ class Tape:
 
     # -- what X-TRADE says
 
-    def _book(self, ms: int, ts_ms: int, word: str, price: int, volume: int, expected: int, side: Side | None) -> None:
+    def _book(self, ms: int, ts_ms: int, word: str, price: int, volume: int, expected: int, side: SsiSide | None) -> None:
         """Match ``volume`` at ``price`` and say so."""
         self._last = price
         self._high = max(self._high, price)
@@ -248,7 +248,7 @@ class Tape:
         self._value += value_of(price, volume, self._listing)
         self._say(ms, ts_ms, word, volume, expected, side)
 
-    def _say(self, ms: int, ts_ms: int, word: str, volume: int, expected: int, side: Side | None = None) -> None:
+    def _say(self, ms: int, ts_ms: int, word: str, volume: int, expected: int, side: SsiSide | None = None) -> None:
         """Say how the listing stands, after a match of ``volume`` or without one."""
         self.records.append(
             Trade(
