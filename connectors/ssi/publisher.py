@@ -10,8 +10,8 @@ from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
 from confluent_kafka.admin import ClusterMetadata
 
-from connectors.ssi.core.errors import BrokerUnavailable, TopicsMissing
 from connectors.ssi.core.outbox import Outbox, Outgoing
+from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_TICKS, SSI_WIRE
 
 log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ class Publisher:
         self._bootstrap = kafka.get("bootstrap.servers", "")
         self._in_flight = 0
         self._fatal: KafkaError | None = None
-        self.trouble: BrokerUnavailable | None = None
+        self.trouble: KafkaUnavailable | None = None
         """Why nothing gets through at the moment."""
         self.failures: Counter[str] = Counter()
         """Messages that Kafka refused, ever, by topic."""
@@ -65,7 +65,7 @@ class Publisher:
         """How many partitions the record topics have.
 
         Raises:
-            BrokerUnavailable: No broker answers.
+            KafkaUnavailable: No broker answers.
             TopicsMissing: They, or others that the connector writes to, are not there.
         """
         deadline = asyncio.get_running_loop().time() + METADATA_S
@@ -73,7 +73,7 @@ class Publisher:
         while missing := [name for name in names if name not in (metadata := await self._metadata()).topics]:
             # A topic that was just made is not in every broker's metadata at once.
             if asyncio.get_running_loop().time() >= deadline:
-                raise TopicsMissing(missing)
+                raise TopicsMissing(self._bootstrap, missing)
             await asyncio.sleep(0.2)
         return len(metadata.topics[SSI_TICKS.named(self._prefix)].partitions)
 
@@ -82,13 +82,13 @@ class Publisher:
             # All topics: asking for one that is missing would make some brokers create it.
             return await asyncio.to_thread(self._producers["lz4"].list_topics, timeout=METADATA_S)
         except KafkaException as error:
-            raise BrokerUnavailable(self._bootstrap, error.args[0].str()) from None
+            raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from None
 
     def pump(self) -> None:
         """Give Kafka what waits, and hear what became of what it got.
 
         Raises:
-            BrokerUnavailable: The producer is broken for good; only a new process helps.
+            KafkaUnavailable: The producer is broken for good; only a new process helps.
         """
         while self._in_flight < self._window and (outgoing := self._outbox.take()) is not None:
             self._in_flight += outgoing.weight
@@ -111,7 +111,7 @@ class Publisher:
         for producer in self._producers.values():
             producer.poll(0)
         if self._fatal is not None:
-            raise BrokerUnavailable(self._bootstrap, self._fatal.str())
+            raise KafkaUnavailable(self._bootstrap, self._fatal.str())
 
     @property
     def is_idle(self) -> bool:
@@ -150,6 +150,7 @@ class Publisher:
         if error.fatal():
             self._fatal = error
         elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+            trouble = KafkaUnavailable(self._bootstrap, error.str())
             if self.trouble is None:
-                log.warning("%s", BrokerUnavailable(self._bootstrap, error.str()))
-            self.trouble = BrokerUnavailable(self._bootstrap, error.str())
+                log.warning("%s", trouble)
+            self.trouble = trouble

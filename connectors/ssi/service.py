@@ -12,7 +12,7 @@ from connectors.ssi import metrics
 from connectors.ssi.client import Conversation, now_ms, now_us
 from connectors.ssi.clock_poll import follow
 from connectors.ssi.core.backoff import Backoff
-from connectors.ssi.core.errors import BrokerUnavailable, ClockUnavailable, SsiError, SsiUnavailable, TokenRejected
+from connectors.ssi.core.errors import ClockUnavailable, SsiError, SsiUnavailable, TokenRejected
 from connectors.ssi.core.hub_client import HubClient
 from connectors.ssi.core.market_clock import SimulatedClock, make_clock
 from connectors.ssi.core.outbox import Outbox
@@ -21,6 +21,7 @@ from connectors.ssi.metrics import Tally
 from connectors.ssi.publisher import Publisher
 from connectors.ssi.rest import SsiRest
 from connectors.ssi.settings import SsiSettings
+from schemas.errors import KafkaUnavailable
 from schemas.units import TradingDay
 
 log = logging.getLogger(__name__)
@@ -48,7 +49,7 @@ async def run(settings: SsiSettings, stop: asyncio.Event, health: Callable[[str]
     Raises:
         BadCredentials: SSI refuses them.
         TopicsMissing: They have not been made.
-        BrokerUnavailable: The producer broke for good.
+        KafkaUnavailable: The producer broke for good.
     """
     connector = _Connector(settings, health)
     work = asyncio.create_task(connector.work())
@@ -122,7 +123,7 @@ class _Connector:
         while True:
             try:
                 return await self._publisher.shards()
-            except BrokerUnavailable as error:
+            except KafkaUnavailable as error:
                 log.warning("%s", error)
                 self._set("connecting", str(error))
                 await asyncio.sleep(2.0)

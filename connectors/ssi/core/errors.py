@@ -8,13 +8,11 @@ SsiError
 ├── ChannelsRejected: SSI refused the subscription
 ├── InsecureUrl: credentials would travel in clear
 ├── InvalidRecord: a Broadcast argument that is no record; it goes to the dead-letter topic and the rest goes on
-├── ClockUnavailable: the market clock's URL does not answer
-└── KafkaUnready
-    ├── BrokerUnavailable: no broker answers
-    └── TopicsMissing: a topic is not there
+└── ClockUnavailable: the market clock's URL does not answer
+
+Kafka's errors are those of :mod:`schemas.errors`: KafkaUnavailable and TopicsMissing.
 """
 
-from collections.abc import Sequence
 from enum import StrEnum
 
 
@@ -138,31 +136,3 @@ class ClockUnavailable(SsiError):
         return (
             f"the market clock at {self.url} does not answer: {self.why}. Start the simulator, or set SSI_CLOCK to wall or feed"
         )
-
-
-class KafkaUnready(SsiError):
-    """Kafka cannot take records yet."""
-
-
-class BrokerUnavailable(KafkaUnready):
-    """No broker answers."""
-
-    def __init__(self, bootstrap: str, why: str) -> None:
-        super().__init__(bootstrap, why)
-        self.bootstrap = bootstrap
-        self.why = why
-
-    def __str__(self) -> str:
-        remedy = "Start one (stock-tracker kafka start) or set KAFKA_BOOTSTRAP"
-        return f"no Kafka broker answers at {self.bootstrap}: {self.why}. {remedy}"
-
-
-class TopicsMissing(KafkaUnready):
-    """Topics are not there; the connector never makes them itself."""
-
-    def __init__(self, topics: Sequence[str]) -> None:
-        super().__init__(topics)
-        self.topics = topics
-
-    def __str__(self) -> str:
-        return f"Kafka has no {', '.join(self.topics)}: run stock-tracker topics apply"

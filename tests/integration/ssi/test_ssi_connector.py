@@ -22,7 +22,7 @@ from prometheus_client import REGISTRY
 from connectors.ssi import service
 from connectors.ssi.core.backoff import Backoff
 from connectors.ssi.core.decode import decode
-from connectors.ssi.core.errors import BadCredentials, InvalidRecord, TopicsMissing
+from connectors.ssi.core.errors import BadCredentials, InvalidRecord
 from connectors.ssi.core.hub_client import HubClient, Publish
 from connectors.ssi.service import run
 from connectors.ssi.settings import SsiSettings
@@ -32,6 +32,7 @@ from connectors.ssi.simulator.core.tokens import issue_token
 from connectors.ssi.simulator.core.truth import ConnectionStatus, SimulatorStatus, Truth
 from connectors.ssi.simulator.server import simulator
 from connectors.ssi.simulator.settings import SimulatorSettings
+from schemas.errors import TopicsMissing
 from schemas.kinds import is_from_ssi
 from schemas.records import FrameRecord
 from schemas.shards import shard_keys
@@ -409,7 +410,7 @@ async def test_wrong_credentials_end_the_connector_and_name_the_remedy(kafka: st
 
 
 async def test_missing_topics_end_the_connector_and_name_the_remedy(kafka: str) -> None:
-    with pytest.raises(TopicsMissing, match=r"nobody\.ssi\.ticks.*run stock-tracker topics apply"):
+    with pytest.raises(TopicsMissing, match=r"nobody\.ssi\.ticks.*stock-tracker topics apply"):
         async with connected(free_port(), kafka, "nobody.") as connector:
             await connector.until(lambda: False)
 
