@@ -11,7 +11,7 @@ import aiohttp
 from connectors.ssi import metrics
 from connectors.ssi.client import Conversation, now_ms, now_us
 from connectors.ssi.clock_poll import follow
-from connectors.ssi.core.backoff import Backoff
+from connectors.ssi.core.backoff import SsiBackoff
 from connectors.ssi.core.errors import ClockUnavailable, SsiError, SsiUnavailable, TokenRejected
 from connectors.ssi.core.hub_client import HubClient
 from connectors.ssi.core.market_clock import SimulatedClock, make_clock
@@ -21,11 +21,15 @@ from connectors.ssi.metrics import Tally
 from connectors.ssi.publisher import Publisher
 from connectors.ssi.rest import SsiRest
 from connectors.ssi.settings import SsiSettings
+from schemas.backoff import Backoff
 from schemas.errors import KafkaUnavailable
 from schemas.units import TradingDay
 
 log = logging.getLogger(__name__)
 
+KAFKA_FIRST_S: Final = 2.0
+KAFKA_LONGEST_S: Final = 10.0
+"""The longest pause after the first failure to reach a broker at the start, and after many."""
 PUMP_S: Final = 0.005
 IN_FLIGHT: Final = 10
 """One in so many of the records that may wait for Kafka is with librdkafka."""
@@ -75,7 +79,7 @@ class _Connector:
         window = settings.max_buffered_records // IN_FLIGHT
         self._publisher = Publisher(settings.kafka, settings.topic_prefix, self._outbox, window)
         self._clock = make_clock(settings.clock)
-        self._backoff = Backoff(random.random)
+        self._backoff = SsiBackoff(random.random)
         self._stream: RecordStream | None = None
         self._tally: Tally | None = None
         self._conversation: Conversation | None = None
@@ -120,13 +124,14 @@ class _Connector:
 
     async def _kafka_ready(self) -> int:
         """How many shards there are, once a broker says so."""
+        backoff = Backoff(KAFKA_FIRST_S, KAFKA_LONGEST_S, random.random)
         while True:
             try:
                 return await self._publisher.shards()
             except KafkaUnavailable as error:
                 log.warning("%s", error)
                 self._set("connecting", str(error))
-                await asyncio.sleep(2.0)
+                await asyncio.sleep(backoff.failed())
 
     async def _pump(self, stream: RecordStream) -> None:
         while True:
@@ -195,7 +200,7 @@ class _Connector:
 
     async def _refer(self, rest: SsiRest, stream: RecordStream) -> None:
         """Fetch reference data for each new day, and again as long as it is incomplete."""
-        backoff = Backoff(random.random)
+        backoff = SsiBackoff(random.random)
         await self._has_token.wait()
         done: TradingDay | None = None
         while True:
@@ -207,6 +212,7 @@ class _Connector:
                 trouble = await self._refer_once(rest, stream, market.trading_day)
                 if trouble is None:
                     done = market.trading_day
+                    backoff.worked()
                 else:
                     pause_s = backoff.failed(trouble, now_ms())
                     log.warning("reference data is incomplete: %s (next attempt in %.1f s)", trouble, pause_s)

@@ -1,42 +1,46 @@
-"""How long to wait before trying SSI again: the only place that decides it. Pure: time and chance are arguments."""
+"""How long to wait before trying SSI again: pauses that grow, and those that it asks for. Pure: time and chance are arguments."""
 
 from collections.abc import Callable
 from typing import Final
 
 from connectors.ssi.core.errors import QuotaExceeded, SsiError, SsiUnavailable
+from schemas.backoff import Backoff
 from schemas.units import UnixMs
 
-MIN_S: Final = 0.5
-MAX_S: Final = 60.0
+FIRST_S: Final = 1.0
+"""The longest that the pause after a first failure may be."""
+LONGEST_S: Final = 60.0
 QUOTA_MIN_S: Final = 60.0
 QUOTA_MAX_S: Final = 300.0
 STABLE_MS: Final = 60_000
 """A connection that lived this long was a good one: the pauses start small again."""
 
 
-class Backoff:
-    """Full jitter between half a second and a minute, growing with each failure; minutes when SSI speaks of quotas."""
+class SsiBackoff:
+    """The pauses of :class:`~schemas.backoff.Backoff`, from half a second to a minute; minutes when SSI speaks of quotas."""
 
     def __init__(self, chance: Callable[[], float]) -> None:
         """``chance`` gives a number in [0, 1), as :func:`random.random` does."""
         self._chance = chance
-        self._failures = 0
+        self._backoff = Backoff(FIRST_S, LONGEST_S, chance)
         self._connected_ms: UnixMs | None = None
 
     def connected(self, now_ms: UnixMs) -> None:
-        """Note that data can flow."""
+        """Note that data can flow. That alone resets nothing: a connection that breaks at once was no good one."""
         self._connected_ms = now_ms
 
     def failed(self, error: SsiError, now_ms: UnixMs) -> float:
-        """Seconds to wait after ``error`` before the next attempt."""
+        """Seconds to wait after ``error`` before the next attempt; never less than SSI asks for."""
         if self._connected_ms is not None and now_ms - self._connected_ms >= STABLE_MS:
-            self._failures = 0
+            self._backoff.worked()
         self._connected_ms = None
-        self._failures += 1
-        # SSI blocks a key for minutes; coming back earlier only prolongs it.
-        low, high = (QUOTA_MIN_S, QUOTA_MAX_S) if isinstance(error, QuotaExceeded) else (MIN_S, self._ceiling())
-        asked = error.retry_after_s if isinstance(error, SsiUnavailable) else None
-        return max(low + self._chance() * (high - low), asked or 0.0)
+        pause_s = self._backoff.failed()
+        if isinstance(error, QuotaExceeded):
+            # SSI blocks a key for minutes; coming back earlier only prolongs it.
+            pause_s = QUOTA_MIN_S + self._chance() * (QUOTA_MAX_S - QUOTA_MIN_S)
+        asked_s = error.retry_after_s if isinstance(error, SsiUnavailable) else None
+        return max(pause_s, asked_s or 0.0)
 
-    def _ceiling(self) -> float:
-        return float(min(MAX_S, MIN_S * 2 ** min(self._failures, 10)))
+    def worked(self) -> None:
+        """Begin anew with the shortest pause."""
+        self._backoff.worked()

@@ -20,7 +20,8 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from prometheus_client import REGISTRY
 
 from connectors.ssi import service
-from connectors.ssi.core.backoff import Backoff
+from connectors.ssi.core import backoff
+from connectors.ssi.core.backoff import SsiBackoff
 from connectors.ssi.core.decode import decode
 from connectors.ssi.core.errors import BadCredentials, InvalidRecord
 from connectors.ssi.core.hub_client import HubClient, Publish
@@ -70,8 +71,9 @@ def _days_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a failure the shortest pause is taken."""
-    monkeypatch.setattr(service, "Backoff", lambda _: Backoff(lambda: 0.0))
+    """After a failure the shortest pause is taken, and it does not grow."""
+    monkeypatch.setattr(backoff, "LONGEST_S", backoff.FIRST_S)
+    monkeypatch.setattr(service, "SsiBackoff", lambda _: SsiBackoff(lambda: 0.0))
 
 
 def a_market(**changes: Any) -> SimulatorSettings:
