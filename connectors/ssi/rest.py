@@ -11,7 +11,7 @@ import aiohttp
 from connectors.ssi.calls import bearer, call
 from connectors.ssi.core.errors import SsiError, SsiUnavailable, TokenRejected
 from connectors.ssi.core.reference import GROUPS, MARKETS, details, members, reference_records, securities
-from connectors.ssi.core.replies import expiry_of, read_answer, read_token
+from connectors.ssi.core.replies import read_answer, read_token, times_of
 from connectors.ssi.settings import SsiSettings, is_loopback
 from schemas.structs import ReferenceRecord
 from schemas.units import TradingDay
@@ -23,10 +23,6 @@ PACE_S: Final = 1.1
 PAGE_SIZE: Final = 1000
 MAX_PAGES: Final = 10
 """SSI's own limit."""
-LIFETIME_S: Final = 8 * 3600
-"""Of a token that does not say when it expires."""
-AHEAD_S: Final = 3600
-"""A token is replaced this long before it expires."""
 
 
 class SsiRest:
@@ -54,8 +50,7 @@ class SsiRest:
             if self._token is None or time.time() >= self._renew_s:
                 self._token = await self._fetch_token()
                 now_s = time.time()
-                expires_s = expiry_of(self._token) or now_s + LIFETIME_S
-                self._renew_s = expires_s - min(AHEAD_S, (expires_s - now_s) / 2)
+                expires_s, self._renew_s = times_of(self._token, now_s)
                 log.info("got a token, good for %.1f h", (expires_s - now_s) / 3600)
             return self._token
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import aiohttp
 
@@ -13,10 +13,11 @@ from connectors.ssi.client import Conversation, now_ms, now_us
 from connectors.ssi.clock_poll import follow
 from connectors.ssi.core.backoff import SsiBackoff
 from connectors.ssi.core.errors import ClockUnavailable, SsiError, SsiUnavailable, TokenRejected
+from connectors.ssi.core.health import FeedState, what_is_wrong
 from connectors.ssi.core.hub_client import HubClient
 from connectors.ssi.core.market_clock import SimulatedClock, make_clock
 from connectors.ssi.core.outbox import Outbox
-from connectors.ssi.core.stream import MAX_REJECTED_IN_A_ROW, RecordStream
+from connectors.ssi.core.stream import RecordStream
 from connectors.ssi.metrics import Tally
 from connectors.ssi.publisher import Publisher
 from connectors.ssi.rest import SsiRest
@@ -38,8 +39,6 @@ CLOSE_S: Final = 8.0
 """How long a stop waits for Kafka."""
 REFERENCE_PATIENCE_S: Final = 20.0
 """How long the first connection waits for REST; the stream runs without it, its groups unknown."""
-
-State = Literal["connecting", "up", "down", "stopped"]
 
 
 async def run(settings: SsiSettings, stop: asyncio.Event, health: Callable[[str], None]) -> None:
@@ -86,7 +85,7 @@ class _Connector:
         self._has_token = asyncio.Event()
         self._has_reference = asyncio.Event()
         self._clock_trouble: ClockUnavailable | None = None
-        self._state: State = "connecting"
+        self._state: FeedState = "connecting"
         self._reason = "connecting to SSI"
         self._told: str | None = None
 
@@ -241,7 +240,7 @@ class _Connector:
             log.warning("%s", trouble)
         self._clock_trouble = trouble
 
-    def _set(self, state: State, reason: str) -> None:
+    def _set(self, state: FeedState, reason: str) -> None:
         changed = state != self._state
         self._state, self._reason = state, reason
         if changed and self._stream is not None:
@@ -249,17 +248,15 @@ class _Connector:
         self._tell()
 
     def _tell(self) -> None:
-        """Say how we are, when it changed: the first thing that is wrong, nearest to Kafka first."""
-        said = self._reason if self._state != "up" else ""
-        if self._clock_trouble is not None:
-            said = str(self._clock_trouble)
-        if self._stream is not None and self._stream.rejected_in_a_row >= MAX_REJECTED_IN_A_ROW:
-            said = (
-                f"the last {self._stream.rejected_in_a_row} records could not be decoded: read ssi.dlq; "
-                "SSI may have changed its format"
-            )
-        if self._publisher.trouble is not None:
-            said = f"{self._publisher.trouble}; {self._outbox.records} records wait"
+        """Say what is wrong, when that changed."""
+        said = what_is_wrong(
+            self._state,
+            self._reason,
+            clock=self._clock_trouble,
+            rejected_in_a_row=self._stream.rejected_in_a_row if self._stream is not None else 0,
+            kafka=self._publisher.trouble,
+            waiting=self._outbox.records,
+        )
         if said != self._told:
             self._told = said
             self._health(said)

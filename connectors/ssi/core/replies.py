@@ -6,7 +6,7 @@ sends quota complaints as text: so a reply is judged by all three.
 
 import base64
 import binascii
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
@@ -16,6 +16,10 @@ _QUOTA_WORDS: Final = ("quota", "has been blocked", "too many requests")
 _TOKEN_WORDS: Final = ("unauthorized", "missing authorization", "token")
 MAX_PAUSE_S: Final = 300.0
 """The longest pause that a Retry-After may ask for: a typing error there must not cost a day."""
+LIFETIME_S: Final = 8 * 3600
+"""Taken for the lifetime of a token that does not say when it expires."""
+RENEW_AHEAD_S: Final = 3600
+"""A token is replaced this long before it expires."""
 _SUCCESS: Final = (200, "200", "Success", "success", None)
 _REFUSALS: Final = ("400", "401", "403")
 # What the hub answers instead of 401 differs by server version; the official node client reads a redirect to a login page so.
@@ -136,3 +140,17 @@ def expiry_of(token: str) -> int | None:
         return None
     expiry = claims.get("exp") if isinstance(claims, dict) else None
     return int(expiry) if isinstance(expiry, int | float) and 0 < expiry < 2**40 else None
+
+
+class TokenTimes(NamedTuple):
+    """How long a token is good for, in seconds since 1970."""
+
+    expires_s: float
+    renew_s: float
+    """From when on a new one is fetched: an hour ahead, or half way if it lives for less than two."""
+
+
+def times_of(token: str, now_s: float) -> TokenTimes:
+    """When the token that was issued at ``now_s`` expires, and when to replace it."""
+    expires_s = expiry_of(token) or now_s + LIFETIME_S
+    return TokenTimes(expires_s, expires_s - min(RENEW_AHEAD_S, (expires_s - now_s) / 2))

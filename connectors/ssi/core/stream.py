@@ -10,6 +10,7 @@ from typing import Final, Literal
 from connectors.ssi.core.decode import decode
 from connectors.ssi.core.errors import InvalidRecord, Reason
 from connectors.ssi.core.frames import FrameBuilder
+from connectors.ssi.core.health import FeedState
 from connectors.ssi.core.market_clock import MarketClock, MarketTime
 from connectors.ssi.core.outbox import Outbox, Outgoing
 from schemas.calendar import day_of, is_trading_day
@@ -23,8 +24,6 @@ CATCH_UP_S: Final = 60
 """Clock ticks left out by a pause are made up for when they are no more than this; a longer pause is jumped."""
 MAX_PAYLOAD: Final = 100_000
 """Characters of a dead letter's payload; Kafka's limit is a megabyte, and the whole is on ``ssi.wire``."""
-MAX_REJECTED_IN_A_ROW: Final = 1_000
-"""When nothing decodes any more it is the feed that changed, not a record that is broken."""
 
 
 class RecordStream:
@@ -149,7 +148,7 @@ class RecordStream:
         for cut in self._frames.flush():
             self._outbox.put(cut)
 
-    def report(self, state: Literal["connecting", "up", "down", "stopped"], reason: str, now_us: UnixUs) -> None:
+    def report(self, state: FeedState, reason: str, now_us: UnixUs) -> None:
         """Say on ``ssi.status`` how the feed is."""
         market = self._clock.read(UnixMs(now_us // 1000))
         market_ms, day = (market.ts_ms, market.trading_day) if market else (UnixMs(0), TradingDay(0))

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from connectors.ssi.core.errors import BadCredentials, QuotaExceeded, SsiUnavailable, TokenRejected
-from connectors.ssi.core.replies import expiry_of, read_answer, read_token, refusal
+from connectors.ssi.core.replies import expiry_of, read_answer, read_token, refusal, times_of
 
 
 def body(**fields: Any) -> bytes:
@@ -116,3 +116,16 @@ def test_a_token_says_when_it_expires() -> None:
 )
 def test_a_token_may_not_say_when_it_expires(token: str) -> None:
     assert expiry_of(token) is None
+
+
+def test_a_token_is_replaced_an_hour_ahead_or_half_way_through_a_short_life() -> None:
+    assert times_of(jwt({"exp": 100_000}), 80_000.0) == (100_000, 96_400)
+    assert times_of(jwt({"exp": 100_000}), 99_000.0) == (100_000, 99_500)
+
+
+def test_a_token_that_does_not_say_when_it_expires_is_good_for_eight_hours() -> None:
+    assert times_of("opaque", 1_000.0) == (29_800, 26_200)
+
+
+def test_a_token_that_has_expired_already_is_replaced_at_once() -> None:
+    assert times_of(jwt({"exp": 100_000}), 100_500.0).renew_s < 100_500
