@@ -1,6 +1,7 @@
-"""One HTTP call to SSI, its failures told in our words.
+"""One HTTP call to SSI. Whatever fails is raised as an error of ours.
 
-aiohttp's exceptions carry the request with its Authorization header: none of them leaves this module, not even as a cause.
+An exception of aiohttp's holds the request with its Authorization header, and so the token. None of them leaves this module, not
+even as the cause of another, so that no log can show the token.
 """
 
 from typing import Final, NamedTuple
@@ -13,15 +14,16 @@ TIMEOUT: Final = aiohttp.ClientTimeout(total=20, connect=10)
 
 
 class Reply(NamedTuple):
-    """What came back."""
+    """An HTTP reply of SSI's."""
 
     status: int
     body: bytes
     retry_after: str | None
+    """Its Retry-After header, where it has one."""
 
 
 def bearer(token: str) -> dict[str, str]:
-    """The header that authorizes a call."""
+    """The header that authorizes a call with ``token``."""
     return {"Authorization": f"Bearer {token}"}
 
 
@@ -35,7 +37,16 @@ async def call(
     query: dict[str, str] | None = None,
     body: dict[str, str] | None = None,
 ) -> Reply:
-    """Make the call ``what``.
+    """Make one call and read its reply, whatever its status.
+
+    Args:
+        http: Makes the call.
+        method: ``GET`` or ``POST``.
+        url: Where to.
+        what: What the call is named in errors: ``negotiate``, ``Securities``, ….
+        headers: Sent with it.
+        query: Its query parameters.
+        body: Sent as JSON.
 
     Raises:
         SsiUnavailable: No reply came.
@@ -50,7 +61,7 @@ async def call(
 
 
 def why(error: BaseException) -> str:
-    """What went wrong, without the request that it went wrong with."""
+    """What went wrong, in words that hold nothing of the request."""
     if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientConnectorCertificateError):
         return str(error)
     return "no reply in time" if isinstance(error, TimeoutError) else type(error).__name__

@@ -10,7 +10,18 @@ import aiohttp
 
 from connectors.ssi.calls import bearer, call, why
 from connectors.ssi.core.errors import SsiError, SsiUnavailable, TokenRejected
-from connectors.ssi.core.hub_client import Action, Begin, HubClient, Publish, Reconnect, Reject, Send, Start, Subscribed, Warn
+from connectors.ssi.core.hub_client import (
+    Action,
+    BeginEpoch,
+    HubClient,
+    Publish,
+    Reconnect,
+    Reject,
+    Send,
+    Start,
+    Subscribed,
+    Warn,
+)
 from connectors.ssi.core.replies import refusal
 from connectors.ssi.core.stream import RecordStream
 from schemas.units import UnixMs, UnixUs
@@ -20,20 +31,21 @@ log = logging.getLogger(__name__)
 _Socket = aiohttp.ClientWebSocketResponse[Literal[False]]
 
 WATCH_S: Final = 0.25
-"""How often the hub client looks at the time."""
+"""How often the hub client is told the time, in seconds: it finds out by it that the hub has fallen silent."""
 START_S: Final = 4.0
-"""How long start may take: the hub works without, and the handshake's time runs meanwhile."""
+"""How long the call of start may take, in seconds. The hub works without it. It has to be much less than
+:data:`~connectors.ssi.core.hub_client.HANDSHAKE_MS`, which is running meanwhile."""
 MAX_MESSAGE_BYTES: Final = 64 * 1024 * 1024
-"""The longest hub message that is taken: the cached records of every symbol may come in one."""
+"""The longest hub message that is accepted. The first after a subscription may hold the cached records of every symbol."""
 
 
 def now_us() -> UnixUs:
-    """Our own clock."""
+    """The time by this machine's clock, in microseconds."""
     return UnixUs(time.time_ns() // 1000)
 
 
 def now_ms() -> UnixMs:
-    """Our own clock."""
+    """The time by this machine's clock, in milliseconds."""
     return UnixMs(time.time_ns() // 1_000_000)
 
 
@@ -48,22 +60,31 @@ class Conversation:
         stream: RecordStream,
         subscribed: Callable[[], None],
     ) -> None:
-        """``subscribed`` is called when data can flow."""
+        """Nothing happens before :meth:`hold`.
+
+        Args:
+            http: Makes the calls and the WebSocket.
+            hub_client: Decides; it must be new.
+            token: Authorizes all of it.
+            stream: Gets what the hub says.
+            subscribed: Called once the hub has accepted the channels, or has sent data, which says the same.
+        """
         self._http = http
         self._hub_client = hub_client
         self._headers = bearer(token)
         self._stream = stream
         self._subscribed = subscribed
         self._end: SsiError | None = None
+        """Why the conversation ends, once that is decided."""
         self.is_open = False
 
     async def hold(self) -> SsiError:
-        """Talk until the conversation ends; why it did.
+        """Talk to the hub until the conversation ends, and return why it ended.
 
-        Reading never waits for Kafka: what is received goes into memory, and from there to Kafka in its own time.
+        Reading never waits for Kafka: what is received goes into the outbox, and the publisher takes it from there.
 
         Raises:
-            SsiUnavailable: It did not begin.
+            SsiUnavailable: It did not even begin: negotiate or the WebSocket failed.
         """
         reply = await call(self._http, "GET", self._hub_client.negotiate_url, "negotiate", headers=self._headers)
         if error := refusal("negotiate", reply.status, reply.body.decode(errors="replace"), reply.retry_after):
@@ -95,7 +116,7 @@ class Conversation:
                 max_msg_size=MAX_MESSAGE_BYTES,
                 # As bytes: a hub message that is not UTF-8 is a dead letter, not the end of the connection.
                 decode_text=False,
-                # A half-open socket never answers our close: do not wait for it.
+                # The other end of a broken connection never answers our close frame: do not wait long for it.
                 timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
             )
         except aiohttp.WSServerHandshakeError as error:
@@ -116,7 +137,7 @@ class Conversation:
             match action:
                 case Publish(arguments):
                     self._stream.publish(arguments, now_us())
-                case Begin():
+                case BeginEpoch():
                     self._stream.begin(now_us())
                 case Start(url):
                     await self._start(url)

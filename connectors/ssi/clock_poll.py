@@ -1,4 +1,4 @@
-"""Asking a simulator for the time, so that :class:`~connectors.ssi.core.market_clock.SimulatedClock` need not."""
+"""Asks a simulator for the market time and tells :class:`~connectors.ssi.core.market_clock.SimulatedClock`, which does no I/O."""
 
 import asyncio
 import time
@@ -15,7 +15,14 @@ from schemas.units import UnixMs
 async def follow(
     clock: SimulatedClock, url: str, http: aiohttp.ClientSession, trouble: Callable[[ClockUnavailable | None], None]
 ) -> None:
-    """Ask the simulator at ``url`` again and again, until cancelled; tell ``trouble`` how that went each time."""
+    """Ask the simulator at ``url`` for the time again and again, until cancelled.
+
+    Args:
+        clock: Told each answer; it says how soon to ask again.
+        url: The simulator's ``/sim/clock``.
+        http: Makes the calls.
+        trouble: Called after each attempt: with None when an answer came, else with what went wrong.
+    """
     while True:
         try:
             async with http.get(url, timeout=aiohttp.ClientTimeout(total=5)) as reply:

@@ -1,6 +1,7 @@
 """What the connector counts. Each help text says what to do when the number is off.
 
-The hot path counts in plain integers; :class:`Tally` carries them over once a second.
+While records are decoded they are counted in plain integers, which is fast. Once a second :class:`Tally` adds what has come since
+to the metrics that Prometheus reads.
 """
 
 from collections import Counter as Counts
@@ -15,7 +16,7 @@ from connectors.ssi.publisher import Publisher
 
 RECORDS: Final = Counter(
     "stock_tracker_ssi_records_total",
-    "Records published, by type. Flat during a session: look at the feed's status and at SSI_CHANNELS.",
+    "Records published, by type. Not growing in a trading session: look at the feed's status and at SSI_CHANNELS.",
     ["type"],
 )
 DEAD_LETTERS: Final = Counter(
@@ -25,7 +26,7 @@ DEAD_LETTERS: Final = Counter(
 )
 DROPPED_RECORDS: Final = Counter(
     "stock_tracker_ssi_dropped_records_total",
-    "Records thrown away because Kafka was away for too long or refused them. Not 0: look at the broker.",
+    "Records thrown away because Kafka did not answer for too long or refused them. Not 0: look at the broker.",
 )
 DROPPED_MESSAGES: Final = Counter(
     "stock_tracker_ssi_dropped_messages_total",
@@ -39,7 +40,7 @@ DELIVERY_FAILURES: Final = Counter(
 )
 CONNECTS: Final = Counter(
     "stock_tracker_ssi_connects_total",
-    "Connections to SSI's hub. More than one a session: the network, or a second client with the same key.",
+    "Connections made to SSI's hub. More than one a trading day: the network, or a second client with the same key.",
 )
 UP: Final = Gauge(
     "stock_tracker_ssi_up_state",
@@ -47,7 +48,7 @@ UP: Final = Gauge(
 )
 WAITING_RECORDS: Final = Gauge(
     "stock_tracker_ssi_waiting_records",
-    "Records that wait for Kafka. Growing: the broker is slow or away.",
+    "Records that wait for Kafka. Growing: the broker is slow or does not answer.",
 )
 FEED_LAG: Final = Gauge(
     "stock_tracker_ssi_feed_lag_seconds",
@@ -56,27 +57,28 @@ FEED_LAG: Final = Gauge(
 
 
 class Tally:
-    """Carries the counts of one connector's parts over to its metrics."""
+    """Adds to the metrics what the parts of one connector have counted since the last time."""
 
     def __init__(self, stream: RecordStream, outbox: Outbox, publisher: Publisher) -> None:
         self._stream = stream
         self._outbox = outbox
         self._publisher = publisher
         self._seen: dict[Counter, Counts[Any]] = {}
+        """What each metric has been told already, by label."""
 
     def observe(self, market: MarketTime | None) -> None:
-        """Carry over what was counted since the last time; ``market`` is the market's time."""
-        self._carry(RECORDS, self._stream.records)
-        self._carry(DEAD_LETTERS, self._stream.rejected)
-        self._carry(DROPPED_MESSAGES, self._outbox.dropped_messages)
-        self._carry(DELIVERY_FAILURES, self._publisher.failures)
-        self._carry(DROPPED_RECORDS, Counts({"": self._outbox.dropped_records}))
-        self._carry(CONNECTS, Counts({"": self._stream.connects}))
+        """Bring the metrics up to date; ``market`` is the market time now, None while it is unknown."""
+        self._add(RECORDS, self._stream.records)
+        self._add(DEAD_LETTERS, self._stream.rejected)
+        self._add(DROPPED_MESSAGES, self._outbox.dropped_messages)
+        self._add(DELIVERY_FAILURES, self._publisher.failures)
+        self._add(DROPPED_RECORDS, Counts({"": self._outbox.dropped_records}))
+        self._add(CONNECTS, Counts({"": self._stream.connects}))
         WAITING_RECORDS.set(self._outbox.records)
         if market is not None and self._stream.last_ts_ms:
             FEED_LAG.set((market.ts_ms - self._stream.last_ts_ms) / 1000)
 
-    def _carry(self, metric: Counter, counts: Counts[Any]) -> None:
+    def _add(self, metric: Counter, counts: Counts[Any]) -> None:
         seen = self._seen.get(metric, Counts())
         for label, count in counts.items():
             if grown := count - seen[label]:

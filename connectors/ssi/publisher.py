@@ -1,4 +1,4 @@
-"""The outbox's way into Kafka: idempotent, in order, never in the reader's way."""
+"""Sends to Kafka what waits in the outbox: each message once and in order, without ever making the hub's reader wait."""
 
 import asyncio
 import logging
@@ -19,24 +19,34 @@ log = logging.getLogger(__name__)
 TOPICS: Final = (*RECORD_TOPICS, SSI_WIRE, SSI_REFERENCE, SSI_STATUS, SSI_DLQ)
 """What the connector writes to."""
 METADATA_S: Final = 5.0
-"""How long the brokers may take to answer, and to know topics that were just made."""
+"""How long the brokers may take to answer, in seconds, and to tell one another of topics that were just made."""
 
 
 class Publisher:
     """Moves messages from the outbox to Kafka; :meth:`pump` does the work and never waits."""
 
     def __init__(self, kafka: dict[str, str], topic_prefix: str, outbox: Outbox, window: int) -> None:
-        """``window`` records may be with librdkafka at a time: the rest waits in the outbox, where the oldest can be dropped."""
+        """Make the producers; nothing is sent before :meth:`pump`.
+
+        Args:
+            kafka: librdkafka's connection settings.
+            topic_prefix: Put before the name of every topic.
+            outbox: Where to take messages from.
+            window: How many records librdkafka may hold at a time. The others wait in the outbox, which can throw the oldest
+                away; librdkafka cannot.
+        """
         self._window = window
         self._prefix = topic_prefix
         self._outbox = outbox
         self._bootstrap = kafka.get("bootstrap.servers", "")
         self._in_flight = 0
+        """Records that librdkafka holds: a frame counts as its records, any other message as one."""
         self._fatal: KafkaError | None = None
+        """Why the producer can never send again."""
         self.trouble: KafkaUnavailable | None = None
-        """Why nothing gets through at the moment."""
+        """Why nothing gets through to Kafka at the moment; None when it does."""
         self.failures: Counter[str] = Counter()
-        """Messages that Kafka refused, ever, by topic."""
+        """Messages that Kafka refused since the start, by topic."""
         self._producers = {codec: self._producer(kafka, codec) for codec in ("lz4", "zstd")}
         self._codecs = {topic.name: topic.compression for topic in TOPICS}
 
@@ -50,9 +60,9 @@ class Publisher:
                 "partitioner": "murmur2",
                 "compression.type": codec,
                 "linger.ms": 5,
-                # An outage is waited out: what is too much is thrown away by the outbox, oldest first.
+                # However long Kafka does not answer, librdkafka keeps trying; the outbox bounds what waits meanwhile.
                 "message.timeout.ms": 0,
-                # Before compression; the broker's limit of a megabyte is for what is left of it.
+                # librdkafka measures a message before it is compressed; the broker's limit of a megabyte holds for what is sent.
                 "message.max.bytes": 8_000_000,
                 "reconnect.backoff.max.ms": 2_000,
                 "log.connection.close": False,
@@ -66,12 +76,12 @@ class Publisher:
 
         Raises:
             KafkaUnavailable: No broker answers.
-            TopicsMissing: They, or others that the connector writes to, are not there.
+            TopicsMissing: Some of the topics that the connector writes to have not been made.
         """
         deadline = asyncio.get_running_loop().time() + METADATA_S
         names = [topic.named(self._prefix) for topic in TOPICS]
         while missing := [name for name in names if name not in (metadata := await self._metadata()).topics]:
-            # A topic that was just made is not in every broker's metadata at once.
+            # For a moment some brokers do not know of a topic that was just made.
             if asyncio.get_running_loop().time() >= deadline:
                 raise TopicsMissing(self._bootstrap, missing)
             await asyncio.sleep(0.2)
@@ -79,16 +89,16 @@ class Publisher:
 
     async def _metadata(self) -> ClusterMetadata:
         try:
-            # All topics: asking for one that is missing would make some brokers create it.
+            # Asked for all topics, because brokers may create one that is asked for by name.
             return await asyncio.to_thread(self._producers["lz4"].list_topics, timeout=METADATA_S)
         except KafkaException as error:
             raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from None
 
     def pump(self) -> None:
-        """Give Kafka what waits, and hear what became of what it got.
+        """Hand librdkafka what waits, as far as the window allows, and take note of what has been delivered. It never blocks.
 
         Raises:
-            KafkaUnavailable: The producer is broken for good; only a new process helps.
+            KafkaUnavailable: The producer can never send again; only a new process helps.
         """
         while self._in_flight < self._window and (outgoing := self._outbox.take()) is not None:
             self._in_flight += outgoing.weight
@@ -101,7 +111,7 @@ class Publisher:
                     on_delivery=partial(self._delivered, outgoing),
                 )
             except BufferError:
-                # librdkafka's own queue is full: it waits here, where the oldest goes first if it becomes too much.
+                # librdkafka's own queue is full: what did not fit goes back to the outbox, and next time first.
                 self._in_flight -= outgoing.weight
                 self._outbox.put_back(outgoing)
                 break
@@ -119,7 +129,7 @@ class Publisher:
         return not self._in_flight and not len(self._outbox)
 
     async def close(self, timeout_s: float) -> int:
-        """Deliver what waits, for ``timeout_s`` at most; how many records were left behind."""
+        """Deliver what waits, for ``timeout_s`` seconds at most. Returns how many records could not be delivered."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout_s
         while not self.is_idle and loop.time() < deadline and self._fatal is None:

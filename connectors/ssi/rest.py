@@ -1,4 +1,4 @@
-"""SSI's REST: the token, and what the instruments are."""
+"""SSI's REST API: fetches the access token, and the reference data of all instruments."""
 
 import asyncio
 import logging
@@ -19,19 +19,20 @@ from schemas.units import TradingDay
 log = logging.getLogger(__name__)
 
 PACE_S: Final = 1.1
-"""Between two calls: SSI limits the calls of a key and does not say to how many; its users pace about one a second."""
+"""Seconds between two calls. SSI limits the calls of a key without saying to how many; its users make about one a second."""
 PAGE_SIZE: Final = 1000
 MAX_PAGES: Final = 10
-"""SSI's own limit."""
+"""SSI serves no page after the tenth."""
 
 
 class SsiRest:
-    """Calls one at a time, spaced; holds the token for the hub too."""
+    """Makes one call at a time, :data:`PACE_S` apart, and keeps the token, which the hub takes too."""
 
     def __init__(self, http: aiohttp.ClientSession, settings: SsiSettings) -> None:
         self._http = http
         self._settings = settings
         self._base = f"{settings.api_url}api/v2/Market/"
+        # Only a simulator is on this machine; it limits nobody.
         self._pace_s = 0.0 if is_loopback(urlsplit(settings.api_url).hostname or "") else PACE_S
         self._one_call = asyncio.Lock()
         self._one_fetch = asyncio.Lock()
@@ -40,7 +41,9 @@ class SsiRest:
         self._renew_s = 0.0
 
     async def token(self) -> str:
-        """The token, fetched when there is none or it is about to expire; whoever asks meanwhile gets the same one.
+        """Return the token; fetch a new one first if there is none or it is about to expire.
+
+        Several callers at a time cause one fetch and get the same token.
 
         Raises:
             BadCredentials: SSI refuses them.
@@ -55,22 +58,22 @@ class SsiRest:
             return self._token
 
     def forget_token(self) -> None:
-        """Fetch a new token at the next chance: SSI rejected this one."""
+        """Note that SSI rejected the token: the next call fetches a new one."""
         self._token = None
 
     async def reference(self, day: TradingDay) -> tuple[list[ReferenceRecord], SsiError | None]:
-        """Ask what is listed, and what it is.
+        """Ask what is listed on all markets, and for the details and index members.
 
         Returns:
-            The records for ``day``, and why they are incomplete when they are: without their details instruments have no
-            lot and no last trading day, without its members an index is nobody's group.
+            The records for ``day``, and an error if they are incomplete: where details could not be fetched, records have no
+            lot and no last trading day; where the members of an index could not, none has that group.
 
         Raises:
             SsiError: Not even the list of instruments came.
         """
         listed = [(market, row) for market in MARKETS for row in await self._pages("Securities", securities, market=market)]
         if not listed:
-            # It says so for a while each night; taken for an answer, it would leave the day without groups and expiries.
+            # SSI answers so for a while each night. Taken for the truth, it would leave the day without any reference data.
             raise SsiUnavailable("Securities", "no instrument is listed on any market")
         trouble: SsiError | None = None
         detailed: list[dict[str, Any]] = []

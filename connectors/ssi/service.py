@@ -1,4 +1,4 @@
-"""The connector, whole: SSI's REST and stream in, frames on Kafka out."""
+"""The whole connector: it reads SSI's REST API and stream, and writes frames and status to Kafka."""
 
 import asyncio
 import logging
@@ -29,30 +29,35 @@ from schemas.units import TradingDay
 log = logging.getLogger(__name__)
 
 KAFKA_FIRST_S: Final = 2.0
+"""The longest that the pause may be after the first failure to reach a broker at the start,"""
 KAFKA_LONGEST_S: Final = 10.0
-"""The longest pause after the first failure to reach a broker at the start, and after many."""
+"""and after many, in seconds."""
 PUMP_S: Final = 0.005
-IN_FLIGHT: Final = 10
-"""One in so many of the records that may wait for Kafka is with librdkafka."""
+"""How often frames that are due go to the outbox and from there to Kafka, in seconds."""
+IN_FLIGHT_PERCENT: Final = 10
+"""Of the records that may wait for Kafka, this share may be with librdkafka. The others wait in the outbox, which can throw the
+oldest away when Kafka does not answer for long."""
 STATUS_S: Final = 1.0
+"""How often the connector says on ``ssi.status`` how it is, in seconds."""
 CLOSE_S: Final = 8.0
-"""How long a stop waits for Kafka."""
+"""How long a stop waits for Kafka to take what was received, in seconds."""
 REFERENCE_PATIENCE_S: Final = 20.0
-"""How long the first connection waits for REST; the stream runs without it, its groups unknown."""
+"""How long the first connection waits for reference data, in seconds. Records can be decoded without it; until it comes nobody
+knows which groups a symbol is in."""
 
 
 async def run(settings: SsiSettings, stop: asyncio.Event, health: Callable[[str], None]) -> None:
-    """Run the connector until ``stop`` is set; whatever was received is then on Kafka.
+    """Run the connector until ``stop`` is set; then send what was received to Kafka, and return.
 
     Args:
-        settings: What it is told.
+        settings: How to reach SSI and Kafka, and what to subscribe to.
         stop: Set it to end; that takes 10 s at most.
-        health: Told "" when all is well, else why not and what to do.
+        health: Called whenever it changes: with "" when all is well, else with what is wrong and what to do.
 
     Raises:
-        BadCredentials: SSI refuses them.
-        TopicsMissing: They have not been made.
-        KafkaUnavailable: The producer broke for good.
+        BadCredentials: SSI refuses the consumer id and secret.
+        TopicsMissing: Topics that the connector writes to have not been made.
+        KafkaUnavailable: The producer can never send again.
     """
     connector = _Connector(settings, health)
     work = asyncio.create_task(connector.work())
@@ -69,13 +74,13 @@ async def run(settings: SsiSettings, stop: asyncio.Event, health: Callable[[str]
 
 
 class _Connector:
-    """One feed: its parts, and how it is."""
+    """Runs the parts of one feed side by side, and keeps in mind how the feed is."""
 
     def __init__(self, settings: SsiSettings, health: Callable[[str], None]) -> None:
         self._settings = settings
         self._health = health
         self._outbox = Outbox(settings.max_buffered_records, settings.max_buffered_bytes)
-        window = settings.max_buffered_records // IN_FLIGHT
+        window = settings.max_buffered_records * IN_FLIGHT_PERCENT // 100
         self._publisher = Publisher(settings.kafka, settings.topic_prefix, self._outbox, window)
         self._clock = make_clock(settings.clock)
         self._backoff = SsiBackoff(random.random)
@@ -88,9 +93,10 @@ class _Connector:
         self._state: FeedState = "connecting"
         self._reason = "connecting to SSI"
         self._told: str | None = None
+        """What ``health`` was called with last."""
 
     async def work(self) -> None:
-        """Do everything, in the order in which the parts need one another."""
+        """Find Kafka, then run all the parts until one of them fails."""
         shards = await self._kafka_ready()
         stream = RecordStream(self._settings.feed, shards, self._clock, self._outbox)
         self._stream = stream
@@ -108,7 +114,7 @@ class _Connector:
             await _first_failure(jobs)
 
     async def close(self) -> None:
-        """Send what was received, say goodbye, and wait for Kafka to have it."""
+        """Send what was received and a last status, and wait for Kafka to have it."""
         if self._stream is None:
             return
         self._stream.flush()
@@ -122,7 +128,7 @@ class _Connector:
         log.info("stopped")
 
     async def _kafka_ready(self) -> int:
-        """How many shards there are, once a broker says so."""
+        """Wait for a broker; return how many shards the record topics have."""
         backoff = Backoff(KAFKA_FIRST_S, KAFKA_LONGEST_S, random.random)
         while True:
             try:
@@ -147,7 +153,7 @@ class _Connector:
             await asyncio.sleep(STATUS_S)
 
     async def _feed(self, http: aiohttp.ClientSession, rest: SsiRest, stream: RecordStream) -> None:
-        """Hold one conversation after the other, never two."""
+        """Connect to SSI again and again; there is never more than one connection."""
         await self._clock_ready()
         await self._first_token(rest)
         self._has_token.set()
@@ -177,7 +183,8 @@ class _Connector:
         """Wait for the first token.
 
         Raises:
-            BadCredentials: Wrong from the start. Later a refusal is waited out: a stream that runs is not given up for it.
+            BadCredentials: SSI refuses them from the start. A refusal of a later token is waited out, because credentials that
+                worked once are probably right.
         """
         while True:
             try:
@@ -191,21 +198,21 @@ class _Connector:
                 return
 
     async def _clock_ready(self) -> None:
-        """Wait for a simulator's clock: without it nothing can be dated."""
+        """Wait for a simulator's clock: without it nobody knows which day's records are to be accepted."""
         while isinstance(self._clock, SimulatedClock) and self._clock.read(now_ms()) is None:
             if self._clock_trouble is not None:
                 self._set("connecting", str(self._clock_trouble))
             await asyncio.sleep(0.05)
 
     async def _refer(self, rest: SsiRest, stream: RecordStream) -> None:
-        """Fetch reference data for each new day, and again as long as it is incomplete."""
+        """Fetch reference data once for each trading day, and again as long as it is incomplete."""
         backoff = SsiBackoff(random.random)
         await self._has_token.wait()
         done: TradingDay | None = None
         while True:
             market = self._clock.read(now_ms())
             if market is None:
-                # The feed is the clock and has not spoken yet: nothing to wait for before connecting.
+                # With SSI_CLOCK=feed the day is unknown until records come, so connecting must not wait for reference data.
                 self._has_reference.set()
             elif market.trading_day != done:
                 trouble = await self._refer_once(rest, stream, market.trading_day)
@@ -219,7 +226,7 @@ class _Connector:
             await asyncio.sleep(STATUS_S)
 
     async def _refer_once(self, rest: SsiRest, stream: RecordStream, day: TradingDay) -> SsiError | None:
-        """Fetch reference data for ``day`` and publish what came; why it is incomplete when it is."""
+        """Fetch reference data for ``day`` and publish what came; return an error if that is incomplete."""
         try:
             records, trouble = await rest.reference(day)
         except SsiError as error:
@@ -248,7 +255,7 @@ class _Connector:
         self._tell()
 
     def _tell(self) -> None:
-        """Say what is wrong, when that changed."""
+        """Say what is wrong with the connector, if that has changed."""
         said = what_is_wrong(
             self._state,
             self._reason,
@@ -268,7 +275,7 @@ class _Connector:
 
 
 async def _first_failure(jobs: list[Coroutine[Any, Any, None]]) -> None:
-    """Run endless jobs until one fails, and let that one speak for them all."""
+    """Run jobs that never end by themselves until one of them fails; cancel the others and raise its error."""
     tasks = [asyncio.create_task(job) for job in jobs]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""What the connector is told: the environment names and defaults of the whole system's design."""
+"""The settings of the connector, read from ``SSI_*`` in the environment."""
 
 import ipaddress
 import re
@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from connectors.ssi.core.errors import InsecureUrl
 
 CHANNELS: Final = ("X-TRADE", "X-QUOTE", "X", "R", "MI", "B", "F", "OL")
-"""SSI's channels."""
+"""The channels that SSI offers."""
 
 _SYMBOLS: Final = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
@@ -25,15 +25,15 @@ class SsiSettings(BaseSettings):
     consumer_id: SecretStr
     consumer_secret: SecretStr
     consumer_secret_file: Path | None = None
-    """Where the secret is, instead of in the environment."""
+    """A file with the secret, for those who do not want it in the environment."""
     api_url: str = "https://fc-data.ssi.com.vn/"
     stream_url: str = "https://fc-datahub.ssi.com.vn/"
     channels: str = "X-TRADE:ALL,X-QUOTE:ALL,R:ALL,MI:ALL,F:ALL"
     feed: Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,7}$")] = "a"
     clock: str = "wall"
-    """``wall``, ``feed``, or the URL of a simulator's clock."""
+    """What tells the market time: ``wall`` (this machine's clock), ``feed`` (the records), or the URL of a simulator's clock."""
     kafka: Annotated[dict[str, str], Field(repr=False)]
-    """librdkafka's connection settings; they may hold a password."""
+    """librdkafka's connection settings. They may hold a password, so ``repr`` leaves them out."""
     topic_prefix: str = ""
     max_buffered_records: Annotated[int, Field(ge=1_000)] = 200_000
     """Records that wait for Kafka before the oldest are thrown away."""

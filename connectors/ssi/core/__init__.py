@@ -1,1 +1,1 @@
-"""What the connector decides, without a socket, a clock or a thread: decoding, frames, the conversation with the hub."""
+"""What the connector decides, without a socket, a clock or a thread: decoding, frames, how to talk to the hub."""

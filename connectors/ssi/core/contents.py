@@ -1,7 +1,7 @@
-"""The contents of SSI's records, as structs that msgspec reads straight into, and the records that they become.
+"""What SSI writes under ``Content``, as structs that msgspec reads straight into, and the records that they become.
 
-The only place that knows SSI's field names: an attribute is SSI's name in snake case. Prices are in dong, or for indices and
-futures in hundredths of a point once :mod:`connectors.ssi.core.decode` has read them.
+The only place that knows SSI's field names: an attribute is SSI's name in snake case. SSI quotes prices in dong, those of indices
+and futures in points; once :mod:`connectors.ssi.core.decode` has read them, the latter are hundredths of a point.
 """
 
 import re
@@ -27,27 +27,27 @@ from schemas.structs import (
 )
 from schemas.units import SYMBOL_PATTERN, Exchange, Price, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
 
-# Bounds far beyond anything traded, so that price × volume of a stock stays within 64 bits wherever it is computed.
+# Bounds far beyond anything that is traded. They keep price × volume of a stock within 64 bits wherever it is computed.
 MAX_PRICE: Final = 10**8
 _MAX_SHARES: Final = 10**10
 _MAX_MARKET_SHARES: Final = 10**12
 MAX_VND: Final = 2**53
-"""The last amount that SSI's floating-point numbers can name exactly."""
+"""SSI writes amounts as floating-point numbers, which hold no larger whole number exactly."""
 
 _Price = Annotated[int, Meta(ge=0, le=MAX_PRICE, title="price")]
 _PointPrice = Annotated[float, Meta(ge=0, le=MAX_PRICE, title="price")]
 _Shares = Annotated[int, Meta(ge=0, le=_MAX_SHARES, title="shares")]
 _MarketShares = Annotated[int, Meta(ge=0, le=_MAX_MARKET_SHARES, title="shares")]
 _Room = Annotated[int, Meta(ge=-_MAX_SHARES, le=_MAX_SHARES, title="shares")]
-"""Room is negative where foreigners hold more than they may."""
+"""What foreigners may still buy. It is negative where they hold more than they may."""
 _Vnd = Annotated[int, Meta(ge=0, le=MAX_VND, title="vnd")]
 _Count = Annotated[int, Meta(ge=0, le=10**6, title="shares")]
 _Label = Annotated[str, Meta(max_length=16)] | None
-"""A code of an open set."""
+"""A code such as a session's; SSI may add others, so any short text is taken."""
 
 
 class _Content(msgspec.Struct, rename="pascal", kw_only=True, gc=False):
-    """What every content has; the attributes are SSI's names in snake case."""
+    """What every content but that of an index has."""
 
     symbol: str
     trading_date: str
@@ -74,14 +74,14 @@ class TradeContent(_Content):
 
 
 class QuoteContent(_Content):
-    """``X-QUOTE``: the book, which :func:`with_book` adds."""
+    """``X-QUOTE``: the book; its levels are added by :func:`with_book`."""
 
     exchange: str
     trading_session: _Label = None
 
 
 class SnapshotContent(_Content):
-    """``X``: trade and book."""
+    """``X``: the last match and the book in one; the book's levels are added by :func:`with_book`."""
 
     exchange: str
     last_price: _Price
@@ -100,7 +100,7 @@ class SnapshotContent(_Content):
 
 
 class OddLotContent(_Content):
-    """``OL``: the odd-lot board."""
+    """``OL``: matches and book of the odd-lot board; the book's levels are added by :func:`with_book`."""
 
     exchange: str
     last_price: _Price
@@ -122,7 +122,7 @@ class BarContent(_Content):
 
 
 class StatusContent(_Content):
-    """``F``: session and status."""
+    """``F``: the trading session and the trading status of a symbol."""
 
     exchange: str
     trading_session: _Label = None
@@ -130,7 +130,7 @@ class StatusContent(_Content):
 
 
 class ForeignContent(_Content):
-    """``R``: what foreigners bought and sold, and their room."""
+    """``R``: what foreigners have bought and sold since the open, and the room left to them."""
 
     exchange: str
     total_room: _Room
@@ -142,7 +142,7 @@ class ForeignContent(_Content):
 
 
 class IndexContent(msgspec.Struct, rename="pascal", kw_only=True, gc=False):
-    """``MI``: an index."""
+    """``MI``: an index, and the turnover and breadth of its members."""
 
     index_id: str
     trading_date: str
@@ -177,7 +177,7 @@ C = TypeVar("C", bound=msgspec.Struct)
 
 
 def with_book(content: type[C], levels: int) -> type[C]:
-    """``content`` with the book as its last fields: ask price 1, ask volume 1, ask price 2, …, then the bids."""
+    """``content`` and the fields of a book after its own: ask price 1, ask volume 1, ask price 2, …, then the bids likewise."""
     fields = [
         (f"{side}_{what}{level}", _Price if what == "price" else _Shares)
         for side in ("ask", "bid")
@@ -188,7 +188,7 @@ def with_book(content: type[C], levels: int) -> type[C]:
 
 
 def in_points(content: type[C]) -> type[C]:
-    """``content`` with prices in points, as the wire has them for indices and futures."""
+    """``content`` with its prices as decimal numbers: SSI quotes indices and futures in points."""
     fields = [
         (field.name, _PointPrice if field.name in prices_of(content) else field.type, field.default)
         if not field.required
@@ -203,23 +203,23 @@ def _extended(content: type[C], fields: list[Any]) -> type[C]:
 
 
 def prices_of(content: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The attributes of ``content`` that are prices."""
+    """The names of the attributes of ``content`` that are prices."""
     return tuple(name for name, hint in get_type_hints(content, include_extras=True).items() if hint == _Price)
 
 
 def _books(content: msgspec.Struct, levels: int) -> tuple[list[int], list[int]]:
-    """Bids and asks of a content :func:`with_book`."""
+    """The bids and the asks of a content that was made by :func:`with_book`."""
     values = msgspec.structs.astuple(content)
     return _filled(values[-2 * levels :]), _filled(values[-4 * levels : -2 * levels])
 
 
 def _filled(levels: tuple[int, ...]) -> list[int]:
-    """A side of the book, its empty levels at the end cut off.
+    """One side of the book without the empty levels at its end.
 
-    A level with a volume and no price is an ATO or ATC order, which has none: it stays.
+    A level with a volume and no price holds ATO or ATC orders, which have no price: it stays.
     """
     if not any(levels[6:]):
-        # HOSE fills three levels of ten.
+        # HOSE publishes three levels only, so for most quotes the search for the last filled one can begin here.
         levels = levels[:6]
     filled = len(levels)
     while filled and not levels[filled - 1] and not levels[filled - 2]:
@@ -234,7 +234,7 @@ _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])")
 
 @lru_cache(maxsize=8192)
 def _symbol_of(text: str) -> Symbol:
-    # SSI writes its index ids in mixed case (HNXIndex); everything else is upper case or wrong.
+    # SSI writes the ids of indices in mixed case (HNXIndex). Any other symbol in lower case is an error.
     upper = text.upper()
     index = INDEX_SYMBOLS.get(upper, upper)
     if is_index(index):
@@ -252,7 +252,11 @@ def _index_of(text: str) -> Symbol:
 
 @lru_cache(maxsize=8192)
 def is_in_points(symbol: str) -> bool:
-    """Whether SSI quotes ``symbol`` in points, not in dong. Raises InvalidRecord when it is no symbol."""
+    """Whether SSI quotes ``symbol`` in points, not in dong.
+
+    Raises:
+        InvalidRecord: It is no symbol.
+    """
     return contract_of(symbol) is not None or is_index(_symbol_of(symbol))
 
 
@@ -374,7 +378,7 @@ def odd_lot_record(content: OddLotContent) -> OddLotRecord:
 
 
 def bar_record(content: BarContent) -> BarRecord:
-    """The record in an ``B``. Raises InvalidRecord for a symbol, time or exchange that is none."""
+    """The record in a ``B``. Raises InvalidRecord for a symbol, time or exchange that is none."""
     day, midnight = _day_of(content.trading_date)
     return BarRecord(
         symbol=_symbol_of(content.symbol),

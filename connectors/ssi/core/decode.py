@@ -1,9 +1,9 @@
-"""SSI's JSON to our records: one Broadcast argument in, one record or the reason why not out. Pure.
+"""SSI's JSON to our records: one Broadcast argument in, one record out, or the reason why there is none. Pure.
 
-A Broadcast argument is ``{"DataType": …, "Content": "<JSON again>"}``. msgspec reads the content straight into the struct of its
-type, whole numbers as integers, whatever their spelling (``100.0``, ``1e3``, ``"100"``). What does not fit takes the tolerant
-path: alternative spellings, ``"NaN"``, nulls, object content, fractions within rounding. It ends in the same structs, so both
-give the same record.
+A Broadcast argument is ``{"DataType": …, "Content": "<JSON again>"}``. On the fast path msgspec reads the content straight into
+the struct of its type; it takes whole numbers in any spelling (``100.0``, ``1e3``, ``"100"``). What does not fit takes the
+tolerant path, which also understands other names of fields, ``"NaN"``, nulls, content that is an object and not text, and totals
+with fractions. Both paths fill the same structs, and so give the same record.
 """
 
 import math
@@ -33,18 +33,18 @@ _SPELLINGS: Final[dict[str, tuple[str, ...]]] = {
     "BuyVal": ("FBuyVal",),
     "SellVal": ("FSellVal",),
 }
-"""What else a field has been called, in SSI's tables of fields or in older records."""
+"""Other names that a field has in SSI's documents or had in older records."""
 
 _NOTHING: Final = frozenset({"EstMatchedPrice"})
-"""Prices for which 0 is SSI's own word for "none", so that NaN, null and absence mean 0 too."""
+"""Prices of which SSI writes 0 where there is none: so NaN, null and a missing field mean 0 too."""
 
 
 class _Unusual(Exception):
-    """Not for the fast path."""
+    """The fast path cannot read this; the tolerant one may."""
 
 
 class _Kind(Generic[C]):
-    """A data type: how its content is read and what it becomes."""
+    """One of SSI's data types: how its content is read, and how that becomes a record."""
 
     def __init__(self, content: type[C], record: Callable[[C], SsiRecord]) -> None:
         self.content = content
@@ -56,11 +56,11 @@ class _Kind(Generic[C]):
         self._points = msgspec.json.Decoder(contents.in_points(content) if self.prices else content, strict=False)
 
     def read(self, text: str) -> C:
-        """The content in ``text``, prices in their smallest unit.
+        """Read a content on the fast path; its prices are then in their smallest unit.
 
         Raises:
-            msgspec.ValidationError: It is not the plain content of a stock, future or index.
-            _Unusual: Nor is this.
+            msgspec.MsgspecError: ``text`` is not JSON, or a field is missing or no plain number.
+            _Unusual: A stock's price has decimals, or a price is out of bounds.
         """
         if self.identity == "index_id":
             content = self._points.decode(text)
@@ -69,7 +69,7 @@ class _Kind(Generic[C]):
         try:
             content = self._whole.decode(text)
         except msgspec.ValidationError:
-            # What has fractions in its prices is a future or an index, or else nothing for this path.
+            # Only the prices of futures and indices have decimals. If it is neither, the tolerant path has to say what is wrong.
             content = self._points.decode(text)
             if not self.is_in_points(getattr(content, self.identity)):
                 raise _Unusual from None
@@ -92,15 +92,16 @@ class _Kind(Generic[C]):
 
 
 class _Field(NamedTuple):
-    """A field of a wire struct, as the tolerant path needs it."""
+    """What the tolerant path has to know of a field of a content."""
 
     name: str
     """As SSI spells it."""
     unit: str | None
     """What is counted: ``price``, ``shares``, ``vnd``; None for text."""
     spellings: tuple[str, ...]
+    """Its names, in the order in which they are looked for."""
     partner: str | None
-    """The other half of a book level: both may be absent, not one."""
+    """Of a price in the book its volume, and the other way round: a level may lack both, not one of the two."""
 
     @classmethod
     def of(cls, content: type[msgspec.Struct], attribute: str) -> "_Field":
@@ -135,10 +136,10 @@ _NOT_JSON = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
 def decode(argument: str | bytes) -> SsiRecord:
-    """The record in one Broadcast argument.
+    """Return the record in one Broadcast argument.
 
     Raises:
-        InvalidRecord: There is none; it says why.
+        InvalidRecord: There is none in it; the error says why.
     """
     try:
         broadcast = _broadcast_argument.decode(argument)
@@ -149,10 +150,10 @@ def decode(argument: str | bytes) -> SsiRecord:
 
 
 def decode_tolerantly(argument: str | bytes) -> SsiRecord:
-    """What :func:`decode` does with anything unusual: the same record, several times slower.
+    """Do what :func:`decode` does, on the tolerant path alone. It gives the same records, several times slower.
 
     Raises:
-        InvalidRecord: There is no record in ``argument``; it says why.
+        InvalidRecord: There is no record in ``argument``; the error says why.
     """
     envelope = _object(argument, "the argument")
     data_type = _any_case(envelope, "DataType")
@@ -179,14 +180,14 @@ def _object(text: Any, what: str) -> dict[str, Any]:
 
 
 def _any_case(envelope: dict[str, Any], name: str) -> Any:
-    """The value under ``name``, which SSI's documents spell in several cases."""
+    """The value under ``name`` in any case: SSI's documents write it in several."""
     if name in envelope:
         return envelope[name]
     return next((value for key, value in envelope.items() if key.lower() == name.lower()), None)
 
 
 def _lenient(kind: _Kind[C], fields: dict[str, Any]) -> C:
-    """The wire struct of ``kind`` from whatever SSI may have meant by ``fields``."""
+    """The content that SSI may have meant by ``fields``."""
     identity = "IndexId" if kind.identity == "index_id" else "Symbol"
     symbol = fields.get(identity)
     if not isinstance(symbol, str):
@@ -210,7 +211,7 @@ def _lenient(kind: _Kind[C], fields: dict[str, Any]) -> C:
 
 
 def _first(fields: dict[str, Any], spellings: tuple[str, ...]) -> Any:
-    """The first value that says anything under one of its names."""
+    """The value of a field under the first of its names that holds one."""
     values = (fields.get(spelling) for spelling in spellings)
     return next((value for value in values if value is not None and value != ""), None)
 
@@ -219,7 +220,7 @@ _NUMBER: Final = re.compile(r"-?[0-9]{1,20}(\.[0-9]{0,20})?([eE][+-]?[0-9]{1,3})
 
 
 def _whole(field: _Field, value: Any, in_points: bool) -> int:
-    """``value`` in its smallest unit, as an integer."""
+    """``value`` as an integer in the smallest unit of its field."""
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value) if re.search(r"[.eE]", value) else int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or (isinstance(value, float) and not math.isfinite(value)):
@@ -228,21 +229,21 @@ def _whole(field: _Field, value: Any, in_points: bool) -> int:
         said = "is missing" if value is None else f"is {str(value)[:20]!r}"
         raise InvalidRecord(Reason.BAD_FIELD, f"{field.name} {said}: expected a number")
     if abs(value) > contents.MAX_VND:
-        # No field holds as much, and a number near the end of the floats would be none any more in hundredths.
+        # No field may hold as much; and a float near the greatest one would be infinite once it is multiplied by 100.
         raise InvalidRecord(Reason.BAD_FIELD, f"{field.name} is {str(value)[:20]!r}: no market has so much")
     if field.unit == "price" and in_points:
         return round(value * POINT)
     whole = round(value)
-    # Totals of dong are sums of products in floating point; a fraction of a share, or of a stock's price, is another unit.
+    # SSI adds up totals of dong in floating point, so these have fractions. Shares and the prices of stocks never have.
     if field.unit != "vnd" and abs(value - whole) > 1e-3:
         raise InvalidRecord(Reason.BAD_FIELD, f"{field.name} is {value}: expected a whole number")
     return whole
 
 
 def decode_lines(lines: Iterable[str | bytes]) -> Iterator[dict[str, Any]]:
-    """What becomes of each Broadcast argument, one a line: ``{"record": …}``, or ``{"dlq": reason, "detail": …}``.
+    """Decode Broadcast arguments, one a line, into ``{"record": …}``, or ``{"dlq": reason, "detail": …}`` where there is none.
 
-    A line is the argument itself, the same as a JSON string (as it stands in a hub message), or an object that has it
+    A line is the argument itself, the argument as a JSON string (which is how it stands in a hub message), or an object with it
     under ``broadcast_arg``. Empty lines are skipped.
     """
     for line in lines:

@@ -1,7 +1,7 @@
 """Errors of the SSI connector, each with what to do about it.
 
 SsiError
-├── SsiUnavailable: SSI or the way to it is down: tried again with growing pauses
+├── SsiUnavailable: SSI, or the network on the way to it, is down: tried again with growing pauses
 │   ├── TokenRejected: the token ran out: a new one is fetched before the next attempt
 │   └── QuotaExceeded: SSI asks for fewer calls: tried again after a long pause
 ├── BadCredentials: SSI knows no such consumer id and secret
@@ -26,16 +26,19 @@ class Reason(StrEnum):
     BAD_JSON = "bad_json"
     """Not JSON, at one of the levels that should be."""
     NO_CONTENT = "no_content"
-    """An envelope without type or content."""
+    """A Broadcast argument without DataType or Content."""
     UNKNOWN_TYPE = "unknown_type"
     """A DataType that this connector does not know."""
     BAD_FIELD = "bad_field"
     """A field that must be there is missing or has an impossible value."""
     BAD_SYMBOL = "bad_symbol"
+    """No symbol where there should be one."""
     BAD_TIME = "bad_time"
+    """A date or a time that is none."""
     UNKNOWN_EXCHANGE = "unknown_exchange"
+    """An exchange that this connector does not know."""
     FUTURE_DAY = "future_day"
-    """Dated after the market clock's own date."""
+    """Dated later than the market clock's date."""
 
 
 class SsiError(Exception):
@@ -43,28 +46,29 @@ class SsiError(Exception):
 
 
 class SsiUnavailable(SsiError):
-    """SSI, or the way to it, is down; whoever meets this tries again later."""
+    """SSI, or the network on the way to it, is down: try again after a pause."""
 
     def __init__(self, what: str, why: str, retry_after_s: float | None = None) -> None:
         super().__init__(what, why)
         self.what = what
+        """Which call failed: ``negotiate``, ``the stream``, ``Securities``, …."""
         self.why = why
         self.retry_after_s = retry_after_s
-        """What SSI asked for, where it did."""
+        """The pause that SSI asked for, in seconds, where it did."""
 
     def __str__(self) -> str:
         return f"{self.what}: {self.why}; trying again. If it stays so, check SSI_API_URL, SSI_STREAM_URL and the network"
 
 
 class TokenRejected(SsiUnavailable):
-    """SSI no longer takes the token."""
+    """SSI no longer accepts the token: fetch a new one before the next attempt."""
 
     def __str__(self) -> str:
         return f"{self.what}: SSI rejected the token ({self.why}); fetching a new one"
 
 
 class QuotaExceeded(SsiUnavailable):
-    """SSI asks for fewer calls."""
+    """SSI asks for fewer calls: pause for minutes."""
 
     def __str__(self) -> str:
         return f"{self.what}: {self.why}; pausing. Do not run other clients with the same SSI key"
@@ -85,7 +89,7 @@ class BadCredentials(SsiError):
 
 
 class ChannelsRejected(SsiError):
-    """SSI refused the subscription."""
+    """SSI refused the subscription to ``channels``."""
 
     def __init__(self, channels: str, why: str) -> None:
         super().__init__(channels, why)
@@ -97,7 +101,7 @@ class ChannelsRejected(SsiError):
 
 
 class InsecureUrl(SsiError):
-    """Credentials would travel in clear."""
+    """A URL without TLS: the credentials would travel in clear. Use https."""
 
     def __init__(self, name: str, host: str) -> None:
         super().__init__(name, host)
@@ -112,13 +116,13 @@ class InsecureUrl(SsiError):
 
 
 class InvalidRecord(SsiError):
-    """A Broadcast argument that is no record."""
+    """A Broadcast argument that is no record: put it on the dead-letter topic and go on."""
 
     def __init__(self, reason: Reason, detail: str) -> None:
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
-        """For a person; holds no part of what was received that could be long."""
+        """What is wrong, for a person. Of what was received it quotes a few characters at most."""
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"

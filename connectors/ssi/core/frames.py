@@ -1,4 +1,4 @@
-"""Records to frames: what goes where, together, and numbered how. Pure: time and records in, frames out.
+"""Records to frames: which partition a record goes to, which records share a frame, how frames are numbered. Pure.
 
 A frame is what arrived for one shard of one topic within a few milliseconds. Clock ticks and reference records take their
 place between the records, so a reader of a partition sees them in the order in which they were put in.
@@ -32,7 +32,7 @@ class Cut(NamedTuple):
 
     @property
     def records(self) -> int:
-        """How many of SSI's records it holds; clock ticks, reference records and loss markers are our own."""
+        """How many of SSI's records it holds: clock ticks, reference records and loss markers are not among them."""
         return sum(1 for record in self.frame.records if is_from_ssi(record))
 
 
@@ -67,7 +67,7 @@ class _OpenFrame:
 
 
 class FrameBuilder:
-    """Groups the records of one feed into frames, sequenced per epoch and partition."""
+    """Groups the records of one feed into frames, and numbers these from 0 in each epoch and partition."""
 
     def __init__(self, feed: str, shards: int) -> None:
         self._feed = feed
@@ -79,7 +79,7 @@ class FrameBuilder:
         self._full: list[Cut] = []
 
     def begin(self, epoch: int) -> None:
-        """Start an epoch; what was added before stays in frames of the old one."""
+        """Start an epoch; what was added before goes into frames of the old one."""
         for open_frame in self._open.values():
             self._cut(open_frame)
             open_frame.seq = 0
@@ -96,21 +96,21 @@ class FrameBuilder:
             self._append(open_frame, tick, now_us)
 
     def due(self, now_us: UnixUs) -> list[Cut]:
-        """Take the frames that are full or old enough, in the order in which they became so."""
+        """Take the frames that are full or old enough, in the order in which they were finished."""
         for open_frame in self._open.values():
             if open_frame.records and now_us - open_frame.since_us >= FRAME_US:
                 self._cut(open_frame)
         return self._take()
 
     def flush(self) -> list[Cut]:
-        """Take all frames, whole or not."""
+        """Take all frames, whether they are full or not."""
         for open_frame in self._open.values():
             self._cut(open_frame)
         return self._take()
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing waits for a frame to be finished or taken."""
+        """Whether no record waits, in a frame under construction or in a finished one."""
         return not self._full and not any(open_frame.records for open_frame in self._open.values())
 
     def _append(self, open_frame: _OpenFrame, record: FrameRecord, now_us: UnixUs) -> None:
@@ -139,7 +139,13 @@ class FrameBuilder:
 
 
 def with_losses(cut: Cut, lost: LossMarker | None, kept: list[ReferenceRecord]) -> Cut:
-    """``cut`` with what has to be said about the frames before it that were thrown away."""
+    """Put ahead of the records of ``cut`` what a reader has to know of earlier frames of its partition that were thrown away.
+
+    Args:
+        cut: The first frame since then that is sent.
+        lost: How many records of SSI's were in those frames; None when there were none.
+        kept: The reference records in those frames.
+    """
     ahead: list[FrameRecord] = [*([lost] if lost else []), *kept]
     if not ahead:
         return cut
@@ -151,7 +157,11 @@ def with_losses(cut: Cut, lost: LossMarker | None, kept: list[ReferenceRecord]) 
 
 
 def loss_of(cut: Cut, before: LossMarker | None) -> LossMarker | None:
-    """The marker for the loss of ``cut`` on top of what was lost ``before``; None when nothing of SSI's was in it."""
+    """Add the records of ``cut``, which is lost, to those that were lost ``before`` it in its partition.
+
+    Returns:
+        The marker for all of them, dated as the last; None as long as no record of SSI's is among them.
+    """
     when: tuple[TradingDay, UnixMs] | None = (before.trading_day, before.ts_ms) if before else None
     records = before.records if before else 0
     for record in cut.frame.records:

@@ -20,21 +20,21 @@ from schemas.units import UnixMs
 HUB: Final = "FcMarketDataV2Hub"
 PROTOCOL: Final = "1.5"
 HANDSHAKE_MS: Final = 15_000
-"""How long the hub may take from the upgrade to its first message, and for its answer to SwitchChannels."""
+"""How long the hub may take from the opening of the WebSocket to its first message, and then to answer SwitchChannels."""
 NO_KEEP_ALIVE_MS: Final = 110_000
-"""The longest silence when the hub negotiates no keep-alive: the framework's own connection time-out."""
+"""The longest that the hub may be silent if it promises no keep-alive: SignalR's own time-out of a connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Call the start URL; the hub works without an answer, as it does for clients that never call it."""
+    """Call the start URL. Go on whether it answers or not: the hub serves clients that never call it, too."""
 
     url: str
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
-    """A new epoch begins: whatever is received from here on belongs to it."""
+class BeginEpoch:
+    """Begin a new epoch: whatever is received from here on belongs to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +46,19 @@ class Send:
 
 @dataclass(frozen=True, slots=True)
 class Subscribed:
-    """The hub accepted the channels, or data came, which says the same."""
+    """Note that data can flow: the hub accepted the channels, or sent data, which says the same."""
 
 
 @dataclass(frozen=True, slots=True)
 class Publish:
-    """Broadcast arguments, in the order of the wire."""
+    """Decode Broadcast arguments and publish their records; they are in the order in which they came."""
 
     arguments: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
 class Reject:
-    """Part of a hub message, or the whole, that nobody can use."""
+    """Make a dead letter of a hub message, or of one invocation in it."""
 
     reason: Reason
     detail: str
@@ -69,7 +69,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Warn:
-    """Something that SSI says and an operator should read."""
+    """Log something that SSI says and an operator should read."""
 
     text: str
 
@@ -81,18 +81,25 @@ class Reconnect:
     error: SsiError
 
 
-Action = Start | Begin | Send | Subscribed | Publish | Reject | Warn | Reconnect
+Action = Start | BeginEpoch | Send | Subscribed | Publish | Reject | Warn | Reconnect
 
 
 class _Negotiation(msgspec.Struct, rename="pascal"):
+    """The reply to negotiate, as far as it is needed."""
+
     connection_token: str
     keep_alive_timeout: float | None = None
+    """After so many seconds without a message the connection is dead; None when the hub sends no keep-alives."""
     try_web_sockets: bool = True
 
 
 class _Invocation(msgspec.Struct, gc=False):
+    """A call of a method of ours by the hub; the names are SignalR's."""
+
     M: str
+    """The method: Broadcast or Error."""
     A: list[str]
+    """Its arguments."""
 
 
 class _HubMessage(msgspec.Struct, gc=False):
@@ -116,10 +123,19 @@ _CONNECTION_DATA = msgspec.json.encode([{"name": HUB}]).decode()
 
 
 class HubClient:
-    """Decides what one connection to the hub does: nobody opens a second socket while it lives."""
+    """Decides what to do about one connection to the hub, from negotiate to its end.
+
+    Whoever has the socket tells it what happens (``negotiated``, ``connected``, ``receive``, …) and carries out the actions that
+    it returns, in their order.
+    """
 
     def __init__(self, stream_url: str, channels: str) -> None:
-        """``stream_url`` ends in a slash; ``channels`` is the comma-joined list."""
+        """Prepare for one connection.
+
+        Args:
+            stream_url: Of the hub; it ends in a slash.
+            channels: What to subscribe to, as SwitchChannels takes it: ``X-TRADE:ALL,R:ALL``.
+        """
         self._base = f"{stream_url}v2.0/signalr/"
         self._channels = channels
         self._token = ""
@@ -128,17 +144,18 @@ class HubClient:
         self._waiting_since_ms: UnixMs | None = None
         self._is_ready = False
         self.is_subscribed = False
+        """Whether data can flow."""
 
     @property
     def negotiate_url(self) -> str:
-        """Where to negotiate, by GET."""
+        """The URL of negotiate, for GET."""
         return self._url("negotiate")
 
     def negotiated(self, body: bytes) -> str:
-        """Take in the reply to negotiate; where to open the WebSocket.
+        """Take in the reply to negotiate and return the URL of the WebSocket.
 
         Raises:
-            SsiUnavailable: The reply is none, or offers no WebSocket.
+            SsiUnavailable: The reply is not SignalR's, or offers no WebSocket.
         """
         try:
             reply = _negotiation.decode(body)
@@ -155,10 +172,10 @@ class HubClient:
     def connected(self, now_ms: UnixMs) -> list[Action]:
         """Note that the WebSocket is open."""
         self._heard_ms = self._waiting_since_ms = now_ms
-        return [Begin()]
+        return [BeginEpoch()]
 
     def started(self, now_ms: UnixMs) -> list[Action]:
-        """Note that start was called: subscribe."""
+        """Note that start has been called: it is time to subscribe."""
         self._heard_ms = self._waiting_since_ms = now_ms
         invocation = {"H": HUB, "M": "SwitchChannels", "A": [self._channels], "I": 0}
         return [Send(msgspec.json.encode(invocation).decode())]
@@ -185,7 +202,7 @@ class HubClient:
         return actions
 
     def tick(self, now_ms: UnixMs) -> list[Action]:
-        """Look at the time; call it a few times a second."""
+        """Note what time it is, to find out that the hub has fallen silent. To be called a few times a second."""
         silent_ms = now_ms - self._heard_ms
         if silent_ms >= self._silence_ms:
             why = f"nothing came for {silent_ms / 1000:.0f} s, not even a keep-alive"
@@ -247,13 +264,13 @@ class HubClient:
         return actions
 
     def _refused(self, why: str) -> SsiError:
-        """The error behind a failed invocation; SwitchChannels is the only one we make."""
+        """The error that the hub answers an invocation with; SwitchChannels is the only one that we make."""
         if speaks_of_quota(why):
             return QuotaExceeded("SwitchChannels", one_line(why))
         return ChannelsRejected(self._channels, one_line(why))
 
     def _told(self, text: str) -> Action:
-        """What to do about the hub's Error callback, whose texts SSI does not document."""
+        """What to do when the hub calls Error, with a text that SSI does not document."""
         shown = one_line(text)
         if speaks_of_quota(text):
             return Reconnect(QuotaExceeded("the stream", shown))

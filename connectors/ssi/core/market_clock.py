@@ -1,4 +1,4 @@
-"""What time it is on the market: the wall's, the feed's own, or a simulator's.
+"""What time it is on the market: by this machine's clock, by the records of the feed, or by a simulator's clock.
 
 The clock ticks that the connector puts into the stream are the only clock of everything behind it, so a market clock never
 goes backwards.
@@ -12,11 +12,11 @@ from schemas.calendar import day_of, last_trading_day
 from schemas.units import TradingDay, UnixMs
 
 POLL_S = 0.25
-"""How often a simulator's clock is asked while it can be extrapolated,"""
+"""How often a simulator is asked for the time while its clock runs at a known speed, in seconds,"""
 WAITING_POLL_S = 0.05
-"""and while it cannot."""
+"""and while it does not."""
 TRUSTED_MS = 5_000
-"""How long a simulator's answer may be extrapolated."""
+"""For how long after a simulator's answer its clock is assumed to run on, in milliseconds."""
 
 
 class MarketTime(NamedTuple):
@@ -24,33 +24,33 @@ class MarketTime(NamedTuple):
 
     ts_ms: UnixMs
     trading_day: TradingDay
-    """The day that the market is on: on a Saturday still Friday's."""
+    """The day that the market is on; on a Saturday that is still Friday."""
     date: TradingDay
-    """The market's date. What is dated later is no record of a market that we know."""
+    """The date on the market. A record with a later one cannot be right."""
 
 
 class MarketClock(Protocol):
-    """Tells market time from our own."""
+    """Says what time it is on the market, given the time by this machine's clock."""
 
     def read(self, wall_ms: UnixMs) -> MarketTime | None:
-        """Market time at ``wall_ms``; None as long as it is unknown."""
+        """Market time when this machine's clock shows ``wall_ms``; None as long as it is unknown."""
 
     def observe(self, day: TradingDay, ts_ms: UnixMs) -> None:
-        """Note the time of a record, which a clock may follow."""
+        """Take note of the day and time of a record; what a clock makes of it is its own affair."""
 
 
 class WallClock:
-    """Market time is our own time (``SSI_CLOCK=wall``)."""
+    """Market time is the time of this machine (``SSI_CLOCK=wall``)."""
 
     def __init__(self) -> None:
         self._ts_ms = UnixMs(0)
         self._day = TradingDay(0)
 
     def read(self, wall_ms: UnixMs) -> MarketTime:
-        """Market time at ``wall_ms``: itself, unless our clock was set back."""
+        """Market time: ``wall_ms`` itself, unless this machine's clock was set back; then it stands still."""
         self._ts_ms = max(self._ts_ms, wall_ms)
         date = day_of(self._ts_ms)
-        # A record of a day that the calendar calls closed proves the calendar wrong.
+        # A day that a record was dated stays the trading day, even if the calendar calls it a holiday: the calendar is wrong.
         self._day = max(self._day, last_trading_day(date))
         return MarketTime(self._ts_ms, self._day, date)
 
@@ -79,11 +79,11 @@ class FeedClock:
 
 
 class ClockAnswer(msgspec.Struct, frozen=True):
-    """What a simulator says of its clock."""
+    """The answer of a simulator's ``/sim/clock``, as far as the connector needs it."""
 
     market_ms: int
     speed: float | None
-    """None when it plays as fast as it is read: then only its answers count."""
+    """Market seconds a second; None when it plays as fast as it is read, and nothing can be assumed between its answers."""
     state: Literal["waiting", "running", "held", "finished"]
     trading_day: int
     start_ms: int
@@ -91,11 +91,11 @@ class ClockAnswer(msgspec.Struct, frozen=True):
 
 
 read_clock_answer = msgspec.json.Decoder(ClockAnswer, strict=False).decode
-"""An answer of a simulator; raises msgspec.MsgspecError when it is none."""
+"""Read a :class:`ClockAnswer` from JSON bytes; raises msgspec.MsgspecError when it is none."""
 
 
 class SimulatedClock:
-    """Market time is a simulator's: asked for now and then, and extrapolated in between."""
+    """Market time is a simulator's: asked for now and then, and assumed to run on at the simulator's speed in between."""
 
     def __init__(self) -> None:
         self._answer: ClockAnswer | None = None
@@ -103,12 +103,12 @@ class SimulatedClock:
         self._ts_ms = UnixMs(0)
 
     def answered(self, answer: ClockAnswer, wall_ms: UnixMs) -> None:
-        """Take in what the simulator said at ``wall_ms``."""
+        """Take in the answer that came at ``wall_ms``."""
         self._answer = answer
         self._asked_ms = wall_ms
 
     def read(self, wall_ms: UnixMs) -> MarketTime | None:
-        """Market time at ``wall_ms``; it stands unless the simulator runs and was heard of lately."""
+        """Market time at ``wall_ms``. It stands still when the simulator's clock does, or has not been heard of for long."""
         answer = self._answer
         if answer is None:
             return None
@@ -125,13 +125,13 @@ class SimulatedClock:
 
     @property
     def poll_s(self) -> float:
-        """How soon to ask again: until the answer comes, a clock that waits or keeps no pace is taken to stand."""
+        """Seconds until the simulator is to be asked again: sooner while its clock cannot be assumed to run on."""
         answer = self._answer
         return POLL_S if answer and answer.state != "waiting" and answer.speed is not None else WAITING_POLL_S
 
 
 def make_clock(setting: str) -> MarketClock:
-    """The clock that ``SSI_CLOCK`` names."""
+    """The clock that ``SSI_CLOCK`` names: ``wall``, ``feed``, or else a simulator's."""
     if setting == "wall":
         return WallClock()
     if setting == "feed":

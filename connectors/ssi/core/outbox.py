@@ -1,7 +1,8 @@
-"""What waits for Kafka, bounded: the oldest is thrown away first, and the stream says so. Pure.
+"""What waits for Kafka, in bounds: the oldest is thrown away when it is too much, and the stream tells how much was lost. Pure.
 
-Frames are bounded by the records in them. Everything else is bounded by bytes: verbatim hub messages and status are *bulk*,
-which come again or are evidence only; reference data and dead letters come once, and are thrown away only when no bulk is left.
+Frames are bounded by the number of records in them, everything else by its bytes. Of the latter, verbatim hub messages and status
+are thrown away first (*bulk*): the one is evidence only, the other is said again every second. Reference data and dead letters
+come once, so they are thrown away only when no bulk is left.
 """
 
 from collections import Counter, deque
@@ -16,7 +17,7 @@ _BULK = frozenset({SSI_WIRE.name, SSI_STATUS.name})
 
 
 class Outgoing(NamedTuple):
-    """A message that Kafka shall get."""
+    """A message for Kafka."""
 
     topic: str
     """Without the prefix of the deployment."""
@@ -24,11 +25,11 @@ class Outgoing(NamedTuple):
     value: bytes
     headers: tuple[tuple[str, str], ...] = ()
     cut: Cut | None = None
-    """The frame that ``value`` encodes, when it is one."""
+    """The frame that ``value`` encodes; None for any other message."""
 
     @property
     def weight(self) -> int:
-        """How much of a window of records it takes: at least 1."""
+        """How many records it counts as, where records in flight are bounded: at least 1."""
         return max(1, len(self.cut.frame.records)) if self.cut else 1
 
 
@@ -43,18 +44,20 @@ class Outbox:
         """Reference data and dead letters."""
         self._bulk: deque[Outgoing] = deque()
         self._lost: dict[Partition, LossMarker] = {}
+        """What was lost in a partition and has not been told there yet."""
         self._kept: dict[Partition, dict[str, ReferenceRecord]] = {}
+        """The reference records in lost frames, by symbol: the next frame of the partition brings them."""
         self.records = 0
-        """Records that wait here, clock ticks and reference records among them."""
+        """Records that wait in frames, clock ticks and reference records among them."""
         self.bytes = 0
-        """Bytes of other messages that wait here."""
+        """Bytes of the other messages that wait."""
         self.dropped_records = 0
-        """Records of SSI thrown away, ever."""
+        """SSI's records that were thrown away since the start."""
         self.dropped_messages: Counter[str] = Counter()
-        """Other messages thrown away, ever, by topic."""
+        """Other messages that were thrown away since the start, by topic."""
 
     def put(self, cut: Cut) -> None:
-        """Add a frame; where that is too much, throw away the oldest ones."""
+        """Add a frame; if too many records wait then, throw away the oldest frames."""
         self._frames.append(cut)
         self.records += len(cut.frame.records)
         while self.records > self._max_records and len(self._frames) > 1:
@@ -63,7 +66,7 @@ class Outbox:
             self.lose(oldest)
 
     def post(self, outgoing: Outgoing) -> None:
-        """Add any other message; where that is too much, throw away the oldest ones, bulk first."""
+        """Add any other message; if too many bytes wait then, throw away the oldest, bulk first."""
         (self._bulk if outgoing.topic in _BULK else self._others).append(outgoing)
         self.bytes += len(outgoing.value)
         while self.bytes > self._max_bytes and len(self._others) + len(self._bulk) > 1:
@@ -72,7 +75,7 @@ class Outbox:
             self.dropped_messages[oldest.topic] += 1
 
     def put_back(self, outgoing: Outgoing) -> None:
-        """Take back what :meth:`take` gave last: it goes next."""
+        """Take back what :meth:`take` gave last; the next :meth:`take` gives it again."""
         if outgoing.cut is not None:
             self._frames.appendleft(outgoing.cut)
             self.records += len(outgoing.cut.frame.records)
@@ -81,9 +84,9 @@ class Outbox:
         self.bytes += len(outgoing.value)
 
     def lose(self, cut: Cut) -> None:
-        """Book the loss of ``cut``: the next frame of its partition will begin by telling it.
+        """Take note that ``cut`` will never reach Kafka: the next frame of its partition will begin with a loss marker.
 
-        Reference records in it are kept for that frame: they come once a day and cost little.
+        Reference records in it go into that frame too: they come once a day and cost little.
         """
         self.dropped_records += cut.records
         if (marker := loss_of(cut, self._lost.get(cut.partition))) is not None:
@@ -93,7 +96,7 @@ class Outbox:
                 self._kept.setdefault(cut.partition, {})[record.symbol] = record
 
     def take(self) -> Outgoing | None:
-        """Remove what Kafka should get next; frames go before the rest."""
+        """Remove and return what Kafka should get next, None when nothing waits; frames go before the rest."""
         if self._frames:
             cut = self._frames.popleft()
             self.records -= len(cut.frame.records)

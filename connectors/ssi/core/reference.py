@@ -1,7 +1,7 @@
-"""REST's pages to reference records. Pure.
+"""The pages of SSI's REST API to reference records. Pure.
 
-SSI's REST has two shapes: Securities is a flat list, SecuritiesDetails and IndexComponents hide theirs inside the first item
-(``RepeatedInfo``, ``IndexComponent``). Every value is a string or null.
+A page of Securities is a list of instruments. A page of SecuritiesDetails or IndexComponents is a list of a single object, and
+the list that matters is inside it, under ``RepeatedInfo`` or ``IndexComponent``. Every value is a string or null.
 """
 
 import re
@@ -15,25 +15,25 @@ from schemas.structs import ReferenceRecord
 from schemas.units import SYMBOL_PATTERN, Exchange, Shares, Symbol, TradingDay
 
 MARKETS: Final = {"HOSE": Exchange.HOSE, "HNX": Exchange.HNX, "UPCOM": Exchange.UPCOM, "DER": Exchange.DER}
-"""REST's names of the markets whose instruments we ask for."""
+"""The markets whose instruments are asked for, by their names in the REST API."""
 GROUPS: Final = ("VN30", "VN100", "HNX30")
-"""Indices whose members we ask for."""
+"""The indices whose members are asked for; a symbol's groups are those that it is a member of."""
 
 _SYMBOL: Final = re.compile(SYMBOL_PATTERN)
 
 
 def securities(data: Any) -> list[dict[str, Any]]:
-    """The rows of a page of Securities."""
+    """The rows of a page of Securities; none where the page is not a list."""
     return [row for row in data if isinstance(row, dict)] if isinstance(data, list) else []
 
 
 def details(data: Any) -> list[dict[str, Any]]:
-    """The instruments of a page of SecuritiesDetails."""
+    """The instruments on a page of SecuritiesDetails."""
     return [row for page in securities(data) for row in securities(page.get("RepeatedInfo"))]
 
 
 def members(data: Any) -> list[str]:
-    """The symbols of a reply of IndexComponents."""
+    """The symbols on a page of IndexComponents."""
     rows = [row for page in securities(data) for row in securities(page.get("IndexComponent"))]
     return [symbol for row in rows if isinstance(symbol := row.get("StockSymbol"), str)]
 
@@ -44,13 +44,13 @@ def reference_records(
     detailed: Iterable[Mapping[str, Any]],
     groups: Mapping[str, Iterable[str]],
 ) -> list[ReferenceRecord]:
-    """Join the rows of the three operations by symbol, sorted by it.
+    """Join what the three operations say of each symbol into one record, sorted by symbol.
 
     Args:
-        day: The trading day that they are for.
-        listed: Rows of Securities, each with the market that was asked for.
+        day: The trading day that the records are for.
+        listed: Rows of Securities, each with the market that was asked for. Only what is in them gets a record.
         detailed: Rows of SecuritiesDetails.
-        groups: Members by index.
+        groups: The members of each index.
     """
     more = {str(row.get("Symbol")): row for row in detailed}
     of_symbol: dict[str, list[str]] = {}

@@ -1,7 +1,7 @@
-"""What SSI's HTTP replies mean, for REST and for the hub alike. Pure.
+"""What SSI's HTTP replies mean, those of REST and those of the hub. Pure.
 
 SSI answers an expired token with HTTP 200 and ``"status": 401`` in the body, writes ``status`` as a number or as a word, and
-sends quota complaints as text: so a reply is judged by all three.
+complains of quotas in the text of a message. So a reply is judged by its HTTP status, the status in its body, and its words.
 """
 
 import base64
@@ -15,19 +15,19 @@ from connectors.ssi.core.errors import BadCredentials, QuotaExceeded, SsiError, 
 _QUOTA_WORDS: Final = ("quota", "has been blocked", "too many requests")
 _TOKEN_WORDS: Final = ("unauthorized", "missing authorization", "token")
 MAX_PAUSE_S: Final = 300.0
-"""The longest pause that a Retry-After may ask for: a typing error there must not cost a day."""
+"""The longest pause that a Retry-After may ask for, in seconds: a wrong number there must not cost a day."""
 LIFETIME_S: Final = 8 * 3600
 """Taken for the lifetime of a token that does not say when it expires."""
 RENEW_AHEAD_S: Final = 3600
 """A token is replaced this long before it expires."""
 _SUCCESS: Final = (200, "200", "Success", "success", None)
 _REFUSALS: Final = ("400", "401", "403")
-# What the hub answers instead of 401 differs by server version; the official node client reads a redirect to a login page so.
+# Without a good token some versions of the hub answer 403, or redirect to a login page, where others answer 401.
 _REJECTED: Final = (401, 403, 302)
 
 
 class RestAnswer(msgspec.Struct):
-    """What every REST reply of SSI's has for a body; ``data`` and ``status`` come in several shapes."""
+    """The body of every REST reply; ``data`` and ``status`` come in several shapes."""
 
     message: Any = None
     status: Any = None
@@ -38,22 +38,29 @@ _answer = msgspec.json.Decoder(RestAnswer)
 
 
 def speaks_of_quota(text: str) -> bool:
-    """Whether SSI says in ``text`` that it was called too often."""
+    """Whether ``text`` says that SSI was called too often."""
     return any(word in text.lower() for word in _QUOTA_WORDS)
 
 
 def speaks_of_token(text: str) -> bool:
-    """Whether SSI says in ``text`` that the token will not do."""
+    """Whether ``text`` says that SSI does not accept the token."""
     return any(word in text.lower() for word in _TOKEN_WORDS)
 
 
 def one_line(text: str) -> str:
-    """What SSI says, fit for a log: one line, not too long."""
+    """``text`` as one line of at most 200 characters, fit for a log."""
     return " ".join(text.split())[:200]
 
 
 def refusal(what: str, http_status: int, text: str, retry_after: str | None) -> SsiError | None:
-    """Why an HTTP reply other than 200 is no success; None when it is 200."""
+    """The error that an HTTP status other than 200 means; None when it is 200.
+
+    Args:
+        what: The call, for the error's text.
+        http_status: Of the reply.
+        text: The body of the reply, which may complain of a quota.
+        retry_after: Its Retry-After header; only a number of seconds is understood.
+    """
     if http_status == 200:
         return None
     why = f"HTTP {http_status}"
@@ -66,12 +73,12 @@ def refusal(what: str, http_status: int, text: str, retry_after: str | None) -> 
 
 
 def read_answer(what: str, http_status: int, body: bytes, retry_after: str | None) -> Any:
-    """The ``data`` of a REST reply; None where SSI says that there is none.
+    """Return the ``data`` of a REST reply, None where SSI says that there is none.
 
     Raises:
-        TokenRejected: By HTTP status or in the body.
-        QuotaExceeded: By HTTP status or in the body.
-        SsiUnavailable: Anything else that is not an answer.
+        TokenRejected: The HTTP status or the body says so.
+        QuotaExceeded: The HTTP status or the body says so.
+        SsiUnavailable: The reply is not an answer for any other reason.
     """
     text = body.decode(errors="replace")
     try:
@@ -93,11 +100,11 @@ def read_answer(what: str, http_status: int, body: bytes, retry_after: str | Non
 
 
 def read_token(http_status: int, body: bytes, retry_after: str | None) -> str:
-    """The access token in the reply to AccessToken.
+    """Return the access token in a reply to AccessToken.
 
     Raises:
-        BadCredentials: SSI answered, and says no.
-        SsiUnavailable: SSI did not answer, or asks for patience.
+        BadCredentials: SSI itself says that the credentials are wrong.
+        SsiUnavailable: There is no token in the reply for any other reason.
     """
     what = "AccessToken"
     try:
@@ -115,10 +122,10 @@ def read_token(http_status: int, body: bytes, retry_after: str | None) -> str:
 
 
 def _are_refused(http_status: int, body: bytes) -> bool:
-    """Whether SSI itself says that credentials are wrong: in its envelope, and by status 400, 401 or 403.
+    """Whether SSI itself says that the credentials are wrong: with a body of its own, and status 400, 401 or 403.
 
-    Its own failures come in the envelope too ("Execution Timeout Expired", status 500), with HTTP 200; and proxies before it
-    answer 302 and 403 with pages of theirs. Those pass, and a connector that took them for a refusal would give up.
+    SSI reports its own failures in such a body too ("Execution Timeout Expired", status 500, with HTTP 200), and proxies in
+    front of it answer 302 and 403 with web pages. Those troubles pass; taken for a refusal they would end the connector.
     """
     try:
         answer = _answer.decode(body)
@@ -129,7 +136,7 @@ def _are_refused(http_status: int, body: bytes) -> bool:
 
 
 def expiry_of(token: str) -> int | None:
-    """When a JWT expires, in seconds since the epoch; None where it does not say so."""
+    """When a JWT expires, in seconds since 1970; None where it does not say so, or is none."""
     parts = token.split(".")
     if len(parts) != 3:
         return None

@@ -1,6 +1,6 @@
 """What one feed says, in order: records, dead letters, clock ticks, reference records. Pure: time is an argument.
 
-Between the hub client, which hands over Broadcast arguments, and the outbox, which holds what Kafka shall get.
+It gets Broadcast arguments from the hub client, decodes them, and puts what Kafka shall get into the outbox.
 """
 
 from collections import Counter
@@ -21,13 +21,13 @@ from schemas.topics import SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_WIRE, encode
 from schemas.units import SessionPhase, TradingDay, UnixMs, UnixUs
 
 CATCH_UP_S: Final = 60
-"""Clock ticks left out by a pause are made up for when they are no more than this; a longer pause is jumped."""
+"""Seconds of a pause after which the missed clock ticks still follow; those of a longer pause are left out."""
 MAX_PAYLOAD: Final = 100_000
-"""Characters of a dead letter's payload; Kafka's limit is a megabyte, and the whole is on ``ssi.wire``."""
+"""A dead letter's payload is cut to this many characters: Kafka takes a megabyte, and ``ssi.wire`` has the whole."""
 
 
 class RecordStream:
-    """The stream of one feed over all its epochs."""
+    """The stream of one feed through all its epochs: there is one for each connection to the hub."""
 
     def __init__(self, feed: str, shards: int, clock: MarketClock, outbox: Outbox) -> None:
         self._feed = feed
@@ -38,28 +38,30 @@ class RecordStream:
         self._last_tick_s: int | None = None
         self._wire_seq = 0
         self.epoch = 0
-        """Of the connection now or last open; 0 before the first."""
+        """When the connection began that is open now or was last, in Unix milliseconds; 0 before the first."""
         self.connects = 0
+        """Connections since the start."""
         self.received = 0
-        """Records of this epoch, undecodable ones included."""
+        """Records received in this epoch, those that could not be decoded included."""
         self.dead_letters = 0
         """Dead letters of this epoch."""
         self.records: Counter[str] = Counter()
-        """Records published, ever, by type."""
+        """Records published since the start, by type."""
         self.rejected: Counter[Reason] = Counter()
-        """Dead letters, ever, by reason."""
+        """Dead letters since the start, by reason."""
         self.rejected_in_a_row = 0
+        """Dead letters since the last record that could be decoded."""
         self.last_ts_ms = UnixMs(0)
         """Exchange time of the last record."""
         self._dropped_before = 0
 
     @property
     def dropped(self) -> int:
-        """Records of this epoch thrown away because Kafka was away."""
+        """Records thrown away in this epoch, because Kafka did not take them in time."""
         return self._outbox.dropped_records - self._dropped_before
 
     def begin(self, now_us: UnixUs) -> int:
-        """Start the epoch of a new connection: clock ticks and reference records go ahead of its first record."""
+        """Start the epoch of a new connection and return it. A clock tick and the reference records come first in it."""
         self.epoch = max(now_us // 1000, self.epoch + 1)
         self.connects += 1
         self.received = self.dead_letters = self._wire_seq = 0
@@ -71,7 +73,7 @@ class RecordStream:
         return self.epoch
 
     def refer(self, records: Sequence[ReferenceRecord], now_us: UnixUs) -> None:
-        """Take in what REST says of the instruments: for the stream, and for ``ssi.reference``; the same again is no news."""
+        """Publish reference data, in the stream and on ``ssi.reference``, unless it is the same as last time."""
         if tuple(records) == self._reference:
             return
         self._reference = tuple(records)
@@ -107,7 +109,7 @@ class RecordStream:
             else:
                 self._clock.observe(record.trading_day, record.ts_ms)
                 if market is None:
-                    # The feed itself is the clock, and this is the first it says: its tick comes before it.
+                    # The feed itself is the clock, and this record is the first to set it: the clock tick has to go ahead of it.
                     market = self._clock.read(UnixMs(now_us // 1000))
                     self._tick(now_us, "up")
                 self.received += 1
@@ -118,7 +120,14 @@ class RecordStream:
         self._send(now_us)
 
     def reject(self, reason: Reason, detail: str, idx: int | None, payload: str | bytes) -> None:
-        """Put what cannot be used on the dead-letter topic."""
+        """Put what cannot be used on the dead-letter topic.
+
+        Args:
+            reason: A word to count by.
+            detail: What is wrong, for a person.
+            idx: Which argument or invocation of the last hub message it is, from 0; None for the whole message.
+            payload: What cannot be used.
+        """
         self.received += 1
         self.dead_letters += 1
         self.rejected[reason] += 1
@@ -138,13 +147,18 @@ class RecordStream:
         self._outbox.post(Outgoing(SSI_DLQ.name, self._feed, encode(letter)))
 
     def tick(self, now_us: UnixUs, health: Literal["up", "down"]) -> None:
-        """Let time pass: clock ticks that are due go in, frames that are old enough go out."""
+        """Note what time it is: clock ticks that are due go into the frames, frames that are old enough go to the outbox.
+
+        Args:
+            now_us: By this machine's clock.
+            health: Whether the connection to the hub is open; the clock ticks say so.
+        """
         if self.epoch:
             self._tick(now_us, health)
         self._send(now_us)
 
     def flush(self) -> None:
-        """Send every frame, whole or not."""
+        """Put every frame into the outbox, whether it is full or not."""
         for cut in self._frames.flush():
             self._outbox.put(cut)
 

@@ -10,7 +10,7 @@ from connectors.ssi.core.hub_client import (
     HANDSHAKE_MS,
     NO_KEEP_ALIVE_MS,
     Action,
-    Begin,
+    BeginEpoch,
     HubClient,
     Publish,
     Reconnect,
@@ -74,7 +74,7 @@ def test_a_conversation_from_negotiate_to_data() -> None:
     assert "AQAA%2B%2F%3D%3Dtok" in connect.query
     assert parse_qs(connect.query)["transport"] == ["webSockets"]
 
-    assert client.connected(at(0)) == [Begin()]
+    assert client.connected(at(0)) == [BeginEpoch()]
     (start,) = client.receive(INIT, at(0.2))
     assert isinstance(start, Start)
     assert urlsplit(start.url).path == "/v2.0/signalr/start"
