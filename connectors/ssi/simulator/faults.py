@@ -1,4 +1,4 @@
-"""What can be made to go wrong on demand. A fault is a request and what it does to the open connections; new ones go here."""
+"""What can be made to go wrong on demand: each fault as the request that asks for it, with what it does to a connection."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -13,17 +13,18 @@ class Drop(msgspec.Struct, frozen=True, tag="drop", tag_field="fault", forbid_un
     """Reset the socket of every connection, without a WebSocket close frame."""
 
     def strike(self, socket: HubSocket) -> None:
-        """Do it to one connection."""
+        """Make it happen to one connection."""
         socket.drop()
 
 
 class Silence(msgspec.Struct, frozen=True, tag="silence", tag_field="fault", forbid_unknown_fields=True):
-    """Say nothing on any connection for some wall time, keep-alives included: a half-open socket."""
+    """Send nothing on any connection for some time, not even keep-alives, as if the network in between had gone."""
 
     seconds: Annotated[float, msgspec.Meta(gt=0, le=3600)]
+    """Of wall time."""
 
     def strike(self, socket: HubSocket) -> None:
-        """Do it to one connection."""
+        """Make it happen to one connection."""
         socket.silence(self.seconds)
 
 
@@ -31,7 +32,7 @@ class Malformed(msgspec.Struct, frozen=True, tag="malformed", tag_field="fault",
     """Send a hub message that ends in the middle, and a record of an unknown DataType."""
 
     def strike(self, socket: HubSocket) -> None:
-        """Do it to one connection."""
+        """Make it happen to one connection."""
         socket.garble()
 
 
@@ -41,10 +42,10 @@ _faults: msgspec.json.Decoder[Fault] = msgspec.json.Decoder(Fault)
 
 
 def read_fault(body: bytes) -> Fault:
-    """Read the request.
+    """Read a request to ``/sim/faults``.
 
     Raises:
-        UnknownFault: It names no fault, or one with other settings.
+        UnknownFault: It names no fault, or gives it settings that it does not have.
 
     """
     try:
@@ -54,7 +55,7 @@ def read_fault(body: bytes) -> Fault:
 
 
 def strike(fault: Fault, sockets: Iterable[HubSocket]) -> int:
-    """Do it to every connection; return to how many."""
+    """Do it to every connection; return how many there were."""
     struck = list(sockets)
     for socket in struck:
         fault.strike(socket)

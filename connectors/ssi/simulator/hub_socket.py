@@ -16,7 +16,7 @@ from schemas.units import UnixMs
 logger = logging.getLogger(__name__)
 
 CLOSE_S = 1.0
-"""How long a client may take to answer our WebSocket close frame."""
+"""How long a client may take to answer our WebSocket close frame, in seconds; then its socket is reset."""
 
 _GONE = (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
@@ -36,6 +36,16 @@ class HubSocket:
         snapshot: TakeSnapshot,
         on_answered: Callable[[], None],
     ) -> None:
+        """Nothing is sent before :meth:`serve`.
+
+        Args:
+            connection: Says what is to be sent.
+            request: The client's request to upgrade.
+            deliveries: Told of every record that is put on the socket.
+            now_ms: Gives the market time.
+            snapshot: Gives what a new subscription is answered with.
+            on_answered: Called after each message to a client that has subscribed.
+        """
         self.connection = connection
         self._request = request
         self._socket = web.WebSocketResponse(max_msg_size=1 << 16, compress=False)
@@ -44,7 +54,9 @@ class HubSocket:
         self._snapshot = snapshot
         self._on_answered = on_answered
         self._ready = asyncio.Event()
+        """Set when there may be something to write."""
         self._silent_until_s = 0.0
+        """In seconds of the event loop's clock."""
         self._opened_ms = now_ms()
         self._subscribed_ms: UnixMs | None = None
         self._closed_ms: UnixMs | None = None
@@ -56,7 +68,7 @@ class HubSocket:
         return self._closed_ms is None
 
     async def serve(self) -> web.WebSocketResponse:
-        """Answer the upgrade, then read and write until either end closes."""
+        """Upgrade to a WebSocket, then read and write until either side ends it."""
         await self._socket.prepare(self._request)
         self._ready.set()
         tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._keep_alive())]
@@ -70,7 +82,7 @@ class HubSocket:
         return self._socket
 
     def offer(self, position: int, text: str) -> None:
-        """Send a record as soon as the socket takes it; a silenced connection only counts it."""
+        """Put a record in line for the client. While a fault keeps the connection silent it is skipped and counted instead."""
         if self._is_silent():
             self.connection.skip()
             return
@@ -80,7 +92,7 @@ class HubSocket:
     # -- how it ends, and what goes wrong
 
     async def close(self) -> None:
-        """Close it as a server that shuts down does; reset it when the client does not answer."""
+        """Close it as a server does that shuts down; reset the socket if the client does not answer."""
         self._close_books("server_closed")
         try:
             async with asyncio.timeout(CLOSE_S):
@@ -89,26 +101,26 @@ class HubSocket:
             self._break()
 
     def abort(self) -> None:
-        """Close it because the client has posted that it leaves."""
+        """End it because the client has posted ``abort``."""
         self._close_books("aborted")
         self._break()
 
     def drop(self) -> None:
-        """Reset its socket."""
+        """End it by a reset of the socket, as the fault ``drop`` asks."""
         self._close_books("dropped")
         self._break()
 
     def silence(self, seconds: float) -> None:
-        """Stay connected for ``seconds`` of wall time and say nothing: not even a keep-alive."""
+        """Stay connected, but send nothing for ``seconds`` of wall time, not even a keep-alive."""
         self._silent_until_s = asyncio.get_running_loop().time() + seconds
 
     def garble(self) -> None:
-        """Send what no client can decode."""
+        """Send a message and a record that no client can decode."""
         self.connection.garble()
         self._ready.set()
 
     def status(self) -> ConnectionStatus:
-        """Say what ``/sim/status`` says of it."""
+        """What ``/sim/status`` says of it."""
         sent, subscription = self._deliveries.sent_on(self.connection.number), self.connection.subscription
         return ConnectionStatus(
             id=self.connection.number,
@@ -144,7 +156,7 @@ class HubSocket:
             logger.info("connection %d sent what is no invocation: %s", self.connection.number, error)
             return
         if subscription is not None:
-            # In one step: nothing can fall due between the snapshot and what follows it.
+            # Without an await in between, so that no record can fall due between the snapshot and what follows it.
             for position, record in self._snapshot(subscription):
                 self.offer(position, record)
             self._subscribed_ms = self._now_ms()
@@ -156,7 +168,7 @@ class HubSocket:
             await self._ready.wait()
             self._ready.clear()
             while self._is_writable() and not self._is_silent() and (message := self.connection.next_message()):
-                # Before it is sent: while the kernel's buffer is full the client may already have read what we still wait for.
+                # Noted before it is sent: send_str may wait for room in the kernel's buffer after the client has read a part.
                 for position in message.positions:
                     self._deliveries.put(position, self.connection.number)
                 try:
@@ -187,7 +199,7 @@ class HubSocket:
             logger.info("connection %d ended: %s", self.connection.number, ended)
 
     def _break(self) -> None:
-        """Make the kernel send a reset: whoever reads finds the connection gone, not closed."""
+        """Make the kernel send a TCP reset: the client finds the connection broken, not closed."""
         transport = self._request.transport
         if transport is None:
             return

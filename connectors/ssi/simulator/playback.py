@@ -18,15 +18,15 @@ from connectors.ssi.simulator.hub_socket import HubSocket
 from schemas.units import Symbol, UnixMs
 
 PACE_S = 0.01
-"""Least wall time between two batches."""
+"""The shortest time between two batches, in seconds of wall time."""
 IDLE_S = 0.2
-"""Most wall time between two looks at the clock."""
+"""The longest time between two looks at the clock, in seconds of wall time."""
 BATCH_RECORDS = 500
-"""Records in a batch at the greatest speed."""
+"""Records in a batch when the day is played as fast as clients read (``--speed max``)."""
 HOLD_S = 300.0
-"""How long a held market stands at most."""
+"""A held market goes on by itself after this long, in seconds of wall time: whoever holds it may have died."""
 PATIENCE_S = 5.0
-"""How long the greatest speed waits for a client that reads nothing."""
+"""At ``--speed max`` a client that has read nothing for this long is no longer waited for, in seconds of wall time."""
 
 
 class Playback:
@@ -40,17 +40,19 @@ class Playback:
         self._sockets = sockets
         self._begin = asyncio.Event()
         self._cache: dict[tuple[Symbol, Channel], int] = {}
+        """The position of the last record of each symbol on each channel that has been due."""
         self._symbols = [listing.symbol for listing in market.universe.listings]
         self._symbols += [index.symbol for index in market.universe.indices]
         self._stalled: set[int] = set()
+        """Numbers of the connections that are no longer waited for."""
         self._release(clock.start_ms)
 
     def begin(self) -> None:
-        """Let the clock run, unless it does already."""
+        """Let the clock run, if it does not already."""
         self._begin.set()
 
     def hold(self) -> None:
-        """Let the clock stand; nothing falls due until :meth:`resume`, or until :data:`HOLD_S` have passed."""
+        """Make the clock stand still: nothing falls due until :meth:`resume`, or until :data:`HOLD_S` seconds have passed."""
         self._clock.hold(time.monotonic(), time.monotonic() + HOLD_S)
 
     def resume(self) -> None:
@@ -63,7 +65,7 @@ class Playback:
 
     @property
     def state(self) -> PlayState:
-        """How far it is: finished when the clock is at its end and nothing that was due still waits for a socket."""
+        """How far it is. It is finished when the clock is at its end and no record that was due still waits for a socket."""
         if not self._clock.running:
             return "waiting"
         if self.now_ms() < self._clock.end_ms or self._next_due_ms() is not None:
@@ -71,7 +73,7 @@ class Playback:
         return "running" if any(socket.connection.waiting for socket in self._sockets()) else "finished"
 
     def reading(self) -> ClockReading:
-        """Say what ``/sim/clock`` says."""
+        """What ``/sim/clock`` says."""
         return ClockReading(
             market_ms=self.now_ms(),
             speed=self._clock.speed,
@@ -83,14 +85,14 @@ class Playback:
         )
 
     def snapshot(self, subscription: HubSubscription) -> list[tuple[int, str]]:
-        """Give the last record of everything that ``subscription`` names, with its position: listings in order, then indices."""
+        """The last record of everything that ``subscription`` names, with its position: first of listings, then of indices."""
         symbols = [s for s in self._symbols if subscription.symbols is None or s in subscription.symbols]
         keys = ((symbol, channel) for symbol in symbols for channel in CHANNELS if channel in subscription.channels)
         positions = [self._cache[key] for key in keys if key in self._cache]
         return [(position, wire.encode(self.market.records[position])) for position in positions]
 
     async def play(self) -> None:
-        """Release what falls due until the clock is at its end."""
+        """Send records as they fall due, until the clock is at its end."""
         await self._begin.wait()
         self._clock.begin(time.monotonic())
         while (due_ms := self._next_due_ms()) is not None:
@@ -114,7 +116,7 @@ class Playback:
         return due_ms if due_ms <= self._clock.end_ms else None
 
     def _release(self, until_ms: int) -> None:
-        """Hand every record due up to ``until_ms`` to the connections that want it; it is encoded once, and only if one does."""
+        """Hand every record that is due up to ``until_ms`` to the connections that are subscribed to it; it is encoded once."""
         records, sockets = self.market.records, self._sockets()
         while self.released < len(records) and records[self.released].due_ms <= until_ms:
             position, self.released = self.released, self.released + 1
@@ -134,7 +136,7 @@ class Playback:
         await self._readers_catch_up()
 
     async def _readers_catch_up(self) -> None:
-        """Wait for those who still read. Who takes nothing for long is no longer waited for, until it has caught up."""
+        """Wait until no client is far behind. One that reads nothing for long is no longer waited for, until it has caught up."""
         await asyncio.sleep(0)
         progress: dict[int, tuple[int, float]] = {}
         while True:

@@ -1,4 +1,4 @@
-"""The simulator as a process: SSI's REST API, SSI's SignalR hub, and ``/sim/*``, on one loopback port."""
+"""The simulator as a process: SSI's REST API, SSI's SignalR hub, and the simulator's own ``/sim/*``, on one loopback port."""
 
 import asyncio
 import logging
@@ -36,11 +36,11 @@ _HUB = "v2.0/signalr/"
 _SIM = "sim/"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 _TRUTH_LINES = 500
-"""Lines of the truth that are written between two turns of everything else."""
+"""Lines of ``/sim/truth`` that are written at a time; between two such parts the rest of the simulator gets its turn."""
 
 
 async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
-    """Play a market day to whoever connects, until ``stop``; what has been played stays there to be asked about.
+    """Play a market day to whoever connects, and answer questions about it, until ``stop`` is set.
 
     Raises:
         PortTaken: Something else listens on ``settings.port``.
@@ -53,7 +53,7 @@ async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
-    """Run a simulator meanwhile; give the port that it listens on.
+    """Run a simulator inside the ``async with``; gives the port that it listens on.
 
     Raises:
         PortTaken: Something else listens on ``settings.port``.
@@ -69,7 +69,7 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
     application.router.add_route("*", "/{path:.*}", server.answer)
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1)
     await runner.setup()
-    # A group: a market that cannot be played on takes the whole process with it, it does not fall silent.
+    # In a group, so that an error in the playback ends the whole process. Otherwise the market would just fall silent.
     async with asyncio.TaskGroup() as tasks:
         playing = tasks.create_task(server.playback.play())
         try:
@@ -82,7 +82,7 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
 
 
 class Simulator:
-    """Answers every request. Paths are SSI's in any case, with any number of slashes between their parts."""
+    """Answers every request. As at SSI, paths may be in upper or lower case and have more than one slash between their parts."""
 
     def __init__(self, market: MarketDay, settings: SimulatorSettings) -> None:
         self._settings = settings
@@ -103,7 +103,7 @@ class Simulator:
             self.playback.begin()
 
     async def close(self) -> None:
-        """Close every connection as a server that shuts down does."""
+        """Close every connection, as a server does that shuts down."""
         await asyncio.gather(*(hub_socket.close() for hub_socket in self._open()))
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -149,7 +149,7 @@ class Simulator:
 
     @staticmethod
     def _bearer(request: web.Request) -> str | None:
-        """Find the access token: in the header, or in the query as the Java client sends it too."""
+        """The access token of a request: in its header, or in its query, where the Java client sends it too."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" and token else request.query.get("access_token")
 
@@ -163,7 +163,7 @@ class Simulator:
         if verb == "ping":
             return _text(hub.PONG)
         if verb == "abort":
-            # Clients send no Authorization here.
+            # Clients send no Authorization header with an abort.
             self._abort(self._tokens.connection_id(request.query.get("connectionToken")))
             return web.Response()
         if not self._is_authorized(request):
@@ -256,7 +256,7 @@ class Simulator:
 
 
 def _is_local(request: web.Request) -> bool:
-    """Whether Host, and Origin where a browser sends one, name this machine: no page from elsewhere may drive the market."""
+    """Whether Host, and Origin where there is one, name this machine: no web page from elsewhere may stop or break the market."""
     origin = request.headers.get("Origin")
     names = [urlsplit(f"//{request.host}").hostname]
     if origin is not None:

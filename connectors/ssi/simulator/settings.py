@@ -1,4 +1,4 @@
-"""How the simulator is run: ``SIM_*`` in the environment, or arguments."""
+"""The settings of the simulator: from ``SIM_*`` in the environment, or as arguments."""
 
 from datetime import time
 from typing import Final, Literal, Self
@@ -11,7 +11,7 @@ from schemas.deployment import SIMULATOR_PORT
 from schemas.units import TradingDay, UnixMs
 
 HOST: Final = "127.0.0.1"
-"""The only address it listens on: anybody who reaches it may stop and break the market."""
+"""The only address that it listens on: whoever reaches it may hold the market and make faults."""
 
 
 class SimulatorSettings(BaseSettings):
@@ -26,17 +26,18 @@ class SimulatorSettings(BaseSettings):
     day: TradingDay | None = None
     """The simulated trading day, YYYYMMDD; None for the last one of the calendar."""
     start: time = time(8, 55)
-    """Market time (Vietnam) at which it begins; all that the feed said before is in its cache."""
+    """Market time (Vietnam) at which the day begins. What the feed said before that is in SSI's cache: a subscription is answered
+    with the last of it."""
     end: time = time(15, 45)
     """Market time at which the clock stops: nothing that is due later is sent."""
     speed: float | Literal["max"] = 20.0
     """Market seconds a second, or ``max``: as fast as the clients read."""
     wait_for_client: bool = False
-    """Hold the clock at the start until the first subscription has been answered."""
+    """Whether the clock stands at the start until the first subscription has been answered."""
     consumer_id: str = "demo"
     consumer_secret: SecretStr = SecretStr("demo")
     most_waiting: int = Field(default=20_000, ge=1_000)
-    """Records that wait for one slow client before it skips ahead."""
+    """Records that may wait for one slow client; of more than these it does not get the oldest."""
 
     @field_validator("day")
     @classmethod

@@ -1,1 +1,1 @@
-"""The market day that the simulator plays and what it says of it, made from a seed alone."""
+"""The market day that the simulator plays, made from a seed alone; the protocol that it speaks; what it says of itself. Pure."""

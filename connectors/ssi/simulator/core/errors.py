@@ -2,9 +2,9 @@
 
 SimulatorError
 ├── PortTaken: something else listens on the simulator's port
-├── UnreadableTruth: what should be an answer of /sim/truth is none
+├── UnreadableTruth: a text that should be an answer of /sim/truth is none
 ├── UnknownFault: a fault that the simulator does not know
-└── ProtocolError: a client broke the protocol; it is answered, not raised further
+└── ProtocolError: a client broke the protocol: answer it with the error's text, and go on
     ├── UnknownTransport
     ├── MissingConnectionToken
     ├── InvalidConnectionToken

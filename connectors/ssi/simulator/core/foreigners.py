@@ -1,4 +1,4 @@
-"""Foreign investors: which part of whose prints was theirs, and when the feed says so (``R``)."""
+"""Foreign investors: which prints they had a part in, and the records (``R``) that say how much they have traded."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -14,40 +14,47 @@ if TYPE_CHECKING:
     from random import Random
 
 COALESCE_MS = 10 * SECOND_MS
-"""Least market time between two records of a symbol."""
+"""The shortest market time between two records of a symbol: one record tells all the prints since the last."""
 _ODD_LOTS = 0.1
-"""How often an odd lot comes with a round one: the counters are no multiples of 100."""
+"""How often an odd lot is added to a round one, so that the counters are not all multiples of 100."""
 
 
 class ForeignAccount:
-    """What foreigners have done in one stock since the open."""
+    """What foreigners have bought and sold of one stock since the open."""
 
     def __init__(self, listing: Listing) -> None:
         self._listing = listing
         self._bought = self._sold = self._bought_value = self._sold_value = 0
 
     def buy(self, price: int, volume: int) -> int:
-        """Buy as much of ``volume`` as the room allows; return that."""
+        """Buy as much of ``volume`` as the room allows; return how much that is."""
         taken = min(volume, self._listing.room - self._bought)
         self._bought += taken
         self._bought_value += value_of(price, taken, self._listing)
         return taken
 
     def sell(self, price: int, volume: int) -> int:
-        """Sell: the room grows only when the shares are settled, not today."""
+        """Sell ``volume``. The room does not grow: it does only when the shares are settled, days later."""
         self._sold += volume
         self._sold_value += value_of(price, volume, self._listing)
         return volume
 
     def state(self, ms: int) -> Foreign:
-        """Say what ``R`` says."""
+        """The record that tells how it stands at ``ms``."""
         room = self._listing.room - self._bought
         counters = (self._bought, self._sold, self._bought_value, self._sold_value)
         return Foreign(ms, second(ms), self._listing, room, *counters)
 
 
 def foreign_steps(trades: Iterable[Trade], rng: "Random", script: Script | None, day: TradingDay) -> Iterator[Foreign]:
-    """Follow one stock's prints, in order, with what foreigners had of them; once more after the close."""
+    """The foreign records of one stock's day, in order; the last comes after the close.
+
+    Args:
+        trades: The stock's records of the day, in order; those that are no print are skipped.
+        rng: Decides which prints foreigners have a part in.
+        script: The story of the stock, which may tell how often they buy.
+        day: The trading day.
+    """
     account, listing = None, None
     busy = rng.uniform(0.1, 0.3)
     buying, selling = busy * rng.uniform(0.5, 1.5), busy * rng.uniform(0.5, 1.5)
@@ -73,7 +80,7 @@ def foreign_steps(trades: Iterable[Trade], rng: "Random", script: Script | None,
         return
     if changed:
         yield account.state(said_ms + COALESCE_MS)
-    # Odd lots and late put-throughs still come in when everybody has gone home.
+    # Odd lots and late put-through deals are still counted after the close.
     if said_ms and rng.random() < 0.5:
         account.sell(price, rng.randrange(1, 5_000))
     yield account.state(at(day, 15, 32) + rng.randrange(60 * SECOND_MS))

@@ -1,8 +1,8 @@
-"""SSI's hub without a socket: ASP.NET SignalR 2's words, subscriptions, and what waits to be sent to one client.
+"""SSI's hub without a socket: the messages of ASP.NET SignalR 2, subscriptions, and what waits to be sent to one client.
 
-Text in, text out; :mod:`connectors.ssi.simulator.hub_socket` does the reading and writing. What SSI does where nobody has
-published it: a second SwitchChannels replaces the first, and ``X-TRADE:VCB,R:SSI`` is the union of the types and the union of
-the symbols (a capture shows records that a pairwise reading would not have sent).
+Text in, text out; :mod:`connectors.ssi.simulator.hub_socket` does the reading and writing. Two things SSI does not document. We
+assume that a second SwitchChannels replaces the first; and that ``X-TRADE:VCB,R:SSI`` asks for both channels of both symbols,
+because a capture of such a subscription holds records that ``X-TRADE`` of VCB and ``R`` of SSI alone would not have brought.
 """
 
 import base64
@@ -28,23 +28,25 @@ from connectors.ssi.simulator.core.records import SimulatedRecord
 from connectors.ssi.simulator.core.wire import HUB, broadcast, invocation
 
 KNOWN_CHANNELS = ("X", "X-QUOTE", "X-TRADE", "R", "MI", "B", "F", "OL")
-"""What SSI offers. The simulated market is silent on X, B and OL."""
+"""The channels that SSI offers. The simulated market sends nothing on X, B and OL."""
 METHOD = "SwitchChannels"
+"""The only hub method that clients call."""
 KEEP_ALIVE = "{}"
 KEEP_ALIVE_S = 10.0
+"""Seconds between two keep-alives, where nothing else is sent."""
 MESSAGE_INVOCATIONS = 50
 """Most invocations, and so records, in one hub message."""
 STARTED = '{ "Response": "started" }'
 PONG = '{ "Response": "pong" }'
 
 _OLDEST_PROTOCOL, _NEWEST_PROTOCOL = (1, 2), (2, 0)
-# With these in front the token always has the characters that a client must escape.
+# Base64 makes +, / and = of these: so every token has the characters that a client must escape in a URL.
 _TOKEN_PREFIX = b"\xfb\xff\xbf"
 _TAG_BYTES = 15
 
 
 def negotiated(connection_id: str, token: str, protocol: str | None) -> dict[str, Any]:
-    """Answer a negotiate: SignalR's default time-outs, and the client's protocol brought between 1.2 and 2.0."""
+    """The answer to negotiate: SignalR's default time-outs, and the client's protocol version, brought between 1.2 and 2.0."""
     return {
         "Url": "/v2.0/signalr",
         "ConnectionToken": token,
@@ -69,7 +71,7 @@ def _protocol(asked: str | None) -> str:
 
 
 def check_transport(transport: str | None) -> None:
-    """Refuse what SSI's clients never use.
+    """Refuse every transport but the one that SSI's clients use.
 
     Raises:
         UnknownTransport: It is not ``webSockets``.
@@ -80,21 +82,21 @@ def check_transport(transport: str | None) -> None:
 
 
 class ConnectionTokens:
-    """Connection ids and the tokens that prove them: they hold nothing but the id, so none has to be remembered."""
+    """Issues connection tokens and reads them. A token is a connection id, signed: so none has to be remembered."""
 
     def __init__(self, key: bytes) -> None:
         self._key = key
 
     def issue(self, connection_id: uuid.UUID) -> str:
-        """Make the token of a connection. It has ``+``, ``/`` and ``=`` in it."""
+        """Make the token of a connection. It always has ``+``, ``/`` and ``=`` in it."""
         return base64.b64encode(_TOKEN_PREFIX + connection_id.bytes + self._tag(connection_id.bytes)).decode()
 
     def connection_id(self, token: str | None) -> str:
-        """Tell whose token it is.
+        """The id of the connection that the token was issued for.
 
         Raises:
             MissingConnectionToken: There is none.
-            InvalidConnectionToken: It is not one of ours.
+            InvalidConnectionToken: This server did not issue it.
 
         """
         if not token:
@@ -124,7 +126,7 @@ class HubSubscription:
 
     @classmethod
     def parse(cls, text: str) -> "HubSubscription":
-        """Read ``CHANNEL:ALL``, ``CHANNEL:SYM-SYM``, several of them with commas between, or ``ALL``, in any case.
+        """Read ``CHANNEL:ALL``, ``CHANNEL:SYM-SYM``, several of these with commas between, or ``ALL``; in upper or lower case.
 
         Raises:
             UnknownChannel: It cannot be read, or names a channel that SSI does not have.
@@ -145,7 +147,7 @@ class HubSubscription:
         return cls(text, frozenset(channels), None if "ALL" in symbols else frozenset(symbols))
 
     def wants(self, record: SimulatedRecord) -> bool:
-        """Whether ``record`` is part of it."""
+        """Whether it asks for ``record``."""
         return record.channel in self.channels and (self.symbols is None or record.listing.symbol in self.symbols)
 
 
@@ -168,9 +170,9 @@ class HubMessage(NamedTuple):
 
 
 class HubConnection:
-    """One client's side of the hub: its subscription, and a bounded line of what is to be sent to it.
+    """One client's connection: its subscription, and a bounded queue of what is to be sent to it.
 
-    A client that reads too slowly skips ahead: the oldest waiting records are let go and counted, as SignalR's own buffer does.
+    If a client reads too slowly, the oldest records in its queue are dropped and counted. SignalR's own buffer does the same.
     """
 
     def __init__(self, number: int, connection_id: str, most_waiting: int) -> None:
@@ -178,21 +180,24 @@ class HubConnection:
         self.connection_id = connection_id
         self.subscription: HubSubscription | None = None
         self.skipped = 0
+        """Records that the client was subscribed to and does not get."""
         self.malformed = 0
+        """Messages and records that no client can decode."""
         self._most_waiting = most_waiting
         self._answers: deque[str] = deque()
         """Messages of the protocol itself; they go before the records."""
         self._records: deque[tuple[int, str]] = deque()
         self._sent = 0
+        """Invocations in the messages taken so far; the cursor counts them."""
 
     @property
     def waiting(self) -> int:
-        """Records in the line."""
+        """Records in the queue."""
         return len(self._records)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing at all is to be sent."""
+        """Whether nothing at all waits to be sent."""
         return not self._records and not self._answers
 
     def wants(self, record: SimulatedRecord) -> bool:
@@ -204,19 +209,19 @@ class HubConnection:
         self._answers.append(f'{{"C":"{self._cursor()}","S":1,"M":[]}}')
 
     def reopen(self) -> None:
-        """Queue the first message after a reconnect: nothing was kept for the client, its subscription included."""
+        """Queue the first message after a reconnect. Nothing was kept for the client, not even its subscription."""
         self._answers.append(f'{{"C":"{self._cursor()}","M":[]}}')
 
     def keep_alive(self) -> None:
-        """Queue a sign of life, unless something is to be sent anyway."""
+        """Queue a keep-alive, unless something is to be sent anyway."""
         if self.idle:
             self._answers.append(KEEP_ALIVE)
 
     def receive(self, text: str) -> HubSubscription | None:
-        """Take a message of the client and queue the answer; return what it now subscribes to, if that is what it said.
+        """Take in a message of the client and queue the answer. Returns its new subscription, if the message made one.
 
         Raises:
-            InvalidInvocation: It is none; SignalR gives no answer.
+            InvalidInvocation: It is no invocation; SignalR gives no answer to such a message.
 
         """
         try:
@@ -240,14 +245,19 @@ class HubConnection:
         return HubSubscription.parse(call.arguments[0])
 
     def _reply(self, call: _Invocation, error: ProtocolError | None) -> None:
-        """Answer with the identifier as a string, whatever the client made of it."""
+        """Queue the answer to a call. It has the call's identifier as a string, even if that was a number."""
         if call.identifier is None:
             return
         answer = {"I": str(call.identifier)} | ({"E": str(error)} if error else {})
         self._answers.append(msgspec.json.encode(answer).decode())
 
     def offer(self, position: int, text: str) -> None:
-        """Put a record in the line, encoded as an invocation; the oldest leaves when the line is too long."""
+        """Queue a record, which is encoded as an invocation; if too many wait, drop the oldest.
+
+        Args:
+            position: Its place in the day's list of records.
+            text: The invocation.
+        """
         self._records.append((position, text))
         if len(self._records) > self._most_waiting:
             self._records.popleft()
@@ -258,13 +268,13 @@ class HubConnection:
         self.skipped += count
 
     def garble(self) -> None:
-        """Queue a message that ends in the middle, and a record of a type that does not exist."""
+        """Queue a message that ends in the middle, and a record of a DataType that does not exist."""
         self._answers.append(f'{{"C":"{self._cursor()}","M":[{{"H":"{HUB}","M":"Broadcast","A":["{{\\"DataType')
         self._answers.append(self._message([invocation(broadcast("Z-UNKNOWN", '{"RType":"Z-UNKNOWN","Symbol":"SSI"}'))]))
         self.malformed += 2
 
     def next_message(self) -> HubMessage | None:
-        """Take the next message out of the line: an answer, or as many records as one message holds."""
+        """Take the next message out of the queue: an answer, or as many records as one message holds. None when nothing waits."""
         if self._answers:
             return HubMessage(self._answers.popleft(), ())
         if not self._records:

@@ -1,4 +1,4 @@
-"""Indices from their constituents, exactly: ``MI`` every five seconds, from the prints that the feed has sent by then."""
+"""Indices, computed exactly: every five seconds a record (``MI``) from all the prints of their members that were sent by then."""
 
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
@@ -14,10 +14,14 @@ if TYPE_CHECKING:
 
 STEP_MS = 5 * SECOND_MS
 _PUT_THROUGHS = 60
+"""Put-through deals in a day."""
 
 
 class IndexBook:
-    """One index as its members trade: price × shares against the same at their references, breadth, turnover."""
+    """One index while its members trade: its value, breadth and turnover.
+
+    The value is the prior value times the members' price × shares now, over their reference × shares.
+    """
 
     def __init__(self, listing: IndexListing) -> None:
         self._listing = listing
@@ -35,7 +39,7 @@ class IndexBook:
         return (2 * self._listing.prior * self._now + self._base) // (2 * self._base)
 
     def book(self, trade: Trade) -> None:
-        """Take a print of a member."""
+        """Take in a print of a member."""
         symbol = trade.listing.symbol
         self._now += (trade.price - self._last[symbol]) * self._shares[symbol]
         self._last[symbol] = trade.price
@@ -47,12 +51,12 @@ class IndexBook:
         self._value += value_of(trade.price, trade.volume, trade.listing)
 
     def put_through(self, member: Listing, volume: int) -> None:
-        """Take a negotiated deal of a member, at its last price: it moves nothing but these two totals."""
+        """Take in a put-through deal of a member, at its last price. It counts in the put-through totals only."""
         self._put_through_volume += volume
         self._put_through_value += volume * self._last[member.symbol]
 
     def state(self, ms: int, session: str) -> IndexValue:
-        """Say what ``MI`` says."""
+        """The record that tells how the index stands at ``ms``."""
         breadth = self._breadth if self._listing.has_breadth else dict.fromkeys(self._breadth, 0)
         return IndexValue(
             due_ms=ms,
@@ -80,9 +84,9 @@ def _place(price: int, listing: Listing) -> str:
 
 
 def index_values(trades: Iterable[Trade], universe: Universe, day: TradingDay, rng: "Random") -> Iterator[IndexValue]:
-    """Fold the day's records of stocks, in the order in which they are sent, into the values of all indices.
+    """The records of all indices of the day, computed from the records of stocks in the order in which these are sent.
 
-    In the break and after the close nothing moves, and nothing is sent but the last word of the day at 15:05.
+    In the lunch break and after the close no value changes, and none is sent, but for the last of the day at 15:05.
     """
     books = {index.symbol: IndexBook(index) for index in universe.indices}
     books_of = {

@@ -1,4 +1,4 @@
-"""One listing's day: its prints, the book around them, its auctions. Pure: everything comes from the arguments.
+"""One listing's day: its prints, the book around them, its auctions. Pure: chance is an argument.
 
 In continuous trading a print takes the best price of the book that was last published: the ask when the buyer was the
 aggressor, the bid when the seller was. At a limit one side of the book is empty and the other holds the queue. Auctions match
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from random import Random
 
 FairPrice = Callable[[int], float]
-"""Where a listing's price wants to be, in its unit, at a market time."""
+"""Gives the price around which a listing trades at a market time (Unix milliseconds), in the listing's unit."""
 
 SECOND_MS = 1000
 AUCTION_LAG_MS = 4 * SECOND_MS
-"""How long the feed takes to send the prints of an auction (seen: eleven seconds after the open)."""
+"""How long the feed takes to send the prints of an auction. (At SSI eleven seconds have been seen, after an opening auction.)"""
 LARGEST_ORDER = 500_000
 """Shares that HOSE accepts in one order."""
 
-# When people trade: busy after the open, after lunch and before the close.
+# How busy trading is from a time of day on: most after the open, after lunch and before the close.
 _INTENSITY = (
     ((8, 45), 1.0), ((9, 15), 2.6), ((9, 45), 1.4), ((10, 30), 0.9),
     ((13, 0), 2.0), ((13, 15), 1.0), ((14, 15), 2.4), ((14, 30), 0.8),
@@ -47,7 +47,7 @@ _WORDS = {
 
 
 def word_at(ms: int, day: TradingDay, exchange: Exchange) -> str:
-    """SSI's word for the session of ``exchange`` at ``ms``: C before the first, for SSI closes each day for the whole night."""
+    """SSI's word for the trading session of ``exchange`` at ``ms``. Before the first of the day it is still C, for closed."""
     word = "C"
     for begins_ms, phase in session.starts(day, exchange):
         if ms < begins_ms:
@@ -57,12 +57,12 @@ def word_at(ms: int, day: TradingDay, exchange: Exchange) -> str:
 
 
 def value_of(price: int, volume: int, listing: Listing) -> int:
-    """VND: price × shares, or points × 100,000 × contracts."""
+    """The value of a match in VND: price × shares, or points × 100,000 × contracts."""
     return price * volume * (FUTURES_MULTIPLIER_VND // POINT if listing.is_future else 1)
 
 
 def second(ms: int) -> int:
-    """The exchange's time stamp for ``ms``: it has no milliseconds."""
+    """``ms`` as the exchange stamps it: without milliseconds."""
     return ms // SECOND_MS * SECOND_MS
 
 
@@ -82,7 +82,7 @@ class ListingDay:
         self._print_sizes, self._level_sizes = _sizes(rng, listing)
         self._due_ms = 0
         self._best_bid = -1
-        """Its place on the ladder in the book last published; -1 when nobody bids."""
+        """The index in the listing's ladder of the best bid in the book last published; -1 when nobody bids."""
         self._bid_volumes = [self._level_size() for _ in range(listing.depth)]
         self._ask_volumes = [self._level_size() for _ in range(listing.depth)]
         self._last = 0
@@ -92,7 +92,7 @@ class ListingDay:
         self._value = 0
 
     def write(self, announced_ms: int) -> None:
-        """Write the whole day; ``announced_ms`` is when the feed says that the day of this listing has begun."""
+        """Write all records of the day; the first, without a match, is due at ``announced_ms``."""
         self._announce(announced_ms)
         phases = session.starts(self._day, self._listing.exchange)
         for (begins_ms, phase), (ends_ms, _) in pairwise(phases):
@@ -104,7 +104,7 @@ class ListingDay:
         self._status(phases[-1][0], phases[-1][1])
 
     def _announce(self, due_ms: int) -> None:
-        """Say that nothing has matched and nobody waits: what SSI caches before the open."""
+        """Write what SSI has in its cache before the open: no match yet, and an empty book."""
         self._due_ms = due_ms
         self._say(due_ms, second(due_ms), "C", volume=0, expected=0)
         self.records.append(Quote(due_ms, second(due_ms), self._listing, (), (), (), (), "C"))
@@ -114,7 +114,7 @@ class ListingDay:
         self.records.append(Status(due_ms, second(begins_ms), self._listing, _WORDS[phase]))
 
     def _due(self, ms: int) -> int:
-        """When a record of ``ms`` is sent: never before an earlier one of the same listing."""
+        """When a record of ``ms`` is sent: at ``ms``, but never before an earlier record of the same listing."""
         self._due_ms = max(self._due_ms, ms)
         return self._due_ms
 
@@ -130,7 +130,7 @@ class ListingDay:
                 self._quote(ms)
 
     def _print_times(self, begins_ms: int, ends_ms: int) -> list[tuple[int, int]]:
-        """When it prints between two times, and how many times its usual size."""
+        """The times of the prints between two times, each with how many times the usual size it has."""
         rng, script = self._rng, self._script
         share = _weight(self._day, self._listing.exchange, begins_ms, ends_ms)
         times = [(ms, 1) for ms in _draw(rng, self._day, begins_ms, ends_ms, round(self._prints * share))]
@@ -145,7 +145,7 @@ class ListingDay:
         return times
 
     def _events(self, times: list[tuple[int, int]], begins_ms: int, ends_ms: int) -> list[tuple[int, bool, int]]:
-        """Prints, and after each of them three to five changes of the book."""
+        """Prints, and after each of them three to five changes of the book, in order: time, whether it is a print, size."""
         rng = self._rng
         events = [(ms, True, size) for ms, size in times]
         for (ms, _), (next_ms, _) in pairwise([*times, (ends_ms, 0)]):
@@ -200,21 +200,21 @@ class ListingDay:
                 self._collect(ms, word)
         price = self._nearest(self._fair(ends_ms))
         volume = self._print_size()
-        # Hundreds of orders of the same few sizes meet at one price.
+        # An auction matches many orders of the same few sizes at one price: neighbouring prints often have the same volume.
         for lag_ms in sorted(rng.randrange(AUCTION_LAG_MS) for _ in range(1 + self._prints // 60)):
             if rng.random() < 0.4:
                 volume = self._print_size()
-            # The closing match is stamped some seconds after 14:45:00, as the exchange gets to it.
+            # The exchange stamps the opening match with the end of the auction, the closing matches with when it gets to them.
             ts_ms = ends_ms if word == "ATO" else second(ends_ms + lag_ms)
             self._book(ends_ms + lag_ms, ts_ms, word, price, volume, expected=price, side=None)
         self._best_bid = bisect_left(listing.ladder, price)
 
     def _indicate(self, ms: int, word: str) -> None:
-        """Say at what price the auction would match now; nothing has matched."""
+        """Write at what price the auction would match now; nothing has matched yet."""
         self._say(ms, second(ms), word, volume=0, expected=self._nearest(self._fair(ms)))
 
     def _collect(self, ms: int, word: str) -> None:
-        """Publish the orders that an auction has collected: market orders first, at price 0."""
+        """Write the book that an auction has collected: market orders first, at price 0."""
         listing, depth = self._listing, self._listing.depth
         ladder, middle = listing.ladder, bisect_left(listing.ladder, self._nearest(self._fair(ms)))
         bids = tuple(reversed(ladder[max(middle + 1 - depth, 0) : middle]))
@@ -240,7 +240,7 @@ class ListingDay:
     # -- what X-TRADE says
 
     def _book(self, ms: int, ts_ms: int, word: str, price: int, volume: int, expected: int, side: SsiSide | None) -> None:
-        """Match ``volume`` at ``price`` and say so."""
+        """Match ``volume`` at ``price`` and write so."""
         self._last = price
         self._high = max(self._high, price)
         self._low = min(self._low, price) if self._low else price
@@ -249,7 +249,7 @@ class ListingDay:
         self._say(ms, ts_ms, word, volume, expected, side)
 
     def _say(self, ms: int, ts_ms: int, word: str, volume: int, expected: int, side: SsiSide | None = None) -> None:
-        """Say how the listing stands, after a match of ``volume`` or without one."""
+        """Write an ``X-TRADE`` with the totals of the day so far, after a match of ``volume``, or without a match (0)."""
         self.records.append(
             Trade(
                 due_ms=self._due(ms),
@@ -275,7 +275,7 @@ class ListingDay:
 
 
 def _sizes(rng: "Random", listing: Listing) -> tuple[list[int], list[int]]:
-    """256 sizes of prints and of book levels: lots of 100 shares worth some 30 million VND, or a few contracts."""
+    """256 sizes of prints, and as many of book levels, to draw from: lots of 100 shares, or a few contracts."""
     if listing.is_future:
         return [1 + int(rng.expovariate(0.4)) for _ in range(256)], [1 + int(rng.expovariate(0.02)) for _ in range(256)]
     lot = 100
@@ -305,7 +305,7 @@ def _weight(day: TradingDay, exchange: Exchange, begins_ms: int, ends_ms: int) -
 
 
 def _draw(rng: "Random", day: TradingDay, begins_ms: int, ends_ms: int, count: int) -> list[int]:
-    """``count`` times, unsorted, denser where trading is busier."""
+    """Draw ``count`` times, unsorted, denser where trading is busier."""
     pieces = _pieces(day, begins_ms, ends_ms)
     chosen = rng.choices(pieces, [weight for *_, weight in pieces], k=count)
     return [rng.randrange(start, end) for start, end, _ in chosen]

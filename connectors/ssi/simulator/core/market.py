@@ -1,12 +1,13 @@
 """The market day: everything that the simulated exchanges say, in the order in which the feed says it. Pure.
 
-A seed makes the day, whatever the speed at which it is played: the same seed and date give the same records, byte for byte.
-It has about one print for every ten to twenty of a real day, each of natural size, and all the rest in proportion.
+The same seed and date give the same records, byte for byte, whatever the speed at which they are played. A day has one print for
+every ten to twenty of a real day, each of a usual size, and all other records in proportion.
 
-Before the open the feed holds what SSI's cache holds: at 08:00 every symbol has a record without a match and an empty book,
-except for every tenth stock, which still shows the previous day's last record until its own comes between 08:56 and 08:59.
-Foreign counters and indices show the previous day's until they first move. Put-through deals appear in the indices'
-put-through totals alone; HNX's post-close session (PLO) does not trade, because nobody has published how SSI writes it.
+Before the open SSI answers a subscription out of its cache. From 08:00 on that has a record without a match and an empty book for
+every symbol; but for every tenth stock it still has the last records of the previous day, until new ones come between 08:56 and
+08:59. Foreign counters and indices are those of the previous day until they first change. Put-through deals appear in the
+put-through totals of indices only. Nothing trades in HNX's post-close session (PLO), because nobody has published how SSI writes
+that.
 """
 
 from collections.abc import Callable, Iterable
@@ -27,16 +28,16 @@ if TYPE_CHECKING:
     from random import Random
 
 SeededRandom = Callable[[str], "Random"]
-"""Makes a stream of random numbers from a text, the same from the same text: ``random.Random``."""
+"""Makes a source of random numbers from a text, the same from the same text: ``random.Random``."""
 
 STOCK_PRINTS = 19_500
 """Prints of all stocks in a day, without auctions and stories."""
 FUTURE_PRINTS = (1_500, 80, 25, 12)
 """Prints of the futures, front month first."""
 MOST_RECORDS = 150_000
-"""Bound of a day, whatever its seed."""
+"""No day has more records, whatever its seed."""
 STALE_EVERY = 10
-"""Every so many stocks one keeps yesterday's records in the cache until just before the open."""
+"""One stock in so many still has yesterday's records in SSI's cache until just before the open."""
 
 
 @dataclass(frozen=True)
@@ -48,21 +49,21 @@ class MarketDay:
     universe: Universe
     stories: tuple[Story, ...]
     records: list[SimulatedRecord]
-    """By ``due_ms``; what is due before the first second of the day is in SSI's cache from yesterday."""
+    """In the order of ``due_ms``. Those that were due on the day before are what SSI's cache holds from then."""
 
 
-def generate(seed: int, day: TradingDay, chance: SeededRandom) -> MarketDay:
+def generate(seed: int, day: TradingDay, seeded: SeededRandom) -> MarketDay:
     """Make the market day of ``seed``. It takes a few seconds of one core at most.
 
     Args:
         seed: Which day of many.
         day: Its date.
-        chance: ``random.Random``: each purpose draws from a stream of its own, so that a change in one part of the day leaves the
+        seeded: ``random.Random``. Each purpose has random numbers of its own, so that a change in one part of the day leaves the
             others as they are.
     """
 
     def rng_for(purpose: str) -> "Random":
-        return chance(f"{seed} {purpose}")
+        return seeded(f"{seed} {purpose}")
 
     universe = universe_of(day)
     scripts = write_scripts(rng_for("stories"), universe, day)
@@ -110,7 +111,7 @@ def _announced_ms(place: int, day: TradingDay) -> int:
 
 
 def _bound(stock: Listing) -> float:
-    """How far a stock strays without a story: three quarters of the way to its limits."""
+    """How far a stock without a story may stray from its reference, as a fraction: three quarters of the way to its limits."""
     return 0.75 * (stock.ceiling / stock.reference - 1)
 
 
@@ -130,7 +131,7 @@ def _index_path(index_id: str, values: Iterable[IndexValue]) -> PricePath:
 
 
 def _yesterday(rng: "Random", universe: Universe, day: TradingDay) -> list[SimulatedRecord]:
-    """Say what SSI still has in its cache from the trading day before."""
+    """What SSI still has in its cache from the trading day before."""
     yesterday = previous_trading_day(day)
     records: list[SimulatedRecord] = []
     for place, stock in enumerate(universe.stocks):
@@ -148,7 +149,7 @@ def _yesterday(rng: "Random", universe: Universe, day: TradingDay) -> list[Simul
 
 
 def _closed(stock: Listing, total: int, ms: int, rng: "Random") -> list[SimulatedRecord]:
-    """Close ``stock`` at what is its reference today, on a day that had opened a few ticks away."""
+    """The last records of yesterday, which closed at today's reference and had opened a few ticks away from it."""
     price, opening = stock.reference, stock.opening_at(stock.ladder[len(stock.ladder) // 2 + rng.randrange(-6, 7)])
     last = Trade(
         due_ms=ms,
@@ -168,7 +169,7 @@ def _closed(stock: Listing, total: int, ms: int, rng: "Random") -> list[Simulate
 
 
 def _closed_index(index: IndexListing, ms: int, rng: "Random") -> IndexValue:
-    """Close ``index`` at what is its prior value today."""
+    """The last record of yesterday, which closed at today's prior value."""
     volume = rng.randrange(100_000, 1_000_000) * 100
     return IndexValue(
         due_ms=ms,

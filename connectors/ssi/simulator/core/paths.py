@@ -1,4 +1,4 @@
-"""Where prices want to go: random walks with knots a minute apart, straight in between."""
+"""How prices move in a day: random walks with a value a minute, and straight lines in between."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -16,10 +16,12 @@ _STEP_MS = 60_000
 
 @dataclass(frozen=True)
 class PricePath:
-    """A value over market time: straight lines between knots, level before the first and after the last."""
+    """A value over market time: straight lines between knots, constant before the first and after the last."""
 
     times: Sequence[int]
+    """Of the knots, in order; Unix milliseconds."""
     values: Sequence[float]
+    """At the knots; what they are is up to whoever made the path."""
 
     def at(self, ms: int) -> float:
         """The value at ``ms``."""
@@ -33,7 +35,7 @@ class PricePath:
         return low + (high - low) * (ms - start) / (end - start)
 
     def following(self, script: "PricePath") -> "PricePath":
-        """This path, except that between the first and the last knot of ``script`` it is the script's."""
+        """This path; but from the first to the last knot of ``script`` that one."""
         first, last = script.times[0], script.times[-1]
         before = [(t, v) for t, v in zip(self.times, self.values, strict=True) if t < first]
         after = [(t, v) for t, v in zip(self.times, self.values, strict=True) if t > last]
@@ -42,12 +44,12 @@ class PricePath:
 
 
 def market_path(rng: "Random", day: TradingDay) -> PricePath:
-    """How the whole market moves, as a fraction of its opening level: a day of about one percent."""
+    """Draw how the whole market moves, as a fraction of its opening level: about one percent in a day."""
     return _walk(rng, day, spread=0.006, pull=0.004)
 
 
 def stock_path(rng: "Random", market: PricePath, day: TradingDay, bound: float) -> PricePath:
-    """Draw a stock's change against its reference: its share of the market's move and a walk of its own, within ``bound``."""
+    """Draw how a stock moves, as a fraction of its reference: partly as the market does, partly on its own, within ``bound``."""
     own, beta = _walk(rng, day, spread=0.011, pull=0.004), rng.uniform(0.6, 1.3)
     gap = rng.gauss(0.0, 0.004)
     values = [max(-bound, min(bound, gap + v + beta * m)) for v, m in zip(own.values, market.values, strict=True)]
@@ -55,7 +57,7 @@ def stock_path(rng: "Random", market: PricePath, day: TradingDay, bound: float) 
 
 
 def _walk(rng: "Random", day: TradingDay, spread: float, pull: float) -> PricePath:
-    """A walk from 08:45 to 15:00 that strays about ``spread`` in a day and is drawn back to where it began."""
+    """Draw a walk from 08:45 to 15:00 that strays about ``spread`` from 0; each minute it is pulled back by ``pull`` of that."""
     times = range(at(day, 8, 45), at(day, 15) + 1, _STEP_MS)
     step, value, values = spread / 18, 0.0, []
     for _ in times:

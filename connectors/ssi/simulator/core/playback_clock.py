@@ -1,39 +1,46 @@
-"""The market time of a day that is played at some speed, held and resumed. Pure: our own time is an argument."""
+"""The market time of a day that is played at some speed, held and resumed. Pure: wall time is an argument."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class PlaybackClock:
-    """``start + speed × elapsed`` up to the end; at the greatest speed (None) wherever the playback has got to."""
+    """Market time is ``start + speed × elapsed``, up to the end. Without a speed it is as far as the playback has got.
+
+    All ``now_s`` are seconds of one clock that only goes forward.
+    """
 
     start_ms: int
     end_ms: int
     speed: float | None
+    """Market seconds a second; None when the day is played as fast as clients read."""
     _began_s: float | None = None
     _reached_ms: int = 0
+    """How far the playback has got, where there is no speed."""
     _held_s: float | None = None
+    """Since when it stands still; None while it runs."""
     _until_s: float = 0.0
+    """When it goes on by itself, if it is held."""
 
     def begin(self, now_s: float) -> None:
-        """Let it run from ``now_s``, in seconds of a clock that only goes forward."""
+        """Let it run from ``now_s`` on."""
         self._began_s = now_s
         self._reached_ms = self.start_ms
 
     @property
     def running(self) -> bool:
-        """Whether it has begun."""
+        """Whether it has begun; it may be held."""
         return self._began_s is not None
 
     @property
     def held(self) -> bool:
-        """Whether somebody holds it."""
+        """Whether it is held."""
         return self._held_s is not None
 
     def hold(self, now_s: float, until_s: float) -> None:
-        """Let it stand from ``now_s`` on, unless it does already or has not begun; at ``until_s`` it goes on by itself.
+        """Make it stand still from ``now_s`` on, if it runs. At ``until_s`` it goes on by itself.
 
-        Who holds it may die: a market must not stand for ever because of that.
+        It does so because whoever holds it may die, and the market must not stand still for ever then.
         """
         if self._began_s is not None:
             self._held_s = now_s if self._held_s is None else self._held_s
@@ -47,16 +54,16 @@ class PlaybackClock:
             self._until_s = 0.0
 
     def look(self, now_s: float) -> None:
-        """Let it run on if it has been held long enough."""
+        """Let it run on if it has been held until its time. To be called again and again while it is held."""
         if self._held_s is not None and now_s >= self._until_s:
             self.resume(now_s)
 
     def reach(self, ms: int) -> None:
-        """Set it forward, at the greatest speed."""
+        """Set it forward to ``ms``; for a clock without a speed."""
         self._reached_ms = min(ms, self.end_ms)
 
     def at(self, now_s: float) -> int:
-        """Market time."""
+        """Market time at ``now_s``, in Unix milliseconds."""
         if self._began_s is None:
             return self.start_ms
         if self.speed is None:

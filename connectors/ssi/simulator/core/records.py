@@ -1,9 +1,9 @@
 """What the simulated exchanges say, in exact integers; :mod:`connectors.ssi.simulator.core.wire` turns it into SSI's JSON.
 
-Prices are VND for stocks and hundredths of a point for futures and indices, volumes shares or contracts, values VND.
-``ts_ms`` is the exchange time that a record is stamped with, a whole second; ``due_ms`` is the market time at which the
-feed sends it, the same second or, around the auctions, a few seconds later. A day has a hundred thousand of them, so they
-are msgspec Structs that the garbage collector never visits.
+Prices are in VND for stocks and in hundredths of a point for futures and indices; volumes are shares or contracts; values are in
+VND. ``ts_ms`` is the exchange time that a record is stamped with, a whole second. ``due_ms`` is the market time at which the feed
+sends it: in the same second or, after an auction, a few seconds later. A day has a hundred thousand records, so they are msgspec
+Structs that the garbage collector need not visit.
 """
 
 from typing import ClassVar, Literal
@@ -15,12 +15,12 @@ from connectors.ssi.simulator.core.universe import IndexListing, Listing
 Channel = Literal["X-TRADE", "X-QUOTE", "R", "MI", "F"]
 """The channels on which the simulated market speaks."""
 SsiSide = Literal["BU", "SD"]
-"""SSI's words for the aggressor."""
+"""SSI's words for who came to the other's price: the buyer (BU) or the seller (SD)."""
 CHANNELS: tuple[Channel, ...] = ("X-TRADE", "X-QUOTE", "R", "MI", "F")
 
 
 class Trade(msgspec.Struct, frozen=True, gc=False):
-    """``X-TRADE``. A print when it has a volume; else the state of a symbol: before its first match, or in an auction."""
+    """``X-TRADE``. With a volume it is a print; without, it says how a symbol stands before its first match or in an auction."""
 
     channel: ClassVar[Channel] = "X-TRADE"
 
@@ -28,7 +28,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     ts_ms: int
     listing: Listing
     price: int
-    """Of the last match; 0 before the first."""
+    """Of the last match; 0 before the first of the day."""
     volume: int
     """Of this match alone; 0 in a record that is no print."""
     total_volume: int
@@ -43,7 +43,7 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):
-    """``X-QUOTE``: the whole book. Levels from the best; price 0 with a volume is a market order in an auction."""
+    """``X-QUOTE``: the whole book, best level first. A level with price 0 and a volume holds market orders in an auction."""
 
     channel: ClassVar[Channel] = "X-QUOTE"
 
@@ -89,7 +89,7 @@ class IndexValue(msgspec.Struct, frozen=True, gc=False):
     advances: int
     """Members above their reference, without those at their ceiling."""
     no_changes: int
-    """Members at their reference, and those that have not traded."""
+    """Members at their reference, those that have not traded among them."""
     declines: int
     ceilings: int
     floors: int

@@ -1,6 +1,6 @@
-"""SSI's REST answers: strings for numbers, a status in the body, nested lists where SSI nests them. Pure.
+"""SSI's REST answers as SSI writes them: numbers as strings, a status in the body, lists nested as SSI nests them. Pure.
 
-What SSI answers with HTTP 200 this does too, refusals included: the body's ``status`` tells. AccessToken's is an integer; all
+As at SSI, refusals come with HTTP 200 too, and the body's ``status`` tells them from answers. AccessToken's is an integer; all
 others say "Success" or "Error", or the integer 401.
 """
 
@@ -25,7 +25,7 @@ class _Credentials(msgspec.Struct):
 
 
 def read_credentials(body: bytes) -> tuple[str, str] | None:
-    """Read consumer id and secret from the body of an AccessToken request; None when they are not there."""
+    """The consumer id and secret in the body of an AccessToken request; None when they are not in it."""
     try:
         credentials = msgspec.json.decode(body, type=_Credentials)
     except msgspec.MsgspecError:
@@ -34,22 +34,22 @@ def read_credentials(body: bytes) -> tuple[str, str] | None:
 
 
 def token_granted(token: str) -> dict[str, Any]:
-    """Answer AccessToken. The official Python client breaks on any further key."""
+    """The answer to AccessToken. It may have no further key: SSI's Python client breaks on one."""
     return {"message": "Success", "status": 200, "data": {"accessToken": token}}
 
 
 def token_refused() -> dict[str, Any]:
-    """Answer AccessToken to wrong or expired credentials, in SSI's words."""
+    """The answer to AccessToken with wrong credentials, in SSI's words."""
     return {"message": "The connection is invalid", "status": 400, "data": None}
 
 
 def unauthorized(message: str = "Missing Authorization header") -> dict[str, Any]:
-    """Answer a request without a token that holds: HTTP 200 all the same."""
+    """The answer to a request without a valid token; it is sent with HTTP 200 like any other."""
     return {"message": message, "status": 401}
 
 
 class ReferenceData:
-    """The reference endpoints over one day's universe."""
+    """Answers the operations that ask what is listed on one day."""
 
     def __init__(self, universe: Universe, day: TradingDay) -> None:
         self._universe = universe
@@ -62,7 +62,7 @@ class ReferenceData:
         }
 
     def answer(self, operation: str, query: Mapping[str, str]) -> dict[str, Any] | None:
-        """Answer ``operation`` (any case); None when SSI has no such thing.
+        """The answer to ``operation``, in upper or lower case; None when SSI has no such operation.
 
         Parameters may be written ``symbol``, ``Symbol`` or ``lookupRequest.symbol``.
         """
@@ -151,7 +151,7 @@ def _composition(index: IndexListing) -> dict[str, Any]:
 
 
 def _ticks(exchange: Exchange) -> dict[str, str | None]:
-    """From which price up which price step holds; the step of a future in points."""
+    """The price steps of an exchange, each with the price from which it holds: in VND, or in points for futures."""
     if exchange is Exchange.DER:
         bounds = [("0", "0.1")]
     else:
@@ -162,7 +162,7 @@ def _ticks(exchange: Exchange) -> dict[str, str | None]:
 
 
 def _page(rows: Sequence[dict[str, Any]], query: Mapping[str, str]) -> dict[str, Any]:
-    """Cut out the page that ``query`` asks for, in SSI's envelope."""
+    """The page of ``rows`` that ``query`` asks for, in the body that SSI puts around it."""
     index, size = _number(query.get("pageindex"), 1), _number(query.get("pagesize"), 10)
     if size not in PAGE_SIZES:
         return _error("Size of a page must 10, 20, 50, 100 or 1000")

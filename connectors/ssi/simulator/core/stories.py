@@ -1,4 +1,4 @@
-"""What is certain to happen between 09:15 and 09:55 of every simulated day, so that alerts and boards have something to show.
+"""What happens for certain between 09:10 and 09:55 of every simulated day, so that alerts and boards have something to show.
 
 =================  ==========================================================================================
 ``ceiling``        one of the twelve most liquid of the VN30 rises from 09:18, is locked at its ceiling from about
@@ -11,7 +11,7 @@
 ``basis_flip``     the front future goes from three points above VN30 at 09:35 to four below at 09:41, and back by 11:00
 =================  ==========================================================================================
 
-Which stocks they are comes from the seed; what others do is left to chance, but nobody else comes near a limit.
+The seed decides which stocks these are. What all others do is left to chance, but none of them comes near a limit.
 """
 
 from dataclasses import dataclass
@@ -41,25 +41,25 @@ class Story:
 
 @dataclass(frozen=True)
 class Script:
-    """What a story makes of its stock's day."""
+    """How a story changes the day of its stock."""
 
     story: Story
     path: PricePath | None = None
-    """Change against the reference, as a fraction of it; beyond a limit the stock is locked there."""
+    """How the price moves, as a fraction of the reference; while it is beyond a limit the stock is locked at that."""
     extra_prints: int = 0
-    """More than chance brings, between ``story.from_ms`` and ``story.until_ms``."""
+    """Prints on top of the usual ones, between ``story.from_ms`` and ``story.until_ms``."""
     rising: bool = False
-    """They come faster and faster, not evenly."""
+    """Whether these come faster and faster; else they come evenly."""
     size: int = 1
-    """How many times its usual size each of them has."""
+    """How many times the usual size each of these has."""
     large_at_ms: int | None = None
-    """When somebody trades the largest order there is."""
+    """When an order of the greatest size that HOSE accepts is matched."""
     foreign_buying: float | None = None
-    """The part of all prints meanwhile in which a foreigner buys."""
+    """The part of all prints during the story in which a foreigner buys; None leaves it at the usual part."""
 
 
 def write_scripts(rng: "Random", universe: Universe, day: TradingDay) -> dict[Symbol, Script]:
-    """Choose who plays which story. The basis has no script of its own: it is :data:`BASIS`."""
+    """Choose the stocks of the stories. The one of the basis needs no script: :func:`basis_path` is the same every day."""
     thirty = [listing for listing in universe.vn30()[:12] if listing.symbol != ROOM_SYMBOL]
     rising, spiking, bought = rng.sample(thirty, 3)
     falling = rng.choice([listing for listing in universe.stocks if listing.exchange is Exchange.HNX][:5])
@@ -93,16 +93,17 @@ def write_scripts(rng: "Random", universe: Universe, day: TradingDay) -> dict[Sy
 
 
 def basis_story(universe: Universe, day: TradingDay) -> Story:
-    """When the front future changes sides for the first time."""
+    """When the front future goes from above VN30 to below it for the first time."""
     return _story("basis_flip", universe.futures[0], day, (9, 35), (9, 42))
 
 
 def basis_path(day: TradingDay) -> PricePath:
-    """How far the front future wants to be above VN30, in hundredths of a point."""
+    """How far above VN30 the front future trades, in hundredths of a point."""
     return PricePath([at(day, hour, minute) for hour, minute, _ in _BASIS], [float(value) for *_, value in _BASIS])
 
 
 ROOM_SYMBOL = Symbol("MBB")
+"""Of the story ``room``, whatever the seed."""
 _BASIS = (
     (8, 45, 300), (9, 15, 350), (9, 35, 310), (9, 41, -380), (9, 55, -420), (10, 20, -250),
     (11, 0, 150), (11, 30, 260), (13, 0, 220), (14, 0, -160), (14, 25, 180), (14, 45, 150),
@@ -114,7 +115,7 @@ def _story(name: StoryName, listing: Listing, day: TradingDay, since: tuple[int,
 
 
 def _between_limits(listing: Listing, day: TradingDay, *knots: tuple[int, int, float]) -> PricePath:
-    """A path whose values are given as parts of the way from the reference (0) to the ceiling (1) or the floor (-1)."""
+    """The path through ``knots``: hour, minute, and a part of the way from the reference (0) to the ceiling (1) or floor (-1)."""
     up = listing.ceiling / listing.reference - 1
     down = 1 - listing.floor / listing.reference
     return PricePath(

@@ -1,7 +1,8 @@
-"""SSI's access tokens: RS256-shaped JWTs that the simulator signs with a key of its own and never stores.
+"""SSI's access tokens: JWTs that look like RS256 ones. The simulator signs them with a key of its own and stores none.
 
-Official clients read ``exp`` with plain base64, so a payload never contains ``-`` or ``_``: ASCII JSON without ``>``, ``?`` and
-``~`` cannot. A restart of the simulator voids every token, as an expiry does.
+SSI's own clients read ``exp`` with plain base64, which has no ``-`` and ``_``. So a payload must have neither once it is encoded:
+it is ASCII JSON without ``>``, ``?`` and ``~``, from which they cannot come. A restart makes a new key, so that no earlier token
+is valid any more.
 """
 
 import base64
@@ -14,14 +15,14 @@ _SIGNATURE_BYTES = 256
 
 
 def issue_token(key: bytes, consumer_id: str, now_s: int) -> str:
-    """Make a token that holds for eight hours."""
+    """Make a token that is valid for eight hours from ``now_s`` (seconds since 1970)."""
     payload = {"uuid": hmac.digest(key, consumer_id.encode(), "sha256").hex()[:32], "iat": now_s, "exp": now_s + LIFETIME_S}
     body = f"{_encoded({'alg': 'RS256', 'typ': 'JWT'})}.{_encoded(payload)}"
     return f"{body}.{_signature(key, body)}"
 
 
 def accepts_token(key: bytes, token: str, now_s: int) -> bool:
-    """Whether ``token`` is ours and has not expired."""
+    """Whether ``token`` was issued with ``key`` and has not expired at ``now_s``."""
     body, _, signature = token.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _signature(key, body).encode()):
         return False
@@ -35,7 +36,7 @@ def _encoded(value: dict[str, object]) -> str:
 
 
 def _signature(key: bytes, body: str) -> str:
-    """As long as an RS256 signature, and as opaque."""
+    """A signature that is as long as one of RS256."""
     digest = hmac.digest(key, body.encode(), "sha256")
     return _base64((digest * (_SIGNATURE_BYTES // len(digest)))[:_SIGNATURE_BYTES])
 

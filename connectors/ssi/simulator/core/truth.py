@@ -1,12 +1,13 @@
-"""What really happened: the answers of ``/sim/clock``, ``/sim/status`` and ``/sim/truth``, and the books behind them.
+"""What the market really did: the answers of ``/sim/clock``, ``/sim/status`` and ``/sim/truth``, and the books behind them.
 
 ``/sim/truth`` is NDJSON: one :class:`TruthHeader`, then a :class:`PrintTruth` for every print and a :class:`ForeignTruth` for
-every foreign record that the market has made up to now, in the order in which they were due, each with the connections on whose
-socket it was put. No connection: it was withheld, because none was open or subscribed at that moment, or because the only one
-was too slow. A snapshot that repeats the last print counts as sending it. :meth:`Truth.load` reads it back.
+every foreign record up to now, in the order in which they were due, each with the connections that it was sent on. Where there is
+none it was withheld: no connection was open and subscribed at that moment, or the client was too slow. A snapshot that repeats
+the last print counts as sending it. :meth:`Truth.load` reads an answer.
 
-*Put on a socket* is as far as a server can know. Of what was put there in the last moment before a connection broke, a client
-may not have read all: compare ``due_ms`` with the ``closed_ms`` of its :class:`ConnectionStatus` and how that ended.
+*Sent* means put on a socket: a server cannot know more. A client may not have read all that was put there in the last moment
+before its connection broke. To find out, compare ``due_ms`` with the ``closed_ms`` of the :class:`ConnectionStatus`, and see how
+that ended.
 """
 
 from collections import Counter
@@ -22,19 +23,19 @@ from schemas.calendar import at
 from schemas.units import Symbol, TradingDay, UnixMs
 
 PlayState = Literal["waiting", "running", "held", "finished"]
-"""``waiting``: for the first subscription. ``held``: somebody asked it to stand. ``finished``: the clock is at its end and all
-that was due is on the sockets."""
+"""``waiting``: for the first subscription. ``held``: somebody asked it to stand still. ``finished``: the clock is at its end and
+all that was due has been sent."""
 Ending = Literal["client_closed", "reset", "aborted", "dropped", "server_closed"]
 """How a connection ended, in this order: the client sent a WebSocket close frame; its socket went without one; the client posted
 abort; a fault dropped it; the simulator shut down."""
 
 
 class ClockReading(msgspec.Struct, frozen=True, kw_only=True):
-    """``/sim/clock``: market time is ``start_ms + speed × elapsed``, held at ``end_ms``."""
+    """``/sim/clock``: market time is ``start_ms + speed × elapsed``; at ``end_ms`` it stops."""
 
     market_ms: UnixMs
     speed: float | None
-    """Market seconds a second; None when it plays as fast as clients read: then ask again instead of counting on."""
+    """Market seconds a second. None when the day is played as fast as clients read: only asking again tells the time then."""
     state: PlayState
     trading_day: TradingDay
     start_ms: UnixMs
@@ -46,39 +47,39 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """One hub connection, open or not. Times are market time."""
 
     id: int
-    """Counts from 1: what the truth names it by."""
+    """Counts from 1. The lines of the truth name a connection by it."""
     connection_id: str
-    """What negotiate called it."""
+    """The id that negotiate gave it."""
     opened_ms: UnixMs
     subscribed_ms: UnixMs | None
     """When its last SwitchChannels was answered."""
     channels: str | None
-    """What that asked for, as the client wrote it."""
+    """What that SwitchChannels asked for, as the client wrote it."""
     closed_ms: UnixMs | None
     ended: Ending | None
     """None while it is open."""
     sent: dict[Channel, int]
-    """Records put on its socket, snapshots included."""
+    """Records sent on it, snapshots included."""
     records: int
     """Their sum."""
     skipped: int
-    """Records that it was subscribed to and did not get, because it read too slowly or was silenced by a fault."""
+    """Records that it was subscribed to and did not get, because the client read too slowly or a fault silenced it."""
     malformed: int
     """Hub messages and records that no client can decode, sent by a fault."""
 
 
 class SimulatorStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """``/sim/status``."""
+    """``/sim/status``: how far the day is, and all connections ever."""
 
     state: PlayState
     market_ms: UnixMs
     connections: list[ConnectionStatus]
     records: int
-    """Put on all sockets together."""
+    """Records sent on all connections together."""
 
 
 class StoryTruth(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that is certain to happen on the simulated day; ``connectors.ssi.simulator.core.stories`` tells what."""
+    """Something that happens for certain on the simulated day; ``connectors.ssi.simulator.core.stories`` tells what."""
 
     name: str
     symbol: Symbol
@@ -87,7 +88,7 @@ class StoryTruth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TruthHeader(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_field="kind"):
-    """The first line: what follows, and what is only counted."""
+    """The first line: what follows, and counts of what does not."""
 
     trading_day: TradingDay
     seed: int
@@ -99,15 +100,15 @@ class TruthHeader(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_f
     foreign: int
     """How many foreign lines follow, after the prints."""
     generated: dict[Channel, int]
-    """Records of the trading day up to now, by channel, on a socket or not."""
+    """Records of the trading day up to now, by channel, sent or not."""
     sent: dict[Channel, int]
-    """Records put on sockets: on two connections it counts twice, repeated in a snapshot once more."""
+    """Records sent, by channel: one that was sent on two connections counts twice, one in a snapshot once more."""
     sent_previous_day: int
     """Among ``sent``: records of the trading day before."""
     sent_without_match: int
     """Among ``sent``: X-TRADE records that are no print."""
     malformed: int
-    """Not among ``sent``: what a fault sent that no client can decode."""
+    """Not among ``sent``: what a fault sent and no client can decode."""
 
 
 class PrintTruth(msgspec.Struct, frozen=True, kw_only=True, tag="print", tag_field="kind"):
@@ -116,7 +117,7 @@ class PrintTruth(msgspec.Struct, frozen=True, kw_only=True, tag="print", tag_fie
     symbol: Symbol
     ts_ms: UnixMs
     due_ms: UnixMs
-    """When the feed sent it, or would have: market time."""
+    """The market time at which it was sent, or would have been."""
     price: int
     last_vol: int
     total_vol: int
@@ -159,7 +160,7 @@ class Truth:
         """Read an answer.
 
         Raises:
-            UnreadableTruth: A line is none of ours, or lines are missing.
+            UnreadableTruth: A line is none of an answer's, or lines are missing.
 
         """
         try:
@@ -180,12 +181,12 @@ class Truth:
 
     @property
     def withheld(self) -> list[PrintTruth]:
-        """The prints that were put on no socket."""
+        """The prints that were sent on no connection."""
         return [line for line in self.prints if not line.connections]
 
 
 class Deliveries:
-    """Which record was put on which connection. Positions are places in the day's list of records."""
+    """Which record was sent on which connection. A position is a place in the day's list of records."""
 
     def __init__(self, records: Sequence[SimulatedRecord], day: TradingDay) -> None:
         self._records = records
@@ -196,7 +197,7 @@ class Deliveries:
         self._sent_without_match = 0
 
     def put(self, position: int, connection: int) -> None:
-        """Note that the record at ``position`` was handed to the socket of ``connection``."""
+        """Note that the record at ``position`` was sent on ``connection``."""
         record = self._records[position]
         self._sent.setdefault(connection, Counter())[record.channel] += 1
         if record.due_ms < self._day_begins_ms:
@@ -209,17 +210,27 @@ class Deliveries:
                 self._connections[position] = (*known, connection)
 
     def sent_on(self, connection: int) -> dict[Channel, int]:
-        """Count what was put on ``connection``, by channel."""
+        """How many records were sent on ``connection``, by channel."""
         counts = self._sent.get(connection, Counter())
         return {channel: counts[channel] for channel in CHANNELS}
 
     def sent(self) -> dict[Channel, int]:
-        """Count what was put on any connection, by channel."""
+        """How many records were sent on all connections, by channel."""
         whole: Counter[Channel] = sum(self._sent.values(), Counter())
         return {channel: whole[channel] for channel in CHANNELS}
 
     def lines(self, released: int, clock: ClockReading, stories: list[StoryTruth], malformed: int) -> Iterator[bytes]:
-        """Write the truth about the first ``released`` records, line by line, each with its newline."""
+        """Write the truth about the first ``released`` records of the day.
+
+        Args:
+            released: How many have been due.
+            clock: What ``/sim/clock`` says now.
+            stories: Those of the day.
+            malformed: How much a fault sent that no client can decode.
+
+        Returns:
+            Line after line, each with its newline.
+        """
         generated: Counter[Channel] = Counter()
         prints: list[tuple[int, Trade]] = []
         foreign: list[tuple[int, Foreign]] = []

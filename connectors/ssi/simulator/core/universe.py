@@ -1,7 +1,7 @@
-"""What is listed on the simulated market: real tickers with plausible references, in descending order of liquidity.
+"""What is listed on the simulated market: real tickers with plausible references, the most liquid first.
 
-The VN30 is the basket in force since 2026-08-03. References, share counts and foreign limits are of the right size and
-nothing more: the simulator's market is not the real one. The futures are the four on VN30 that are listed on the day.
+The VN30 is the basket in force since 2026-08-03. References, share counts and foreign limits are of the right size, but not those
+of the real market. The futures are the four on VN30 that are listed on the day.
 """
 
 from dataclasses import dataclass, replace
@@ -23,19 +23,19 @@ class Listing:
     ceiling: Price
     floor: Price
     shares: Shares
-    """Listed; 0 for a future."""
+    """How many are listed; 0 for a future."""
     free_float: int
     """Percent of ``shares`` that counts in VN30."""
     total_room: Shares
-    """How much foreigners may hold."""
+    """How many shares foreigners may hold."""
     room: Shares
-    """What is left of it when the day opens."""
+    """How many they may still buy when the day opens."""
     weight: float
-    """Its part of all the prints of stocks; the weights of a universe add up to 1. Futures have their own."""
+    """Its part of all the prints of stocks; these parts add up to 1. For a future it is 0 and means nothing."""
 
     @cached_property
     def ladder(self) -> list[Price]:
-        """Every price it may trade at today, floor to ceiling."""
+        """Every price at which it may trade today, from floor to ceiling."""
         prices = [self.floor]
         while prices[-1] < self.ceiling:
             prices.append(Price(prices[-1] + tick_of(prices[-1], self.exchange)))
@@ -48,11 +48,11 @@ class Listing:
 
     @property
     def depth(self) -> int:
-        """Levels of the book that the exchange publishes."""
+        """How many levels of the book the exchange publishes."""
         return 3 if self.exchange is Exchange.HOSE else 10
 
     def opening_at(self, reference: int) -> "Listing":
-        """The same instrument on a day that opens at ``reference``."""
+        """The same instrument on a day that opens with another reference."""
         ceiling, floor = limits(Price(reference), self.exchange)
         return replace(self, reference=Price(reference), ceiling=ceiling, floor=floor)
 
@@ -62,22 +62,23 @@ class IndexListing:
     """An index and what is in it."""
 
     index_id: str
-    """As SSI spells it; in upper case it is the symbol."""
+    """As SSI spells it (HNXIndex); in upper case it is the symbol."""
     exchange: Exchange
     prior: Price
-    """The value it closed at, in hundredths of a point."""
+    """The value at which it closed on the day before, in hundredths of a point."""
     index_type: str
+    """SSI's IndexType: Main for the index of an exchange, empty for VN30."""
     members: tuple[Listing, ...]
     has_breadth: bool
-    """SSI counts advances and declines for whole exchanges; for VN30 it sends zeros."""
+    """Whether SSI counts advances and declines: it does for the indices of whole exchanges, and sends zeros for VN30."""
 
     @property
     def symbol(self) -> Symbol:
-        """What its records are subscribed to by."""
+        """The symbol under which clients subscribe to it."""
         return Symbol(self.index_id.upper())
 
     def shares_of(self, listing: Listing) -> int:
-        """How many shares of a member count, in percent of a share: all of them, or the free float in VN30."""
+        """How many shares of a member count, times 100: all that are listed, or in VN30 the free float."""
         return listing.shares * (listing.free_float if self.index_id == "VN30" else 100)
 
 
@@ -92,22 +93,22 @@ class Universe:
 
     @property
     def listings(self) -> tuple[Listing, ...]:
-        """Stocks, then futures: the order in which ``ALL`` is answered."""
+        """Stocks, then futures: in this order a subscription to ``ALL`` is answered."""
         return self.stocks + self.futures
 
     def index(self, index_id: str) -> IndexListing | None:
-        """The index that ``index_id`` names, in any case."""
+        """The index that ``index_id`` names, in upper or lower case; None when there is none."""
         return next((index for index in self.indices if index.symbol == index_id.upper()), None)
 
     def vn30(self) -> tuple[Listing, ...]:
-        """The thirty, most liquid first."""
+        """The members of VN30, the most liquid first."""
         return next(index.members for index in self.indices if index.index_id == "VN30")
 
 
 def universe_of(day: TradingDay, holidays: frozenset[TradingDay] = HOLIDAYS) -> Universe:
     """List what trades on ``day``."""
     thirty, others = _rows(_VN30), _rows(_OTHERS)
-    # Zipf, its head flattened: the busiest of the thirty prints about ten times as often as the last of them.
+    # By Zipf's law, but flatter at its head: the busiest of the thirty prints about ten times as often as the last of them.
     pulls = [1 / (place + 3) for place in range(len(thirty))] + [1 / (1.4 * place + 14) for place in range(len(others))]
     stocks = tuple(_stock(row, pull / sum(pulls)) for row, pull in zip(thirty + others, pulls, strict=True))
     on_hose = tuple(stock for stock in stocks if stock.exchange is Exchange.HOSE)
@@ -143,7 +144,7 @@ def _stock(row: list[str], weight: float) -> Listing:
         shares=shares,
         free_float=int(free_float),
         total_room=Shares(total_room),
-        # A room used up but for a few lots, or the part of it that is left.
+        # 0 percent in the table means that 150,000 shares are left: the story ``room`` uses these up.
         room=Shares(total_room * int(left) // 100 if int(left) else 150_000),
         weight=weight,
     )
@@ -168,8 +169,9 @@ def _future(month: int, reference: Price) -> Listing:
 
 _MILLION = 1_000_000
 VN30_PRIOR = Price(2_061_75)
+"""The value at which VN30 closed on the day before, in hundredths of a point."""
 _FUTURES = (Price(2_064_60), Price(2_066_10), Price(2_063_20), Price(2_060_00))
-"""References of the four futures, front month first: yesterday's settlement."""
+"""References of the four futures, front month first: the settlement prices of the day before."""
 
 # symbol | exchange | reference in VND | listed shares in millions | free float % | foreign limit % | of that still free % | name
 _VN30 = """

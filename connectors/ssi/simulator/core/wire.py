@@ -15,14 +15,14 @@ from schemas.units import POINT, Exchange
 
 HUB = "FcMarketDataV2Hub"
 LEVELS = 10
-"""Levels of a book on the wire, whatever the exchange publishes."""
+"""Levels of a book that SSI sends; those that the exchange does not publish are 0."""
 
 _WIRE_EXCHANGE = {Exchange.DER: "DERIVATIVES"}
 _STATUS = {Exchange.HOSE: "N", Exchange.HNX: "NT", Exchange.UPCOM: "NT", Exchange.DER: "Normal"}
 
 
 def content(record: SimulatedRecord) -> str:
-    """Write the ``Content`` of a record: a JSON object, not yet quoted as a string."""
+    """Write the ``Content`` of a record: a JSON object, not yet escaped as a string."""
     match record:
         case Trade():
             return _trade(record)
@@ -37,7 +37,7 @@ def content(record: SimulatedRecord) -> str:
 
 
 def broadcast(data_type: str, text: str) -> str:
-    """Write the argument of ``Broadcast``: the data type beside the content, which is a string once more."""
+    """Write the argument of ``Broadcast``: an object of the data type and the content, which is in it as a string."""
     return f'{{"DataType":"{data_type}","Content":"{_escaped(text)}"}}'
 
 
@@ -65,7 +65,7 @@ def _price(value: int, listing: Listing) -> str:
 
 
 def _whole(value: int, listing: Listing) -> str:
-    """``Highest`` and ``Lowest`` come without a decimal point where they have no decimals."""
+    """``Highest`` and ``Lowest``, which SSI writes without a decimal point where they have no decimals."""
     return repr(value / POINT).removesuffix(".0") if listing.is_future else str(value)
 
 
@@ -75,7 +75,7 @@ def _exchange(exchange: Exchange) -> str:
 
 def _trade(trade: Trade) -> str:
     listing, last, reference = trade.listing, trade.price, trade.listing.reference
-    # SSI subtracts doubles: a future's change shows it (-6.099999999999909).
+    # SSI subtracts doubles, as a captured change of a future shows: -6.099999999999909.
     change = last / POINT - reference / POINT if listing.is_future else float(last - reference)
     average = repr(round(trade.total_value / trade.total_volume, 3)) if trade.total_volume else '"NaN"'
     reference_text = _price(reference, listing)
