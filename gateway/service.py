@@ -13,7 +13,6 @@ from gateway.alert_reader import AlertReader
 from gateway.app import Gateway, now_ms
 from gateway.core.alerts import Recent
 from gateway.core.board import Board
-from gateway.core.errors import PortTaken
 from gateway.core.status import Connectors
 from gateway.core.subscriber import Close
 from gateway.core.terms import Terms
@@ -21,6 +20,7 @@ from gateway.fanout import Fanout
 from gateway.follower import Follower, Post
 from gateway.settings import GatewaySettings
 from gateway.state_reader import StateReader
+from schemas.errors import PortTaken
 from schemas.stock_v1 import CloseCode
 
 COME_BACK_WITHIN_MS = 5_000
@@ -80,7 +80,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, listening: Callabl
 
     Raises:
         InsecureBind: The address can be reached from outside, and nobody said that this is meant.
-        PortTaken: Somebody else listens there.
+        PortTaken: Another process listens there.
         NewerMessage: A newer release writes one of the topics. The clients have been sent away, as when it is time to go.
         TooManyDeadLetters: Most of what was read cannot be used. Likewise.
     """
@@ -97,7 +97,8 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, listening: Callabl
         await site.start()
     except OSError as error:
         await runner.cleanup()
-        raise PortTaken(settings.host, settings.port, error.strerror or str(error)) from error
+        remedy = "Stop what is there, or set GATEWAY_PORT to a free port"
+        raise PortTaken.of(error, settings.host, settings.port, remedy) from error
     url = f"http://{_bracketed(settings.host)}:{runner.addresses[0][1]}"
     log.info("dashboard at %s/, WebSocket at %s/v1/ws", url, url.replace("http", "ws", 1))
     if listening is not None:

@@ -1,8 +1,9 @@
-"""Errors that every service can meet: of messages, and of Kafka. Each says what to do next.
+"""Errors that every service can meet: of messages, of Kafka, of its own port. Each says what to do next.
 
 SchemaError
 ├── InvalidMessage: bytes on a topic that are not what the topic holds
 ├── WrongSetting: a setting in the environment that cannot be used
+├── PortTaken: the address that a service should serve on cannot be listened on
 ├── Halt: whoever starts again meets the same, so a person has to act; supervisors do not restart
 │   ├── NewerMessage: a newer release writes the topic
 │   └── TooManyDeadLetters: most of what was read last could not be used
@@ -12,6 +13,7 @@ SchemaError
     └── InstanceReplaced: another process took this one's place in its consumer group
 """
 
+import errno
 from collections.abc import Iterable
 from typing import Final, Literal
 
@@ -49,6 +51,34 @@ class WrongSetting(SchemaError):
 
     def __str__(self) -> str:
         return f"{self.name}={self.said!r} cannot be used: set it to {self.wanted}, or unset it"
+
+
+class PortTaken(SchemaError):
+    """``host``:``port`` cannot be listened on, nearly always because another process does so."""
+
+    def __init__(self, host: str, port: int, reason: str, remedy: str) -> None:
+        """Say why.
+
+        Args:
+            host: The address of this machine that was asked for.
+            port: The port that was asked for.
+            reason: Who listens there, or what else is in the way; no full stop.
+            remedy: What to do next, as a sentence without a full stop: which setting names another port.
+        """
+        super().__init__(host, port, reason, remedy)
+        self.host = host
+        self.port = port
+        self.reason = reason
+        self.remedy = remedy
+
+    @classmethod
+    def of(cls, error: OSError, host: str, port: int, remedy: str) -> "PortTaken":
+        """The same from what the system said when a service tried to listen there."""
+        taken = error.errno == errno.EADDRINUSE
+        return cls(host, port, "another process listens there" if taken else error.strerror or str(error), remedy)
+
+    def __str__(self) -> str:
+        return f"cannot listen on {self.host}:{self.port}: {self.reason}. {self.remedy}"
 
 
 class Halt(SchemaError):

@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings
 
 from schemas.errors import HALTED, Halt
 from stock_tracker import distribution
+from stock_tracker.errors import StockTrackerError
 
 COMMANDS = ("up", "down", "status", "verify", "kafka", "topics", "ssi", "run", "gateway", "archive")
 """The sub-commands, in the order in which ``--help`` lists them."""
@@ -74,12 +75,11 @@ def main() -> None:
 def report(error: Exception) -> str:
     """Say what went wrong and what to do next, in plain text.
 
-    The front door's errors bring a ``remedy``; those of the services have it in their own words; wrong settings are listed;
-    of anything else only its type and words are known.
+    Errors of the front door have their remedy apart; those of ``schemas`` and of the services say it in their own words; wrong
+    settings are listed; of anything else only its type and words are known.
     """
-    remedy = getattr(error, "remedy", None)
-    if remedy is not None:
-        return f"Error: {error}\nWhat to do: {remedy}"
+    if isinstance(error, StockTrackerError):
+        return f"Error: {error}\nWhat to do: {error.remedy}"
     if isinstance(error, ValidationError):
         return "Error: settings are wrong or missing\n" + "\n".join(f"    {line}" for line in _wrong_settings(error))
     if type(error).__module__.partition(".")[0] in distribution.PACKAGES:

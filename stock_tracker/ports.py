@@ -8,7 +8,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from stock_tracker.errors import PortTaken
+from schemas.errors import PortTaken
 
 _LISTEN = "0A"
 
@@ -42,7 +42,7 @@ def require_free(port: int, remedy: str) -> None:
         PortTaken: It cannot; the error names the holder where that can be known, and ``remedy``.
     """
     if not is_free(port):
-        raise PortTaken(port, holder(port), remedy)
+        raise PortTaken("127.0.0.1", port, f"{holder(port) or 'another process'} listens there", remedy)
 
 
 def holder(port: int) -> str | None:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from stock_tracker.errors import PortTaken
+from schemas.errors import PortTaken
 from stock_tracker.health import HealthServer
 
 Health = Callable[[str], None]
@@ -38,12 +38,13 @@ def serving_health(port: int) -> Iterator[Health]:
     """Serve health on ``port`` as long as the block runs.
 
     Raises:
-        PortTaken: Something else listens there.
+        PortTaken: Another process listens there.
     """
     try:
         server = HealthServer(port)
     except OSError as error:
-        raise PortTaken(port, None, "Name another one with --port, or --port 0 for any that is free.") from error
+        remedy = "Name another port with --port, or --port 0 for any that is free"
+        raise PortTaken.of(error, "127.0.0.1", port, remedy) from error
     try:
         yield server.report
     finally:

@@ -8,8 +8,9 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
 
+from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.topics import TOPICS, Topic
-from stock_tracker.errors import BrokerUnreachable, TopicsMissing, TopicsRefused
+from stock_tracker.errors import TopicsRefused
 from stock_tracker.kafka import metadata
 
 ANSWER_S = 30.0
@@ -57,7 +58,7 @@ def apply(kafka: Mapping[str, str], prefix: str, shards: int, replication: int) 
         replication: Copies of each new topic.
 
     Raises:
-        BrokerUnreachable: Nobody answers.
+        KafkaUnavailable: Nobody answers.
         TopicsRefused: The cluster would not make some of them; the others are made.
     """
     found = describe(kafka, prefix)
@@ -70,7 +71,7 @@ def missing(kafka: Mapping[str, str], prefix: str) -> list[str]:
     """Name the topics that have not been made yet.
 
     Raises:
-        BrokerUnreachable: Nobody answers.
+        KafkaUnavailable: Nobody answers.
     """
     existing = metadata.ask(kafka).topics
     return [name for topic in TOPICS if (name := topic.named(prefix)) not in existing]
@@ -82,21 +83,21 @@ def wait_for(kafka: Mapping[str, str], prefix: str, seconds: float) -> None:
     It is for processes that are started together with Kafka: they can import while it boots.
 
     Raises:
-        BrokerUnreachable: Nobody answered in time.
+        KafkaUnavailable: Nobody answered in time.
         TopicsMissing: Some were not made in time.
     """
     deadline = time.monotonic() + seconds
     while True:
         try:
             absent = missing(kafka, prefix)
-        except BrokerUnreachable:
+        except KafkaUnavailable:
             if time.monotonic() >= deadline:
                 raise
         else:
             if not absent:
                 return
             if time.monotonic() >= deadline:
-                raise TopicsMissing(absent, kafka["bootstrap.servers"])
+                raise TopicsMissing(kafka["bootstrap.servers"], absent)
         time.sleep(_PAUSE_S)
 
 
@@ -104,7 +105,7 @@ def describe(kafka: Mapping[str, str], prefix: str) -> dict[str, Found]:
     """Look up which of our topics exist and how they were made, in the order of :data:`schemas.topics.TOPICS`.
 
     Raises:
-        BrokerUnreachable: Nobody answers.
+        KafkaUnavailable: Nobody answers.
     """
     existing = metadata.ask(kafka).topics
     names = [name for topic in TOPICS if (name := topic.named(prefix)) in existing]

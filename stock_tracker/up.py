@@ -11,6 +11,7 @@ import aiohttp
 
 from connectors.clickhouse.client import shown
 from schemas.deployment import LOCAL_SHARDS
+from schemas.errors import PortTaken
 from stock_tracker import runfile, topics
 from stock_tracker.drain import DRAIN_S, worked_through
 from stock_tracker.errors import NotInTime, StockTrackerError
@@ -47,6 +48,7 @@ async def running(stack: Stack, tell: Tell) -> AsyncIterator[Up]:
 
     Raises:
         StockTrackerError: Something did not come up; what had come up has been stopped again.
+        PortTaken, KafkaUnavailable: Kafka did not; the rest has been stopped again.
     """
     if not stack.options.live:
         # A simulated day begins from nothing: yesterday's seed would be a stranger's market.
@@ -119,7 +121,7 @@ async def keep_running(broker: Broker, port: int, tell: Tell) -> None:
             tell(f"kafka died; starting it again (log: {broker.log})")
             try:
                 await to_its_end(broker.start, port, tell)
-            except StockTrackerError as error:
+            except (StockTrackerError, PortTaken) as error:
                 tell(f"kafka did not come up, trying again: {error}")
 
 

@@ -6,7 +6,6 @@ middle of an answer), ``/ping`` and ``/metrics``. It has no ``compress=1`` frami
 """
 
 import asyncio
-import errno
 import logging
 import re
 import signal
@@ -23,10 +22,11 @@ from connectors.clickhouse import metrics
 from connectors.clickhouse.access import Access, ForeignRequest, Guard, Users
 from connectors.clickhouse.answer import Answer, TooLarge, decompress
 from connectors.clickhouse.core import statements
-from connectors.clickhouse.core.errors import ArchiveError, PortInUse, StatementFailed, StatementRefused
+from connectors.clickhouse.core.errors import ArchiveError, StatementFailed, StatementRefused
 from connectors.clickhouse.core.statements import Insert
 from connectors.clickhouse.engine import Engine, Handle, PathLock
 from connectors.clickhouse.settings import ServerSettings
+from schemas.errors import PortTaken
 
 log = logging.getLogger(__name__)
 
@@ -336,7 +336,7 @@ async def run(settings: ServerSettings, stop: asyncio.Event) -> None:
 
     Raises:
         PathInUse: Another process has the archive's path.
-        PortInUse: The port is taken.
+        PortTaken: Another process listens on the port.
     """
     settings.folder.mkdir(parents=True, exist_ok=True)
     with PathLock(settings.lock_file, settings.engine_path) as lock:
@@ -368,9 +368,11 @@ async def _listening(engine: Engine, users: Users, settings: ServerSettings) -> 
         try:
             await web.TCPSite(runner, settings.host, settings.port).start()
         except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise
-            raise PortInUse(settings.host, settings.port) from error
+            remedy = (
+                "If a ClickHouse already runs there, use it; else choose another port with ARCHIVE_PORT "
+                "(and name it in CLICKHOUSE_URL for whoever connects)"
+            )
+            raise PortTaken.of(error, settings.host, settings.port, remedy) from error
         host, port = runner.addresses[0][:2]
         front.listening(port)
         yield f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -416,5 +418,5 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         asyncio.run(_main())
-    except ArchiveError as error:
+    except (ArchiveError, PortTaken) as error:
         sys.exit(str(error))

@@ -2,13 +2,12 @@
 
 GatewayError
 ├── InsecureBind: it would be reachable from outside, without accounts
-├── PortTaken: somebody else listens there
 ├── NotPermitted: Kafka does not let the gateway read its topics; asked again until it does
 ├── KafkaRefused: Kafka's client library does not take what it is told; asked again, in case it is Kafka that changes
 ├── Refused: a client's command cannot be carried out; the client is told, and the connection goes on
 └── BadCursor: a cursor that no gateway made
 
-That Kafka is away, or has no such topics, are errors of :mod:`schemas.errors`: every service can meet them.
+That Kafka is away or has no such topics, or that the port is taken, are errors of :mod:`schemas.errors`: every service can meet them.
 """
 
 from collections.abc import Iterable
@@ -28,13 +27,6 @@ class InsecureBind(GatewayError):
             f"the gateway has no accounts, so it does not listen on {host}, where others can reach it: "
             "set GATEWAY_HOST=127.0.0.1, or GATEWAY_INSECURE=true if a proxy in front checks who comes"
         )
-
-
-class PortTaken(GatewayError):
-    """The address cannot be listened on."""
-
-    def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(f"cannot listen on {host}:{port} ({reason}): stop what is there, or set GATEWAY_PORT to a free port")
 
 
 class NotPermitted(GatewayError):

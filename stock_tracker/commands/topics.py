@@ -36,10 +36,10 @@ def apply(
 @app.command("list", epilog="Example: stock-tracker topics list --json")
 def show(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """List the topics and what they hold. Exit code 1 when some have not been made."""
+    from schemas.errors import TopicsMissing
     from schemas.topics import TOPICS
     from stock_tracker import topics
     from stock_tracker.connection import kafka_config
-    from stock_tracker.errors import TopicsMissing
 
     kafka, prefix = kafka_config(os.environ), topic_prefix(os.environ)
     found = topics.describe(kafka, prefix)
@@ -56,7 +56,7 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON ob
             kept = "last of each key" if topic.config["cleanup.policy"] == "compact" else _days(topic.config["retention.ms"])
             print(f"{name:<24} partitions: {topic.partitions}  kept: {kept}")
     if absent:
-        raise TopicsMissing(absent, kafka["bootstrap.servers"])
+        raise TopicsMissing(kafka["bootstrap.servers"], absent)
 
 
 def _days(milliseconds: str) -> str:

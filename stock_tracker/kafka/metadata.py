@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata
 
-from stock_tracker.errors import BrokerUnreachable
+from schemas.errors import KafkaUnavailable
 
 ANSWER_S = 10.0
 CONNECT_S = 2.0
@@ -24,23 +24,23 @@ def ask(kafka: Mapping[str, str], timeout_s: float = ANSWER_S) -> ClusterMetadat
     """Ask a cluster for its metadata.
 
     Raises:
-        BrokerUnreachable: Nobody answers within ``timeout_s``, or nobody listens at all.
+        KafkaUnavailable: Nobody answers within ``timeout_s``, or nobody listens at all.
     """
     bootstrap = kafka["bootstrap.servers"]
     # A refused connection is known at once, while librdkafka would try again until the time is over.
     if all(_refused(address) for address in bootstrap.split(",")):
-        raise BrokerUnreachable(bootstrap, "the connection is refused")
+        raise KafkaUnavailable(bootstrap, "the connection is refused")
     try:
         return admin(kafka).list_topics(timeout=timeout_s)
     except KafkaException as error:
-        raise BrokerUnreachable(bootstrap, error.args[0].str()) from error
+        raise KafkaUnavailable(bootstrap, error.args[0].str()) from error
 
 
 def cluster_at(bootstrap: str) -> str | None:
     """The id of the cluster behind an address of this machine; None while nobody answers there."""
     try:
         cluster: str | None = ask({"bootstrap.servers": bootstrap}, timeout_s=2).cluster_id
-    except BrokerUnreachable:
+    except KafkaUnavailable:
         return None
     return cluster
 

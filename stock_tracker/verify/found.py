@@ -31,7 +31,7 @@ async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]
         NotInTime: Something was not worked through in time.
         NotRunning: None runs, and the environment does not name one either.
         NoTruth: Its simulator does not answer.
-        BrokerUnreachable: Its Kafka does not answer.
+        KafkaUnavailable: Its Kafka does not answer.
         ArchiveError: Its archive does not answer.
     """
     home = Home(Home.of(environ).root / "simulated")

@@ -134,7 +134,7 @@ def verify(
         never_empty: Tables in which it is a difference to have no row.
 
     Raises:
-        BrokerUnreachable: Kafka stopped answering.
+        KafkaUnavailable: Kafka stopped answering.
         InvalidMessage: A topic holds something that is not its own.
     """
     tell("Reading the ssi.* topics")

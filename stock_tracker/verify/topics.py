@@ -6,8 +6,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
+from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.topics import Topic
-from stock_tracker.errors import BrokerUnreachable, TopicsMissing
 from stock_tracker.verify.core.differences import Position
 
 M = TypeVar("M")
@@ -33,7 +33,7 @@ def read_topic(kafka: Mapping[str, str], name: str, *, committed: bool = True) -
         committed: Whether to leave out what transactions have not committed.
 
     Raises:
-        BrokerUnreachable: The broker stopped answering.
+        KafkaUnavailable: The broker stopped answering.
         TopicsMissing: There is no such topic.
     """
     consumer = Consumer(
@@ -51,7 +51,7 @@ def read_topic(kafka: Mapping[str, str], name: str, *, committed: bool = True) -
     try:
         metadata = consumer.list_topics(name, timeout=_TIMEOUT_S).topics[name]
         if metadata.error is not None:
-            raise TopicsMissing([name], kafka["bootstrap.servers"])
+            raise TopicsMissing(kafka["bootstrap.servers"], [name])
         left = set(metadata.partitions)
         consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in sorted(left)])
         heard = time.monotonic()
@@ -60,7 +60,7 @@ def read_topic(kafka: Mapping[str, str], name: str, *, committed: bool = True) -
             if messages:
                 heard = time.monotonic()
             elif time.monotonic() - heard > _TIMEOUT_S:
-                raise BrokerUnreachable(kafka["bootstrap.servers"], f"it stopped handing out {name}")
+                raise KafkaUnavailable(kafka["bootstrap.servers"], f"it stopped handing out {name}")
             for message in messages:
                 error = message.error()
                 if error is None:
@@ -68,9 +68,9 @@ def read_topic(kafka: Mapping[str, str], name: str, *, committed: bool = True) -
                 elif error.code() == KafkaError._PARTITION_EOF:
                     left.discard(message.partition())
                 else:
-                    raise BrokerUnreachable(kafka["bootstrap.servers"], error.str())
+                    raise KafkaUnavailable(kafka["bootstrap.servers"], error.str())
     except KafkaException as error:
-        raise BrokerUnreachable(kafka["bootstrap.servers"], error.args[0].str()) from error
+        raise KafkaUnavailable(kafka["bootstrap.servers"], error.args[0].str()) from error
     finally:
         consumer.close()
 
@@ -79,7 +79,7 @@ def read_states(kafka: Mapping[str, str], prefix: str, topic: Topic[Any]) -> Ite
     """Yield every row of a ``state.*`` topic with its position, as the gateway reads them: uncommitted.
 
     Raises:
-        BrokerUnreachable: The broker stopped answering.
+        KafkaUnavailable: The broker stopped answering.
         InvalidMessage: A message is not one of the topic's.
     """
     for stored in read_topic(kafka, topic.named(prefix), committed=False):
@@ -90,7 +90,7 @@ def read_events(kafka: Mapping[str, str], prefix: str, topic: Topic[Any]) -> Ite
     """Yield every event of an event topic with its position.
 
     Raises:
-        BrokerUnreachable: The broker stopped answering.
+        KafkaUnavailable: The broker stopped answering.
         InvalidMessage: A message is not one of the topic's.
     """
     for stored in read_topic(kafka, topic.named(prefix)):

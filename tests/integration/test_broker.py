@@ -16,7 +16,8 @@ import pytest
 from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from stock_tracker.errors import BrokerFailed, PortTaken, StrangeData
+from schemas.errors import PortTaken
+from stock_tracker.errors import BrokerFailed, StrangeData
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.ports import free_port
 

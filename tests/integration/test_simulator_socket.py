@@ -19,11 +19,12 @@ from yarl import URL
 
 from connectors.ssi.simulator import playback, server
 from connectors.ssi.simulator.core import market
-from connectors.ssi.simulator.core.errors import PortTaken, UnreadableTruth
+from connectors.ssi.simulator.core.errors import UnreadableTruth
 from connectors.ssi.simulator.core.truth import ClockReading, SimulatorStatus, Truth
 from connectors.ssi.simulator.server import simulator
 from connectors.ssi.simulator.settings import SimulatorSettings
 from schemas.calendar import at
+from schemas.errors import PortTaken
 from schemas.units import TradingDay
 
 DAY = TradingDay(20261123)

@@ -13,7 +13,6 @@
     │   ├── ColumnsMissing
     │   └── ColumnsUnknown
     ├── PathInUse               another process has the embedded engine's path
-    ├── PortInUse
     ├── TopicsMissing
     ├── SinkReplaced            another sink runs under the same instance id
     └── StatementRefused        the embedded server will not run it; it says so in ClickHouse's own codes
@@ -156,20 +155,6 @@ class PathInUse(ArchiveError):
 
     def __str__(self) -> str:
         return f"{self.path} is in use by {self.owner}: ask that server over HTTP, stop it, or choose another STOCK_TRACKER_HOME"
-
-
-class PortInUse(ArchiveError):
-    """The port that the server was told to listen on is taken."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self.host = host
-        self.port = port
-
-    def __str__(self) -> str:
-        return (
-            f"port {self.port} on {self.host} is in use, perhaps by a ClickHouse that is already running: use that one, or"
-            " choose another with ARCHIVE_PORT (and CLICKHOUSE_URL for whoever connects)"
-        )
 
 
 class TopicsMissing(ArchiveError):

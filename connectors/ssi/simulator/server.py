@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import web
 
 from connectors.ssi.simulator.core import hub, rest
-from connectors.ssi.simulator.core.errors import PortTaken, ProtocolError, UnknownFault
+from connectors.ssi.simulator.core.errors import ProtocolError, UnknownFault
 from connectors.ssi.simulator.core.market import MarketDay, generate
 from connectors.ssi.simulator.core.playback_clock import PlaybackClock
 from connectors.ssi.simulator.core.tokens import accepts_token, issue_token
@@ -28,6 +28,7 @@ from connectors.ssi.simulator.hub_socket import HubSocket
 from connectors.ssi.simulator.playback import Playback
 from connectors.ssi.simulator.settings import HOST, SimulatorSettings
 from schemas.calendar import ICT, as_day, last_trading_day
+from schemas.errors import PortTaken
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
     """Play a market day to whoever connects, and answer questions about it, until ``stop`` is set.
 
     Raises:
-        PortTaken: Something else listens on ``settings.port``.
+        PortTaken: Another process listens on ``settings.port``.
 
     """
     async with simulator(settings) as port:
@@ -56,13 +57,14 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
     """Run a simulator inside the ``async with``; gives the port that it listens on.
 
     Raises:
-        PortTaken: Something else listens on ``settings.port``.
+        PortTaken: Another process listens on ``settings.port``.
 
     """
     try:
         listening = socket.create_server((HOST, settings.port))
     except OSError as error:
-        raise PortTaken(HOST, settings.port) from error
+        remedy = "Stop what is there, or set SIM_PORT to another port (0: any free one)"
+        raise PortTaken.of(error, HOST, settings.port, remedy) from error
     day = settings.day or last_trading_day(as_day(datetime.now(ICT).date()))
     server = Simulator(generate(settings.seed, day, Random), settings)
     application = web.Application(client_max_size=1 << 16)

@@ -222,7 +222,7 @@ def test_a_taken_port_is_named_with_the_remedy(embedded: Any, tmp_path: Any) -> 
         check=False,
     )
     assert second.returncode == 1
-    assert f"port {embedded.port} on 127.0.0.1 is in use" in second.stderr
+    assert f"cannot listen on 127.0.0.1:{embedded.port}: another process listens there" in second.stderr
     assert "ARCHIVE_PORT" in second.stderr
 
 

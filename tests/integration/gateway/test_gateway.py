@@ -14,10 +14,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-from gateway.core.errors import PortTaken
 from schemas import topics as names
 from schemas.calendar import previous_trading_day
 from schemas.deployment import kafka_config
+from schemas.errors import PortTaken
 from schemas.stock_v1 import CloseCode, ErrorCode
 from stock_tracker import topics as stock_topics
 from stock_tracker.ports import free_port

@@ -2,15 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
-from schemas.errors import HALTED, NewerMessage
+from schemas.errors import HALTED, NewerMessage, PortTaken
 from stock_tracker import cli, distribution
-from stock_tracker.errors import BrokerUnreachable, ForeignPackage
+from stock_tracker.errors import ForeignPackage, NotRunning
 from stock_tracker.home import REPOSITORY
 
 
@@ -72,9 +73,8 @@ def test_what_cannot_be_done_is_1_and_says_what_to_do(
     shown = capsys.readouterr()
     assert shown.out == ""
     assert shown.err == (
-        "Error: no Kafka answers at 127.0.0.1:1: the connection is refused\n"
-        "What to do: Start the local broker (stock-tracker kafka start), or name a running cluster with "
-        "KAFKA_BOOTSTRAP=host:port.\n"
+        "Error: no Kafka broker answers at 127.0.0.1:1 (the connection is refused): start one with "
+        "`stock-tracker kafka start`, or name one that runs with KAFKA_BOOTSTRAP\n"
     )
 
 
@@ -104,8 +104,13 @@ def test_an_unforeseen_error_is_named_without_a_traceback() -> None:
 
 
 def test_a_foreseen_error_brings_its_remedy() -> None:
-    error = BrokerUnreachable("kafka:9092", "timed out")
-    assert cli.report(error) == f"Error: {error}\nWhat to do: {error.remedy}"
+    error = NotRunning(Path("home"))
+    assert cli.report(error) == "Error: no stack runs in home\nWhat to do: Start one: stock-tracker up"
+
+
+def test_an_error_that_says_its_remedy_itself_says_it_once() -> None:
+    error = PortTaken("127.0.0.1", 9092, "java (pid 4711) listens there", "Stop it")
+    assert cli.report(error) == "Error: cannot listen on 127.0.0.1:9092: java (pid 4711) listens there. Stop it"
 
 
 def test_a_strangers_package_stops_everything(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,10 +6,10 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending
+from schemas.errors import KafkaUnavailable
 from schemas.structs import FeedStatus
 from schemas.units import UnixMs
 from stock_tracker.drain import Drain, Reader, not_received
-from stock_tracker.errors import BrokerUnreachable
 from tests.builders import a_feed_status
 
 State = Literal["connecting", "up", "down", "stopped"]
@@ -80,5 +80,5 @@ def test_what_is_being_asked_is_answered_before_the_connection_is_closed(monkeyp
         assert consumer.done == []
         consumer.answer.set()
         closing.result(10)
-        assert isinstance(asking.exception(10), BrokerUnreachable)
+        assert isinstance(asking.exception(10), KafkaUnavailable)
     assert consumer.done == ["answered", "closed"]

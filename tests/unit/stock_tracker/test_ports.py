@@ -3,8 +3,8 @@ import socket
 
 import pytest
 
+from schemas.errors import PortTaken
 from stock_tracker import ports
-from stock_tracker.errors import PortTaken
 
 
 def test_a_free_port_can_be_listened_on() -> None:
@@ -18,10 +18,9 @@ def test_a_taken_port_is_said_with_its_holder_and_the_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(PortTaken) as caught:
-            ports.require_free(port, "Stop it.")
-    assert f"port {port} is taken by" in str(caught.value)
-    assert f"(pid {os.getpid()})" in str(caught.value)
-    assert caught.value.remedy == "Stop it."
+            ports.require_free(port, "Stop it")
+    assert str(caught.value).startswith(f"cannot listen on 127.0.0.1:{port}: ")
+    assert f"(pid {os.getpid()}) listens there. Stop it" in str(caught.value)
 
 
 def test_a_port_that_was_just_closed_is_free() -> None:

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 import pytest
 
+from schemas.errors import PortTaken
 from stock_tracker.errors import BrokerFailed
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.up import keep_running, to_its_end
@@ -17,7 +18,8 @@ class DyingBroker:
 
     log = LOG
 
-    def __init__(self) -> None:
+    def __init__(self, error: Exception) -> None:
+        self._error = error
         self.starts = 0
         self.came_up = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -28,7 +30,7 @@ class DyingBroker:
     def start(self, port: int, tell: Any) -> None:
         self.starts += 1
         if self.starts == 1:
-            raise BrokerFailed("stopped before it answered", self.log, "")
+            raise self._error
         self._loop.call_soon_threadsafe(self.came_up.set)
 
 
@@ -57,10 +59,20 @@ async def test_a_start_that_is_cancelled_is_over_before_anything_is_stopped() ->
     assert events == ["launched", "stopped"]
 
 
-async def test_a_broker_that_dies_while_it_starts_again_is_started_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        BrokerFailed("stopped before it answered", LOG, ""),
+        PortTaken("127.0.0.1", 9092, "another process listens there", "Stop it"),
+    ],
+    ids=["it failed", "its port was taken"],
+)
+async def test_a_broker_that_dies_while_it_starts_again_is_started_once_more(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
     monkeypatch.setattr("stock_tracker.up._LOOK_S", 0.01)
     told: list[str] = []
-    broker = DyingBroker()
+    broker = DyingBroker(error)
     keeping = asyncio.create_task(keep_running(cast("Broker", broker), 9092, told.append))
     came_up = asyncio.create_task(broker.came_up.wait())
     await asyncio.wait({keeping, came_up}, return_when=asyncio.FIRST_COMPLETED)

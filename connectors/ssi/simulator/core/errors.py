@@ -1,7 +1,6 @@
 """Errors of the simulator.
 
 SimulatorError
-├── PortTaken: something else listens on the simulator's port
 ├── UnreadableTruth: a text that should be an answer of /sim/truth is none
 ├── UnknownFault: a fault that the simulator does not know
 └── ProtocolError: a client broke the protocol: answer it with the error's text, and go on
@@ -16,18 +15,6 @@ SimulatorError
 
 class SimulatorError(Exception):
     """Base of the errors of this package."""
-
-
-class PortTaken(SimulatorError):
-    """Another process listens where the simulator should."""
-
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(host, port)
-        self.host = host
-        self.port = port
-
-    def __str__(self) -> str:
-        return f"port {self.port} on {self.host} is taken: stop what listens there, or set SIM_PORT to another (0: any free one)"
 
 
 class UnreadableTruth(SimulatorError):
