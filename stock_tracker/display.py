@@ -87,7 +87,7 @@ def _values(figures: Figures) -> list[tuple[str, str]]:
         ("records/s", f"{figures.records_per_s:,.0f}"),
         ("lag", "–" if figures.lag is None else f"{figures.lag:,}"),
         ("rows", "–" if figures.rows is None else f"{figures.rows:,}"),
-        ("frames/s", f"{figures.frames_per_s:,.1f}"),
+        ("messages/s", f"{figures.messages_per_s:,.1f}"),
     ]
 
 

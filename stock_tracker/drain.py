@@ -1,4 +1,7 @@
-"""Whether everything that was said has been worked through: no group has a message before it that it did not commit."""
+"""Whether everything that the simulator sent has been worked through.
+
+That is so when the connector has received all of it, and every consumer group has committed all that is on its topics.
+"""
 
 import asyncio
 import threading
@@ -18,24 +21,24 @@ from stock_tracker.errors import NotInTime
 from stock_tracker.simulator import SimulatorClient
 
 DRAIN_S = 120.0
-"""How long everything may take to be worked through; seconds on a quiet machine."""
+"""How long everything may take to be worked through, in seconds; a quiet machine needs a few."""
 _TIMEOUT_S = 10.0
 _LOOK_S = 0.3
 _QUIET_LOOKS = 2
-"""How often nothing may be found before nothing is left: what the connector has received is on Kafka a moment later, and its
-clock stands within a quarter of a second after the market's."""
+"""How many looks in a row must find nothing. One is not enough: what the connector has received is on Kafka only a moment later,
+and its clock comes to a stand up to a quarter of a second after the market's."""
 
 
 @dataclass(frozen=True)
-class Reader:
-    """A consumer group and the topics that it reads, names as they are in Kafka."""
+class ConsumerGroup:
+    """A consumer group and the topics that it reads; all names as they are in Kafka, with the prefix."""
 
-    group: str
+    name: str
     topics: tuple[str, ...]
 
 
-class Drain:
-    """Looks at what readers have left; open it once and ask often, from any thread, one question at a time."""
+class Backlog:
+    """What consumer groups have not read yet. Open it once and ask often: from any thread, but it answers one after the other."""
 
     def __init__(self, kafka: Mapping[str, str], timeout_s: float = _TIMEOUT_S) -> None:
         self._bootstrap = kafka["bootstrap.servers"]
@@ -43,42 +46,40 @@ class Drain:
         self._timeout_s = timeout_s
         self._consumer = self._consumer_of("stock-tracker-drain")
         self._askers: dict[str, Consumer] = {}
-        """By group, who asks for its commits. They never subscribe, so they are no members of it."""
+        """By group, the client that asks for its commits. It never subscribes, and so never becomes a member of the group."""
         self._asking = threading.Lock()
 
     def close(self) -> None:
-        """Let go of the connections once a question that is being asked has its answer: an event loop should not wait for it.
+        """Close the connections; a request that another thread has under way is waited for, so do not call this in an event loop.
 
-        A task that is cancelled leaves the thread that asks for it at work, and librdkafka crashes the process when a consumer is
-        closed under a request.
+        A task that is cancelled leaves its thread at work, and librdkafka crashes the process when a consumer is closed while a
+        request of it is under way.
         """
         with self._asking:
             for consumer in (self._consumer, *self._askers.values()):
                 consumer.close()
 
-    def lag(self, reader: Reader) -> int:
+    def lag(self, group: ConsumerGroup) -> int:
         """How many offsets lie between the commits of a group and the ends of its topics.
 
-        Transactions leave marks that take offsets too, so a group of an exactly-once topic that has read everything may
-        show a few: :meth:`has_left` tells these from messages.
+        The marks that end transactions take offsets too. So a group that has read everything may still be a few offsets behind:
+        :meth:`has_unread` tells such marks from messages.
 
         Raises:
             KafkaUnavailable: Kafka did not answer.
         """
         with self._asking:
-            return sum(end - committed for _, committed, end in self._positions(reader))
+            return sum(end - committed for _, committed, end in self._positions(group))
 
-    def has_left(self, reader: Reader) -> bool:
-        """Whether a committed message lies before the group's commits.
+    def has_unread(self, group: ConsumerGroup) -> bool:
+        """Whether a committed message is there that the group has not committed.
 
         Raises:
             KafkaUnavailable: Kafka did not answer.
         """
         with self._asking:
             behind = [
-                TopicPartition(p.topic, p.partition, committed)
-                for p, committed, end in self._positions(reader)
-                if committed < end
+                TopicPartition(p.topic, p.partition, committed) for p, committed, end in self._positions(group) if committed < end
             ]
             return bool(behind) and self._has_message(behind)
 
@@ -127,13 +128,13 @@ class Drain:
         value: bytes = message.value()
         return value
 
-    def _positions(self, reader: Reader) -> Iterator[tuple[TopicPartition, int, int]]:
-        """Each partition with the group's commit (its beginning, where there is none) and its end."""
+    def _positions(self, group: ConsumerGroup) -> Iterator[tuple[TopicPartition, int, int]]:
+        """Each partition, the offset that the group has committed there (or the log's beginning), and the offset of its end."""
         try:
             metadata = self._consumer.list_topics(timeout=self._timeout_s).topics
-            places = [TopicPartition(topic, number) for topic in reader.topics for number in metadata[topic].partitions]
+            places = [TopicPartition(topic, number) for topic in group.topics for number in metadata[topic].partitions]
             # Not by an administrator's request: librdkafka crashes when the broker dies under one.
-            for commit in self._asker(reader.group).committed(places, timeout=self._timeout_s):
+            for commit in self._asker(group.name).committed(places, timeout=self._timeout_s):
                 if commit.error is not None:
                     raise KafkaException(commit.error)
                 place = TopicPartition(commit.topic, commit.partition)
@@ -154,22 +155,22 @@ class Drain:
                 "group.id": group,
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
-                # An end is told with an answer to a fetch: wait little for more.
+                # The end of a log comes with the answer to a fetch, which the broker holds back in the hope of more messages.
                 "fetch.wait.max.ms": 20,
                 "isolation.level": "read_committed",
             }
         )
 
 
-def readers(prefix: str) -> tuple[Reader, ...]:
-    """Who reads what, upstream first."""
+def consumer_groups(prefix: str) -> tuple[ConsumerGroup, ...]:
+    """The consumer groups of a stack, upstream first."""
 
-    def reader(group: str, *sources: Topic[Any]) -> Reader:
-        return Reader(f"{prefix}{group}", tuple(source.named(prefix) for source in sources))
+    def group(name: str, *sources: Topic[Any]) -> ConsumerGroup:
+        return ConsumerGroup(f"{prefix}{name}", tuple(source.named(prefix) for source in sources))
 
     return (
-        *(reader(pipeline.group, *pipeline.sources) for pipeline in CATALOGUE),
-        reader("archive", *EVENT_TOPICS, SSI_DLQ),
+        *(group(pipeline.group, *pipeline.sources) for pipeline in CATALOGUE),
+        group("archive", *EVENT_TOPICS, SSI_DLQ),
     )
 
 
@@ -184,29 +185,29 @@ async def worked_through(simulator: SimulatorClient, kafka: Mapping[str, str], p
     loop = asyncio.get_running_loop()
     deadline = loop.time() + DRAIN_S
     quiet = 0
-    drain = Drain(kafka)
+    backlog = Backlog(kafka)
     try:
         while quiet < _QUIET_LOOKS:
-            left = await _left(simulator, kafka, prefix, drain)
+            left = await _left(simulator, kafka, prefix, backlog)
             quiet = 0 if left else quiet + 1
             if left and loop.time() > deadline:
                 raise NotInTime(left, DRAIN_S)
             await asyncio.sleep(_LOOK_S)
     finally:
-        await asyncio.to_thread(drain.close)
+        await asyncio.to_thread(backlog.close)
 
 
-async def _left(simulator: SimulatorClient, kafka: Mapping[str, str], prefix: str, drain: Drain) -> str:
+async def _left(simulator: SimulatorClient, kafka: Mapping[str, str], prefix: str, backlog: Backlog) -> str:
     """What has not been worked through yet, in words; empty when nothing is known to be left."""
     connections = (await simulator.status()).connections
     try:
         status = await asyncio.to_thread(last_status, kafka, prefix)
         if on_the_way := not_received(connections, status):
             return on_the_way
-        reader = await asyncio.to_thread(first_with_left, drain, readers(prefix))
+        group = await asyncio.to_thread(first_with_unread, backlog, consumer_groups(prefix))
     except KafkaUnavailable as error:
         return str(error)
-    return f"{reader.group} has not read all of {', '.join(reader.topics)}" if reader else ""
+    return f"{group.name} has not read all of {', '.join(group.topics)}" if group else ""
 
 
 def not_received(connections: Iterable[ConnectionStatus], status: FeedStatus | None) -> str:
@@ -227,14 +228,15 @@ def not_received(connections: Iterable[ConnectionStatus], status: FeedStatus | N
 def last_status(kafka: Mapping[str, str], prefix: str) -> FeedStatus | None:
     """What a connector said of itself last; None when none has said anything yet."""
     topic = SSI_STATUS.named(prefix)
-    with closing(Drain(kafka)) as drain:
-        value = drain.last_value(topic)
+    with closing(Backlog(kafka)) as backlog:
+        value = backlog.last_value(topic)
     return SSI_STATUS.decode(value) if value else None
 
 
-def first_with_left(drain: Drain, readers: Sequence[Reader]) -> Reader | None:
-    """The first of ``readers``, named upstream first, that has something left; None when none has.
+def first_with_unread(backlog: Backlog, groups: Sequence[ConsumerGroup]) -> ConsumerGroup | None:
+    """The first of ``groups`` that has something left to read; None when none has.
 
-    Asked in that order: what an upstream group has committed is visible downstream, or is about to be.
+    They are asked upstream first, because only what an upstream group has committed can be read downstream. Asked the other way
+    round, a message could be counted as read by both while it passes from one to the other.
     """
-    return next((reader for reader in readers if drain.has_left(reader)), None)
+    return next((group for group in groups if backlog.has_unread(group)), None)

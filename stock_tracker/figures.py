@@ -1,4 +1,4 @@
-"""The few numbers that tell whether a stack is well: market time, records a second, lag, rows, frames."""
+"""The few numbers that tell whether a stack is well: market time, records a second, lag, rows, messages to a client."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ import aiohttp
 from schemas.calendar import ICT
 from schemas.deployment import CLICKHOUSE_DATABASE
 from schemas.errors import KafkaUnavailable
-from stock_tracker.drain import Drain, readers
+from stock_tracker.drain import Backlog, consumer_groups
 from stock_tracker.errors import NoTruth
 
 if TYPE_CHECKING:
@@ -22,17 +22,20 @@ _ROWS = "SELECT sum(total_rows) FROM system.tables WHERE database = '{database}'
 
 @dataclass
 class Figures:
-    """How a stack is doing; None where it could not be asked."""
+    """How a stack is doing; None where the one who knows did not answer."""
 
     market_time: str | None = None
-    """HH:MM:SS in Vietnam, and what the clock does."""
+    """HH:MM:SS in Vietnam, and whether the market clock runs."""
     records: int = 0
+    """Records that the simulator has sent."""
     records_per_s: float = 0.0
     lag: int | None = None
-    """Messages that some reader has still before it."""
+    """Offsets that the consumer groups have still to read, over all of them; the marks that end transactions count too."""
     rows: int | None = None
-    frames: int = 0
-    frames_per_s: float = 0.0
+    """Rows in the archive."""
+    messages: int = 0
+    """Messages that the gateway sent to the watcher."""
+    messages_per_s: float = 0.0
 
 
 class Gauge:
@@ -40,12 +43,12 @@ class Gauge:
 
     def __init__(self, up: "Up") -> None:
         self._up = up
-        self._drain = Drain(up.stack.kafka)
+        self._backlog = Backlog(up.stack.kafka)
         self._before: tuple[float, int, int] | None = None
 
     async def close(self) -> None:
         """Let go of Kafka, once it has answered what it was asked last."""
-        await asyncio.to_thread(self._drain.close)
+        await asyncio.to_thread(self._backlog.close)
 
     async def read(self) -> Figures:
         """Ask everybody; whoever does not answer is left out."""
@@ -58,20 +61,20 @@ class Gauge:
             else:
                 figures.market_time = f"{datetime.fromtimestamp(clock.market_ms / 1000, ICT):%H:%M:%S} ({clock.state})"
                 figures.records = status.records
-        figures.frames = up.watcher.frames
+        figures.messages = up.watcher.messages
         now = time.monotonic()
         if self._before is not None:
-            then, records, frames = self._before
+            then, records, messages = self._before
             figures.records_per_s = max(0.0, (figures.records - records) / (now - then))
-            figures.frames_per_s = max(0.0, (figures.frames - frames) / (now - then))
-        self._before = (now, figures.records, figures.frames)
+            figures.messages_per_s = max(0.0, (figures.messages - messages) / (now - then))
+        self._before = (now, figures.records, figures.messages)
         figures.lag = await asyncio.to_thread(self._lag)
         figures.rows = await self._rows()
         return figures
 
     def _lag(self) -> int | None:
         try:
-            return sum(self._drain.lag(reader) for reader in readers(self._up.stack.prefix))
+            return sum(self._backlog.lag(group) for group in consumer_groups(self._up.stack.prefix))
         except KafkaUnavailable:
             return None
 

@@ -38,7 +38,7 @@ class PartState:
 class Overview:
     """A stack."""
 
-    running: runfile.Running
+    running: runfile.RunningStack
     parts: tuple[PartState, ...]
 
     @property
@@ -88,7 +88,7 @@ async def look(environ: Mapping[str, str]) -> list[Overview]:
         return [Overview(running, await _parts(session, running)) for running in found]
 
 
-async def _parts(session: aiohttp.ClientSession, running: runfile.Running) -> tuple[PartState, ...]:
+async def _parts(session: aiohttp.ClientSession, running: runfile.RunningStack) -> tuple[PartState, ...]:
     async def part(name: str, pid: int | None, port: int) -> PartState:
         reason = await why_not_ready(session, f"http://127.0.0.1:{port}{_READY_PATHS.get(name, '/readyz')}")
         return PartState(name, pid, port, reason if pid else reason or "not running")

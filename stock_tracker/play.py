@@ -11,8 +11,8 @@ from stock_tracker.display import Display
 from stock_tracker.stack import Stack
 from stock_tracker.up import played_and_drained, running
 from stock_tracker.verify.core.differences import Difference
-from stock_tracker.verify.found import ask_simulator, verify_against
 from stock_tracker.verify.run import FILLED_BY_A_MORNING, Verification
+from stock_tracker.verify.stack import ask_simulator, verify_against
 
 MORNING_S = 50 * 60
 """Market time after 08:55 by which the simulated stories have left something everywhere; in less there may be no alert."""
@@ -41,8 +41,8 @@ async def play(stack: Stack, as_json: bool) -> bool:
         return seconds is None
     if isinstance(ended, BaseException):
         raise ended
-    verification, frames = ended
-    _report(verification, frames, time.monotonic() - began, as_json)
+    verification, messages = ended
+    _report(verification, messages, time.monotonic() - began, as_json)
     return verification.reconciled
 
 
@@ -61,18 +61,18 @@ async def _run(stack: Stack, display: Display, seconds: float | None) -> tuple[V
         filled = FILLED_BY_A_MORNING if seconds * stack.options.speed >= MORNING_S else ()
         verification = await asyncio.to_thread(verify_against, simulated, stack.environment, display.tell, filled)
         if holes := up.watcher.holes:
-            said = f"{holes} frame numbers were skipped or repeated within a connection to the gateway"
-            verification.differences.append(Difference("missing_frame", "", said, None))
-        return verification, up.watcher.frames
+            said = f"{holes} message numbers were skipped or repeated within a connection to the gateway"
+            verification.differences.append(Difference("missing_message", "", said, None))
+        return verification, up.watcher.messages
 
 
-def _report(verification: Verification, frames: int, seconds: float, as_json: bool) -> None:
+def _report(verification: Verification, messages: int, seconds: float, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(verification.as_json() | {"gateway_frames": frames, "seconds": round(seconds, 1)}))
+        print(json.dumps(verification.as_json() | {"gateway_messages": messages, "seconds": round(seconds, 1)}))
         return
     for line in verification.sentences():
         print(line)
-    print(f"The gateway sent {frames:,} frames to one watcher; all of it took {seconds:.0f} s")
+    print(f"The gateway sent {messages:,} messages to one watcher; all of it took {seconds:.0f} s")
 
 
 @contextmanager

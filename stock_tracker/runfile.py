@@ -7,19 +7,19 @@ from pathlib import Path
 
 
 @dataclass
-class Running:
-    """A stack that ``up`` started."""
+class RunningStack:
+    """A stack that ``up`` started, as its supervisor describes it; it runs unless the supervisor has been killed since."""
 
     pid: int
-    """Of the supervisor."""
+    """The supervisor's process id."""
     home: str
     simulated: bool
     environment: dict[str, str] = field(default_factory=dict)
-    """What a command needs to speak to it: KAFKA_BOOTSTRAP, TOPIC_PREFIX, CLICKHOUSE_URL, …; never a secret."""
+    """The settings with which a command reaches it: KAFKA_BOOTSTRAP, TOPIC_PREFIX, CLICKHOUSE_URL, …; never a secret."""
     urls: dict[str, str] = field(default_factory=dict)
     """For people: dashboard, simulator, archive."""
     parts: dict[str, dict[str, int | None]] = field(default_factory=dict)
-    """By name: ``pid`` and the ``port`` of its health."""
+    """By name of the process, its ``pid`` and the ``port`` on which it serves its health."""
 
     @property
     def alive(self) -> bool:
@@ -27,8 +27,8 @@ class Running:
         return is_ours(self.pid)
 
 
-def write(path: Path, running: Running) -> None:
-    """Write the file in one step, so that no reader sees half of it; for its owner only, for a URL may bring a password."""
+def write(path: Path, running: RunningStack) -> None:
+    """Write the file in one step, so that nobody reads half of it. Only its owner may read it: a URL may contain a password."""
     path.parent.mkdir(parents=True, exist_ok=True)
     new = path.with_suffix(".new")
     with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
@@ -36,16 +36,16 @@ def write(path: Path, running: Running) -> None:
     new.replace(path)
 
 
-def read(path: Path) -> Running | None:
-    """The stack that the file tells of; None when there is no file, or none that can be read."""
+def read(path: Path) -> RunningStack | None:
+    """The stack that the file describes; None when there is no such file, or it cannot be understood."""
     try:
-        return Running(**json.loads(path.read_text()))
+        return RunningStack(**json.loads(path.read_text()))
     except (OSError, ValueError, TypeError):
         return None
 
 
 def is_ours(pid: int) -> bool:
-    """Whether ``pid`` is alive and a process of this command; process ids are used again, so the pid alone proves nothing."""
+    """Whether ``pid`` is a living process of ``stock-tracker``: the system gives the ids of dead processes to new ones."""
     try:
         os.kill(pid, 0)
         line = Path(f"/proc/{pid}/cmdline").read_bytes() if Path("/proc").is_dir() else b"stock_tracker"

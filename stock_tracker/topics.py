@@ -18,7 +18,7 @@ _PAUSE_S = 0.2
 
 
 @dataclass(frozen=True)
-class Found:
+class ExistingTopic:
     """A topic as the cluster has it."""
 
     partitions: int
@@ -26,7 +26,7 @@ class Found:
 
 
 @dataclass(frozen=True)
-class Difference:
+class TopicDifference:
     """A setting of a topic that is not as we would make it."""
 
     topic: str
@@ -40,12 +40,12 @@ class Difference:
 
 @dataclass(frozen=True)
 class Applied:
-    """What :func:`apply` did and saw."""
+    """What :func:`apply` made, and what it found."""
 
     created: tuple[str, ...]
     present: tuple[str, ...]
-    differences: tuple[Difference, ...]
-    """Of the topics that were there before."""
+    differences: tuple[TopicDifference, ...]
+    """Settings, of the topics that were there before, that are not as we would make them."""
 
 
 def apply(kafka: Mapping[str, str], prefix: str, shards: int, replication: int) -> Applied:
@@ -101,7 +101,7 @@ def wait_for(kafka: Mapping[str, str], prefix: str, seconds: float) -> None:
         time.sleep(_PAUSE_S)
 
 
-def describe(kafka: Mapping[str, str], prefix: str) -> dict[str, Found]:
+def describe(kafka: Mapping[str, str], prefix: str) -> dict[str, ExistingTopic]:
     """Look up which of our topics exist and how they were made, in the order of :data:`schemas.topics.TOPICS`.
 
     Raises:
@@ -116,7 +116,7 @@ def describe(kafka: Mapping[str, str], prefix: str) -> dict[str, Found]:
     admin = metadata.admin(kafka)
     configs = admin.describe_configs(resources, request_timeout=ANSWER_S)
     return {
-        resource.name: Found(
+        resource.name: ExistingTopic(
             partitions=len(existing[resource.name].partitions),
             config={name: entry.value for name, entry in answer.result().items()},
         )
@@ -124,7 +124,9 @@ def describe(kafka: Mapping[str, str], prefix: str) -> dict[str, Found]:
     }
 
 
-def compare(topics: Sequence[Topic[Any]], found: Mapping[str, Found], prefix: str, shards: int) -> tuple[Difference, ...]:
+def compare(
+    topics: Sequence[Topic[Any]], found: Mapping[str, ExistingTopic], prefix: str, shards: int
+) -> tuple[TopicDifference, ...]:
     """List what is not as we would make it; a topic that does not exist is no difference."""
     differences = []
     for topic in topics:
@@ -134,7 +136,7 @@ def compare(topics: Sequence[Topic[Any]], found: Mapping[str, Found], prefix: st
         wanted = {"partitions": str(topic.partitions(shards)), **topic.config()}
         actual = {**found[name].config, "partitions": str(found[name].partitions)}
         differences += [
-            Difference(name, setting, value, actual.get(setting, "not set"))
+            TopicDifference(name, setting, value, actual.get(setting, "not set"))
             for setting, value in wanted.items()
             if actual.get(setting) != value
         ]

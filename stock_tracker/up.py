@@ -138,7 +138,7 @@ def _note(up: Up) -> None:
     pids = {life.part.name: life.pid for life in up.supervisor.lives}
     runfile.write(
         stack.runfile,
-        runfile.Running(
+        runfile.RunningStack(
             pid=os.getpid(),
             home=str(stack.home.root),
             simulated=not stack.options.live,

@@ -1,6 +1,6 @@
-"""A client of the gateway that counts: it subscribes to everything and checks that no frame is missing.
+"""A client of the gateway that subscribes to everything, counts the messages, and checks that none is missing.
 
-It is how ``up`` knows that what it started can be watched, and how many frames a watcher got.
+By it ``up`` knows that what it started can be watched, and how many messages a watcher gets.
 """
 
 import asyncio
@@ -14,15 +14,15 @@ _PAUSE_S = 0.5
 
 
 class Watcher:
-    """Counts the frames of ``url`` until cancelled; comes back when the connection breaks."""
+    """Counts the messages from ``url`` until it is cancelled; connects again when the connection breaks."""
 
     def __init__(self, url: str, throttle_ms: int = 500) -> None:
         self.url = url
         self.throttle_ms = throttle_ms
-        self.frames = 0
-        """Frames received over all connections."""
+        self.messages = 0
+        """Messages received over all connections."""
         self.holes = 0
-        """Frame numbers that were skipped or repeated within a connection: the protocol says never."""
+        """Message numbers that were skipped or repeated within a connection. By the protocol there are none."""
 
     async def run(self) -> None:
         """Watch for ever."""
@@ -37,10 +37,10 @@ class Watcher:
         for number, channel in enumerate(CHANNELS, 1):
             await socket.send_json({"op": "sub", "id": number, "ch": channel, "sym": ["*"], "throttle_ms": self.throttle_ms})
         expected = 1
-        async for message in socket:
-            if message.type is not aiohttp.WSMsgType.TEXT:
+        async for received in socket:
+            if received.type is not aiohttp.WSMsgType.TEXT:
                 continue
-            frame = json.loads(message.data)
-            self.frames += 1
-            self.holes += frame["n"] != expected
-            expected = frame["n"] + 1
+            message = json.loads(received.data)
+            self.messages += 1
+            self.holes += message["n"] != expected
+            expected = message["n"] + 1

@@ -7,7 +7,7 @@ GatewayError
 ├── Refused: a client's command cannot be carried out; the client is told, and the connection goes on
 └── BadCursor: a cursor that no gateway made
 
-That Kafka is away or has no such topics, or that the port is taken, are errors of :mod:`schemas.errors`: every service can meet them.
+That Kafka is away or has no such topics, or that the port is taken, every service can meet: see :mod:`schemas.errors`.
 """
 
 from collections.abc import Iterable

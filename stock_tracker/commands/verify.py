@@ -16,7 +16,7 @@ def verify(
     import os
 
     from stock_tracker.progress import progress
-    from stock_tracker.verify.found import verify_running
+    from stock_tracker.verify.stack import verify_running
 
     with progress() as tell:
         verification = asyncio.run(verify_running(os.environ, tell))

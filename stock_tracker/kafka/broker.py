@@ -22,8 +22,8 @@ from typing import IO
 from stock_tracker.errors import BrokerFailed, StrangeData
 from stock_tracker.home import Home, cache
 from stock_tracker.kafka import PORT_NAME, jars, java, metadata
+from stock_tracker.kafka.programs import ProgramFailed, Tell, run
 from stock_tracker.kafka.recipe import Recipe
-from stock_tracker.kafka.running import Failed, Tell, run
 from stock_tracker.ports import free_port, require_free
 
 START_S = 60.0
@@ -41,7 +41,7 @@ _PASSED_ON = ("HOME", "JAVA_TOOL_OPTIONS", "LANG", "LC_ALL", "LD_LIBRARY_PATH", 
 
 
 @dataclass(frozen=True)
-class Running:
+class RunningBroker:
     """A broker that lives."""
 
     pid: int
@@ -66,7 +66,7 @@ class Broker:
         """The one in the home that ``environ`` names."""
         return cls(Home.of(environ).kafka, environ)
 
-    def running(self) -> Running | None:
+    def running(self) -> RunningBroker | None:
         """Tell whether it runs, and where."""
         try:
             pidfile = self._pidfile.open("r+")
@@ -79,9 +79,9 @@ class Broker:
                 return None
             pid = pidfile.read().strip()
         # No pid yet: a start holds the lock and is still getting ready.
-        return Running(int(pid), self._bootstrap()) if pid else None
+        return RunningBroker(int(pid), self._bootstrap()) if pid else None
 
-    def start(self, port: int, tell: Tell) -> Running:
+    def start(self, port: int, tell: Tell) -> RunningBroker:
         """Start it on 127.0.0.1:``port`` unless it runs already (then wherever it is), and wait until it answers.
 
         It outlives this process and the terminal. Jars, Java and storage are seen to on the way.
@@ -207,13 +207,13 @@ class Broker:
         tool = ["kafka.tools.StorageTool", "format", "--ignore-formatted", "-t", f"c{cluster[1:]}", "-c", str(self._settings)]
         try:
             run([*command, *tool], lambda line: None, env=environ, cwd=self.folder)
-        except Failed as failed:
+        except ProgramFailed as failed:
             raise BrokerFailed("could not format its storage", self.log, failed.tail) from failed
 
     def _bootstrap(self) -> str:
         return _properties(self._settings.read_text())["advertised.listeners"].removeprefix("PLAINTEXT://")
 
-    def _signal(self, running: Running, number: signal.Signals) -> None:
+    def _signal(self, running: RunningBroker, number: signal.Signals) -> None:
         # Asked again right before: only a process that holds the lock is ours.
         if self.running() == running:
             with contextlib.suppress(ProcessLookupError):

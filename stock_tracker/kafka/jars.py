@@ -10,8 +10,8 @@ from pathlib import Path
 from stock_tracker.errors import JarsUnavailable, ToolsUnavailable, WrongJars, indented
 from stock_tracker.kafka import tools
 from stock_tracker.kafka.java import without_java
+from stock_tracker.kafka.programs import ProgramFailed, Tell, run
 from stock_tracker.kafka.recipe import Recipe
-from stock_tracker.kafka.running import Failed, Tell, run
 
 Download = Callable[[Recipe, Path, Path, Tell], None]
 """Puts the jars into the second path; may work in it as it likes, and keep things in the cache, the first one."""
@@ -95,14 +95,14 @@ def _download(recipe: Recipe, cache: Path, into: Path, environ: Mapping[str, str
         tell(f"Fetching Kafka {recipe.version} (54 MB) with Maven")
         try:
             _by_maven(maven, recipe, into, tell)
-        except Failed as failed:
+        except ProgramFailed as failed:
             tried.append(f"Maven: exit code {failed.code}\n{indented(failed.tail)}")
         else:
             return
     tell(f"Fetching Kafka {recipe.version} (54 MB) with jgo")
     try:
         _by_jgo(tools.python(recipe, cache, tell), recipe, into, tell)
-    except Failed as failed:
+    except ProgramFailed as failed:
         tried.append(f"jgo: exit code {failed.code}\n{indented(failed.tail)}")
     except ToolsUnavailable as error:
         tried.append(f"jgo: {error}")

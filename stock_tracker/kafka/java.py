@@ -10,8 +10,8 @@ from pathlib import Path
 
 from stock_tracker.errors import NoJava, ToolsUnavailable
 from stock_tracker.kafka import tools
+from stock_tracker.kafka.programs import Tell, for_strangers
 from stock_tracker.kafka.recipe import Recipe
-from stock_tracker.kafka.running import Tell, for_strangers
 
 OLDEST = 17
 """Kafka 4 runs on no older Java."""

@@ -10,8 +10,8 @@ import sys
 from pathlib import Path
 
 from stock_tracker.errors import ToolsUnavailable
+from stock_tracker.kafka.programs import ProgramFailed, Tell, run
 from stock_tracker.kafka.recipe import Recipe
-from stock_tracker.kafka.running import Failed, Tell, run
 
 
 def python(recipe: Recipe, cache: Path, tell: Tell) -> Path:
@@ -36,7 +36,7 @@ def python(recipe: Recipe, cache: Path, tell: Tell) -> Path:
             [str(interpreter), "-m", "pip", "install", "--no-input", "--require-hashes", "-r", str(recipe.requirements)],
             tell,
         )
-    except Failed as failed:
+    except ProgramFailed as failed:
         raise ToolsUnavailable(failed.tail) from failed
     stamp.write_text(wanted)
     return interpreter

@@ -1,1 +1,1 @@
-"""Is everything that the simulator said where it belongs, once? Truth, Kafka and archive, compared record by record."""
+"""Verification: the simulator's truth, the topics and the archive compared record by record. Is everything there, and once?"""

@@ -8,11 +8,9 @@ from typing import Any
 from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse.core.tables import Table
+from schemas.position import Position
 from stock_tracker.verify.core.archive import Row
-from stock_tracker.verify.core.differences import Position
-
-Place = tuple[int, int, int]
-"""Partition, offset, idx."""
+from stock_tracker.verify.core.differences import EventPosition
 
 
 def event_row(event: Any) -> dict[str, Any]:
@@ -20,11 +18,11 @@ def event_row(event: Any) -> dict[str, Any]:
     return {name: _plain(getattr(event, name)) for name in event.__struct_fields__}
 
 
-def expected(table: Table, events: Iterable[tuple[Position, dict[str, Any]]]) -> list[tuple[Position, dict[str, Any]]]:
+def expected(table: Table, events: Iterable[tuple[EventPosition, dict[str, Any]]]) -> list[tuple[EventPosition, dict[str, Any]]]:
     """The events that people must find in a table: all, or the last of each thing where the last one wins."""
     if table.last_wins is None:
         return list(events)
-    last: dict[tuple[Any, ...], tuple[Position, dict[str, Any]]] = {}
+    last: dict[tuple[Any, ...], tuple[EventPosition, dict[str, Any]]] = {}
     for position, row in events:
         thing = tuple(row[name] for name in table.last_wins)
         # A symbol's events are on one partition, which is read in order.
@@ -32,23 +30,23 @@ def expected(table: Table, events: Iterable[tuple[Position, dict[str, Any]]]) ->
     return list(last.values())
 
 
-def read_rows(archive: Client, table: str) -> Iterator[tuple[Place, Row]]:
-    """Yield every row of a table with its place in Kafka.
+def read_rows(archive: Client, table: Table) -> Iterator[tuple[EventPosition, Row]]:
+    """Yield every row that people find in a table, with the position of its event.
 
     Raises:
         clickhouse_connect.driver.exceptions.Error: ClickHouse would not say.
     """
-    described = archive.query(f"DESCRIBE TABLE {table}").result_rows
+    described = archive.query(f"DESCRIBE TABLE {table.view}").result_rows
     columns = {str(row[0]): str(row[1]) for row in described}
     names = [name + "_ms" if "DateTime64" in kind else name for name, kind in columns.items()]
     selected = ", ".join(_selected(name, kind) for name, kind in columns.items())
     # Table and columns are names of ours, from the schema.
-    with archive.query_rows_stream(f"SELECT {selected} FROM {table}") as rows:  # noqa: S608
+    with archive.query_rows_stream(f"SELECT {selected} FROM {table.view}") as rows:  # noqa: S608
         for values in rows:
             row = dict(zip(names, values, strict=True))
             if "data" in row:
                 row["data"] = json.loads(row["data"])
-            yield (row["partition"], row["offset"], row["idx"]), row
+            yield EventPosition(Position(table.topic.name, row["partition"], row["offset"]), row["idx"]), row
 
 
 def _selected(name: str, kind: str) -> str:

@@ -1,4 +1,4 @@
-"""Verification of a running stack: fetch the truth, read the topics and the tables, compare."""
+"""The verification of one stack: read its topics and its tables, and compare them with the simulator's truth."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -8,6 +8,7 @@ from clickhouse_connect.driver.client import Client
 from connectors.clickhouse.core.tables import TABLES
 from connectors.ssi.simulator.core.truth import SimulatorStatus, Truth
 from schemas.kinds import is_from_ssi
+from schemas.position import Position
 from schemas.structs import DeadLetter, TradeRecord
 from schemas.topics import (
     EVENT_TOPICS,
@@ -21,51 +22,62 @@ from schemas.topics import (
     STATE_PRICES,
 )
 from stock_tracker.verify.core.archive import Row, compare_rows, repeated_alerts
-from stock_tracker.verify.core.boards import Newest, compare_foreign, compare_indices, compare_prices, latest
-from stock_tracker.verify.core.differences import Difference, Position
+from stock_tracker.verify.core.boards import NewestRecords, compare_foreign, compare_indices, compare_prices, latest
+from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
 from stock_tracker.verify.core.records import CONNECTOR, compare_records
-from stock_tracker.verify.core.tape import Ended, PrintKey, Saved, Span, TapeReport, TruePrint, compare_tape
-from stock_tracker.verify.rows import Place, event_row, expected, read_rows
+from stock_tracker.verify.core.tape import (
+    ClosedConnections,
+    ConnectionTimes,
+    DeliveredPrint,
+    PrintKey,
+    TapeReport,
+    TruePrint,
+    compare_tape,
+)
+from stock_tracker.verify.rows import event_row, expected, read_rows
 from stock_tracker.verify.topics import read_events, read_states, read_topic
 
 MOST_SHOWN = 20
-"""How many differences are listed; the rest is counted."""
+"""How many differences are listed; the others are only counted."""
 IN_FLIGHT_S = 3.0
-"""How long a record can take from the simulator's socket to Kafka, in seconds; a client that dies takes no more with it."""
+"""How long a record can take from the simulator's socket to Kafka, in seconds. A connector that dies loses no older ones."""
 FILLED_BY_A_MORNING = ("trades", "prices_daily", "foreign_ledger", "indices", "basis", "alerts")
 """Tables in which a simulated morning with its stories always leaves something."""
 
 
 @dataclass
-class Delivered:
+class DeliveredRecords:
     """What is on the ``ssi.*`` topics."""
 
     records: int = 0
-    """Of SSI: clock ticks and reference data not counted, dead letters counted."""
-    prints: dict[PrintKey, Saved] = field(default_factory=dict)
-    """Each print with the first record that told of it."""
-    newest: Newest = field(default_factory=Newest)
-    """Of the day."""
+    """How many records of SSI arrived: those on the topics, and the connector's dead letters. The connector's own records (clock
+    ticks, reference data, loss markers) are not counted."""
+    prints: dict[PrintKey, DeliveredPrint] = field(default_factory=dict)
+    newest: NewestRecords = field(default_factory=NewestRecords)
     dead_letters: list[DeadLetter] = field(default_factory=list)
-    """Of every process."""
+    """Those of all processes."""
 
 
 @dataclass
 class Verification:
     """What was compared, and how it came out."""
 
-    ticks_sent: int
-    ticks_received: int
+    records_sent: int
+    """Records that the simulator put on its connections."""
+    records_received: int
+    """Records of SSI on the ``ssi.*`` topics."""
     tape: TapeReport
     ledger: LedgerReport
     alerts: int
+    """Events on ``market.alerts``."""
     archive_rows: dict[str, int]
+    """By table."""
     differences: list[Difference]
 
     @property
     def reconciled(self) -> bool:
-        """Whether everything is where it belongs."""
+        """Whether there is no difference."""
         return not self.differences
 
     def as_json(self) -> dict[str, object]:
@@ -73,8 +85,8 @@ class Verification:
         tape = asdict(self.tape)
         del tape["differences"]
         return {
-            "ticks_sent": self.ticks_sent,
-            "ticks_received": self.ticks_received,
+            "ticks_sent": self.records_sent,
+            "ticks_received": self.records_received,
             "prints": self.tape.booked,
             "missed_volume": self.tape.missed_volume,
             "foreign_entries": self.ledger.entries,
@@ -89,9 +101,9 @@ class Verification:
         }
 
     def sentences(self) -> Iterator[str]:
-        """The same for people, the verdict last."""
+        """The same for people, a line each; the verdict comes last."""
         tape, ledger = self.tape, self.ledger
-        yield f"Records: {self.ticks_sent:,} put on sockets, {self.ticks_received:,} on the ssi.* topics"
+        yield f"Records: {self.records_sent:,} put on sockets, {self.records_received:,} on the ssi.* topics"
         yield (
             f"Prints: {tape.sent:,} sent, {tape.booked:,} booked; {tape.withheld:,} withheld and {tape.in_flight:,} lost with a "
             f"connection make {tape.missed_volume:,} shares in gaps"
@@ -106,17 +118,17 @@ class Verification:
 
 
 @dataclass(frozen=True)
-class Simulated:
-    """What the simulator says of itself."""
+class SimulatedDay:
+    """What the simulator did, by its own account."""
 
     truth: Truth
     status: SimulatorStatus
     speed: float | None
-    """Market seconds a second; None at the greatest speed."""
+    """Market seconds a second; None when it plays as fast as it can."""
 
 
 def verify(
-    simulated: Simulated,
+    simulated: SimulatedDay,
     kafka: Mapping[str, str],
     prefix: str,
     archive: Client,
@@ -126,12 +138,12 @@ def verify(
     """Compare the truth, the topics and the archive.
 
     Args:
-        simulated: The truth.
-        kafka: Librdkafka's connection settings.
-        prefix: What stands before the topics.
-        archive: The tables.
-        tell: Is told what is going on.
-        never_empty: Tables in which it is a difference to have no row.
+        simulated: What the simulator did.
+        kafka: librdkafka's connection settings.
+        prefix: What stands before the names of the topics.
+        archive: A connection to the database with the tables.
+        tell: Takes a line about what is going on.
+        never_empty: Tables that must have a row.
 
     Raises:
         KafkaUnavailable: Kafka stopped answering.
@@ -140,12 +152,12 @@ def verify(
     tell("Reading the ssi.* topics")
     truth, status = simulated.truth, simulated.status
     delivered = _read_delivered(kafka, prefix, truth.header.trading_day)
-    ended = _ended(status, simulated.speed)
+    closed = _closed_connections(status, simulated.speed)
 
     tell("Comparing the tape and the ledger with the simulator's truth")
     prints, newest = _true_prints(truth), delivered.newest
-    tape = compare_tape(prints, delivered.prints, read_events(kafka, prefix, MARKET_TRADES), ended)
-    ledger = compare_ledger(_true_counters(truth), newest.foreign, read_events(kafka, prefix, MARKET_FOREIGN), ended)
+    tape = compare_tape(prints, delivered.prints, read_events(kafka, prefix, MARKET_TRADES), closed)
+    ledger = compare_ledger(_true_counters(truth), newest.foreign, read_events(kafka, prefix, MARKET_FOREIGN), closed)
 
     tell("Comparing the latest values on state.* with what was delivered")
     day = truth.header.trading_day
@@ -166,12 +178,12 @@ def verify(
         table = filled.view
         tell(f"Comparing {topic.name} with the table {table}")
         events = [(position, event_row(event)) for position, event in read_events(kafka, prefix, topic)]
-        rows: dict[Place, Row] = {}
-        doubled: list[Place] = []
-        for place, row in read_rows(archive, table):
-            if place in rows:
-                doubled.append(place)
-            rows[place] = row
+        rows: dict[EventPosition, Row] = {}
+        doubled: list[EventPosition] = []
+        for position, row in read_rows(archive, filled):
+            if position in rows:
+                doubled.append(position)
+            rows[position] = row
         archive_rows[table] = len(rows) + len(doubled)
         differences += compare_rows(table, expected(filled, events), rows, doubled)
         if topic is MARKET_ALERTS:
@@ -180,8 +192,8 @@ def verify(
         if table in never_empty and not rows:
             differences.append(Difference("empty_table", "", f"{table} has no row", None))
     return Verification(
-        ticks_sent=status.records,
-        ticks_received=delivered.records,
+        records_sent=status.records,
+        records_received=delivered.records,
         tape=tape,
         ledger=ledger,
         alerts=alerts,
@@ -190,11 +202,11 @@ def verify(
     )
 
 
-def _read_delivered(kafka: Mapping[str, str], prefix: str, day: int) -> Delivered:
-    delivered = Delivered()
+def _read_delivered(kafka: Mapping[str, str], prefix: str, day: int) -> DeliveredRecords:
+    delivered = DeliveredRecords()
     for topic in RECORD_TOPICS:
-        for stored in read_topic(kafka, topic.named(prefix)):
-            frame = topic.decode(stored.value)
+        for raw in read_topic(kafka, topic.named(prefix)):
+            frame = topic.decode(raw.value)
             for idx, record in enumerate(frame.records):
                 delivered.records += is_from_ssi(record)
                 if record.trading_day != day:
@@ -202,22 +214,22 @@ def _read_delivered(kafka: Mapping[str, str], prefix: str, day: int) -> Delivere
                 delivered.newest.see(record)
                 if isinstance(record, TradeRecord) and record.volume:
                     key = (record.symbol, record.total_volume, record.volume)
-                    position = Position(topic.name, stored.partition, stored.offset, idx)
-                    delivered.prints.setdefault(key, Saved(position, frame.epoch))
-    delivered.dead_letters = [SSI_DLQ.decode(stored.value) for stored in read_topic(kafka, SSI_DLQ.named(prefix))]
+                    position = EventPosition(Position(topic.name, raw.partition, raw.offset), idx)
+                    delivered.prints.setdefault(key, DeliveredPrint(position, frame.epoch))
+    delivered.dead_letters = [SSI_DLQ.decode(raw.value) for raw in read_topic(kafka, SSI_DLQ.named(prefix))]
     delivered.records += sum(letter.source == CONNECTOR for letter in delivered.dead_letters)
     return delivered
 
 
-def _ended(status: SimulatorStatus, speed: float | None) -> Ended:
-    spans = {
-        connection.id: Span(connection.subscribed_ms or connection.opened_ms, connection.closed_ms)
+def _closed_connections(status: SimulatorStatus, speed: float | None) -> ClosedConnections:
+    times = {
+        connection.id: ConnectionTimes(connection.subscribed_ms or connection.opened_ms, connection.closed_ms)
         for connection in status.connections
         if connection.closed_ms is not None
     }
-    # At the greatest speed market time says nothing about how long a record was on its way.
+    # When it plays as fast as it can, a whole day may pass while a record is on its way: any can be lost with its connection.
     grace_ms = int(IN_FLIGHT_S * speed * 1000) if speed is not None else 24 * 3_600_000
-    return Ended(spans, grace_ms)
+    return ClosedConnections(times, grace_ms)
 
 
 def _true_prints(truth: Truth) -> list[TruePrint]:

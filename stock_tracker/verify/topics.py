@@ -7,8 +7,9 @@ from typing import Any, NamedTuple, TypeVar
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import KafkaUnavailable, TopicsMissing
+from schemas.position import Position
 from schemas.topics import Topic
-from stock_tracker.verify.core.differences import Position
+from stock_tracker.verify.core.differences import EventPosition
 
 M = TypeVar("M")
 _TIMEOUT_S = 20.0
@@ -16,21 +17,21 @@ _BATCH = 5_000
 _PAUSE_S = 0.1
 
 
-class Stored(NamedTuple):
-    """A message as it stands on its topic."""
+class RawMessage(NamedTuple):
+    """A message as it stands on its topic, not decoded."""
 
     partition: int
     offset: int
     value: bytes
 
 
-def read_topic(kafka: Mapping[str, str], name: str, *, committed: bool = True) -> Iterator[Stored]:
+def read_topic(kafka: Mapping[str, str], name: str, *, committed: bool = True) -> Iterator[RawMessage]:
     """Yield every message of a topic, partition by partition in order, up to its end at the time of reading.
 
     Args:
-        kafka: Librdkafka's connection settings.
-        name: As it is in Kafka.
-        committed: Whether to leave out what transactions have not committed.
+        kafka: librdkafka's connection settings.
+        name: The topic's name in Kafka, with the prefix.
+        committed: Leave out what belongs to transactions that are open or were aborted.
 
     Raises:
         KafkaUnavailable: The broker stopped answering.
@@ -42,7 +43,7 @@ def read_topic(kafka: Mapping[str, str], name: str, *, committed: bool = True) -
             "group.id": "stock-tracker-verify",
             "enable.auto.commit": False,
             "enable.partition.eof": True,
-            # An end is told with an answer to a fetch: wait little for more.
+            # The end of a log comes with the answer to a fetch, which the broker holds back in the hope of more messages.
             "fetch.wait.max.ms": 20,
             "isolation.level": "read_committed" if committed else "read_uncommitted",
             "auto.offset.reset": "error",
@@ -64,7 +65,7 @@ def read_topic(kafka: Mapping[str, str], name: str, *, committed: bool = True) -
             for message in messages:
                 error = message.error()
                 if error is None:
-                    yield Stored(message.partition(), message.offset(), message.value())
+                    yield RawMessage(message.partition(), message.offset(), message.value())
                 elif error.code() == KafkaError._PARTITION_EOF:
                     left.discard(message.partition())
                 else:
@@ -75,24 +76,25 @@ def read_topic(kafka: Mapping[str, str], name: str, *, committed: bool = True) -
         consumer.close()
 
 
-def read_states(kafka: Mapping[str, str], prefix: str, topic: Topic[Any]) -> Iterator[tuple[Position, Any]]:
-    """Yield every row of a ``state.*`` topic with its position, as the gateway reads them: uncommitted.
+def read_states(kafka: Mapping[str, str], prefix: str, topic: Topic[Any]) -> Iterator[tuple[EventPosition, Any]]:
+    """Yield every row of a ``state.*`` topic as the gateway reads them: uncommitted. Positions name the topic without ``prefix``.
 
     Raises:
         KafkaUnavailable: The broker stopped answering.
         InvalidMessage: A message is not one of the topic's.
     """
-    for stored in read_topic(kafka, topic.named(prefix), committed=False):
-        yield Position(topic.name, stored.partition, stored.offset, 0), topic.decode(stored.value)
+    for raw in read_topic(kafka, topic.named(prefix), committed=False):
+        yield EventPosition(Position(topic.name, raw.partition, raw.offset), 0), topic.decode(raw.value)
 
 
-def read_events(kafka: Mapping[str, str], prefix: str, topic: Topic[Any]) -> Iterator[tuple[Position, Any]]:
-    """Yield every event of an event topic with its position.
+def read_events(kafka: Mapping[str, str], prefix: str, topic: Topic[Any]) -> Iterator[tuple[EventPosition, Any]]:
+    """Yield every event of an event topic with its position, which names the topic without ``prefix``.
 
     Raises:
         KafkaUnavailable: The broker stopped answering.
         InvalidMessage: A message is not one of the topic's.
     """
-    for stored in read_topic(kafka, topic.named(prefix)):
-        for idx, event in enumerate(topic.decode(stored.value).events):
-            yield Position(topic.name, stored.partition, stored.offset, idx), event
+    for raw in read_topic(kafka, topic.named(prefix)):
+        position = Position(topic.name, raw.partition, raw.offset)
+        for idx, event in enumerate(topic.decode(raw.value).events):
+            yield EventPosition(position, idx), event

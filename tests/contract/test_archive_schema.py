@@ -25,7 +25,7 @@ from schemas import events, position, records, topics
 from schemas.message import Versioned, twin
 from schemas.topics import Topic
 from stock_tracker.verify.core.archive import compare_rows
-from stock_tracker.verify.core.differences import Position
+from stock_tracker.verify.core.differences import EventPosition
 from stock_tracker.verify.rows import event_row, expected, read_rows
 
 PAGE = Path(__file__).parents[2] / "docs" / "archive.md"
@@ -157,11 +157,14 @@ def test_what_a_topic_holds_is_read_back_from_its_table(topic: str, archive: Cli
     messages = []
     for offset, value in enumerate(messages_of(filled.topic)):
         messages.append(decode(filled, value, offset))
-        said += [(Position(topic, 0, offset, i), event_row(event)) for i, event in enumerate(messages[-1].events)]
+        said += [
+            (EventPosition(position.Position(topic, 0, offset), i), event_row(event))
+            for i, event in enumerate(messages[-1].events)
+        ]
     made, rejects = rows.blocks(messages, types(looks))
     for block in made:
         insert(archive, block, looks)
-    found = dict(read_rows(archive, filled.view))
+    found = dict(read_rows(archive, filled))
     assert rejects == []
     assert list(compare_rows(filled.view, expected(filled, said), found, [])) == []
 
@@ -259,9 +262,9 @@ def test_the_first_releases_tables_keep_their_rows_when_they_grow(engine: Client
         messages = [decode(trades, value, offset) for offset, value in enumerate(messages_of(trades.topic))]
         for block in rows.blocks(messages, types(looks))[0]:
             insert(engine, only(block, old[block.table]), old)
-        before = list(read_rows(engine, trades.view)), engine.query("SELECT * FROM candles_1d ORDER BY ALL").result_rows
+        before = list(read_rows(engine, trades)), engine.query("SELECT * FROM candles_1d ORDER BY ALL").result_rows
         migrations.migrate(engine, "grown", grown)
-        after = list(read_rows(engine, trades.view)), engine.query("SELECT * FROM candles_1d ORDER BY ALL").result_rows
+        after = list(read_rows(engine, trades)), engine.query("SELECT * FROM candles_1d ORDER BY ALL").result_rows
     assert len(before[0]) == sum(message.rows for message in messages)
     for (place, row), (place_after, row_after) in zip(before[0], after[0], strict=True):
         assert (place, "main") == (place_after, row_after["venue"])

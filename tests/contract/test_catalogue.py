@@ -13,7 +13,7 @@ from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.topics import SSI_DLQ, TOPICS
 from stock_tracker.commands import run
-from stock_tracker.drain import readers
+from stock_tracker.drain import consumer_groups
 from stock_tracker.stack import Options, plan
 
 ROOT = Path(__file__).parents[2]
@@ -53,11 +53,11 @@ def test_a_local_stack_starts_all_of_them(tmp_path: Path) -> None:
 
 
 def test_draining_waits_for_all_of_them() -> None:
-    *ours, archive = readers("x.")
-    assert [(reader.group, reader.topics) for reader in ours] == [
+    *ours, archive = consumer_groups("x.")
+    assert [(group.name, group.topics) for group in ours] == [
         (f"x.pipelines.{pipeline.name}", tuple(f"x.{source.name}" for source in pipeline.sources)) for pipeline in CATALOGUE
     ]
-    assert archive.group == "x.archive"
+    assert archive.name == "x.archive"
 
 
 def test_the_command_line_offers_all_of_them_without_what_runs_them() -> None:

@@ -38,7 +38,7 @@ class RunningUp:
         self._session = session
 
     @property
-    def runfile(self) -> runfile.Running | None:
+    def runfile(self) -> runfile.RunningStack | None:
         return runfile.read(Home(self.home / "simulated").runfile)
 
     @property

@@ -38,7 +38,7 @@ async def test_killing_every_process_but_the_connector_changes_nothing(start_up:
     assert result["missed_volume"] == 0
     assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"]
     assert all(result["archive_rows"][table] > 0 for table in FILLED)
-    assert result["gateway_frames"] > 0
+    assert result["gateway_messages"] > 0
 
 
 async def test_killing_the_connector_loses_only_what_no_connection_carried_and_counts_it(start_up: StartUp) -> None:

@@ -1,1 +1,1 @@
-"""The comparisons of a verification, without I/O: truth, topics and tables in, differences out."""
+"""The comparisons of a verification, without I/O: given the truth, the topics and the tables, they return the differences."""

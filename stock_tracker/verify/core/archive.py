@@ -1,36 +1,33 @@
-"""The archive against the event topics: every event is a row, once, with the same values."""
+"""The archive against the event topics: every event is one row, with the same values."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from stock_tracker.verify.core.differences import Difference, Position
+from stock_tracker.verify.core.differences import Difference, EventPosition
 
 _ABSENT = "not a column"
 Row = Mapping[str, Any]
-"""A row or an event by column name, in comparable plain values."""
+"""A row of a table, or an event, as plain values by the name of the column."""
 
 
 def compare_rows(
     table: str,
-    events: Iterable[tuple[Position, Row]],
-    rows: Mapping[tuple[int, int, int], Row],
-    doubled: Iterable[tuple[int, int, int]],
+    events: Iterable[tuple[EventPosition, Row]],
+    rows: Mapping[EventPosition, Row],
+    doubled: Iterable[EventPosition],
 ) -> Iterator[Difference]:
     """Compare the events of a topic with the rows of its table.
 
     Args:
-        table: Its name.
-        events: Every event of the topic, read committed.
-        rows: The table's rows by (partition, offset, idx).
-        doubled: Positions that stand in the table more than once.
+        table: The name of the table.
+        events: The events that it must hold.
+        rows: The table's rows by the position of their event.
+        doubled: Positions of which the table has more than one row.
     """
-    topic = ""
     expected = set()
     for position, event in events:
-        topic = position.topic
-        key = position[1:]
-        expected.add(key)
-        row = rows.get(key)
+        expected.add(position)
+        row = rows.get(position)
         symbol = str(event.get("symbol", event.get("scope", "")))
         if row is None:
             yield Difference("missing_row", symbol, f"{table} lacks the event {position}", position)
@@ -39,15 +36,15 @@ def compare_rows(
         if wrong:
             said = ", ".join(f"{name} is {row.get(name, _ABSENT)!r}, not {event[name]!r}" for name in wrong)
             yield Difference("wrong_row", symbol, f"{table}: {said}", position)
-    for key in doubled:
-        yield Difference("doubled_row", "", f"{table} has it more than once", Position(topic, *key))
-    for key in sorted(rows.keys() - expected):
-        symbol = str(rows[key].get("symbol", rows[key].get("scope", "")))
-        yield Difference("unknown_row", symbol, f"{table} has a row that the topic lacks", Position(topic, *key))
+    for position in doubled:
+        yield Difference("doubled_row", "", f"{table} has it more than once", position)
+    for position in sorted(rows.keys() - expected):
+        symbol = str(rows[position].get("symbol", rows[position].get("scope", "")))
+        yield Difference("unknown_row", symbol, f"{table} has a row that the topic lacks", position)
 
 
-def repeated_alerts(events: Iterable[tuple[Position, Row]]) -> Iterator[Difference]:
-    """Yield the alerts whose id came before: an alert is told once, whatever was killed meanwhile."""
+def repeated_alerts(events: Iterable[tuple[EventPosition, Row]]) -> Iterator[Difference]:
+    """Yield the alerts whose id came before: each alert is published once, whatever was killed meanwhile."""
     seen: set[str] = set()
     for position, event in events:
         if event["alert_id"] in seen:

@@ -1,7 +1,7 @@
-"""The latest values against the truth: what the gateway shows of each symbol is what became of it.
+"""The latest values against the truth: the rows that the gateway shows say what the delivered records said last.
 
 The rows of ``state.*`` are read as the gateway reads them: uncommitted, and of each symbol the one with the greatest (day, src).
-A row that an aborted transaction left behind is among them, and must not be the one that stays.
+Rows that an aborted transaction left behind are read too; none of them may be the one that is kept.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from schemas.structs import ForeignRecord, IndexRecord, QuoteRecord
-from stock_tracker.verify.core.differences import Difference, Position
+from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.tape import PrintKey, TruePrint
 
-Rows = Mapping[str, tuple[Position, Any]]
-"""By symbol, the row that stays, and where it stands."""
+LatestRows = Mapping[str, tuple[EventPosition, Any]]
+"""By symbol, the row that a reader of a ``state.*`` topic ends on, and its position."""
 
 
 class Book(NamedTuple):
@@ -25,16 +25,16 @@ class Book(NamedTuple):
 
 
 @dataclass
-class Newest:
-    """The newest record of each symbol on the ``ssi.*`` topics, of kinds that the truth only counts."""
+class NewestRecords:
+    """The newest record of each symbol on the ``ssi.*`` topics, of the kinds that the simulator's truth only counts."""
 
     books: dict[str, Book] = field(default_factory=dict)
     indices: dict[str, IndexRecord] = field(default_factory=dict)
     foreign: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """The highest bought and sold of the day, in shares."""
+    """By symbol, the highest bought and sold of the day, in shares."""
 
     def see(self, record: object) -> None:
-        """Take note of a record of the day; they come in the order of their partition."""
+        """Take note of a record of the day. Call it in the order of each partition."""
         if isinstance(record, QuoteRecord):
             if record.symbol not in self.books or record.ts_ms >= self.books[record.symbol].ts_ms:
                 self.books[record.symbol] = Book(record.ts_ms, record.bids, record.asks)
@@ -47,9 +47,9 @@ class Newest:
             self.foreign[record.symbol] = (max(bought, record.bought), max(sold, record.sold))
 
 
-def latest(rows: Iterable[tuple[Position, Any]]) -> dict[str, tuple[Position, Any]]:
-    """Of each symbol the row that a reader of all of them ends on."""
-    kept: dict[str, tuple[Position, Any]] = {}
+def latest(rows: Iterable[tuple[EventPosition, Any]]) -> dict[str, tuple[EventPosition, Any]]:
+    """By symbol, the row that a reader ends on: the first with the greatest (day, src)."""
+    kept: dict[str, tuple[EventPosition, Any]] = {}
     for position, row in rows:
         known = kept.get(row.symbol)
         if known is None or (row.day, row.src) > (known[1].day, known[1].src):
@@ -58,15 +58,15 @@ def latest(rows: Iterable[tuple[Position, Any]]) -> dict[str, tuple[Position, An
 
 
 def compare_prices(
-    day: int, truth: Iterable[TruePrint], delivered: Mapping[PrintKey, object], books: Mapping[str, Book], rows: Rows
+    day: int, truth: Iterable[TruePrint], delivered: Mapping[PrintKey, object], books: Mapping[str, Book], rows: LatestRows
 ) -> Iterator[Difference]:
-    """Compare board lines with the prints whose record was delivered, and with the newest book.
+    """Compare the rows of ``state.prices`` with the prints whose record was delivered, and with the newest book.
 
     Args:
         day: The trading day.
         truth: Every print that the simulator made, in order of each symbol.
         delivered: The prints whose record is on an ``ssi.*`` topic.
-        books: By symbol, the newest book there.
+        books: By symbol, the newest order book there.
         rows: Of ``state.prices``.
     """
     prints: dict[str, list[TruePrint]] = {}
@@ -89,14 +89,14 @@ def compare_prices(
         yield from _compare("state.prices", symbol, expected, rows)
 
 
-def compare_foreign(day: int, counters: Mapping[str, tuple[int, int]], rows: Rows) -> Iterator[Difference]:
+def compare_foreign(day: int, counters: Mapping[str, tuple[int, int]], rows: LatestRows) -> Iterator[Difference]:
     """Compare foreign rows with the highest counters that were delivered, in shares."""
     for symbol, (bought, sold) in sorted(counters.items()):
         expected = {"day": day, "bought": bought, "sold": sold, "net_volume": bought - sold}
         yield from _compare("state.foreign", symbol, expected, rows)
 
 
-def compare_indices(day: int, newest: Mapping[str, IndexRecord], rows: Rows) -> Iterator[Difference]:
+def compare_indices(day: int, newest: Mapping[str, IndexRecord], rows: LatestRows) -> Iterator[Difference]:
     """Compare index rows with the newest record of each index."""
     names = ("value", "prior_value", "volume", "traded_value", "advances", "no_changes", "declines", "ceilings", "floors")
     for symbol, record in sorted(newest.items()):
@@ -104,7 +104,7 @@ def compare_indices(day: int, newest: Mapping[str, IndexRecord], rows: Rows) -> 
         yield from _compare("state.indices", symbol, expected, rows)
 
 
-def _compare(topic: str, symbol: str, expected: Mapping[str, object], rows: Rows) -> Iterator[Difference]:
+def _compare(topic: str, symbol: str, expected: Mapping[str, object], rows: LatestRows) -> Iterator[Difference]:
     if symbol not in rows:
         yield Difference("missing_state", symbol, f"{topic} has no row of it", None)
         return

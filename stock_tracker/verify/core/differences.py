@@ -3,17 +3,21 @@
 from dataclasses import asdict, dataclass
 from typing import NamedTuple
 
+from schemas.position import Position
 
-class Position(NamedTuple):
-    """Where an event stands: the ``idx``-th of the message at (topic, partition, offset)."""
 
-    topic: str
-    partition: int
-    offset: int
+class EventPosition(NamedTuple):
+    """Where an event or a record stands in Kafka: in which message, and how many others stand before it there."""
+
+    message: Position
     idx: int
 
     def __str__(self) -> str:
-        return f"{self.topic}[{self.partition}]@{self.offset}#{self.idx}"
+        return f"{self.message}#{self.idx}"
+
+    def as_json(self) -> dict[str, object]:
+        """Topic, partition, offset and idx, as the archive's columns call them."""
+        return {**self.message._asdict(), "idx": self.idx}
 
 
 @dataclass(frozen=True)
@@ -25,13 +29,13 @@ class Difference:
     symbol: str
     detail: str
     """For a person: what was expected and what was found."""
-    position: Position | None
-    """The event itself; of a missing print the record that told of it, of a missing entry the entry after the hole."""
+    position: EventPosition | None
+    """Where to look: the event itself; of a missing print its record, of a missing entry the entry after the hole."""
 
     def __str__(self) -> str:
         where = f" (see {self.position})" if self.position else ""
         return f"{self.kind} {self.symbol}: {self.detail}{where}"
 
     def as_json(self) -> dict[str, object]:
-        """Itself as plain values."""
-        return asdict(self) | {"position": self.position._asdict() if self.position else None}
+        """The same as plain values."""
+        return asdict(self) | {"position": self.position.as_json() if self.position else None}

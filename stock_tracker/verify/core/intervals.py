@@ -1,4 +1,4 @@
-"""Sets of shares of a counter, as sorted disjoint intervals ``(start, end]``."""
+"""Sets of shares, as intervals ``(start, end]`` of a counter; what these functions return is sorted and does not overlap."""
 
 from collections.abc import Iterable
 
@@ -17,7 +17,7 @@ def union(intervals: Iterable[Interval]) -> list[Interval]:
 
 
 def subtract(whole: Iterable[Interval], part: Iterable[Interval]) -> list[Interval]:
-    """What of ``whole`` is not in ``part``."""
+    """The shares of ``whole`` that are not in ``part``."""
     left = union(whole)
     for start, end in union(part):
         left = [piece for a, b in left for piece in ((a, min(b, start)), (max(a, end), b)) if piece[0] < piece[1]]
@@ -25,5 +25,5 @@ def subtract(whole: Iterable[Interval], part: Iterable[Interval]) -> list[Interv
 
 
 def size(intervals: Iterable[Interval]) -> int:
-    """How many shares they hold."""
+    """How many shares they hold; a share that is in two of them counts once."""
     return sum(end - start for start, end in union(intervals))

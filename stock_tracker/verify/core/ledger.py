@@ -1,4 +1,8 @@
-"""The foreign ledger against the truth: per symbol and side the lines form a chain from 0 to the last counter delivered."""
+"""The foreign ledger against the simulator's truth.
+
+For each symbol and side the entries must form a chain: the first begins at 0, each begins where the one before it ends, and the
+last reaches the highest counter that was delivered.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
@@ -7,22 +11,22 @@ from typing import NamedTuple
 
 from schemas.structs import LedgerEntry
 from schemas.units import Side
-from stock_tracker.verify.core.differences import Difference, Position
-from stock_tracker.verify.core.tape import Ended
+from stock_tracker.verify.core.differences import Difference, EventPosition
+from stock_tracker.verify.core.tape import ClosedConnections
 
 
 class TrueCounters(NamedTuple):
-    """What foreigners had bought and sold of a symbol when the simulator said so."""
+    """What foreigners had bought and sold of a symbol since the open, as one record of the simulator said, in shares and VND."""
 
     symbol: str
     due_ms: int
-    """When it was sent, or would have been: market time."""
+    """The market time at which its record was sent, or would have been if it was withheld."""
     bought: int
     sold: int
     bought_value: int
     sold_value: int
     connections: tuple[int, ...]
-    """On which connections it was put; empty when on none."""
+    """The simulator's numbers of the connections on which its record was put; empty when on none."""
 
 
 @dataclass
@@ -39,27 +43,28 @@ class LedgerReport:
 def compare_ledger(
     truth: Iterable[TrueCounters],
     delivered: Mapping[str, tuple[int, int]],
-    events: Iterable[tuple[Position, LedgerEntry]],
-    ended: Ended,
+    events: Iterable[tuple[EventPosition, LedgerEntry]],
+    closed: ClosedConnections,
 ) -> LedgerReport:
     """Compare what foreigners did with what is on ``market.foreign``.
 
     Args:
-        truth: Every step that the simulator made, in order.
+        truth: Every step of the counters on the simulated market, in order.
         delivered: By symbol, the highest bought and sold on ``ssi.foreign`` for the day.
         events: All of ``market.foreign``, read committed, in order of each partition.
-        ended: Connections that have ended.
+        closed: The connections that have ended.
     """
     report = LedgerReport()
+    # The last step whose record must have arrived. One that can have been lost with its connection counts only if it did arrive.
     last_sent: dict[str, TrueCounters] = {}
     for step in truth:
         if step.connections and not (
-            all(ended.could_take(c, step.due_ms) for c in step.connections)
+            all(closed.could_have_lost(c, step.due_ms) for c in step.connections)
             and (step.bought, step.sold) > delivered.get(step.symbol, (0, 0))
         ):
             last_sent[step.symbol] = step
 
-    chains: dict[tuple[str, Side], list[tuple[Position, LedgerEntry]]] = defaultdict(list)
+    chains: dict[tuple[str, Side], list[tuple[EventPosition, LedgerEntry]]] = defaultdict(list)
     for position, entry in events:
         report.entries += 1
         chains[entry.symbol, entry.side].append((position, entry))
@@ -87,7 +92,7 @@ def compare_ledger(
 
 
 def _check_chain(
-    symbol: str, side: Side, chain: list[tuple[Position, LedgerEntry]], expected: int, value: int
+    symbol: str, side: Side, chain: list[tuple[EventPosition, LedgerEntry]], expected: int, value: int
 ) -> Iterable[Difference]:
     reached = 0
     for position, entry in chain:

@@ -1,23 +1,25 @@
-"""Records of every kind against what the simulator put on its sockets: none lost, none twice, none refused without a reason."""
+"""Records of every kind against what the simulator sent: none is lost, none came twice, none was refused without a reason."""
 
 from collections.abc import Iterable, Iterator
 
 from connectors.ssi.simulator.core.truth import SimulatorStatus
+from schemas.position import Position
 from schemas.structs import DeadLetter
-from stock_tracker.verify.core.differences import Difference, Position
+from stock_tracker.verify.core.differences import Difference, EventPosition
 
 CONNECTOR = "ssi"
-"""The source of dead letters that stand for something received; those of others stand for records that are on a topic too."""
+"""The source of the connector's dead letters. What they hold is on no other topic; the dead letters of the pipelines and of the
+sink hold messages and records that are on a topic as well."""
 
 
 def compare_records(status: SimulatorStatus, received: int, dead_letters: Iterable[DeadLetter]) -> Iterator[Difference]:
     """Compare how much was sent, how much arrived, and how much of that nobody could use.
 
     Args:
-        status: The simulator's connections. What it put on one that is open must have arrived; one that has ended may have
-            taken its last records with it.
+        status: The simulator's connections. Everything on a connection that is open must have arrived; of one that has ended the
+            last records may be lost.
         received: Records on the ``ssi.*`` topics, and the connector's dead letters.
-        dead_letters: Of every process.
+        dead_letters: Those of all processes.
     """
     sent = {connection.id: connection.records + connection.malformed for connection in status.connections}
     least = sum(sent[connection.id] for connection in status.connections if connection.ended is None)
@@ -35,7 +37,7 @@ def compare_records(status: SimulatorStatus, received: int, dead_letters: Iterab
             position = (
                 None
                 if letter.topic is None
-                else Position(letter.topic, letter.partition or 0, letter.offset or 0, letter.idx or 0)
+                else EventPosition(Position(letter.topic, letter.partition or 0, letter.offset or 0), letter.idx or 0)
             )
             yield Difference("dead_letter", "", f"{letter.source}, {letter.reason}: {letter.detail}", position)
     malformed = sum(connection.malformed for connection in status.connections)

@@ -1,13 +1,16 @@
-"""The tape against the truth: every print that reached Kafka booked once, every share that did not is in a gap.
+"""The tape against the simulator's truth: a print whose record reached Kafka is booked once, every other share is in a gap.
 
-Per symbol the truth knows each print as an interval of its counter. A print takes one of four ways:
+A print is an interval of its symbol's counter, from the total volume before it to the total volume after it. One of four things
+became of each print of the truth:
 
-- *booked*: its record is on an ``ssi.*`` topic, and so it must be a print on ``market.trades``, once, whole;
-- *withheld*: the simulator never put it on a connection;
-- *in flight*: it was put on a connection right before that ended, after everything of that symbol that the client saved;
-- anything else is a loss of ours, and a difference.
+- *booked*: its record is on an ``ssi.*`` topic, so ``market.trades`` must have it, once, with all its shares;
+- *withheld*: the simulator never put its record on a connection, as SSI's feed drops records too;
+- *in flight*: its record was put on a connection that closed right afterwards, and no later print of that symbol reached Kafka
+  from that connection;
+- none of these: we have lost it, and that is a difference.
 
-What is withheld or in flight and lies below the symbol's highest total must be in gaps, share for share.
+Shares that were withheld or in flight must be in gaps, as far as they lie below the symbol's highest total: a gap shows only when
+a later record arrives.
 """
 
 from collections import defaultdict
@@ -18,7 +21,7 @@ from typing import NamedTuple
 from schemas.instruments import contract_of
 from schemas.structs import TradeEvent
 from schemas.units import FUTURES_MULTIPLIER_VND, POINT
-from stock_tracker.verify.core.differences import Difference, Position
+from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.intervals import Interval, size, subtract, union
 
 
@@ -28,22 +31,22 @@ class TruePrint(NamedTuple):
     symbol: str
     ts_ms: int
     due_ms: int
-    """When its record was sent, or would have been: market time."""
+    """The market time at which its record was sent, or would have been if it was withheld."""
     price: int
     """In the unit of :class:`schemas.units.Price`."""
     last_volume: int
     total_volume: int
     connections: tuple[int, ...]
-    """On which connections its record was put, snapshots included; empty when on none."""
+    """The simulator's numbers of the connections on which its record was put, in a snapshot or alone; empty when on none."""
 
     @property
     def key(self) -> "PrintKey":
-        """Its identity."""
+        """What tells it from every other print of the day."""
         return self.symbol, self.total_volume, self.last_volume
 
     @property
     def interval(self) -> Interval:
-        """The shares of its symbol's counter that it is."""
+        """Its shares, as the part of the symbol's counter that it moved."""
         return self.total_volume - self.last_volume, self.total_volume
 
 
@@ -51,37 +54,38 @@ PrintKey = tuple[str, int, int]
 """Symbol, total volume, last volume."""
 
 
-class Saved(NamedTuple):
-    """The first record on an ``ssi.*`` topic that told of a print."""
+class DeliveredPrint(NamedTuple):
+    """A print whose record reached Kafka, by the first record on an ``ssi.*`` topic that told of it."""
 
-    position: Position
+    position: EventPosition
+    """Of that record."""
     epoch: int
-    """Of the connection that brought it, by the connector's count."""
+    """Of the connection that brought it, as the connector tells connections apart: by the time of their connect."""
 
 
-class Span(NamedTuple):
-    """When a connection that has ended got records, in market time."""
+class ConnectionTimes(NamedTuple):
+    """From when to when a connection got records, in market time."""
 
     subscribed_ms: int
     closed_ms: int
 
 
 @dataclass(frozen=True)
-class Ended:
-    """The connections that have ended, and what each can have taken with it."""
+class ClosedConnections:
+    """The connections that have ended, and which records can have been lost with them."""
 
-    spans: Mapping[int, Span]
-    """By connection."""
+    times: Mapping[int, ConnectionTimes]
+    """By the simulator's number of the connection."""
     grace_ms: int
     """How long a record can be on its way from the socket to Kafka, in market time."""
 
-    def could_take(self, connection: int, due_ms: int) -> bool:
-        """Whether a record that was due at ``due_ms`` can have been lost with ``connection``."""
-        span = self.spans.get(connection)
-        if span is None:
+    def could_have_lost(self, connection: int, due_ms: int) -> bool:
+        """Whether a record that was due at ``due_ms`` was perhaps still on its way when ``connection`` closed."""
+        times = self.times.get(connection)
+        if times is None:
             return False
-        # What was due before the subscription came with its snapshot.
-        return max(due_ms, span.subscribed_ms) >= span.closed_ms - self.grace_ms
+        # What was due before the subscription was sent with the snapshot, when the client subscribed.
+        return max(due_ms, times.subscribed_ms) >= times.closed_ms - self.grace_ms
 
 
 @dataclass
@@ -89,12 +93,14 @@ class TapeReport:
     """What became of the prints."""
 
     sent: int = 0
+    """Prints whose record was put on at least one connection."""
     booked: int = 0
     withheld: int = 0
     in_flight: int = 0
     gaps: int = 0
     """Gap events."""
     fills: int = 0
+    """Fill events: late prints that fell into a gap."""
     missed_volume: int = 0
     """Shares in gaps that no late print filled."""
     differences: list[Difference] = field(default_factory=list)
@@ -102,9 +108,9 @@ class TapeReport:
 
 def compare_tape(
     truth: Iterable[TruePrint],
-    delivered: Mapping[PrintKey, Saved],
-    events: Iterable[tuple[Position, TradeEvent]],
-    ended: Ended,
+    delivered: Mapping[PrintKey, DeliveredPrint],
+    events: Iterable[tuple[EventPosition, TradeEvent]],
+    closed: ClosedConnections,
 ) -> TapeReport:
     """Compare what happened with what is on ``market.trades``.
 
@@ -112,10 +118,10 @@ def compare_tape(
         truth: Every print that the simulator made, in order.
         delivered: The prints whose record is on an ``ssi.*`` topic.
         events: All of ``market.trades``, read committed, in order of each partition.
-        ended: Connections that have ended.
+        closed: The connections that have ended.
     """
     report = TapeReport()
-    prints: dict[PrintKey, list[tuple[Position, TradeEvent]]] = defaultdict(list)
+    prints: dict[PrintKey, list[tuple[EventPosition, TradeEvent]]] = defaultdict(list)
     gaps: dict[str, list[Interval]] = defaultdict(list)
     fills: dict[str, list[Interval]] = defaultdict(list)
     tops: dict[str, int] = defaultdict(int)
@@ -139,16 +145,16 @@ def compare_tape(
     by_symbol: dict[str, list[TruePrint]] = defaultdict(list)
     for true in truth:
         by_symbol[true.symbol].append(true)
-    carriers = _carriers((true for trues in by_symbol.values() for true in trues), delivered)
+    connections = _connections_by_epoch((true for trues in by_symbol.values() for true in trues), delivered)
     for symbol, trues in by_symbol.items():
-        _compare_symbol(report, trues, delivered, carriers, prints, ended)
+        _compare_symbol(report, trues, delivered, connections, prints, closed)
         missing = [true.interval for true in trues if true.key not in prints]
         below_top = [(start, min(end, tops[symbol])) for start, end in missing]
-        noticed = subtract(gaps[symbol], fills[symbol])
-        report.missed_volume += size(noticed)
-        report.differences += _compare_gaps(symbol, union(below_top), noticed)
-        report.differences += _compare_told("gap", symbol, gaps[symbol])
-        report.differences += _compare_told("fill", symbol, fills[symbol])
+        in_gaps = subtract(gaps[symbol], fills[symbol])
+        report.missed_volume += size(in_gaps)
+        report.differences += _compare_gaps(symbol, union(below_top), in_gaps)
+        report.differences += _compare_repeated("gap", symbol, gaps[symbol])
+        report.differences += _compare_repeated("fill", symbol, fills[symbol])
 
     known = {true.key for trues in by_symbol.values() for true in trues}
     for key, found in prints.items():
@@ -161,8 +167,12 @@ def compare_tape(
     return report
 
 
-def _carriers(truth: Iterable[TruePrint], delivered: Mapping[PrintKey, Saved]) -> dict[int, int]:
-    """The simulator's number of each epoch's connection, as prints tell that were put on one connection only."""
+def _connections_by_epoch(truth: Iterable[TruePrint], delivered: Mapping[PrintKey, DeliveredPrint]) -> dict[int, int]:
+    """The simulator's number of the connection that the connector knows as an epoch.
+
+    The two sides name connections differently. A print whose record was put on one connection only shows which names belong
+    together.
+    """
     return {
         delivered[true.key].epoch: true.connections[0] for true in truth if len(true.connections) == 1 and true.key in delivered
     }
@@ -171,17 +181,18 @@ def _carriers(truth: Iterable[TruePrint], delivered: Mapping[PrintKey, Saved]) -
 def _compare_symbol(
     report: TapeReport,
     trues: Sequence[TruePrint],
-    delivered: Mapping[PrintKey, Saved],
-    carriers: Mapping[int, int],
-    prints: Mapping[PrintKey, Sequence[tuple[Position, TradeEvent]]],
-    ended: Ended,
+    delivered: Mapping[PrintKey, DeliveredPrint],
+    connections: Mapping[int, int],
+    prints: Mapping[PrintKey, Sequence[tuple[EventPosition, TradeEvent]]],
+    closed: ClosedConnections,
 ) -> None:
-    # What a snapshot repeats was put on two connections, and the first may have taken it with it: only the epoch tells.
-    last_saved: dict[int, int] = {}
+    # By connection, the last print that came from it. A snapshot puts a print on a second connection, so it is not the
+    # connections of a print that say which one delivered it, but the epoch of its record.
+    last_delivered: dict[int, int] = {}
     for index, true in enumerate(trues):
-        saved = delivered.get(true.key)
-        if saved is not None and saved.epoch in carriers:
-            last_saved[carriers[saved.epoch]] = index
+        record = delivered.get(true.key)
+        if record is not None and record.epoch in connections:
+            last_delivered[connections[record.epoch]] = index
     for index, true in enumerate(trues):
         what = f"total {true.total_volume}, volume {true.last_volume}, price {true.price}"
         found = prints.get(true.key, ())
@@ -195,13 +206,13 @@ def _compare_symbol(
             )
         elif not true.connections:
             report.withheld += 1
-        elif all(index > last_saved.get(c, -1) and ended.could_take(c, true.due_ms) for c in true.connections):
+        elif all(index > last_delivered.get(c, -1) and closed.could_have_lost(c, true.due_ms) for c in true.connections):
             report.in_flight += 1
         else:
             report.differences.append(Difference("missing_print", true.symbol, f"{what}: sent, never reached Kafka", None))
 
 
-def _check_print(true: TruePrint, found: Sequence[tuple[Position, TradeEvent]]) -> Iterable[Difference]:
+def _check_print(true: TruePrint, found: Sequence[tuple[EventPosition, TradeEvent]]) -> Iterable[Difference]:
     for position, _ in found[1:]:
         yield Difference("doubled_print", true.symbol, f"total {true.total_volume} is booked {len(found)} times", position)
     position, event = found[0]
@@ -225,14 +236,14 @@ def _check_print(true: TruePrint, found: Sequence[tuple[Position, TradeEvent]]) 
         )
 
 
-def _compare_told(kind: str, symbol: str, told: Sequence[Interval]) -> Iterable[Difference]:
-    """Each share is missed, or found again, once."""
-    if (twice := sum(end - start for start, end in told) - size(union(told))) > 0:
+def _compare_repeated(kind: str, symbol: str, intervals: Sequence[Interval]) -> Iterable[Difference]:
+    """No share is in two gaps, or in two fills."""
+    if (twice := sum(end - start for start, end in intervals) - size(union(intervals))) > 0:
         yield Difference(f"doubled_{kind}", symbol, f"{twice} shares are in more than one {kind}", None)
 
 
-def _compare_gaps(symbol: str, missing: list[Interval], noticed: list[Interval]) -> Iterable[Difference]:
-    for start, end in subtract(missing, noticed):
+def _compare_gaps(symbol: str, missing: list[Interval], in_gaps: list[Interval]) -> Iterable[Difference]:
+    for start, end in subtract(missing, in_gaps):
         yield Difference("missing_gap", symbol, f"({start}, {end}] was not booked and is in no gap", None)
-    for start, end in subtract(noticed, missing):
+    for start, end in subtract(in_gaps, missing):
         yield Difference("wrong_gap", symbol, f"({start}, {end}] is in a gap although it was booked", None)

@@ -9,7 +9,7 @@ from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending
 from schemas.errors import KafkaUnavailable
 from schemas.structs import FeedStatus
 from schemas.units import UnixMs
-from stock_tracker.drain import Drain, Reader, not_received
+from stock_tracker.drain import Backlog, ConsumerGroup, not_received
 from tests.builders import a_feed_status
 
 State = Literal["connecting", "up", "down", "stopped"]
@@ -70,11 +70,11 @@ class SlowConsumer:
 def test_what_is_being_asked_is_answered_before_the_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     consumer = SlowConsumer({})
     monkeypatch.setattr("stock_tracker.drain.Consumer", lambda _: consumer)
-    drain = Drain({"bootstrap.servers": "127.0.0.1:1"})
+    backlog = Backlog({"bootstrap.servers": "127.0.0.1:1"})
     with ThreadPoolExecutor() as pool:
-        asking = pool.submit(drain.lag, Reader("a group", ("a topic",)))
+        asking = pool.submit(backlog.lag, ConsumerGroup("a group", ("a topic",)))
         assert consumer.asked.wait(10)
-        closing = pool.submit(drain.close)
+        closing = pool.submit(backlog.close)
         # Without a lock it would be over by then; with it, it waits for as long as we like.
         wait([closing], timeout=0.2)
         assert consumer.done == []

@@ -5,9 +5,9 @@ import pytest
 from stock_tracker.errors import CredentialsMissing, NoPort
 from stock_tracker.health import HealthServer
 from stock_tracker.ports import free_port
-from stock_tracker.runfile import Running, is_ours, read, write
+from stock_tracker.runfile import RunningStack, is_ours, read, write
 from stock_tracker.stack import Options, plan
-from stock_tracker.verify.found import archive_of
+from stock_tracker.verify.stack import archive_of
 
 SECRET = {"SSI_CONSUMER_ID": "id-1234", "SSI_CONSUMER_SECRET": "very-secret"}
 
@@ -103,7 +103,7 @@ def test_a_time_limit_ends_the_simulated_day_at_that_market_time(tmp_path: Path)
 
 
 def test_a_run_file_reads_back_and_tells_a_dead_supervisor(tmp_path: Path) -> None:
-    running = Running(pid=2**22 + 1, home=str(tmp_path), simulated=True, parts={"prices": {"pid": 1, "port": 2}})
+    running = RunningStack(pid=2**22 + 1, home=str(tmp_path), simulated=True, parts={"prices": {"pid": 1, "port": 2}})
     write(tmp_path / "stack.json", running)
     assert read(tmp_path / "stack.json") == running
     assert not running.alive

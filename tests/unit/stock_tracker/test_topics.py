@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 
 from schemas.topics import SSI_TICKS, STATE_PRICES, TOPICS
-from stock_tracker.topics import Difference, Found, compare
+from stock_tracker.topics import ExistingTopic, TopicDifference, compare
 
 
-def as_made(prefix: str = "", shards: int = 3) -> dict[str, Found]:
+def as_made(prefix: str = "", shards: int = 3) -> dict[str, ExistingTopic]:
     return {
-        topic.named(prefix): Found(topic.partitions(shards), {**topic.config(), "segment.bytes": "1073741824"})
+        topic.named(prefix): ExistingTopic(topic.partitions(shards), {**topic.config(), "segment.bytes": "1073741824"})
         for topic in TOPICS
     }
 
@@ -25,7 +25,7 @@ def test_a_topic_that_is_not_there_is_no_difference() -> None:
 def test_another_partition_count_differs() -> None:
     found = as_made()
     found["ssi.ticks"] = replace(found["ssi.ticks"], partitions=6)
-    assert compare(TOPICS, found, "", shards=3) == (Difference("ssi.ticks", "partitions", "3", "6"),)
+    assert compare(TOPICS, found, "", shards=3) == (TopicDifference("ssi.ticks", "partitions", "3", "6"),)
 
 
 def test_another_setting_and_a_missing_one_differ() -> None:
@@ -35,8 +35,8 @@ def test_another_setting_and_a_missing_one_differ() -> None:
     del config["message.timestamp.type"]
     found["ssi.ticks"] = replace(found["ssi.ticks"], config=config)
     assert set(compare([SSI_TICKS], found, "", shards=3)) == {
-        Difference("ssi.ticks", "retention.ms", "604800000", "1000"),
-        Difference("ssi.ticks", "message.timestamp.type", "LogAppendTime", "not set"),
+        TopicDifference("ssi.ticks", "retention.ms", "604800000", "1000"),
+        TopicDifference("ssi.ticks", "message.timestamp.type", "LogAppendTime", "not set"),
     }
 
 
@@ -48,4 +48,4 @@ def test_the_prefix_tells_topics_apart() -> None:
 
 
 def test_a_difference_says_both_sides() -> None:
-    assert str(Difference("ssi.ticks", "partitions", "3", "6")) == "ssi.ticks: partitions is 6, we would make it 3"
+    assert str(TopicDifference("ssi.ticks", "partitions", "3", "6")) == "ssi.ticks: partitions is 6, we would make it 3"

@@ -4,19 +4,28 @@ from typing import Literal, TypeVar
 import pytest
 
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending, SimulatorStatus
+from schemas.position import Position
 from schemas.structs import DeadLetter, LedgerEntry, TradeEvent
 from schemas.units import Side, UnixMs
 from stock_tracker.verify.core.archive import compare_rows, repeated_alerts
-from stock_tracker.verify.core.differences import Difference, Position
+from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.intervals import subtract, union
 from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
 from stock_tracker.verify.core.records import compare_records
-from stock_tracker.verify.core.tape import Ended, PrintKey, Saved, Span, TapeReport, TruePrint, compare_tape
+from stock_tracker.verify.core.tape import (
+    ClosedConnections,
+    ConnectionTimes,
+    DeliveredPrint,
+    PrintKey,
+    TapeReport,
+    TruePrint,
+    compare_tape,
+)
 from tests.builders import a_dead_letter, a_ledger_entry, a_trade_event, changed
 
 E = TypeVar("E")
 
-NOBODY = Ended({}, 0)
+NOBODY = ClosedConnections({}, 0)
 
 
 def a_print(total: int, volume: int = 100, *, on: tuple[int, ...] = (1,), ts_ms: int = 1000) -> TruePrint:
@@ -32,13 +41,16 @@ def an_entry(start: int, counter: int, side: Side = Side.BUY) -> LedgerEntry:
     return a_ledger_entry(ts=1000, since=0, side=side, counter_from=start, volume=counter - start, value=0)
 
 
-def saved(*prints: TruePrint) -> dict[PrintKey, Saved]:
+def saved(*prints: TruePrint) -> dict[PrintKey, DeliveredPrint]:
     """Each from the last connection that it was put on; epochs count in tens."""
-    return {true.key: Saved(Position("ssi.ticks", 0, true.total_volume, 0), 10 * max(true.connections)) for true in prints}
+    return {
+        true.key: DeliveredPrint(EventPosition(Position("ssi.ticks", 0, true.total_volume), 0), 10 * max(true.connections))
+        for true in prints
+    }
 
 
-def placed(events: Iterable[E]) -> list[tuple[Position, E]]:
-    return [(Position("market.trades", 0, offset, 0), event) for offset, event in enumerate(events)]
+def placed(events: Iterable[E]) -> list[tuple[EventPosition, E]]:
+    return [(EventPosition(Position("market.trades", 0, offset), 0), event) for offset, event in enumerate(events)]
 
 
 def kinds(report: TapeReport | LedgerReport) -> list[str]:
@@ -56,7 +68,7 @@ def test_a_dropped_print_is_named_with_the_record_that_told_of_it() -> None:
     report = compare_tape(truth, saved(*truth), placed([an_event("print", 0, 100), an_event("print", 200, 300)]), NOBODY)
     assert kinds(report) == ["missing_print", "missing_gap"]
     assert "total 200, volume 100" in report.differences[0].detail
-    assert report.differences[0].position == Position("ssi.ticks", 0, 200, 0)
+    assert report.differences[0].position == EventPosition(Position("ssi.ticks", 0, 200), 0)
 
 
 def test_a_doubled_a_wrong_and_an_unknown_print_are_named() -> None:
@@ -109,7 +121,7 @@ def test_a_withheld_print_after_the_last_record_is_in_no_gap_yet() -> None:
 
 
 def test_a_print_lost_with_a_dying_connection_is_in_flight_but_not_one_before_a_saved_one() -> None:
-    ended = Ended({1: Span(0, 5000)}, grace_ms=2000)
+    ended = ClosedConnections({1: ConnectionTimes(0, 5000)}, grace_ms=2000)
     truth = [a_print(100, ts_ms=4000), a_print(200, ts_ms=4000), a_print(300, on=(2,), ts_ms=9000)]
     delivered = saved(truth[0], truth[2])
     events = [an_event("print", 0, 100), an_event("gap", 100, 200), an_event("print", 200, 300)]
@@ -127,14 +139,16 @@ def test_a_print_lost_with_a_dying_connection_is_in_flight_but_not_one_before_a_
 
 
 def test_a_print_that_only_the_next_snapshot_saved_says_nothing_of_the_connection_that_lost_it() -> None:
-    ended = Ended({1: Span(0, 5000)}, grace_ms=2000)
+    ended = ClosedConnections({1: ConnectionTimes(0, 5000)}, grace_ms=2000)
     truth = [a_print(100, ts_ms=4000), a_print(200, ts_ms=4000), a_print(300, on=(1, 2), ts_ms=4000), a_print(400, on=(2,))]
     events = [an_event("print", 0, 100), an_event("gap", 100, 200), an_event("print", 200, 300), an_event("print", 300, 400)]
     fixed = [_at(event, 1000 if event.total_volume == 400 else 4000) for event in events]
     report = compare_tape(truth, saved(truth[0], truth[2], truth[3]), placed(fixed), ended)
     assert (report.differences, report.in_flight) == ([], 1)
 
-    from_the_first = saved(truth[0], truth[3]) | {truth[2].key: Saved(Position("ssi.ticks", 0, 300, 0), 10)}
+    from_the_first = saved(truth[0], truth[3]) | {
+        truth[2].key: DeliveredPrint(EventPosition(Position("ssi.ticks", 0, 300), 0), 10)
+    }
     assert kinds(compare_tape(truth, from_the_first, placed(fixed), ended)) == ["missing_print"]
 
 
@@ -199,18 +213,18 @@ def test_a_dead_letter_that_no_fault_explains_is_named() -> None:
     assert found([a_dead_letter("ssi")] * 2, malformed=2) == []
     assert [d.kind for d in found([a_dead_letter("ssi")] * 3, malformed=2)] == ["dead_letter"]
     (named,) = found([a_dead_letter("prices")], malformed=0)
-    assert (named.kind, named.position) == ("dead_letter", Position("ssi.ticks", 0, 7, 2))
+    assert (named.kind, named.position) == ("dead_letter", EventPosition(Position("ssi.ticks", 0, 7), 2))
     assert "prices, bad_field" in named.detail
 
 
 def test_rows_that_are_missing_doubled_unknown_or_wrong_are_named() -> None:
-    here = Position("market.trades", 0, 7, 0)
+    here = EventPosition(Position("market.trades", 0, 7), 0)
     event = {"symbol": "VNM", "volume": 100}
-    assert list(compare_rows("trades", [(here, event)], {here[1:]: event | {"extra": 1}}, [])) == []
+    assert list(compare_rows("trades", [(here, event)], {here: event | {"extra": 1}}, [])) == []
     assert [d.kind for d in compare_rows("trades", [(here, event)], {}, [])] == ["missing_row"]
-    assert [d.kind for d in compare_rows("trades", [(here, event)], {here[1:]: event | {"volume": 1}}, [])] == ["wrong_row"]
-    assert [d.kind for d in compare_rows("trades", [], {(0, 9, 0): event}, [])] == ["unknown_row"]
-    assert [d.kind for d in compare_rows("trades", [(here, event)], {here[1:]: event}, [here[1:]])] == ["doubled_row"]
+    assert [d.kind for d in compare_rows("trades", [(here, event)], {here: event | {"volume": 1}}, [])] == ["wrong_row"]
+    assert [d.kind for d in compare_rows("trades", [], {here: event}, [])] == ["unknown_row"]
+    assert [d.kind for d in compare_rows("trades", [(here, event)], {here: event}, [here])] == ["doubled_row"]
 
 
 def test_intervals_are_sets() -> None:
@@ -225,6 +239,6 @@ def test_a_ledger_whose_value_is_not_the_simulator_s_is_named() -> None:
 
 
 def test_an_alert_that_is_told_twice_is_named() -> None:
-    here = Position("market.alerts", 0, 7, 0)
+    here = EventPosition(Position("market.alerts", 0, 7), 0)
     events = [(here, {"alert_id": "x", "symbol": "VNM"}), (here._replace(idx=1), {"alert_id": "x", "symbol": "VNM"})]
     assert [d.position for d in repeated_alerts(events)] == [here._replace(idx=1)]

@@ -1,8 +1,9 @@
 from types import SimpleNamespace
 from typing import Any
 
-from stock_tracker.verify.core.boards import Book, Newest, compare_foreign, compare_indices, compare_prices, latest
-from stock_tracker.verify.core.differences import Position
+from schemas.position import Position
+from stock_tracker.verify.core.boards import Book, NewestRecords, compare_foreign, compare_indices, compare_prices, latest
+from stock_tracker.verify.core.differences import EventPosition
 from stock_tracker.verify.core.tape import TruePrint
 from tests.builders import DAY, a_foreign, a_quote, an_index
 
@@ -13,8 +14,8 @@ KEYS = {true.key: None for true in PRINTS}
 BOOKS = {"VNM": Book(1, BIDS, ASKS)}
 
 
-def rows(*found: Any) -> dict[str, tuple[Position, Any]]:
-    return latest((Position("state.prices", 0, offset, 0), row) for offset, row in enumerate(found))
+def rows(*found: Any) -> dict[str, tuple[EventPosition, Any]]:
+    return latest((EventPosition(Position("state.prices", 0, offset), 0), row) for offset, row in enumerate(found))
 
 
 def a_row(**changes: Any) -> Any:
@@ -34,7 +35,7 @@ def test_each_wrong_field_is_named_with_the_place_of_its_row() -> None:
     (found,) = compare_prices(DAY, PRINTS, KEYS, BOOKS, rows(a_row(src=1), a_row(last=68_400, prints=1)))
     assert (found.kind, found.symbol) == ("wrong_state", "VNM")
     assert found.detail == "last is 68400, not 68500, prints is 1, not 2"
-    assert found.position == Position("state.prices", 0, 1, 0)
+    assert found.position == EventPosition(Position("state.prices", 0, 1), 0)
 
 
 def test_a_book_that_is_not_the_newest_is_named() -> None:
@@ -55,11 +56,11 @@ def test_a_symbol_without_a_row_is_named() -> None:
 
 def test_a_late_row_of_an_older_frame_does_not_stay() -> None:
     stays = rows(a_row(src=8), a_row(src=7, last=1), a_row(src=9, day=DAY - 1))["VNM"]
-    assert stays == (Position("state.prices", 0, 0, 0), a_row(src=8))
+    assert stays == (EventPosition(Position("state.prices", 0, 0), 0), a_row(src=8))
 
 
 def test_foreign_rows_are_compared_with_the_highest_counters() -> None:
-    newest = Newest()
+    newest = NewestRecords()
     for bought, sold in ((100, 0), (300, 40), (200, 40)):
         newest.see(a_foreign(bought=bought, sold=sold))
     right = a_row(bought=300, sold=40, net_volume=260)
@@ -69,7 +70,7 @@ def test_foreign_rows_are_compared_with_the_highest_counters() -> None:
 
 
 def test_the_newest_book_and_index_are_the_last_of_the_newest_second() -> None:
-    newest = Newest()
+    newest = NewestRecords()
     for ts_ms, bid in ((1_000, 1), (2_000, 2), (2_000, 3), (1_500, 4)):
         newest.see(a_quote(ts=ts_ms, bids=[bid, 100], asks=[]))
     assert newest.books == {"VNM": Book(2_000, [3, 100], [])}

@@ -1,4 +1,4 @@
-"""Verification of whatever stack runs in this home, or is named by the environment."""
+"""Verification of the stack that runs in this home, or that the environment names."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
@@ -15,40 +15,40 @@ from stock_tracker.errors import NotRunning
 from stock_tracker.home import Home
 from stock_tracker.kafka import metadata
 from stock_tracker.simulator import SimulatorClient
-from stock_tracker.verify.run import Simulated, Verification, verify
+from stock_tracker.verify.run import SimulatedDay, Verification, verify
 
 _CLOCK = "/sim/clock"
 _ARCHIVE = {"CLICKHOUSE_URL": "CLICKHOUSE_URL", "STOCK_TRACKER_HOME": "STOCK_TRACKER_HOME", "ARCHIVE_DATABASE": "database"}
-"""What of the environment says where the archive is, and what the sink's settings call it."""
+"""The variables that say where the archive is, each with the name of the sink's setting that takes it."""
 
 
 async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]) -> Verification:
-    """Verify the simulated stack of this home; what ``environ`` sets itself (KAFKA_BOOTSTRAP, TOPIC_PREFIX, …) wins.
+    """Verify the simulated stack of this home. What ``environ`` names itself (KAFKA_BOOTSTRAP, TOPIC_PREFIX, …) is used instead.
 
-    A market that still plays is held meanwhile.
+    A market that still plays is stopped, and goes on afterwards.
 
     Raises:
-        NotInTime: Something was not worked through in time.
-        NotRunning: None runs, and the environment does not name one either.
-        NoTruth: Its simulator does not answer.
-        KafkaUnavailable: Its Kafka does not answer.
-        ArchiveError: Its archive does not answer.
+        NotInTime: The pipelines and the sink did not get to the end of their topics in time.
+        NotRunning: No stack runs, and the environment does not name one either.
+        NoTruth: The simulator does not answer.
+        KafkaUnavailable: Kafka does not answer.
+        ArchiveError: The archive does not answer.
     """
     home = Home(Home.of(environ).root / "simulated")
-    # An empty variable is as good as none, here as in `up`.
+    # An empty variable counts as unset, here as in `up`.
     environ = {name: value for name, value in environ.items() if value}
     running = runfile.read(home.runfile)
     if (running is None or not running.alive) and "SSI_CLOCK" not in environ:
         raise NotRunning(home.root)
     environment = {**(running.environment if running else {}), **environ}
     environment["STOCK_TRACKER_HOME"] = str(home.root)
-    # Topics that somebody named by hand have no readers to wait for: they are taken as they are.
+    # No pipeline of this stack reads topics under another prefix (copies, or another stack's), so there is nothing to wait for.
     is_stack = running is not None and running.environment.get("TOPIC_PREFIX", "") == topic_prefix(environment)
-    # Once there, a broker that goes away is waited for; one that is not there at all is said at once.
+    # Waiting below outlasts a broker that goes away for a moment. One that is not there at all should be an error at once.
     await asyncio.to_thread(metadata.ask, kafka_config(environment))
     async with aiohttp.ClientSession() as session:
         simulator = SimulatorClient(session, environment["SSI_CLOCK"].removesuffix(_CLOCK))
-        async with standing(simulator, tell):
+        async with stopped_market(simulator, tell):
             if is_stack:
                 tell("Waiting until everything has been worked through")
                 await worked_through(simulator, kafka_config(environment), topic_prefix(environment))
@@ -57,11 +57,11 @@ async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]
 
 
 @asynccontextmanager
-async def standing(simulator: SimulatorClient, tell: Callable[[str], None]) -> AsyncIterator[None]:
-    """Hold a market that still plays as long as the block runs: what moves cannot be compared."""
+async def stopped_market(simulator: SimulatorClient, tell: Callable[[str], None]) -> AsyncIterator[None]:
+    """Stop a market that still plays as long as the block runs, so that what is compared does not change meanwhile."""
     held = (await simulator.clock()).state == "running"
     if held:
-        tell("The simulated market plays: it stands still meanwhile")
+        tell("The simulated market is stopped meanwhile")
         await simulator.hold()
     try:
         yield
@@ -70,24 +70,24 @@ async def standing(simulator: SimulatorClient, tell: Callable[[str], None]) -> A
             await simulator.resume()
 
 
-async def ask_simulator(simulator: SimulatorClient) -> Simulated:
-    """Fetch everything that the simulator knows.
+async def ask_simulator(simulator: SimulatorClient) -> SimulatedDay:
+    """Ask the simulator for everything that it did.
 
     Raises:
         NoTruth: It does not answer.
     """
     clock = await simulator.clock()
-    return Simulated(truth=await simulator.truth(), status=await simulator.status(), speed=clock.speed)
+    return SimulatedDay(truth=await simulator.truth(), status=await simulator.status(), speed=clock.speed)
 
 
 def archive_of(environment: Mapping[str, str]) -> SinkSettings:
-    """How the sink of a stack reaches its archive; on a server that is not the stack's own it has a database to itself."""
+    """The settings with which the stack's own sink reaches the archive."""
     told = {field: environment[name] for name, field in _ARCHIVE.items() if name in environment}
     return SinkSettings.model_validate({"kafka": kafka_config(environment), **told})
 
 
 def verify_against(
-    simulated: Simulated, environment: Mapping[str, str], tell: Callable[[str], None], never_empty: Collection[str]
+    simulated: SimulatedDay, environment: Mapping[str, str], tell: Callable[[str], None], never_empty: Collection[str]
 ) -> Verification:
     """Verify the Kafka and the archive that ``environment`` names; see :func:`stock_tracker.verify.run.verify`."""
     kafka = kafka_config(environment)

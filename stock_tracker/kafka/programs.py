@@ -13,7 +13,7 @@ TAIL_LINES = 12
 _OURS = ("ARCHIVE_", "CLICKHOUSE_", "GATEWAY_", "KAFKA_", "PIPELINE_", "SIM_", "SSI_")
 
 
-class Failed(Exception):
+class ProgramFailed(Exception):
     """A program that ended badly; ``tail`` is the end of what it said."""
 
     def __init__(self, program: str, code: int | None, tail: str) -> None:
@@ -35,7 +35,7 @@ def run(argv: Sequence[str], tell: Tell, env: Mapping[str, str] | None = None, c
     """Run ``argv`` to its end and tell each line that it prints; without ``env`` it sees none of our settings.
 
     Raises:
-        Failed: It could not be started, or did not exit with 0.
+        ProgramFailed: It could not be started, or did not exit with 0.
     """
     said: deque[str] = deque(maxlen=TAIL_LINES)
     try:
@@ -50,7 +50,7 @@ def run(argv: Sequence[str], tell: Tell, env: Mapping[str, str] | None = None, c
             errors="replace",
         )
     except OSError as error:
-        raise Failed(argv[0], None, str(error)) from error
+        raise ProgramFailed(argv[0], None, str(error)) from error
     with process:
         assert process.stdout is not None  # noqa: S101 - asked for above
         for line in process.stdout:
@@ -58,4 +58,4 @@ def run(argv: Sequence[str], tell: Tell, env: Mapping[str, str] | None = None, c
                 said.append(line.rstrip())
                 tell(line.strip())
     if process.returncode != 0:
-        raise Failed(argv[0], process.returncode, "\n".join(said))
+        raise ProgramFailed(argv[0], process.returncode, "\n".join(said))
