@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, settings
 from playwright.async_api import Browser, Page, async_playwright
 
 from schemas.deployment import kafka_config
-from stock_tracker import topics as stock_topics
 from stock_tracker.errors import StockTrackerError
 from stock_tracker.home import Home, cache
 from stock_tracker.kafka import java, metadata
+from stock_tracker.kafka import topics as stock_topics
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.kafka.recipe import Recipe
 from stock_tracker.ports import free_port

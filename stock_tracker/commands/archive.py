@@ -51,10 +51,10 @@ def sink(
 
     from connectors.clickhouse.settings import SinkSettings
     from connectors.clickhouse.sink import run
-    from stock_tracker.connection import kafka_config
     from stock_tracker.home import Home
+    from stock_tracker.kafka.connection import kafka_config
+    from stock_tracker.kafka.topics import wait_for
     from stock_tracker.service import log_to_stderr, serving_health, spare_the_collector
-    from stock_tracker.topics import wait_for
 
     log_to_stderr()
     settings = SinkSettings(kafka=kafka_config(os.environ), home=Home.of(os.environ).root)

@@ -7,7 +7,7 @@ def down() -> None:
     """Stop the stack of this home, and whatever a stack that was killed left behind."""
     import os
 
-    from stock_tracker.shutdown import shut_down
+    from stock_tracker.stack.shutdown import shut_down
 
     for line in shut_down(os.environ):
         print(line)

@@ -10,7 +10,7 @@ def gateway() -> None:
     from gateway.service import run
     from gateway.settings import GatewaySettings
     from schemas.deployment import dead_letter_limit, topic_prefix
-    from stock_tracker.connection import kafka_config
+    from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.service import log_to_stderr, run_until_signalled
 
     log_to_stderr()

@@ -52,9 +52,9 @@ def stop() -> None:
 @app.command(epilog="Example: stock-tracker kafka status --json")
 def status(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False) -> None:
     """Say whether Kafka answers, and where. Exit code 1 when it does not."""
-    from stock_tracker.connection import kafka_config
     from stock_tracker.kafka import metadata
     from stock_tracker.kafka.broker import Broker
+    from stock_tracker.kafka.connection import kafka_config
 
     external = _external()
     running = None if external else Broker.of(os.environ).running()

@@ -39,10 +39,10 @@ def run(
         from pipelines.service import run as run_pipelines
     from pipelines.settings import PipelineSettings
     from schemas.deployment import dead_letter_limit
-    from stock_tracker.connection import kafka_config
     from stock_tracker.home import Home
+    from stock_tracker.kafka.connection import kafka_config
+    from stock_tracker.kafka.topics import wait_for
     from stock_tracker.service import log_to_stderr, serving_health
-    from stock_tracker.topics import wait_for
 
     log_to_stderr()
     settings = PipelineSettings(

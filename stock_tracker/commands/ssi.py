@@ -24,7 +24,7 @@ def run_connector(
     from connectors.ssi.service import run
     from connectors.ssi.settings import SsiSettings
     from schemas.deployment import topic_prefix
-    from stock_tracker.connection import kafka_config
+    from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.service import log_to_stderr, run_until_signalled, serving_health, spare_the_collector
 
     log_to_stderr()

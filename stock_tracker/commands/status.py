@@ -15,7 +15,7 @@ def status(
     import json
     import os
 
-    from stock_tracker.overview import look
+    from stock_tracker.stack.overview import look
 
     overviews = asyncio.run(look(os.environ))
     if as_json:

@@ -21,9 +21,9 @@ def apply(
     replication: Annotated[int, typer.Option(help="Copies of each topic.", min=1)] = 1,
 ) -> None:
     """Make the topics that are missing; report those that differ, and change nothing on them (exit code 1)."""
-    from stock_tracker import topics
-    from stock_tracker.connection import kafka_config
     from stock_tracker.errors import TopicsDiffer
+    from stock_tracker.kafka import topics
+    from stock_tracker.kafka.connection import kafka_config
 
     applied = topics.apply(kafka_config(os.environ), topic_prefix(os.environ), shards, replication)
     for name in applied.created:
@@ -38,8 +38,8 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON ob
     """List the topics and what they hold. Exit code 1 when some have not been made."""
     from schemas.errors import TopicsMissing
     from schemas.topics import TOPICS
-    from stock_tracker import topics
-    from stock_tracker.connection import kafka_config
+    from stock_tracker.kafka import topics
+    from stock_tracker.kafka.connection import kafka_config
 
     kafka, prefix = kafka_config(os.environ), topic_prefix(os.environ)
     found = topics.describe(kafka, prefix)

@@ -26,8 +26,8 @@ def up(
     import os
     import time
 
-    from stock_tracker.play import play
-    from stock_tracker.stack import Options, plan
+    from stock_tracker.stack.plan import Options, plan
+    from stock_tracker.stack.play import play
 
     if live and seconds is not None:
         raise typer.BadParameter("--for plays a simulated day; a live one has no truth to verify against")

@@ -1,4 +1,4 @@
-"""Apache Kafka on this machine: its jars, a Java to run them, and the broker's life."""
+"""Apache Kafka: which one our commands talk to, its topics, and the local broker with its jars and a Java to run it."""
 
 from typing import Final
 

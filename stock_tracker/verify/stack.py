@@ -9,12 +9,12 @@ import aiohttp
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.settings import SinkSettings
 from schemas.deployment import kafka_config, topic_prefix
-from stock_tracker import runfile
-from stock_tracker.drain import worked_through
 from stock_tracker.errors import NotRunning
 from stock_tracker.home import Home
 from stock_tracker.kafka import metadata
-from stock_tracker.simulator import SimulatorClient
+from stock_tracker.stack import runfile
+from stock_tracker.stack.drain import worked_through
+from stock_tracker.stack.simulator import SimulatorClient
 from stock_tracker.verify.run import SimulatedDay, Verification, verify
 
 _CLOCK = "/sim/clock"

@@ -13,8 +13,8 @@ from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.topics import SSI_DLQ, TOPICS
 from stock_tracker.commands import run
-from stock_tracker.drain import consumer_groups
-from stock_tracker.stack import Options, plan
+from stock_tracker.stack.drain import consumer_groups
+from stock_tracker.stack.plan import Options, plan
 
 ROOT = Path(__file__).parents[2]
 EACH = pytest.mark.parametrize("pipeline", CATALOGUE, ids=NAMES)

@@ -13,9 +13,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-from stock_tracker import runfile
 from stock_tracker.home import Home, cache
-from stock_tracker.simulator import SimulatorClient
+from stock_tracker.stack import runfile
+from stock_tracker.stack.simulator import SimulatorClient
 
 COMMAND = (sys.executable, "-m", "stock_tracker")
 

@@ -28,9 +28,9 @@ from schemas.topics import (
     Topic,
     encode,
 )
-from stock_tracker import topics
-from stock_tracker.stack import Options, Stack, plan
-from stock_tracker.up import played_and_drained, running
+from stock_tracker.kafka import topics
+from stock_tracker.stack.plan import Options, Stack, plan
+from stock_tracker.stack.up import played_and_drained, running
 from stock_tracker.verify.topics import read_topic
 from tests.builders import changed
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from stock_tracker import topics
+from stock_tracker.kafka import topics
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.ports import free_port
 

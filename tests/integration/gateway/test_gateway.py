@@ -19,7 +19,7 @@ from schemas.calendar import previous_trading_day
 from schemas.deployment import kafka_config
 from schemas.errors import PortTaken
 from schemas.stock_v1 import CloseCode, ErrorCode
-from stock_tracker import topics as stock_topics
+from stock_tracker.kafka import topics as stock_topics
 from stock_tracker.ports import free_port
 
 pytestmark = pytest.mark.kafka

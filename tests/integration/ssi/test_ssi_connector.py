@@ -49,7 +49,7 @@ from schemas.structs import (
 )
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_TICKS, SSI_WIRE, Topic
 from schemas.units import TradingDay, UnixMs
-from stock_tracker import topics as stock_topics
+from stock_tracker.kafka import topics as stock_topics
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.ports import free_port
 

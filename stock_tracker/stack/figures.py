@@ -11,11 +11,11 @@ import aiohttp
 from schemas.calendar import ICT
 from schemas.deployment import CLICKHOUSE_DATABASE
 from schemas.errors import KafkaUnavailable
-from stock_tracker.drain import Backlog, consumer_groups
 from stock_tracker.errors import NoTruth
+from stock_tracker.stack.drain import Backlog, consumer_groups
 
 if TYPE_CHECKING:
-    from stock_tracker.up import Up
+    from stock_tracker.stack.up import Up
 
 _ROWS = "SELECT sum(total_rows) FROM system.tables WHERE database = '{database}' AND name NOT LIKE '%\\_state'"
 

@@ -8,7 +8,7 @@ import pytest
 from schemas.errors import PortTaken
 from stock_tracker.errors import BrokerFailed
 from stock_tracker.kafka.broker import Broker
-from stock_tracker.up import keep_running, to_its_end
+from stock_tracker.stack.up import keep_running, to_its_end
 
 LOG = Path("broker.log")
 
@@ -70,7 +70,7 @@ async def test_a_start_that_is_cancelled_is_over_before_anything_is_stopped() ->
 async def test_a_broker_that_dies_while_it_starts_again_is_started_once_more(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr("stock_tracker.up._LOOK_S", 0.01)
+    monkeypatch.setattr("stock_tracker.stack.up._LOOK_S", 0.01)
     told: list[str] = []
     broker = DyingBroker(error)
     keeping = asyncio.create_task(keep_running(cast("Broker", broker), 9092, told.append))

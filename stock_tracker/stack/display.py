@@ -12,10 +12,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stock_tracker.figures import Figures, Gauge
+from stock_tracker.stack.figures import Figures, Gauge
 
 if TYPE_CHECKING:
-    from stock_tracker.up import Up
+    from stock_tracker.stack.up import Up
 
 REFRESH_S = 1.0
 PLAIN_EVERY_S = 10.0

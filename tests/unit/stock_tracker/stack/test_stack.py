@@ -5,8 +5,8 @@ import pytest
 from stock_tracker.errors import CredentialsMissing, NoPort
 from stock_tracker.health import HealthServer
 from stock_tracker.ports import free_port
-from stock_tracker.runfile import RunningStack, is_ours, read, write
-from stock_tracker.stack import Options, plan
+from stock_tracker.stack.plan import Options, plan
+from stock_tracker.stack.runfile import RunningStack, is_ours, read, write
 from stock_tracker.verify.stack import archive_of
 
 SECRET = {"SSI_CONSUMER_ID": "id-1234", "SSI_CONSUMER_SECRET": "very-secret"}

@@ -12,12 +12,12 @@ from pathlib import Path
 
 from pipelines import catalogue
 from schemas import deployment
-from stock_tracker import runfile
 from stock_tracker.errors import AlreadyRunning, CredentialsMissing, NoPort
 from stock_tracker.home import Home
 from stock_tracker.kafka import PORT_NAME
 from stock_tracker.ports import free_port, require_free
-from stock_tracker.supervisor import Part
+from stock_tracker.stack import runfile
+from stock_tracker.stack.supervisor import Part
 
 START = "08:55"
 """Market time at which a simulated day begins: the exchanges' opening auctions follow."""

@@ -9,7 +9,7 @@ from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending
 from schemas.errors import KafkaUnavailable
 from schemas.structs import FeedStatus
 from schemas.units import UnixMs
-from stock_tracker.drain import Backlog, ConsumerGroup, not_received
+from stock_tracker.stack.drain import Backlog, ConsumerGroup, not_received
 from tests.builders import a_feed_status
 
 State = Literal["connecting", "up", "down", "stopped"]
@@ -69,7 +69,7 @@ class SlowConsumer:
 
 def test_what_is_being_asked_is_answered_before_the_connection_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     consumer = SlowConsumer({})
-    monkeypatch.setattr("stock_tracker.drain.Consumer", lambda _: consumer)
+    monkeypatch.setattr("stock_tracker.stack.drain.Consumer", lambda _: consumer)
     backlog = Backlog({"bootstrap.servers": "127.0.0.1:1"})
     with ThreadPoolExecutor() as pool:
         asking = pool.submit(backlog.lag, ConsumerGroup("a group", ("a topic",)))

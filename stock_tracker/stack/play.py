@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from stock_tracker.display import Display
-from stock_tracker.stack import Stack
-from stock_tracker.up import played_and_drained, running
+from stock_tracker.stack.display import Display
+from stock_tracker.stack.plan import Stack
+from stock_tracker.stack.up import played_and_drained, running
 from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.run import FILLED_BY_A_MORNING, Verification
 from stock_tracker.verify.stack import ask_simulator, verify_against

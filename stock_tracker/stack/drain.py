@@ -18,7 +18,7 @@ from schemas.errors import KafkaUnavailable
 from schemas.structs import FeedStatus
 from schemas.topics import EVENT_TOPICS, SSI_DLQ, SSI_STATUS, Topic
 from stock_tracker.errors import NotInTime
-from stock_tracker.simulator import SimulatorClient
+from stock_tracker.stack.simulator import SimulatorClient
 
 DRAIN_S = 120.0
 """How long everything may take to be worked through, in seconds; a quiet machine needs a few."""

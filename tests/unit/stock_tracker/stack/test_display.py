@@ -3,7 +3,7 @@ import sys
 
 SPEAK = """
 import sys
-from stock_tracker.display import Display
+from stock_tracker.stack.display import Display
 
 with Display() as display:
     display.tell("one")

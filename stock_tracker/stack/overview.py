@@ -9,10 +9,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from stock_tracker import runfile
 from stock_tracker.errors import NotRunning
-from stock_tracker.readiness import why_not_ready
-from stock_tracker.shutdown import homes
+from stock_tracker.stack import runfile
+from stock_tracker.stack.readiness import why_not_ready
+from stock_tracker.stack.shutdown import homes
 
 _READY_PATHS = {"archive": "/ping", "simulator": "/sim/status"}
 _WITHOUT_METRICS = ("simulator",)

@@ -12,16 +12,17 @@ import aiohttp
 from connectors.clickhouse.client import shown
 from schemas.deployment import LOCAL_SHARDS
 from schemas.errors import PortTaken
-from stock_tracker import runfile, topics
-from stock_tracker.drain import DRAIN_S, worked_through
 from stock_tracker.errors import NotInTime, StockTrackerError
+from stock_tracker.kafka import topics
 from stock_tracker.kafka.broker import Broker
-from stock_tracker.readiness import wait_until_ready
-from stock_tracker.shutdown import shut_down
-from stock_tracker.simulator import SimulatorClient
-from stock_tracker.stack import Stack
-from stock_tracker.supervisor import Supervisor
-from stock_tracker.watcher import Watcher
+from stock_tracker.stack import runfile
+from stock_tracker.stack.drain import DRAIN_S, worked_through
+from stock_tracker.stack.plan import Stack
+from stock_tracker.stack.readiness import wait_until_ready
+from stock_tracker.stack.shutdown import shut_down
+from stock_tracker.stack.simulator import SimulatorClient
+from stock_tracker.stack.supervisor import Supervisor
+from stock_tracker.stack.watcher import Watcher
 
 Tell = Callable[[str], None]
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import aiohttp
 
 from stock_tracker.errors import NotInTime
-from stock_tracker.supervisor import Part, Supervisor
+from stock_tracker.stack.supervisor import Part, Supervisor
 
 READY_S = 60.0
 """How long a part may take to be ready; the first start on a slow machine is the longest."""

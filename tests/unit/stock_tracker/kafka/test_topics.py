@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from schemas.topics import SSI_TICKS, STATE_PRICES, TOPICS
-from stock_tracker.topics import ExistingTopic, TopicDifference, compare
+from stock_tracker.kafka.topics import ExistingTopic, TopicDifference, compare
 
 
 def as_made(prefix: str = "", shards: int = 3) -> dict[str, ExistingTopic]:

@@ -6,10 +6,10 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 
-from stock_tracker import runfile
 from stock_tracker.errors import NotInTime
 from stock_tracker.home import Home
 from stock_tracker.kafka.broker import Broker
+from stock_tracker.stack import runfile
 
 STOP_S = 60.0
 _PAUSE_S = 0.1

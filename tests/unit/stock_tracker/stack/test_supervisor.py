@@ -9,7 +9,7 @@ import pytest
 
 from schemas.errors import HALTED
 from stock_tracker.errors import PartFailed, PartHalted
-from stock_tracker.supervisor import Part, Supervisor
+from stock_tracker.stack.supervisor import Part, Supervisor
 
 STAY = "import signal, sys; print('here', flush=True); signal.sigwait([signal.SIGTERM])"
 MASKED = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); "
@@ -91,7 +91,7 @@ async def test_stopping_lets_parts_end_by_themselves_the_last_started_first(
 async def test_a_part_that_ignores_the_stop_is_killed(
     part: Callable[[str, str], Part], told: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stock_tracker.supervisor.STOP_S", 0.2)
+    monkeypatch.setattr("stock_tracker.stack.supervisor.STOP_S", 0.2)
     supervisor = Supervisor(told.append)
     await supervisor.start(part("app", MASKED + "print('here', flush=True); import time; time.sleep(60)"))
     log = supervisor.lives[0].part.log
