@@ -1,1 +1,1 @@
-"""The front door: the ``stock-tracker`` command, the local stack, and what checks it."""
+"""The front door: the ``stock-tracker`` command, the local stack that it runs, and the verification of that stack."""

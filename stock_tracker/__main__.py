@@ -1,4 +1,4 @@
-"""``python -m stock_tracker``: the ``stock-tracker`` command, found by folder and so never a stranger's."""
+"""``python -m stock_tracker``: the same as ``stock-tracker``, and sure to be that of the current folder."""
 
 from stock_tracker.cli import main
 

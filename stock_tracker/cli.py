@@ -1,8 +1,8 @@
 """The ``stock-tracker`` command.
 
-Each sub-command is a module of :mod:`stock_tracker.commands`. A module named ``word`` holds either a Typer ``app`` (a group:
-``stock-tracker word …``) or a function ``word`` (a single command); naming it in ``COMMANDS`` is all it takes. Modules are
-imported for ``--help`` too, so they import what is heavy inside their functions.
+Each sub-command is a module of :mod:`stock_tracker.commands` whose name is in ``COMMANDS``. The module called ``word`` has either
+a Typer ``app``, which is a group of commands (``stock-tracker word …``), or a function ``word``, which is one command. All of
+them are imported even for ``--help``, so they import what takes long inside their functions.
 
 Exit codes: 0 done, 1 it could not be done (one message on stderr, with what to do next), 2 the command line is wrong, 3 a service
 halted: it would meet the same again, so whoever supervises it must not start it again before a person has acted.
@@ -55,7 +55,7 @@ def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. Also: STOCK_TRACKER_DEBUG=1.")] = False,
 ) -> None:
     if debug:
-        # In the environment, so that the processes that a command starts see it too.
+        # In the environment, so that it also holds in the processes that a command starts.
         os.environ[DEBUG] = "1"
 
 
@@ -90,12 +90,12 @@ def report(error: Exception) -> str:
 
 
 def _wrong_settings(error: ValidationError) -> Iterator[str]:
-    """Each wrong setting under the name that it has in the environment."""
+    """A line for each wrong setting, which begins with the name that the setting has in the environment."""
     prefix = next((kind.model_config.get("env_prefix", "") for kind in _kinds(BaseSettings) if kind.__name__ == error.title), "")
     for wrong in error.errors(include_url=False, include_input=False):
         said = str(wrong["msg"]).removeprefix("Value error, ")
         field = str(wrong["loc"][0]) if wrong["loc"] else ""
-        # A field with a name of its own in the environment is called by it already.
+        # A field that has another name in the environment is called by that name here already, in capitals.
         name = field if field.isupper() else f"{prefix}{field.upper()}"
         yield said if not field or said.startswith(name) else f"{name}: {said}"
 

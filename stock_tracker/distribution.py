@@ -1,7 +1,8 @@
-"""Whether our packages are ours.
+"""Whether the packages that Python imports under our names are ours.
 
-``schemas``, ``connectors``, ``pipelines`` and ``gateway`` are plain words, and PyPI has projects that use them. An installed
-stranger would win over an editable install without a sound, so the command looks before it does anything.
+``schemas``, ``connectors``, ``pipelines`` and ``gateway`` are plain words, and PyPI has projects that ship packages under these
+names. If one is installed, Python imports it instead of ours (an editable install comes later on the path) and says nothing. So
+the command looks before it does anything else.
 """
 
 from importlib.util import find_spec
@@ -14,10 +15,10 @@ PACKAGES = ("schemas", "connectors", "pipelines", "gateway")
 
 
 def check(root: Path = REPOSITORY) -> None:
-    """Look that all our packages are imported from ``root``, where ``stock_tracker`` is.
+    """Check that all our packages are imported from ``root``, where ``stock_tracker`` is.
 
     Raises:
-        ForeignPackage: One of them is missing, or another distribution's.
+        ForeignPackage: One of them is missing, or comes from another distribution.
     """
     for name in PACKAGES:
         spec = find_spec(name)

@@ -1,7 +1,7 @@
-"""The HTTP of services that have none of their own: ``/healthz``, ``/readyz`` and ``/metrics``, on a thread.
+"""``/healthz``, ``/readyz`` and ``/metrics`` for services that serve no HTTP otherwise, on a thread of their own.
 
-``/healthz`` answers as long as the process runs. ``/readyz`` is 200 when the service said that it is ready, else 503 with its
-own words for why not.
+``/healthz`` answers as long as the process runs. ``/readyz`` answers 200 when the service is ready, else 503 with the reason that
+the service gave.
 """
 
 import threading
@@ -14,7 +14,7 @@ _TEXT = "text/plain; charset=utf-8"
 
 
 class HealthServer:
-    """Serves a service's health on 127.0.0.1 until closed. Port 0 takes a free one."""
+    """Serves the health of a service on 127.0.0.1 until it is closed. Port 0 takes any free port."""
 
     def __init__(self, port: int) -> None:
         self._reason = "still starting"
@@ -27,7 +27,7 @@ class HealthServer:
         self._thread.start()
 
     def report(self, reason: str) -> None:
-        """Say why the service is not ready; an empty text says that it is."""
+        """Take the reason why the service is not ready; an empty text means that it is ready."""
         self._reason = reason
 
     def close(self) -> None:
@@ -59,6 +59,6 @@ class HealthServer:
                 self.wfile.write(body)
 
             def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
-                """Say nothing: scrapes are not news."""
+                """Log nothing: health is asked for every few seconds."""
 
         return Handler

@@ -1,16 +1,16 @@
-"""Where local state lives: ``STOCK_TRACKER_HOME`` and its layout, and the cache that several clones share."""
+"""Where files of this machine are kept: ``STOCK_TRACKER_HOME`` and what is in it, and the downloads that all clones share."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-"""The clone that this runs from."""
+"""The clone of the repository that this code is in."""
 
 
 @dataclass(frozen=True)
 class Home:
-    """The folder of everything that a local stack keeps; delete it to begin anew.
+    """The folder with everything that a local stack stores; whoever deletes it begins anew.
 
     The archive and the pipelines have folders of their own in it, which their settings name.
     """
@@ -19,7 +19,7 @@ class Home:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Home":
-        """Take ``STOCK_TRACKER_HOME``, or ``.stock-tracker`` in the clone whatever the current folder is."""
+        """The folder that ``STOCK_TRACKER_HOME`` names, else ``.stock-tracker`` in the clone, wherever it is called from."""
         named = environ.get("STOCK_TRACKER_HOME")
         return cls(Path(named).expanduser().absolute() if named else REPOSITORY / ".stock-tracker")
 
@@ -30,17 +30,17 @@ class Home:
 
     @property
     def runfile(self) -> Path:
-        """What a running stack says about itself."""
+        """The file in which a running stack describes itself; see :mod:`stock_tracker.stack.runfile`."""
         return self.root / "stack.json"
 
     @property
     def logs(self) -> Path:
-        """One log a process of the stack."""
+        """The folder with a log of each process of the stack."""
         return self.root / "logs"
 
 
 def cache(environ: Mapping[str, str]) -> Path:
-    """Downloads that every clone can use: ``STOCK_TRACKER_CACHE``, or ``stock-tracker`` in the user's cache folder."""
+    """The downloads that all clones share: in ``STOCK_TRACKER_CACHE``, else in ``stock-tracker`` in the user's cache folder."""
     named = environ.get("STOCK_TRACKER_CACHE")
     if named:
         return Path(named).expanduser().absolute()

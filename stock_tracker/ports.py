@@ -1,4 +1,4 @@
-"""Ports of this machine: free ones, taken ones, and who holds them."""
+"""Ports of this machine: finding a free one, and saying which process listens on one that is taken."""
 
 import contextlib
 import errno
@@ -14,7 +14,7 @@ _LISTEN = "0A"
 
 
 def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on at this moment."""
+    """A port of 127.0.0.1 on which nobody listens at this moment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -24,7 +24,7 @@ def free_port() -> int:
 def is_free(port: int) -> bool:
     """Tell whether 127.0.0.1:``port`` can be listened on."""
     with socket.socket() as probe:
-        # As servers do: without it, connections that were closed a moment ago would still hold the port.
+        # Servers set this too. Without it, connections that were closed a moment ago would still hold the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -39,14 +39,14 @@ def require_free(port: int, remedy: str) -> None:
     """Make sure that ``port`` can be listened on.
 
     Raises:
-        PortTaken: It cannot; the error names the holder where that can be known, and ``remedy``.
+        PortTaken: It cannot. The error has ``remedy``, and names the process that listens there if the system tells.
     """
     if not is_free(port):
         raise PortTaken("127.0.0.1", port, f"{holder(port) or 'another process'} listens there", remedy)
 
 
 def holder(port: int) -> str | None:
-    """Name the process that listens on ``port``, as ``java (pid 4711)``; None where the system does not tell."""
+    """The process that listens on ``port``, as ``java (pid 4711)``; None if there is none, or the system does not tell."""
     pid = _pid_by_proc(port) if Path("/proc/net/tcp").exists() else _pid_by_lsof(port)
     if pid is None:
         return None
@@ -56,7 +56,7 @@ def holder(port: int) -> str | None:
 def _pid_by_proc(port: int) -> int | None:
     sockets = {f"socket:[{inode}]" for inode in _listening_inodes(port)}
     for process in Path("/proc").iterdir():
-        # Other users' processes, and those that end meanwhile, cannot be looked into.
+        # Processes of other users, and processes that end at this moment, cannot be looked into.
         with contextlib.suppress(OSError):
             if process.name.isdigit() and any(os.readlink(fd) in sockets for fd in (process / "fd").iterdir()):
                 return int(process.name)

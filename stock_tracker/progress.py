@@ -1,4 +1,4 @@
-"""Saying what goes on to whoever waits: a line that changes in place on a terminal, now and then a plain one elsewhere."""
+"""Progress of a command that takes a while: on a terminal a line that changes in place, elsewhere a line every few seconds."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,7 +12,7 @@ PLAIN_EVERY_S = 5.0
 
 @contextmanager
 def progress() -> Iterator[Callable[[str], None]]:
-    """Give a function that takes a line; all goes to stderr, so that stdout has results only."""
+    """Give the function that takes a line of progress. It writes to stderr: stdout is for results."""
     console = Console(stderr=True)
     if console.is_terminal:
         with console.status("") as status:
@@ -22,7 +22,7 @@ def progress() -> Iterator[Callable[[str], None]]:
 
 
 def _seldom(tell: Callable[[str], None]) -> Callable[[str], None]:
-    """Let a line through only when the one before is a while ago."""
+    """Pass a line on only if the last that was passed on is at least ``PLAIN_EVERY_S`` old; drop the others."""
     last: float | None = None
 
     def told(line: str) -> None:

@@ -1,4 +1,4 @@
-"""What the commands that run a service share: its log, its health port, the signals that stop it."""
+"""What the commands that run a service have in common: the log, the health port, the signals that stop it."""
 
 import asyncio
 import gc
@@ -12,11 +12,11 @@ from schemas.errors import PortTaken
 from stock_tracker.health import HealthServer
 
 Health = Callable[[str], None]
-"""Takes why a service is not ready, or an empty text when it is."""
+"""Takes the reason why a service is not ready; an empty text when it is ready."""
 
 
 def log_to_stderr() -> None:
-    """Log one line an event, with the time in UTC."""
+    """Log to stderr, with the time in UTC at the start of each entry."""
     logging.Formatter.converter = time.gmtime
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
@@ -24,9 +24,9 @@ def log_to_stderr() -> None:
 
 
 def spare_the_collector() -> None:
-    """Keep what lives as long as the process out of garbage collection, and collect less often; call it once all is imported.
+    """Make garbage collection rare, and let it skip what exists already; call it once everything is imported.
 
-    Measured: with many objects alive the default makes decoding and folding twice as slow.
+    Python's collector looks at all living objects again and again. With many of them decoding and folding take twice as long.
     """
     gc.collect()
     gc.freeze()
@@ -52,7 +52,7 @@ def serving_health(port: int) -> Iterator[Health]:
 
 
 def run_until_signalled(service: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run an asynchronous service until SIGTERM or SIGINT, then let it end by itself."""
+    """Run an asynchronous service; SIGTERM and SIGINT set the event that it is given, and it then ends by itself."""
 
     async def run() -> None:
         stop = asyncio.Event()

@@ -1,1 +1,1 @@
-"""Sub-commands of ``stock-tracker``, one module each; :mod:`stock_tracker.cli` lists them."""
+"""The sub-commands of ``stock-tracker``, one module each; :mod:`stock_tracker.cli` lists them."""

@@ -4,7 +4,7 @@ EPILOG = "Example: GATEWAY_PORT=8090 stock-tracker gateway"
 
 
 def gateway() -> None:
-    """Serve stock.v1, the REST snapshots and the dashboard until stopped."""
+    """Serve stock.v1, the REST endpoints and the dashboard until stopped."""
     import os
 
     from gateway.service import run

@@ -6,6 +6,7 @@ import typer
 
 from pipelines.catalogue import CATALOGUE, NAMES, named
 from pipelines.errors import UnknownPipeline
+from stock_tracker.commands.options import HealthPort, Wait
 
 EPILOG = f"Example: stock-tracker run {NAMES[0]}    or, on one small machine: stock-tracker run {' '.join(NAMES)}"
 _WHICH = "; ".join(f"{pipeline.name} ({pipeline.does})" for pipeline in CATALOGUE)
@@ -25,10 +26,8 @@ def _check(names: list[str]) -> list[str]:
 
 def run(
     names: Annotated[list[str], typer.Argument(help=f"Which: {_WHICH}.", metavar="NAME", callback=_check)],
-    port: Annotated[
-        int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.", min=0, max=65535)
-    ] = 0,
-    wait: Annotated[float, typer.Option(help="How many seconds to wait for Kafka and the topics before giving up.", min=0)] = 0,
+    port: HealthPort = 0,
+    wait: Wait = 0,
 ) -> None:
     """Run pipelines until stopped; each begins where its last commit ended."""
     import os

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from stock_tracker.commands.options import HealthPort
+
 app = typer.Typer(
     help="SSI's feed: connect to it, simulate it, decode it.",
     no_args_is_help=True,
@@ -14,9 +16,7 @@ app = typer.Typer(
 
 @app.command("run", epilog="Example: SSI_CONSUMER_ID=… SSI_CONSUMER_SECRET_FILE=secret.txt stock-tracker ssi run")
 def run_connector(
-    port: Annotated[
-        int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.", min=0, max=65535)
-    ] = 0,
+    port: HealthPort = 0,
 ) -> None:
     """Connect to SSI and publish what it says to the ssi.* topics, until stopped."""
     import os

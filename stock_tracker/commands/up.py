@@ -1,4 +1,4 @@
-"""``stock-tracker up``: the whole system on this machine, for as long as one watches."""
+"""``stock-tracker up``: the whole system on this machine."""
 
 from typing import Annotated
 
@@ -18,9 +18,9 @@ def up(
     live: Annotated[bool, typer.Option("--live", help="Connect to SSI itself; needs SSI_CONSUMER_ID and its secret.")] = False,
     free_ports: Annotated[bool, typer.Option("--free-ports", help="Take free ports instead of the usual ones.")] = False,
 ) -> None:
-    """Start everything, watch it, start again what dies; Ctrl-C stops it cleanly.
+    """Start everything, and start again what dies; Ctrl-C stops it cleanly.
 
-    Without options a simulated market day plays from 08:55 at 20 times its speed, and then everything stays up.
+    Without options a simulated market day plays from 08:55 at 20 times its speed. At its end everything stays up.
     """
     import asyncio
     import os

@@ -1,4 +1,4 @@
-"""``stock-tracker verify``: is everything that the simulator said where it belongs, once?"""
+"""``stock-tracker verify``: is everything that the simulator did in the topics and in the archive, and once?"""
 
 from typing import Annotated
 

@@ -4,4 +4,4 @@ from typing import Final
 
 PORT: Final = 9092
 PORT_NAME: Final = "STOCK_TRACKER_KAFKA_PORT"
-"""The environment's name for another port."""
+"""The environment variable that names another port."""

@@ -1,8 +1,8 @@
-"""The local broker's life: started detached, found again by its pidfile, stopped, started again on the same data.
+"""The local broker: started in the background, found again by its pidfile, stopped, started again on the same data.
 
-A broker holds a lock on its pidfile as long as it lives: the open file is handed down to it, and the kernel lets go of the
-lock when it is gone, however it went. So a pid in the file means something only while the lock is held, a stale pidfile never
-gets another process killed, and two starts at once cannot both succeed.
+A broker holds a lock on its pidfile as long as it lives: it inherits the open file, and the kernel releases the lock when the
+process is gone, whatever ended it. So the pid in the file is valid exactly while the lock is held. A pidfile that was left behind
+never gets another process killed, and of two starts at the same time only one succeeds.
 """
 
 import base64
@@ -27,22 +27,22 @@ from stock_tracker.kafka.recipe import Recipe
 from stock_tracker.ports import free_port, require_free
 
 START_S = 60.0
-"""A quiet machine needs 2 to 3 s, a loaded one was seen to need 13."""
+"""How long a start may take. A quiet machine needs 2 to 3 s; a busy one was seen to need 13."""
 STOP_S = 20.0
-"""It needs 0.2 to 2 s; after this long it is killed, which costs nothing but a longer next start."""
+"""How long a stop may take; 0.2 to 2 s are usual. Then it is killed: nothing is lost by that, but the next start takes longer."""
 TAIL_LINES = 12
 _PAUSE_S = 0.1
 
 _HEAP = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
-"""Small, and quick to start: this broker shares a machine with everything else."""
+"""Java's options for a broker that starts quickly and needs little memory, because it shares the machine with everything else."""
 
 _PASSED_ON = ("HOME", "JAVA_TOOL_OPTIONS", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
-"""All that the broker sees of our environment, in which there may be secrets."""
+"""The variables that the broker gets from our environment. Others may be secrets."""
 
 
 @dataclass(frozen=True)
 class RunningBroker:
-    """A broker that lives."""
+    """A broker that runs."""
 
     pid: int
     bootstrap: str
@@ -50,12 +50,12 @@ class RunningBroker:
 
 
 class Broker:
-    """The broker whose data, log and pidfile are in ``folder``. Knows no port until it runs or is started."""
+    """The broker whose data, log and pidfile are in ``folder``, whether it runs or not. It gets its port when it is started."""
 
     def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
         self.folder = folder
         self.log = folder / "broker.log"
-        """What it says since its last start; the run before is in ``broker.previous.log``."""
+        """Its log since the last start; that of the run before is ``broker.previous.log``."""
         self._environ = environ
         self._pidfile = folder / "broker.pid"
         self._settings = folder / "server.properties"
@@ -63,34 +63,35 @@ class Broker:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Broker":
-        """The one in the home that ``environ`` names."""
+        """The broker in the home that ``environ`` names."""
         return cls(Home.of(environ).kafka, environ)
 
     def running(self) -> RunningBroker | None:
-        """Tell whether it runs, and where."""
+        """Its pid and its address; None when it does not run."""
         try:
             pidfile = self._pidfile.open("r+")
         except FileNotFoundError:
             return None
         with pidfile:
             if _take(pidfile, fcntl.LOCK_SH):
-                # Nobody's: a pid that is still there must not be taken for the next broker's while that one is starting.
+                # No broker holds the lock. A pid that is left in the file is removed, so that it is not taken for the pid of the
+                # next broker, whose start takes the lock before it writes its own.
                 pidfile.truncate(0)
                 return None
             pid = pidfile.read().strip()
-        # No pid yet: a start holds the lock and is still getting ready.
+        # No pid: a start holds the lock, and has not launched the broker yet.
         return RunningBroker(int(pid), self._bootstrap()) if pid else None
 
     def start(self, port: int, tell: Tell) -> RunningBroker:
-        """Start it on 127.0.0.1:``port`` unless it runs already (then wherever it is), and wait until it answers.
+        """Start it on 127.0.0.1:``port`` and wait until it answers. If it runs already it stays as it is, on whatever port.
 
-        It outlives this process and the terminal. Jars, Java and storage are seen to on the way.
+        It goes on when this process ends and the terminal closes. Java, jars and storage are prepared first if need be.
 
         Raises:
             PortTaken: Something else listens on ``port``.
             BrokerFailed: It did not come up; the error has the end of its log.
-            StrangeData: The data was not written by a broker like this one.
-            NoJava, JarsUnavailable, WrongJars, NoRecipe, ToolsUnavailable: It cannot be run at all.
+            StrangeData: The data was written by another broker than ours.
+            NoJava, JarsUnavailable, WrongJars, NoRecipe, ToolsUnavailable: Something that it needs is not there.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as undo:
@@ -99,14 +100,14 @@ class Broker:
             while time.monotonic() < deadline:
                 running = self.running()
                 if running is not None:
-                    # With its own cluster id: on its port may be somebody else.
+                    # Compared by cluster id, because another broker may answer on that port.
                     if metadata.cluster_at(running.bootstrap) == self.cluster_id():
                         undo.pop_all()
                         return running
                 elif launched:
                     raise BrokerFailed("stopped before it answered", self.log, self._tail())
                 elif self._launch(port, tell):
-                    # A start that fails, or that somebody's Ctrl-C ends, leaves nothing behind.
+                    # If the start fails from here on, or is interrupted with Ctrl-C, the process must not stay behind.
                     undo.callback(self.stop, tell)
                     launched = True
                     deadline = time.monotonic() + START_S
@@ -117,7 +118,7 @@ class Broker:
         """Stop it and wait until it is gone; False when it did not run.
 
         Raises:
-            BrokerFailed: It could not even be killed.
+            BrokerFailed: It did not stop, and was still there after it had been killed.
         """
         running = self.running()
         if running is None:
@@ -131,18 +132,18 @@ class Broker:
         return True
 
     def cluster_id(self) -> str | None:
-        """The name that its storage was given, once there is one."""
+        """The id that was given to its storage; None when there is no storage yet."""
         properties = self._data / "meta.properties"
         return _properties(properties.read_text()).get("cluster.id") if properties.exists() else None
 
     def _launch(self, port: int, tell: Tell) -> bool:
-        """Start the process and write down its pid; False when another start, or a broker that is just ending, is in the way."""
+        """Start the process and write its pid to the file; False when a start, or a broker that still stops, has the lock."""
         with self._pidfile.open("a+") as pidfile:
             if not _take(pidfile, fcntl.LOCK_EX):
                 return False
             process = self._spawn(pidfile, port, tell)
             pidfile.write(f"{process.pid}\n")
-        # Whoever stops it, and whether we still run then: a dead child that nobody waits for would stay as a zombie.
+        # It may end while we run, and a child that nobody waits for would stay in the system's list as a zombie.
         threading.Thread(target=process.wait, name="Kafka's end", daemon=True).start()
         return True
 
@@ -178,13 +179,13 @@ class Broker:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                # Its own session: the terminal's Ctrl-C and hang-up are not meant for it.
+                # A session of its own, so that Ctrl-C and the closing of the terminal do not reach it.
                 start_new_session=True,
                 pass_fds=[pidfile.fileno()],
             )
 
     def _configure(self, recipe: Recipe, port: int) -> None:
-        # The controller's port is nobody's business and nothing remembers it: a free one at each start.
+        # Only the broker itself uses the controller's port, so it may be another one at each start.
         controller = free_port()
         self._settings.write_text(
             f"{recipe.settings}\n"
@@ -196,7 +197,7 @@ class Broker:
 
     def _format(self, command: list[str], environ: Mapping[str, str], tell: Tell) -> None:
         properties = self._data / "meta.properties"
-        # Kafka writes this file last: without it the storage was never formatted, or not to the end.
+        # Kafka writes this file last. Without it the storage was not formatted, or that was interrupted.
         if properties.exists():
             node = _properties(properties.read_text()).get("node.id")
             if node != "1":
@@ -214,7 +215,7 @@ class Broker:
         return _properties(self._settings.read_text())["advertised.listeners"].removeprefix("PLAINTEXT://")
 
     def _signal(self, running: RunningBroker, number: signal.Signals) -> None:
-        # Asked again right before: only a process that holds the lock is ours.
+        # Asked again right before the signal: only while it holds the lock does the pid belong to our broker.
         if self.running() == running:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(running.pid, number)
@@ -228,7 +229,7 @@ class Broker:
         return True
 
     def _tail(self) -> str:
-        """The end of the log without the frames of Java's stack traces, between which the reason gets lost."""
+        """The end of its log, without the lines of Java's stack traces, among which the reason would be hard to find."""
         with contextlib.suppress(FileNotFoundError):
             lines = self.log.read_text(errors="replace").splitlines()
             return "\n".join([line for line in lines if not line.startswith("\tat ")][-TAIL_LINES:])
@@ -236,7 +237,7 @@ class Broker:
 
 
 def _take(pidfile: IO[str], kind: int) -> bool:
-    """Take the lock on ``pidfile`` unless a broker or a start holds it; closing the file gives it back."""
+    """Take the lock on ``pidfile``; False when a broker or a start holds it. Closing the file releases it."""
     try:
         fcntl.flock(pidfile, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -245,6 +246,6 @@ def _take(pidfile: IO[str], kind: int) -> bool:
 
 
 def _properties(text: str) -> dict[str, str]:
-    """A Java properties file as simple as Kafka's own."""
+    """The settings in a Java properties file; of its syntax only what Kafka's own files use."""
     rows = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
     return {name.strip(): value.strip() for name, _, value in rows}

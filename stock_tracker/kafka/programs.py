@@ -1,4 +1,4 @@
-"""Programs that are run to their end while somebody watches."""
+"""Runs other programs, such as Maven and pip, to their end, and passes on what they print."""
 
 import os
 import subprocess
@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 Tell = Callable[[str], None]
-"""Takes a line about what is going on, for whoever waits."""
+"""Takes a line of progress for the user who waits."""
 
 TAIL_LINES = 12
 _OURS = ("ARCHIVE_", "CLICKHOUSE_", "GATEWAY_", "KAFKA_", "PIPELINE_", "SIM_", "SSI_")
 
 
 class ProgramFailed(Exception):
-    """A program that ended badly; ``tail`` is the end of what it said."""
+    """A program could not be started, or ended with an error; ``tail`` is the end of what it printed."""
 
     def __init__(self, program: str, code: int | None, tail: str) -> None:
         super().__init__(program, code, tail)
@@ -26,13 +26,19 @@ class ProgramFailed(Exception):
         return f"{self.program} ended with exit code {self.code}: {self.tail}"
 
 
-def for_strangers(environ: Mapping[str, str]) -> dict[str, str]:
-    """What programs that are not ours may see of our environment: all but our own settings, among which are secrets."""
+def without_our_settings(environ: Mapping[str, str]) -> dict[str, str]:
+    """The environment for programs that are not ours: without our own settings, because there are secrets among them."""
     return {name: value for name, value in environ.items() if not name.startswith(_OURS)}
 
 
 def run(argv: Sequence[str], tell: Tell, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> None:
-    """Run ``argv`` to its end and tell each line that it prints; without ``env`` it sees none of our settings.
+    """Run ``argv`` to its end and pass each line that it prints to ``tell``.
+
+    Args:
+        argv: The program and its arguments.
+        tell: Takes the lines.
+        env: Its whole environment; if not given, ours without our settings.
+        cwd: Its current folder; ours if not given.
 
     Raises:
         ProgramFailed: It could not be started, or did not exit with 0.
@@ -42,7 +48,7 @@ def run(argv: Sequence[str], tell: Tell, env: Mapping[str, str] | None = None, c
         process = subprocess.Popen(
             argv,
             cwd=cwd,
-            env=for_strangers(os.environ) if env is None else env,
+            env=without_our_settings(os.environ) if env is None else env,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -1,4 +1,4 @@
-"""What the local broker is made from: the files of ``infra/kafka``, read."""
+"""What the local broker is made from: the files of ``infra/kafka``."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +12,13 @@ _POM = "{http://maven.apache.org/POM/4.0.0}"
 
 @dataclass(frozen=True)
 class Recipe:
-    """The folder with the pom, the list of jars, the lock of the Python tools and the broker's settings."""
+    """The folder with Maven's pom, the list of jars, the locked Python tools and the broker's settings."""
 
     folder: Path
 
     @classmethod
     def of_repository(cls) -> "Recipe":
-        """The one in this clone.
+        """The folder in this clone.
 
         Raises:
             NoRecipe: The packages are installed without a clone around them.
@@ -35,21 +35,21 @@ class Recipe:
 
     @property
     def requirements(self) -> Path:
-        """The locked Python packages that stand in for Maven and Java."""
+        """The locked Python packages that are used where there is no Maven and no Java."""
         return self.folder / "requirements.lock"
 
     @property
     def settings(self) -> str:
-        """Kafka's settings, without ports."""
+        """The broker's settings, without ports: those are chosen at each start."""
         return (self.folder / "server.properties").read_text()
 
     @property
     def logging(self) -> Path:
-        """What the broker logs, and where to."""
+        """The file that says what the broker logs, and where to."""
         return self.folder / "log4j2.properties"
 
     def sums(self) -> dict[str, str]:
-        """The sha256 of every jar, by name."""
+        """The sha256 of each jar, by file name."""
         rows = (line.split() for line in (self.folder / "jars.sha256").read_text().splitlines())
         return {name: digest for digest, name in rows}
 

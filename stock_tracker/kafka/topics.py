@@ -1,4 +1,4 @@
-"""Topics as code: what :mod:`schemas.topics` says, made in a cluster, never altered or deleted."""
+"""Makes the topics of :mod:`schemas.topics` in a cluster, and says which are missing or differ. Never alters or deletes one."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -49,17 +49,17 @@ class Applied:
 
 
 def apply(kafka: Mapping[str, str], prefix: str, shards: int, replication: int) -> Applied:
-    """Make the topics that are missing. Those that exist are compared and left alone.
+    """Make the topics that are missing. Those that exist are compared with what we would make, and not changed.
 
     Args:
         kafka: librdkafka's connection settings.
-        prefix: Put before each name.
+        prefix: What stands before each name.
         shards: Partitions of the sharded topics.
         replication: Copies of each new topic.
 
     Raises:
-        KafkaUnavailable: Nobody answers.
-        TopicsRefused: The cluster would not make some of them; the others are made.
+        KafkaUnavailable: No broker answers.
+        TopicsRefused: The cluster refuses to make some of them; the others are made.
     """
     found = describe(kafka, prefix)
     absent = [topic for topic in TOPICS if topic.named(prefix) not in found]
@@ -71,20 +71,20 @@ def missing(kafka: Mapping[str, str], prefix: str) -> list[str]:
     """Name the topics that have not been made yet.
 
     Raises:
-        KafkaUnavailable: Nobody answers.
+        KafkaUnavailable: No broker answers.
     """
     existing = metadata.ask(kafka).topics
     return [name for topic in TOPICS if (name := topic.named(prefix)) not in existing]
 
 
 def wait_for(kafka: Mapping[str, str], prefix: str, seconds: float) -> None:
-    """Wait until all topics are there; with 0 seconds, look once.
+    """Wait up to ``seconds`` until all topics are there; with 0, look once.
 
-    It is for processes that are started together with Kafka: they can import while it boots.
+    This is for processes that are started together with Kafka, and so before the topics are made.
 
     Raises:
-        KafkaUnavailable: Nobody answered in time.
-        TopicsMissing: Some were not made in time.
+        KafkaUnavailable: No broker answered in time.
+        TopicsMissing: Some topics were not made in time.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -105,14 +105,14 @@ def describe(kafka: Mapping[str, str], prefix: str) -> dict[str, ExistingTopic]:
     """Look up which of our topics exist and how they were made, in the order of :data:`schemas.topics.TOPICS`.
 
     Raises:
-        KafkaUnavailable: Nobody answers.
+        KafkaUnavailable: No broker answers.
     """
     existing = metadata.ask(kafka).topics
     names = [name for topic in TOPICS if (name := topic.named(prefix)) in existing]
     if not names:
         return {}
     resources = [ConfigResource(ResourceType.TOPIC, name) for name in names]
-    # The client is kept by name: its answers end with it.
+    # The client must be kept in a variable: the answers come only as long as it exists.
     admin = metadata.admin(kafka)
     configs = admin.describe_configs(resources, request_timeout=ANSWER_S)
     return {
@@ -127,7 +127,7 @@ def describe(kafka: Mapping[str, str], prefix: str) -> dict[str, ExistingTopic]:
 def compare(
     topics: Sequence[Topic[Any]], found: Mapping[str, ExistingTopic], prefix: str, shards: int
 ) -> tuple[TopicDifference, ...]:
-    """List what is not as we would make it; a topic that does not exist is no difference."""
+    """The settings of existing topics that are not as we would make them."""
     differences = []
     for topic in topics:
         name = topic.named(prefix)
@@ -155,7 +155,7 @@ def _create(
         try:
             answer.result()
         except KafkaException as error:
-            # Somebody else may be applying them too.
+            # Another process may be making them at the same time.
             if error.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
                 refused[name] = error.args[0].str()
         else:

@@ -1,4 +1,7 @@
-"""What ``up`` shows on stderr: events as they come, and the figures: live on a terminal, every ten seconds elsewhere."""
+"""What ``up`` shows on stderr: a line for each event, and the figures.
+
+On a terminal the figures change in place, each second. Elsewhere they are a line every ten seconds.
+"""
 
 import asyncio
 import contextlib
@@ -22,7 +25,7 @@ PLAIN_EVERY_S = 10.0
 
 
 class _Stderr(Console):
-    """A console whose reader may go away: what is shown then is shown to nobody, but what runs is still stopped properly."""
+    """A console that goes silent when its reader goes away. Rich would end the process; the stack must be stopped first."""
 
     def __init__(self) -> None:
         super().__init__(stderr=True)
@@ -32,7 +35,7 @@ class _Stderr(Console):
 
 
 class Display:
-    """Shows a stack as long as its block runs."""
+    """Shows what a stack does, as long as the block runs."""
 
     def __init__(self) -> None:
         self._console = _Stderr()
@@ -48,7 +51,7 @@ class Display:
             self._live.stop()
 
     def tell(self, line: str) -> None:
-        """Show a line that stays."""
+        """Show a line for good, above the figures."""
         self._console.print(Text(line), soft_wrap=True)
 
     @asynccontextmanager

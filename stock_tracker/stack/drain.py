@@ -72,7 +72,7 @@ class Backlog:
             return sum(end - committed for _, committed, end in self._positions(group))
 
     def has_unread(self, group: ConsumerGroup) -> bool:
-        """Whether a committed message is there that the group has not committed.
+        """Whether the group has messages still to read: of committed transactions, beyond its own commits.
 
         Raises:
             KafkaUnavailable: Kafka did not answer.
@@ -103,7 +103,7 @@ class Backlog:
         return False
 
     def last_value(self, topic: str) -> bytes | None:
-        """The last message of a topic of one partition that is written without transactions.
+        """The last message of ``topic``, which must have one partition and be written without transactions.
 
         Raises:
             KafkaUnavailable: Kafka did not answer.
@@ -133,7 +133,7 @@ class Backlog:
         try:
             metadata = self._consumer.list_topics(timeout=self._timeout_s).topics
             places = [TopicPartition(topic, number) for topic in group.topics for number in metadata[topic].partitions]
-            # Not by an administrator's request: librdkafka crashes when the broker dies under one.
+            # An AdminClient could tell the commits too, but librdkafka crashes when the broker dies during such a request.
             for commit in self._asker(group.name).committed(places, timeout=self._timeout_s):
                 if commit.error is not None:
                     raise KafkaException(commit.error)
@@ -177,10 +177,10 @@ def consumer_groups(prefix: str) -> tuple[ConsumerGroup, ...]:
 async def worked_through(simulator: SimulatorClient, kafka: Mapping[str, str], prefix: str) -> None:
     """Wait until all that the simulator has put on its connections is in the topics and in the archive.
 
-    The market must stand: finished, or held. A broker that is away meanwhile is waited for.
+    The market must be finished or stopped. A broker that goes away meanwhile is waited for.
 
     Raises:
-        NotInTime: It was not over within a while; the error says who has how much left.
+        NotInTime: It took longer than :data:`DRAIN_S`; the error says what is left, and to whom.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + DRAIN_S
@@ -198,7 +198,7 @@ async def worked_through(simulator: SimulatorClient, kafka: Mapping[str, str], p
 
 
 async def _left(simulator: SimulatorClient, kafka: Mapping[str, str], prefix: str, backlog: Backlog) -> str:
-    """What has not been worked through yet, in words; empty when nothing is known to be left."""
+    """What has not been worked through yet, in words; empty when nothing was found."""
     connections = (await simulator.status()).connections
     try:
         status = await asyncio.to_thread(last_status, kafka, prefix)
@@ -211,14 +211,14 @@ async def _left(simulator: SimulatorClient, kafka: Mapping[str, str], prefix: st
 
 
 def not_received(connections: Iterable[ConnectionStatus], status: FeedStatus | None) -> str:
-    """What is on its way from the simulator's open connections to the connector, in words; empty when that is nothing.
+    """What is on its way from the simulator to the connector, in words; empty when nothing is.
 
     Args:
-        connections: The simulator's.
-        status: The connector's last word; None when it has said nothing yet.
+        connections: Those of the simulator, open and closed.
+        status: What the connector said of itself last; None when it has said nothing yet.
     """
     if status is not None and status.state in ("connecting", "down"):
-        # Whatever it missed meanwhile comes with the next snapshot.
+        # What it misses meanwhile comes with the snapshot of its next connection, so it is still on its way.
         return f"the connector has no connection: {status.reason}"
     sent = sum(connection.records + connection.malformed for connection in connections if connection.ended is None)
     received = 0 if status is None else status.received
@@ -226,7 +226,7 @@ def not_received(connections: Iterable[ConnectionStatus], status: FeedStatus | N
 
 
 def last_status(kafka: Mapping[str, str], prefix: str) -> FeedStatus | None:
-    """What a connector said of itself last; None when none has said anything yet."""
+    """The last status that a connector published; None when there is none yet."""
     topic = SSI_STATUS.named(prefix)
     with closing(Backlog(kafka)) as backlog:
         value = backlog.last_value(topic)

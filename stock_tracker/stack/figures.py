@@ -39,7 +39,7 @@ class Figures:
 
 
 class Gauge:
-    """Takes the figures of a stack, one reading after the other."""
+    """Reads the figures of a stack, again and again; what is per second is over the time since the reading before."""
 
     def __init__(self, up: "Up") -> None:
         self._up = up
@@ -47,11 +47,11 @@ class Gauge:
         self._before: tuple[float, int, int] | None = None
 
     async def close(self) -> None:
-        """Let go of Kafka, once it has answered what it was asked last."""
+        """Close the connections to Kafka, after the request that is perhaps under way."""
         await asyncio.to_thread(self._backlog.close)
 
     async def read(self) -> Figures:
-        """Ask everybody; whoever does not answer is left out."""
+        """Ask the simulator, Kafka and the archive. The figures of those that do not answer stay None or 0."""
         up, figures = self._up, Figures()
         if up.simulator is not None:
             try:

@@ -1,4 +1,4 @@
-"""How a running stack is: each process asked for itself."""
+"""How a running stack is, for ``stock-tracker status``: each process is asked whether it is ready."""
 
 import asyncio
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _WITHOUT_METRICS = ("simulator",)
 
 @dataclass(frozen=True)
 class PartState:
-    """A process."""
+    """How one process of a stack is."""
 
     name: str
     pid: int | None
@@ -36,18 +36,18 @@ class PartState:
 
 @dataclass(frozen=True)
 class Overview:
-    """A stack."""
+    """How a stack is."""
 
     running: runfile.RunningStack
     parts: tuple[PartState, ...]
 
     @property
     def ready(self) -> bool:
-        """Whether all its processes are."""
+        """Whether all its processes are ready."""
         return all(not part.reason for part in self.parts)
 
     def as_json(self) -> dict[str, object]:
-        """The same as plain values."""
+        """The same as plain values, for ``--json``."""
         return {
             "home": self.running.home,
             "simulated": self.running.simulated,
@@ -61,7 +61,7 @@ class Overview:
         }
 
     def show(self) -> None:
-        """Print a table."""
+        """Print it as a table, with the URLs below."""
         console = Console()
         kind = "simulated" if self.running.simulated else "live"
         table = Table("process", "pid", "state", "metrics", title=f"{kind} stack in {self.running.home}", title_justify="left")
@@ -74,10 +74,10 @@ class Overview:
 
 
 async def look(environ: Mapping[str, str]) -> list[Overview]:
-    """Ask every stack of this home how it is.
+    """Look at every stack that runs in the home that ``environ`` names.
 
     Raises:
-        NotRunning: There is none.
+        NotRunning: None runs.
     """
     known = [running for home in homes(environ) if (running := runfile.read(home.runfile))]
     found = [running for running in known if running.alive]

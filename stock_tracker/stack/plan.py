@@ -1,8 +1,9 @@
-"""The processes of a local stack: which there are, in which order they start, and what each is told.
+"""The processes of a local stack: which there are, in which order they start, and which settings each gets.
 
-A simulated stack lives in ``simulated/`` of the home and begins from nothing each time, so that it never mixes with real data; a
-live one lives in the home itself and goes on where it stopped. What the environment names (``KAFKA_BOOTSTRAP``,
-``CLICKHOUSE_URL``) is used instead of a local one; a simulated stack then keeps to itself by a prefix and a database of its own.
+A live stack keeps its data in the home and goes on where it stopped. A simulated one keeps its data in ``simulated/`` of the home
+and begins with none each time, so that it never mixes with real data. A Kafka or ClickHouse that the environment names
+(``KAFKA_BOOTSTRAP``, ``CLICKHOUSE_URL``) is used instead of a local one; there a simulated stack has a topic prefix and a
+database of its own.
 """
 
 import sys
@@ -21,42 +22,42 @@ from stock_tracker.stack import runfile
 from stock_tracker.stack.supervisor import Part
 
 START = "08:55"
-"""Market time at which a simulated day begins: the exchanges' opening auctions follow."""
+"""Market time at which a simulated day begins: shortly before the opening auctions."""
 SECRETS = ("SSI_CONSUMER_ID", "SSI_CONSUMER_SECRET", "SSI_CONSUMER_SECRET_FILE")
-"""For the connector's process only."""
+"""Variables that only the connector's process gets."""
 ARCHIVE_PORT = "ARCHIVE_PORT"
 _DEMO = {"SSI_CONSUMER_ID": "demo", "SSI_CONSUMER_SECRET": "demo"}
-"""What the simulator lets in."""
+"""The credentials that the simulator accepts."""
 WAIT_S = "60"
-"""How long processes that are started with Kafka wait for it."""
+"""How many seconds a process waits for Kafka and the topics, when all are started at once."""
 _COMMAND = (sys.executable, "-m", "stock_tracker")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What a user of ``up`` can choose."""
+    """What a user of ``stock-tracker up`` can choose."""
 
     speed: float = 20.0
-    """Market seconds a second."""
+    """Market seconds in a second."""
     seed: int = 1
     seconds: float | None = None
-    """Play so many seconds, then drain, verify and stop; None plays to the end of the day and stays."""
+    """Play for so many seconds, then drain, verify and stop; None plays the whole day and stays until it is stopped."""
     live: bool = False
-    """SSI itself instead of the simulator."""
+    """Connect to the real SSI instead of the simulator."""
     free_ports: bool = False
-    """Take free ports instead of the usual ones."""
+    """Take any free ports instead of the usual ones."""
 
 
 @dataclass(frozen=True)
 class Stack:
-    """What runs, and how to reach it."""
+    """The processes of a stack, and how to reach it."""
 
     home: Home
     options: Options
     local_kafka_port: int | None
-    """None when KAFKA_BOOTSTRAP names a cluster."""
+    """Where the local broker listens; None when KAFKA_BOOTSTRAP names a cluster."""
     environment: Mapping[str, str]
-    """What every process, and every command that speaks to the stack, needs to know; without secrets."""
+    """The environment of its processes, and of commands that talk to it; without secrets."""
     archive: Part | None
     """The embedded ClickHouse; None when CLICKHOUSE_URL names a server."""
     pipelines: tuple[Part, ...]
@@ -72,7 +73,7 @@ class Stack:
 
     @property
     def prefix(self) -> str:
-        """What stands before every topic and group."""
+        """What stands before the names of its topics and consumer groups."""
         return deployment.topic_prefix(self.environment)
 
     @property
@@ -82,7 +83,7 @@ class Stack:
 
     @property
     def runfile(self) -> Path:
-        """Where it says that it runs."""
+        """The file in which it describes itself while it runs."""
         return self.home.runfile
 
     @property
@@ -98,13 +99,13 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
     Args:
         options: The user's choices.
         environ: The environment; what is set there wins over defaults.
-        run_id: Something unique, for a simulated stack on somebody else's Kafka or ClickHouse.
+        run_id: Something unique; names the topic prefix and the database of a simulated stack on a shared Kafka or ClickHouse.
 
     Raises:
         AlreadyRunning: A stack runs in this home.
         WrongSetting: The environment names something else for a port.
-        PortTaken: A usual port is taken.
-        CredentialsMissing: A live stack without SSI's credentials.
+        PortTaken: Another process listens on one of its ports.
+        CredentialsMissing: The stack is live, and SSI's credentials are not in the environment.
     """
     if options.live and not (environ.get("SSI_CONSUMER_ID") and (environ.get(SECRETS[1]) or environ.get(SECRETS[2]))):
         raise CredentialsMissing
@@ -170,14 +171,14 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
 
 
 def _until(market_s: float) -> str:
-    """The market time ``market_s`` after the start, HH:MM:SS."""
+    """The market time, HH:MM:SS, that is ``market_s`` seconds after the start of the simulated day."""
     hour, minute = map(int, START.split(":"))
     end = hour * 3600 + minute * 60 + int(market_s)
     return f"{end // 3600:02}:{end // 60 % 60:02}:{end % 60:02}"
 
 
 def _usual(environ: Mapping[str, str]) -> Callable[[str, int], int]:
-    """The usual port of a thing, or the one that the environment names, if nobody has it."""
+    """A function that takes the variable for a port and the usual port, and gives the port to use, which must be free."""
 
     def port_of(name: str, usual: int) -> int:
         said = environ.get(name, "")

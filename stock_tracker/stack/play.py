@@ -1,4 +1,4 @@
-"""What ``up`` does with a running stack: show it until somebody stops it, or play, drain, verify and stop by itself."""
+"""What ``stock-tracker up`` does with a stack: keep it until it is stopped, or play, drain, verify and stop it by itself."""
 
 import asyncio
 import json
@@ -15,11 +15,11 @@ from stock_tracker.verify.run import FILLED_BY_A_MORNING, Verification
 from stock_tracker.verify.stack import ask_simulator, verify_against
 
 MORNING_S = 50 * 60
-"""Market time after 08:55 by which the simulated stories have left something everywhere; in less there may be no alert."""
+"""Market seconds from 08:55 until the simulated stories have left rows in all tables; before that there may be no alert yet."""
 
 
 async def play(stack: Stack, as_json: bool) -> bool:
-    """Run ``stack`` until a signal, or for its time limit; return whether all was well.
+    """Run ``stack`` until a signal comes or its time is over; return whether it did what it was asked to, and reconciled.
 
     Raises:
         StockTrackerError: Something did not come up, or was not worked through in time.
@@ -37,7 +37,7 @@ async def play(stack: Stack, as_json: bool) -> bool:
         stopped.cancel()
         ended = (await asyncio.gather(starting, stopped, return_exceptions=True))[0]
     if isinstance(ended, asyncio.CancelledError):
-        # Stopped by hand: that is how a stack without a time limit ends.
+        # Stopped by a signal, which is the usual end only of a stack without a time limit.
         return seconds is None
     if isinstance(ended, BaseException):
         raise ended
@@ -47,7 +47,7 @@ async def play(stack: Stack, as_json: bool) -> bool:
 
 
 async def _run(stack: Stack, display: Display, seconds: float | None) -> tuple[Verification, int]:
-    """Start, and either stay up for ever or play, drain and verify; what was started is stopped on the way out."""
+    """Start the stack; then either keep it until cancelled, or play, drain and verify. The end of the block stops it."""
     async with running(stack, display.tell) as up, display.watching(up):
         for name, url in up.urls.items():
             display.tell(f"{name}: {url}")
@@ -77,7 +77,7 @@ def _report(verification: Verification, messages: int, seconds: float, as_json: 
 
 @contextmanager
 def _signals() -> Iterator[asyncio.Event]:
-    """An event that SIGINT, SIGTERM and the closing of the terminal set."""
+    """Give an event that is set by SIGINT, by SIGTERM, and when the terminal closes."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -1,4 +1,4 @@
-"""Asking a process over HTTP whether it is ready, and waiting until it is."""
+"""Asks processes over HTTP whether they are ready, and waits until they are."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,15 +9,15 @@ from stock_tracker.errors import NotInTime
 from stock_tracker.stack.supervisor import Part, Supervisor
 
 READY_S = 60.0
-"""How long a part may take to be ready; the first start on a slow machine is the longest."""
+"""How long the parts may take to get ready; the first start on a slow machine takes longest."""
 CRASHES = 3
-"""A part that died so often while it was waited for will not come up."""
+"""A part that has died this often while we wait for it is given up."""
 _PAUSE_S = 0.1
 _ANSWER = aiohttp.ClientTimeout(total=2.0)
 
 
 async def why_not_ready(session: aiohttp.ClientSession, url: str) -> str:
-    """Ask a readiness URL; an empty text says ready, any other says why not."""
+    """Ask ``url`` whether a process is ready; the answer is empty when it is, else it says why it is not."""
     try:
         async with session.get(url, timeout=_ANSWER) as answer:
             return "" if answer.status == 200 else (await answer.text()).strip()
@@ -29,8 +29,8 @@ async def wait_until_ready(session: aiohttp.ClientSession, supervisor: Superviso
     """Wait until all of ``parts`` say that they are ready.
 
     Raises:
-        PartFailed: One keeps dying.
-        NotInTime: One did not get ready in time; the error has its own words.
+        PartFailed: One of them keeps dying.
+        NotInTime: One of them did not get ready in time; the error has the reason that it gave.
     """
     deadline = asyncio.get_running_loop().time() + READY_S
     waiting = list(parts)

@@ -1,4 +1,4 @@
-"""Stopping a stack from outside: the supervisor is asked; if it is gone, what it left behind is stopped."""
+"""Stops a stack from another process: its supervisor is told to end; if that was killed, what it left behind is stopped."""
 
 import contextlib
 import os
@@ -16,16 +16,16 @@ _PAUSE_S = 0.1
 
 
 def homes(environ: Mapping[str, str]) -> tuple[Home, Home]:
-    """Where a stack may run: the live one's home and the simulated one's."""
+    """The two homes in which a stack may run: that of the live one, and that of the simulated one."""
     root = Home.of(environ).root
     return Home(root), Home(root / "simulated")
 
 
 def shut_down(environ: Mapping[str, str]) -> Iterator[str]:
-    """Stop everything of ours in this home; yield a line for each thing done.
+    """Stop every stack in the home that ``environ`` names, and its broker; yield a line about each thing that is done.
 
     Raises:
-        NotInTime: Something did not stop.
+        NotInTime: A process did not stop.
     """
     nothing = True
     for home in homes(environ):

@@ -1,4 +1,4 @@
-"""Asking the simulator what it does and did."""
+"""A client of the simulator: asks what it has done, and stops and starts its market."""
 
 from typing import TypeVar
 
@@ -13,18 +13,18 @@ _LIMIT = aiohttp.ClientTimeout(total=60.0)
 
 
 class SimulatorClient:
-    """The ``/sim/`` paths of a simulator at ``url``. Every method raises NoTruth when it does not answer as one."""
+    """The ``/sim/`` paths of the simulator at ``url``. Every method raises NoTruth if what answers there is no simulator."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session = session
         self.url = url.rstrip("/")
 
     async def clock(self) -> ClockReading:
-        """Market time, and whether it runs."""
+        """The market time, and whether the market clock runs."""
         return self._read(await self._ask("GET", "/sim/clock"), ClockReading)
 
     async def status(self) -> SimulatorStatus:
-        """Its connections, and what was put on each."""
+        """Its connections, and how many records were put on each."""
         return self._read(await self._ask("GET", "/sim/status"), SimulatorStatus)
 
     async def truth(self) -> Truth:
@@ -32,7 +32,7 @@ class SimulatorClient:
         return Truth.load(await self._ask("GET", "/sim/truth"))
 
     async def hold(self) -> None:
-        """Let the market stand: nothing happens on it until :meth:`resume`."""
+        """Stop the market: nothing happens on it until :meth:`resume`."""
         await self._ask("POST", "/sim/hold")
 
     async def resume(self) -> None:

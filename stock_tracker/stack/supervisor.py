@@ -1,8 +1,8 @@
-"""Processes of one stack: started, watched, started again when they die, stopped in reverse order.
+"""Runs the processes of one stack: starts them, starts them again when they die, stops them in reverse order.
 
-A part is an operating-system process of its own. A crash is never the end of the stack: the part comes back after a growing
-pause, and every crash is told. A part that halts, which it says by its exit code, stays down: it would meet the same again, so
-a person has to act first.
+A part is a process of the operating system. The crash of one is never the end of the stack: the part is started again, after a
+pause that doubles with each crash, and the operator is told. A part that halts, which it says by its exit code, stays down: it
+would meet the same again, so a person has to act first.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""``up``: everything started in order, kept running, watched; with a time limit also drained, verified and stopped."""
+"""Starts a stack in the right order, keeps it running, and stops it; waits until a simulated day has been worked through."""
 
 import asyncio
 import os
@@ -39,20 +39,20 @@ class Up:
     watcher: Watcher
     tell: Tell
     simulator: SimulatorClient | None
-    """None in a live stack."""
+    """None when the stack is live."""
     urls: dict[str, str] = field(default_factory=dict)
 
 
 @asynccontextmanager
 async def running(stack: Stack, tell: Tell) -> AsyncIterator[Up]:
-    """Start a stack, hand it out once its dashboard is live, stop it at the end of the block.
+    """Start a stack, give it to the block once all its processes are ready, and stop it at the end of the block.
 
     Raises:
-        StockTrackerError: Something did not come up; what had come up has been stopped again.
-        PortTaken, KafkaUnavailable: Kafka did not; the rest has been stopped again.
+        StockTrackerError: A process did not become ready. Those that had been started have been stopped again.
+        PortTaken, KafkaUnavailable: The same for Kafka.
     """
     if not stack.options.live:
-        # A simulated day begins from nothing: yesterday's seed would be a stranger's market.
+        # A simulated day begins with no data: what another run has left may come from another seed, and so from another market.
         await asyncio.to_thread(_forget, stack, tell)
     stack.home.root.mkdir(parents=True, exist_ok=True)
 
@@ -84,9 +84,9 @@ async def running(stack: Stack, tell: Tell) -> AsyncIterator[Up]:
 
 async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]) -> None:
     stack, supervisor = up.stack, up.supervisor
-    # From the beginning: `down` must find what a start that was killed has left behind.
+    # The run file is written from the beginning, so that `down` finds the processes even if we are killed during the start.
     chores.append(asyncio.create_task(_keep_noting(up)))
-    # All at once: whoever needs Kafka imports while it boots, and waits for the topics.
+    # All start at once, to save time: those that need Kafka import their modules while it boots, and wait for the topics.
     first = [part for part in stack.parts if part is not stack.connector]
     for part in first:
         await supervisor.start(part)
@@ -102,9 +102,10 @@ async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]
 
 
 async def to_its_end(start: Callable[..., object], *arguments: object) -> None:
-    """Run ``start`` in a thread; whoever is cancelled meanwhile goes on only when it is over.
+    """Run ``start`` in a thread. A task that is cancelled meanwhile still waits for its end.
 
-    A thread cannot be cancelled: a broker that it launches after everything else was stopped would be nobody's.
+    A thread cannot be cancelled. If we went on at once, it could launch a broker after everything has been stopped, and nobody
+    would stop that broker.
     """
     started = asyncio.ensure_future(asyncio.to_thread(start, *arguments))
     try:
@@ -115,7 +116,7 @@ async def to_its_end(start: Callable[..., object], *arguments: object) -> None:
 
 
 async def keep_running(broker: Broker, port: int, tell: Tell) -> None:
-    """Start the broker again whenever it dies, and again when that fails; for ever."""
+    """Start the broker again whenever it dies, and try again when that fails, until cancelled."""
     while True:
         await asyncio.sleep(_LOOK_S)
         if await asyncio.to_thread(broker.running) is None:
@@ -127,7 +128,7 @@ async def keep_running(broker: Broker, port: int, tell: Tell) -> None:
 
 
 async def _keep_noting(up: Up) -> None:
-    """Keep the run file's process ids true."""
+    """Write the run file again and again, so that its process ids stay right when processes are started again."""
     while True:
         _note(up)
         await asyncio.sleep(_LOOK_S)
@@ -160,7 +161,7 @@ def _urls(stack: Stack) -> dict[str, str]:
 
 def _forget(stack: Stack, tell: Tell) -> None:
     if stack.runfile.exists():
-        # A supervisor that was killed left its processes behind; without this file nobody would find them any more.
+        # A supervisor was killed and left its processes behind. They must be stopped before the file that names them is deleted.
         for line in shut_down(stack.environment):
             tell(f"Left behind by a stack that was killed: {line}")
     Broker.of(stack.environment).stop(tell)
@@ -168,10 +169,10 @@ def _forget(stack: Stack, tell: Tell) -> None:
 
 
 async def played_and_drained(up: Up, simulator: SimulatorClient, limit_s: float) -> None:
-    """Wait until the simulator has played to its end and everything has been worked through.
+    """Wait until the simulator has played to its end, and the pipelines and the sink have worked through all of it.
 
     Raises:
-        NotInTime: It was not over within ``limit_s`` and a while.
+        NotInTime: The simulator was not done :data:`DRAIN_S` after ``limit_s``, or the others needed longer than that.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + limit_s + DRAIN_S
