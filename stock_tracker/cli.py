@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from importlib import import_module
+from importlib.metadata import version
 from typing import Annotated
 
 import typer
@@ -27,6 +28,7 @@ COMMANDS = ("up", "down", "status", "verify", "kafka", "topics", "ssi", "run", "
 """The sub-commands, in the order in which ``--help`` lists them."""
 
 DEBUG = "STOCK_TRACKER_DEBUG"
+DISTRIBUTION = "stock-tracker"
 
 
 def build() -> typer.Typer:
@@ -51,8 +53,17 @@ def build() -> typer.Typer:
     return app
 
 
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(f"{DISTRIBUTION} {version(DISTRIBUTION)}")
+        raise typer.Exit
+
+
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error. Also: STOCK_TRACKER_DEBUG=1.")] = False,
+    show_version: Annotated[
+        bool, typer.Option("--version", help="Show which release this is.", is_eager=True, callback=_show_version)
+    ] = False,
 ) -> None:
     if debug:
         # In the environment, so that it also holds in the processes that a command starts.

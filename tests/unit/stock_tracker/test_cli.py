@@ -1,6 +1,7 @@
 """The command line as a user meets it: help, exit codes, errors."""
 
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -158,3 +159,14 @@ def test_a_wrong_setting_is_called_as_in_the_environment(
 )
 def test_what_no_command_can_do_is_2(monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...]) -> None:
     assert run_main(monkeypatch, *words) == 2
+
+
+def test_the_version_is_that_of_the_project_and_heads_the_changelog(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_main(monkeypatch, "--version") == 0
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["version"]
+    assert capsys.readouterr().out == f"stock-tracker {project}\n"
+    newest = re.search(r"^## (\S+)", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert newest is not None
+    assert newest.group(1) == project
