@@ -11,7 +11,7 @@ BIN := .venv/bin
 NO_JAVA_HOME := $(or $(TMPDIR),/tmp)/stock-tracker-no-java
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test test-no-java pictures lint types fmt bench lock clean
+.PHONY: help setup up down test quick test-no-java pictures lint types fmt hooks bench lock clean
 
 help: ## Say what there is
 	@echo "stock-tracker: Vietnam's stock market data, exact and replayable"
@@ -32,6 +32,9 @@ down: setup ## Stop what is still running
 test: setup ## All tests, on a real Kafka and a real ClickHouse
 	@infra/browser/install
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+
+quick: .venv/.ready ## Unit tests, but for those that play whole market days: seconds, and no Kafka
+	$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit --ignore tests/unit/connectors/ssi/simulator
 
 test-no-java: .venv/.ready ## The local Kafka as on a machine without Java and Maven
 	rm -rf $(NO_JAVA_HOME)
@@ -56,6 +59,9 @@ types: setup ## Types, strictly
 fmt: setup ## Format the code and mend what can be mended
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
+
+hooks: .venv/.ready ## Run lint, types and quick before each commit from now on
+	@$(BIN)/pre-commit install
 
 bench: setup ## Benchmarks; compare within one run only
 	@for bench in benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
