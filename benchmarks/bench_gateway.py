@@ -1,4 +1,4 @@
-"""CPU time of the gateway for each delivered frame: ``python benchmarks/bench_gateway.py [clients] [rounds]``.
+"""CPU time of the gateway for each message delivered: ``python benchmarks/bench_gateway.py [clients] [rounds]``.
 
 A real aiohttp server with the gateway's routes and fanout, without Kafka: rows are put onto its board directly. The clients are
 plain sockets in processes of their own that only read. The ways to deliver take turns within one run, so that a noisy machine
@@ -43,7 +43,7 @@ UPGRADE = (
 
 
 def masked(text: str) -> bytes:
-    """A client's text frame, masked with zeros."""
+    """A client's WebSocket frame of text, masked with zeros."""
     data = text.encode()
     head = bytes([0x81, 0x80 | len(data)]) if len(data) < 126 else bytes([0x81, 0xFE]) + len(data).to_bytes(2, "big")
     return head + bytes(4) + data
@@ -86,7 +86,7 @@ class Case:
     """One way to deliver, on a server and a board of its own, with clients of its own."""
 
     def __init__(self, name: str, changed: int, command: Callable[[], str] | None) -> None:
-        """``changed`` symbols change between two frames; ``command`` makes a client's text, None that of the naive server."""
+        """``changed`` symbols change between two messages; ``command`` makes a client's text, None that of the naive server."""
         self.name = name
         self.costs: list[float] = []
         self._changed = changed
@@ -180,7 +180,7 @@ async def main(clients: int, rounds: int) -> None:
         for case in cases:
             await case.deliver(draw, src)
             await asyncio.sleep(0.1)
-    print(f"{clients} clients a way, {rounds} rounds in turn; CPU microseconds of the server for a frame delivered")
+    print(f"{clients} clients a way, {rounds} rounds in turn; CPU microseconds of the server for a message delivered")
     print(f"  {'':<50} {'min':>7} {'median':>7} {'max':>7}")
     for case in cases:
         print(f"  {case.name:<50} {min(case.costs):7.1f} {statistics.median(case.costs):7.1f} {max(case.costs):7.1f}")

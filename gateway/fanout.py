@@ -162,21 +162,21 @@ class Fanout:
 
     # what happens in the market
 
-    def begin(self, epoch: str) -> None:
+    def begin(self, stream: str) -> None:
         """Start again from an empty board: every client has to come back, for its rows and cursors are void."""
-        had_epoch = bool(self.board.epoch)
-        self.board.begin(epoch)
+        is_another = bool(self.board.stream)
+        self.board.begin(stream)
         self.connectors.forget()
-        if had_epoch:
+        if is_another:
             metrics.REBUILDS.inc()
-            self.end_all(Close(CloseCode.EPOCH_CHANGED, "topics were made anew"))
+            self.end_all(Close(CloseCode.STREAM_CHANGED, "topics were made anew"))
 
-    def begin_alerts(self, epoch: str, starts: dict[int, int]) -> None:
+    def begin_alerts(self, stream: str, starts: dict[int, int]) -> None:
         """Start again from no alerts."""
-        had_epoch = bool(self.recent.epoch)
-        self.recent.begin(epoch, starts)
-        if had_epoch:
-            self.end_all(Close(CloseCode.EPOCH_CHANGED, "topics were made anew"))
+        is_another = bool(self.recent.stream)
+        self.recent.begin(stream, starts)
+        if is_another:
+            self.end_all(Close(CloseCode.STREAM_CHANGED, "topics were made anew"))
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Put rows onto the board and note what changed."""

@@ -2,12 +2,13 @@
 
 import re
 from ipaddress import ip_address
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.core.errors import InsecureBind
+from gateway.core.terms import ThrottleMs
 from schemas.dead_letters import Limit
 from schemas.deployment import GATEWAY_PORT
 
@@ -27,7 +28,7 @@ class GatewaySettings(BaseSettings):
     """Whether to listen on an address that others can reach, though there are no accounts."""
     origins: Annotated[frozenset[str], NoDecode] = frozenset()
     """Origins beside the gateway's own whose pages may connect, comma separated: ``https://board.example``."""
-    throttle_ms: Literal[0, 100, 250, 500, 1000] = 500
+    throttle_ms: ThrottleMs = 500
     """Update interval of clients that do not ask for one; 0 is every change."""
     fetch_wait_ms: int = Field(default=25, ge=0, le=500)
     """How long Kafka may collect rows before it hands them over; 0 for the least delay, at several times the CPU."""

@@ -1,6 +1,6 @@
 """``stock.v1``: what a client and the gateway say to each other over a WebSocket, as JSON text.
 
-Each frame of the server carries ``n``, which starts at 1 and grows by one: a client that sees a hole or a repeat closes the
+Each message of the gateway carries ``n``, which starts at 1 and grows by one: a client that sees a hole or a repeat closes the
 connection and comes back. A *cursor* is opaque to the client: it repeats the last one of a channel when it subscribes again,
 to any instance of the gateway, and gets only what it missed.
 """
@@ -16,9 +16,10 @@ from schemas.units import SessionPhase, TradingDay, UnixMs
 PROTOCOL: Final = "stock.v1"
 
 ChannelName = Literal["px", "index", "flow", "basis", "alert", "status", "ref"]
-"""``px``: the board line of a symbol (``schemas.states.PriceRow``). ``index``, ``basis``: likewise. ``flow``: foreign flow, keyed
-by symbol, or by ``#scope`` (``#market``, ``#HOSE``, ``#VN30``). ``alert``: every alert, in order. ``status``: the feeds. ``ref``:
-names, exchanges and groups of the symbols."""
+"""``px``: the board line of a symbol (``schemas.states.PriceRow``). ``index``: an index (``IndexRow``). ``flow``: foreign flow,
+by symbol, or by ``#scope`` (``#market``, ``#HOSE``, ``#VN30``). ``basis``: a contract against its index (``BasisRow``).
+``alert``: every alert, in order. ``status``: what each connector says of itself. ``ref``: names, exchanges and groups of the
+symbols."""
 
 
 class ErrorCode(IntEnum):
@@ -43,7 +44,8 @@ class CloseCode(IntEnum):
     """Why the gateway closed. 4000–4499: come back, with back-off. 4500–4999: not before something has changed."""
 
     SHUTDOWN = 4001
-    EPOCH_CHANGED = 4003
+    """This instance stops. Another one, or this one when it is back, goes on from the client's cursors."""
+    STREAM_CHANGED = 4003
     """Topics were made anew: cursors are void."""
     SLOW = 4008
     """The client did not read: its alerts overflowed, or nothing left for 30 s."""
@@ -102,7 +104,7 @@ Command = Annotated[Sub | Unsub | Ping | Auth, Field(discriminator="op")]
 """What a client may send, 8 KiB at most."""
 
 
-class _Frame(BaseModel):
+class _Numbered(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     n: int = Field(ge=1)
@@ -125,13 +127,13 @@ class Limits(_Wire):
     burst: int
 
 
-class Hello(_Frame):
-    """The first frame."""
+class Hello(_Numbered):
+    """The first message."""
 
     op: Literal["hello"]
     v: Literal["stock.v1"]
-    epoch: str
-    """Of the topics: cursors of another epoch are void. Empty until the state has been read."""
+    stream: str
+    """Which logs of Kafka the cursors point into: cursors of another stream are void. Empty until the gateway has looked."""
     server_time: UnixMs
     auth: Literal["none"]
     throttle: Throttle
@@ -147,7 +149,7 @@ class Rejected(_Wire):
     code: int
 
 
-class Ok(_Frame):
+class Ok(_Numbered):
     """A command was carried out."""
 
     op: Literal["ok"]
@@ -160,7 +162,7 @@ class Ok(_Frame):
     """Of a ``sub``: whether its cursor held, so that the snapshot is only what was missed."""
 
 
-class Err(_Frame):
+class Err(_Numbered):
     """A command was refused; nothing changed."""
 
     op: Literal["err"]
@@ -170,7 +172,7 @@ class Err(_Frame):
     retry_ms: int | None = None
 
 
-class Snap(_Frame):
+class Snap(_Numbered):
     """A page of a snapshot: rows as lists in the order of ``cols``, whose first is the key."""
 
     op: Literal["snap"]
@@ -182,7 +184,7 @@ class Snap(_Frame):
     """On the last page."""
 
 
-class Delta(_Frame):
+class Delta(_Numbered):
     """Rows that changed, whole, in the order of the snapshot's ``cols``."""
 
     op: Literal["delta"]
@@ -195,7 +197,7 @@ class Delta(_Frame):
     cursor: str | None = None
 
 
-class Event(_Frame):
+class Event(_Numbered):
     """An alert. Each comes once, in order; ``cursor`` says where the client is after it."""
 
     op: Literal["event"]
@@ -204,7 +206,7 @@ class Event(_Frame):
     data: AlertEvent
 
 
-class Heartbeat(_Frame):
+class Heartbeat(_Numbered):
     """Every ``hello.heartbeat_ms``, and as soon as ``stale`` or ``reason`` changes."""
 
     op: Literal["hb"]
@@ -224,7 +226,7 @@ class Heartbeat(_Frame):
     """By subscribed channel: valid for all that was sent so far."""
 
 
-class Goaway(_Frame):
+class Goaway(_Numbered):
     """The gateway closes soon: come back after ``retry_ms``, which differs from client to client."""
 
     op: Literal["goaway"]
@@ -232,7 +234,7 @@ class Goaway(_Frame):
     reason: str
 
 
-ServerFrame = Annotated[
+ServerMessage = Annotated[
     Hello | Ok | Err | Snap | Delta | Event | Heartbeat | Goaway,
     Field(discriminator="op"),
 ]

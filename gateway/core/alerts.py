@@ -48,7 +48,7 @@ def _alert(slot: int, position: int, event: AlertEvent) -> Alert:
 class Recent:
     """The last :data:`KEPT` alerts, oldest first."""
 
-    epoch: str = ""
+    stream: str = ""
     complete: bool = False
     """What was on the topic when reading began is here."""
     _alerts: deque[Alert] = field(default_factory=deque)
@@ -57,9 +57,9 @@ class Recent:
     _dropped: dict[int, int] = field(default_factory=dict)
     """The last position that is no longer here, by slot."""
 
-    def begin(self, epoch: str, starts: Mapping[int, int]) -> None:
+    def begin(self, stream: str, starts: Mapping[int, int]) -> None:
         """Forget everything: reading begins at the offsets ``starts``, by partition."""
-        self.epoch = epoch
+        self.stream = stream
         self._alerts.clear()
         self.positions = {slot: (offset << _PLACES) - 1 for slot, offset in starts.items() if offset > 0}
         self._dropped = dict(self.positions)
@@ -92,4 +92,4 @@ class Recent:
 
     def cursor(self) -> str:
         """Where a reader stands who has seen all."""
-        return cursor.write(self.epoch, self.positions)
+        return cursor.write(self.stream, self.positions)

@@ -77,14 +77,14 @@ class Board:
 
     tables: dict[str, Table] = field(default_factory=lambda: {name: Table() for name in CHANNELS if name != "alert"})
     """By channel; alerts are kept by :class:`gateway.core.alerts.Recent`."""
-    epoch: str = ""
+    stream: str = ""
     complete: bool = False
     """Everything that was on the topics when reading began has been applied."""
     universe: Universe = field(default_factory=Universe)
 
-    def begin(self, epoch: str) -> None:
+    def begin(self, stream: str) -> None:
         """Forget everything: the topics are read from their beginning again."""
-        self.epoch = epoch
+        self.stream = stream
         self.complete = False
         self.universe = Universe()
         for channel in self.tables:
@@ -103,4 +103,4 @@ class Board:
 
     def cursor(self, channel: str) -> str:
         """Where a reader stands who has seen all of ``channel``; empty where there are no cursors."""
-        return cursor.write(self.epoch, self.tables[channel].positions) if CHANNELS[channel].has_cursor else ""
+        return cursor.write(self.stream, self.tables[channel].positions) if CHANNELS[channel].has_cursor else ""

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
-LANE_FRAMES = 1_000
+LANE_MESSAGES = 1_000
 LANE_BYTES = 256 * 1024
 
 
@@ -44,25 +44,25 @@ class Pending:
 
 @dataclass(slots=True)
 class Lane:
-    """Frames of which none may be lost or overtaken."""
+    """Messages of which none may be lost or overtaken."""
 
-    _frames: deque[bytes] = field(default_factory=deque)
+    _messages: deque[bytes] = field(default_factory=deque)
     _bytes: int = 0
 
-    def push(self, frame: bytes) -> bool:
-        """Append a frame; False when the lane is full, and the client has to go."""
-        if len(self._frames) >= LANE_FRAMES or self._bytes + len(frame) > LANE_BYTES:
+    def push(self, message: bytes) -> bool:
+        """Append a message; False when the lane is full, and the client has to go."""
+        if len(self._messages) >= LANE_MESSAGES or self._bytes + len(message) > LANE_BYTES:
             return False
-        self._frames.append(frame)
-        self._bytes += len(frame)
+        self._messages.append(message)
+        self._bytes += len(message)
         return True
 
     def take(self) -> list[bytes]:
-        """All frames, in order."""
-        frames = list(self._frames)
-        self._frames.clear()
+        """All messages, in order."""
+        messages = list(self._messages)
+        self._messages.clear()
         self._bytes = 0
-        return frames
+        return messages
 
     def __len__(self) -> int:
-        return len(self._frames)
+        return len(self._messages)

@@ -1,7 +1,8 @@
 """Cursors: how far a client has read a channel, as text that every instance of the gateway understands (pure).
 
-Kafka's offsets are the same for all instances, so no instance has to remember its clients. The text is ``epoch.slot:offset,…``;
-a slot is a partition of one of the channel's topics. Clients repeat it and never look inside.
+Kafka's offsets are the same for all instances, so no instance has to remember its clients. The text is ``stream.slot:offset,…``.
+The *stream* tells the logs that were read from those of topics that were made anew; a *slot* is a partition of one of the
+channel's topics. Clients repeat the text and never look inside.
 """
 
 import re
@@ -15,13 +16,13 @@ Positions = Mapping[int, int]
 _TEXT = re.compile(r"([0-9a-f]{8})\.((?:[0-9]{1,6}:[0-9]{1,24}(?:,[0-9]{1,6}:[0-9]{1,24})*)?)")
 
 
-def write(epoch: str, positions: Positions) -> str:
-    """The cursor of ``positions``."""
-    return f"{epoch}.{','.join(f'{slot}:{offset}' for slot, offset in sorted(positions.items()))}"
+def write(stream: str, positions: Positions) -> str:
+    """The cursor of ``positions`` in ``stream``."""
+    return f"{stream}.{','.join(f'{slot}:{offset}' for slot, offset in sorted(positions.items()))}"
 
 
-def read(text: str, epoch: str) -> dict[int, int] | None:
-    """The positions in ``text``, or None when it is of another epoch and so says nothing.
+def read(text: str, stream: str) -> dict[int, int] | None:
+    """The positions in ``text``, or None when it points into another stream and so says nothing.
 
     Raises:
         BadCursor: No gateway wrote this.
@@ -29,7 +30,7 @@ def read(text: str, epoch: str) -> dict[int, int] | None:
     match = _TEXT.fullmatch(text)
     if match is None:
         raise BadCursor("the cursor is not one of ours: subscribe without it")
-    if match[1] != epoch:
+    if match[1] != stream:
         return None
     pairs = (pair.split(":") for pair in match[2].split(",") if pair)
     return {int(slot): int(offset) for slot, offset in pairs}

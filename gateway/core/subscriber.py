@@ -54,7 +54,7 @@ class Subscriber:
         self._strikes = 0
         self._n = 0
         """The number of the last message."""
-        self._answers = [wire.hello(terms, board.epoch, now_ms)]
+        self._answers = [wire.hello(terms, board.stream, now_ms)]
         self._lane = Lane()
         """Alerts."""
         self._shared: list[bytes] = []
@@ -134,7 +134,7 @@ class Subscriber:
         if text is None or not CHANNELS[channel].has_cursor:
             return None
         try:
-            return cursor.read(text, self._recent.epoch if channel == "alert" else self._board.epoch)
+            return cursor.read(text, self._recent.stream if channel == "alert" else self._board.stream)
         except BadCursor as error:
             raise Refused(ErrorCode.BAD_CURSOR, str(error)) from error
 

@@ -1,6 +1,10 @@
 """What clients are held to, and how (pure)."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+ThrottleMs = Literal[0, 100, 250, 500, 1_000]
+"""The update intervals that clients can choose, in milliseconds; 0 is every change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,8 +15,7 @@ class Terms:
     symbols: int = 2_000
     commands_per_s: int = 10
     burst: int = 20
-    classes: tuple[int, ...] = (0, 100, 250, 500, 1_000)
-    """Update intervals to choose from, in milliseconds; 0 is every change."""
+    classes: tuple[int, ...] = get_args(ThrottleMs)
     default_ms: int = 500
     """The one of a client that does not choose."""
     heartbeat_ms: int = 5_000

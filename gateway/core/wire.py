@@ -82,7 +82,7 @@ def hello(terms: Terms, stream: str, now_ms: int) -> bytes:
     return _body(
         "hello",
         v=PROTOCOL,
-        epoch=stream,
+        stream=stream,
         server_time=now_ms,
         auth="none",
         throttle={"default": terms.default_ms, "classes": terms.classes},

@@ -20,7 +20,7 @@ from gateway.settings import GatewaySettings
 from schemas import topics as names
 from schemas.calendar import at
 from schemas.shards import shard_keys
-from schemas.stock_v1 import ServerFrame
+from schemas.stock_v1 import ServerMessage
 from schemas.structs import (
     AlertsFrame,
     BasisRow,
@@ -36,8 +36,10 @@ from schemas.units import SessionPhase
 from tests.builders import DAY, a_feed_status, a_reference, an_alert
 
 OPEN_MS = at(DAY, 9, 15)
+ANSWER_S = 120.0
+"""How long a slow machine may take for what is awaited; nothing is taken for done because this is over."""
 
-_frames: TypeAdapter[Any] = TypeAdapter(ServerFrame)
+_messages: TypeAdapter[Any] = TypeAdapter(ServerMessage)
 
 
 class Market:
@@ -147,72 +149,77 @@ class Gateway:
 
     async def ready(self) -> "Gateway":
         """Wait until it has read the topics."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(ANSWER_S):
             while (await self.readiness())[0] != 200:
                 await asyncio.sleep(0.05)
         return self
 
 
 class Wire:
-    """A client over a real socket: checks every frame against the schema and its number, keeps rows, cursors and alerts."""
+    """A client over a real socket: checks every message against the schema and its number, keeps rows, cursors and alerts."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
-        self.frames: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
         self.shown: dict[str, dict[str, dict[str, Any]]] = {}
         self.cursors: dict[str, str] = {}
         self.alert_ids: list[str] = []
         self._columns: dict[str, list[str]] = {}
         self._id = 0
 
-    async def frame(self) -> dict[str, Any]:
-        """The next frame."""
-        message = await self.socket.receive(timeout=20)
-        assert message.type is aiohttp.WSMsgType.TEXT, message
-        _frames.validate_json(message.data)
-        frame: dict[str, Any] = msgspec.json.decode(message.data)
-        self.frames.append(frame)
-        assert frame["n"] == len(self.frames)
-        match frame["op"]:
+    async def message(self) -> dict[str, Any]:
+        """The next message."""
+        received = await self.socket.receive(timeout=ANSWER_S)
+        assert received.type is aiohttp.WSMsgType.TEXT, received
+        _messages.validate_json(received.data)
+        message: dict[str, Any] = msgspec.json.decode(received.data)
+        self.messages.append(message)
+        assert message["n"] == len(self.messages)
+        match message["op"]:
             case "snap" | "delta":
-                self._columns[frame["ch"]] = columns = frame.get("cols") or self._columns[frame["ch"]]
-                if frame["ch"] == "alert":
-                    self.alert_ids += [row[0] for row in frame["rows"]]
-                table = self.shown.setdefault(frame["ch"], {})
-                table.update({row[0]: dict(zip(columns, row, strict=True)) for row in frame["rows"]})
+                self._columns[message["ch"]] = columns = message.get("cols") or self._columns[message["ch"]]
+                if message["ch"] == "alert":
+                    self.alert_ids += [row[0] for row in message["rows"]]
+                table = self.shown.setdefault(message["ch"], {})
+                table.update({row[0]: dict(zip(columns, row, strict=True)) for row in message["rows"]})
             case "event":
-                self.alert_ids.append(frame["data"]["alert_id"])
-        if isinstance(frame.get("cursor"), str):
-            self.cursors[frame["ch"]] = frame["cursor"]
-        return frame
+                self.alert_ids.append(message["data"]["alert_id"])
+        if isinstance(message.get("cursor"), str):
+            self.cursors[message["ch"]] = message["cursor"]
+        return message
 
     async def until(self, seen: Callable[[], bool]) -> None:
         """Read on until ``seen()``."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(ANSWER_S):
             while not seen():
-                await self.frame()
+                await self.message()
 
     async def send(self, **command: Any) -> dict[str, Any]:
         """Send a command and read up to its answer."""
         self._id += 1
         await self.socket.send_json({"id": self._id, **command})
         while True:
-            frame = await self.frame()
-            if frame["op"] in ("ok", "err") and frame["id"] == self._id:
-                return frame
+            message = await self.message()
+            if message["op"] in ("ok", "err") and message["id"] == self._id:
+                return message
 
     async def subscribe(self, channel: str, *symbols: str, **options: Any) -> dict[str, Any]:
         """Subscribe and read up to the end of the snapshot; the answer."""
         answer = await self.send(op="sub", ch=channel, sym=list(symbols) or ["*"], **options)
         assert answer["op"] == "ok", answer
-        await self.until(lambda: self.frames[-1]["op"] == "snap" and self.frames[-1]["ch"] == channel and self.frames[-1]["last"])
+
+        def arrived() -> bool:
+            message = self.messages[-1]
+            return bool(message["op"] == "snap" and message["ch"] == channel and message["last"])
+
+        await self.until(arrived)
         return answer
 
     async def closing(self) -> int:
         """Read to the end; the close code."""
         while True:
-            message = await self.socket.receive(timeout=20)
-            if message.type is not aiohttp.WSMsgType.TEXT:
+            received = await self.socket.receive(timeout=ANSWER_S)
+            if received.type is not aiohttp.WSMsgType.TEXT:
                 assert self.socket.close_code is not None
                 return self.socket.close_code
 

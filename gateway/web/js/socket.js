@@ -1,19 +1,19 @@
-// The WebSocket and the clock: carries out what the stream decides.
+// The WebSocket and the clock: carries out what the client decides.
 
-import { Stream } from "./stream.js";
+import { Client } from "./client.js";
 
 /** Keep `store` in step with the gateway; returns what changes the subscriptions. */
 export function connect(store) {
-  const stream = new Stream(Math.random);
+  const client = new Client(Math.random);
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/ws`;
   let socket = null;
 
   function open() {
     const opening = new WebSocket(url, "stock.v1");
     socket = opening;
-    opening.onopen = () => carryOut(stream.opened(Date.now()));
+    opening.onopen = () => carryOut(client.opened(Date.now()));
     opening.onmessage = (message) => {
-      if (socket === opening) carryOut(stream.received(message.data, Date.now()));
+      if (socket === opening) carryOut(client.received(message.data, Date.now()));
     };
     opening.onclose = (event) => ended(opening, event.code, event.reason);
   }
@@ -21,14 +21,14 @@ export function connect(store) {
   function ended(closing, code, reason) {
     if (socket !== closing) return;
     socket = null;
-    carryOut(stream.closed(code, reason || stream.reason, Date.now()));
+    carryOut(client.closed(code, reason || client.reason, Date.now()));
   }
 
   function close() {
     // The peer may be gone: do not wait for its close frame.
     const closing = socket;
     closing.close();
-    ended(closing, 1006, stream.reason);
+    ended(closing, 1006, client.reason);
   }
 
   function carryOut(effects) {
@@ -54,23 +54,23 @@ export function connect(store) {
           store.alert(effect.data);
           break;
         case "heartbeat":
-          store.heartbeat.value = { ...effect.frame, at: Date.now() };
+          store.heartbeat.value = { ...effect.message, at: Date.now() };
           break;
         case "state":
-          store.connection.value = { phase: stream.phase, reason: stream.reason, retryAt: stream.retryAt };
+          store.connection.value = { phase: client.phase, reason: client.reason, retryAt: client.retryAt };
           break;
       }
     }
-    store.heardAt.value = stream.heardAt;
+    store.heardAt.value = client.heardAt;
   }
 
   setInterval(() => {
     store.now.value = Date.now();
-    carryOut(stream.tick(Date.now()));
+    carryOut(client.tick(Date.now()));
   }, 500);
-  carryOut(stream.start(Date.now()));
+  carryOut(client.start(Date.now()));
   return {
-    subscribe: (ch, symbols, throttle) => carryOut(stream.subscribe(ch, symbols, throttle)),
-    unsubscribe: (ch, symbols) => carryOut(stream.unsubscribe(ch, symbols)),
+    subscribe: (ch, symbols, throttle) => carryOut(client.subscribe(ch, symbols, throttle)),
+    unsubscribe: (ch, symbols) => carryOut(client.unsubscribe(ch, symbols)),
   };
 }

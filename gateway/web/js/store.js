@@ -47,7 +47,7 @@ export class Store {
     this.tables = Object.fromEntries(["px", "index", "flow", "basis", "status", "ref"].map((ch) => [ch, new Table()]));
     this.alerts = signal([]); // newest first
     this.connection = signal({ phase: "connecting", reason: "", retryAt: 0 });
-    this.heartbeat = signal(null); // the frame, with `at`: the page's clock when it came
+    this.heartbeat = signal(null); // the message, with `at`: the page's clock when it came
     this.now = signal(Date.now());
     this.movedAt = 0; // when prices last moved, by the page's clock
     this.heardAt = signal(0);

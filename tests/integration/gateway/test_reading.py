@@ -52,7 +52,7 @@ async def test_a_message_of_a_newer_release_ends_the_gateway_and_sends_its_clien
     await wire.subscribe("px")
     put(market, topics, topic, "s0", OF_THE_NEXT_RELEASE)
     market.flush()
-    await wire.until(lambda: wire.frames[-1]["op"] == "goaway")
+    await wire.until(lambda: wire.messages[-1]["op"] == "goaway")
     assert await wire.closing() == CloseCode.SHUTDOWN < 4_500
     with pytest.raises(NewerMessage, match=rf"a newer release writes {topic.name} .* upgrade this process first"):
         await gateway.end()

@@ -12,13 +12,13 @@ from gateway.core.board import Board, Change
 from gateway.core.subscriber import Subscriber
 from gateway.core.terms import Terms
 from schemas.position import Position
-from schemas.stock_v1 import ServerFrame
+from schemas.stock_v1 import ServerMessage
 from schemas.structs import AlertsFrame
 from schemas.topics import encode
 from tests.builders import an_alert
 
-EPOCH = "0123abcd"
-_frames: TypeAdapter[Any] = TypeAdapter(ServerFrame)
+STREAM = "0123abcd"
+_messages: TypeAdapter[Any] = TypeAdapter(ServerMessage)
 
 
 def a_change(key: str = "VNM", **fields: Any) -> Change:
@@ -38,30 +38,30 @@ def some_alerts(*numbers: int, offset: int, partition: int = 0, symbol: str = "V
 
 
 class Viewer:
-    """What a client sees: checks every frame against the schema and its number, keeps rows, cursors and alerts."""
+    """What a client sees: checks every message against the schema and its number, keeps rows, cursors and alerts."""
 
     def __init__(self) -> None:
-        self.frames: list[dict[str, Any]] = []
+        self.messages: list[dict[str, Any]] = []
         self.shown: dict[str, dict[str, Any]] = {}
         self.cursors: dict[str, str] = {}
         self.alert_ids: list[str] = []
 
     def take(self, text: bytes) -> dict[str, Any]:
-        """See a frame."""
-        _frames.validate_json(text)
-        frame: dict[str, Any] = json.loads(text)
-        self.frames.append(frame)
-        assert frame["n"] == len(self.frames)
-        match frame["op"]:
-            case "snap" if frame["ch"] == "alert":
-                self.alert_ids += [row[0] for row in frame["rows"]]
+        """See a message."""
+        _messages.validate_json(text)
+        message: dict[str, Any] = json.loads(text)
+        self.messages.append(message)
+        assert message["n"] == len(self.messages)
+        match message["op"]:
+            case "snap" if message["ch"] == "alert":
+                self.alert_ids += [row[0] for row in message["rows"]]
             case "snap" | "delta":
-                self.shown.setdefault(frame["ch"], {}).update({row[0]: row[-1] for row in frame["rows"]})
+                self.shown.setdefault(message["ch"], {}).update({row[0]: row[-1] for row in message["rows"]})
             case "event":
-                self.alert_ids.append(frame["data"]["alert_id"])
-        if isinstance(frame.get("cursor"), str):
-            self.cursors[frame["ch"]] = frame["cursor"]
-        return frame
+                self.alert_ids.append(message["data"]["alert_id"])
+        if isinstance(message.get("cursor"), str):
+            self.cursors[message["ch"]] = message["cursor"]
+        return message
 
 
 class Peer(Viewer):
@@ -80,7 +80,7 @@ class Peer(Viewer):
         """Send a text, a second after the one before; the answer."""
         self._now_ms += 1_000
         self.subscriber.receive(text, self._now_ms)
-        return next((frame for frame in self.read() if frame["op"] in ("ok", "err")), {})
+        return next((message for message in self.read() if message["op"] in ("ok", "err")), {})
 
     def read(self) -> list[dict[str, Any]]:
         """Read everything that the gateway has to say."""
@@ -93,7 +93,7 @@ class Peer(Viewer):
 def an_empty_board() -> Board:
     """A board that has been read to its end."""
     board = Board()
-    board.begin(EPOCH)
+    board.begin(STREAM)
     board.complete = True
     return board
 
@@ -101,7 +101,7 @@ def an_empty_board() -> Board:
 def no_alerts() -> Recent:
     """Alerts that have been read to their end."""
     recent = Recent()
-    recent.begin(EPOCH, {0: 0, 1: 0, 2: 0})
+    recent.begin(STREAM, {0: 0, 1: 0, 2: 0})
     recent.settle()
     return recent
 

@@ -5,7 +5,7 @@ from gateway.core.alerts import KEPT, Recent
 
 
 def positions(recent: Recent) -> Any:
-    return cursor.read(recent.cursor(), recent.epoch)
+    return cursor.read(recent.cursor(), recent.stream)
 
 
 def test_what_is_older_than_the_kept_ones_is_said_to_be_missing(recent: Recent, alerts: Any) -> None:

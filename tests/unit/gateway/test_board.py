@@ -41,7 +41,7 @@ def test_whatever_the_order_the_greatest_day_and_source_is_shown(change: Any, wr
     assert table.positions == {0: len(writes) - 1}
 
 
-def test_a_new_epoch_starts_from_nothing(put: Any, board: Any) -> None:
+def test_a_new_stream_starts_from_nothing(put: Any, board: Any) -> None:
     put()
     board.begin("ffffffff")
     assert (board.complete, board.tables["px"].rows, board.cursor("px")) == (False, {}, "ffffffff.")

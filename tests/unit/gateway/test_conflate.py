@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import fanout as fanouts
-from gateway.core.conflate import LANE_BYTES, LANE_FRAMES, Lane, Pending
+from gateway.core.conflate import LANE_BYTES, LANE_MESSAGES, Lane, Pending
 from gateway.core.status import Connectors
 from gateway.core.subscriber import Subscriber
 from gateway.core.terms import Terms
@@ -39,17 +39,17 @@ def test_an_interval_that_could_not_be_written_is_told_once() -> None:
     assert pending.take() == (["A"], False)
 
 
-def test_the_lane_is_bounded_by_frames_and_by_bytes() -> None:
+def test_the_lane_is_bounded_by_messages_and_by_bytes() -> None:
     lane = Lane()
-    assert all(lane.push(b"x") for _ in range(LANE_FRAMES))
+    assert all(lane.push(b"x") for _ in range(LANE_MESSAGES))
     assert not lane.push(b"x")
-    assert lane.take() == [b"x"] * LANE_FRAMES
+    assert lane.take() == [b"x"] * LANE_MESSAGES
     assert lane.push(b"x" * LANE_BYTES)
     assert not lane.push(b"x")
 
 
 class Reader:
-    """A client at the end of a socket that takes frames only while the reader reads."""
+    """A client at the end of a socket that takes messages only while the reader reads."""
 
     def __init__(self, fanout: Fanout, viewer: Any) -> None:
         self.view = viewer
@@ -183,9 +183,9 @@ def test_a_stalled_client_gets_the_latest_row_once_and_is_told_that_some_were_sk
         fanout.apply([change("VNM", value=value)])
         end_interval(fanout)
     stalled.read_on()
-    deltas = [(frame["rows"][0][-1], frame["con"]) for frame in stalled.view.frames if frame["op"] == "delta"]
+    deltas = [(message["rows"][0][-1], message["con"]) for message in stalled.view.messages if message["op"] == "delta"]
     assert deltas == [(4, True)]
-    deltas = [(frame["rows"][0][-1], frame["con"]) for frame in healthy.view.frames if frame["op"] == "delta"]
+    deltas = [(message["rows"][0][-1], message["con"]) for message in healthy.view.messages if message["op"] == "delta"]
     assert deltas == [(2, False), (3, False), (4, False)]
 
 
@@ -195,8 +195,8 @@ def test_a_batch_of_alerts_larger_than_a_lane_sends_nobody_away_who_reads(
     fanout = Fanout(new_board(), new_recent(), Connectors(), Terms(), a_clock(), reason=str)
     reader = Reader(fanout, viewer())
     reader.send(op="sub", ch="alert")
-    fanout.announce([alert for number in range(3 * LANE_FRAMES) for alert in alerts(number, offset=number)])
-    assert reader.view.alert_ids == [f"a{number}" for number in range(3 * LANE_FRAMES)]
+    fanout.announce([alert for number in range(3 * LANE_MESSAGES) for alert in alerts(number, offset=number)])
+    assert reader.view.alert_ids == [f"a{number}" for number in range(3 * LANE_MESSAGES)]
 
 
 def test_a_client_that_catches_up_while_an_interval_is_written_is_not_taken_back(
@@ -220,6 +220,6 @@ def test_a_client_that_catches_up_while_an_interval_is_written_is_not_taken_back
     slow.read_on()
     for _ in flushing:
         pass
-    deltas = [message["rows"][0][-1] for message in slow.view.frames if message["op"] == "delta"]
+    deltas = [message["rows"][0][-1] for message in slow.view.messages if message["op"] == "delta"]
     assert deltas == [4, 4]
-    assert [message["rows"][0][-1] for message in first.view.frames if message["op"] == "delta"] == [2, 3]
+    assert [message["rows"][0][-1] for message in first.view.messages if message["op"] == "delta"] == [2, 3]

@@ -5,25 +5,25 @@ from hypothesis import strategies as st
 from gateway.core import cursor
 from gateway.core.errors import BadCursor
 
-EPOCH = "0123abcd"
+STREAM = "0123abcd"
 
 
 @given(st.dictionaries(st.integers(0, 999_999), st.integers(0, 2**60)))
 def test_a_cursor_says_what_was_written(positions: dict[int, int]) -> None:
-    assert cursor.read(cursor.write(EPOCH, positions), EPOCH) == positions
+    assert cursor.read(cursor.write(STREAM, positions), STREAM) == positions
 
 
-def test_a_cursor_of_another_epoch_says_nothing() -> None:
-    assert cursor.read("ffffffff.0:1", EPOCH) is None
+def test_a_cursor_of_another_stream_says_nothing() -> None:
+    assert cursor.read("ffffffff.0:1", STREAM) is None
 
 
 @given(st.text())
 def test_any_other_text_is_refused(text: str) -> None:
     try:
-        positions = cursor.read(text, EPOCH)
+        positions = cursor.read(text, STREAM)
     except BadCursor:
         return
-    assert positions is None or cursor.read(cursor.write(EPOCH, positions), EPOCH) == positions
+    assert positions is None or cursor.read(cursor.write(STREAM, positions), STREAM) == positions
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_any_other_text_is_refused(text: str) -> None:
 )
 def test_a_near_miss_is_refused(text: str) -> None:
     with pytest.raises(BadCursor, match="subscribe without it"):
-        cursor.read(text, EPOCH)
+        cursor.read(text, STREAM)

@@ -21,21 +21,21 @@ def test_a_subscription_gets_a_snapshot_with_its_columns(peer: Any, put: Any) ->
     assert peer.send(op="sub", id=2, ch="px", sym=["VNM"]) == {
         "n": 2, "op": "ok", "id": 2, "ch": "px", "accepted": 1, "rejected": [], "recovered": False,
     }  # fmt: skip
-    snap = peer.frames[-1]
+    snap = peer.messages[-1]
     assert snap["cols"][0] == "symbol"
     assert (snap["rows"], snap["last"]) == ([["VNM", 7]], True)
 
 
 def test_a_snapshot_of_nothing_is_one_empty_page(peer: Any) -> None:
     peer.send(op="sub", ch="index")
-    assert (peer.frames[-1]["rows"], peer.frames[-1]["last"]) == ([], True)
+    assert (peer.messages[-1]["rows"], peer.messages[-1]["last"]) == ([], True)
 
 
 def test_pages_stay_below_64_kib_and_only_the_last_says_so(peer: Any, put: Any) -> None:
     for number in range(300):
         put(f"S{number}", fragment=json.dumps([f"S{number}", "x" * 600]).encode())
     peer.send(op="sub", ch="px")
-    pages = [frame for frame in peer.frames if frame["op"] == "snap"]
+    pages = [message for message in peer.messages if message["op"] == "snap"]
     assert [page["last"] for page in pages] == [False] * (len(pages) - 1) + [True]
     assert all(len(json.dumps(page)) <= 64 * 1024 for page in pages)
     assert len(peer.shown["px"]) == 300
@@ -93,7 +93,7 @@ def test_before_the_topics_are_read_a_client_is_told_to_ask_again(peer: Any, boa
 
 def test_any_token_is_welcome_where_there_are_no_accounts(peer: Any) -> None:
     assert peer.send(op="auth", id=1, token="secret")["op"] == "ok"
-    assert "secret" not in json.dumps(peer.frames)
+    assert "secret" not in json.dumps(peer.messages)
 
 
 def test_a_second_subscription_brings_only_what_is_new(peer: Any, put: Any) -> None:
@@ -101,7 +101,7 @@ def test_a_second_subscription_brings_only_what_is_new(peer: Any, put: Any) -> N
     put("HPG", value=2)
     peer.send(op="sub", ch="px", sym=["VNM"])
     peer.send(op="sub", ch="px", sym=["VNM", "HPG"])
-    assert peer.frames[-1]["rows"] == [["HPG", 2]]
+    assert peer.messages[-1]["rows"] == [["HPG", 2]]
 
 
 def test_groups_follow_their_members(peer: Any, board: Any, put: Any) -> None:
@@ -122,7 +122,7 @@ def test_unsubscribing_drops_what_was_pending(peer: Any, put: Any) -> None:
     peer.subscriber.offer(subscription, {"VNM", "HPG"}, [], "c", reads=False)
     peer.subscriber.receive('{"op":"unsub","ch":"px","sym":["HPG"]}', 10_000)
     peer.read()
-    assert peer.frames[-1]["rows"] == [["VNM", 1]]
+    assert peer.messages[-1]["rows"] == [["VNM", 1]]
     peer.send(op="unsub", ch="px")
     assert peer.subscriber.subscriptions == {}
 
@@ -132,7 +132,7 @@ def test_commands_come_at_ten_a_second_after_a_burst_of_twenty(peer: Any) -> Non
         peer.subscriber.receive('{"op":"ping"}', 5_000)
     peer.subscriber.receive('{"op":"ping"}', 5_000)
     answers = peer.read()
-    assert [frame["op"] for frame in answers] == ["ok"] * 20 + ["err"]
+    assert [message["op"] for message in answers] == ["ok"] * 20 + ["err"]
     assert (answers[-1]["code"], answers[-1]["retry_ms"]) == (ErrorCode.RATE, 101)
     peer.subscriber.receive('{"op":"ping"}', 5_000 + 101)
     assert peer.read()[-1]["op"] == "ok"
@@ -171,7 +171,7 @@ def test_a_heartbeat_gives_no_cursor_of_a_snapshot_that_is_on_its_way(peer: Any,
     first = peer.subscriber.drain(0)
     assert peer.subscriber.unfinished
     peer.subscriber.heartbeat(head)
-    heartbeat = next(frame for frame in map(json.loads, peer.subscriber.drain(0)) if frame["op"] == "hb")
+    heartbeat = next(message for message in map(json.loads, peer.subscriber.drain(0)) if message["op"] == "hb")
     assert len(first) > 1
     assert heartbeat["cursor"] == {}
 
@@ -184,14 +184,14 @@ def test_a_client_that_comes_back_gets_only_what_it_missed(peer: Any, new_peer: 
     again = new_peer()
     answer = again.send(op="sub", ch="px", cursor=peer.cursors["px"])
     assert answer["recovered"] is True
-    assert again.frames[-1]["rows"] == [["HPG", 9]]
+    assert again.messages[-1]["rows"] == [["HPG", 9]]
 
 
-def test_a_cursor_of_another_epoch_brings_everything(peer: Any, put: Any) -> None:
+def test_a_cursor_of_another_stream_brings_everything(peer: Any, put: Any) -> None:
     put("VNM")
     answer = peer.send(op="sub", ch="px", cursor="ffffffff.0:900")
     assert answer["recovered"] is False
-    assert peer.frames[-1]["rows"] == [["VNM", 1]]
+    assert peer.messages[-1]["rows"] == [["VNM", 1]]
 
 
 def test_missed_alerts_come_before_the_alerts_that_happen(peer: Any, recent: Any, alerts: Any) -> None:

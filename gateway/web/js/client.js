@@ -1,4 +1,4 @@
-// The client's side of stock.v1, without a socket and without a clock: frames in, effects out.
+// The client's side of stock.v1, without a socket and without a clock: messages in, effects out.
 //
 // Every method takes the time in milliseconds and returns a list of effects for the caller to carry out, in order:
 //   {do: "open"}                        open a connection
@@ -7,7 +7,7 @@
 //   {do: "reset", ch}                   forget the rows of a channel: a whole snapshot follows
 //   {do: "rows", ch, cols, rows, live}  take rows: each replaces the row with the same key (the first column); not `live`: a snapshot's
 //   {do: "event", ch, data}             take an alert
-//   {do: "heartbeat", frame}            take what the gateway says of the data's age
+//   {do: "heartbeat", message}          take what the gateway says of the data's age
 //   {do: "state"}                       `phase`, `reason` or `retryAt` changed
 
 export const BACKOFF_MS = 500;
@@ -18,7 +18,7 @@ const RATE = 1429;
 // From here on the gateway asks not to come back before something has changed.
 const TERMINAL = 4500;
 
-export class Stream {
+export class Client {
   /** @param random from 0 to 1: spreads the clients that lost the same gateway. */
   constructor(random) {
     this.random = random;
@@ -77,34 +77,34 @@ export class Stream {
   }
 
   received(text, now) {
-    let frame;
+    let message;
     try {
-      frame = JSON.parse(text);
+      message = JSON.parse(text);
     } catch {
       return this._lost("not JSON");
     }
-    if (frame.n !== this.expected) return this._lost(`frame ${frame.n} came instead of ${this.expected}`);
+    if (message.n !== this.expected) return this._lost(`message ${message.n} came instead of ${this.expected}`);
     this.expected += 1;
     this.heardAt = now;
-    switch (frame.op) {
+    switch (message.op) {
       case "hello":
-        return this._hello(frame);
+        return this._hello(message);
       case "ok":
-        return this._ok(frame);
+        return this._ok(message);
       case "err":
-        return this._err(frame, now);
+        return this._err(message, now);
       case "snap":
-        return this._snap(frame);
+        return this._snap(message);
       case "delta":
-        return this._delta(frame);
+        return this._delta(message);
       case "event":
-        this._reach(frame.ch, frame.cursor);
-        return [{ do: "event", ch: frame.ch, data: frame.data }];
+        this._reach(message.ch, message.cursor);
+        return [{ do: "event", ch: message.ch, data: message.data }];
       case "hb":
-        for (const [ch, cursor] of Object.entries(frame.cursor)) this._reach(ch, cursor);
-        return [{ do: "heartbeat", frame }];
+        for (const [ch, cursor] of Object.entries(message.cursor)) this._reach(ch, cursor);
+        return [{ do: "heartbeat", message }];
       case "goaway":
-        this.goaway = frame.retry_ms;
+        this.goaway = message.retry_ms;
         return [];
       default:
         return []; // of a later version
@@ -160,32 +160,32 @@ export class Stream {
     return effect;
   }
 
-  _hello(frame) {
+  _hello(message) {
     this.phase = "live";
     this.reason = "";
-    this.heartbeatMs = frame.heartbeat_ms;
+    this.heartbeatMs = message.heartbeat_ms;
     const subs = [...this.wanted].filter(([, wanted]) => wanted.symbols.size > 0);
     return [{ do: "state" }, ...subs.map(([ch, wanted]) => this._sub(ch, wanted.symbols, true))];
   }
 
-  _ok(frame) {
-    const command = this.commands.get(frame.id);
-    this.commands.delete(frame.id);
+  _ok(message) {
+    const command = this.commands.get(message.id);
+    this.commands.delete(message.id);
     if (command === undefined) return [];
     const arrival = this._arrival(command.ch);
     arrival.unanswered -= 1;
     arrival.snapshot = true;
     this.attempts = 0;
-    return command.opening && frame.recovered === false ? [{ do: "reset", ch: command.ch }] : [];
+    return command.opening && message.recovered === false ? [{ do: "reset", ch: command.ch }] : [];
   }
 
-  _err(frame, now) {
-    const command = this.commands.get(frame.id);
-    this.commands.delete(frame.id);
+  _err(message, now) {
+    const command = this.commands.get(message.id);
+    this.commands.delete(message.id);
     if (command !== undefined) this._arrival(command.ch).unanswered -= 1;
-    if (frame.code === NOT_READY || frame.code === RATE) {
-      this.reason = frame.msg;
-      if (command !== undefined) this.later.push({ ...command, at: now + (frame.retry_ms ?? 1_000) });
+    if (message.code === NOT_READY || message.code === RATE) {
+      this.reason = message.msg;
+      if (command !== undefined) this.later.push({ ...command, at: now + (message.retry_ms ?? 1_000) });
       return [{ do: "state" }];
     }
     if (command !== undefined && this.cursors.has(command.ch)) {
@@ -193,17 +193,17 @@ export class Stream {
       this.cursors.delete(command.ch);
       return [this._sub(command.ch, command.symbols, command.opening)];
     }
-    this.reason = frame.msg;
+    this.reason = message.msg;
     return [{ do: "state" }];
   }
 
-  _snap(frame) {
-    this.columns.set(frame.ch, frame.cols);
-    if (frame.last) {
-      this._arrival(frame.ch).snapshot = false;
-      this._reach(frame.ch, frame.cursor);
+  _snap(message) {
+    this.columns.set(message.ch, message.cols);
+    if (message.last) {
+      this._arrival(message.ch).snapshot = false;
+      this._reach(message.ch, message.cursor);
     }
-    const effects = [{ do: "rows", ch: frame.ch, cols: frame.cols, rows: frame.rows, live: false }];
+    const effects = [{ do: "rows", ch: message.ch, cols: message.cols, rows: message.rows, live: false }];
     if (this.reason !== "") {
       this.reason = "";
       effects.push({ do: "state" });
@@ -211,9 +211,9 @@ export class Stream {
     return effects;
   }
 
-  _delta(frame) {
-    this._reach(frame.ch, frame.cursor);
-    return [{ do: "rows", ch: frame.ch, cols: this.columns.get(frame.ch), rows: frame.rows, live: true }];
+  _delta(message) {
+    this._reach(message.ch, message.cursor);
+    return [{ do: "rows", ch: message.ch, cols: this.columns.get(message.ch), rows: message.rows, live: true }];
   }
 
   _arrival(ch) {

@@ -1,13 +1,13 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { BACKOFF_MAX_MS, Stream } from "../../../../gateway/web/js/stream.js";
+import { BACKOFF_MAX_MS, Client } from "../../../../gateway/web/js/client.js";
 
 const COLUMNS = ["symbol", "last"];
 
-/** A stream with a gateway of its own on the other side, which numbers its frames. */
+/** A client with a gateway of its own on the other side, which numbers its messages. */
 class Conversation {
   constructor(random = () => 0.5) {
-    this.stream = new Stream(random);
+    this.client = new Client(random);
     this.now = 1_000;
     this.rows = new Map();
     this.effects = [];
@@ -27,13 +27,13 @@ class Conversation {
   connect() {
     this.n = 0;
     this.sent = [];
-    this.run(this.stream.opened(this.now));
+    this.run(this.client.opened(this.now));
     return this.say({ op: "hello", heartbeat_ms: 5_000 });
   }
 
-  say(frame) {
+  say(message) {
     this.n += 1;
-    return this.run(this.stream.received(JSON.stringify({ n: this.n, ...frame }), this.now));
+    return this.run(this.client.received(JSON.stringify({ n: this.n, ...message }), this.now));
   }
 
   ok(place = 0, recovered = false) {
@@ -49,21 +49,21 @@ class Conversation {
   }
 
   lose(code = 1006) {
-    this.run(this.stream.closed(code, "", this.now));
+    this.run(this.client.closed(code, "", this.now));
   }
 
-  /** Wait until the stream comes back by itself, and connect. */
+  /** Wait until the client comes back by itself, and connect. */
   comeBack() {
-    this.now = this.stream.retryAt;
-    assert.deepEqual(this.run(this.stream.tick(this.now)), ["open", "state"]);
+    this.now = this.client.retryAt;
+    assert.deepEqual(this.run(this.client.tick(this.now)), ["open", "state"]);
     this.connect();
   }
 }
 
 function live() {
   const talk = new Conversation();
-  talk.stream.subscribe("px", ["@VN30"], 250);
-  talk.run(talk.stream.start(talk.now));
+  talk.client.subscribe("px", ["@VN30"], 250);
+  talk.run(talk.client.start(talk.now));
   talk.connect();
   talk.ok();
   talk.snap([["VNM", 61_000]]);
@@ -72,16 +72,16 @@ function live() {
 
 test("what is wanted is asked for once the gateway has spoken", () => {
   const talk = new Conversation();
-  assert.deepEqual(talk.stream.subscribe("px", ["VNM"]), []);
-  assert.deepEqual(talk.run(talk.stream.start(0)), ["open", "state"]);
+  assert.deepEqual(talk.client.subscribe("px", ["VNM"]), []);
+  assert.deepEqual(talk.run(talk.client.start(0)), ["open", "state"]);
   talk.connect();
   assert.deepEqual(talk.sent, [{ op: "sub", ch: "px", sym: ["VNM"], id: 1 }]);
-  assert.equal(talk.stream.phase, "live");
+  assert.equal(talk.client.phase, "live");
 });
 
 test("snapshot pages and deltas add up", () => {
   const talk = new Conversation();
-  talk.stream.subscribe("px", ["*"]);
+  talk.client.subscribe("px", ["*"]);
   talk.connect();
   assert.deepEqual(talk.ok(), ["reset"]);
   talk.snap([["HPG", 25_000]], null, false);
@@ -97,7 +97,7 @@ test("deltas are named by the columns of the snapshot", () => {
 });
 
 for (const [name, n] of [["hole", 2], ["repeat", 0]]) {
-  test(`a ${name} in the frame numbers closes the connection and shows nothing of the frame`, () => {
+  test(`a ${name} in the numbers closes the connection and shows nothing of the message`, () => {
     const talk = live();
     talk.n += n - 1;
     assert.deepEqual(talk.delta([["VNM", 1]]), ["close"]);
@@ -109,7 +109,7 @@ test("after a loss the channel is resumed by its last cursor and keeps its rows"
   const talk = live();
   talk.delta([["VNM", 62_000]], "e.0:7");
   talk.lose();
-  assert.equal(talk.stream.phase, "waiting");
+  assert.equal(talk.client.phase, "waiting");
   talk.comeBack();
   assert.equal(talk.sent[0].cursor, "e.0:7");
   assert.equal(talk.sent[0].throttle_ms, 250);
@@ -135,7 +135,7 @@ test("a cursor that is refused is dropped and everything asked for again", () =>
 
 test("a snapshot that was cut is asked for from the beginning", () => {
   const talk = live();
-  talk.run(talk.stream.subscribe("px", ["@HOSE"], 250));
+  talk.run(talk.client.subscribe("px", ["@HOSE"], 250));
   talk.ok(1);
   talk.snap([["SSI", 30_000]], null, false);
   talk.lose();
@@ -146,7 +146,7 @@ test("a snapshot that was cut is asked for from the beginning", () => {
 
 test("a cursor is not moved while an answer to a later subscription is due", () => {
   const talk = live();
-  talk.run(talk.stream.subscribe("px", ["@HOSE"], 250));
+  talk.run(talk.client.subscribe("px", ["@HOSE"], 250));
   talk.delta([["VNM", 63_000]], "e.0:9");
   talk.lose();
   talk.comeBack();
@@ -164,8 +164,8 @@ test("heartbeats move the cursors of channels that have arrived", () => {
 test("a cursor survives attempts that fail", () => {
   const talk = live();
   talk.lose();
-  talk.now = talk.stream.retryAt;
-  talk.run(talk.stream.tick(talk.now));
+  talk.now = talk.client.retryAt;
+  talk.run(talk.client.tick(talk.now));
   talk.lose();
   talk.comeBack();
   assert.equal(talk.sent[0].cursor, "e.0:1");
@@ -173,8 +173,8 @@ test("a cursor survives attempts that fail", () => {
 
 test("changing the group asks for the new one and gives up the old one", () => {
   const talk = live();
-  talk.run(talk.stream.subscribe("px", ["@HNX"], 250));
-  talk.run(talk.stream.unsubscribe("px", ["@VN30"]));
+  talk.run(talk.client.subscribe("px", ["@HNX"], 250));
+  talk.run(talk.client.unsubscribe("px", ["@VN30"]));
   assert.deepEqual(talk.sent.slice(1).map(({ op, sym }) => [op, sym]), [["sub", ["@HNX"]], ["unsub", ["@VN30"]]]);
   talk.lose();
   talk.comeBack();
@@ -183,31 +183,31 @@ test("changing the group asks for the new one and gives up the old one", () => {
 
 test("a gateway that is not ready is asked again when it said so", () => {
   const talk = new Conversation();
-  talk.stream.subscribe("px", ["*"]);
+  talk.client.subscribe("px", ["*"]);
   talk.connect();
   talk.say({ op: "err", id: 1, code: 1503, msg: "still reading", retry_ms: 1_000 });
-  assert.equal(talk.stream.reason, "still reading");
-  assert.deepEqual(talk.stream.tick(talk.now + 999), []);
-  talk.run(talk.stream.tick(talk.now + 1_000));
+  assert.equal(talk.client.reason, "still reading");
+  assert.deepEqual(talk.client.tick(talk.now + 999), []);
+  talk.run(talk.client.tick(talk.now + 1_000));
   assert.equal(talk.sent.at(-1).op, "sub");
   talk.ok(1);
   talk.snap([["VNM", 1]]);
-  assert.equal(talk.stream.reason, "");
+  assert.equal(talk.client.reason, "");
 });
 
 test("back-off doubles, is random, and has a limit", () => {
   const waits = [];
   const talk = new Conversation(() => 1);
   for (let attempt = 0; attempt < 9; attempt++) {
-    talk.stream.start(talk.now);
+    talk.client.start(talk.now);
     talk.lose();
-    waits.push(talk.stream.retryAt - talk.now);
+    waits.push(talk.client.retryAt - talk.now);
   }
   assert.deepEqual(waits.slice(0, 4), [500, 1_000, 2_000, 4_000]);
   assert.equal(waits.at(-1), BACKOFF_MAX_MS);
   const lucky = new Conversation(() => 0);
   lucky.lose();
-  assert.equal(lucky.stream.retryAt, lucky.now);
+  assert.equal(lucky.client.retryAt, lucky.now);
 });
 
 test("a served subscription makes the next back-off short again", () => {
@@ -216,30 +216,30 @@ test("a served subscription makes the next back-off short again", () => {
   talk.comeBack();
   talk.ok(0, true);
   talk.lose();
-  assert.equal(talk.stream.retryAt - talk.now, 250);
+  assert.equal(talk.client.retryAt - talk.now, 250);
 });
 
 test("a gateway that goes away says when to come back", () => {
   const talk = live();
   talk.say({ op: "goaway", retry_ms: 3_714, reason: "shutdown" });
   talk.lose(4001);
-  assert.equal(talk.stream.retryAt - talk.now, 3_714);
+  assert.equal(talk.client.retryAt - talk.now, 3_714);
 });
 
 test("a close code from 4500 on ends it", () => {
   const talk = live();
   talk.lose(4504);
-  assert.equal(talk.stream.phase, "ended");
-  assert.deepEqual(talk.stream.tick(1e12), []);
+  assert.equal(talk.client.phase, "ended");
+  assert.deepEqual(talk.client.tick(1e12), []);
 });
 
 test("silence of two and a half heartbeats is a loss", () => {
   const talk = live();
-  assert.deepEqual(talk.stream.tick(talk.now + 12_500), []);
-  assert.deepEqual(talk.stream.tick(talk.now + 12_501).map((effect) => effect.do), ["close"]);
+  assert.deepEqual(talk.client.tick(talk.now + 12_500), []);
+  assert.deepEqual(talk.client.tick(talk.now + 12_501).map((effect) => effect.do), ["close"]);
 });
 
-test("frames of a later version are counted and ignored", () => {
+test("messages of a later version are counted and ignored", () => {
   const talk = live();
   assert.deepEqual(talk.say({ op: "weather" }), []);
   assert.deepEqual(talk.delta([["VNM", 63_000]]), ["rows"]);
@@ -247,7 +247,7 @@ test("frames of a later version are counted and ignored", () => {
 
 test("an alert moves the cursor of its channel", () => {
   const talk = new Conversation();
-  talk.stream.subscribe("alert", ["*"]);
+  talk.client.subscribe("alert", ["*"]);
   talk.connect();
   talk.ok();
   talk.say({ op: "snap", ch: "alert", cols: ["alert_id"], rows: [], last: true, cursor: "e.0:1" });
