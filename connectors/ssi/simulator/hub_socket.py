@@ -21,7 +21,7 @@ CLOSE_S = 1.0
 _GONE = (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
 TakeSnapshot = Callable[[HubSubscription], list[tuple[int, str]]]
-"""The last record of everything that a subscription names: its position and how it is written."""
+"""The last record of everything that a subscription names: its place and how it is written."""
 
 
 class HubSocket:
@@ -81,12 +81,12 @@ class HubSocket:
             await asyncio.gather(*tasks, return_exceptions=True)
         return self._socket
 
-    def offer(self, position: int, text: str) -> None:
-        """Put a record in line for the client. While a fault keeps the connection silent it is skipped and counted instead."""
+    def offer(self, place: int, text: str) -> None:
+        """Queue a record for the client. While a fault keeps the connection silent it is skipped and counted instead."""
         if self._is_silent():
             self.connection.skip()
             return
-        self.connection.offer(position, text)
+        self.connection.offer(place, text)
         self._ready.set()
 
     # -- how it ends, and what goes wrong
@@ -157,8 +157,8 @@ class HubSocket:
             return
         if subscription is not None:
             # Without an await in between, so that no record can fall due between the snapshot and what follows it.
-            for position, record in self._snapshot(subscription):
-                self.offer(position, record)
+            for place, record in self._snapshot(subscription):
+                self.offer(place, record)
             self._subscribed_ms = self._now_ms()
             logger.info("connection %d subscribed to %r", self.connection.number, subscription.text)
         self._ready.set()
@@ -169,8 +169,8 @@ class HubSocket:
             self._ready.clear()
             while self._is_writable() and not self._is_silent() and (message := self.connection.next_message()):
                 # Noted before it is sent: send_str may wait for room in the kernel's buffer after the client has read a part.
-                for position in message.positions:
-                    self._deliveries.put(position, self.connection.number)
+                for place in message.places:
+                    self._deliveries.put(place, self.connection.number)
                 try:
                     await self._socket.send_str(message.text)
                 except ConnectionError:

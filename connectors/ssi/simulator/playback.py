@@ -40,7 +40,7 @@ class Playback:
         self._sockets = sockets
         self._begin = asyncio.Event()
         self._cache: dict[tuple[Symbol, Channel], int] = {}
-        """The position of the last record of each symbol on each channel that has been due."""
+        """The place of the last record of each symbol on each channel that has been due."""
         self._symbols = [listing.symbol for listing in market.universe.listings]
         self._symbols += [index.symbol for index in market.universe.indices]
         self._stalled: set[int] = set()
@@ -85,11 +85,11 @@ class Playback:
         )
 
     def snapshot(self, subscription: HubSubscription) -> list[tuple[int, str]]:
-        """The last record of everything that ``subscription`` names, with its position: first of listings, then of indices."""
+        """The last record of everything that ``subscription`` names, with its place: first of listings, then of indices."""
         symbols = [s for s in self._symbols if subscription.symbols is None or s in subscription.symbols]
         keys = ((symbol, channel) for symbol in symbols for channel in CHANNELS if channel in subscription.channels)
-        positions = [self._cache[key] for key in keys if key in self._cache]
-        return [(position, wire.encode(self.market.records[position])) for position in positions]
+        places = [self._cache[key] for key in keys if key in self._cache]
+        return [(place, wire.encode(self.market.records[place])) for place in places]
 
     async def play(self) -> None:
         """Send records as they fall due, until the clock is at its end."""
@@ -119,14 +119,14 @@ class Playback:
         """Hand every record that is due up to ``until_ms`` to the connections that are subscribed to it; it is encoded once."""
         records, sockets = self.market.records, self._sockets()
         while self.released < len(records) and records[self.released].due_ms <= until_ms:
-            position, self.released = self.released, self.released + 1
-            record = records[position]
-            self._cache[record.listing.symbol, record.channel] = position
+            place, self.released = self.released, self.released + 1
+            record = records[place]
+            self._cache[record.listing.symbol, record.channel] = place
             text = None
             for socket in sockets:
                 if socket.connection.wants(record):
                     text = text or wire.encode(record)
-                    socket.offer(position, text)
+                    socket.offer(place, text)
 
     async def _play_a_batch(self) -> None:
         last = min(self.released + BATCH_RECORDS, len(self.market.records)) - 1

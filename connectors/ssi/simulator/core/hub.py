@@ -165,8 +165,8 @@ class HubMessage(NamedTuple):
     """One message to a client."""
 
     text: str
-    positions: tuple[int, ...]
-    """Of the records in it: their places in the day's list of records."""
+    places: tuple[int, ...]
+    """The places of its records in the day's list."""
 
 
 class HubConnection:
@@ -251,14 +251,14 @@ class HubConnection:
         answer = {"I": str(call.identifier)} | ({"E": str(error)} if error else {})
         self._answers.append(msgspec.json.encode(answer).decode())
 
-    def offer(self, position: int, text: str) -> None:
+    def offer(self, place: int, text: str) -> None:
         """Queue a record, which is encoded as an invocation; if too many wait, drop the oldest.
 
         Args:
-            position: Its place in the day's list of records.
+            place: Its place in the day's list of records.
             text: The invocation.
         """
-        self._records.append((position, text))
+        self._records.append((place, text))
         if len(self._records) > self._most_waiting:
             self._records.popleft()
             self.skipped += 1
@@ -280,7 +280,7 @@ class HubConnection:
         if not self._records:
             return None
         taken = [self._records.popleft() for _ in range(min(MESSAGE_INVOCATIONS, len(self._records)))]
-        return HubMessage(self._message([text for _, text in taken]), tuple(position for position, _ in taken))
+        return HubMessage(self._message([text for _, text in taken]), tuple(place for place, _ in taken))
 
     def _message(self, invocations: Iterable[str]) -> str:
         texts = list(invocations)

@@ -186,7 +186,7 @@ class Truth:
 
 
 class Deliveries:
-    """Which record was sent on which connection. A position is a place in the day's list of records."""
+    """Which record was sent on which connection. A place is the index of a record in the day's list."""
 
     def __init__(self, records: Sequence[SimulatedRecord], day: TradingDay) -> None:
         self._records = records
@@ -196,18 +196,18 @@ class Deliveries:
         self._sent_previous_day = 0
         self._sent_without_match = 0
 
-    def put(self, position: int, connection: int) -> None:
-        """Note that the record at ``position`` was sent on ``connection``."""
-        record = self._records[position]
+    def put(self, place: int, connection: int) -> None:
+        """Note that the record at ``place`` was sent on ``connection``."""
+        record = self._records[place]
         self._sent.setdefault(connection, Counter())[record.channel] += 1
         if record.due_ms < self._day_begins_ms:
             self._sent_previous_day += 1
         elif isinstance(record, Trade | Foreign):
             if isinstance(record, Trade) and not record.volume:
                 self._sent_without_match += 1
-            known = self._connections.get(position, ())
+            known = self._connections.get(place, ())
             if connection not in known:
-                self._connections[position] = (*known, connection)
+                self._connections[place] = (*known, connection)
 
     def sent_on(self, connection: int) -> dict[Channel, int]:
         """How many records were sent on ``connection``, by channel."""
@@ -234,15 +234,15 @@ class Deliveries:
         generated: Counter[Channel] = Counter()
         prints: list[tuple[int, Trade]] = []
         foreign: list[tuple[int, Foreign]] = []
-        for position in range(released):
-            record = self._records[position]
+        for place in range(released):
+            record = self._records[place]
             if record.due_ms < self._day_begins_ms:
                 continue
             generated[record.channel] += 1
             if isinstance(record, Trade) and record.volume:
-                prints.append((position, record))
+                prints.append((place, record))
             elif isinstance(record, Foreign):
-                foreign.append((position, record))
+                foreign.append((place, record))
         yield _encoded(
             TruthHeader(
                 trading_day=clock.trading_day,
@@ -259,12 +259,12 @@ class Deliveries:
                 malformed=malformed,
             )
         )
-        for position, trade in prints:
-            yield _encoded(self._print(position, trade))
-        for position, step in foreign:
-            yield _encoded(self._foreign(position, step))
+        for place, trade in prints:
+            yield _encoded(self._print(place, trade))
+        for place, step in foreign:
+            yield _encoded(self._foreign(place, step))
 
-    def _print(self, position: int, trade: Trade) -> PrintTruth:
+    def _print(self, place: int, trade: Trade) -> PrintTruth:
         return PrintTruth(
             symbol=trade.listing.symbol,
             ts_ms=UnixMs(trade.ts_ms),
@@ -275,10 +275,10 @@ class Deliveries:
             total_val=trade.total_value,
             side=trade.side,
             session=trade.session,
-            connections=self._connections.get(position, ()),
+            connections=self._connections.get(place, ()),
         )
 
-    def _foreign(self, position: int, step: Foreign) -> ForeignTruth:
+    def _foreign(self, place: int, step: Foreign) -> ForeignTruth:
         return ForeignTruth(
             symbol=step.listing.symbol,
             ts_ms=UnixMs(step.ts_ms),
@@ -288,7 +288,7 @@ class Deliveries:
             bought_value=step.bought_value,
             sold_value=step.sold_value,
             room=step.room,
-            connections=self._connections.get(position, ()),
+            connections=self._connections.get(place, ()),
         )
 
 

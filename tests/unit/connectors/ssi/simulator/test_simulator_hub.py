@@ -1,4 +1,4 @@
-"""The hub without a socket: SignalR's words, SSI's subscriptions, a bounded line."""
+"""The hub without a socket: SignalR's words, SSI's subscriptions, a bounded queue."""
 
 import json
 import uuid
@@ -153,19 +153,19 @@ def test_text_that_is_no_invocation_is_refused(text: str) -> None:
 
 
 @given(st.lists(st.integers(1, 120), max_size=30), st.integers(1, 200))
-def test_a_line_keeps_the_newest_in_order_and_counts_the_rest(bursts: list[int], most_waiting: int) -> None:
+def test_a_queue_keeps_the_newest_in_order_and_counts_the_rest(bursts: list[int], most_waiting: int) -> None:
     connection, offered, received = a_connection(most_waiting), 0, []
     for burst in bursts:
         for _ in range(burst):
             connection.offer(offered, f'"{offered}"')
             offered += 1
         if message := connection.next_message():
-            received += list(message.positions)
-            assert len(message.positions) <= MESSAGE_INVOCATIONS
-            assert json.loads(message.text)["M"] == [str(position) for position in message.positions]
+            received += list(message.places)
+            assert len(message.places) <= MESSAGE_INVOCATIONS
+            assert json.loads(message.text)["M"] == [str(place) for place in message.places]
         assert connection.waiting <= most_waiting
     while message := connection.next_message():
-        received += list(message.positions)
+        received += list(message.places)
     assert received == sorted(received)
     assert len(received) + connection.skipped == offered
     assert not received or received[-1] == offered - 1
@@ -183,8 +183,8 @@ def test_a_keep_alive_is_sent_when_nothing_else_is() -> None:
 
 def test_each_message_moves_the_cursor() -> None:
     connection = a_connection()
-    for position in range(MESSAGE_INVOCATIONS + 1):
-        connection.offer(position, '""')
+    for place in range(MESSAGE_INVOCATIONS + 1):
+        connection.offer(place, '""')
     cursors = [json.loads(text)["C"] for text in texts(connection)]
     assert cursors == ["d-0B9DE0C4-B,32|C,0|D,1|E,0", "d-0B9DE0C4-B,33|C,0|D,1|E,0"]
 
