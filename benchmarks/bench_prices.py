@@ -40,8 +40,9 @@ import os, time
 from pipelines.service import run
 from pipelines.settings import PipelineSettings
 from schemas.deployment import kafka_config
+from stock_tracker.service import spare_the_collector
 began = time.process_time()
-run(["prices"], PipelineSettings(kafka=kafka_config(os.environ)), lambda why: None)
+run(["prices"], PipelineSettings(kafka=kafka_config(os.environ)), lambda why: None, spare_the_collector)
 print(time.process_time() - began)
 """
 

@@ -1,7 +1,6 @@
 """The gateway as a service: reads Kafka, serves clients, and leaves in good order."""
 
 import asyncio
-import gc
 import logging
 import random
 import time
@@ -37,9 +36,10 @@ log = logging.getLogger(__name__)
 class Readiness:
     """Why the gateway is not ready, by the reader that says so, and whether one of them cannot go on."""
 
-    def __init__(self, *names: str) -> None:
+    def __init__(self, *names: str, when_ready: Callable[[], None]) -> None:
         self._reasons = dict.fromkeys(names, "starting: Kafka has not been read yet")
         self._was_ready = False
+        self._when_ready = when_ready
         self.failure: Exception | None = None
         """What ended a reader before its time."""
         self.failed = asyncio.Event()
@@ -50,9 +50,7 @@ class Readiness:
         self._reasons[name] = reason
         if not self._was_ready and not self.reason():
             self._was_ready = True
-            # The board stays for good: the collector need not walk it again and again.
-            gc.collect()
-            gc.freeze()
+            self._when_ready()
 
     def ended(self, error: Exception) -> None:
         """Take what ended a reader; the first one counts."""
@@ -70,13 +68,19 @@ class Readiness:
         return "; ".join(dict.fromkeys(reason for reason in self._reasons.values() if reason))
 
 
-async def run(settings: GatewaySettings, stop: asyncio.Event, listening: Callable[[str], None] | None = None) -> None:
+async def run(
+    settings: GatewaySettings,
+    stop: asyncio.Event,
+    listening: Callable[[str], None] | None = None,
+    when_ready: Callable[[], None] = lambda: None,
+) -> None:
     """Serve until ``stop`` is set, then send the clients away and return within ten seconds.
 
     Args:
         settings: Where to listen and what to read.
         stop: Set by the caller when it is time to go.
         listening: Told the URL once connections are accepted; readiness comes later (``/readyz``).
+        when_ready: Called once, when Kafka has been read for the first time: the board, which stays for good, is there.
 
     Raises:
         InsecureBind: The address can be reached from outside, and nobody said that this is meant.
@@ -86,7 +90,7 @@ async def run(settings: GatewaySettings, stop: asyncio.Event, listening: Callabl
     """
     settings.require_safe_bind()
     terms = Terms(default_ms=settings.throttle_ms)
-    readiness = Readiness("state", "alerts")
+    readiness = Readiness("state", "alerts", when_ready=when_ready)
     fanout = Fanout(Board(), Recent(), Connectors(), terms, now_ms, readiness.reason)
     gateway = Gateway(settings, fanout, readiness.reason)
 

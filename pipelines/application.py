@@ -22,9 +22,9 @@ from pipelines.catalogue import Pipeline, Topology
 from pipelines.changelogs import ChangelogAdmin
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
 from pipelines.core.frames import Fold, Output, Shard, unreadable
-from pipelines.errors import KafkaUnavailable, MissingTopics, UnevenTopics
+from pipelines.errors import UnevenTopics
 from pipelines.settings import PipelineSettings
-from schemas.errors import InvalidMessage
+from schemas.errors import InvalidMessage, KafkaUnavailable, TopicsMissing
 from schemas.position import Position
 from schemas.topics import SSI_DLQ
 
@@ -74,7 +74,7 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
 
     Raises:
         KafkaUnavailable: No broker answers.
-        MissingTopics: A topic is not there. Quix makes its own changelogs, and nothing else is ever made here.
+        TopicsMissing: A topic is not there. Quix makes its own changelogs, and nothing else is ever made here.
         UnevenTopics: Sharded topics differ in their partition counts.
     """
     partitions = _partitions(pipeline, settings)
@@ -212,10 +212,10 @@ def _partitions(pipeline: Pipeline, settings: PipelineSettings) -> dict[str, int
     try:
         cluster = AdminClient({**settings.kafka, "logger": log}).list_topics(timeout=METADATA_TIMEOUT_S).topics
     except KafkaException as error:
-        raise KafkaUnavailable(settings.kafka.get("bootstrap.servers", ""), error.args[0].str()) from error
+        raise KafkaUnavailable(settings.bootstrap, error.args[0].str()) from error
     names = {name: topic.named(settings.topic_prefix) for name, topic in needed.items()}
     if missing := [full for full in names.values() if full not in cluster]:
-        raise MissingTopics(missing)
+        raise TopicsMissing(settings.bootstrap, missing)
     partitions = {name: len(cluster[full].partitions) for name, full in names.items()}
     sharded = {names[name]: partitions[name] for name, topic in needed.items() if topic.sharded}
     if len(set(sharded.values())) > 1:

@@ -4,7 +4,6 @@ An application's consumer group, transactional id and state belong to its pipeli
 move between processes, alone or together, without starting over.
 """
 
-import gc
 import logging
 import signal
 import threading
@@ -20,10 +19,10 @@ from quixstreams.kafka.exceptions import KafkaBrokerUnavailableError
 
 from pipelines.application import PipelineApplication, make_application
 from pipelines.catalogue import named
-from pipelines.errors import InstanceReplaced, KafkaUnavailable, StopTimedOut
+from pipelines.errors import StopTimedOut
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
-from schemas.errors import Halt
+from schemas.errors import Halt, InstanceReplaced, KafkaUnavailable
 
 log = logging.getLogger(__name__)
 
@@ -45,21 +44,27 @@ _FENCED: Final = frozenset(
 )
 
 
-def run(names: Sequence[str], settings: PipelineSettings, health: Callable[[str], None]) -> None:
+def run(
+    names: Sequence[str],
+    settings: PipelineSettings,
+    health: Callable[[str], None],
+    when_made: Callable[[], None] = lambda: None,
+) -> None:
     """Run pipelines until SIGTERM or SIGINT; call it in the main thread.
 
     Args:
         names: Of pipelines of the catalogue.
         settings: Of this process.
         health: Is told each change: "" when all are ready, else what is not, and what to do.
+        when_made: Called once all of them are made, before they begin: what lives as long as the process is there.
 
     Raises:
         UnknownPipeline: One of ``names`` is none of ours.
         UnusableRules: One needs alert rules, and they cannot be read.
         Halt: One met what starting again would meet too: a message of a newer release, too many dead letters, state that this
             release cannot read.
-        PipelineError: One cannot start (see :func:`pipelines.application.make_application`), lost Kafka or its place to another
-            process (see :func:`in_our_words`), or did not stop in time.
+        PipelineError: One cannot start (see :func:`pipelines.application.make_application`), or did not stop in time.
+        KafkaTrouble: One cannot start, lost Kafka or lost its place to another process (see :func:`in_our_words`).
         Exception: Whatever else stopped a pipeline; the others have been stopped properly.
     """
     pipelines = [named(name) for name in names]
@@ -70,7 +75,7 @@ def run(names: Sequence[str], settings: PipelineSettings, health: Callable[[str]
     with ThreadPoolExecutor() as pool:
         applications = list(pool.map(lambda pipeline, made: make_application(pipeline, made, settings), pipelines, folds))
     hosts = [_Host(name, application) for name, application in zip(names, applications, strict=True)]
-    _spare_the_collector()
+    when_made()
     with _stop_signals() as stop:
         for host in hosts:
             host.start()
@@ -103,11 +108,9 @@ def in_our_words(failure: BaseException, name: str, settings: PipelineSettings) 
     code = error.code() if isinstance(error, KafkaError) else None
     # Between messages librdkafka reports a fenced member as _FATAL, with the cause in its text only.
     if code in _FENCED or (code == KafkaError._FATAL and "group.instance.id" in str(error)):
-        told = InstanceReplaced(name, settings.instance)
+        told = InstanceReplaced(name, settings.instance, "PIPELINE_INSTANCE")
     elif code in _AWAY or isinstance(failure, KafkaBrokerUnavailableError | CheckpointProducerTimeout):
-        told = KafkaUnavailable(
-            settings.kafka.get("bootstrap.servers", ""), error.str() if isinstance(error, KafkaError) else str(failure)
-        )
+        told = KafkaUnavailable(settings.bootstrap, error.str() if isinstance(error, KafkaError) else str(failure))
     if told is not failure:
         told.__cause__ = failure
     return told
@@ -160,13 +163,3 @@ def _stop_signals() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _spare_the_collector() -> None:
-    """Keep what lives as long as the process out of garbage collection, and collect less often.
-
-    Measured: with many objects alive the default made the folds twice as slow.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(50_000, 20, 20)

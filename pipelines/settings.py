@@ -34,6 +34,11 @@ class PipelineSettings(BaseSettings):
     """A rule file to use instead of ``pipelines/alerts.toml``."""
 
     @property
+    def bootstrap(self) -> str:
+        """The brokers' addresses."""
+        return self.kafka.get("bootstrap.servers", "")
+
+    @property
     def thresholds(self) -> Thresholds:
         """What decides about a counter that fell."""
         return Thresholds(correction_percent=self.correction_percent, reset_percent=self.reset_percent)

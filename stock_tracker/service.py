@@ -24,7 +24,7 @@ def log_to_stderr() -> None:
 
 
 def spare_the_collector() -> None:
-    """Make garbage collection rare, and let it skip what exists already; call it once everything is imported.
+    """Make garbage collection rare, and let it skip what exists already; call it once all that lasts is there.
 
     Python's collector looks at all living objects again and again. With many of them decoding and folding take twice as long.
     """

@@ -11,7 +11,7 @@ def gateway() -> None:
     from gateway.settings import GatewaySettings
     from schemas.deployment import dead_letter_limit, topic_prefix
     from stock_tracker.kafka.connection import kafka_config
-    from stock_tracker.service import log_to_stderr, run_until_signalled
+    from stock_tracker.service import log_to_stderr, run_until_signalled, spare_the_collector
 
     log_to_stderr()
     settings = GatewaySettings(
@@ -19,4 +19,4 @@ def gateway() -> None:
         topic_prefix=topic_prefix(os.environ),
         dead_letter_limit=dead_letter_limit(os.environ),
     )
-    run_until_signalled(lambda stop: run(settings, stop))
+    run_until_signalled(lambda stop: run(settings, stop, when_ready=spare_the_collector))

@@ -41,7 +41,7 @@ def run(
     from stock_tracker.home import Home
     from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.kafka.topics import wait_for
-    from stock_tracker.service import log_to_stderr, serving_health
+    from stock_tracker.service import log_to_stderr, serving_health, spare_the_collector
 
     log_to_stderr()
     settings = PipelineSettings(
@@ -49,4 +49,4 @@ def run(
     )
     with serving_health(port) as health:
         wait_for(settings.kafka, settings.topic_prefix, wait)
-        run_pipelines(names, settings, health)
+        run_pipelines(names, settings, health, spare_the_collector)

@@ -20,10 +20,11 @@ from pipelines.catalogue import named
 from pipelines.core.frames import MAX_PAYLOAD, Shard
 from pipelines.core.price_shard import fold_frame
 from pipelines.core.suspects import Thresholds
-from pipelines.errors import MissingTopics, UnevenTopics
+from pipelines.errors import UnevenTopics
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
+from schemas.errors import TopicsMissing
 from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import PriceRow
@@ -235,7 +236,9 @@ def test_a_second_process_of_the_same_instance_takes_over_and_the_first_says_so(
 
 def test_a_missing_topic_is_named_with_the_command_that_makes_it(kafka: str, tmp_path: Path) -> None:
     settings = PipelineSettings(kafka={"bootstrap.servers": kafka}, topic_prefix="nobody-made-these.", home=tmp_path)
-    with pytest.raises(MissingTopics, match=r"nobody-made-these\.ssi\.ticks, .*: run `stock-tracker topics apply`"):
+    with pytest.raises(
+        TopicsMissing, match=r"no topic nobody-made-these\.ssi\.ticks, .*: make them with `stock-tracker topics apply`"
+    ):
         make_application(PRICES, PRICES.make_folds(Parameters(settings)), settings)
 
 

@@ -10,11 +10,11 @@ from quixstreams.kafka.exceptions import KafkaConsumerException
 from pipelines import application
 from pipelines.application import PipelineApplication, make_application
 from pipelines.catalogue import named
-from pipelines.errors import InstanceReplaced, KafkaUnavailable, StopTimedOut, UnevenTopics, UnknownPipeline, UnusableRules
+from pipelines.errors import StopTimedOut, UnevenTopics, UnknownPipeline, UnusableRules
 from pipelines.parameters import Parameters
 from pipelines.service import in_our_words, run
 from pipelines.settings import PipelineSettings
-from schemas.errors import Halt, NewerMessage, TooManyDeadLetters
+from schemas.errors import Halt, InstanceReplaced, KafkaUnavailable, NewerMessage, TooManyDeadLetters
 
 NOBODY = {"bootstrap.servers": "127.0.0.1:1"}
 
