@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from pipelines.core.aggressor import label
-from pipelines.core.board import Board, daily, row, show_info, show_print, show_session
 from pipelines.core.codec import Cells, Codec, State, Stored
 from pipelines.core.figures import Figures, check_book, check_nothing, check_product
 from pipelines.core.frames import Folded, Shard
@@ -19,6 +18,7 @@ from pipelines.core.phases import trade_phase
 from pipelines.core.prints import Tape, TapeRecorder
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.suspects import Thresholds
+from pipelines.core.symbol_day import SymbolDay
 from schemas.position import Position
 from schemas.session import close_ms
 from schemas.structs import (
@@ -77,7 +77,7 @@ class Roster(Stored):
     symbols: list[str] = msgspec.field(default_factory=list)
 
 
-_BOARDS: Final = Codec(Board)
+_SYMBOL_DAYS: Final = Codec(SymbolDay)
 _DAYS: Final = Codec(ShardDay)
 _ROSTERS: Final = Codec(Roster)
 _DAY_KEY: Final = b"prices"
@@ -99,8 +99,8 @@ class PriceFold:
         self._day = state.load(_DAYS, _DAY_KEY) or ShardDay()
         self._stored_day = _DAYS.encode(self._day)
         self._roster: Roster | None = None
-        self._boards = Cells(state, _BOARDS, prefix=b"p:")
-        self._shown: dict[str, Board] = {}
+        self._symbol_days = Cells(state, _SYMBOL_DAYS, prefix=b"p:")
+        self._shown: dict[str, SymbolDay] = {}
         self._trades: list[TradeEvent] = []
         self._quotes: list[QuoteEvent] = []
         self._daily: list[DailyEvent] = []
@@ -137,15 +137,15 @@ class PriceFold:
     def finish(self) -> None:
         """Publish what came of the frame, one row a symbol and one message a topic, and store what it changed."""
         key = self._shard.key
-        for symbol, board in self._shown.items():
-            self._folded.publish(STATE_PRICES, symbol, row(Symbol(symbol), board, self._feeds, self._position.offset))
+        for symbol, symbol_day in self._shown.items():
+            self._folded.publish(STATE_PRICES, symbol, symbol_day.row(Symbol(symbol), self._feeds, self._position.offset))
         if self._trades:
             self._folded.publish(MARKET_TRADES, key, TradesFrame(events=self._trades))
         if self._quotes:
             self._folded.publish(MARKET_QUOTES, key, QuotesFrame(events=self._quotes))
         if self._daily:
             self._folded.publish(MARKET_DAILY, key, DailyFrame(events=self._daily))
-        self._boards.store()
+        self._symbol_days.store()
         if self._roster is not None:
             self._state.store(_ROSTERS, _ROSTER_KEY, self._roster)
         if _DAYS.encode(self._day) != self._stored_day:
@@ -155,12 +155,12 @@ class PriceFold:
         """Decide what is undecided; summarise every symbol of the day once, and later whatever amends it."""
         day = self._day
         for symbol in day.suspects:
-            if board := self._boards.get(symbol):
+            if symbol_day := self._symbol_days.get(symbol):
                 before = len(self._trades)
-                self._tapes.close(board.tape)
-                self._shown[symbol] = board
+                self._tapes.close(symbol_day.tape)
+                self._shown[symbol] = symbol_day
                 if len(self._trades) > before:
-                    self._due(symbol, board)
+                    self._due(symbol, symbol_day)
         day.suspects = []
         if not day.closed:
             day.closed = True
@@ -170,22 +170,22 @@ class PriceFold:
 
     def _summarise(self, now_ms: int) -> None:
         for symbol in self._day.due:
-            board = self._boards.get(symbol)
-            if board is not None and board.day == self._day.day:
-                board.due = False
+            symbol_day = self._symbol_days.get(symbol)
+            if symbol_day is not None and symbol_day.day == self._day.day:
+                symbol_day.due = False
                 # A symbol of which only earlier days were heard has no day to summarise.
-                if board.info_ms or board.session_ms or board.quote_ms is not None:
-                    self._daily.append(daily(Symbol(symbol), board, UnixMs(now_ms), final=self._day.closed))
+                if symbol_day.info_ms or symbol_day.session_ms or symbol_day.quote_ms is not None:
+                    self._daily.append(symbol_day.daily(Symbol(symbol), UnixMs(now_ms), final=self._day.closed))
         self._day.due = []
 
     def _trade(self, record: TradeRecord) -> None:
-        board = self._board(record)
-        if board is None:
+        symbol_day = self._symbol_day(record)
+        if symbol_day is None:
             return
         phase = trade_phase(record.session, record.exchange, record.trading_day, record.ts_ms)
-        tape = board.tape
+        tape = symbol_day.tape
         in_order = record.total_volume > tape.top
-        named = label(record, phase, board.bids, board.asks, in_order=in_order, counts=self._counts)
+        named = label(record, phase, symbol_day.bids, symbol_day.asks, in_order=in_order, counts=self._counts)
         # Whether put-through matches share the counter of the others is not known: one that counts lower, and later, does not.
         off_counter = phase == "put_through" and record.total_volume < tape.top and record.ts_ms > tape.top_ms
         if (record.total_volume == 0 or off_counter) and record.price > 0 and record.volume > 0:
@@ -196,69 +196,69 @@ class PriceFold:
         before = len(self._trades)
         booked = self._tapes.take(tape, record, named, self._delivery.epoch)
         for print_ in booked:
-            if not show_print(board, print_):
+            if not symbol_day.take_print(print_):
                 self._counts["range_disagreement"] += 1
         if tape.suspect is not None and record.symbol not in self._day.suspects:
             self._day.suspects.append(record.symbol)
-        show_info(board, record)
+        symbol_day.take_info(record)
         if len(self._trades) > before:
-            self._due(record.symbol, board)
+            self._due(record.symbol, symbol_day)
 
     def _quote(self, record: QuoteRecord) -> None:
         if not self._delivery.leads:
             self._counts["not_leading"] += 1
             return
-        board = self._board(record)
-        if board is not None:
-            self._show_book(board, record)
-            show_session(board, record.ts_ms, record.session, board.status)
+        symbol_day = self._symbol_day(record)
+        if symbol_day is not None:
+            self._show_book(symbol_day, record)
+            symbol_day.take_session(record.ts_ms, record.session, symbol_day.status)
 
     def _snapshot(self, record: SnapshotRecord) -> None:
         """Take what ``X`` shows. Its match is no print: it repeats the last one on any change of the book."""
         if not self._delivery.leads:
             self._counts["not_leading"] += 1
             return
-        board = self._board(record)
-        if board is not None:
-            self._show_book(board, record)
-            show_info(board, record)
-            board.feed_open = record.open or board.feed_open
+        symbol_day = self._symbol_day(record)
+        if symbol_day is not None:
+            self._show_book(symbol_day, record)
+            symbol_day.take_info(record)
+            symbol_day.feed_open = record.open or symbol_day.feed_open
 
     def _status(self, record: StatusRecord) -> None:
         if not self._delivery.leads:
             self._counts["not_leading"] += 1
             return
-        board = self._board(record)
-        if board is not None:
-            show_session(board, record.ts_ms, record.session, record.status)
+        symbol_day = self._symbol_day(record)
+        if symbol_day is not None:
+            symbol_day.take_session(record.ts_ms, record.session, record.status)
 
     def _odd_lot(self, record: OddLotRecord) -> None:
         """Book a match on the odd-lot board: a line of its own, because its total counts the round lots too."""
         if not self._delivery.leads:
             self._counts["not_leading"] += 1
             return
-        board = self._board(record)
-        if board is not None and record.price and record.volume and record.total_volume > board.odd_lot_total:
-            board.odd_lot_total = record.total_volume
+        symbol_day = self._symbol_day(record)
+        if symbol_day is not None and record.price and record.volume and record.total_volume > symbol_day.odd_lot_total:
+            symbol_day.odd_lot_total = record.total_volume
             self._counts["odd_lot"] += 1
-            self._trades.append(odd_lot_line(record, board.tape.generation))
+            self._trades.append(odd_lot_line(record, symbol_day.tape.generation))
 
-    def _board(self, record: Any) -> Board | None:
-        """The board of a record's symbol on the shard's day; None for a previous day's record, which is noted on it."""
+    def _symbol_day(self, record: Any) -> SymbolDay | None:
+        """The day of a record's symbol, if that is the shard's day; None for a previous day's record, which is noted on it."""
         symbol, day = record.symbol, self._feeds.day
-        board = self._boards.get(symbol)
-        if board is None or board.day != day:
-            before = board
-            board = self._boards.put(symbol, Board(day=day, exchange=record.exchange, tape=Tape()))
+        symbol_day = self._symbol_days.get(symbol)
+        if symbol_day is None or symbol_day.day != day:
+            before = symbol_day
+            symbol_day = self._symbol_days.put(symbol, SymbolDay(day=day, exchange=record.exchange, tape=Tape()))
             if before is not None:
-                board.previous_close = before.previous_close if before.last is None else before.last
+                symbol_day.previous_close = before.previous_close if before.last is None else before.last
             self._enrol(symbol)
-        self._shown[symbol] = board
+        self._shown[symbol] = symbol_day
         if record.trading_day == day:
-            return board
+            return symbol_day
         self._counts["previous_day"] += 1
         if isinstance(record, TradeRecord) and record.price and record.session != "PT":
-            board.previous_close = record.price
+            symbol_day.previous_close = record.price
         return None
 
     def _enrol(self, symbol: str) -> None:
@@ -266,18 +266,18 @@ class PriceFold:
             self._roster = self._state.load(_ROSTERS, _ROSTER_KEY, self._day.day) or Roster()
         self._roster.symbols.append(symbol)
 
-    def _due(self, symbol: str, board: Board) -> None:
-        if not board.due:
-            board.due = True
+    def _due(self, symbol: str, symbol_day: SymbolDay) -> None:
+        if not symbol_day.due:
+            symbol_day.due = True
             self._day.due.append(symbol)
 
-    def _show_book(self, board: Board, record: Any) -> None:
+    def _show_book(self, symbol_day: SymbolDay, record: Any) -> None:
         """Take a book that is not older than the one shown; publish its top when that changed."""
-        if board.quote_ms is not None and record.ts_ms < board.quote_ms:
+        if symbol_day.quote_ms is not None and record.ts_ms < symbol_day.quote_ms:
             self._counts["stale_quote"] += 1
             return
-        changed = record.bids[:2] != board.bids[:2] or record.asks[:2] != board.asks[:2]
-        board.bids, board.asks, board.quote_ms = record.bids, record.asks, record.ts_ms
+        changed = record.bids[:2] != symbol_day.bids[:2] or record.asks[:2] != symbol_day.asks[:2]
+        symbol_day.bids, symbol_day.asks, symbol_day.quote_ms = record.bids, record.asks, record.ts_ms
         if changed:
             self._counts["quote"] += 1
             self._quotes.append(_quote_event(record))
