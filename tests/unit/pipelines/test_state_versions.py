@@ -44,7 +44,7 @@ KINDS = sorted(kinds(), key=lambda kind: kind.__name__)
 EACH = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
 WHERE: dict[str, Callable[[str, bytes], bool]] = {
-    "Board": lambda shard, key: key.startswith(b"p:"),
+    "SymbolDay": lambda shard, key: key.startswith(b"p:"),
     "ShardDay": lambda shard, key: key == b"prices",
     "Roster": lambda shard, key: key == b"prices-roster",
     "Feeds": lambda shard, key: key == b"feeds",
