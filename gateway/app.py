@@ -22,9 +22,9 @@ from schemas.stock_v1 import PROTOCOL, CloseCode
 
 WEB = Path(__file__).parent / "web"
 PING_S = 20.0
-"""A connection whose pings are not answered within one and a half of these is dropped."""
+"""How often clients are sent a ping, in seconds; a connection is dropped when one is not answered in half that time."""
 FAREWELL_S = 3.0
-"""How long a client may take to answer a close frame."""
+"""How long a client may take to answer a close frame, in seconds."""
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +35,7 @@ def now_ms() -> int:
 
 
 class Gateway:
-    """What the routes share."""
+    """The routes, and what they share."""
 
     def __init__(self, settings: GatewaySettings, fanout: Fanout, reason: Callable[[], str]) -> None:
         """Prepare.
@@ -137,7 +137,7 @@ class Gateway:
 
         def end(close: Close) -> None:
             farewell.append(close)
-            # Whoever else says so finds this task waiting for the next message.
+            # Unless it is this task itself that ends the connection, it waits for the client's next message.
             if asyncio.current_task() is not reading:
                 reading.cancel()
 
@@ -161,7 +161,7 @@ class Gateway:
         return socket
 
     async def _read(self, socket: web.WebSocketResponse, client: Client) -> None:
-        """Hand the client's messages on until it, or we, have had enough."""
+        """Hand the client's messages on until either side ends the connection."""
         async for message in socket:
             if message.type is not WSMsgType.TEXT:
                 await socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"text only")

@@ -1,7 +1,8 @@
 """From changes of the board to the sockets of all clients.
 
-One flusher for each throttle class, none for a client: at the end of an interval what changed is put into frames once for each
-selection in use, and every client gets one joined write. Alerts do not wait for an interval. Runs on the event loop only.
+There is one task for each update interval that clients can choose, and none for a client. At the end of an interval what changed
+is put into messages, once for each selection in use, and each client is written to once. Alerts do not wait for an interval. All
+of this runs on the event loop.
 """
 
 import asyncio
@@ -21,13 +22,17 @@ from schemas.stock_v1 import CloseCode
 from schemas.structs import FeedStatus
 
 YIELD_EVERY = 256
-"""Clients written to before the loop may do something else."""
+"""Clients that are written to before the event loop may do something else."""
 PUMP_EVERY = 100
-"""Alerts of one batch between two writes to those who get them."""
+"""Alerts that are put into lanes before these are emptied."""
 STALLED_MS = 30_000
+"""How long a client may not read anything before it is sent away."""
 SUBSCRIBE_WITHIN_MS = 10_000
+"""How long a client may be connected before it subscribes to something."""
 _PUMP_S = 0.1
+"""How often to look whether clients read again that did not, in seconds."""
 _WATCH_S = 1.0
+"""How often to look whether the data flows, in seconds."""
 
 
 class Outlet(Protocol):
@@ -49,8 +54,9 @@ class Client:
         self.outlet = outlet
         self.ending = False
         self.since_ms = now_ms
+        """When it connected."""
         self.written_ms = now_ms
-        """When the socket last took something, or would have."""
+        """When the socket was last ready to take something."""
         self._end = end
 
     def end(self, close: Close) -> None:
@@ -67,7 +73,7 @@ class Client:
             self.end(self.subscriber.close)
 
     def write(self, now_ms: int) -> None:
-        """Write what is due to a socket that takes it now, and goes on taking."""
+        """Write what is due; the caller has seen that the socket takes it."""
         subscriber, outlet = self.subscriber, self.outlet
         self.written_ms = now_ms
         while messages := subscriber.drain(now_ms):
@@ -80,14 +86,16 @@ class Client:
 
 
 class Interval:
-    """What changed since a throttle class was last flushed, and who wants to know."""
+    """One update interval: who has chosen it, and what has changed since it began."""
 
     def __init__(self) -> None:
         self.members: dict[Client, dict[str, Subscription]] = {}
+        """The subscriptions with this interval of each client, by channel."""
         self.changed: dict[str, set[str]] = {}
+        """Keys, by channel."""
 
     def note(self, channel: str, key: str) -> None:
-        """Note a changed row, if anybody listens."""
+        """Note that a row has changed, if anybody has chosen this interval."""
         if self.members:
             self.changed.setdefault(channel, set()).add(key)
 
@@ -122,7 +130,7 @@ class Fanout:
         self._reason = reason
         self._now_ms = now_ms
         self._intervals = {throttle_ms: Interval() for throttle_ms in terms.classes}
-        self._shown_condition: tuple[list[str], str] = ([], "")
+        self._told: tuple[list[str], str] = ([], "")
 
     # clients
 
@@ -208,7 +216,7 @@ class Fanout:
         told: set[Client] = set()
         for count, alert in enumerate(alerts, 1):
             if count % PUMP_EVERY == 0:
-                # A batch from Kafka may hold more than a lane: whoever reads must not be sent away for that.
+                # A batch from Kafka may hold more than a lane does, and nobody who reads may be sent away for that.
                 self._pump(told)
             self.recent.add(alert)
             if not self.recent.complete:
@@ -232,10 +240,10 @@ class Fanout:
     # time
 
     async def flush_forever(self, throttle_ms: int) -> None:
-        """Flush one class at the end of each of its intervals, on a fixed schedule."""
+        """Flush each time ``throttle_ms`` are over, on a fixed schedule."""
         loop = asyncio.get_running_loop()
         interval, period = self._intervals[throttle_ms], throttle_ms / 1_000
-        # The classes start apart, so that they do not all flush in the same millisecond of a second.
+        # Different intervals start apart, so that they do not all end in the same millisecond of a second.
         due = loop.time() + period + throttle_ms / 10_000
         while True:
             await asyncio.sleep(max(0.0, due - loop.time()))
@@ -247,7 +255,7 @@ class Fanout:
                     await asyncio.sleep(0)
 
     def flush(self, throttle_ms: int) -> Iterator[None]:
-        """End an interval: write its changes to the clients of the class; yields now and then."""
+        """End an interval of ``throttle_ms``: write its changes to those who have chosen it; yields now and then."""
         interval = self._intervals[throttle_ms]
         changed, interval.changed = interval.changed, {}
         now_ms = self._now_ms()
@@ -298,15 +306,15 @@ class Fanout:
                     client.end(Close(CloseCode.SLOW, f"nothing was read for {STALLED_MS // 1_000} s"))
 
     async def watch_forever(self) -> None:
-        """Judge the feeds, say how old the data is, and part from clients that want nothing."""
+        """Judge the connectors, say how old the data is, and part from clients that want nothing."""
         beat_ms = self._now_ms()
         while True:
             await asyncio.sleep(_WATCH_S)
             now_ms = self._now_ms()
             self.apply(self.connectors.judge(now_ms))
             condition = (self._stale(now_ms), self._reason())
-            if now_ms - beat_ms >= self.terms.heartbeat_ms or condition != self._shown_condition:
-                beat_ms, self._shown_condition = now_ms, condition
+            if now_ms - beat_ms >= self.terms.heartbeat_ms or condition != self._told:
+                beat_ms, self._told = now_ms, condition
                 self._beat(now_ms)
             for client in list(self.clients):
                 if not client.subscriber.asked and now_ms - client.since_ms > SUBSCRIBE_WITHIN_MS:
@@ -323,7 +331,7 @@ class Fanout:
         return self.connectors.stale({channel: table.newest_ms for channel, table in self.board.tables.items()}, now_ms)
 
     def heartbeat(self, now_ms: int) -> bytes:
-        """How old the data is, in the words of a heartbeat that still lacks a client's cursors."""
+        """What a heartbeat says to every client: how old the data is, and whether the gateway is up to date."""
         clock = self.connectors.clock()
         return wire.heartbeat_head(now_ms, self._ages(now_ms), self._stale(now_ms), self._reason(), clock)
 

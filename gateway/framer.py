@@ -1,8 +1,8 @@
 """WebSocket frames, written straight to the transport.
 
-A frame of the server is not masked, and what it says is mostly the same for every client: that part is built once, and several
-frames are joined into one write, since the kernel's ``send`` is what a gateway spends its time on. aiohttp's own writer is left
-for ping, pong and close; mixing it with ours is safe only because compression is never negotiated.
+Several frames are joined into one write, because the kernel's ``send`` is what a gateway spends most of its time on. aiohttp's
+own writer is left with ping, pong and close. Both may write to one socket because compression, which has a state, is never
+negotiated.
 """
 
 import socket
@@ -19,11 +19,11 @@ _LONG = Struct("!BBQ")
 BUFFER_BYTES = 64 * 1024
 """What may wait in the process for a client's socket before it counts as not writable."""
 UNSENT_BYTES = 32 * 1024
-"""What may wait in the kernel: the rest stays here, where newer rows replace older ones."""
+"""What may wait in the kernel. The less, the sooner a slow client counts as not writable, and newer rows replace older ones."""
 
 
 def text_frame(payload: bytes) -> bytes:
-    """An unmasked, final text frame around ``payload``."""
+    """``payload`` as a WebSocket frame: text, whole, not masked."""
     size = len(payload)
     if size < 126:
         return _SHORT.pack(_TEXT, size) + payload
@@ -48,11 +48,11 @@ class Outlet:
 
     @property
     def writable(self) -> bool:
-        """Whether the client has read enough of what it was sent, and may be sent more: after a close frame it may not."""
+        """Whether the client has read enough of what it was sent. After a close frame nothing more may be sent."""
         return not (self._protocol.writing_paused or self._socket.closed or self._transport.is_closing())
 
     def write(self, payloads: Sequence[bytes]) -> int:
-        """Send ``payloads``, each as a frame, in one write; how many bytes."""
+        """Send ``payloads``, one at least, each as a frame, in one write; how many bytes."""
         data = text_frame(payloads[0]) if len(payloads) == 1 else b"".join(map(text_frame, payloads))
         self._transport.write(data)
         return len(data)

@@ -19,7 +19,7 @@ BYTES: Final = Counter(
 
 @dataclass(slots=True)
 class Sent:
-    """What was sent since the counters were last told: theirs are too dear to touch for each message."""
+    """What was sent since the counters were last told; to tell them of each message would cost more than to send it."""
 
     messages: int = 0
     bytes: int = 0

@@ -23,12 +23,13 @@ from schemas.errors import PortTaken
 from schemas.stock_v1 import CloseCode
 
 COME_BACK_WITHIN_MS = 5_000
-"""Clients of a gateway that stops come back at a random time up to this, so that the others are not stormed."""
+"""Clients that are sent away are told to come back after a random time of at most this, so that they do not come all at once."""
 GOODBYE_S = 0.5
-"""Between the farewell and the closing of the connections."""
+"""How long clients have to read that, before their connections are closed."""
 READERS_S = 5.0
+"""How long a reader's thread may take to end."""
 FORCE_S = 2.0
-"""What requests under way get when the gateway stops."""
+"""How long requests that are being answered may take to end."""
 
 log = logging.getLogger(__name__)
 
@@ -54,12 +55,12 @@ class Readiness:
 
     def ended(self, error: Exception) -> None:
         """Take what ended a reader; the first one counts."""
-        log.error("%s", error)
+        log.error("the gateway cannot go on: %s", str(error) or repr(error))
         self.failure = self.failure or error
         self.failed.set()
 
     def stopping(self) -> str:
-        """Be ready no more, since the gateway stops; what to tell the clients."""
+        """Be ready no more, because the gateway stops; what to tell the clients."""
         self._reasons = {"gateway": str(self.failure or "shutting down")}
         return "shutdown" if self.failure is None else "cannot go on"
 
@@ -85,8 +86,8 @@ async def run(
     Raises:
         InsecureBind: The address can be reached from outside, and nobody said that this is meant.
         PortTaken: Another process listens there.
-        NewerMessage: A newer release writes one of the topics. The clients have been sent away, as when it is time to go.
-        TooManyDeadLetters: Most of what was read cannot be used. Likewise.
+        NewerMessage: A newer release writes one of the topics. The clients have been sent away.
+        TooManyDeadLetters: Most of what was read cannot be used. The clients have been sent away.
     """
     settings.require_safe_bind()
     terms = Terms(default_ms=settings.throttle_ms)

@@ -1,7 +1,8 @@
 """Whose pages may talk to the gateway (pure).
 
-Browsers let any page open a WebSocket to any host, so the Origin is checked here. A page may also have its own name point at this
-machine and so be of the same origin: on loopback the Host must be one of the machine's own names.
+Browsers let any page open a WebSocket to any host, so the Origin is checked here. That is not enough: a hostile page may make
+the name of its own host point at this machine, and is then of the same origin. So on loopback the Host must be a name of this
+machine.
 """
 
 from collections.abc import Collection
@@ -11,7 +12,7 @@ _OWN_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 def origin_allowed(origin: str | None, host: str, origins: Collection[str]) -> bool:
-    """Whether a page of ``origin`` may connect to ``host`` (as the request calls it). Programs send no Origin and may."""
+    """Whether a page of ``origin`` may connect to what its request calls ``host``. Programs send no Origin, and may."""
     if origin is None or origin in origins:
         return True
     try:
@@ -21,7 +22,7 @@ def origin_allowed(origin: str | None, host: str, origins: Collection[str]) -> b
 
 
 def host_allowed(host: str, bound_to: str, *, is_loopback: bool, origins: Collection[str]) -> bool:
-    """Whether a request may call us ``host``."""
+    """Whether a request may call this gateway ``host``; ``bound_to`` is the address that it listens on."""
     if not is_loopback:
         return True
     try:

@@ -1,7 +1,8 @@
-"""The alerts of late, for clients that come or come back (pure).
+"""The last alerts, for clients that come or come back (pure).
 
-Alerts are events, not state: each client gets each of them, once and in order. A position is the offset of the Kafka message and
-the place within it, in one number, so that a cursor can stand between two alerts of one message.
+Alerts are events, not state: each client gets each of them, once and in order. A cursor has to be able to stand between two
+alerts of one Kafka message, so the offsets here are finer than Kafka's: 65,536 times the message's, plus the alert's place in
+the message.
 """
 
 from collections import deque
@@ -17,15 +18,17 @@ from schemas.structs import AlertEvent, AlertsFrame
 from schemas.topics import encode
 
 KEPT = 1_000
-_PLACES = 16
+"""How many alerts a client that was away can make up for."""
+_PLACE_BITS = 16
 
 
 class Alert(msgspec.Struct, frozen=True, gc=False):
     """An alert, ready for the wire."""
 
     slot: int
-    """Partition."""
-    position: int
+    """Its partition."""
+    offset: int
+    """Of the alert, not of its message."""
     symbol: str
     ts_ms: int
     data: bytes
@@ -35,13 +38,14 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
 
 
 def alerts_of(position: Position, frame: AlertsFrame) -> list[Alert]:
-    """The alerts in the message of ``market.alerts`` at ``position``."""
-    return [_alert(position.partition, (position.offset << _PLACES) + place, event) for place, event in enumerate(frame.events)]
+    """The alerts in ``frame``, the message of ``market.alerts`` at ``position``."""
+    first = position.offset << _PLACE_BITS
+    return [_alert(position.partition, offset, event) for offset, event in enumerate(frame.events, first)]
 
 
-def _alert(slot: int, position: int, event: AlertEvent) -> Alert:
+def _alert(slot: int, offset: int, event: AlertEvent) -> Alert:
     row = encode(tuple(getattr(event, name) for name in CHANNELS["alert"].columns))
-    return Alert(slot=slot, position=position, symbol=event.symbol, ts_ms=event.ts_ms, data=encode(event), row=row)
+    return Alert(slot=slot, offset=offset, symbol=event.symbol, ts_ms=event.ts_ms, data=encode(event), row=row)
 
 
 @dataclass(slots=True)
@@ -49,47 +53,51 @@ class Recent:
     """The last :data:`KEPT` alerts, oldest first."""
 
     stream: str = ""
+    """Which logs the offsets are of; empty until reading begins."""
     complete: bool = False
-    """What was on the topic when reading began is here."""
+    """Whether everything has been read that was on the topic when reading began: clients may come."""
     _alerts: deque[Alert] = field(default_factory=deque)
-    positions: dict[int, int] = field(default_factory=dict)
-    """The last position seen, by slot."""
+    offsets: dict[int, int] = field(default_factory=dict)
+    """Of the last alert read, by slot."""
     _dropped: dict[int, int] = field(default_factory=dict)
-    """The last position that is no longer here, by slot."""
+    """Of the last alert that is not here any more, or never was, by slot."""
 
     def begin(self, stream: str, starts: Mapping[int, int]) -> None:
-        """Forget everything: reading begins at the offsets ``starts``, by partition."""
+        """Forget everything: ``stream`` is read from ``starts`` on, Kafka's offsets by partition."""
         self.stream = stream
         self._alerts.clear()
-        self.positions = {slot: (offset << _PLACES) - 1 for slot, offset in starts.items() if offset > 0}
-        self._dropped = dict(self.positions)
+        self.offsets = {slot: (offset << _PLACE_BITS) - 1 for slot, offset in starts.items() if offset > 0}
+        self._dropped = dict(self.offsets)
         self.complete = False
 
     def settle(self) -> None:
-        """Put what was read so far, partition by partition, into the order of its time: clients may come now."""
-        self._alerts = deque(sorted(self._alerts, key=lambda alert: (alert.ts_ms, alert.slot, alert.position)))
+        """Let clients come: everything that was there has been read, though partition by partition, so sort it by time."""
+        self._alerts = deque(sorted(self._alerts, key=lambda alert: (alert.ts_ms, alert.slot, alert.offset)))
         self.complete = True
         self._trim()
 
     def add(self, alert: Alert) -> None:
         """Append ``alert``; once settled, drop the oldest beyond :data:`KEPT`."""
         self._alerts.append(alert)
-        self.positions[alert.slot] = alert.position
+        self.offsets[alert.slot] = alert.offset
         if self.complete:
             self._trim()
 
     def _trim(self) -> None:
         while len(self._alerts) > KEPT:
             alert = self._alerts.popleft()
-            self._dropped[alert.slot] = max(alert.position, self._dropped.get(alert.slot, -1))
+            self._dropped[alert.slot] = max(alert.offset, self._dropped.get(alert.slot, -1))
 
-    def since(self, positions: cursor.Positions | None) -> tuple[list[Alert], bool]:
-        """The alerts after ``positions`` (None: all that are here), and whether none is missing between."""
-        if positions is None:
+    def since(self, offsets: cursor.Offsets | None) -> tuple[list[Alert], bool]:
+        """The alerts that a client lacks which has read up to ``offsets``, and whether all of these are still here.
+
+        None is for a client that has read nothing: it gets all that are here, and nobody can say what it missed.
+        """
+        if offsets is None:
             return list(self._alerts), False
-        whole = all(positions.get(slot, -1) >= dropped for slot, dropped in self._dropped.items())
-        return [alert for alert in self._alerts if alert.position > positions.get(alert.slot, -1)], whole
+        whole = all(offsets.get(slot, -1) >= dropped for slot, dropped in self._dropped.items())
+        return [alert for alert in self._alerts if alert.offset > offsets.get(alert.slot, -1)], whole
 
     def cursor(self) -> str:
-        """Where a reader stands who has seen all."""
-        return cursor.write(self.stream, self.positions)
+        """The cursor of a client that has read everything."""
+        return cursor.write(self.stream, self.offsets)

@@ -15,7 +15,8 @@ from gateway.core.channels import CHANNELS
 from gateway.core.selection import Universe
 
 SLOTS_A_TOPIC = 1_000
-"""Cursor slots set aside for the partitions of one topic of a channel."""
+"""A channel may be fed by several topics. In its cursors the partitions of its first topic are the slots from 0 on, those of the
+next one the slots from here on, and so forth."""
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -24,12 +25,14 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     channel: str
     key: str
     slot: int
-    """Partition, plus :data:`SLOTS_A_TOPIC` for each topic of the channel before its own."""
+    """Its partition, as the channel's cursors number it."""
     offset: int
+    """Its own, in its partition."""
     day: int
     src: int
+    """Offset of the newest record frame that it was folded from: of two rows of a day the one with the greater wins."""
     appended_ms: int
-    """The broker's clock when it was written."""
+    """When it was written, by the broker's clock."""
     fragment: bytes
     """The row as it goes onto the wire: a JSON list in the order of the channel's columns."""
     exchange: str | None
@@ -43,14 +46,14 @@ class Table:
     """The rows of one channel."""
 
     rows: dict[str, Change] = field(default_factory=dict)
-    positions: dict[int, int] = field(default_factory=dict)
-    """The last offset read, by slot."""
+    offsets: dict[int, int] = field(default_factory=dict)
+    """Of the last row read, by slot."""
     newest_ms: int | None = None
-    """When the newest row was written, by the broker's clock."""
+    """When the newest row was written, by the broker's clock; None while there is none."""
 
     def apply(self, change: Change) -> bool:
         """Take ``change`` unless the board has the same or a newer row; whether it was taken."""
-        self.positions[change.slot] = max(change.offset, self.positions.get(change.slot, -1))
+        self.offsets[change.slot] = max(change.offset, self.offsets.get(change.slot, -1))
         self.newest_ms = change.appended_ms if self.newest_ms is None else max(change.appended_ms, self.newest_ms)
         current = self.rows.get(change.key)
         if current is not None and (change.day, change.src) <= (current.day, current.src):
@@ -59,16 +62,16 @@ class Table:
         return True
 
     def keys(self, members: Set[str] | None) -> list[str]:
-        """The keys that have a row, those among ``members`` only; None for all."""
+        """The keys that have a row; only those among ``members``, unless that is None."""
         return list(self.rows) if members is None else [key for key in self.rows if key in members]
 
     def fragments(self, keys: Iterable[str]) -> list[bytes]:
         """The rows of those of ``keys`` that have one."""
         return [row.fragment for key in keys if (row := self.rows.get(key)) is not None]
 
-    def since(self, positions: cursor.Positions, keys: Iterable[str]) -> list[str]:
-        """Which of ``keys`` have a row that a reader who stopped at ``positions`` has not seen."""
-        return [key for key in keys if (row := self.rows[key]).offset > positions.get(row.slot, -1)]
+    def since(self, offsets: cursor.Offsets, keys: Iterable[str]) -> list[str]:
+        """Which of ``keys`` have a row that a client lacks which has read up to ``offsets``."""
+        return [key for key in keys if (row := self.rows[key]).offset > offsets.get(row.slot, -1)]
 
 
 @dataclass(slots=True)
@@ -78,8 +81,9 @@ class Board:
     tables: dict[str, Table] = field(default_factory=lambda: {name: Table() for name in CHANNELS if name != "alert"})
     """By channel; alerts are kept by :class:`gateway.core.alerts.Recent`."""
     stream: str = ""
+    """Which logs the offsets are of; empty until reading begins."""
     complete: bool = False
-    """Everything that was on the topics when reading began has been applied."""
+    """Whether everything has been applied that was on the topics when reading began: clients may come."""
     universe: Universe = field(default_factory=Universe)
 
     def begin(self, stream: str) -> None:
@@ -102,5 +106,5 @@ class Board:
             yield change.channel, change.key
 
     def cursor(self, channel: str) -> str:
-        """Where a reader stands who has seen all of ``channel``; empty where there are no cursors."""
-        return cursor.write(self.stream, self.tables[channel].positions) if CHANNELS[channel].has_cursor else ""
+        """The cursor of a client that has read all of ``channel``; empty where there are no cursors."""
+        return cursor.write(self.stream, self.tables[channel].offsets) if CHANNELS[channel].has_cursor else ""

@@ -1,8 +1,7 @@
-"""What a client has still to get (pure): latest values that replace one another, and alerts that do not.
+"""What waits for a client that does not read (pure): rows, which later ones replace, and alerts, which nothing replaces.
 
-A client that does not read costs the gateway the keys that changed for it, not the values: when it reads again it gets the
-latest row of each, once, flagged ``con``. Alerts wait in a lane of their own; when that is full the client is too slow to be told
-the truth, and is sent away to come back by cursor.
+Of rows only the keys wait: when the client reads again it gets the latest row of each, once, flagged ``con``. Alerts wait in a
+lane of their own. A client whose lane is full is sent away; when it comes back, its cursor says which alerts it lacks.
 """
 
 from collections import deque
@@ -10,7 +9,9 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 LANE_MESSAGES = 1_000
+"""Alerts that may wait for a client."""
 LANE_BYTES = 256 * 1024
+"""And how long they may be together."""
 
 
 @dataclass(slots=True)
@@ -20,18 +21,18 @@ class Pending:
     keys: dict[str, None] = field(default_factory=dict)
     """In the order of their first change."""
     conflated: bool = False
-    """An interval ended without the client being written to."""
+    """Whether an interval ended in which the client was sent nothing, so that rows may have been skipped."""
 
     def add(self, keys: Iterable[str]) -> None:
         """Note changed keys."""
         self.keys.update(dict.fromkeys(keys))
 
     def skip(self) -> None:
-        """Note that an interval ended and nothing could be written."""
+        """Take note that an interval ended and the client does not read."""
         self.conflated = self.conflated or bool(self.keys)
 
     def keep(self, members: Set[str]) -> None:
-        """Drop what is no longer wanted."""
+        """Drop the keys that are not among ``members``."""
         self.keys = {key: None for key in self.keys if key in members}
 
     def take(self) -> tuple[list[str], bool]:

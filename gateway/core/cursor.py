@@ -10,19 +10,19 @@ from collections.abc import Mapping
 
 from gateway.core.errors import BadCursor
 
-Positions = Mapping[int, int]
+Offsets = Mapping[int, int]
 """The last offset read, by slot."""
 
 _TEXT = re.compile(r"([0-9a-f]{8})\.((?:[0-9]{1,6}:[0-9]{1,24}(?:,[0-9]{1,6}:[0-9]{1,24})*)?)")
 
 
-def write(stream: str, positions: Positions) -> str:
-    """The cursor of ``positions`` in ``stream``."""
-    return f"{stream}.{','.join(f'{slot}:{offset}' for slot, offset in sorted(positions.items()))}"
+def write(stream: str, offsets: Offsets) -> str:
+    """The cursor of who has read ``stream`` up to ``offsets``."""
+    return f"{stream}.{','.join(f'{slot}:{offset}' for slot, offset in sorted(offsets.items()))}"
 
 
 def read(text: str, stream: str) -> dict[int, int] | None:
-    """The positions in ``text``, or None when it points into another stream and so says nothing.
+    """The offsets that ``text`` says, or None when it points into another stream and so says nothing.
 
     Raises:
         BadCursor: No gateway wrote this.

@@ -7,9 +7,11 @@ from schemas.units import Exchange
 
 EVERYTHING = "*"
 FUTURES = "@FUT"
+"""The group of all futures; other instruments are in that of their exchange (``@HOSE``)."""
 WELL_KNOWN_GROUPS = frozenset({"@VN30", "@HOSE", "@HNX", "@UPCOM", FUTURES})
-"""Groups that exist even before the feed has named a member."""
+"""Groups that a client may name before anything is known of their members."""
 _REMEMBERED = 4_096
+"""Selections whose members are remembered."""
 
 
 def is_group(word: str) -> bool:
@@ -49,11 +51,11 @@ class Selection:
 
 @dataclass(slots=True)
 class Universe:
-    """The symbols heard of, with their exchange and groups."""
+    """The symbols that have been heard of, with their exchange and groups."""
 
     exchanges: dict[str, str] = field(default_factory=dict)
     groups: dict[str, set[str]] = field(default_factory=dict)
-    """Members by group word (``@VN30``)."""
+    """Members by group (``@VN30``)."""
     _by_symbol: dict[str, frozenset[str]] = field(default_factory=dict)
     _resolved: dict[Selection, frozenset[str]] = field(default_factory=dict)
 
@@ -65,7 +67,7 @@ class Universe:
         self.join(symbol, None)
 
     def join(self, symbol: str, indices: Iterable[str] | None) -> None:
-        """Make ``symbol`` a member of ``indices`` and of nothing else; None leaves those as they are."""
+        """Make ``symbol`` a member of the groups of ``indices``, and of no other index; None leaves it in those it is in."""
         own = self._by_symbol.get(symbol, frozenset())
         members = own & self._index_groups(own) if indices is None else frozenset(f"@{name}" for name in indices)
         exchange = self.exchanges.get(symbol)
@@ -85,11 +87,11 @@ class Universe:
         return groups - {FUTURES, *(f"@{exchange}" for exchange in Exchange)}
 
     def has_group(self, group: str) -> bool:
-        """Whether ``group`` (``@VN30``) means anything."""
+        """Whether there is such a group as ``group`` (``@VN30``)."""
         return group in WELL_KNOWN_GROUPS or group in self.groups
 
     def members(self, selection: Selection) -> frozenset[str] | None:
-        """The keys of ``selection`` as of now; None for everything."""
+        """The keys that ``selection`` names as of now; None for all there are."""
         if selection.everything:
             return None
         members = self._resolved.get(selection)

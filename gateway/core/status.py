@@ -1,7 +1,7 @@
 """Whether the data flows: what the connectors say of themselves, judged by the gateway's own clock (pure).
 
-A connector speaks each second. One that says nothing for five is *silent*, whatever it said last. What it says of the market's
-clock decides whether a channel that does not move is stale or merely at lunch.
+A connector speaks each second. One that says nothing for five is *silent*, whatever it said last. Connectors also say what the
+market is doing: a channel that does not move is stale while it trades, and not at lunch.
 """
 
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from schemas.topics import encode
 from schemas.units import SessionPhase
 
 SILENT_MS = 5_000
-"""How long a connector may say nothing; it speaks each second."""
+"""How long a connector may say nothing."""
 STALE_MS: Mapping[str, int] = {name: channel.stale_ms for name, channel in CHANNELS.items() if channel.stale_ms is not None}
 """How old the newest row of a channel may be while the market trades."""
 _TRADING = frozenset({SessionPhase.ATO, SessionPhase.CONTINUOUS, SessionPhase.ATC})
@@ -22,7 +22,7 @@ _TRADING = frozenset({SessionPhase.ATO, SessionPhase.CONTINUOUS, SessionPhase.AT
 
 @dataclass(frozen=True, slots=True)
 class MarketClock:
-    """The market's clock, as the connector that is furthest says."""
+    """The market's clock, as the connector says that is furthest."""
 
     phase: SessionPhase
     day: int
@@ -34,23 +34,26 @@ class Connectors:
     """What each connector says of itself, by its feed."""
 
     _said: dict[str, FeedStatus] = field(default_factory=dict)
-    _seen_ms: dict[str, int] = field(default_factory=dict)
+    _heard_ms: dict[str, int] = field(default_factory=dict)
+    """When each of them spoke last, by the broker's clock."""
     _shown: dict[str, bytes] = field(default_factory=dict)
+    """The rows of the last call of :meth:`judge`."""
     _revision: int = 0
+    """Stands for the offset that these rows have not."""
 
     def hear(self, status: FeedStatus, appended_ms: int) -> None:
-        """Note what a connector said; ``appended_ms`` is when, by the broker's clock."""
+        """Take what a connector says of itself; it was written at ``appended_ms``, by the broker's clock."""
         self._said[status.feed] = status
-        self._seen_ms[status.feed] = appended_ms
+        self._heard_ms[status.feed] = appended_ms
 
     def forget(self) -> None:
-        """Nothing has been said: the topic is read again."""
+        """Forget everything: the topic is read again."""
         self._said.clear()
-        self._seen_ms.clear()
+        self._heard_ms.clear()
         self._shown.clear()
 
     def judge(self, now_ms: int) -> list[Change]:
-        """The rows that differ from those of the last call."""
+        """The rows of channel ``status`` that differ from those of the last call."""
         changes = []
         for feed, status in self._said.items():
             state, reason = self.state_of(feed, now_ms)
@@ -81,7 +84,7 @@ class Connectors:
                     offset=self._revision,
                     day=0,
                     src=self._revision,
-                    appended_ms=self._seen_ms[feed],
+                    appended_ms=self._heard_ms[feed],
                     fragment=fragment,
                     exchange=None,
                     groups=None,
@@ -90,9 +93,9 @@ class Connectors:
         return changes
 
     def state_of(self, feed: str, now_ms: int) -> tuple[str, str]:
-        """State of ``feed`` at ``now_ms`` and, when it is not up, why."""
+        """The state of the connector of ``feed`` and, when it is not up, why."""
         status = self._said[feed]
-        silent_ms = now_ms - self._seen_ms[feed]
+        silent_ms = now_ms - self._heard_ms[feed]
         if status.state != "stopped" and silent_ms > SILENT_MS:
             return (
                 "silent",
@@ -108,12 +111,17 @@ class Connectors:
         return MarketClock(SessionPhase(ahead.phase), ahead.trading_day, ahead.market_ms)
 
     def stale(self, newest_ms: Mapping[str, int | None], now_ms: int) -> list[str]:
-        """The channels that should move now and do not, in alphabetical order; all of them when no feed is up."""
+        """The channels that should move now and do not, in alphabetical order; all of them when no connector is up.
+
+        Args:
+            newest_ms: When the newest row of each channel was written, by the broker's clock; None where there is none.
+            now_ms: The gateway's clock.
+        """
         clock = self.clock()
         if clock is None:
             return []
         states = [self.state_of(feed, now_ms)[0] for feed in self._said]
-        # A connector that fell silent at lunch does not say that the afternoon began.
+        # Of a connector that fell silent at lunch nobody hears that the afternoon has begun.
         if "up" not in states and ("silent" in states or clock.phase in _TRADING):
             return sorted(STALE_MS)
         if clock.phase not in _TRADING:

@@ -110,14 +110,14 @@ class Subscriber:
         selection = existing.selection | wanted if existing else wanted
         if len(selection.keys) > self._terms.symbols:
             raise Refused(ErrorCode.TOO_MANY_SYMBOLS, f"at most {self._terms.symbols} a channel: use a group or {EVERYTHING}")
-        positions = self._positions(channel, command.cursor)
+        offsets = self._read_up_to(channel, command.cursor)
         subscription = existing or Subscription(channel, throttle_ms, self._cursor(channel))
         self.subscriptions[channel] = subscription
         subscription.throttle_ms = throttle_ms
         if channel == "alert":
-            recovered = self._ask_for_alerts(subscription, selection, positions)
+            recovered = self._ask_for_alerts(subscription, selection, offsets)
         else:
-            recovered = self._ask_for_rows(subscription, wanted, positions)
+            recovered = self._ask_for_rows(subscription, wanted, offsets)
         subscription.selection = selection
         self.notice(
             wire.ok(
@@ -129,7 +129,7 @@ class Subscriber:
             )
         )
 
-    def _positions(self, channel: str, text: str | None) -> cursor.Positions | None:
+    def _read_up_to(self, channel: str, text: str | None) -> cursor.Offsets | None:
         """How far the client has read, by its own account; None when it says nothing, or nothing that holds."""
         if text is None or not CHANNELS[channel].has_cursor:
             return None
@@ -141,25 +141,25 @@ class Subscriber:
     def _cursor(self, channel: str) -> str:
         return self._recent.cursor() if channel == "alert" else self._board.cursor(channel)
 
-    def _ask_for_rows(self, subscription: Subscription, wanted: Selection, positions: cursor.Positions | None) -> bool:
-        """Have the rows of ``wanted`` sent that the client does not have; whether ``positions`` told which these are."""
+    def _ask_for_rows(self, subscription: Subscription, wanted: Selection, offsets: cursor.Offsets | None) -> bool:
+        """Have the rows of ``wanted`` sent that the client does not have; whether ``offsets`` told which these are."""
         table = self._board.tables[subscription.channel]
         keys = table.keys(self._members(wanted))
         if subscription.selection:
             had = self._members(subscription.selection)
             keys = [] if had is None else [key for key in keys if key not in had]
-        if positions is not None:
-            keys = table.since(positions, keys)
+        if offsets is not None:
+            keys = table.since(offsets, keys)
         subscription.ask(keys)
-        return positions is not None
+        return offsets is not None
 
-    def _ask_for_alerts(self, subscription: Subscription, selection: Selection, positions: cursor.Positions | None) -> bool:
-        """Have the alerts sent that the client missed; whether ``positions`` told which these are, and all are still here."""
+    def _ask_for_alerts(self, subscription: Subscription, selection: Selection, offsets: cursor.Offsets | None) -> bool:
+        """Have the alerts sent that the client missed; whether ``offsets`` told which these are, and all are still here."""
         if subscription.selection:
             # Later alerts are already on their way to this client: what it adds starts now.
             subscription.ask(())
             return False
-        missed, recovered = self._recent.since(positions)
+        missed, recovered = self._recent.since(offsets)
         members = self._members(selection)
         subscription.ask(alert.row for alert in missed if members is None or alert.symbol in members)
         return recovered

@@ -4,19 +4,19 @@ from gateway.core import cursor
 from gateway.core.alerts import KEPT, Recent
 
 
-def positions(recent: Recent) -> Any:
+def offsets(recent: Recent) -> Any:
     return cursor.read(recent.cursor(), recent.stream)
 
 
 def test_what_is_older_than_the_kept_ones_is_said_to_be_missing(recent: Recent, alerts: Any) -> None:
-    start = positions(recent)
+    start = offsets(recent)
     for number in range(KEPT):
         recent.add(alerts(number, offset=number)[0])
     assert recent.since(start)[1] is True
     recent.add(alerts(KEPT, offset=KEPT)[0])
     missed, whole = recent.since(start)
     assert (len(missed), whole) == (KEPT, False)
-    assert recent.since(positions(recent)) == ([], True)
+    assert recent.since(offsets(recent)) == ([], True)
 
 
 def test_alerts_before_the_first_offset_read_are_missing_too(alerts: Any) -> None:

@@ -38,7 +38,7 @@ def test_whatever_the_order_the_greatest_day_and_source_is_shown(change: Any, wr
         table.apply(change("VNM", day=day, src=src, offset=offset))
     row = table.rows["VNM"]
     assert (row.day, row.src) == max(writes)
-    assert table.positions == {0: len(writes) - 1}
+    assert table.offsets == {0: len(writes) - 1}
 
 
 def test_a_new_stream_starts_from_nothing(put: Any, board: Any) -> None:

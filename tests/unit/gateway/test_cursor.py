@@ -9,8 +9,8 @@ STREAM = "0123abcd"
 
 
 @given(st.dictionaries(st.integers(0, 999_999), st.integers(0, 2**60)))
-def test_a_cursor_says_what_was_written(positions: dict[int, int]) -> None:
-    assert cursor.read(cursor.write(STREAM, positions), STREAM) == positions
+def test_a_cursor_says_what_was_written(offsets: dict[int, int]) -> None:
+    assert cursor.read(cursor.write(STREAM, offsets), STREAM) == offsets
 
 
 def test_a_cursor_of_another_stream_says_nothing() -> None:
@@ -20,10 +20,10 @@ def test_a_cursor_of_another_stream_says_nothing() -> None:
 @given(st.text())
 def test_any_other_text_is_refused(text: str) -> None:
     try:
-        positions = cursor.read(text, STREAM)
+        offsets = cursor.read(text, STREAM)
     except BadCursor:
         return
-    assert positions is None or cursor.read(cursor.write(STREAM, positions), STREAM) == positions
+    assert offsets is None or cursor.read(cursor.write(STREAM, offsets), STREAM) == offsets
 
 
 @pytest.mark.parametrize(
