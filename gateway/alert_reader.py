@@ -4,18 +4,18 @@ from collections.abc import Mapping, Sequence
 
 from gateway import metrics
 from gateway.core.alerts import KEPT, alerts_of
+from gateway.core.channels import CHANNELS
 from gateway.fanout import Fanout
 from gateway.follower import Follower, Owner, Post, Received
 from gateway.settings import GatewaySettings
 from schemas.position import Partition
-from schemas.topics import MARKET_ALERTS
 
 
 class AlertReader(Follower):
     """``market.alerts``, committed: an alert that is told cannot be taken back."""
 
     name = "alerts"
-    topics = (MARKET_ALERTS,)
+    topics = CHANNELS["alert"].topics
     isolation = "read_committed"
     may_wait = False
     newest = KEPT

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from gateway.core.channels import CHANNELS
 from gateway.core.rows import SOURCES, change_of
 from gateway.fanout import Fanout
 from gateway.follower import Follower, Owner, Post, Received
@@ -14,7 +15,7 @@ class StateReader(Follower):
     """``state.*``, ``ssi.reference`` and ``ssi.status``, uncommitted: :mod:`gateway.core.board` says why that is safe."""
 
     name = "state"
-    topics = (*(source.topic for source in SOURCES), SSI_STATUS)
+    topics = tuple(topic for name, channel in CHANNELS.items() if name != "alert" for topic in channel.topics)
     isolation = "read_uncommitted"
 
     def __init__(self, fanout: Fanout, settings: GatewaySettings, post: Post, owner: Owner) -> None:

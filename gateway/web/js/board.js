@@ -12,7 +12,7 @@ const levels = signal(phone.matches ? [1] : [1, 2, 3]);
 phone.addEventListener("change", () => (levels.value = phone.matches ? [1] : [1, 2, 3]));
 const worstFirst = () => [...levels.value].reverse();
 
-/** A cell that flashes in the direction in which `value` moved. Two classes take turns, so that each move starts anew. */
+/** A cell that flashes in the direction in which `value` moved. Two classes take turns: the same one again would not flash anew. */
 function Cell({ name, value, colour = "", children }) {
   const last = useRef({ value, turn: 0, flash: "" });
   const moved = movement(last.current.value, value);
@@ -21,7 +21,7 @@ function Cell({ name, value, colour = "", children }) {
   return html`<td class="${name} ${colour} ${flash && `flash-${flash}-${turn}`}">${children}</td>`;
 }
 
-/** What a level's price shows: an order at whatever price the auction makes has none. */
+/** What stands for a level's price: orders to trade at whatever price the auction makes have none, only a name. */
 function levelPrice(row, quoted, points) {
   if (quoted === undefined) return "";
   if (quoted === 0) return row.phase === "atc" ? "ATC" : "ATO";
@@ -107,7 +107,7 @@ function Head() {
   </thead>`;
 }
 
-/** The symbols of a tab. Reads which rows there are, and of each only what does not change, so a tick redraws a line and no list. */
+/** The symbols of a tab. It depends on which rows there are, not on what is in them: when a price moves, only its line is drawn again. */
 function symbolsOf(store, tab, search) {
   const { px, ref, basis } = store.tables;
   void ref.keys.value;

@@ -19,7 +19,7 @@ const RATE = 1429;
 const TERMINAL = 4500;
 
 export class Client {
-  /** @param random from 0 to 1: spreads the clients that lost the same gateway. */
+  /** @param random gives a number from 0 to 1: clients that lost the same gateway must not all come back at once. */
   constructor(random) {
     this.random = random;
     this.phase = "connecting"; // connecting, live, waiting (for retryAt), ended
@@ -38,9 +38,9 @@ export class Client {
     this.nextId = 1;
     this.heardAt = now;
     this.heartbeatMs = 5_000;
-    this.later = []; // [{at, ch, symbols, opening}]: refused for now
+    this.later = []; // [{at, ch, symbols, opening}]: subscriptions to ask for again, and when
     this.goaway = null;
-    this.arriving = new Map(); // channel → {unanswered, snapshot}: commands without an answer; whether pages are due
+    this.arriving = new Map(); // channel → {unanswered, snapshot}: how many commands have no answer yet; whether pages are due
   }
 
   /** Want `symbols` of `ch`, from now on and after every reconnect. */
@@ -50,7 +50,7 @@ export class Client {
     for (const symbol of symbols) wanted.symbols.add(symbol);
     this.wanted.set(ch, wanted);
     if (this.phase === "live") return [this._sub(ch, symbols, false)];
-    // Its cursor speaks for what was wanted before.
+    // The cursor holds for the symbols that were wanted before, and for no others.
     this.cursors.delete(ch);
     return [];
   }
@@ -107,7 +107,7 @@ export class Client {
         this.goaway = message.retry_ms;
         return [];
       default:
-        return []; // of a later version
+        return []; // a message that only later versions know
     }
   }
 
@@ -226,7 +226,7 @@ export class Client {
     return arrival !== undefined && arrival.unanswered === 0 && !arrival.snapshot;
   }
 
-  /** A cursor is worth keeping only when all that is wanted of the channel has arrived: it speaks for all of it. */
+  /** Keep a cursor, unless some of what is wanted of the channel has not arrived: the cursor would hold for that too. */
   _reach(ch, cursor) {
     if (cursor && this._complete(ch)) this.cursors.set(ch, cursor);
   }

@@ -16,7 +16,7 @@ export function changeClass(change) {
 
 const MARKS = { ceiling: "CE", floor: "FL", up: "▲", down: "▼", reference: "■", none: "" };
 
-/** What says the same without colour. */
+/** The sign that stands beside a colour, for those who cannot see it. */
 export function mark(className) {
   return MARKS[className];
 }

@@ -25,7 +25,7 @@ export function connect(store) {
   }
 
   function close() {
-    // The peer may be gone: do not wait for its close frame.
+    // The gateway may be gone: its close frame may never come, so this does not wait for it.
     const closing = socket;
     closing.close();
     ended(closing, 1006, client.reason);

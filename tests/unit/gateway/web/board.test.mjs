@@ -77,15 +77,18 @@ test("prices that move are fresh", () => {
   assert.deepEqual(freshness(WELL), { age: 200, stale: false, why: "" });
 });
 
-test("what the gateway calls stale is stale, in session only", () => {
+test("what the gateway calls stale is stale, and nothing else", () => {
   const heartbeat = { ...WELL.heartbeat, stale: ["px"] };
-  assert.equal(freshness({ ...WELL, heartbeat }).why, "prices");
-  assert.equal(freshness({ ...WELL, heartbeat: { ...heartbeat, session: "break" } }).stale, false);
+  assert.deepEqual(freshness({ ...WELL, heartbeat }), { age: 200, stale: true, why: "prices" });
+  assert.equal(freshness({ ...WELL, heartbeat: { ...heartbeat, stale: ["index"] } }).stale, false);
+  assert.equal(freshness({ ...WELL, feeds: [{ state: "down" }] }).stale, false);
 });
 
-test("a feed that is not up makes the board stale, unless another is", () => {
-  assert.equal(freshness({ ...WELL, feeds: [{ state: "silent" }] }).why, "feed");
-  assert.equal(freshness({ ...WELL, feeds: [{ state: "down" }, { state: "up" }] }).stale, false);
+test("it is the feed's fault if none is up", () => {
+  const heartbeat = { ...WELL.heartbeat, stale: ["basis", "flow", "index", "px"] };
+  assert.equal(freshness({ ...WELL, heartbeat, feeds: [{ state: "silent" }, { state: "down" }] }).why, "feed");
+  assert.equal(freshness({ ...WELL, heartbeat, feeds: [{ state: "down" }, { state: "up" }] }).why, "prices");
+  assert.equal(freshness({ ...WELL, heartbeat, feeds: [] }).why, "prices");
 });
 
 test("a gateway that lost Kafka makes the board stale", () => {
