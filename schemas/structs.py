@@ -5,7 +5,7 @@ To a type checker they are the models; at run time they are msgspec Structs (:fu
 
 from typing import TYPE_CHECKING
 
-from schemas import events, records, states
+from schemas import events, records, states, terms
 from schemas.message import twin
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from schemas.states import ForeignRow as ForeignRow
     from schemas.states import IndexRow as IndexRow
     from schemas.states import PriceRow as PriceRow
+    from schemas.terms import Terms as Terms
+    from schemas.terms import TermsAdopted as TermsAdopted
 else:
     AlertEvent = twin(events.AlertEvent)
     AlertsFrame = twin(events.AlertsFrame)
@@ -92,3 +94,5 @@ else:
     ForeignRow = twin(states.ForeignRow)
     IndexRow = twin(states.IndexRow)
     PriceRow = twin(states.PriceRow)
+    Terms = twin(terms.Terms)
+    TermsAdopted = twin(terms.TermsAdopted)

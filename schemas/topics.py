@@ -32,7 +32,7 @@ class Topic(Generic[M]):
     message: type[M] | None
     """The twin that its values decode to; None for raw bytes."""
     sharded: bool
-    """Split by shard and keyed by shard key; compacted ones by symbol, scope or feed. Else one partition."""
+    """Split by shard and keyed by shard key; compacted ones by what their values are of. Else one partition."""
     cleanup: Literal["delete", "compact"]
     retention_ms: int | None
     """How long a message stays; None for compacted topics, which keep the last value of each key."""
@@ -151,6 +151,9 @@ STATE_FLOW = Topic("state.flow", structs.FlowRow, sharded=False, cleanup="compac
 STATE_INDICES = Topic("state.indices", structs.IndexRow, sharded=True, cleanup="compact", retention_ms=None)
 STATE_BASIS = Topic("state.basis", structs.BasisRow, sharded=True, cleanup="compact", retention_ms=None)
 
+PIPELINES_TERMS = Topic("pipelines.terms", structs.TermsAdopted, sharded=False, cleanup="compact", retention_ms=None)
+"""What the pipelines fold with, and since when; each adoption has a key of its own, so that all of them stay."""
+
 RECORD_TOPICS = (SSI_TICKS, SSI_FOREIGN, SSI_INDICES)
 """Where clock ticks go too."""
 EVENT_TOPICS = (
@@ -175,5 +178,6 @@ TOPICS: tuple[Topic[Any], ...] = (
     *EVENT_TOPICS,
     PARTIAL_FLOW,
     *STATE_TOPICS,
+    PIPELINES_TERMS,
 )
 """All of them."""
