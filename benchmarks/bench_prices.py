@@ -23,13 +23,22 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipelines.core.frames import Shard
 from pipelines.core.price_shard import fold_frame
-from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
-from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES, Topic, encode
+from schemas.topics import (
+    MARKET_DAILY,
+    MARKET_QUOTES,
+    MARKET_TRADES,
+    PIPELINES_TERMS,
+    SSI_DLQ,
+    SSI_TICKS,
+    STATE_PRICES,
+    Topic,
+    encode,
+)
 from schemas.units import Symbol, UnixMs
-from tests.builders import DAY, a_frame, a_quote, a_tick, a_trade
+from tests.builders import DAY, a_frame, a_quote, a_tick, a_trade, offers
 
 SHARDS = 6
 KEYS = shard_keys(SHARDS)
@@ -82,10 +91,10 @@ def bench_fold(frames: list[tuple[int, bytes]]) -> float:
     """Microseconds of CPU a tick, decoding and encoding included, state as bytes in a dict."""
     states: list[dict[bytes, bytes]] = [{} for _ in range(SHARDS)]
     places = [(Position("ssi.ticks", shard, 1), Shard("prices", shard, SHARDS, KEYS[shard])) for shard in range(SHARDS)]
-    thresholds = Thresholds()
+    usual = offers(SSI_TICKS)
     began = time.process_time()
     for shard, value in frames:
-        fold_frame(SSI_TICKS.decode(value), *places[shard], states[shard], thresholds=thresholds)
+        fold_frame(SSI_TICKS.decode(value), *places[shard], states[shard], offers=usual)
     return (time.process_time() - began) / (len(frames) * PER_FRAME) * 1e6
 
 
@@ -94,7 +103,7 @@ def bench_application(frames: list[tuple[int, bytes]], bootstrap: str) -> float:
     prefix = f"bench{os.getpid()}."
     config = {"bootstrap.servers": bootstrap}
     admin = AdminClient(config)
-    topics: list[Topic[Any]] = [SSI_TICKS, MARKET_TRADES, MARKET_QUOTES, MARKET_DAILY, STATE_PRICES, SSI_DLQ]
+    topics: list[Topic[Any]] = [SSI_TICKS, MARKET_TRADES, MARKET_QUOTES, MARKET_DAILY, STATE_PRICES, SSI_DLQ, PIPELINES_TERMS]
     names = [NewTopic(topic.named(prefix), topic.partitions(SHARDS), 1, config=topic.config()) for topic in topics]
     for answer in admin.create_topics(names).values():
         answer.result()

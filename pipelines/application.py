@@ -18,7 +18,7 @@ from quixstreams.models.topics import TopicManager
 from quixstreams.state import State as QuixState
 
 from pipelines import metrics
-from pipelines.catalogue import Pipeline, Topology
+from pipelines.catalogue import BESIDE, Pipeline, Topology
 from pipelines.changelogs import ChangelogAdmin
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
 from pipelines.core.frames import Fold, Output, Shard, unreadable
@@ -26,7 +26,6 @@ from pipelines.errors import UnevenTopics
 from pipelines.settings import PipelineSettings
 from schemas.errors import InvalidMessage, KafkaUnavailable, TopicsMissing
 from schemas.position import Position
-from schemas.topics import SSI_DLQ
 
 log = logging.getLogger(__name__)
 
@@ -122,7 +121,7 @@ def _wire(application: Application, topology: Topology[Any], fold_message: Calla
     )
     sinks = {
         sink.name: application.topic(sink.named(prefix), key_serializer="str", value_serializer=_ValueOfOutput())
-        for sink in (*topology.sinks, SSI_DLQ)
+        for sink in (*topology.sinks, *BESIDE)
     }
 
     def topic_of(output: Output, *_: object) -> QuixTopic:
@@ -146,7 +145,7 @@ def _fold_message(
     parts = [(shard, shard.key.encode()) for shard in (Shard.of(name, number, shards) for number in range(shards))]
     topic = topology.source.name
     messages, records = metrics.MESSAGES.labels(name, topic), metrics.RECORDS.labels(name, topic)
-    published = {sink.name: metrics.PUBLISHED.labels(name, sink.name) for sink in (*topology.sinks, SSI_DLQ)}
+    published = {sink.name: metrics.PUBLISHED.labels(name, sink.name) for sink in (*topology.sinks, *BESIDE)}
 
     def fold_message(
         value: bytes | None, key: bytes | None, timestamp: int, headers: object, state: QuixState[bytes, bytes]
@@ -173,9 +172,13 @@ def _fold_message(
         messages.inc()
         for outcome, count in folded.counts.items():
             metrics.OUTCOMES.labels(name, outcome).inc(count)
-        for sink, count in Counter(output.topic.name for output in folded.outputs).items():
+        outputs = folded.outputs
+        if folded.adopted is not None:
+            outputs = [*outputs, folded.adopted]
+            log.info("%s folds with other terms from %s on: %s", name, position, folded.adopted.value.decode())
+        for sink, count in Counter(output.topic.name for output in outputs).items():
             published[sink].inc(count)
-        return folded.outputs
+        return outputs
 
     return fold_message
 
@@ -208,7 +211,7 @@ class _ValueOfOutput(Serializer):
 
 def _partitions(pipeline: Pipeline, settings: PipelineSettings) -> dict[str, int]:
     """How many partitions each topic of ``pipeline`` has, by its name without prefix."""
-    needed = {topic.name: topic for topology in pipeline.topologies for topic in (topology.source, *topology.sinks, SSI_DLQ)}
+    needed = {topic.name: topic for topology in pipeline.topologies for topic in (topology.source, *topology.sinks, *BESIDE)}
     try:
         cluster = AdminClient({**settings.kafka, "logger": log}).list_topics(timeout=METADATA_TIMEOUT_S).topics
     except KafkaException as error:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 M = TypeVar("M")
 
+BESIDE: Final = (topics.SSI_DLQ, topics.PIPELINES_TERMS)
+"""What every pipeline may write: dead letters, and what it folds with."""
+
 
 @dataclass(frozen=True)
 class Topology(Generic[M]):
@@ -28,7 +31,7 @@ class Topology(Generic[M]):
 
     source: Topic[M]
     sinks: tuple[Topic[Any], ...]
-    """What the fold publishes to. Every fold may also write dead letters, so their topic is not named here."""
+    """What the fold publishes to; what all folds may write besides (:data:`BESIDE`) is not named here."""
     make_fold: "Callable[[Parameters], Fold[M]]"
     """Makes the fold for a process with these parameters."""
 
@@ -56,7 +59,7 @@ class Pipeline:
 
     @property
     def sinks(self) -> tuple[Topic[Any], ...]:
-        """The topics that it writes, each once, dead letters left out."""
+        """The topics that it writes, each once; :data:`BESIDE` left out."""
         return tuple(dict.fromkeys(sink for topology in self.topologies for sink in topology.sinks))
 
     def make_folds(self, parameters: "Parameters") -> "tuple[Fold[Any], ...]":
@@ -71,43 +74,44 @@ class Pipeline:
 def _prices(parameters: "Parameters") -> "Fold[Frame]":
     from pipelines.core.price_shard import fold_frame
 
-    return partial(fold_frame, thresholds=parameters.thresholds)
+    return partial(fold_frame, offers=parameters.offers(topics.SSI_TICKS, thresholds=parameters.thresholds))
 
 
 def _foreign(parameters: "Parameters") -> "Fold[Frame]":
     from pipelines.core.foreign_shard import fold_frame
 
-    return partial(fold_frame, thresholds=parameters.thresholds, sectors=parameters.sectors)
+    offers = parameters.offers(topics.SSI_FOREIGN, thresholds=parameters.thresholds, sectors=parameters.sectors)
+    return partial(fold_frame, offers=offers)
 
 
 def _flow(parameters: "Parameters") -> "Fold[PartialFlow]":
     from pipelines.core.flow import fold_partial
 
-    return fold_partial
+    return partial(fold_partial, offers=parameters.offers(topics.PARTIAL_FLOW))
 
 
 def _indices(parameters: "Parameters") -> "Fold[Frame]":
     from pipelines.core.index_shard import fold_frame
 
-    return partial(fold_frame, thresholds=parameters.thresholds)
+    return partial(fold_frame, offers=parameters.offers(topics.SSI_INDICES, thresholds=parameters.thresholds))
 
 
 def _tape_alerts(parameters: "Parameters") -> "Fold[TradesFrame]":
     from pipelines.core.alert_shard import fold_trades
 
-    return partial(fold_trades, parameters.rules.trades)
+    return partial(fold_trades, offers=parameters.offers(topics.MARKET_TRADES, rules=parameters.rules.trades))
 
 
 def _foreign_alerts(parameters: "Parameters") -> "Fold[LedgerFrame]":
     from pipelines.core.alert_shard import fold_foreign
 
-    return partial(fold_foreign, parameters.rules.foreign)
+    return partial(fold_foreign, offers=parameters.offers(topics.MARKET_FOREIGN, rules=parameters.rules.foreign))
 
 
 def _basis_alerts(parameters: "Parameters") -> "Fold[BasisFrame]":
     from pipelines.core.alert_shard import fold_basis
 
-    return partial(fold_basis, parameters.rules.basis)
+    return partial(fold_basis, offers=parameters.offers(topics.MARKET_BASIS, rules=parameters.rules.basis))
 
 
 CATALOGUE: Final = (

@@ -1,14 +1,20 @@
 """What folds are given besides messages and state: from the settings, and from the files that these name."""
 
+from collections.abc import Sequence
 from functools import cached_property
 from importlib import resources
+from importlib.metadata import version
+from typing import Any
 
 from pipelines.core.errors import InvalidRules
-from pipelines.core.rules import Rules, load_rules
+from pipelines.core.rules import AnyRule, Rules, load_rules, tables_of
 from pipelines.core.sectors import Sectors, sectors_of
 from pipelines.core.suspects import Thresholds
+from pipelines.core.terms import Configured
 from pipelines.errors import UnusableRules
 from pipelines.settings import PipelineSettings
+from schemas.structs import Terms
+from schemas.topics import Topic
 
 _PACKAGE = resources.files("pipelines")
 
@@ -18,6 +24,25 @@ class Parameters:
 
     def __init__(self, settings: PipelineSettings) -> None:
         self._settings = settings
+
+    def offers(
+        self,
+        source: Topic[Any],
+        *,
+        thresholds: Thresholds | None = None,
+        sectors: Sectors | None = None,
+        rules: Sequence[AnyRule] | None = None,
+    ) -> Configured:
+        """The terms for the fold over ``source``, of which it uses what is given here."""
+        terms = Terms(
+            release=version("stock-tracker"),
+            correction_percent=None if thresholds is None else thresholds.correction_percent,
+            reset_percent=None if thresholds is None else thresholds.reset_percent,
+            # In one order, however the file has them: what is the same is written the same.
+            sectors=None if sectors is None else dict(sorted(sectors.items())),
+            rules=None if rules is None else tables_of(rules),
+        )
+        return Configured(source.name, terms, forced=self._settings.force_terms)
 
     @property
     def thresholds(self) -> Thresholds:

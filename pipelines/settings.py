@@ -30,6 +30,9 @@ class PipelineSettings(BaseSettings):
     """A counter that fell by no more is corrected without further ado."""
     reset_percent: int = Field(default=50, ge=0, le=100)
     """A counter that fell below this part of its mark was restarted by the feed."""
+    force_terms: bool = False
+    """Whether shards take over other thresholds, sectors and rules in the middle of a trading day, and do without what of
+    today's state they cannot read."""
     alert_rules: Path | None = None
     """A rule file to use instead of ``pipelines/alerts.toml``."""
 

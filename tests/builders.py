@@ -14,6 +14,10 @@ from typing import Any, Literal, TypeVar, cast
 import msgspec
 
 from pipelines.core.codec import DayState
+from pipelines.core.rules import AnyRule, tables_of
+from pipelines.core.sectors import Sectors
+from pipelines.core.suspects import Thresholds
+from pipelines.core.terms import Configured
 from schemas.calendar import at
 from schemas.events import GapCause, TradePhase
 from schemas.instruments import contract_of, limits
@@ -39,9 +43,11 @@ from schemas.structs import (
     ReferenceRecord,
     SnapshotRecord,
     StatusRecord,
+    Terms,
     TradeEvent,
     TradeRecord,
 )
+from schemas.topics import Topic
 from schemas.units import FUTURES_MULTIPLIER_VND, POINT, Exchange, Price, SessionPhase, Side, TradingDay, UnixMs
 
 M = TypeVar("M", bound=Message)
@@ -368,3 +374,21 @@ def a_feed_status(
 def a_state(cells: dict[bytes, bytes], day: int = DAY) -> DayState:
     """The state in ``cells``, while a message of ``day`` is folded."""
     return DayState(cells, lambda: day, Counter())
+
+
+def offers(
+    topic: Topic[Any],
+    *,
+    thresholds: Thresholds | None = None,
+    sectors: Sectors | None = None,
+    rules: Sequence[AnyRule] | None = None,
+    release: str = "0.0.0",
+    forced: bool = False,
+) -> Configured:
+    """What a fold over ``topic`` is to fold with: the usual thresholds, and no sectors or rules but those that are said."""
+    percents = thresholds or Thresholds()
+    terms = Terms(
+        release=release, correction_percent=percents.correction_percent, reset_percent=percents.reset_percent,
+        sectors=None if sectors is None else dict(sectors), rules=None if rules is None else tables_of(rules),
+    )  # fmt: skip
+    return Configured(topic.name, terms, forced=forced)

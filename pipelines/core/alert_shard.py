@@ -10,65 +10,88 @@ from pipelines.core.basis_alerts import BASIS_WATCH, BasisWatch
 from pipelines.core.codec import Cells, DayState, State
 from pipelines.core.foreign_alerts import LEDGER_WATCH, LedgerWatch
 from pipelines.core.frames import Folded, Shard
-from pipelines.core.rules import BasisRule, ForeignRule, TradeRule
+from pipelines.core.rules import Rules
+from pipelines.core.terms import Offers, ShardTerms
 from pipelines.core.trade_alerts import LOSSES, TAPE_WATCH, Losses, TapeWatch
 from schemas.position import Position
 from schemas.structs import AlertEvent, AlertsFrame, BasisEvent, BasisFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame
 from schemas.topics import MARKET_ALERTS
+from schemas.units import TradingDay
 
 _LOSSES_KEY = b"losses"
 
 
-def fold_trades(rules: tuple[TradeRule, ...], frame: TradesFrame, position: Position, shard: Shard, state: State) -> Folded:
+def fold_trades(frame: TradesFrame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
     """Fold a frame of the tape: per symbol, and losses per shard."""
-    folded = Folded()
-    of_day = _day_state(state, frame.events, folded)
+    fold = _Fold(frame.events, position, shard, state, offers)
     losses: Losses | None = None
-    watches = Cells(of_day, TAPE_WATCH, b"")
-    alerts: list[AlertEvent] = []
+    watches = Cells(fold.state, TAPE_WATCH, b"")
     for event in frame.events:
+        rules = fold.rules_on(event.day).trades
         if event.kind == "gap":
-            losses = losses or of_day.load(LOSSES, _LOSSES_KEY) or Losses()
-            alerts += trade_alerts.advance_losses(losses, rules, event)
+            losses = losses or fold.state.load(LOSSES, _LOSSES_KEY) or Losses()
+            fold.alerts += trade_alerts.advance_losses(losses, rules, event)
         else:
             watch = watches.get(event.symbol) or watches.put(event.symbol, TapeWatch())
-            alerts += trade_alerts.advance(watch, rules, event)
+            fold.alerts += trade_alerts.advance(watch, rules, event)
     if losses is not None:
-        of_day.store(LOSSES, _LOSSES_KEY, losses)
+        fold.state.store(LOSSES, _LOSSES_KEY, losses)
     watches.store()
-    return _publish(alerts, shard, folded)
+    return fold.finish()
 
 
-def fold_foreign(rules: tuple[ForeignRule, ...], frame: LedgerFrame, position: Position, shard: Shard, state: State) -> Folded:
+def fold_foreign(frame: LedgerFrame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
     """Fold a frame of the foreign ledger."""
-    folded = Folded()
-    watches = Cells(_day_state(state, frame.events, folded), LEDGER_WATCH, b"")
-    alerts: list[AlertEvent] = []
+    fold = _Fold(frame.events, position, shard, state, offers)
+    watches = Cells(fold.state, LEDGER_WATCH, b"")
     for entry in frame.events:
         watch = watches.get(entry.symbol) or watches.put(entry.symbol, LedgerWatch())
-        alerts += foreign_alerts.advance(watch, rules, entry)
+        fold.alerts += foreign_alerts.advance(watch, fold.rules_on(entry.day).foreign, entry)
     watches.store()
-    return _publish(alerts, shard, folded)
+    return fold.finish()
 
 
-def fold_basis(rules: tuple[BasisRule, ...], frame: BasisFrame, position: Position, shard: Shard, state: State) -> Folded:
+def fold_basis(frame: BasisFrame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
     """Fold a frame of basis events."""
-    folded = Folded()
-    watches = Cells(_day_state(state, frame.events, folded), BASIS_WATCH, b"")
-    alerts: list[AlertEvent] = []
+    fold = _Fold(frame.events, position, shard, state, offers)
+    watches = Cells(fold.state, BASIS_WATCH, b"")
     for event in frame.events:
         watch = watches.get(event.symbol) or watches.put(event.symbol, BasisWatch())
-        alerts += basis_alerts.advance(watch, rules, event)
+        fold.alerts += basis_alerts.advance(watch, fold.rules_on(event.day).basis, event)
     watches.store()
-    return _publish(alerts, shard, folded)
+    return fold.finish()
 
 
-def _day_state(state: State, events: Sequence[TradeEvent | LedgerEntry | BasisEvent], folded: Folded) -> DayState:
-    return DayState(state, lambda: max((event.day for event in events), default=0), folded.counts)
+class _Fold:
+    """What the folds of all event topics share, while a frame of one is folded."""
 
+    def __init__(
+        self,
+        events: Sequence[TradeEvent | LedgerEntry | BasisEvent],
+        position: Position,
+        shard: Shard,
+        state: State,
+        offers: Offers,
+    ) -> None:
+        self._folded = Folded()
+        self._shard = shard
+        self.state = DayState(
+            state, lambda: max((event.day for event in events), default=0), self._folded.counts, forced=offers.forced
+        )
+        # The trading day of a shard of events is the latest that one of them has said.
+        self._terms = ShardTerms(offers, position, self.state, 0)
+        self.alerts: list[AlertEvent] = []
 
-def _publish(alerts: list[AlertEvent], shard: Shard, folded: Folded) -> Folded:
-    if alerts:
-        folded.publish(MARKET_ALERTS, shard.key, AlertsFrame(events=alerts))
-        folded.count(alert.kind for alert in alerts)
-    return folded
+    def rules_on(self, day: TradingDay) -> Rules:
+        """The rules for an event of ``day``. A day that no event has said before begins with those that are offered."""
+        self._terms.reach(day)
+        return self._terms.rules
+
+    def finish(self) -> Folded:
+        """Publish what was found."""
+        folded = self._folded
+        if self.alerts:
+            folded.publish(MARKET_ALERTS, self._shard.key, AlertsFrame(events=self.alerts))
+            folded.count(alert.kind for alert in self.alerts)
+        self._terms.finish(folded, self._shard)
+        return folded

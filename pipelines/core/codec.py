@@ -145,6 +145,10 @@ class DayState:
         self.reached = 0
         """The day that the shard is known to have reached already; 0 when nothing is known."""
 
+    def today(self) -> int:
+        """The latest trading day that the shard or the message is known to have reached."""
+        return max(self.reached, self._latest_day())
+
     def load(self, codec: Codec[S], key: bytes, day: int = 0) -> S | None:
         """What the shard has under ``key``; None when it has nothing, or nothing that can be read and is of an earlier day.
 
@@ -163,8 +167,7 @@ class DayState:
             return codec.decode(data)
         except StateUnreadable as error:
             written_on = day if codec.kind.DAY_AT is None else error.day
-            today = max(self.reached, self._latest_day())
-            if written_on is not None and written_on < today:
+            if written_on is not None and written_on < self.today():
                 self._counts["unreadable_earlier"] += 1
             elif self._forced:
                 self._counts["unreadable_today"] += 1

@@ -5,6 +5,8 @@ FoldError
 ├── StateUnreadable: today's state in a layout that this release does not know; starting again does not help
 │   ├── StateOutdated: an earlier release wrote it
 │   └── StateNewer: a newer release wrote it
+├── TermsUnusable: what the day began with cannot be used by this release; starting again does not help
+├── TermsUnknown: nothing tells what was in force where messages are to be folded again
 ├── StateDamaged: a stored value that others refer to is not there
 └── InvalidRules: a file of alert rules that cannot be used
 """
@@ -67,6 +69,33 @@ _FORCE: Final = (
     "or set PIPELINE_FORCE_TERMS=1, and it goes on at once: what that state knew of today is then unknown, and what was booked "
     "today before may be booked again"
 )
+
+
+class TermsUnusable(FoldError, Halt):
+    """The alert rules that today's shard folds with are none that this release can fold."""
+
+    def __init__(self, topic: str, problems: tuple[str, ...]) -> None:
+        super().__init__(topic, problems)
+        self.topic = topic
+        self.problems = problems
+
+    def __str__(self) -> str:
+        return (
+            f"this release cannot use the rules that are in force on {self.topic} today: {'; '.join(self.problems)}. Let the "
+            "release that began the trading day finish it, or set PIPELINE_FORCE_TERMS=1, and today's rules end here"
+        )
+
+
+class TermsUnknown(FoldError):
+    """The terms that were in force on a shard are not among those that were recorded."""
+
+    def __init__(self, topic: str, partition: int) -> None:
+        super().__init__(topic, partition)
+        self.topic = topic
+        self.partition = partition
+
+    def __str__(self) -> str:
+        return f"what {self.topic}[{self.partition}] was folded with is not recorded: hand in its messages of pipelines.terms"
 
 
 class StateDamaged(FoldError):

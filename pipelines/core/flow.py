@@ -15,6 +15,7 @@ from pipelines.core.errors import StateDamaged, StateUnreadable
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.movers import NetFlow, top_buyers, top_sellers
 from pipelines.core.scopes import MARKET, NOTHING, ScopeSum
+from pipelines.core.terms import Offers, ShardTerms
 from schemas.position import Position
 from schemas.session import close_ms
 from schemas.structs import FlowEvent, FlowFrame, FlowRow, FlowSum, Mover, Movers, PartialFlow
@@ -69,7 +70,7 @@ class FlowTold(Stored):
     """Each scope's last row of the day, without offset and time."""
 
 
-def fold_partial(partial: PartialFlow, position: Position, shard: Shard, state: State) -> Folded:
+def fold_partial(partial: PartialFlow, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
     """Fold one shard's second: the rows that changed once it is complete, and the events of the minutes that it ends.
 
     Raises:
@@ -77,7 +78,8 @@ def fold_partial(partial: PartialFlow, position: Position, shard: Shard, state: 
     """
     folded = Folded()
     try:
-        _fold(partial, position, shard, DayState(state, lambda: partial.day, folded.counts), folded)
+        of_day = DayState(state, lambda: partial.day, folded.counts, forced=offers.forced)
+        _fold(partial, position, shard, of_day, folded, offers)
     except StateUnreadable:
         if partial.changed or partial.ts_ms < close_ms(partial.day):
             raise
@@ -87,10 +89,10 @@ def fold_partial(partial: PartialFlow, position: Position, shard: Shard, state: 
     return folded
 
 
-def _fold(partial: PartialFlow, position: Position, shard: Shard, state: DayState, folded: Folded) -> None:
+def _fold(partial: PartialFlow, position: Position, shard: Shard, state: DayState, folded: Folded, offers: Offers) -> None:
     progress = state.load(_PROGRESS, _PROGRESS_KEY)
-    if progress is not None:
-        state.reached = progress.day
+    state.reached = progress.day if progress is not None else 0
+    terms = ShardTerms(offers, position, state, state.reached)
     if progress is None or len(progress.lanes) != partial.shards:
         progress = FlowProgress(lanes=[Lane() for _ in range(partial.shards)])
     lane = progress.lanes[partial.shard]
@@ -105,6 +107,8 @@ def _fold(partial: PartialFlow, position: Position, shard: Shard, state: DayStat
     if due or (progress.moved_ms and _minute_end(progress.moved_ms) <= complete_ms):
         _Flow(progress, position, shard, state, folded).apply(complete_ms)
     state.store(_PROGRESS, _PROGRESS_KEY, progress)
+    terms.reach(progress.day)
+    terms.finish(folded, shard)
 
 
 class _Flow:

@@ -5,7 +5,6 @@ neither the flow nor the clock ever has to look for symbols in the state.
 """
 
 from collections.abc import Iterator
-from functools import partial
 from typing import NamedTuple
 
 import msgspec
@@ -17,10 +16,9 @@ from pipelines.core.foreign import Arrival, ForeignTotals, Step, advance, settle
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.movers import NetFlow, top_buyers, top_sellers
 from pipelines.core.scopes import MARKET, NOTHING, ScopeSum, scopes_of
-from pipelines.core.sectors import Sectors
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.speed import BUCKET_MS, Speeds
-from pipelines.core.suspects import Thresholds
+from pipelines.core.terms import Offers
 from schemas.position import Position
 from schemas.session import close_ms
 from schemas.shards import shard_keys
@@ -72,14 +70,13 @@ class ForeignShard(Stored):
 class ForeignFold:
     """The foreign ledger of a shard while a frame is folded."""
 
-    def __init__(self, folding: Folding, *, thresholds: Thresholds, sectors: Sectors) -> None:
+    def __init__(self, folding: Folding) -> None:
         state = folding.state
         self.folded = folding.folded
         self._position = folding.position
         self._where = folding.shard
         self._state = state
-        self._thresholds = thresholds
-        self._sectors = sectors
+        self._terms = folding.terms
         self._feeds = folding.feeds
         self._delivery = folding.delivery
         self._shard = state.load(_SHARDS, _SHARD_KEY, folding.feeds.day) or ForeignShard()
@@ -91,7 +88,7 @@ class ForeignFold:
         """Settle what the day before left undecided, and begin the new one at nothing."""
         for totals in self._active():
             if totals.suspects:
-                self._note(settle(totals, self._thresholds))
+                self._note(settle(totals, self._terms.thresholds))
         self._show()
         self._shard.sums.clear()
         self._shard.nets.clear()
@@ -129,7 +126,7 @@ class ForeignFold:
             UnixMs(self._feeds.now_ms or record.ts_ms),
         )
         before = _sum_of(totals)
-        self._book(totals, before, advance(totals, record, arrival, self._thresholds))
+        self._book(totals, before, advance(totals, record, arrival, self._terms.thresholds))
 
     def take_reference(self, record: ReferenceRecord) -> None:
         """Take the exchange, groups and sector of a symbol. They may be told before the day begins: then they are today's too."""
@@ -137,7 +134,7 @@ class ForeignFold:
             self.folded.count(["previous_day"])
             return
         totals = self._touch(record.symbol, record.exchange)
-        sector = record.sector or self._sectors.get(record.symbol, "")
+        sector = record.sector or self._terms.sectors.get(record.symbol, "")
         self._place(totals, record.exchange, sorted(set(record.groups)), sector)
 
     def _age(self, now_ms: UnixMs) -> None:
@@ -146,7 +143,7 @@ class ForeignFold:
         for totals in self._active():
             if closed and totals.suspects:
                 before = _sum_of(totals)
-                self._book(totals, before, settle(totals, self._thresholds))
+                self._book(totals, before, settle(totals, self._terms.thresholds))
             totals.roll(now_ms)
             if not totals.active:
                 self._shard.active.discard(totals.symbol)
@@ -165,7 +162,7 @@ class ForeignFold:
         if totals is None:
             totals = self._cells.put(
                 symbol,
-                ForeignTotals(symbol=symbol, exchange=exchange, day=self._feeds.day, sector=self._sectors.get(symbol, "")),
+                ForeignTotals(symbol=symbol, exchange=exchange, day=self._feeds.day, sector=self._terms.sectors.get(symbol, "")),
             )
         elif totals.day != self._feeds.day:
             totals.begin(TradingDay(self._feeds.day))
@@ -259,11 +256,9 @@ _KINDS = Kinds(
 )
 
 
-def fold_frame(
-    frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds, sectors: Sectors
-) -> Folded:
+def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
     """Fold a frame of ``ssi.foreign``, and say what to publish because of it."""
-    return fold_records(frame, position, shard, state, _KINDS, partial(ForeignFold, thresholds=thresholds, sectors=sectors))
+    return fold_records(frame, position, shard, state, _KINDS, ForeignFold, offers)
 
 
 class _Visible(NamedTuple):

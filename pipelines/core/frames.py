@@ -53,6 +53,8 @@ class Folded:
     """What came of one message. Counts are for metrics only: by kind of event, never by symbol."""
 
     outputs: list[Output] = field(default_factory=list)
+    adopted: Output | None = None
+    """Published beside them where the shard folds with other terms from this message on (:mod:`pipelines.core.terms`)."""
     counts: Counter[str] = field(default_factory=Counter)
 
     def publish(self, topic: Topic[M], key: str, message: M) -> None:

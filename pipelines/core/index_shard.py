@@ -4,7 +4,6 @@ A future lives in the shard of its index, so a basis is made from one ordered st
 very fold that stocks go through (:mod:`pipelines.core.prices`).
 """
 
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from pipelines.core.frames import Folded, Shard
 from pipelines.core.indices import INDEX, Index, advance
 from pipelines.core.price_shard import USED, PriceFold
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
-from pipelines.core.suspects import Thresholds
+from pipelines.core.terms import Offers
 from schemas.instruments import contract_of
 from schemas.position import Position
 from schemas.structs import (
@@ -45,7 +44,7 @@ class Underlyings(Stored):
 class IndexFold:
     """The indices of a shard, with their futures, while a frame is folded."""
 
-    def __init__(self, folding: Folding, *, thresholds: Thresholds) -> None:
+    def __init__(self, folding: Folding) -> None:
         state = folding.state
         self.folded = folding.folded
         self._position = folding.position
@@ -53,7 +52,7 @@ class IndexFold:
         self._state = state
         self._feeds = folding.feeds
         self._delivery = folding.delivery
-        self._prices = PriceFold(folding, thresholds=thresholds)
+        self._prices = PriceFold(folding)
         self._indices = Cells(state, INDEX, prefix=b"i:")
         self._curves = Cells(state, CURVE, prefix=b"c:")
         self._underlyings = state.load(_UNDERLYINGS, _UNDERLYINGS_KEY, folding.feeds.day) or Underlyings()
@@ -170,9 +169,9 @@ _KINDS = Kinds(
 )
 
 
-def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds) -> Folded:
+def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
     """Fold a frame of ``ssi.indices``, and say what to publish because of it."""
-    return fold_records(frame, position, shard, state, _KINDS, partial(IndexFold, thresholds=thresholds))
+    return fold_records(frame, position, shard, state, _KINDS, IndexFold, offers)
 
 
 _UNDERLYINGS = Codec(Underlyings)

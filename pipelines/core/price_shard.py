@@ -4,7 +4,6 @@
 :mod:`pipelines.core.index_shard` hands it their records.
 """
 
-from functools import partial
 from typing import Any, ClassVar, Final
 
 import msgspec
@@ -17,8 +16,8 @@ from pipelines.core.lines import odd_lot_line, value_of
 from pipelines.core.phases import trade_phase
 from pipelines.core.prints import Tape, TapeRecorder
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
-from pipelines.core.suspects import Thresholds
 from pipelines.core.symbol_day import SymbolDay
+from pipelines.core.terms import Offers
 from schemas.position import Position
 from schemas.session import close_ms
 from schemas.structs import (
@@ -87,7 +86,7 @@ _ROSTER_KEY: Final = b"prices-roster"
 class PriceFold:
     """The prices of one shard, for as long as one frame is folded."""
 
-    def __init__(self, folding: Folding, *, thresholds: Thresholds) -> None:
+    def __init__(self, folding: Folding) -> None:
         state, folded = folding.state, folding.folded
         self._state = state
         self._position = folding.position
@@ -104,7 +103,7 @@ class PriceFold:
         self._trades: list[TradeEvent] = []
         self._quotes: list[QuoteEvent] = []
         self._daily: list[DailyEvent] = []
-        self._tapes = TapeRecorder(folding.feeds, thresholds, self._trades, folded.counts)
+        self._tapes = TapeRecorder(folding.feeds, lambda: folding.terms.thresholds, self._trades, folded.counts)
         # Release 0.1.0 turned a shard of futures at its next price record or clock tick, which may be after this frame.
         self.turn()
 
@@ -320,9 +319,9 @@ _KINDS: Final = Kinds(
 )
 
 
-def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, thresholds: Thresholds) -> Folded:
+def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
     """Fold a frame of ``ssi.ticks``, and say what to publish because of it."""
-    return fold_records(frame, position, shard, state, _KINDS, partial(PriceFold, thresholds=thresholds))
+    return fold_records(frame, position, shard, state, _KINDS, PriceFold, offers)
 
 
 def _quote_event(record: QuoteRecord | SnapshotRecord) -> QuoteEvent:

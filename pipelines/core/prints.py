@@ -14,6 +14,7 @@ time is held as a suspect (:mod:`pipelines.core.suspects`).
 """
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 import msgspec
@@ -104,14 +105,16 @@ class TapeRecorder:
 
     Args:
         feeds: The shard's; its marks tell a lost record from one that was never sent.
-        thresholds: For totals that fell.
+        thresholds: Gives those in force, for totals that fell.
         events: Gets what goes to ``market.trades``, in order.
         counts: Gets what the records came to, by name.
     """
 
     __slots__ = ("_counts", "_events", "_feeds", "_thresholds")
 
-    def __init__(self, feeds: Feeds, thresholds: Thresholds, events: list[TradeEvent], counts: Counter[str]) -> None:
+    def __init__(
+        self, feeds: Feeds, thresholds: Callable[[], Thresholds], events: list[TradeEvent], counts: Counter[str]
+    ) -> None:
         self._feeds = feeds
         self._thresholds = thresholds
         self._events = events
@@ -168,7 +171,7 @@ class TapeRecorder:
         suspect, tape.suspect = tape.suspect, None
         if suspect is None:
             return
-        verdict = judge_at_close(tape.top, suspect.record.total_volume, self._thresholds)
+        verdict = judge_at_close(tape.top, suspect.record.total_volume, self._thresholds())
         self._counts[verdict.value] += 1
         if verdict is Verdict.CORRECTION:
             self._correct(tape, suspect)
@@ -243,7 +246,7 @@ class TapeRecorder:
 
     def _decide(self, tape: Tape, suspect: Suspect, decider: int, booked: list[Booked]) -> None:
         tape.suspect = None
-        verdict = judge(tape.top, suspect.record.total_volume, decider, self._thresholds)
+        verdict = judge(tape.top, suspect.record.total_volume, decider, self._thresholds())
         self._counts[verdict.value] += 1
         if verdict is Verdict.GLITCH:
             tape.dismissed = [*tape.dismissed, _identity(suspect.record)][-MAX_DISMISSED:]

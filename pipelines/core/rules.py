@@ -225,7 +225,36 @@ def load_rules(text: str) -> Rules:
     tables = document.get("rule", [])
     if not isinstance(tables, list):
         raise InvalidRules((*problems, "write [[rule]] with two brackets: there may be several rules"))
+    rules, wrong = _read_all(tables)
+    problems += wrong
+    if not rules and not problems:
+        problems.append("the file has no [[rule]]: write at least one, or do not start the alerts app")
+    if problems:
+        raise InvalidRules(tuple(problems))
+    return Rules.of(rules)
+
+
+def rules_of(tables: Iterable[Any]) -> Rules:
+    """The rules in ``tables``, as :func:`tables_of` made them; none is fine.
+
+    Raises:
+        InvalidRules: With every problem found.
+    """
+    rules, problems = _read_all(tables)
+    if problems:
+        raise InvalidRules(tuple(problems))
+    return Rules.of(rules)
+
+
+def tables_of(rules: Iterable[AnyRule]) -> list[dict[str, Any]]:
+    """``rules`` as plain values, with the keys that they have in a rule file."""
+    return [rule.model_dump(mode="json", exclude_none=True) for rule in rules]
+
+
+def _read_all(tables: Iterable[Any]) -> tuple[list[AnyRule], list[str]]:
+    """The rules in ``tables``, and what is wrong with them."""
     rules: list[AnyRule] = []
+    problems: list[str] = []
     for number, table in enumerate(tables, 1):
         found, wrong = _read(number, table)
         problems += wrong
@@ -236,11 +265,7 @@ def load_rules(text: str) -> Rules:
                 f'rule "{found.name}": the name is taken by an earlier rule; state and ids go by it, so choose another'
             )
         rules.append(found)
-    if not rules and not problems:
-        problems.append("the file has no [[rule]]: write at least one, or do not start the alerts app")
-    if problems:
-        raise InvalidRules(tuple(problems))
-    return Rules.of(rules)
+    return rules, problems
 
 
 def _read(number: int, table: Any) -> tuple[AnyRule | None, list[str]]:

@@ -23,6 +23,7 @@ from pipelines.core.codec import DayState, State
 from pipelines.core.errors import RecordRejected, StateUnreadable
 from pipelines.core.feeds import Delivery, Feeds, is_date, require_date
 from pipelines.core.frames import Folded, Shard
+from pipelines.core.terms import Offers, ShardTerms
 from schemas.kinds import FRAME_KINDS
 from schemas.position import Position
 from schemas.records import FrameRecord
@@ -46,13 +47,15 @@ class Folding:
     """The frame's place among them."""
     folded: Folded
     """Gets what is to be published, and counts."""
+    terms: ShardTerms
+    """The shard's: what it folds with. They may change when the day turns."""
 
 
 class ShardFold(Protocol):
     """What one kind of shard does; made anew for each frame."""
 
     def turn(self) -> None:
-        """Begin the trading day that ``feeds.day`` says, once the one before is brought to its end."""
+        """Bring the day before to its end, under the terms that it had, and begin the one that ``feeds.day`` says."""
 
     def advance(self) -> None:
         """Do what the market second that ``feeds.now_ms`` says asks for; it has just begun."""
@@ -106,7 +109,7 @@ class Kinds(Generic[F]):
 
 
 def fold_records(
-    frame: Frame, position: Position, shard: Shard, state: State, kinds: Kinds[F], begin: Callable[[Folding], F]
+    frame: Frame, position: Position, shard: Shard, state: State, kinds: Kinds[F], begin: Callable[[Folding], F], offers: Offers
 ) -> Folded:
     """Fold the records of ``frame`` into the state of its shard, and say what to publish because of them.
 
@@ -117,14 +120,16 @@ def fold_records(
         state: The shard's; changed.
         kinds: What the fold does with each kind of record.
         begin: Makes the fold.
+        offers: The terms to fold with, from the next trading day on.
 
     Raises:
         StateUnreadable: Another release wrote today's state.
+        TermsUnusable: The day was begun with terms that this release cannot use.
     """
     folded = Folded()
-    of_day = DayState(state, lambda: latest_day(frame), folded.counts)
+    of_day = DayState(state, lambda: latest_day(frame), folded.counts, forced=offers.forced)
     try:
-        _fold_records(frame, position, shard, of_day, folded, kinds, begin)
+        _fold_records(frame, position, shard, of_day, folded, kinds, begin, offers)
     except StateUnreadable:
         if not _is_after_the_close(frame, of_day):
             raise
@@ -163,16 +168,19 @@ def _fold_records(
     folded: Folded,
     kinds: Kinds[F],
     begin: Callable[[Folding], F],
+    offers: Offers,
 ) -> None:
     feeds = Feeds.load(state)
     state.reached = feeds.day
     delivery = feeds.arrive(frame.feed, frame.epoch, frame.seq)
-    fold = begin(Folding(shard, position, state, feeds, delivery, folded))
+    terms = ShardTerms(offers, position, state, feeds.day)
+    fold = begin(Folding(shard, position, state, feeds, delivery, folded, terms))
     used = kinds.used
 
     def meet(record: Any) -> None:
         if feeds.meet(record.trading_day, record.ts_ms):
             fold.turn()
+            terms.reach(feeds.day)
 
     for idx, record in enumerate(frame.records):
         kind = type(record)
@@ -203,4 +211,5 @@ def _fold_records(
         except RecordRejected as error:
             folded.reject(error, frame, idx, position, shard)
     fold.finish()
+    terms.finish(folded, shard)
     feeds.store(state)

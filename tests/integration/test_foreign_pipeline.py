@@ -17,7 +17,6 @@ from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from pipelines.core.flow import fold_partial
 from pipelines.core.foreign_shard import fold_frame
 from pipelines.core.frames import Folded, Shard
-from pipelines.core.suspects import Thresholds
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
@@ -37,7 +36,7 @@ from schemas.topics import (
 )
 from schemas.units import Exchange
 from tests import builders
-from tests.builders import DAY, a_foreign, a_frame, a_tick, a_trade
+from tests.builders import DAY, a_foreign, a_frame, a_tick, a_trade, offers
 
 pytestmark = pytest.mark.kafka
 
@@ -175,14 +174,22 @@ def fold_purely(frames: dict[int, list[Frame]]) -> tuple[dict[int, list[Folded]]
         state: dict[bytes, bytes] = {}
         place = Shard.of("foreign", shard, SHARDS)
         first[shard] = [
-            fold_frame(frame, Position("ssi.foreign", shard, n), place, state, thresholds=Thresholds(), sectors=SECTORS)
+            fold_frame(frame, Position("ssi.foreign", shard, n), place, state, offers=offers(SSI_FOREIGN, sectors=SECTORS))
             for n, frame in enumerate(shard_frames)
         ]
     second: list[Folded] = []
     state = {}
     partials = [value for shard in first for value in values_of(first[shard], PARTIAL_FLOW)]
     for n, value in enumerate(partials):
-        second.append(fold_partial(PARTIAL_FLOW.decode(value), Position("partial.flow", 0, n), Shard.of("foreign", 0, 1), state))
+        second.append(
+            fold_partial(
+                PARTIAL_FLOW.decode(value),
+                Position("partial.flow", 0, n),
+                Shard.of("foreign", 0, 1),
+                state,
+                offers=offers(PARTIAL_FLOW),
+            )
+        )
     return first, second
 
 

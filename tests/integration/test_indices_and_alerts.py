@@ -18,7 +18,6 @@ from pipelines.core.alert_shard import fold_basis, fold_foreign, fold_trades
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.index_shard import fold_frame
 from pipelines.core.rules import load_rules
-from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.instruments import future_symbol, routing_key
 from schemas.position import Position
@@ -41,7 +40,7 @@ from schemas.topics import (
 from schemas.units import Exchange, Side, Symbol, UnixMs
 from stock_tracker.verify.topics import read_topic
 from tests import builders
-from tests.builders import DAY, INDEX, a_frame, a_ledger_entry, a_tick
+from tests.builders import DAY, INDEX, a_frame, a_ledger_entry, a_tick, offers
 
 pytestmark = pytest.mark.kafka
 
@@ -225,19 +224,20 @@ def by_rule(alerts: dict[int, list[AlertEvent]]) -> dict[tuple[int, str], list[A
 def test_indices_basis_and_alerts_are_what_the_folds_say_through_kills(market: Market) -> None:
     frames = a_morning(160)
     doubts = [(shard_of("VNM", SHARDS), a_doubt(number)) for number in range(3)]
-    says = fold_purely(frames, partial(fold_frame, thresholds=Thresholds()), SSI_INDICES)
+    says = fold_purely(frames, partial(fold_frame, offers=offers(SSI_INDICES)), SSI_INDICES)
+    prints, bases = in_order(says[MARKET_TRADES.name]), in_order(says[MARKET_BASIS.name])
     rules = load_rules(RULES)
     expected: dict[int, list[AlertEvent]] = {}
     for source, sent, fold in (
-        (MARKET_TRADES, in_order(says[MARKET_TRADES.name]), lambda *arguments: fold_trades(rules.trades, *arguments)),
-        (MARKET_BASIS, in_order(says[MARKET_BASIS.name]), lambda *arguments: fold_basis(rules.basis, *arguments)),
-        (MARKET_FOREIGN, doubts, lambda *arguments: fold_foreign(rules.foreign, *arguments)),
+        (MARKET_TRADES, prints, partial(fold_trades, offers=offers(MARKET_TRADES, rules=rules.trades))),
+        (MARKET_BASIS, bases, partial(fold_basis, offers=offers(MARKET_BASIS, rules=rules.basis))),
+        (MARKET_FOREIGN, doubts, partial(fold_foreign, offers=offers(MARKET_FOREIGN, rules=rules.foreign))),
     ):
         for shard, own in alerts_of(fold_purely(sent, fold, source).get(MARKET_ALERTS.name, {})).items():
             expected.setdefault(shard, []).extend(own)
     count = sum(map(len, expected.values()))
     assert {alert.rule for own in expected.values() for alert in own} == {"limit", "large", "flip", "doubt"}
-    assert {event.stale for _, value in in_order(says[MARKET_BASIS.name]) for event in MARKET_BASIS.decode(value).events} == {
+    assert {event.stale for _, value in bases for event in MARKET_BASIS.decode(value).events} == {
         True,
         False,
     }

@@ -19,7 +19,6 @@ from pipelines.application import make_application
 from pipelines.catalogue import named
 from pipelines.core.frames import MAX_PAYLOAD, Shard
 from pipelines.core.price_shard import fold_frame
-from pipelines.core.suspects import Thresholds
 from pipelines.errors import UnevenTopics
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
@@ -31,7 +30,7 @@ from schemas.structs import PriceRow
 from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES, Topic, encode
 from schemas.units import Symbol, UnixMs
 from stock_tracker.verify.topics import read_topic
-from tests.builders import DAY, a_frame, a_quote, a_tick, a_trade
+from tests.builders import DAY, a_frame, a_quote, a_tick, a_trade, offers
 
 pytestmark = pytest.mark.kafka
 
@@ -89,7 +88,7 @@ def expected(frames: list[tuple[int, bytes]], prefix: str) -> dict[str, Log]:
         position = Position(SSI_TICKS.named(prefix), shard, offsets[shard])
         offsets[shard] += 1
         for output in fold_frame(
-            SSI_TICKS.decode(value), position, Shard.of("prices", shard, SHARDS), states[shard], thresholds=Thresholds()
+            SSI_TICKS.decode(value), position, Shard.of("prices", shard, SHARDS), states[shard], offers=offers(SSI_TICKS)
         ).outputs:
             logs.setdefault(output.topic.name, {}).setdefault(shard, []).append(output.value)
     return logs

@@ -16,14 +16,22 @@ from connectors.ssi.simulator.core.stories import Story
 from pipelines.core import foreign_shard, index_shard, price_shard
 from pipelines.core.alert_shard import fold_basis, fold_foreign, fold_trades
 from pipelines.core.frames import Folded, Shard
-from pipelines.core.suspects import Thresholds
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.structs import AlertEvent
-from schemas.topics import MARKET_ALERTS, MARKET_BASIS, MARKET_FOREIGN, MARKET_TRADES, RECORD_TOPICS
-from tests.builders import DAY, a_frame, a_tick
+from schemas.topics import (
+    MARKET_ALERTS,
+    MARKET_BASIS,
+    MARKET_FOREIGN,
+    MARKET_TRADES,
+    RECORD_TOPICS,
+    SSI_FOREIGN,
+    SSI_INDICES,
+    SSI_TICKS,
+)
+from tests.builders import DAY, a_frame, a_tick, offers
 
 BEGINS_MS, ENDS_MS = at(DAY, 8, 55), at(DAY, 10)
 SLACK_MS = 60_000
@@ -43,14 +51,13 @@ class System:
 
     def __init__(self) -> None:
         rules = Parameters(PipelineSettings(kafka={})).rules
-        thresholds = Thresholds()
         self._folds: dict[str, Callable[..., Folded]] = {
-            "ssi.ticks": partial(price_shard.fold_frame, thresholds=thresholds),
-            "ssi.foreign": partial(foreign_shard.fold_frame, thresholds=thresholds, sectors={}),
-            "ssi.indices": partial(index_shard.fold_frame, thresholds=thresholds),
-            "market.trades": lambda *arguments: fold_trades(rules.trades, *arguments),
-            "market.foreign": lambda *arguments: fold_foreign(rules.foreign, *arguments),
-            "market.basis": lambda *arguments: fold_basis(rules.basis, *arguments),
+            "ssi.ticks": partial(price_shard.fold_frame, offers=offers(SSI_TICKS)),
+            "ssi.foreign": partial(foreign_shard.fold_frame, offers=offers(SSI_FOREIGN, sectors={})),
+            "ssi.indices": partial(index_shard.fold_frame, offers=offers(SSI_INDICES)),
+            "market.trades": partial(fold_trades, offers=offers(MARKET_TRADES, rules=rules.trades)),
+            "market.foreign": partial(fold_foreign, offers=offers(MARKET_FOREIGN, rules=rules.foreign)),
+            "market.basis": partial(fold_basis, offers=offers(MARKET_BASIS, rules=rules.basis)),
         }
         self._states: dict[str, dict[bytes, bytes]] = {topic: {} for topic in self._folds}
         self._offsets = dict.fromkeys(self._folds, -1)

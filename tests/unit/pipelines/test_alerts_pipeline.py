@@ -16,9 +16,9 @@ from pipelines.settings import PipelineSettings
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.structs import AlertEvent, BasisEvent, BasisFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame
-from schemas.topics import MARKET_ALERTS
+from schemas.topics import MARKET_ALERTS, MARKET_BASIS, MARKET_FOREIGN, MARKET_TRADES
 from schemas.units import Exchange, Side, TradingDay
-from tests.builders import DAY, a_basis_event, a_ledger_entry, a_trade_event
+from tests.builders import DAY, a_basis_event, a_ledger_entry, a_trade_event, offers
 
 OPEN_MS = at(DAY, 9, 15)
 POSITION, SHARD = Position("market.trades", 0, 0), Shard("alerts", 0, 3, "s0")
@@ -42,6 +42,7 @@ severity = "info"
 min_value_vnd = 1_000_000_000
 cooldown_s = 60
 """)
+OFFERS = offers(MARKET_TRADES, rules=RULES.trades)
 
 
 def a_print(symbol: str, total: int, price: int = 30_250, second: int = 0, **changes: Any) -> TradeEvent:
@@ -55,7 +56,13 @@ def alerts_of(folded: Folded) -> list[AlertEvent]:
 
 
 def test_alerts_go_out_under_the_key_of_the_shard_that_made_them() -> None:
-    folded = fold_trades(RULES.trades, TradesFrame(events=[a_print("VNM", 100), a_print("HPG", 100)]), POSITION, SHARD, {})
+    folded = fold_trades(
+        TradesFrame(events=[a_print("VNM", 100), a_print("HPG", 100)]),
+        POSITION,
+        SHARD,
+        {},
+        offers=OFFERS,
+    )
     (output,) = folded.outputs
     assert (output.topic, output.key) == (MARKET_ALERTS, "s0")
     assert [alert.symbol for alert in alerts_of(folded)] == ["VNM", "HPG"]
@@ -63,14 +70,23 @@ def test_alerts_go_out_under_the_key_of_the_shard_that_made_them() -> None:
 
 
 def test_what_finds_nothing_publishes_nothing() -> None:
-    assert fold_trades(RULES.trades, TradesFrame(events=[a_print("VNM", 100, 28_000)]), POSITION, SHARD, {}).outputs == []
+    assert (
+        fold_trades(
+            TradesFrame(events=[a_print("VNM", 100, 28_000)]),
+            POSITION,
+            SHARD,
+            {},
+            offers=OFFERS,
+        ).outputs
+        == []
+    )
 
 
 def test_state_carries_the_latch_of_each_symbol_from_frame_to_frame() -> None:
     state: dict[bytes, bytes] = {}
     frames = [TradesFrame(events=[a_print(symbol, total, second=total)]) for total in (100, 200) for symbol in ("VNM", "HPG")]
     assert [
-        alert.symbol for frame in frames for alert in alerts_of(fold_trades(RULES.trades, frame, POSITION, SHARD, state))
+        alert.symbol for frame in frames for alert in alerts_of(fold_trades(frame, POSITION, SHARD, state, offers=OFFERS))
     ] == [
         "VNM",
         "HPG",
@@ -80,7 +96,7 @@ def test_state_carries_the_latch_of_each_symbol_from_frame_to_frame() -> None:
 def test_a_loss_is_told_once_a_shard_over_frames() -> None:
     state: dict[bytes, bytes] = {}
     frames = [TradesFrame(events=[a_print(symbol, 100, kind="gap", epoch=5)]) for symbol in ("VNM", "HPG")]
-    assert [len(fold_trades(RULES.trades, frame, POSITION, SHARD, state).outputs) for frame in frames] == [1, 0]
+    assert [len(fold_trades(frame, POSITION, SHARD, state, offers=OFFERS).outputs) for frame in frames] == [1, 0]
 
 
 def test_ids_are_the_same_everywhere_and_different_for_different_things() -> None:
@@ -96,8 +112,9 @@ def test_foreign_and_basis_events_are_folded_by_their_own_rules() -> None:
     )
     entry = a_ledger_entry(kind="correction", counter_from=100, volume=-30, ambiguous=True)
     event = a_basis_event(price=204_000)
-    foreign = alerts_of(fold_foreign(rules.foreign, LedgerFrame(events=[entry]), POSITION, SHARD, {}))
-    basis = alerts_of(fold_basis(rules.basis, BasisFrame(events=[event]), POSITION, SHARD, {}))
+    doubts = offers(MARKET_FOREIGN, rules=rules.foreign)
+    foreign = alerts_of(fold_foreign(LedgerFrame(events=[entry]), POSITION, SHARD, {}, offers=doubts))
+    basis = alerts_of(fold_basis(BasisFrame(events=[event]), POSITION, SHARD, {}, offers=offers(MARKET_BASIS, rules=rules.basis)))
     assert [alert.kind for alert in (*foreign, *basis)] == ["ambiguous_correction", "basis_band"]
 
 
@@ -140,14 +157,14 @@ def test_any_cut_into_frames_and_any_restart_give_the_same_alerts(steps: list[An
         second += pause
         value = 2_000_000_000 if pause % 2 else 1_000
         events.append(a_print(symbol, totals[symbol], price, second, value=value))
-    whole = alerts_of(fold_trades(RULES.trades, TradesFrame(events=events), POSITION, SHARD, {}))
+    whole = alerts_of(fold_trades(TradesFrame(events=events), POSITION, SHARD, {}, offers=OFFERS))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(events)), max_size=5)))
     state: dict[bytes, bytes] = {}
     pieces = [events[start:end] for start, end in zip([0, *cuts], [*cuts, len(events)], strict=True)]
     alerts = [
         alert
         for piece in pieces
-        for alert in alerts_of(fold_trades(RULES.trades, TradesFrame(events=piece), POSITION, SHARD, state))
+        for alert in alerts_of(fold_trades(TradesFrame(events=piece), POSITION, SHARD, state, offers=OFFERS))
     ]
     assert alerts == whole
     assert len({alert.alert_id for alert in alerts}) == len(alerts)
@@ -186,12 +203,12 @@ def test_no_event_however_odd_stops_the_folds(
     trades: list[TradeEvent], entries: list[LedgerEntry], bases: list[BasisEvent]
 ) -> None:
     folds: list[tuple[Any, Any, Any, list[Any]]] = [
-        (fold_trades, DEFAULT_RULES.trades, TradesFrame, trades),
-        (fold_foreign, DEFAULT_RULES.foreign, LedgerFrame, entries),
-        (fold_basis, DEFAULT_RULES.basis, BasisFrame, bases),
+        (fold_trades, offers(MARKET_TRADES, rules=DEFAULT_RULES.trades), TradesFrame, trades),
+        (fold_foreign, offers(MARKET_FOREIGN, rules=DEFAULT_RULES.foreign), LedgerFrame, entries),
+        (fold_basis, offers(MARKET_BASIS, rules=DEFAULT_RULES.basis), BasisFrame, bases),
     ]
-    for fold, rules, frame, events in folds:
+    for fold, offered, frame, events in folds:
         state: dict[bytes, bytes] = {}
         for event in events:
-            alerts = alerts_of(fold(rules, frame(events=[event]), POSITION, SHARD, state))
+            alerts = alerts_of(fold(frame(events=[event]), POSITION, SHARD, state, offers=offered))
             assert all(alert.symbol == event.symbol and alert.message for alert in alerts)

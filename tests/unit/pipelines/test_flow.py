@@ -11,8 +11,9 @@ from pipelines.core.movers import MOVERS
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.structs import FlowEvent, FlowRow, FlowSum, Mover, Movers, PartialFlow
-from schemas.topics import MARKET_FLOW, STATE_FLOW, Topic
+from schemas.topics import MARKET_FLOW, PARTIAL_FLOW, STATE_FLOW, Topic
 from schemas.units import Shares, Symbol, TradingDay, UnixMs, Vnd
+from tests.builders import offers
 
 DAY = TradingDay(20261120)
 NEXT = TradingDay(20261123)
@@ -30,7 +31,7 @@ class Flow:
     def take(self, partial: PartialFlow) -> Folded:
         position = Position("partial.flow", 0, self.offset)
         self.offset += 1
-        return fold_partial(partial, position, Shard.of("foreign", 0, 1), self.state)
+        return fold_partial(partial, position, Shard.of("foreign", 0, 1), self.state, offers=offers(PARTIAL_FLOW))
 
 
 def a_partial(shard: int, second: int, bought: int | None = None, sold: int = 0, **changes: Any) -> PartialFlow:

@@ -9,13 +9,12 @@ import pytest
 
 from pipelines.core.foreign_shard import fold_frame
 from pipelines.core.frames import Folded, Shard
-from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.structs import ClockTick, ForeignRecord, LedgerEntry
-from schemas.topics import MARKET_FOREIGN
+from schemas.topics import MARKET_FOREIGN, SSI_FOREIGN
 from schemas.units import Shares, TradingDay, UnixMs, Vnd
-from tests.builders import a_foreign, a_frame, a_tick
+from tests.builders import a_foreign, a_frame, a_tick, offers
 
 PAGE = Path(__file__).parents[3] / "docs" / "foreign-ledger.md"
 DAYS = {"−1": TradingDay(20261119), "": TradingDay(20261120), "+1": TradingDay(20261123)}
@@ -88,7 +87,7 @@ class Feed:
     def send(self, via: str, *records: ClockTick | ForeignRecord) -> Folded:
         frame = a_frame(*records, feed=via[0], epoch=EPOCHS[via], seq=self.seq[via])
         self.seq[via] += 1
-        return fold_frame(frame, POSITION, SHARD, self.state, thresholds=Thresholds(), sectors={})
+        return fold_frame(frame, POSITION, SHARD, self.state, offers=offers(SSI_FOREIGN, sectors={}))
 
 
 def lines(folded: Folded) -> list[LedgerEntry]:

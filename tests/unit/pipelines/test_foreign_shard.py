@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from pipelines.core import frames
 from pipelines.core.foreign_shard import fold_frame
 from pipelines.core.frames import Folded
-from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.structs import (
@@ -19,10 +18,10 @@ from schemas.structs import (
     ForeignRow,
     PartialFlow,
 )
-from schemas.topics import MARKET_FOREIGN, PARTIAL_FLOW, SSI_DLQ, STATE_FOREIGN, Topic
+from schemas.topics import MARKET_FOREIGN, PARTIAL_FLOW, SSI_DLQ, SSI_FOREIGN, STATE_FOREIGN, Topic
 from schemas.units import Exchange, Symbol, TradingDay, UnixMs, Vnd
 from tests import builders
-from tests.builders import DAY, a_frame, a_loss, a_reference, changed
+from tests.builders import DAY, a_frame, a_loss, a_reference, changed, offers
 
 NEXT = TradingDay(20261123)
 
@@ -41,7 +40,7 @@ class Shard:
         frame = a_frame(*records, seq=self.offset)
         position = Position("ssi.foreign", 1, self.offset)
         self.offset += 1
-        return fold_frame(frame, position, PLACE, self.state, thresholds=Thresholds(), sectors=SECTORS)
+        return fold_frame(frame, position, PLACE, self.state, offers=offers(SSI_FOREIGN, sectors=SECTORS))
 
 
 def a_tick(hour: int, minute: int = 0, second: int = 0, day: TradingDay = DAY) -> ClockTick:

@@ -3,7 +3,6 @@ from typing import Any
 from pipelines.core import frames
 from pipelines.core.frames import Folded
 from pipelines.core.index_shard import fold_frame
-from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.structs import (
@@ -16,6 +15,7 @@ from schemas.topics import (
     MARKET_INDICES,
     MARKET_TRADES,
     SSI_DLQ,
+    SSI_INDICES,
     STATE_BASIS,
     STATE_INDICES,
     STATE_PRICES,
@@ -23,7 +23,7 @@ from schemas.topics import (
 )
 from schemas.units import Exchange, Side, TradingDay
 from tests import builders
-from tests.builders import DAY, FRONT, INDEX, a_future
+from tests.builders import DAY, FRONT, INDEX, a_future, offers
 
 SECOND = "41I1H1000"
 OPEN_MS = at(DAY, 9, 15)
@@ -44,7 +44,7 @@ class Shard:
         self.offset += 1
         self.sequences[feed] = self.sequences.get(feed, -1) + 1
         frame = builders.a_frame(*records, feed=feed, seq=self.sequences[feed])
-        return fold_frame(frame, Position("ssi.indices", 0, self.offset), PLACE, self.state, thresholds=Thresholds())
+        return fold_frame(frame, Position("ssi.indices", 0, self.offset), PLACE, self.state, offers=offers(SSI_INDICES))
 
 
 def said(folded: Folded, topic: Topic[Any]) -> list[Any]:

@@ -13,12 +13,11 @@ from hypothesis import strategies as st
 
 from pipelines.core import frames
 from pipelines.core.price_shard import fold_frame
-from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.structs import TradeEvent, TradeRecord
-from schemas.topics import MARKET_TRADES
-from tests.builders import DAY, a_frame, a_tick, a_trade
+from schemas.topics import MARKET_TRADES, SSI_TICKS
+from tests.builders import DAY, a_frame, a_tick, a_trade, offers
 
 OPEN = at(DAY, 9, 15)
 TICK = a_tick("08:55")
@@ -121,7 +120,7 @@ class Shard:
         seq = self.seqs.get((feed, epoch), -1) + 1
         self.seqs[feed, epoch] = seq
         frame = a_frame(*records, feed=feed, epoch=epoch, seq=seq)
-        folded = fold_frame(frame, Position("ssi.ticks", 0, self.offset), PLACE, self.state, thresholds=Thresholds())
+        folded = fold_frame(frame, Position("ssi.ticks", 0, self.offset), PLACE, self.state, offers=offers(SSI_TICKS))
         self.offset += 1
         for output in folded.outputs:
             if output.topic is MARKET_TRADES:

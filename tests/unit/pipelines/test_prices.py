@@ -8,7 +8,6 @@ import pytest
 from pipelines.core import frames
 from pipelines.core.frames import Output
 from pipelines.core.price_shard import fold_frame
-from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.structs import (
@@ -22,9 +21,10 @@ from schemas.structs import (
     TradeEvent,
     TradeRecord,
 )
-from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, STATE_PRICES
+from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES
 from schemas.units import Exchange, SessionPhase, Side, Symbol, TradingDay, UnixMs
 from tests import builders
+from tests.builders import offers
 
 FRIDAY, MONDAY = builders.DAY, TradingDay(20261123)
 VNM = Symbol("VNM")
@@ -69,7 +69,7 @@ class Shard:
     def fold(self, *records: Any, feed: str = "a", epoch: int = 1) -> None:
         frame = builders.a_frame(*records, feed=feed, epoch=epoch, seq=self.seqs[feed, epoch])
         self.seqs[feed, epoch] += 1
-        folded = fold_frame(frame, Position("ssi.ticks", 0, self.offset), PLACE, self.state, thresholds=Thresholds())
+        folded = fold_frame(frame, Position("ssi.ticks", 0, self.offset), PLACE, self.state, offers=offers(SSI_TICKS))
         self.offset += 1
         self.outputs = folded.outputs
         self.counts += folded.counts

@@ -43,13 +43,13 @@ class Reel:
         total_value = total * PRICE if value is None else value
         record = a_trade(ts=at_second, total=total, volume=volume, price=price, total_value=total_value)
         events: list[TradeEvent] = []
-        recorder = TapeRecorder(self.feeds, Thresholds(), events, self.counts)
+        recorder = TapeRecorder(self.feeds, Thresholds, events, self.counts)
         recorder.take(self.tape, record, LABEL, self.delivery.epoch)
         return events
 
     def close(self) -> list[TradeEvent]:
         events: list[TradeEvent] = []
-        TapeRecorder(self.feeds, Thresholds(), events, self.counts).close(self.tape)
+        TapeRecorder(self.feeds, Thresholds, events, self.counts).close(self.tape)
         return events
 
 

@@ -1,7 +1,6 @@
 """What a frame means is the same in every shard: time, day, losses, and records that are of no use."""
 
 from collections.abc import Callable
-from functools import partial
 from typing import Any, NamedTuple, get_args
 
 import pytest
@@ -11,7 +10,6 @@ from pipelines.core import foreign_shard, frames, index_shard, price_shard
 from pipelines.core.feeds import Feeds
 from pipelines.core.frames import Folded
 from pipelines.core.shard import ALIKE, Kinds
-from pipelines.core.suspects import Thresholds
 from schemas.calendar import at
 from schemas.kinds import FRAME_KINDS
 from schemas.message import twin
@@ -21,7 +19,7 @@ from schemas.structs import BarRecord, ClockTick, DeadLetter, ForeignRecord, Fra
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_FOREIGN, SSI_INDICES, SSI_TICKS, Topic
 from schemas.units import Exchange, SessionPhase, TradingDay
 from tests import builders
-from tests.builders import DAY, a_frame, a_loss, a_reference, a_state, a_trade, an_index, changed
+from tests.builders import DAY, a_frame, a_loss, a_reference, a_state, a_trade, an_index, changed, offers
 
 YESTERDAY, TOMORROW, AFTER = TradingDay(20261119), TradingDay(20261123), TradingDay(20261125)
 TEN_MS = at(DAY, 10)
@@ -51,7 +49,7 @@ class Kind(NamedTuple):
 
 KINDS = (
     Kind(SSI_TICKS, price_shard.fold_frame, a_trade, an_index, "total_volume"),
-    Kind(SSI_FOREIGN, partial(foreign_shard.fold_frame, sectors={}), a_foreign, a_trade, "sold"),
+    Kind(SSI_FOREIGN, foreign_shard.fold_frame, a_foreign, a_trade, "sold"),
     Kind(SSI_INDICES, index_shard.fold_frame, an_index, a_foreign, "put_through_value"),
 )
 
@@ -68,7 +66,9 @@ class Shard:
         frame = a_frame(*records, seq=self.offset)
         position = Position(self.kind.topic.name, 0, self.offset)
         self.offset += 1
-        return self.kind.fold(frame, position, frames.Shard.of("test", 0, 1), self.state, thresholds=Thresholds())
+        return self.kind.fold(
+            frame, position, frames.Shard.of("test", 0, 1), self.state, offers=offers(self.kind.topic, sectors={})
+        )
 
     @property
     def feeds(self) -> Feeds:

@@ -15,6 +15,7 @@ from pipelines.core.codec import Codec, Stored
 from pipelines.core.errors import StateNewer, StateOutdated
 from pipelines.core.feeds import Feeds
 from pipelines.core.price_shard import ShardDay
+from pipelines.core.terms import HeldTerms
 from schemas.structs import PartialFlow, TradesFrame
 from schemas.topics import MARKET_TRADES, PARTIAL_FLOW, SSI_FOREIGN, SSI_INDICES, SSI_TICKS, Topic, encode
 from schemas.units import TradingDay
@@ -42,6 +43,9 @@ def kinds() -> list[type[Stored]]:
 
 KINDS = sorted(kinds(), key=lambda kind: kind.__name__)
 EACH = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+EACH_OF_THE_RELEASE = pytest.mark.parametrize(
+    "kind", [kind for kind in KINDS if kind is not HeldTerms], ids=lambda kind: kind.__name__
+)
 
 WHERE: dict[str, Callable[[str, bytes], bool]] = {
     "SymbolDay": lambda shard, key: key.startswith(b"p:"),
@@ -57,11 +61,22 @@ WHERE: dict[str, Callable[[str, bytes], bool]] = {
     "ShardFlow": lambda shard, key: key.startswith((b"shard:", b"waiting:")),
     "FlowTold": lambda shard, key: key == b"told",
     "TapeWatch": lambda shard, key: shard.startswith("market.trades") and key.isupper(),
-    "LedgerWatch": lambda shard, key: shard.startswith("market.foreign"),
-    "BasisWatch": lambda shard, key: shard.startswith("market.basis"),
+    "LedgerWatch": lambda shard, key: shard.startswith("market.foreign") and key.isupper(),
+    "BasisWatch": lambda shard, key: shard.startswith("market.basis") and key.isupper(),
     "Losses": lambda shard, key: key == b"losses",
+    "HeldTerms": lambda shard, key: key == b"terms",
 }
 """Where the values of a kind are in the state."""
+
+
+def state() -> State:
+    """The state of the last release on Friday morning, with the terms that this one keeps beside it."""
+    cells = state_of_the_release()
+    after = Folds(state_of_the_release())
+    fold_all(after, on_friday())
+    for shard in cells:
+        cells[shard][b"terms"] = after.state[shard][b"terms"]
+    return cells
 
 
 def cells_of(kind: type[Stored], state: State) -> Iterator[tuple[str, bytes]]:
@@ -131,7 +146,7 @@ def test_a_kind_says_of_which_day_it_is_or_belongs_to_one_that_does(kind: type[S
         assert kind.__struct_fields__[kind.DAY_AT] == "day"
 
 
-@EACH
+@EACH_OF_THE_RELEASE
 def test_the_last_release_had_the_day_where_this_one_has_it(kind: type[Stored]) -> None:
     state = state_of_the_release()
     found = list(cells_of(kind, state))
@@ -144,6 +159,7 @@ def test_the_last_release_had_the_day_where_this_one_has_it(kind: type[Stored]) 
 def test_every_value_of_the_last_release_is_of_a_kind_that_is_known() -> None:
     state = state_of_the_release()
     known = [cell for kind in KINDS for cell in cells_of(kind, state)]
+    assert known
     assert sorted(known) == sorted((shard, key) for shard, cells in state.items() for key in cells)
 
 
@@ -152,20 +168,20 @@ def test_a_raised_version_refuses_what_the_last_release_wrote_and_names_its_day(
     class Raised(kind):  # type: ignore[valid-type, misc]
         VERSION: ClassVar[int] = kind.VERSION + 1
 
-    state = state_of_the_release()
-    shard, key = next(cells_of(kind, state))
+    cells = state()
+    shard, key = next(cells_of(kind, cells))
     with pytest.raises(StateOutdated) as caught:
-        Codec(Raised).decode(state[shard][key])
+        Codec(Raised).decode(cells[shard][key])
     assert caught.value.day == (None if kind.DAY_AT is None else FRIDAY)
-    upgraded = Codec(Raised, upgrades={kind.VERSION: lambda fields: fields}).decode(state[shard][key])
-    assert msgspec.structs.astuple(upgraded) == msgspec.structs.astuple(Codec(kind).decode(state[shard][key]))
+    upgraded = Codec(Raised, upgrades={kind.VERSION: lambda fields: fields}).decode(cells[shard][key])
+    assert msgspec.structs.astuple(upgraded) == msgspec.structs.astuple(Codec(kind).decode(cells[shard][key]))
 
 
 @EACH
 def test_on_the_next_trading_day_values_that_cannot_be_read_are_as_if_they_were_not_there(kind: type[Stored]) -> None:
     monday = on_monday()
-    outputs, counts = fold_all(Folds(rewritten(state_of_the_release(), kind)), monday)
-    assert outputs == fold_all(Folds(without(state_of_the_release(), kind)), monday)[0]
+    outputs, counts = fold_all(Folds(rewritten(state(), kind)), monday)
+    assert outputs == fold_all(Folds(without(state(), kind)), monday)[0]
     assert counts["unreadable_earlier"] > 0
     assert counts["unreadable_today"] == counts["rejected"] == 0
 
@@ -173,18 +189,18 @@ def test_on_the_next_trading_day_values_that_cannot_be_read_are_as_if_they_were_
 @EACH
 def test_values_of_today_that_a_newer_release_wrote_stop_the_pipeline(kind: type[Stored]) -> None:
     with pytest.raises(StateNewer, match=f"a newer release wrote this state: {kind.__name__} has version {NEWER}"):
-        fold_all(Folds(rewritten(state_of_the_release(), kind)), on_friday())
+        fold_all(Folds(rewritten(state(), kind)), on_friday())
 
 
 RECORDS = pytest.mark.parametrize("topic", [SSI_TICKS, SSI_FOREIGN, SSI_INDICES], ids=lambda topic: topic.name)
 
 
 def state_of_the_future() -> State:
-    """The state of the release, all of it in layouts that nobody knows."""
-    state = state_of_the_release()
+    """The state of Friday, all of it in layouts that nobody knows."""
+    cells = state()
     for kind in KINDS:
-        rewritten(state, kind)
-    return state
+        rewritten(cells, kind)
+    return cells
 
 
 @RECORDS
@@ -216,17 +232,17 @@ def test_anything_else_of_that_day_stops_the_pipeline(topic: Topic[Any], frame: 
 
 @pytest.mark.parametrize("market_time", ["15:59:59", "16:00:00"])
 def test_reference_records_have_their_time_from_the_shard(market_time: str) -> None:
-    state = rewritten(state_of_the_release(), ShardDay)
+    cells = rewritten(state(), ShardDay)
     codec = Codec(Feeds)
-    feeds = codec.decode(state["ssi.ticks/0"][b"feeds"])
+    feeds = codec.decode(cells["ssi.ticks/0"][b"feeds"])
     feeds.now_ms = a_tick(market_time).ts_ms
-    state["ssi.ticks/0"][b"feeds"] = codec.encode(feeds)
+    cells["ssi.ticks/0"][b"feeds"] = codec.encode(feeds)
     said = Said(SSI_TICKS, 0, 1, "", encode(a_frame(a_reference())))
     if market_time < "16":
         with pytest.raises(StateNewer):
-            Folds(state).fold(said)
+            Folds(cells).fold(said)
     else:
-        assert Folds(state).fold(said).counts == {"after_close": 1}
+        assert Folds(cells).fold(said).counts == {"after_close": 1}
 
 
 @RECORDS
