@@ -16,16 +16,21 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.clickhouse import metrics
 from connectors.clickhouse.core import rows
-from connectors.clickhouse.core.errors import ArchiveError, ClickHouseUnreachable, SchemaMismatch, SinkReplaced, TopicsMissing
+from connectors.clickhouse.core.errors import ArchiveError, ClickHouseUnreachable, SchemaMismatch
 from connectors.clickhouse.core.intent import Commit, Intents
 from connectors.clickhouse.core.tables import SOURCES
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Writer
+from schemas.backoff import Backoff
+from schemas.errors import InstanceReplaced, KafkaUnavailable, TopicsMissing
 from schemas.position import Partition, Position
 
 log = logging.getLogger(__name__)
 
 Health = Callable[[str], None]
+"""Takes why the sink is not writing, or an empty text while it is."""
+CONSUMER = "the archive"
+"""What this consumer is called in errors."""
 
 ROW_BYTES = 512
 """What a row may weigh: a message that weighs more counts as more rows. Few do but dead letters."""
@@ -33,8 +38,8 @@ _POLL_SECONDS = 0.1
 _POLL_MESSAGES = 2_000
 _KAFKA_SECONDS = 10.0
 _LAG_SECONDS = 1.0
-_FIRST_DELAY_SECONDS = 0.2
-_LONGEST_DELAY_SECONDS = 10.0
+_FIRST_PAUSE_SECONDS = 0.2
+_LONGEST_PAUSE_SECONDS = 10.0
 _RETRY_COMMIT = frozenset(
     {
         KafkaError._TRANSPORT,
@@ -53,28 +58,6 @@ _RETRY_COMMIT = frozenset(
 """The group is in motion or the broker away: polling puts it right, or takes the partitions from us."""
 
 
-class Backoff:
-    """How long to wait before the next try: twice as long each time, up to a bound, and never in step with other sinks."""
-
-    def __init__(self) -> None:
-        self._delay = _FIRST_DELAY_SECONDS
-        self._until = 0.0
-
-    def failed(self, now: float) -> None:
-        """Wait longer."""
-        self._until = now + self._delay * random.uniform(0.5, 1.0)
-        self._delay = min(self._delay * 2, _LONGEST_DELAY_SECONDS)
-
-    def worked(self) -> None:
-        """Begin anew."""
-        self._delay = _FIRST_DELAY_SECONDS
-        self._until = 0.0
-
-    def ready(self, now: float) -> bool:
-        """Whether to try."""
-        return now >= self._until
-
-
 def run(settings: SinkSettings, stop: threading.Event, health: Health) -> None:
     """Write events into ClickHouse until ``stop``; then write what has been read by then, if ClickHouse lets it.
 
@@ -85,8 +68,8 @@ def run(settings: SinkSettings, stop: threading.Event, health: Health) -> None:
 
     Raises:
         TopicsMissing: Kafka has no such topics.
-        SchemaMismatch: The tables are not this program's, and migrations do not mend that.
-        SinkReplaced: Another sink has taken this one's instance id.
+        SchemaMismatch: The tables are not what this program needs, and it cannot or may not mend that.
+        InstanceReplaced: Another sink runs under this one's instance id and has its partitions.
     """
     health("starting")
     topic_ids = _topic_ids(settings, stop, health)
@@ -111,10 +94,13 @@ class _Sink:
         self._health = health
         self._intents = Intents[rows.Decoded](settings.batch_rows, int(settings.batch_seconds * 1000))
         self._writer = Writer(settings)
-        self._backoff = Backoff()
+        self._backoff = _backoff()
+        self._not_before = 0.0
+        """When to try ClickHouse again after it failed, on the monotonic clock."""
         self._paused: frozenset[Partition] = frozenset()
         self._moved = False
         self._kafka_away = False
+        self._bootstrap = settings.kafka["bootstrap.servers"]
         self._said: str | None = None
         self._lag_at = 0.0
         instance = f"{settings.group}-{settings.instance}"
@@ -181,7 +167,7 @@ class _Sink:
         elif error.code() == KafkaError._PARTITION_EOF:
             self._intents.reached(partition, offset, now_ms)
         elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-            raise TopicsMissing([str(message.topic())])
+            raise TopicsMissing(self._bootstrap, [partition.topic])
         elif error.fatal() or error.code() == KafkaError._FATAL:
             raise self._fatal(error)
         else:
@@ -189,7 +175,7 @@ class _Sink:
 
     def _write(self, now_ms: int) -> None:
         now = time.monotonic()
-        if not self._backoff.ready(now):
+        if now < self._not_before:
             return
         try:
             self._writer.open()
@@ -199,7 +185,7 @@ class _Sink:
             raise
         except ArchiveError as error:
             self._writer.close()
-            self._backoff.failed(now)
+            self._not_before = now + self._backoff.failed()
             metrics.FAILURES.inc()
             metrics.UP.set(0)
             self._say(str(error))
@@ -207,7 +193,7 @@ class _Sink:
             self._backoff.worked()
             metrics.UP.set(1)
             if self._kafka_away:
-                self._say(_kafka_away(self._settings, "all brokers are down"))
+                self._say(str(KafkaUnavailable(self._bootstrap, "all brokers are down")))
             else:
                 self._say("" if self._intents.partitions else "waiting for Kafka to assign partitions")
 
@@ -245,10 +231,10 @@ class _Sink:
             raise self._fatal(error)
         log.info("Kafka did not take a commit: %s", error.str())
 
-    def _fatal(self, error: KafkaError) -> SinkReplaced | KafkaException:
+    def _fatal(self, error: KafkaError) -> InstanceReplaced | KafkaException:
         # Between messages librdkafka reports it as _FATAL, with the cause in its text only.
         fenced = error.code() == KafkaError.FENCED_INSTANCE_ID or "group.instance.id" in error.str()
-        return SinkReplaced(self._settings.instance) if fenced else KafkaException(error)
+        return InstanceReplaced(CONSUMER, self._settings.instance, "ARCHIVE_INSTANCE") if fenced else KafkaException(error)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._moved = True
@@ -309,7 +295,7 @@ class _Sink:
 
     def _to_pause(self) -> frozenset[Partition]:
         owned = frozenset(self._intents.partitions)
-        if not self._backoff.ready(time.monotonic()):
+        if time.monotonic() < self._not_before:
             return owned
         if self._intents.rows >= self._settings.buffer_rows:
             # What has to be inserted again must be read to its end, however much there is: only then anything becomes less.
@@ -357,21 +343,18 @@ def _offset(commit: Commit) -> TopicPartition:
     return TopicPartition(*commit.partition, commit.offset, metadata=commit.metadata)
 
 
-def _kafka_away(settings: SinkSettings, reason: str) -> str:
-    return (
-        f"Kafka does not answer at {settings.kafka.get('bootstrap.servers')} ({reason}): start it with"
-        " `stock-tracker kafka start`, or name another with KAFKA_BOOTSTRAP"
-    )
+def _backoff() -> Backoff:
+    return Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, random.random)
 
 
 def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) -> dict[str, str] | None:
     """Kafka's own ids of the topics to read; waits for Kafka. None when told to stop meanwhile."""
     names = [topic.named(settings.topic_prefix) for topic in SOURCES]
+    bootstrap = settings.kafka["bootstrap.servers"]
     admin = AdminClient(settings.kafka, logger=log)
-    backoff = Backoff()
-    while not stop.wait(_POLL_SECONDS):
-        if not backoff.ready(time.monotonic()):
-            continue
+    backoff = _backoff()
+    pause_s = 0.0
+    while not stop.wait(pause_s):
         answers = {}
         try:
             # Asked first because it waits in peace: librdkafka spins while an administrator's request has no broker to go to.
@@ -381,7 +364,7 @@ def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) ->
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 missing = [name for name, answer in answers.items() if answer.exception() is not None]
-                raise TopicsMissing(missing) from error
-            health(_kafka_away(settings, error.args[0].str()))
-            backoff.failed(time.monotonic())
+                raise TopicsMissing(bootstrap, missing) from error
+            health(str(KafkaUnavailable(bootstrap, error.args[0].str())))
+            pause_s = backoff.failed()
     return None

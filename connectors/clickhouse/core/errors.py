@@ -1,4 +1,4 @@
-"""What can go wrong around the archive, and what to do about it.
+"""What can go wrong around ClickHouse, and what to do about it. What can go wrong with Kafka is in :mod:`schemas.errors`.
 
 ::
 
@@ -13,8 +13,6 @@
     │   ├── ColumnsMissing
     │   └── ColumnsUnknown
     ├── PathInUse               another process has the embedded engine's path
-    ├── TopicsMissing
-    ├── SinkReplaced            another sink runs under the same instance id
     └── StatementRefused        the embedded server will not run it; it says so in ClickHouse's own codes
 """
 
@@ -155,26 +153,6 @@ class PathInUse(ArchiveError):
 
     def __str__(self) -> str:
         return f"{self.path} is in use by {self.owner}: ask that server over HTTP, stop it, or choose another STOCK_TRACKER_HOME"
-
-
-class TopicsMissing(ArchiveError):
-    """Kafka does not have the topics that the sink reads."""
-
-    def __init__(self, topics: Sequence[str]) -> None:
-        self.topics = tuple(topics)
-
-    def __str__(self) -> str:
-        return f"Kafka has no topic {', '.join(self.topics)}: make them with `stock-tracker topics apply`"
-
-
-class SinkReplaced(ArchiveError):
-    """Kafka fenced this sink off: a newer one has its instance id, and its partitions."""
-
-    def __init__(self, instance: str) -> None:
-        self.instance = instance
-
-    def __str__(self) -> str:
-        return f"another sink runs as instance {self.instance!r}: give each its own ARCHIVE_INSTANCE, or stop one"
 
 
 class StatementRefused(ArchiveError):

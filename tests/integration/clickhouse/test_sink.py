@@ -368,7 +368,7 @@ def test_a_second_sink_of_the_same_instance_takes_over_and_the_first_says_so(
     second.start()
     assert first.process is not None
     until(lambda: first.process.poll() is not None, what="the end of the first")
-    assert first.said("another sink runs as instance '0'")
+    assert first.said("another process runs the archive as instance '0'")
 
 
 def test_a_sink_waits_for_clickhouse_and_says_what_to_do(
