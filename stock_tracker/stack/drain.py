@@ -69,7 +69,7 @@ class Backlog:
             KafkaUnavailable: Kafka did not answer.
         """
         with self._asking:
-            return sum(end - committed for _, committed, end in self._positions(group))
+            return sum(end - committed for _, committed, end in self._progress(group))
 
     def has_unread(self, group: ConsumerGroup) -> bool:
         """Whether the group has messages still to read: of committed transactions, beyond its own commits.
@@ -79,7 +79,7 @@ class Backlog:
         """
         with self._asking:
             behind = [
-                TopicPartition(p.topic, p.partition, committed) for p, committed, end in self._positions(group) if committed < end
+                TopicPartition(p.topic, p.partition, committed) for p, committed, end in self._progress(group) if committed < end
             ]
             return bool(behind) and self._has_message(behind)
 
@@ -128,18 +128,18 @@ class Backlog:
         value: bytes = message.value()
         return value
 
-    def _positions(self, group: ConsumerGroup) -> Iterator[tuple[TopicPartition, int, int]]:
+    def _progress(self, group: ConsumerGroup) -> Iterator[tuple[TopicPartition, int, int]]:
         """Each partition, the offset that the group has committed there (or the log's beginning), and the offset of its end."""
         try:
             metadata = self._consumer.list_topics(timeout=self._timeout_s).topics
-            places = [TopicPartition(topic, number) for topic in group.topics for number in metadata[topic].partitions]
+            partitions = [TopicPartition(topic, number) for topic in group.topics for number in metadata[topic].partitions]
             # An AdminClient could tell the commits too, but librdkafka crashes when the broker dies during such a request.
-            for commit in self._asker(group.name).committed(places, timeout=self._timeout_s):
+            for commit in self._asker(group.name).committed(partitions, timeout=self._timeout_s):
                 if commit.error is not None:
                     raise KafkaException(commit.error)
-                place = TopicPartition(commit.topic, commit.partition)
-                low, high = self._consumer.get_watermark_offsets(place, timeout=self._timeout_s)
-                yield place, max(commit.offset, low), high
+                partition = TopicPartition(commit.topic, commit.partition)
+                low, high = self._consumer.get_watermark_offsets(partition, timeout=self._timeout_s)
+                yield partition, max(commit.offset, low), high
         except KafkaException as error:
             raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from error
 

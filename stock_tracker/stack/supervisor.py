@@ -18,10 +18,11 @@ from stock_tracker.errors import PartFailed, PartHalted
 FIRST_PAUSE_S = 0.3
 LONGEST_PAUSE_S = 10.0
 STEADY_S = 30.0
-"""A part that ran this long before it died starts again after the first pause."""
+"""After a part has run for this long, its next crash counts as the first: the pause before its start is the shortest again."""
 STOP_S = 12.0
 """How long a part may take to stop by itself before it is killed."""
 TAIL_LINES = 12
+"""How many lines at the end of a log are shown."""
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,16 @@ class Part:
     name: str
     argv: tuple[str, ...]
     env: Mapping[str, str] = field(repr=False)
-    """Its whole environment; the only place where a secret may be, and only for the part that needs it."""
+    """Its whole environment. It may hold a secret, if the part needs that secret."""
     port: int
-    """Where its health is served."""
+    """The port of this machine on which it serves its health."""
     log: Path
     ready_path: str = "/readyz"
-    """What answers 200 there when it is ready."""
+    """The path on that port which answers 200 when it is ready."""
 
     @property
     def ready_url(self) -> str:
-        """Where it says whether it is ready."""
+        """The URL that answers 200 when it is ready."""
         return f"http://127.0.0.1:{self.port}{self.ready_path}"
 
     def tail(self) -> str:
@@ -50,14 +51,14 @@ class Part:
         return ""
 
     def last_words(self) -> str:
-        """What it said when it ended: the end of its log from the last error on; all of the end where no error is told."""
+        """What it said when it ended: the last lines of its log, from the last error on if there is one among them."""
         before, error, words = self.tail().rpartition("Error: ")
         return words if error else before
 
 
 @dataclass
 class Life:
-    """What became of a part so far."""
+    """The process of a part, and how often it was started and has died."""
 
     part: Part
     process: asyncio.subprocess.Process | None = None
@@ -74,17 +75,16 @@ class Life:
 
 
 class Supervisor:
-    """Runs parts. ``tell`` gets a line for each thing that an operator should see."""
+    """Runs parts. ``tell`` takes a line for each thing that an operator should know."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._lives: dict[str, Life] = {}
         self._watches: dict[str, asyncio.Task[None]] = {}
-        self._stopping = False
 
     @property
     def lives(self) -> Sequence[Life]:
-        """Every part in the order of its start."""
+        """The parts, in the order in which they were started first."""
         return tuple(self._lives.values())
 
     async def start(self, part: Part) -> None:
@@ -95,8 +95,6 @@ class Supervisor:
 
     async def stop(self, names: Sequence[str] | None = None) -> None:
         """Stop all parts (or those named), the last started first, and wait until they are gone."""
-        if names is None:
-            self._stopping = True
         for name in reversed(list(self._lives)):
             if names is not None and name not in names:
                 continue
@@ -109,7 +107,7 @@ class Supervisor:
     async def _spawn(self, life: Life) -> None:
         life.part.log.parent.mkdir(parents=True, exist_ok=True)
         with life.part.log.open("ab") as log:
-            # Its own session: Ctrl-C in the terminal reaches the supervisor alone, which then stops the parts in order.
+            # A session of its own, so that Ctrl-C in the terminal reaches only us: we then stop the parts in their order.
             life.process = await asyncio.create_subprocess_exec(
                 *life.part.argv,
                 env=dict(life.part.env),
@@ -149,7 +147,7 @@ class Supervisor:
             await asyncio.wait_for(process.wait(), STOP_S)
         except TimeoutError:
             self._tell(f"{life.part.name} did not stop within {STOP_S:.0f} s; killing it")
-            # It may have ended at this very moment; the parts before it have to be stopped all the same.
+            # If it ended at this very moment there is nothing to kill. That is no error: other parts are still to be stopped.
             with contextlib.suppress(ProcessLookupError):
                 process.kill()
             await process.wait()
