@@ -131,7 +131,8 @@ def test_a_commit_that_waited_long_enough_is_given_up_with_the_last_reason_and_w
     clock[0] += HOLD_S
     with pytest.raises(
         TooManyDeadLetters,
-        match=r"pipeline prices could not use 10 of the last 10 messages and has stopped.*the last one: it is cut off \(unreadable, at t",
+        match=r"pipeline prices could not use 10 of the last 10 messages and has stopped.*"
+        r"the last one: it is cut off \(unreadable, at t",
     ) as caught:
         context.commit_checkpoint()
     assert "t.ssi.ticks[1]@" in caught.value.reason
