@@ -82,7 +82,8 @@ def measure(values: list[bytes], events: int, size: int, url: str, home: Path) -
     for first in range(0, count // EVENTS_A_FRAME, frames_a_batch):
         its = range(first, first + frames_a_batch)
         read: tuple[Decoded, ...] = tuple(rows.decode(Position("market.trades", 0, i), OPEN_MS, values[i]) for i in its)
-        writer.insert(Batch(Partition("market.trades", 0), first, first + frames_a_batch, read, replayed=False), "bench")
+        batch = Batch(Partition("market.trades", 0), first, first + frames_a_batch, read, replayed=False)
+        writer.insert(writer.make(batch), "bench")
     seconds, cpu, server_cpu = time.perf_counter() - began, time.process_time() - cpu, cpu_of(url) - server_cpu
     client = connect(url, settings.user, settings.read_password(), settings.database)
     assert client.command("SELECT count() FROM trades") == count

@@ -16,12 +16,14 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.clickhouse import metrics
 from connectors.clickhouse.core import rows
+from connectors.clickhouse.core.dead_letters import CONSUMER, DeadLetterWatch
 from connectors.clickhouse.core.errors import ArchiveError, ClickHouseUnreachable, SchemaMismatch
-from connectors.clickhouse.core.intent import Commit, Intents
+from connectors.clickhouse.core.intent import Batch, Commit, Intents
 from connectors.clickhouse.core.tables import SOURCES
 from connectors.clickhouse.settings import SinkSettings
-from connectors.clickhouse.writer import Writer
+from connectors.clickhouse.writer import Made, Writer
 from schemas.backoff import Backoff
+from schemas.dead_letters import Limit
 from schemas.errors import InstanceReplaced, KafkaUnavailable, TopicsMissing
 from schemas.position import Partition, Position
 
@@ -29,8 +31,6 @@ log = logging.getLogger(__name__)
 
 Health = Callable[[str], None]
 """Takes why the sink is not writing, or an empty text while it is."""
-CONSUMER = "the archive"
-"""What this consumer is called in errors."""
 
 ROW_BYTES = 512
 """What a row may weigh: a message that weighs more counts as more rows. Few do but dead letters."""
@@ -58,15 +58,18 @@ _RETRY_COMMIT = frozenset(
 """The group is in motion or the broker away: polling puts it right, or takes the partitions from us."""
 
 
-def run(settings: SinkSettings, stop: threading.Event, health: Health) -> None:
+def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Health) -> None:
     """Write events into ClickHouse until ``stop``; then write what has been read by then, if ClickHouse lets it.
 
     Args:
         settings: Where from and where to.
+        limit: How much of what it reads may be unusable.
         stop: Set by the caller to end it.
         health: Told "" when all is well, else what is wrong and what to do.
 
     Raises:
+        NewerMessage: A newer release writes one of the topics.
+        TooManyDeadLetters: Most of what was read last of a topic could not be used; nothing of that is committed or inserted.
         TopicsMissing: Kafka has no such topics.
         SchemaMismatch: The tables are not what this program needs, and it cannot or may not mend that.
         InstanceReplaced: Another sink runs under this one's instance id and has its partitions.
@@ -75,7 +78,7 @@ def run(settings: SinkSettings, stop: threading.Event, health: Health) -> None:
     topic_ids = _topic_ids(settings, stop, health)
     if topic_ids is None:
         return
-    sink = _Sink(settings, topic_ids, health)
+    sink = _Sink(settings, limit, topic_ids, health)
     try:
         while not stop.is_set():
             sink.step()
@@ -88,12 +91,15 @@ def run(settings: SinkSettings, stop: threading.Event, health: Health) -> None:
 class _Sink:
     """The consumer, the writer and the intents between them."""
 
-    def __init__(self, settings: SinkSettings, topic_ids: dict[str, str], health: Health) -> None:
+    def __init__(self, settings: SinkSettings, limit: Limit, topic_ids: dict[str, str], health: Health) -> None:
         self._settings = settings
         self._topic_ids = topic_ids
         self._health = health
         self._intents = Intents[rows.Decoded](settings.batch_rows, int(settings.batch_seconds * 1000))
         self._writer = Writer(settings)
+        self._made: dict[tuple[Partition, int, int], Made] = {}
+        """By partition, first and next: the batches that are about to be declared or inserted."""
+        self._dead_letters = DeadLetterWatch(limit)
         self._backoff = _backoff()
         self._not_before = 0.0
         """When to try ClickHouse again after it failed, on the monotonic clock."""
@@ -132,7 +138,13 @@ class _Sink:
         self._measure()
 
     def flush(self) -> None:
-        """Write what has been read, whether it is due or not, and close the intents; once, for the next run can do it too."""
+        """Write what has been read, whether it is due or not, and close the intents.
+
+        It is tried once: what stays behind, also because too much of it cannot be used, the next run reads again.
+
+        Raises:
+            TooManyDeadLetters: As :func:`run`.
+        """
         later = self._now_ms() + int(self._settings.batch_seconds * 1000) + 1
         self._write(later)
         self._write(later + int(self._settings.batch_seconds * 1000) + 1)
@@ -179,12 +191,14 @@ class _Sink:
             return
         try:
             self._writer.open()
-            self._declare(self._intents.commits(now_ms))
-            self._insert(now_ms)
+            held = self._look(now_ms, now)
+            self._declare(self._intents.commits(now_ms, held))
+            self._insert(now_ms, held)
         except SchemaMismatch:
             raise
         except ArchiveError as error:
             self._writer.close()
+            self._made.clear()
             self._not_before = now + self._backoff.failed()
             metrics.FAILURES.inc()
             metrics.UP.set(0)
@@ -194,15 +208,37 @@ class _Sink:
             metrics.UP.set(1)
             if self._kafka_away:
                 self._say(str(KafkaUnavailable(self._bootstrap, "all brokers are down")))
+            elif held:
+                self._say(f"holding {', '.join(sorted(held))} back: too much of what came last cannot be used")
             else:
                 self._say("" if self._intents.partitions else "waiting for Kafka to assign partitions")
 
-    def _insert(self, now_ms: int) -> None:
-        """Insert what is declared; a batch that ClickHouse refuses leaves the others their turn."""
+    def _look(self, now_ms: int, now_s: float) -> frozenset[str]:
+        """Look at what is to be declared, and at what an earlier owner declared; say of which topics nothing may be written yet.
+
+        Raises:
+            TooManyDeadLetters: Most of what was read last of a topic cannot be used.
+        """
+        batches = self._intents.undeclared(now_ms) + [batch for batch in self._intents.batches() if batch.replayed]
+        # A range that is held back is made once, unless it grows.
+        self._made = {_range(batch): self._made.get(_range(batch)) or self._writer.make(batch) for batch in batches}
+        for batch in batches:
+            self._dead_letters.look(batch, self._made[_range(batch)].rejects, now_s)
+        topics = {batch.partition.topic for batch in batches}
+        return frozenset(topic for topic in topics if self._dead_letters.must_wait(topic, now_s))
+
+    def _insert(self, now_ms: int, held: frozenset[str]) -> None:
+        """Insert what is declared; a batch that ClickHouse refuses leaves the others their turn.
+
+        Of the topics in ``held`` only what this sink has declared itself: that was found good enough then.
+        """
         refused: ArchiveError | None = None
         for batch in self._intents.batches():
+            if batch.replayed and batch.partition.topic in held:
+                continue
+            made = self._made.pop(_range(batch), None) or self._writer.make(batch)
             try:
-                self._writer.insert(batch, self._topic_ids[batch.partition.topic])
+                self._writer.insert(made, self._topic_ids[batch.partition.topic])
             except (ClickHouseUnreachable, SchemaMismatch):
                 raise
             except ArchiveError as error:
@@ -238,6 +274,8 @@ class _Sink:
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._moved = True
+        self._made.clear()
+        self._dead_letters.forget()
         for known in consumer.committed(partitions, _KAFKA_SECONDS):
             if known.error is not None:
                 raise KafkaException(known.error)
@@ -337,6 +375,10 @@ class _Sink:
     @staticmethod
     def _now_ms() -> int:
         return time.monotonic_ns() // 1_000_000
+
+
+def _range(batch: Batch[rows.Decoded]) -> tuple[Partition, int, int]:
+    return batch.partition, batch.first, batch.next
 
 
 def _offset(commit: Commit) -> TopicPartition:

@@ -3,6 +3,7 @@
 import logging
 import time
 from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 
@@ -10,7 +11,7 @@ from connectors.clickhouse import metrics
 from connectors.clickhouse.client import connect, telling
 from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.intent import Batch
-from connectors.clickhouse.core.rows import Decoded
+from connectors.clickhouse.core.rows import Block, Decoded, Reject
 from connectors.clickhouse.layout import inspect
 from connectors.clickhouse.migrations import migrate
 from connectors.clickhouse.settings import SinkSettings
@@ -27,6 +28,15 @@ _INSERT_SETTINGS = {
     # Without it a repeat that the table forgets would still go through its views a second time.
     "deduplicate_blocks_in_dependent_materialized_views": 1,
 }
+
+
+class Made(NamedTuple):
+    """A batch, ready to be inserted."""
+
+    batch: Batch[Decoded]
+    blocks: tuple[Block, ...]
+    rejects: tuple[Reject, ...]
+    """What of it could not be used; blocks for the table of dead letters are among :attr:`blocks`."""
 
 
 class Writer:
@@ -66,21 +76,24 @@ class Writer:
             self._client.close()
             self._client = None
 
-    def insert(self, batch: Batch[Decoded], topic_id: str) -> None:
+    def make(self, batch: Batch[Decoded]) -> Made:
+        """Make the blocks of a batch, for the tables as they were when this writer was opened."""
+        blocks, rejects = rows.blocks(batch.messages, self._types) if batch.messages else ([], [])
+        return Made(batch, tuple(blocks), tuple(rejects))
+
+    def insert(self, made: Made, topic_id: str) -> None:
         """Insert a batch, or the rest of it. May be repeated until it returns.
 
         Args:
-            batch: Of one topic and partition.
+            made: The batch, in blocks.
             topic_id: Kafka's own id of the topic: a topic that was deleted and made anew counts its offsets from 0 again.
 
         Raises:
             ArchiveError: Some of it may be in ClickHouse, none of it twice.
         """
-        if not batch.messages:
-            return
         assert self._client is not None, "open first"  # noqa: S101
-        made, rejects = rows.blocks(batch.messages, self._types)
-        for block in made:
+        batch, rejects = made.batch, made.rejects
+        for block in made.blocks:
             began = time.perf_counter()
             token = f"{topic_id}-{batch.partition.number}-{batch.first}-{batch.next}-{block.table}-{block.month}"
             with self._telling():

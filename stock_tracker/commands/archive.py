@@ -51,6 +51,7 @@ def sink(
 
     from connectors.clickhouse.settings import SinkSettings
     from connectors.clickhouse.sink import run
+    from schemas.deployment import dead_letter_limit
     from stock_tracker.home import Home
     from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.kafka.topics import wait_for
@@ -58,6 +59,7 @@ def sink(
 
     log_to_stderr()
     settings = SinkSettings(kafka=kafka_config(os.environ), home=Home.of(os.environ).root)
+    limit = dead_letter_limit(os.environ)
     stop = threading.Event()
     spare_the_collector()
     with serving_health(port) as health:
@@ -65,7 +67,7 @@ def sink(
         # Only now is there something to bring to a good end: while it waits, a signal just ends it.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        run(settings, stop, health)
+        run(settings, limit, stop, health)
 
 
 @app.command(epilog="Example: CLICKHOUSE_URL=http://127.0.0.1:8123 stock-tracker archive migrate")

@@ -18,7 +18,7 @@ Offsets have holes where transactions end; N is the offset after the last messag
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
@@ -91,7 +91,8 @@ class Intents(Generic[T]):
     """The progress of every partition that this sink owns.
 
     The caller carries out what it is told, in this order: it commits :meth:`commits` to Kafka, then calls :meth:`declared`; it
-    inserts each of :meth:`batches` into ClickHouse, then calls :meth:`inserted`. A step that failed is asked for again.
+    inserts each of :meth:`batches` into ClickHouse, then calls :meth:`inserted`. A step that failed is asked for again. Before it
+    commits it can look at what it is about to declare, :meth:`undeclared`, and hold a topic back.
     """
 
     def __init__(self, batch_rows: int, batch_ms: int) -> None:
@@ -203,10 +204,26 @@ class Intents(Generic[T]):
         if progress.since_ms is None:
             progress.since_ms = now_ms
 
-    def commits(self, now_ms: int) -> list[Commit]:
-        """The intents to declare and to close now, all in one request to Kafka."""
+    def undeclared(self, now_ms: int) -> list[Batch[T]]:
+        """The ranges that :meth:`commits` would declare now. One that is held back may be longer when it is asked for again."""
+        found = []
+        for partition, progress in self._partitions.items():
+            commit = progress.proposed or self._propose(partition, progress, now_ms)
+            if commit is not None and commit.next is not None:
+                found.append(Batch(partition, commit.offset, commit.next, _messages(progress, commit.next), replayed=False))
+        return found
+
+    def commits(self, now_ms: int, held: Collection[str] = ()) -> list[Commit]:
+        """The intents to declare and to close now, all in one request to Kafka.
+
+        Args:
+            now_ms: The time, as in :meth:`received`.
+            held: Topics of which nothing may be committed now.
+        """
         wanted = []
         for partition, progress in self._partitions.items():
+            if partition.topic in held:
+                continue
             if progress.proposed is None:
                 progress.proposed = self._propose(partition, progress, now_ms)
             if progress.proposed is not None:
@@ -235,8 +252,7 @@ class Intents(Generic[T]):
             if progress.intent is None or progress.inserted or partition in rereading:
                 continue
             first, next_ = progress.intent
-            messages = tuple(content for offset, _, content in progress.waiting if offset < next_)
-            found.append(Batch(partition, first, next_, messages, progress.replayed))
+            found.append(Batch(partition, first, next_, _messages(progress, next_), progress.replayed))
         return found
 
     def inserted(self, batch: Batch[T], now_ms: int) -> None:
@@ -268,6 +284,11 @@ class Intents(Generic[T]):
             if rows >= self._batch_rows:
                 return offset + 1
         return progress.waiting[-1][0] + 1
+
+
+def _messages(progress: _Progress[T], next_: int) -> tuple[T, ...]:
+    """The waiting messages below ``next_``."""
+    return tuple(content for offset, _, content in progress.waiting if offset < next_)
 
 
 def drained(offset: int | None, metadata: str | None, end: int) -> bool:

@@ -20,6 +20,10 @@ from schemas.structs import DeadLetter
 
 ARCHIVE: Final = "archive"
 """The source of the dead letters that the archive itself writes."""
+BAD_MESSAGE: Final = "bad_message"
+"""The reason of a message that cannot be decoded."""
+BAD_VALUE: Final = "bad_value"
+"""The reason of an event with a number that its column cannot hold."""
 _PAYLOAD_CHARACTERS = 100_000
 _UNSIGNED = re.compile(r"UInt(8|16|32|64)")
 _SIGNED = re.compile(r"Int(8|16|32|64)")
@@ -44,7 +48,8 @@ class Reject:
     """What was rejected."""
 
     def __str__(self) -> str:
-        return f"{self.reason} at {self.position}, event {self.idx}: {self.detail}"
+        event = "" if self.reason == BAD_MESSAGE else f", event {self.idx}"
+        return f"{self.detail} ({self.reason}, at {self.position}{event})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +107,7 @@ def decode(position: Position, taken_ms: int, value: bytes | None, tables: Mappi
     try:
         events = (topics.SSI_DLQ.decode(raw),) if table is None else table.topic.decode(raw).events
     except InvalidMessage as error:
-        reject = Reject(position, taken_ms, 0, "bad_message", error.reason, _text(raw))
+        reject = Reject(position, taken_ms, 0, BAD_MESSAGE, error.reason, _text(raw))
         return Decoded(position, taken_ms, table, (), reject)
     return Decoded(position, taken_ms, table, events, None)
 
@@ -126,7 +131,7 @@ def blocks(messages: Sequence[Decoded], types: Mapping[str, Mapping[str, str]]) 
     if wrong := _misfits(columns, table, types[table.name]):
         for n, why in sorted(wrong.items()):
             message, idx, event = found[n]
-            rejects.append(Reject(message.position, message.taken_ms, idx, "bad_value", why, _text(topics.encode(event))))
+            rejects.append(Reject(message.position, message.taken_ms, idx, BAD_VALUE, why, _text(topics.encode(event))))
         found = [row for n, row in enumerate(found) if n not in wrong]
         columns = _columns(found, table)
     months = [event.day // 100 for _, _, event in found]

@@ -18,7 +18,7 @@ from connectors.clickhouse import sink
 from connectors.clickhouse.core.intent import Intents
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Writer
-from schemas.deployment import kafka_config
+from schemas.deployment import dead_letter_limit, kafka_config
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,8 @@ def main() -> None:
         arm(sys.argv[1], int(sys.argv[2]))
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
-    sink.run(SinkSettings(kafka=kafka_config(os.environ)), stop, lambda text: log.info("health: %s", text))
+    settings, limit = SinkSettings(kafka=kafka_config(os.environ)), dead_letter_limit(os.environ)
+    sink.run(settings, limit, stop, lambda text: log.info("health: %s", text))
 
 
 STEPS = {

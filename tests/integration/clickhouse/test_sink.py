@@ -18,20 +18,28 @@ from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from connectors.clickhouse.client import connect
-from connectors.clickhouse.core.intent import drained
+from connectors.clickhouse.core.intent import drained, intent_of
 from connectors.clickhouse.core.tables import SOURCES
+from connectors.clickhouse.migrations import migrate
 from schemas import topics as t
+from schemas.dead_letters import FEW
+from schemas.errors import HALTED
 from schemas.events import TradePhase
 from schemas.shards import shard_keys
 from schemas.structs import DailyEvent, DailyFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame
 from schemas.units import Side
 from tests.builders import a_daily_event, a_ledger_entry, a_trade_event, changed
 
-pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
+pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.timeout(600)]
+
+WAIT_S = 200.0
+"""How long anything may take on a very slow machine before it counts as broken."""
 
 SHARDS = 3
 OPEN_MS = 1_795_140_900_000  # 2026-11-20 09:15 in Vietnam
-DRAIN_S = 60.0
+BAD = b'{"schema":1,"events":[{"kind":"print"}]}'
+JUNK = 300
+"""More bad messages than the dead-letter limit looks at."""
 PHASES: list[TradePhase] = ["continuous", "put_through", "atc"]
 SINK = Path(__file__).with_name("sink_process.py")
 
@@ -96,12 +104,19 @@ class Market:
                 day = t.encode(DailyFrame(events=[a_day(self.rng.choice(symbols), self.n)]))
                 self._send(t.MARKET_DAILY, day, keys[shard])
             if self.rng.random() < 0.02:
-                self._send(t.MARKET_TRADES, b'{"schema":1,"events":[{"kind":"print"}]}', keys[shard])
+                self._send(t.MARKET_TRADES, BAD, keys[shard])
         self.producer.flush()
         if self.rng.random() < 0.1:
             self.producer.abort_transaction()
         else:
             self.producer.commit_transaction()
+
+    def send(self, topic: t.Topic[Any], value: bytes, count: int = 1) -> None:
+        """The same message so many times on one partition, all to be seen at once."""
+        self.producer.begin_transaction()
+        for _ in range(count):
+            self._send(topic, value, shard_keys(SHARDS)[0])
+        self.producer.commit_transaction()
 
     def _send(self, topic: t.Topic[Any], value: bytes, key: str) -> None:
         self.producer.produce(topic.named(self.prefix), value, key)
@@ -117,7 +132,7 @@ class Market:
         consumer.assign([TopicPartition(topic.named(self.prefix), p, 0) for p in range(topic.partitions(SHARDS))])
         found, ends = {}, 0
         while ends < topic.partitions(SHARDS):
-            message = consumer.poll(30)
+            message = consumer.poll(WAIT_S)
             assert message is not None, "the broker went silent"
             if message.error():
                 ends += 1
@@ -139,9 +154,9 @@ class SinkProcess:
         with self.log.open("a") as log:
             self.process = subprocess.Popen([sys.executable, str(SINK), *step], env=self.environ, stdout=log, stderr=log)
 
-    def wait_for_death(self, seconds: float = 30.0) -> None:
+    def wait_for_death(self) -> None:
         assert self.process is not None
-        assert self.process.wait(seconds) == -signal.SIGKILL, self.log.read_text()
+        assert self.process.wait(WAIT_S) == -signal.SIGKILL, self.log.read_text()
 
     def kill(self) -> None:
         if self.process is not None:
@@ -151,7 +166,14 @@ class SinkProcess:
     def stop(self) -> int:
         assert self.process is not None
         self.process.terminate()
-        return self.process.wait(30)
+        return self.process.wait(WAIT_S)
+
+    def command(self, **environ: str) -> int:
+        """Run `stock-tracker archive sink` until it ends by itself; its exit code."""
+        with self.log.open("a") as log:
+            command = [sys.executable, "-m", "stock_tracker", "archive", "sink"]
+            self.process = subprocess.Popen(command, env=self.environ | environ, stdout=log, stderr=log)
+        return self.process.wait(WAIT_S)
 
     def said(self, text: str) -> bool:
         return self.log.exists() and text in self.log.read_text()
@@ -196,6 +218,15 @@ def is_drained(kafka: str, prefix: str) -> bool:
         return True
     finally:
         consumer.close()
+
+
+def intents(kafka: str, prefix: str, topic: t.Topic[Any]) -> list[int]:
+    """The ends of the ranges that are declared in Kafka, of the partitions of a topic that have one."""
+    consumer = Consumer({"bootstrap.servers": kafka, "group.id": f"{prefix}archive"})
+    parts = [TopicPartition(topic.named(prefix), p) for p in range(topic.partitions(SHARDS))]
+    found = [intent_of(known.offset, known.metadata) for known in consumer.committed(parts, 10)]
+    consumer.close()
+    return [intent[1] for intent in found if intent is not None]
 
 
 def places(client: Client, table: str) -> list[tuple[int, int, int]]:
@@ -281,7 +312,7 @@ def test_every_event_is_stored_once_whatever_dies(
         chance = random.Random(3)
         for _ in range(2):
             sink.start()
-            until(lambda: sink.said("reading"), what="an assignment")
+            until(lambda: sink.said("reading"), "an assignment")
             time.sleep(chance.uniform(2.0, 3.0))  # the instant of the kill is the point
             own_server.kill()
             sink.kill()
@@ -289,12 +320,12 @@ def test_every_event_is_stored_once_whatever_dies(
         sink.start()
         time.sleep(chance.uniform(2.0, 3.0))
         own_server.kill()
-        until(lambda: sink.said("does not answer"), what="the sink's word that ClickHouse is away")
+        until(lambda: sink.said("does not answer"), "the sink's word that ClickHouse is away")
         own_server.start()
     finally:
         done.set()
         trading.join()
-    until(lambda: is_drained(kafka, topics), DRAIN_S, "the drain")
+    until(lambda: is_drained(kafka, topics), "the drain")
     assert sink.stop() == 0
     client = connect(own_server.url, "sink", own_server.password, "kill")
     assert client.query("SELECT count() > 5000 FROM trades").first_item
@@ -317,7 +348,7 @@ def test_a_sink_that_must_read_more_again_than_it_may_hold_goes_on(
     dying.wait_for_death()
     sink = a_sink(embedded, ARCHIVE_DATABASE=database, ARCHIVE_BUFFER_ROWS="1")
     sink.start()
-    until(lambda: is_drained(kafka, topics), DRAIN_S, "the drain")
+    until(lambda: is_drained(kafka, topics), "the drain")
     assert sink.stop() == 0
     client = connect(embedded.url, "sink", embedded.password, database)
     assert_archive_equals_topics(client, market)
@@ -345,14 +376,14 @@ def test_two_sinks_share_the_partitions_and_hand_them_over(
     trading.start()
     try:
         first.start()
-        until(lambda: first.said("reading 23 partitions"), what="the first sink alone")
+        until(lambda: first.said("reading 23 partitions"), "the first sink alone")
         second.start()
-        until(lambda: second.said("reading"), 60.0, "a rebalance to the second")
-        until(lambda: any(first.said(f"reading {n} partitions") for n in range(1, 23)), 60.0, "a rebalance of the first")
+        until(lambda: second.said("reading"), "a rebalance to the second")
+        until(lambda: any(first.said(f"reading {n} partitions") for n in range(1, 23)), "a rebalance of the first")
     finally:
         done.set()
         trading.join()
-    until(lambda: is_drained(kafka, topics), DRAIN_S, "the drain")
+    until(lambda: is_drained(kafka, topics), "the drain")
     assert (first.stop(), second.stop()) == (0, 0)
     client = connect(embedded.url, embedded.user, embedded.password, database)
     assert_archive_equals_topics(client, market)
@@ -364,10 +395,10 @@ def test_a_second_sink_of_the_same_instance_takes_over_and_the_first_says_so(
 ) -> None:
     first, second = (a_sink(embedded, ARCHIVE_DATABASE=database) for _ in range(2))
     first.start()
-    until(lambda: first.said("reading"), what="an assignment")
+    until(lambda: first.said("reading"), "an assignment")
     second.start()
     assert first.process is not None
-    until(lambda: first.process.poll() is not None, what="the end of the first")
+    until(lambda: first.process.poll() is not None, "the end of the first")
     assert first.said("another process runs the archive as instance '0'")
 
 
@@ -382,21 +413,80 @@ def test_a_sink_waits_for_clickhouse_and_says_what_to_do(
     own_server.stop()
     sink = a_sink(own_server)
     sink.start()
-    until(lambda: sink.said("health: ClickHouse does not answer"), what="the sink's word that ClickHouse is away")
+    until(lambda: sink.said("health: ClickHouse does not answer"), "the sink's word that ClickHouse is away")
     assert sink.said("stock-tracker archive serve")
     market.write(frames=20)
     own_server.start()
-    until(lambda: is_drained(kafka, topics), DRAIN_S, "the drain")
+    until(lambda: is_drained(kafka, topics), "the drain")
     market.write(frames=20)
-    until(lambda: is_drained(kafka, topics), DRAIN_S, "the drain of what came after")
+    until(lambda: is_drained(kafka, topics), "the drain of what came after")
     client = connect(own_server.url, "sink", own_server.password, "market")
     assert_archive_equals_topics(client, market)
     client.close()
+
+
+def test_a_sink_stops_at_what_it_must_not_put_aside_and_goes_on_there_once_it_may(
+    market: Market,
+    kafka: str,
+    topics: str,
+    embedded: Any,
+    database: str,
+    a_sink: Callable[..., SinkProcess],
+    until: Callable[..., None],
+) -> None:
+    market.write(frames=5)
+    market.send(t.MARKET_TRADES, BAD, JUNK)
+    sink = a_sink(embedded, ARCHIVE_DATABASE=database)
+    client = connect(embedded.url, embedded.user, embedded.password, database)
+
+    def put_aside() -> int:
+        return int(str(client.command("SELECT count() FROM dlq WHERE topic = 'market.trades'")))
+
+    assert sink.command() == HALTED
+    assert sink.said("the archive could not use")
+    # A slow machine may read a few alone; few are put aside.
+    few = put_aside()
+    assert few < FEW
+    assert intents(kafka, topics, t.MARKET_TRADES) == []
+
+    # A release that lets them be put aside declares them, and dies: this one does not go on with that.
+    lets_them = {"DEAD_LETTER_LIMIT_PERCENT": "100"}
+    dying = a_sink(embedded, ARCHIVE_DATABASE=database, ARCHIVE_BATCH_ROWS="50000", **lets_them)
+    dying.start("declared", "1")
+    dying.wait_for_death()
+    declared = intents(kafka, topics, t.MARKET_TRADES)
+    assert declared
+    assert sink.command() == HALTED
+    assert put_aside() == few
+    assert intents(kafka, topics, t.MARKET_TRADES) == declared
+
+    # An operator has looked at them, and lets them be put aside.
+    going_on = a_sink(embedded, ARCHIVE_DATABASE=database, **lets_them)
+    going_on.start()
+    until(lambda: is_drained(kafka, topics), "the drain")
+    assert going_on.stop() == 0
+    assert put_aside() == JUNK
+    assert_archive_equals_topics(client, market)
+    client.close()
+
+
+def test_a_sink_makes_no_dead_letter_of_what_a_newer_release_wrote(
+    market: Market, kafka: str, topics: str, embedded: Any, database: str, a_sink: Callable[..., SinkProcess]
+) -> None:
+    sink = a_sink(embedded, ARCHIVE_DATABASE=database)
+    market.send(t.MARKET_FOREIGN, t.encode(LedgerFrame(events=[an_entry("VNM", 1)], schema_=2)))
+    assert sink.command() == HALTED
+    assert sink.said("a newer release writes market.foreign (version 2, this one reads up to 1): upgrade this process first")
+    client = connect(embedded.url, embedded.user, embedded.password, database)
+    migrate(client, database)
+    assert client.command("SELECT count() FROM dlq") == 0
+    client.close()
+    assert not is_drained(kafka, topics)
 
 
 def test_without_topics_the_sink_names_the_remedy(kafka: str, embedded: Any, a_sink: Callable[..., SinkProcess]) -> None:
     sink = a_sink(embedded, TOPIC_PREFIX="no.such.")
     sink.start()
     assert sink.process is not None
-    assert sink.process.wait(30) == 1
+    assert sink.process.wait(WAIT_S) == 1
     assert sink.said("stock-tracker topics apply")

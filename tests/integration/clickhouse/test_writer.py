@@ -41,24 +41,26 @@ def sink(server: Any, database: str) -> Iterator[Writer]:
     writer.close()
 
 
-def a_batch(offset: int = 0) -> Batch[rows.Decoded]:
+def insert(sink: Writer, offset: int = 0) -> None:
+    """A message of a print and a gap."""
     value = topics.encode(TradesFrame(events=[a_trade_event(), a_trade_event(kind="gap")]))
     message = rows.decode(Position("market.trades", 0, offset), TAKEN_MS, value)
-    return Batch(Partition("market.trades", 0), offset, offset + 1, (message,), replayed=False)
+    batch = Batch(Partition("market.trades", 0), offset, offset + 1, (message,), replayed=False)
+    sink.insert(sink.make(batch), "topic")
 
 
 def test_it_brings_the_tables_of_an_older_release_up_to_date(sink: Writer, writer: Client, database: str) -> None:
     migrations.migrate(writer, database, migrations.load()[:5])
     sink.open()
     assert migrations.pending(writer, database) == ()
-    sink.insert(a_batch(), "topic")
+    insert(sink)
     assert writer.command("SELECT count() FROM trades") == 2
 
 
 def test_it_writes_into_the_tables_of_a_newer_release(sink: Writer, writer: Client, database: str) -> None:
     migrations.migrate(writer, database, [*migrations.load(), VENUE])
     sink.open()
-    sink.insert(a_batch(), "topic")
+    insert(sink)
     found = writer.query("SELECT kind, venue, desk FROM trades ORDER BY idx").result_rows
     assert found == [("print", "main", None), ("gap", "main", None)]
     assert writer.command("SELECT sum(prints) FROM candles_1d") == 1
@@ -66,11 +68,11 @@ def test_it_writes_into_the_tables_of_a_newer_release(sink: Writer, writer: Clie
 
 def test_it_goes_on_while_a_newer_release_changes_the_tables(sink: Writer, writer: Client, database: str) -> None:
     sink.open()
-    sink.insert(a_batch(0), "topic")
+    insert(sink, 0)
     migrations.migrate(writer, database, [*migrations.load(), VENUE])
-    sink.insert(a_batch(1), "topic")
+    insert(sink, 1)
     # What it has inserted before is still a repeat.
-    sink.insert(a_batch(0), "topic")
+    insert(sink, 0)
     assert writer.query("SELECT offset, venue FROM trades ORDER BY offset, idx").result_rows == [
         (0, "main"), (0, "main"), (1, "main"), (1, "main"),
     ]  # fmt: skip

@@ -104,6 +104,35 @@ def test_a_commit_without_an_answer_is_asked_for_again_unchanged() -> None:
     assert intents.commits(2 * BATCH_MS) == asked == [Commit(P, 0, 1)]
 
 
+def test_what_is_about_to_be_declared_can_be_looked_at_and_held_back() -> None:
+    intents = an_owner()
+    intents.received(P, 0, 1, "a", 0)
+    assert intents.undeclared(BATCH_MS - 1) == []
+    assert intents.undeclared(BATCH_MS) == [Batch(P, 0, 1, ("a",), replayed=False)]
+    assert intents.commits(BATCH_MS, held={P.topic}) == []
+    intents.received(P, 1, 1, "b", BATCH_MS)
+    assert intents.undeclared(BATCH_MS) == [Batch(P, 0, 2, ("a", "b"), replayed=False)]
+    assert intents.commits(BATCH_MS) == [Commit(P, 0, 2)]
+
+
+def test_what_kafka_may_have_taken_does_not_grow_when_it_is_held_back() -> None:
+    intents = an_owner()
+    intents.received(P, 0, 1, "a", 0)
+    asked = intents.commits(BATCH_MS)
+    intents.received(P, 1, 1, "b", BATCH_MS)
+    assert intents.commits(BATCH_MS, held={P.topic}) == []
+    assert intents.undeclared(BATCH_MS) == [Batch(P, 0, 1, ("a",), replayed=False)]
+    assert intents.commits(BATCH_MS) == asked
+
+
+def test_holding_a_topic_back_leaves_the_others_their_turn() -> None:
+    intents, other = an_owner(), Partition("market.quotes", 0)
+    intents.assigned(other, 0, None)
+    for partition in (P, other):
+        intents.received(partition, 0, 1, "a", 0)
+    assert intents.commits(BATCH_MS, held={P.topic}) == [Commit(other, 0, 1)]
+
+
 def test_what_was_taken_before_or_is_not_ours_is_ignored() -> None:
     intents = an_owner(5, "")
     intents.received(P, 4, 1, "old", 0)
