@@ -8,14 +8,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from connectors.clickhouse.core.access import LOOPBACK_NAMES, SINK_USER
 from schemas import deployment
-
-SINK_USER = "sink"
-"""The embedded server's writer; its password is made at the first start."""
-LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "::1"})
-"""What this machine calls itself."""
-ANONYMOUS = "default"
-"""Whoever gives no name: may read, within limits."""
 
 Bytes = Annotated[int, Field(gt=0)]
 Seconds = Annotated[float, Field(gt=0)]

@@ -1,4 +1,4 @@
-"""What can go wrong around ClickHouse, and what to do about it. What can go wrong with Kafka is in :mod:`schemas.errors`.
+"""What can go wrong around ClickHouse, and what to do about it. Errors of Kafka, and of ports, are in :mod:`schemas.errors`.
 
 ::
 
@@ -13,7 +13,10 @@
     │   ├── ColumnsMissing
     │   └── ColumnsUnknown
     ├── PathInUse               another process has the embedded engine's path
-    └── StatementRefused        the embedded server will not run it; it says so in ClickHouse's own codes
+    ├── UsersFileInvalid        the embedded server's users file has to be mended
+    ├── StatementRefused        the embedded server does not run it; it says so in ClickHouse's own codes
+    ├── ForeignRequest          a web page made a browser ask the embedded server
+    └── TooLarge                a request to the embedded server is, when it is unpacked
 """
 
 from collections.abc import Sequence
@@ -153,6 +156,31 @@ class PathInUse(ArchiveError):
 
     def __str__(self) -> str:
         return f"{self.path} is in use by {self.owner}: ask that server over HTTP, stop it, or choose another STOCK_TRACKER_HOME"
+
+
+class UsersFileInvalid(ArchiveError):
+    """The embedded server's users file cannot be used."""
+
+    def __init__(self, path: "Path", reason: str) -> None:
+        self.path = path
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f'{self.path}: {self.reason} (a user is `[NAME]`, `password_sha256 = "…"`, `access = "read"` or `"write"`)'
+
+
+class ForeignRequest(ArchiveError):
+    """A request to the embedded server that no program on this machine would send."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"refused: {self.reason}. The archive answers programs on this machine, not web pages from elsewhere"
+
+
+class TooLarge(ArchiveError):
+    """The body of a request to the embedded server is larger than allowed when it is unpacked."""
 
 
 class StatementRefused(ArchiveError):

@@ -15,8 +15,8 @@ import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError, StreamFailureError
 
-from connectors.clickhouse.access import digest
 from connectors.clickhouse.client import connect
+from connectors.clickhouse.core.access import digest
 from connectors.clickhouse.core.errors import ClickHouseUnreachable, WrongPassword
 
 pytestmark = pytest.mark.clickhouse

@@ -2,14 +2,15 @@ from pathlib import Path
 
 import pytest
 
-from connectors.clickhouse.access import Access, ForeignRequest, Guard, Users, UsersFileInvalid, digest
-from connectors.clickhouse.core.errors import StatementRefused
+from connectors.clickhouse import users as users_on_disk
+from connectors.clickhouse.core.access import Access, Guard, Users, digest
+from connectors.clickhouse.core.errors import ForeignRequest, StatementRefused, UsersFileInvalid
 from connectors.clickhouse.settings import ServerSettings
 
 
 @pytest.fixture
 def users(tmp_path: Path) -> Users:
-    return Users.load(tmp_path / "password", tmp_path / "users.toml")
+    return users_on_disk.load(tmp_path / "password", tmp_path / "users.toml")
 
 
 def test_whoever_gives_no_name_may_read(users: Users) -> None:
@@ -23,7 +24,7 @@ def test_the_sink_may_write_with_the_password_in_the_file(users: Users, tmp_path
 
 def test_the_password_is_made_once(users: Users, tmp_path: Path) -> None:
     before = (tmp_path / "password").read_text()
-    Users.load(tmp_path / "password", tmp_path / "users.toml")
+    users_on_disk.load(tmp_path / "password", tmp_path / "users.toml")
     assert (tmp_path / "password").read_text() == before
     assert len(before.strip()) >= 40
 
@@ -41,12 +42,12 @@ def test_an_odd_authorization_is_refused(users: Users, authorization: str) -> No
 def test_a_users_file_that_says_something_else_is_named(tmp_path: Path, text: str) -> None:
     (tmp_path / "users.toml").write_text(text)
     with pytest.raises(UsersFileInvalid, match=r"users\.toml"):
-        Users.load(tmp_path / "password", tmp_path / "users.toml")
+        users_on_disk.load(tmp_path / "password", tmp_path / "users.toml")
 
 
 def test_the_users_file_can_replace_the_anonymous_reader(tmp_path: Path) -> None:
     (tmp_path / "users.toml").write_text(f'[default]\npassword_sha256 = "{digest("x")}"\naccess = "read"\n')
-    users = Users.load(tmp_path / "password", tmp_path / "users.toml")
+    users = users_on_disk.load(tmp_path / "password", tmp_path / "users.toml")
     with pytest.raises(StatementRefused):
         users.identify({}, {})
 

@@ -1,4 +1,4 @@
-"""Who may ask the embedded server, and for what: users and their passwords, and the guard against web pages.
+"""Who may ask the embedded server, and for what: users and their passwords, and the guard against web pages. Pure.
 
 A browser lets any page send requests to 127.0.0.1. Such a request carries the page's ``Origin``, says in ``Sec-Fetch-Site`` that
 it comes from elsewhere, or (when the page had its own name point here) has a foreign ``Host``. All three are refused.
@@ -6,19 +6,22 @@ it comes from elsewhere, or (when the page had its own name point here) has a fo
 
 import base64
 import binascii
-import os
-import secrets
-import tomllib
 from collections.abc import Mapping
 from enum import Enum
 from hashlib import sha256
-from pathlib import Path
-from typing import Annotated
+from hmac import compare_digest
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from connectors.clickhouse.core.errors import ArchiveError, StatementRefused
-from connectors.clickhouse.settings import ANONYMOUS, LOOPBACK_NAMES, SINK_USER
+from connectors.clickhouse.core.errors import ForeignRequest, StatementRefused
+
+SINK_USER: Final = "sink"
+"""The embedded server's writer; its password is made at the first start."""
+ANONYMOUS: Final = "default"
+"""Whoever gives no name: may read, within limits."""
+LOOPBACK_NAMES: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+"""What this machine calls itself."""
 
 
 class Access(Enum):
@@ -30,29 +33,8 @@ class Access(Enum):
     """Everything that the engine can do."""
 
 
-class UsersFileInvalid(ArchiveError):
-    """The users file cannot be used."""
-
-    def __init__(self, path: Path, reason: str) -> None:
-        self.path = path
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f'{self.path}: {self.reason} (a user is `[NAME]`, `password_sha256 = "…"`, `access = "read"` or `"write"`)'
-
-
-class ForeignRequest(ArchiveError):
-    """A request that a program on this machine would not send."""
-
-    def __init__(self, reason: str) -> None:
-        self.reason = reason
-
-    def __str__(self) -> str:
-        return f"refused: {self.reason}. The archive answers programs on this machine, not web pages from elsewhere"
-
-
 class User(BaseModel):
-    """A line of the users file."""
+    """A user's entry in the users file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -67,33 +49,16 @@ def digest(password: str) -> str:
 
 
 class Users:
-    """The users of the server: the anonymous reader, the sink, and whoever is in the users file."""
+    """The users of the server by name: the anonymous reader, the sink, and whoever is in the users file."""
 
     def __init__(self, users: Mapping[str, User]) -> None:
         self._users = dict(users)
-
-    @classmethod
-    def load(cls, password_file: Path, users_file: Path) -> "Users":
-        """Read the sink's password, making one at the first start, and the users file if there is one.
-
-        Raises:
-            UsersFileInvalid: It is not valid TOML, or says something else than users.
-        """
-        users = {ANONYMOUS: User(password_sha256=digest(""), access=Access.READ)}
-        users[SINK_USER] = User(password_sha256=digest(_password(password_file)), access=Access.WRITE)
-        if users_file.exists():
-            try:
-                extra = TypeAdapter(dict[str, User]).validate_python(tomllib.loads(users_file.read_text()))
-            except (tomllib.TOMLDecodeError, ValidationError) as error:
-                raise UsersFileInvalid(users_file, str(error)) from error
-            users |= extra
-        return cls(users)
 
     def identify(self, headers: Mapping[str, str], params: Mapping[str, str]) -> tuple[str, Access]:
         """Find out who asks: Basic authorization, ClickHouse's two headers, or ``user`` and ``password`` in the query string.
 
         Raises:
-            StatementRefused: 516, no such user, or not with this password.
+            StatementRefused: 516, there is no such user, or the password is another.
         """
         name = headers.get("X-ClickHouse-User") or params.get("user") or ANONYMOUS
         password = headers.get("X-ClickHouse-Key") or params.get("password") or ""
@@ -104,7 +69,7 @@ class Users:
             except (binascii.Error, UnicodeDecodeError) as error:
                 raise _authentication_failed("?") from error
         user = self._users.get(name)
-        if user is None or not secrets.compare_digest(user.password_sha256, digest(password)):
+        if user is None or not compare_digest(user.password_sha256, digest(password)):
             raise _authentication_failed(name)
         return name, user.access
 
@@ -113,11 +78,17 @@ class Guard:
     """Tells requests of programs on this machine from those that a web page made a browser send."""
 
     def __init__(self, names: frozenset[str], port: int) -> None:
+        """Set whose requests are served.
+
+        Args:
+            names: Under which the server may be asked, besides those of this machine; in lower case.
+            port: Where it listens: only pages from there are its own.
+        """
         self._names = LOOPBACK_NAMES | names
         self._port = port
 
     def check(self, headers: Mapping[str, str]) -> None:
-        """Look at where a request says it comes from, and whom it thinks it asks.
+        """Look at where a request says it comes from, and which host it was meant for.
 
         Raises:
             ForeignRequest: It is a web page's, or meant for another host.
@@ -146,19 +117,7 @@ def _authentication_failed(name: str) -> StatementRefused:
 
 
 def _name(host: str) -> str:
-    """Take the port, and IPv6's brackets, off a Host."""
+    """The name in a Host header: without the port, and without IPv6's brackets."""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     return host.partition(":")[0].lower()
-
-
-def _password(path: Path) -> str:
-    """Read the password in ``path``, or make one that only the owner of this process can read."""
-    if not path.exists():
-        new = path.with_suffix(".new")
-        new.unlink(missing_ok=True)
-        with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(32) + "\n")
-        new.rename(path)  # whole or not at all: the sink may be waiting for it
-    path.chmod(0o600)
-    return path.read_text().strip()
