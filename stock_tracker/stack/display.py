@@ -100,7 +100,9 @@ def _table(figures: Figures, up: "Up") -> Table:
     table.add_row(*(Text(name, style="dim") for name, _ in values))
     table.add_row(*(Text(value, style="bold") for _, value in values))
     processes = Text("  ").join(
-        Text(life.part.name, style="green" if life.pid else "bold red") + Text(f" ×{life.crashes}" if life.crashes else "")
+        Text(life.part.name, style="green" if life.pid else "bold red")
+        + Text(f" ×{life.crashes}" if life.crashes else "")
+        + Text(" halted" if life.halted else "", style="bold red")
         for life in up.supervisor.lives
     )
     whole = Table.grid()

@@ -91,6 +91,8 @@ async def look(environ: Mapping[str, str]) -> list[Overview]:
 async def _parts(session: aiohttp.ClientSession, running: runfile.RunningStack) -> tuple[PartState, ...]:
     async def part(name: str, pid: int | None, port: int) -> PartState:
         reason = await why_not_ready(session, f"http://127.0.0.1:{port}{_READY_PATHS.get(name, '/readyz')}")
+        if name in running.halted:
+            reason = f"halted: {running.halted[name]}"
         return PartState(name, pid, port, reason if pid else reason or "not running")
 
     return tuple(await asyncio.gather(*(part(name, said["pid"], said["port"] or 0) for name, said in running.parts.items())))

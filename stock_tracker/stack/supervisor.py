@@ -152,6 +152,16 @@ class Supervisor:
                 process.kill()
             await process.wait()
 
+    def check_halted(self) -> None:
+        """Raise when a part halted.
+
+        Raises:
+            PartHalted: One did; the first one started, if several did.
+        """
+        for life in self._lives.values():
+            if life.halted:
+                raise PartHalted(life.part.name, life.halted)
+
     def check(self, name: str, crashes: int) -> None:
         """Raise when the part halted, or died at least ``crashes`` times, with the end of its log.
 

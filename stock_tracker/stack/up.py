@@ -3,9 +3,10 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
@@ -147,6 +148,7 @@ def _note(up: Up) -> None:
             environment={name: stack.environment[name] for name in names if name in stack.environment},
             urls=up.urls,
             parts={part.name: {"pid": pids.get(part.name), "port": part.port} for part in stack.parts},
+            halted={life.part.name: life.halted for life in up.supervisor.lives if life.halted},
         ),
     )
 
@@ -173,7 +175,29 @@ async def played_and_drained(up: Up, simulator: SimulatorClient, limit_s: float)
 
     Raises:
         NotInTime: The simulator was not done :data:`DRAIN_S` after ``limit_s``, or the others needed longer than that.
+        PartHalted: A part halted, so this would never be over.
     """
+    await unless_one_halts(up.supervisor, _played_and_drained(up, simulator, limit_s))
+
+
+async def unless_one_halts(supervisor: Supervisor, work: Coroutine[Any, Any, None]) -> None:
+    """Wait until ``work`` is over, but give it up when a part has halted: what a person has to see to cannot be waited for.
+
+    Raises:
+        PartHalted: A part halted.
+    """
+    task = asyncio.create_task(work)
+    try:
+        while not task.done():
+            await asyncio.wait({task}, timeout=_LOOK_S)
+            supervisor.check_halted()
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    task.result()
+
+
+async def _played_and_drained(up: Up, simulator: SimulatorClient, limit_s: float) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + limit_s + DRAIN_S
     while (await simulator.clock()).state != "finished":

@@ -129,13 +129,9 @@ def test_a_commit_that_waited_long_enough_is_given_up_with_the_last_reason_and_w
     read(watch, bad=FEW)
     context.commit_checkpoint()
     clock[0] += HOLD_S
-    with pytest.raises(
-        TooManyDeadLetters,
-        match=r"pipeline prices could not use 10 of the last 10 messages and has stopped.*"
-        r"the last one: it is cut off \(unreadable, at t",
-    ) as caught:
+    with pytest.raises(TooManyDeadLetters, match="pipeline prices could not use 10 of the last 10 messages") as caught:
         context.commit_checkpoint()
-    assert "t.ssi.ticks[1]@" in caught.value.reason
+    assert caught.value.reason == "it is cut off (unreadable, at t.ssi.ticks[1]@7)"
     assert context.begun[0].committed == []
 
 

@@ -1,4 +1,6 @@
 import asyncio
+import os
+import sys
 import threading
 from pathlib import Path
 from typing import Any, cast
@@ -6,9 +8,14 @@ from typing import Any, cast
 import pytest
 
 from schemas.errors import PortTaken
-from stock_tracker.errors import BrokerFailed
+from stock_tracker.errors import BrokerFailed, PartHalted
+from stock_tracker.home import Home
 from stock_tracker.kafka.broker import Broker
-from stock_tracker.stack.up import keep_running, to_its_end
+from stock_tracker.ports import free_port
+from stock_tracker.stack import runfile
+from stock_tracker.stack.overview import look
+from stock_tracker.stack.supervisor import Part, Supervisor
+from stock_tracker.stack.up import keep_running, to_its_end, unless_one_halts
 
 LOG = Path("broker.log")
 
@@ -85,3 +92,41 @@ async def test_a_broker_that_dies_while_it_starts_again_is_started_once_more(
         "kafka did not come up, trying again",
         "kafka died; starting it again",
     ]
+
+
+async def test_what_a_halted_part_would_never_let_end_is_given_up(tmp_path: Path) -> None:
+    supervisor = Supervisor(lambda line: None)
+    words = "import sys; print('Error: upgrade this process first', file=sys.stderr); sys.exit(3)"
+    await supervisor.start(Part("sink", (sys.executable, "-c", words), dict(os.environ), 0, tmp_path / "sink.log"))
+    given_up = asyncio.Event()
+
+    async def wait_for_the_sink() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            given_up.set()
+
+    with pytest.raises(PartHalted, match="sink has halted: upgrade this process first"):
+        await unless_one_halts(supervisor, wait_for_the_sink())
+    assert given_up.is_set()
+
+
+async def test_work_that_ends_while_all_parts_are_well_is_over() -> None:
+    done = asyncio.Event()
+
+    async def work() -> None:
+        done.set()
+
+    await unless_one_halts(Supervisor(lambda line: None), work())
+    assert done.is_set()
+
+
+async def test_status_says_which_process_halted_and_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runfile, "is_ours", lambda pid: True)
+    home = Home(tmp_path)
+    parts: dict[str, dict[str, int | None]] = {"prices": {"pid": None, "port": free_port()}}
+    stack = runfile.RunningStack(os.getpid(), str(tmp_path), False, parts=parts, halted={"prices": "upgrade this process first"})
+    runfile.write(home.runfile, stack)
+    (overview,) = await look({"STOCK_TRACKER_HOME": str(tmp_path)})
+    assert [(part.name, part.reason) for part in overview.parts] == [("prices", "halted: upgrade this process first")]
+    assert not overview.ready
