@@ -10,8 +10,8 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from asyncio import AbstractEventLoop
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final, NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, Protocol
 
 from confluent_kafka import OFFSET_BEGINNING, TIMESTAMP_NOT_AVAILABLE, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -34,10 +34,11 @@ BATCH: Final = 2_000
 UNDER_WAY: Final = 4
 """Calls that the event loop may owe a thread; then the thread waits, and Kafka keeps the rest."""
 CHECK_S: Final = 10.0
-"""How often to ask whether Kafka answers and the topics are still the same, in seconds, when nothing gives reason to."""
+"""How often to ask whether Kafka answers and the topics are still the same, in seconds, while nothing gives a reason to ask
+sooner."""
 
 _MADE_ANEW = frozenset({KafkaError._AUTO_OFFSET_RESET, KafkaError.OFFSET_OUT_OF_RANGE, KafkaError.UNKNOWN_TOPIC_OR_PART})
-"""What a consumer is told whose place in a topic is no more."""
+"""What a consumer is told when its place in a topic is gone."""
 
 log = logging.getLogger(__name__)
 
@@ -63,17 +64,6 @@ class Post:
         function(*arguments)
 
 
-class Received(NamedTuple):
-    """A message that could be read."""
-
-    topic: Topic[Any]
-    position: Position
-    appended_ms: int
-    """When it was written, by the broker's clock; 0 where the broker does not say."""
-    message: Any
-    """What the topic holds."""
-
-
 class Owner(Protocol):
     """Who has followers work for it."""
 
@@ -85,7 +75,7 @@ class Owner(Protocol):
 
 
 class Follower(ABC):
-    """A thread that follows topics; what becomes of the messages is its subclasses' business."""
+    """A thread that follows topics. A subclass says which, and what becomes of the messages."""
 
     name: ClassVar[str]
     """What logs and readiness call it."""
@@ -102,7 +92,7 @@ class Follower(ABC):
 
         Args:
             settings: How to reach Kafka, and how much of what is there may be unreadable.
-            post: To the event loop.
+            post: Calls functions on the event loop.
             owner: Told there how it goes.
         """
         self._kafka = settings.kafka
@@ -134,8 +124,19 @@ class Follower(ABC):
         """Forget what was read: ``stream`` is read from the offsets ``starts``, :data:`OFFSET_BEGINNING` for all there is."""
 
     @abstractmethod
-    def take(self, received: Sequence[Received]) -> None:
-        """Hand messages over; they come in order within each partition."""
+    def take(self, topic: Topic[Any], position: Position, appended_ms: int, message: Any) -> None:
+        """Take a message; within each partition they come in order.
+
+        Args:
+            topic: What it was read from.
+            position: Where it is there.
+            appended_ms: When it was written, by the broker's clock; 0 where the broker does not say.
+            message: What the topic holds.
+        """
+
+    @abstractmethod
+    def hand_over(self) -> None:
+        """Hand to the event loop what has been taken: for now there is no more."""
 
     @abstractmethod
     def caught_up(self) -> None:
@@ -233,24 +234,23 @@ class Follower(ABC):
         return max(low, high - self.newest)
 
     def _take_next(self, consumer: Consumer, cluster: Cluster, behind: set[Partition]) -> None:
-        """Hand over what has come; strike from ``behind`` the partitions that were read to their end."""
-        received = []
-        for message in _next(consumer):
+        """Take and hand over what has come; strike from ``behind`` the partitions that were read to their end."""
+        messages = _next(consumer)
+        for message in messages:
             error = message.error()
             if error is None:
-                if (readable := self._decoded(message)) is not None:
-                    received.append(readable)
+                self._read_one(message)
             elif error.code() == KafkaError._PARTITION_EOF:
                 behind.discard(Partition(str(message.topic()), message.partition() or 0))
             elif error.code() in _MADE_ANEW:
                 raise _Anew
             else:
                 cluster.hear(error)
-        if received:
-            self.take(received)
+        if messages:
+            self.hand_over()
 
-    def _decoded(self, message: KafkaMessage) -> Received | None:
-        """What ``message`` says; None when it says nothing or cannot be read, which is counted.
+    def _read_one(self, message: KafkaMessage) -> None:
+        """Take ``message`` if it says anything; one that cannot be read is counted.
 
         Raises:
             NewerMessage: A newer release wrote it.
@@ -258,12 +258,12 @@ class Follower(ABC):
         name, value = str(message.topic()), message.value()
         # Nobody deletes a row of a compacted topic; a reader that starts later simply never hears of the key.
         if value is None:
-            return None
+            return
         topic = self._topics[name]
         position = Position(name, message.partition() or 0, message.offset() or 0)
         what = (name, message.key()) if topic.cleanup == "compact" else position
         try:
-            received = Received(topic, position, _appended_ms(message), topic.decode(value))
+            decoded = topic.decode(value)
         except InvalidMessage as error:
             reason = f"{error}, at {position}"
             self._readability.read(what, unreadable=reason)
@@ -271,9 +271,9 @@ class Follower(ABC):
             if name not in self._unreadable:
                 self._unreadable.add(name)
                 log.warning("%s; later ones are only counted", reason)
-            return None
+            return
         self._readability.read(what)
-        return received
+        self.take(topic, position, _appended_ms(message), decoded)
 
     def _check(self, cluster: Cluster, layout: Layout, *, is_caught_up: bool) -> float:
         """See that Kafka answers and the topics are the same; in how many seconds to look again."""

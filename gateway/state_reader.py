@@ -1,14 +1,17 @@
 """The latest rows and the connectors' words, from Kafka onto the board."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from typing import Any
 
+from gateway.core.board import Change
 from gateway.core.channels import CHANNELS
 from gateway.core.rows import SOURCES, change_of
 from gateway.fanout import Fanout
-from gateway.follower import Follower, Owner, Post, Received
+from gateway.follower import Follower, Owner, Post
 from gateway.settings import GatewaySettings
-from schemas.position import Partition
-from schemas.topics import SSI_STATUS
+from schemas.position import Partition, Position
+from schemas.structs import FeedStatus
+from schemas.topics import Topic
 
 
 class StateReader(Follower):
@@ -22,23 +25,32 @@ class StateReader(Follower):
         super().__init__(settings, post, owner)
         self._fanout = fanout
         self._sources = {source.topic.name: source for source in SOURCES}
+        self._changes: list[Change] = []
+        self._words: list[tuple[FeedStatus, int]] = []
+        """What the connectors say of themselves, and when each was written."""
 
     def begin(self, stream: str, starts: Mapping[Partition, int]) -> None:
-        """Clear the board."""
+        """Clear the board, and forget what was not handed over: it is of the logs before."""
+        self._changes.clear()
+        self._words.clear()
         self._post(self._fanout.begin, stream)
 
-    def take(self, received: Sequence[Received]) -> None:
-        """Make rows here, put them onto the board on the loop."""
-        changes = [
-            change_of(source, message.position, message.appended_ms, message.message)
-            for message in received
-            if (source := self._sources.get(message.topic.name)) is not None
-        ]
+    def take(self, topic: Topic[Any], position: Position, appended_ms: int, message: Any) -> None:
+        """Make the row here, in the thread."""
+        source = self._sources.get(topic.name)
+        if source is None:
+            self._words.append((message, appended_ms))
+        else:
+            self._changes.append(change_of(source, position, appended_ms, message))
+
+    def hand_over(self) -> None:
+        """Put the rows onto the board, and hear the connectors."""
+        changes, self._changes = self._changes, []
         if changes:
             self._post(self._fanout.apply, changes)
-        for message in received:
-            if message.topic is SSI_STATUS:
-                self._post(self._fanout.hear, message.message, message.appended_ms)
+        for statement in self._words:
+            self._post(self._fanout.hear, *statement)
+        self._words.clear()
 
     def caught_up(self) -> None:
         """Let clients subscribe."""

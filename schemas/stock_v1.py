@@ -133,7 +133,8 @@ class Hello(_Numbered):
     op: Literal["hello"]
     v: Literal["stock.v1"]
     stream: str
-    """Which logs of Kafka the cursors point into: cursors of another stream are void. Empty until the gateway has looked."""
+    """Which logs of Kafka the cursors point into, those of alerts apart. Cursors of another stream are void. Empty until
+    the gateway has looked."""
     server_time: UnixMs
     auth: Literal["none"]
     throttle: Throttle

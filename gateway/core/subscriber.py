@@ -25,7 +25,7 @@ ANSWERS_WAITING: Final = 100
 STRIKES: Final = 3
 """How often a client may send a command too soon; the next time it is sent away."""
 RETRY_MS: Final = 1_000
-"""When a client may ask again that came before the topics were read."""
+"""How soon a client may ask again that came before the topics were read."""
 
 
 class Close(NamedTuple):

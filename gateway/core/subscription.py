@@ -23,8 +23,8 @@ class State(StrEnum):
     BEHIND = "behind"
     """Rows are still to be sent that changed while the client did not read, or while it got its snapshot."""
     AHEAD = "ahead"
-    """It was sent rows between the ends of two intervals. They may be newer than those in messages that were made for everybody
-    but are not yet with everybody, so these would take its rows back in time."""
+    """It was sent rows in the middle of an interval. Messages that were made for everybody at the end of the one before may still
+    be on their way from client to client; they may be older, and would take its rows back in time."""
     JOINING = "joining"
     """It is about to be sent the rows of the interval that just ended; then it has what everybody has."""
     LIVE = "live"
@@ -62,8 +62,8 @@ AFTER: Final[dict[State, tuple[State, ...]]] = {
 Alerts have no intervals: each is sent at once. Their subscription is a snapshot and then ahead.
 """
 
-
 _EVEN = (State.LIVE, State.AHEAD)
+"""In which nothing has still to be sent."""
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ class Subscription:
             Whether the messages that were made for everybody are right for this client. If not, ``changed`` is pending.
         """
         if reads and self.state is State.LIVE:
-            # Most clients, most of the time: they stay where they are.
+            # So it is with most clients, most of the time; their state does not change.
             self.cursor = reached
             return True
         self.pending.add(changed)

@@ -13,6 +13,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from schemas import topics as names
 from schemas.calendar import previous_trading_day
@@ -368,6 +369,32 @@ async def test_missing_topics_are_named_and_read_once_they_are_there(kafka: str,
     assert f"{prefix}state.prices" in answer[1]
     stock_topics.apply({**kafka_config(os.environ), "bootstrap.servers": kafka}, prefix, 3, replication=1)
     await gateway.ready()
+
+
+async def test_topics_that_were_made_anew_are_read_anew_and_clients_come_back_for_them(
+    market: Any, new_market: Any, kafka: str, topics: str, gateway: Any, connect: Any
+) -> None:
+    market.price("VNM", last=61_000)
+    market.flush()
+    wire = await connect(await gateway.ready())
+    await wire.subscribe("px")
+    name = names.STATE_PRICES.named(topics)
+    admin = AdminClient({"bootstrap.servers": kafka})
+    await asyncio.to_thread(admin.delete_topics([name], operation_timeout=30)[name].result)
+    async with asyncio.timeout(120):
+        while name not in (await asyncio.to_thread(stock_topics.apply, {"bootstrap.servers": kafka}, topics, 3, 1)).created:
+            await asyncio.sleep(0.1)
+    assert await wire.closing() == CloseCode.STREAM_CHANGED
+
+    anew = new_market()
+    anew.price("HPG", last=25_000)
+    await asyncio.to_thread(anew.flush)
+    again = await connect(await gateway.ready())
+    answer = await again.subscribe("px", cursor=wire.cursors["px"])
+    await again.until(lambda: "HPG" in again.shown["px"])
+    assert answer["recovered"] is False
+    assert list(again.shown["px"]) == ["HPG"]
+    assert again.messages[0]["stream"] not in ("", wire.messages[0]["stream"])
 
 
 async def test_a_message_that_is_no_row_is_counted_and_the_next_one_shown(
