@@ -1,6 +1,8 @@
-"""How a pipeline of the catalogue becomes a Quix Streams application: every setting in one place, one shape for all topologies.
+"""How a pipeline of the catalogue becomes a Quix Streams application.
 
-input topic → one stateful function a message → its outputs, each to its own topic → one Kafka transaction
+Every setting is in one place, and all topologies have one shape::
+
+    input topic → one stateful function a message → its outputs, each to its own topic → one Kafka transaction
 """
 
 import logging
@@ -44,7 +46,7 @@ class PipelineApplication(Application):
     """
 
     assigned = False
-    """Whether its group has given it its partitions, be they none."""
+    """Whether its group has told it its partitions, which may be none."""
 
     @property
     def ready(self) -> bool:
@@ -188,7 +190,7 @@ def _size(message: object) -> int:
 
 
 class _Values:
-    """Quix's state of a message key, as the folds see it: the seam behind which values may one day be kept in memory."""
+    """Quix's state of a message key, as the folds see it."""
 
     __slots__ = ("_state",)
 
@@ -203,7 +205,7 @@ class _Values:
 
 
 class _ValueOfOutput(Serializer):
-    """An :class:`Output` is encoded already: take its value."""
+    """Takes the value of an :class:`Output`, which is encoded already."""
 
     def __call__(self, value: Output, ctx: object) -> bytes:
         return value.value

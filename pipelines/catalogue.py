@@ -1,8 +1,8 @@
 """Every pipeline, once: its name, what it reads and writes, and how its folds are made.
 
-Whoever runs, starts, watches or describes pipelines asks here. A new one is an entry in :data:`CATALOGUE` and the fold that the
-entry names. The command line imports this module for its help, so it knows nothing of Quix, and folds are imported when they
-are made.
+Whoever runs, starts, drains or describes pipelines reads it here. A new one is an entry in :data:`CATALOGUE` and the fold that
+the entry names. The command line imports this module for its help: so it knows nothing of Quix, and imports a fold only to make
+it.
 """
 
 from collections.abc import Callable

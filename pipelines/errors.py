@@ -2,7 +2,7 @@
 
 PipelineError
 ├── UnknownPipeline: asked to run something that is not one of ours
-├── UnevenTopics: topics that must have one partition number a shard do not
+├── UnevenTopics: topics that are split by shard have different partition counts
 ├── UnusableRules: the alert rules cannot be read
 └── StopTimedOut: a pipeline did not stop in time
 """

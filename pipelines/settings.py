@@ -27,9 +27,9 @@ class PipelineSettings(BaseSettings):
     instance: str = Field(default="0", pattern=r"^[A-Za-z0-9_.-]+$")
     """Which of several processes of a pipeline this is; stable over restarts, different among those alive."""
     correction_percent: int = Field(default=10, ge=0, le=100)
-    """A counter that fell by no more is corrected without further ado."""
+    """A counter that fell by no more than this part of its highest value, in percent, was corrected by the feed."""
     reset_percent: int = Field(default=50, ge=0, le=100)
-    """A counter that fell below this part of its mark was restarted by the feed."""
+    """A counter that fell below this part of its highest value, in percent, was restarted by the feed."""
     force_terms: bool = False
     """Whether shards take over other thresholds, sectors and rules in the middle of a trading day, and do without what of
     today's state they cannot read."""

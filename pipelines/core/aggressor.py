@@ -17,10 +17,10 @@ def label(
 
     Args:
         record: A match.
-        phase: Of the match. An auction has one price for all, so nobody paid the spread.
-        bids: The book when the record came, ``[price1, volume1, …]``; asks alike.
-        asks: See ``bids``.
-        in_order: Whether that book is the one before the match: not so for a late record.
+        phase: Of the match. An auction has one price for all, so in it nobody paid the spread.
+        bids: The buyers' side of the book as it stood when the record came, ``[price1, volume1, …]``.
+        asks: The sellers' side, likewise.
+        in_order: Whether that book is the one that the match was made in. It is not for a late record: the book has moved on.
         counts: Gets ``side_disagreement`` when feed and quote differ.
     """
     quoted = _by_quote(record.price, bids, asks) if in_order and phase == "continuous" else None

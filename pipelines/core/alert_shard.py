@@ -22,7 +22,7 @@ _LOSSES_KEY = b"losses"
 
 
 def fold_trades(frame: TradesFrame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
-    """Fold a frame of the tape: per symbol, and losses per shard."""
+    """Fold a frame of ``market.trades``: prints and corrections symbol by symbol, gaps for the shard as a whole."""
     fold = _Fold(frame.events, position, shard, state, offers)
     losses: Losses | None = None
     watches = Cells(fold.state, TAPE_WATCH, b"")
@@ -41,7 +41,7 @@ def fold_trades(frame: TradesFrame, position: Position, shard: Shard, state: Sta
 
 
 def fold_foreign(frame: LedgerFrame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
-    """Fold a frame of the foreign ledger."""
+    """Fold a frame of ``market.foreign``."""
     fold = _Fold(frame.events, position, shard, state, offers)
     watches = Cells(fold.state, LEDGER_WATCH, b"")
     for entry in frame.events:
@@ -52,7 +52,7 @@ def fold_foreign(frame: LedgerFrame, position: Position, shard: Shard, state: St
 
 
 def fold_basis(frame: BasisFrame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
-    """Fold a frame of basis events."""
+    """Fold a frame of ``market.basis``."""
     fold = _Fold(frame.events, position, shard, state, offers)
     watches = Cells(fold.state, BASIS_WATCH, b"")
     for event in frame.events:

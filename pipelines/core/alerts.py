@@ -1,4 +1,4 @@
-"""What all rules share: from what a rule found in an event to an alert, or to silence."""
+"""What all rules share: what they remember, and how a reason to alert becomes an alert, unless the rule is still cooling down."""
 
 import hashlib
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ T = TypeVar("T")
 
 
 class Memory(msgspec.Struct, array_like=True, tag="plain"):
-    """What a rule remembers of a symbol's day; kinds that must know more have their own."""
+    """What a rule remembers of a symbol's day. A kind of rule that must remember more has a subclass."""
 
     fired: dict[str, int]
     """When the rule last fired, by direction, in exchange time."""
@@ -38,7 +38,10 @@ def fold_for_each(kinds: Any, folds: Mapping[type[Any], T], *, elsewhere: Iterab
 
 
 def fired_in(known: object) -> dict[str, int]:
-    """The cooldowns of ``known``, a rule's memory or None: a rule that changed its kind under the same name keeps them."""
+    """When a rule last fired, by direction, as its memory ``known`` says; nothing when that is None.
+
+    A rule whose kind was changed in the file, but not its name, finds the memory of another kind, and keeps this much of it.
+    """
     return known.fired if isinstance(known, Memory) else {}
 
 
@@ -47,7 +50,7 @@ class Finding(NamedTuple):
 
     direction: str
     anchor: str
-    """What in the data it hangs on; with rule, symbol and day it is the alert's identity."""
+    """Names the event that gave the reason, by figures of it. With rule, symbol, day and direction it makes the alert's id."""
     message: str
     data: dict[str, int | float | str]
 
@@ -61,8 +64,8 @@ def is_cooling(rule: AnyRule, memory: Memory, direction: str, ts_ms: UnixMs) -> 
     """Whether the rule fired in that direction less than its cooldown ago.
 
     SSI's clock has one-second steps, so even a rule without a cooldown says the same thing once a second at most: events of
-    one second have no order that a second alert could prove. A latch asks before it closes: what it must not say now it says
-    later, if it is still so.
+    one second have no order that a second alert could prove. A rule that fires once for a state, such as a price at its limit,
+    asks before it takes note of the state. What it must not say now it then says later, if the state still lasts.
     """
     last_ms = memory.fired.get(direction)
     return last_ms is not None and ts_ms - last_ms < max(rule.cooldown_s * 1000, 1)
@@ -71,7 +74,7 @@ def is_cooling(rule: AnyRule, memory: Memory, direction: str, ts_ms: UnixMs) -> 
 def raise_alert(
     rule: AnyRule, memory: Memory, finding: Finding, symbol: Symbol, day: TradingDay, ts_ms: UnixMs
 ) -> tuple[AlertEvent, ...]:
-    """The alert for ``finding``, unless the rule is cooling."""
+    """The alert for ``finding``, or nothing while the rule is cooling down."""
     if is_cooling(rule, memory, finding.direction, ts_ms):
         return ()
     memory.fired[finding.direction] = ts_ms

@@ -1,7 +1,7 @@
-"""Basis: each future against its index, at each print of the one and each tick of the other.
+"""The basis: how far each future is from its index. It is told anew at each print of the future and at each tick of the index.
 
-The futures on an index make a *curve*. They share its index and nothing else: every contract has its own price, its own
-expiry and its own staleness.
+The futures on an index make a *curve*. They share the index and nothing else: every contract has its own price and its own
+expiry, and becomes stale for itself.
 """
 
 from collections.abc import Iterable
@@ -32,12 +32,12 @@ class Leg(msgspec.Struct, array_like=True, gc=False):
     month: int
     last_trading_day: TradingDay
     price: Price | None = None
-    """Of its last print today."""
+    """Of its last print today; None before that."""
     price_ms: UnixMs = UnixMs(0)
     listed: TradingDay = TradingDay(0)
-    """The last day for which REST listed it."""
+    """The last day for which REST listed it; 0 when it never did."""
     stale: bool | None = None
-    """As last published today; None before that."""
+    """Whether its basis was stale as last published today; None before that."""
 
 
 class Curve(Stored):
@@ -52,16 +52,19 @@ class Curve(Stored):
     index_ms: UnixMs = UnixMs(0)
     """Exchange time of today's last index tick; 0 before it."""
     heard_ms: UnixMs = UnixMs(0)
-    """Market time when it came."""
+    """Market time at which that tick came: the index is live for 15 seconds from then on."""
     legs: list[Leg] = msgspec.field(default_factory=list)
     """By month."""
 
     def leg(self, symbol: Symbol) -> Leg | None:
-        """The contract of that symbol, if it was heard of."""
+        """The contract of that symbol; None when nothing has been heard of it."""
         return next((leg for leg in self.legs if leg.symbol == symbol), None)
 
     def begin(self, day: TradingDay) -> None:
-        """Begin a trading day: yesterday's prices say nothing about its basis, yesterday's index stands in until it is live."""
+        """Begin a trading day, if ``day`` is a later one.
+
+        The prices of the day before say nothing about its basis; the index of the day before stands in until the index is live.
+        """
         if day <= self.day:
             return
         self.day = day
@@ -71,7 +74,7 @@ class Curve(Stored):
             leg.price, leg.price_ms, leg.stale = None, UnixMs(0), None
 
     def list_contract(self, reference: ReferenceRecord) -> None:
-        """Take note of what REST says of a future. Other instruments are none of a curve's business."""
+        """Take what REST says of a future on this index. What it says of anything else is passed over."""
         leg = self._leg_of(reference.symbol)
         if leg is None:
             return
@@ -98,7 +101,14 @@ class Curve(Stored):
         return self._publish((leg for leg in self.legs if changed or leg.stale != stale), ts_ms, stale)
 
     def trade(self, symbol: Symbol, price: Price, ts_ms: UnixMs, now_ms: UnixMs) -> tuple[BasisEvent, ...]:
-        """Take a print of a contract: its basis, and that of no other."""
+        """Take a print of a contract: the basis of this one, and of no other, is told anew.
+
+        Args:
+            symbol: Of the contract.
+            price: Of the print.
+            ts_ms: Exchange time of the print.
+            now_ms: The market second of the shard.
+        """
         leg = self._leg_of(symbol)
         if leg is None:
             return ()
@@ -106,13 +116,13 @@ class Curve(Stored):
         return self._publish((leg,), ts_ms, self._stale(max(ts_ms, now_ms)))
 
     def age(self, now_ms: UnixMs) -> tuple[BasisEvent, ...]:
-        """Take a new market second: what was live and is no longer says so, once."""
+        """Take a new market second: a basis that was live and no longer is gets one more event, which says that it is stale."""
         if not any(leg.stale is False for leg in self.legs) or not self._stale(now_ms):
             return ()
         return self._publish((leg for leg in self.legs if leg.stale is False), now_ms, stale=True)
 
     def row(self, symbol: Symbol, src: int) -> BasisRow | None:
-        """What to show of a contract; None while it has no basis."""
+        """The row of a contract on ``state.basis``; None while it has no basis."""
         leg = self.leg(symbol)
         if leg is None or leg.price is None or leg.stale is None:
             return None
@@ -133,7 +143,10 @@ class Curve(Stored):
         )
 
     def alias(self, month: int) -> Literal["F1M", "F2M", "F1Q", "F2Q"] | None:
-        """Rank a delivery month among the listed ones: by REST when it lists all four today, else by the exchange's rule."""
+        """What traders call the contract of a delivery month; None when it is not among the four that are listed.
+
+        The four are those that REST lists for today, if it lists four; else those that should be, by the exchange's rule.
+        """
         # A month may be listed under two codes: contracts older than KRX kept theirs until they expired.
         listed = sorted({leg.month for leg in self.legs if leg.listed == self.day and leg.last_trading_day >= self.day})
         months = listed if len(listed) >= len(ALIASES) else list(listed_months(self.day))
@@ -141,7 +154,7 @@ class Curve(Stored):
         return ALIASES[rank] if rank < len(ALIASES) else None
 
     def _leg_of(self, symbol: Symbol) -> Leg | None:
-        """The contract of that symbol, begun at its first word; None for what is no future on this index."""
+        """The contract of that symbol, entered into the curve if it is new; None for what is no future on this index."""
         leg = self.leg(symbol)
         contract = contract_of(symbol) if leg is None else None
         if contract is not None and contract.underlying == self.underlying:
@@ -164,7 +177,7 @@ class Curve(Stored):
                 underlying=self.underlying,
                 month=leg.month,
                 day=self.day,
-                # A print and a tick may overtake each other by seconds: their basis is as young as the younger of them.
+                # Prints and index ticks may overtake each other by seconds. A basis is of one of each: its time is the later.
                 ts_ms=max(ts_ms, leg.price_ms, self.index_ms),
                 price=leg.price,
                 index_value=self.index_value,
@@ -180,7 +193,7 @@ class Curve(Stored):
         return round((price - self.index_value) * 100 / self.index_value, 4)
 
     def _days_to_expiry(self, leg: Leg) -> int:
-        # A contract that trades after what we believe its last day to be has none left, whoever is wrong.
+        # Whether the day or our idea of the contract's last day is wrong, nobody reads a negative number of days.
         return max((as_date(leg.last_trading_day) - as_date(self.day)).days, 0)
 
 

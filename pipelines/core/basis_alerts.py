@@ -1,6 +1,7 @@
 """Alerts from ``market.basis``: a contract that changed sides, and one that is far from its index.
 
-Each contract for itself, and only against a live index: what is marked stale neither alerts nor moves a latch.
+Each contract is watched for itself, and only against a live index: a basis that is marked stale makes no alert, and changes
+nothing of what the rules remember.
 """
 
 from collections.abc import Callable, Mapping
@@ -38,14 +39,14 @@ class BasisWatch(Stored):
     day: int = 0
     ts_ms: int = 0
     memories: dict[str, Memory | FlipMemory | BandMemory] = msgspec.field(default_factory=dict)
-    """By rule."""
+    """By the name of the rule."""
 
 
 BASIS_WATCH = Codec(BasisWatch)
 
 
 def advance(watch: BasisWatch, rules: tuple[BasisRule, ...], event: BasisEvent) -> tuple[AlertEvent, ...]:
-    """Fold one event of a contract into what is known of it, in place, and say which alerts it makes.
+    """Fold one event of a contract into ``watch``, in place, and say which alerts it makes.
 
     An event of an earlier day or second makes none; one of a later day starts afresh.
     """

@@ -1,4 +1,4 @@
-"""A shard's time and its feeds: how late it is, who leads, and which stretches some feed has covered without a break.
+"""A shard's time and its feeds: what day and second it is, which feed leads, and what some feed has covered without a break.
 
 All of it follows from the frames alone: their feed, epoch and sequence number, the clock ticks and loss markers in them.
 They are kept under one key of the shard, loaded and stored once a frame::
@@ -36,25 +36,25 @@ class Feed(msgspec.Struct, array_like=True, gc=False):
 
     name: str
     epoch: int
-    """Of its newest connection."""
+    """Of its newest connection: UTC milliseconds of the connect."""
     seq: int
     """Of its last frame in that epoch."""
     broke: int
-    """The mark of its last break: it has covered everything since."""
+    """The mark (:attr:`Feeds.mark`) of its last break: it has covered everything since."""
     up: bool = True
     tick_ms: int = 0
-    """Its last clock tick; at a connect, the market second of the shard: silence is counted from there."""
+    """Market time of its last clock tick or, before the first of a connection, at the connect. Silence is counted from here."""
     since_ms: int = 0
-    """The first clock tick after its last break: it has covered the market time since; 0 before that tick."""
+    """Market time of the first clock tick after its last break: it has covered the time since. 0 before that tick."""
 
     def breaks(self, mark: int) -> None:
-        """Nothing before ``mark`` is covered by this feed any more."""
+        """Take note of a break, which has got the number ``mark``: from now on this feed covers nothing before it."""
         self.broke = mark
         self.since_ms = 0
 
 
 class Feeds(Stored):
-    """What a shard knows of time and of its feeds. See the module's text for how to use it."""
+    """What a shard knows of time and of its feeds."""
 
     VERSION: ClassVar[int] = 1
     DAY_AT: ClassVar[int | None] = 1
@@ -66,15 +66,15 @@ class Feeds(Stored):
     joined_ms: int = 0
     """Market time at which this shard first heard of ``day``."""
     mark: int = 0
-    """How many breaks there have been, of all feeds together."""
+    """The number of the last break, of any feed: how many there have been."""
     leader: str = ""
-    """The feed whose records without a counter are taken."""
+    """The feed whose records without a counter are taken: quotes, index records and the like. Two feeds tell them twice."""
     feeds: list[Feed] = msgspec.field(default_factory=list)
     """In the order they first came."""
 
     @classmethod
     def load(cls, state: DayState) -> "Feeds":
-        """What ``state`` has, or that nothing is known yet."""
+        """The feeds as ``state`` has them; none when it has nothing yet."""
         return state.load(_FEEDS, _KEY) or cls()
 
     def store(self, state: DayState) -> None:
@@ -82,7 +82,13 @@ class Feeds(Stored):
         state.store(_FEEDS, _KEY, self)
 
     def arrive(self, feed: str, epoch: int, seq: int) -> "Delivery":
-        """Take note of a frame; call it once a frame, before its records."""
+        """Take note of a frame of ``feed``; call it once a frame, before its records.
+
+        Args:
+            feed: ``a`` or ``b``.
+            epoch: Of the connection that it came from.
+            seq: Its number in that epoch: one that is left out is a lost frame, and so a break.
+        """
         known = next((known for known in self.feeds if known.name == feed), None)
         if known is None:
             self.mark += 1
@@ -102,11 +108,11 @@ class Feeds(Stored):
         return Delivery(self, known, epoch)
 
     def meet(self, day: int, ts_ms: int) -> bool:
-        """Compare a record's trading day with the shard's. True when the day moved forward: an earlier one has ended.
+        """Let the shard's trading day move forward to that of a record, if that is later. True when it did.
 
         Args:
-            day: Of the record. Earlier than ``self.day``, it makes it a previous day's record, which books nothing.
-            ts_ms: Of the record.
+            day: Of the record. When it is earlier than ``self.day``, this is a previous day's record, which books nothing.
+            ts_ms: Exchange time of the record.
 
         Raises:
             RecordRejected: ``day`` is no date, or ``ts_ms`` no time of a market.
@@ -152,7 +158,7 @@ class Delivery:
 
     @property
     def leads(self) -> bool:
-        """Whether records without a counter are to be taken from this frame, as things stand after the last record."""
+        """Whether records without a counter are to be taken from this frame. A clock tick in it may change that."""
         return self._feeds.leader == self._feed.name and self.epoch == self._feed.epoch
 
     @property

@@ -9,7 +9,7 @@ from pipelines.core.errors import RecordRejected
 
 
 class Figures:
-    """The fields of a kind of record that are figures, two or more, and the least that each can be."""
+    """The fields of a kind of record that hold figures, two or more of them, and the least that any of them can be."""
 
     __slots__ = ("_least", "_names", "_read")
 
@@ -19,10 +19,11 @@ class Figures:
         self._read = attrgetter(*names)
 
     def check(self, record: Any) -> None:
-        """Look at the figures of ``record``.
+        """Check the figures of ``record``.
 
         Raises:
-            RecordRejected: One is less than its kind can be, or not below :data:`~pipelines.core.codec.LARGEST`.
+            RecordRejected: One is less than it can be, or not below :data:`~pipelines.core.codec.LARGEST`. Field and value are
+                named.
         """
         figures = self._read(record)
         if min(figures) < self._least or max(figures) >= LARGEST:
@@ -34,7 +35,7 @@ def check_nothing(record: Any) -> None:
 
 
 def check_book(record: Any) -> None:
-    """Look at the prices and volumes of the levels of ``record``.
+    """Check the prices and volumes in the book of ``record``.
 
     Raises:
         RecordRejected: One is below 0, or not below :data:`~pipelines.core.codec.LARGEST`.
@@ -46,7 +47,7 @@ def check_book(record: Any) -> None:
 
 
 def check_product(record: Any, name: str, figure: int) -> None:
-    """Look at a figure that is made of others.
+    """Check a figure that is made of others, called ``name``.
 
     Raises:
         RecordRejected: It is below 0, or not below :data:`~pipelines.core.codec.LARGEST`.

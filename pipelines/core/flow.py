@@ -1,8 +1,9 @@
 """What foreigners did across all shards: the second stage of the foreign flow.
 
-Each shard says with every market second what its share is, or that nothing changed. A second is complete once all shards
-have reached it; complete seconds are applied in order, each shard with what it said up to then. So the same partials give
-the same flow however the shards interleave: one may run hours ahead, and what it said waits in the state.
+Each shard says with every market second what its share of the flow is, or that nothing changed: a *partial*. A second is complete
+once all shards have reached it. Complete seconds are applied in order, each shard with what it has said up to then. So the same
+partials give the same flow however the shards interleave: one may run hours ahead of the others, and what it says waits in the
+state.
 """
 
 from collections.abc import Iterable, Iterator
@@ -26,14 +27,17 @@ _MINUTE_MS = 60_000
 
 
 class Lane(msgspec.Struct, array_like=True, gc=False):
-    """A shard's partials on their way into the flow."""
+    """The partials of one shard that wait for the other shards to reach their seconds.
+
+    Each is stored under a number of its own.
+    """
 
     reached_ms: int = 0
-    """The last second that the shard reported."""
+    """The last market second that the shard has reported."""
     first: int = 0
-    """Number of the oldest waiting partial; numbers start at 0 again whenever none waits, so keys are used again."""
+    """The number of the oldest waiting partial. Numbers begin at 0 again when none waits, so that state keys are used again."""
     after: int = 0
-    """One more than the newest waiting one's."""
+    """The number that the next partial will get. It equals ``first`` when none waits."""
     first_ms: int = 0
     """The market second of the oldest waiting partial."""
 
@@ -44,14 +48,17 @@ class FlowProgress(Stored):
     DAY_AT: ClassVar[int | None] = 1
 
     lanes: list[Lane]
-    """By shard."""
+    """One for each shard, in the order of their numbers."""
     day: int = 0
     moved_ms: int = 0
-    """The last second that changed anything since the last minute was told; 0 when none did."""
+    """The last second that changed the flow and that no event has told of: an event tells of a whole minute, at its end.
+
+    0 when there is none.
+    """
 
 
 class ShardFlow(Stored):
-    """What a shard said at a second: waiting, or in force."""
+    """A partial as it is stored: one that waits, or the last one of a shard that was applied."""
 
     DAY_AT: ClassVar[int | None] = 0
 
@@ -62,16 +69,16 @@ class ShardFlow(Stored):
 
 
 class FlowTold(Stored):
-    """What was published last of the day of a :class:`FlowProgress`, so that only what changed is published again."""
+    """What was last published of each scope, on the day of a :class:`FlowProgress`: only what changed is published again."""
 
     minutes: dict[str, ScopeSum] = msgspec.field(default_factory=dict)
-    """Sums of each scope in its last event of the day."""
+    """The sums in its last event of the day, by scope."""
     rows: dict[str, bytes] = msgspec.field(default_factory=dict)
-    """Each scope's last row of the day, without offset and time."""
+    """What its last row of the day showed, packed, by scope; empty when that was of the day before."""
 
 
 def fold_partial(partial: PartialFlow, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
-    """Fold one shard's second: the rows that changed once it is complete, and the events of the minutes that it ends.
+    """Fold a partial. When it completes market seconds, publish the rows that these change and the events of minutes that end.
 
     Raises:
         StateUnreadable: Another release wrote today's state.
@@ -112,7 +119,7 @@ def _fold(partial: PartialFlow, position: Position, shard: Shard, state: DayStat
 
 
 class _Flow:
-    """The flow while complete seconds are applied to it."""
+    """The flow, while complete seconds are applied to it."""
 
     def __init__(self, progress: FlowProgress, position: Position, shard: Shard, state: DayState, folded: Folded) -> None:
         self._progress = progress
@@ -124,7 +131,8 @@ class _Flow:
         self._told = state.load(_TOLD, _TOLD_KEY, progress.day) or FlowTold()
         self._moved: set[int] = set()
         self._rows: dict[str, FlowRow] = {}
-        """The newest row of each scope: a reader takes one a message at most, since they share an offset."""
+        """The newest row of each scope. One message gives no more than one row a scope: a reader would pass over the others,
+        since all have the same ``src``."""
 
     def apply(self, complete_ms: int) -> None:
         """Apply what the shards said up to ``complete_ms``, second by second."""
@@ -161,7 +169,7 @@ class _Flow:
         self._draw_rows(ts_ms)
 
     def _begin(self, day: int) -> None:
-        """Start a day: the scopes of the day before show that nothing has happened yet."""
+        """Begin a day. Every scope that the day before had gets a row, which shows that nothing has happened in it yet."""
         if self._progress.moved_ms and self._progress.day:
             self._tell_minute(_minute_end(self._progress.moved_ms))
         self._progress.day = day
@@ -170,7 +178,7 @@ class _Flow:
             self._told.rows[scope] = b""
 
     def _tell_minute(self, minute_ms: int) -> None:
-        """Publish the scopes that moved since their last event, as they stand at the end of a minute."""
+        """Publish an event for each scope that changed since its last one, as it stands at the end of the minute."""
         events = []
         for scope, part in sorted(self._sums().items()):
             if part != self._told.minutes.get(scope, NOTHING):
@@ -192,7 +200,7 @@ class _Flow:
             self._folded.counts["flow"] += len(events)
 
     def _draw_rows(self, ts_ms: int) -> None:
-        """Draw the scopes that look different since ``ts_ms``: a row bears the second that changed it, in any interleaving."""
+        """Make a row of each scope that looks different from second ``ts_ms`` on; that is the time of the row."""
         sums, movers = self._sums(), self._movers()
         for scope in sorted(sums.keys() | self._told.rows.keys()):
             part = sums.get(scope, NOTHING)
@@ -227,7 +235,10 @@ class _Flow:
         return sums
 
     def _movers(self) -> dict[str, Movers]:
-        """The movers of the market and of each exchange: a symbol lives in one shard, so the shards' tops hold the top of all."""
+        """The movers of the market and of each exchange.
+
+        A symbol lives in one shard, so those that moved most in all are among those that moved most in their shards.
+        """
         buyers: dict[str, list[NetFlow]] = {}
         sellers: dict[str, list[NetFlow]] = {}
         for part in self._today():
@@ -241,7 +252,7 @@ class _Flow:
 
 
 def _wait(partial: PartialFlow, lane: Lane, state: DayState) -> None:
-    """Let a partial wait until its second is complete."""
+    """Store a partial, to wait until its second is complete."""
     if lane.first == lane.after:
         lane.first = lane.after = 0
         lane.first_ms = partial.ts_ms
@@ -250,7 +261,7 @@ def _wait(partial: PartialFlow, lane: Lane, state: DayState) -> None:
 
 
 def _next(shard: int, lane: Lane, state: DayState) -> ShardFlow | None:
-    """Take the oldest waiting partial; None when it cannot be read, and so is of an earlier day."""
+    """Take the oldest partial of ``shard`` that waits; None when it cannot be read, and so is of an earlier day."""
     part = _load(state, _waiting_key(shard, lane.first))
     lane.first += 1
     while lane.first < lane.after:

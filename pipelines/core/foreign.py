@@ -20,12 +20,12 @@ EntryKind = Literal["delta", "catch_up", "correction", "reset"]
 
 
 class Arrival(NamedTuple):
-    """How a record came, and what its shard knew then. Times are market times."""
+    """How a record came, and what its shard knew at that moment. Times are market times."""
 
     feed: str
     epoch: int
     connected_ms: UnixMs
-    """Since when this connection has run; 0 when the shard has not heard its clock yet."""
+    """Since when its connection has run without a break; 0 before its first clock tick."""
     joined_ms: UnixMs
     """When the shard first heard of this day, from any feed."""
     now_ms: UnixMs
@@ -35,7 +35,7 @@ class Step(NamedTuple):
     """What came of a record."""
 
     entries: tuple[LedgerEntry, ...]
-    """Buy before sell, one a side at most."""
+    """No more than one for each side, buy before sell."""
     notes: tuple[str, ...]
     """Words to count by beside the kinds of its entries: ``stale``, ``suspect``, ``glitch``, ``ambiguous``, ``unresolved``."""
 
@@ -49,17 +49,18 @@ class Reading(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Growth(NamedTuple):
-    """What to call growth that a record brings, and where its speed belongs."""
+    """How growth of a counter is to be booked: under which name, and over which stretch of time its volume is spread."""
 
     kind: Literal["delta", "catch_up"]
     first_since_ms: UnixMs
-    """Since when a day's first counter has accrued."""
+    """Since when the first counter of a day has grown; 0 for any later record, where it has since the record before it."""
     first_shows: bool
-    """Whether that counter counts for speed: not when the day had begun before this shard listened."""
+    """Whether the first counter of a day counts for the speeds. Not when the exchange had opened before this shard listened: then
+    nobody knows over which time it grew."""
 
 
 class Move(NamedTuple):
-    """How a side's counter moved: what its entry says."""
+    """How the counter of a side moved, as its entry will say."""
 
     kind: EntryKind
     since_ms: int
@@ -71,9 +72,9 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
     """What foreigners bought, or sold, today."""
 
     counter: int = 0
-    """The feed's counter as last accepted: the mark that a fall is measured by."""
+    """The feed's counter as last accepted, in shares. A fall is measured by it."""
     value: int = 0
-    """The feed's value beside it."""
+    """The feed's value in the same record, in VND."""
     ts_ms: int = 0
     """Exchange time of the last accepted record; 0 before the day's first."""
     generation: int = 0
@@ -82,7 +83,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
     """What the counter had reached in earlier generations, summed."""
     earlier_value: int = 0
     booked_value: int = 0
-    """Sum of the values of the entries so far. Values move without entries too; the next entry makes up for it."""
+    """The sum of the values of the entries so far. The feed's value may move without its counter; the next entry makes up."""
     suspect: Reading | None = None
     """A lower counter, held back until a newer record decides about it."""
     ring: VolumeRing = msgspec.field(default_factory=VolumeRing)
@@ -98,7 +99,17 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         return self.earlier_value + self.value
 
     def take(self, reading: Reading, growth: Growth, thresholds: Thresholds, notes: list[str]) -> Move | None:
-        """Accept, hold back or pass over what a record says."""
+        """Accept what a record says, hold it back as a suspect, or pass over it.
+
+        Args:
+            reading: What it says.
+            growth: How to book it, if the counter has grown.
+            thresholds: What decides about a counter that fell.
+            notes: Gets words to count by.
+
+        Returns:
+            How the counter moved; None when it did not.
+        """
         if reading.ts_ms < self.ts_ms or (reading.ts_ms == self.ts_ms and reading.counter <= self.counter):
             return None
         suspect = self.suspect
@@ -108,7 +119,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
             if verdict is Verdict.GLITCH:
                 notes.append(verdict)
             elif reading.counter < suspect.counter:
-                # It confirms the suspect, and has itself fallen again.
+                # This record confirms the suspect, and its own counter is lower still: book the one, and hold the other back.
                 move = self._fall(suspect, verdict, notes)
                 self._hold(reading, notes)
                 return move
@@ -121,7 +132,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         return self._grow(reading, growth)
 
     def settle(self, thresholds: Thresholds, notes: list[str]) -> Move | None:
-        """Decide about the suspect, if there is one, without a newer record."""
+        """Decide about the suspect, if there is one, because the day is over and no newer record will."""
         suspect, self.suspect = self.suspect, None
         if suspect is None:
             return None
@@ -149,7 +160,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         return Move(growth.kind, since_ms or growth.first_since_ms, before)
 
     def _fall(self, reading: Reading, verdict: Verdict, notes: list[str]) -> Move:
-        """Believe a fall; ``reading`` is where the counter goes on, and includes what has grown since."""
+        """Book a fall that is believed. The counter goes on from ``reading``, which may have grown again since it fell."""
         if verdict is Verdict.RESET:
             self.generation += 1
             self.earlier += self.counter
@@ -159,19 +170,19 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
             return Move("reset", since_ms, 0)
         if verdict is Verdict.AMBIGUOUS:
             notes.append(verdict)
-        # It says that shares counted earlier were none, not when: it moves the total and leaves the speed alone.
+        # A correction says that shares counted earlier were none, and not at what time they had been counted: no speed changes.
         before, since_ms = self._go_on_from(reading)
         return Move("correction", since_ms, before, ambiguous=verdict is Verdict.AMBIGUOUS)
 
     def _go_on_from(self, reading: Reading) -> tuple[int, int]:
-        """Accept ``reading``; the counter and the time before it."""
+        """Accept ``reading``. Returns the counter and the exchange time that it follows."""
         before = self.counter, self.ts_ms
         self.counter, self.value, self.ts_ms = reading.counter, reading.value, reading.ts_ms
         return before
 
 
 class ForeignTotals(Stored):
-    """A symbol's foreign day, and where it belongs."""
+    """What foreigners did in a symbol today, and the scopes that it belongs to."""
 
     DAY_AT: ClassVar[int | None] = 2
 
@@ -188,22 +199,22 @@ class ForeignTotals(Stored):
     ts_ms: int = 0
     """Exchange time of the newest record, suspects included; 0 before the day's first."""
     covered_ms: int = 0
-    """Since when today's flow is known."""
+    """Market time since which today's flow is known."""
     connections: dict[str, int] = msgspec.field(default_factory=dict)
     """The newest epoch of each feed that has told of this symbol today."""
     stale: int = 0
     unresolved: int = 0
     speeds: Speeds = STILL
-    """As last measured."""
+    """As :meth:`measure` found them last."""
 
     @property
     def suspects(self) -> int:
-        """How many falls are open."""
+        """How many sides have a suspect."""
         return (self.buy.suspect is not None) + (self.sell.suspect is not None)
 
     @property
     def active(self) -> bool:
-        """Whether the clock alone can still change something: volume ages, or a suspect waits for the close."""
+        """Whether time alone can still change something: volume that ages, or a suspect that waits for the close."""
         return bool(self.suspects or self.buy.ring.slots or self.sell.ring.slots)
 
     def begin(self, day: TradingDay) -> None:
@@ -226,7 +237,7 @@ class ForeignTotals(Stored):
 def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thresholds: Thresholds) -> Step:
     """Fold one record of its symbol and day into ``totals``, in place.
 
-    Total over every input: a repeat or a late record books nothing and is counted; a lower counter is held as a suspect
+    Every record is folded in some way: a repeat or a late one books nothing and is counted; a lower counter is held as a suspect
     until a strictly newer record decides. The two sides know nothing of one another.
     """
     buy, sell, ts_ms = totals.buy, totals.sell, record.ts_ms
@@ -247,7 +258,10 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
 
 
 def settle(totals: ForeignTotals, thresholds: Thresholds) -> Step:
-    """Decide about the suspects that the end of the day leaves open: little fallen is a correction, much is nobody's guess."""
+    """Decide about the suspects that the end of the day leaves open.
+
+    A small fall is a correction. Of a large one nobody can say what it was: it books nothing and is counted.
+    """
     notes: list[str] = []
     bought, sold = totals.buy.settle(thresholds, notes), totals.sell.settle(thresholds, notes)
     totals.unresolved += notes.count(Verdict.UNRESOLVED)
@@ -255,7 +269,7 @@ def settle(totals: ForeignTotals, thresholds: Thresholds) -> Step:
 
 
 def _growth(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival) -> Growth:
-    """What growth in ``record`` is; takes note of its connection, and of the start of the symbol's day."""
+    """How growth in ``record`` is to be booked; takes note of its connection and, at a day's first record, of what is covered."""
     heard = totals.connections.get(arrival.feed, -1) >= arrival.epoch
     if not heard:
         totals.connections[arrival.feed] = arrival.epoch
@@ -263,7 +277,7 @@ def _growth(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival) -> G
         return Growth("delta" if heard else "catch_up", UnixMs(0), False)
     opened_ms = open_ms(record.trading_day, record.exchange)
     totals.covered_ms = max(opened_ms, arrival.joined_ms)
-    # The day's first counter reaches back to a time that nobody saw: five minutes at most, and never before the connect.
+    # The first counter of a day has grown since a time that nobody saw: say five minutes ago, but not before connect or open.
     since_ms = max(opened_ms, arrival.connected_ms or record.ts_ms, record.ts_ms - LONG_MS)
     return Growth("catch_up", UnixMs(min(since_ms, record.ts_ms)), arrival.joined_ms <= opened_ms)
 

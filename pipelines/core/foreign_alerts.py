@@ -18,20 +18,20 @@ from schemas.units import Exchange, SessionPhase, Side, TradingDay, UnixMs
 
 
 class AccelerationMemory(Memory, array_like=True, tag="acceleration"):
-    """Value traded by side, since the ledger runs without a break and the exchange too."""
+    """The value traded on each side, and since when. Neither the ledger nor the exchange's session has had a break since."""
 
     since_ms: int
     windows: dict[str, Window]
 
 
 class RoomMemory(Memory, array_like=True, tag="room"):
-    """Whether there was room that could be exhausted."""
+    """Whether there has been room since the last alert: only then can it be exhausted again."""
 
     open: bool
 
 
 class Mark(msgspec.Struct, array_like=True):
-    """The last entry of a side: one that does not go on from here was seen before."""
+    """The last entry of a side. The next new one goes on where it ended; one that does not was seen before."""
 
     ts_ms: int
     generation: int
@@ -47,14 +47,14 @@ class LedgerWatch(Stored):
     marks: dict[str, Mark] = msgspec.field(default_factory=dict)
     """By side."""
     memories: dict[str, Memory | AccelerationMemory | RoomMemory] = msgspec.field(default_factory=dict)
-    """By rule."""
+    """By the name of the rule."""
 
 
 LEDGER_WATCH = Codec(LedgerWatch)
 
 
 def advance(watch: LedgerWatch, rules: tuple[ForeignRule, ...], entry: LedgerEntry) -> tuple[AlertEvent, ...]:
-    """Fold one entry of a symbol into what is known of it, in place, and say which alerts it makes.
+    """Fold one entry of a symbol into ``watch``, in place, and say which alerts it makes.
 
     An entry of an earlier day, or one seen before, makes none; one of a later day starts afresh.
     """
@@ -86,7 +86,7 @@ def _acceleration(rule: ForeignAcceleration, known: object, entry: LedgerEntry) 
     buckets = (rule.recent_s + rule.base_s) // BUCKET_S
     memory = known if isinstance(known, AccelerationMemory) else AccelerationMemory(fired_in(known), entry.ts_ms, {})
     if entry.kind != "delta":
-        # Volume that accrued unseen has no time of its own: what it was measured against is gone, so measuring starts again.
+        # Nobody knows at what time volume was traded that a catch-up, a correction or a restart tells of. Measure anew from here.
         memory.since_ms, memory.windows = entry.ts_ms, {}
         return memory, None
     window = memory.windows.get(entry.side)
@@ -96,7 +96,7 @@ def _acceleration(rule: ForeignAcceleration, known: object, entry: LedgerEntry) 
     window.add(entry.value)
     afternoon_ms = _afternoon_ms(entry.day)
     if memory.since_ms < afternoon_ms <= entry.ts_ms:
-        # Nobody trades in the break: measured against it, everything would be an acceleration.
+        # Nobody trades in the midday break. Measured against that, any trading would be an acceleration.
         memory.since_ms = afternoon_ms
     covered_s = (entry.ts_ms - memory.since_ms) // 1000
     recent = window.recent(rule.recent_s // BUCKET_S)
@@ -104,7 +104,7 @@ def _acceleration(rule: ForeignAcceleration, known: object, entry: LedgerEntry) 
     if covered_s < rule.warmup_s or base_s <= 0 or recent < rule.min_value_vnd:
         return memory, None
     if phase_at(entry.ts_ms, entry.day, entry.exchange) is not SessionPhase.CONTINUOUS:
-        # The closing auction matches a quarter of an hour's orders at once; so does everything that comes in after it.
+        # An auction matches the orders of a quarter of an hour at once, and what follows the closing one is told late.
         return memory, None
     _, total = window.total()
     base = max(total - recent, 0)

@@ -1,7 +1,7 @@
 """The foreign ledger of a shard: a frame of records in; ledger entries, board rows and the shard's share of the flow out.
 
-Beside one value a symbol a shard has one of its own: what foreigners did in each scope and the net of each symbol, so that
-neither the flow nor the clock ever has to look for symbols in the state.
+Beside one value for each symbol a shard has one of its own, with what foreigners did in each scope and the net of each symbol.
+So neither the flow nor the clock ever has to look for symbols in the state, which cannot be searched.
 """
 
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ from schemas.units import Exchange, Shares, Symbol, TradingDay, UnixMs, Vnd
 
 
 class Net(msgspec.Struct, array_like=True, gc=False):
-    """A symbol's net buying today."""
+    """What foreigners bought of a symbol today less what they sold; value in VND, volume in shares."""
 
     exchange: Exchange
     value: int
@@ -56,9 +56,9 @@ class ForeignShard(Stored):
     """What a shard knows of its day beside its symbols."""
 
     bucket: int = 0
-    """Market time of the last ageing, in buckets of speed."""
+    """The bucket of speed that volume was last aged to: market time over :data:`~pipelines.core.speed.BUCKET_MS`."""
     changed: bool = True
-    """Whether anything moved since the last partial flow."""
+    """Whether sums or nets changed since the last partial."""
     sums: dict[str, ScopeSum] = msgspec.field(default_factory=dict)
     """By scope."""
     nets: dict[str, Net] = msgspec.field(default_factory=dict)
@@ -129,7 +129,7 @@ class ForeignFold:
         self._book(totals, before, advance(totals, record, arrival, self._terms.thresholds))
 
     def take_reference(self, record: ReferenceRecord) -> None:
-        """Take the exchange, groups and sector of a symbol. They may be told before the day begins: then they are today's too."""
+        """Take the exchange, groups and sector of a symbol. What REST says of a later day is taken at once."""
         if record.trading_day < self._feeds.day:
             self.folded.count(["previous_day"])
             return
@@ -138,7 +138,7 @@ class ForeignFold:
         self._place(totals, record.exchange, sorted(set(record.groups)), sector)
 
     def _age(self, now_ms: UnixMs) -> None:
-        """Let time pass for the symbols that it changes."""
+        """Let volume age to ``now_ms`` and, after the close, decide what is undecided."""
         closed = now_ms >= close_ms(TradingDay(self._feeds.day))
         for totals in self._active():
             if closed and totals.suspects:
@@ -175,7 +175,7 @@ class ForeignFold:
             self._seen[totals.symbol] = _visible(totals)
 
     def _place(self, totals: ForeignTotals, exchange: Exchange, groups: list[str], sector: str) -> None:
-        """Move a symbol, with what foreigners did in it, to where the newest word says that it belongs."""
+        """Move a symbol, with what foreigners did in it today, to the scopes that the newest record says."""
         if (totals.exchange, totals.groups, totals.sector) == (exchange, groups, sector):
             return
         part = _sum_of(totals)
@@ -198,7 +198,7 @@ class ForeignFold:
         self.folded.count(step.notes)
 
     def _add(self, totals: ForeignTotals, part: ScopeSum, times: int = 1) -> None:
-        """Add ``part`` to the sums of every scope that the symbol is in, and look at its net anew."""
+        """Add ``part`` to the sums of every scope that the symbol is in, and take its net anew."""
         if part == NOTHING:
             return
         for scope in scopes_of(totals.exchange, totals.groups, totals.sector):
@@ -262,7 +262,7 @@ def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, 
 
 
 class _Visible(NamedTuple):
-    """What a viewer of a row would notice. Counting repeats is not among it: a second feed repeats everything."""
+    """What a viewer of a row would notice. The count of stale records is none of it: a second feed repeats everything."""
 
     exchange: Exchange
     bought: int

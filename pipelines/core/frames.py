@@ -50,7 +50,7 @@ class Output(NamedTuple):
 
 @dataclass(slots=True)
 class Folded:
-    """What came of one message. Counts are for metrics only: by kind of event, never by symbol."""
+    """What came of one message: what to publish, and how many of what there were, for metrics. No count is of a symbol."""
 
     outputs: list[Output] = field(default_factory=list)
     adopted: Output | None = None

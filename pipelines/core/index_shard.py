@@ -1,7 +1,7 @@
 """The indices of a shard and the futures on them: a frame of records in; index, basis and price events and rows out.
 
 A future lives in the shard of its index, so a basis is made from one ordered stream. The futures' own prices come from the
-very fold that stocks go through (:mod:`pipelines.core.prices`).
+very fold that stocks go through (:mod:`pipelines.core.price_shard`).
 """
 
 from typing import Any
@@ -107,7 +107,7 @@ class IndexFold:
             self._note(curve.tick(index.value, index.ts_ms, UnixMs(self._feeds.now_ms)))
 
     def take_reference(self, record: ReferenceRecord) -> None:
-        """Take what REST says of a future. Of the instruments without a contract there is nothing to know here."""
+        """Take what REST says of a future. What it says of anything else is of no use here."""
         if contract := contract_of(record.symbol):
             self._curve(contract.underlying).list_contract(record)
             self._enrol(contract.underlying)
@@ -140,7 +140,7 @@ class IndexFold:
 
 
 def _sets_price(event: TradeEvent) -> bool:
-    """Whether it is the newest match of the order book: late, negotiated and odd-lot ones are not."""
+    """Whether it is a match of the order book, in its turn: late, negotiated and odd-lot ones say nothing of the price now."""
     in_order = event.kind == "print" and event.anchored and not event.late
     return in_order and event.phase not in ("put_through", "odd_lot")
 

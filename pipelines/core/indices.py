@@ -13,15 +13,15 @@ Outcome = Literal["index", "unchanged", "stale", "previous_day", "empty"]
 """What a record came to:
 
 - ``index``: something changed.
-- ``unchanged``: only its time did, or not even that.
+- ``unchanged``: nothing changed, its time apart.
 - ``stale``: older than what is known.
 - ``previous_day``: of an earlier day.
-- ``empty``: without a value; SSI sends 0 before it has one.
+- ``empty``: it has no value; SSI sends 0 before there is one.
 """
 
 
 class Index(Stored):
-    """What is known of an index."""
+    """What is known of an index. Values in hundredths of a point, volumes in shares, values traded in VND."""
 
     DAY_AT: ClassVar[int | None] = 0
 
@@ -41,7 +41,7 @@ class Index(Stored):
     session: str | None = None
 
     def event(self, symbol: Symbol) -> IndexEvent:
-        """It, for ``market.indices``."""
+        """The event on ``market.indices`` that tells how the index stands."""
         return IndexEvent(
             symbol=symbol,
             day=self.day,
@@ -61,7 +61,7 @@ class Index(Stored):
         )
 
     def row(self, symbol: Symbol, src: int) -> IndexRow:
-        """It, for ``state.indices``."""
+        """The row on ``state.indices`` that shows how the index stands, as the frame at offset ``src`` leaves it."""
         change = self.value - self.prior_value
         return IndexRow(
             day=self.day,

@@ -12,7 +12,7 @@ SideSource = Literal["feed", "quote", "auction", "none"]
 
 
 class Label(NamedTuple):
-    """What is said of a print besides its volume, decided when its record comes."""
+    """Who made a print, how we know, and in which phase. It is decided when the record comes, and kept if it must wait."""
 
     side: Side
     side_source: SideSource
@@ -20,7 +20,7 @@ class Label(NamedTuple):
 
 
 class Gap(msgspec.Struct, array_like=True, gc=False):
-    """Volume in (start, end] of which no record has told yet."""
+    """A stretch (start, end] of a symbol's counted volume that no print has covered yet."""
 
     start: int
     end: int
@@ -28,7 +28,7 @@ class Gap(msgspec.Struct, array_like=True, gc=False):
 
     @property
     def volume(self) -> int:
-        """How much it is."""
+        """How long it is, in shares or contracts."""
         return self.end - self.start
 
 
@@ -42,7 +42,17 @@ def value_of(price: int, volume: int, exchange: Exchange) -> Vnd:
 def print_line(
     record: TradeRecord, label: Label, generation: int, *, start: int, volume: int, late: bool, anchored: bool
 ) -> TradeEvent:
-    """A match, or the part of it from volume ``start`` of the day on that no earlier print covered."""
+    """The line of a match, or of that part of it which no earlier print covered.
+
+    Args:
+        record: Of the match.
+        label: Who made it, and in which phase.
+        generation: Of the feed's counter.
+        start: The counter before the part that is booked.
+        volume: What is booked, at most the record's.
+        late: Whether its total lies below the highest so far.
+        anchored: Whether it has a total at all.
+    """
     price = record.price
     return TradeEvent(
         kind="print",
@@ -71,28 +81,40 @@ def print_line(
 
 
 def gap_line(record: TradeRecord, generation: int, gap: Gap, value: int, since_ms: UnixMs, epoch: int) -> TradeEvent:
-    """Volume that ``record``, of connection ``epoch``, leaves over; it traded since ``since_ms``."""
+    """The line of a gap: volume before the match of ``record`` of which no record told.
+
+    Args:
+        record: The first after it, which shows it.
+        generation: Of the feed's counter.
+        gap: Where it lies.
+        value: What was traded in it, in VND.
+        since_ms: Exchange time of the last record before it.
+        epoch: Of the connection that ``record`` came from.
+    """
     return _line("gap", record, generation, gap.start, gap.end, value, since_ms=since_ms, cause=gap.cause, epoch=epoch)
 
 
 def fill_line(record: TradeRecord, generation: int, gap: Gap) -> TradeEvent:
-    """The part of an earlier gap that the print of ``record`` covers."""
+    """The line of a fill: the part of an earlier gap that the print of ``record`` covers."""
     value = value_of(record.price, gap.volume, record.exchange)
     return _line("fill", record, generation, gap.start, gap.end, value, price=record.price, cause=gap.cause)
 
 
 def correction_line(record: TradeRecord, generation: int, top: int, top_value: int) -> TradeEvent:
-    """The feed took back what lies between ``record`` and the old top."""
+    """The line of a correction: the feed took back what lies between the total of ``record`` and the highest so far, ``top``."""
     return _line("correction", record, generation, top, record.total_volume, record.total_value - top_value)
 
 
 def reset_line(record: TradeRecord, generation: int, top: int) -> TradeEvent:
-    """The feed's counter was at ``top`` and began again, as ``record`` showed; ``generation`` is the new one."""
+    """The line of a reset: the feed's counter had reached ``top`` and began at 0 again, as ``record`` showed.
+
+    ``generation`` is that of the new count.
+    """
     return _line("reset", record, generation, top, 0, 0, volume=0)
 
 
 def odd_lot_line(record: OddLotRecord, generation: int) -> TradeEvent:
-    """A match on the odd-lot board."""
+    """The line of a match on the odd-lot board."""
     return TradeEvent(
         kind="print",
         symbol=record.symbol,
@@ -133,7 +155,7 @@ def _line(
     epoch: int | None = None,
     volume: int | None = None,
 ) -> TradeEvent:
-    """A line that is no print; its volume is what lies between ``start`` and ``total``, unless it says otherwise."""
+    """A line that is no print. Its volume is what lies between ``start`` and ``total``, unless ``volume`` says otherwise."""
     return TradeEvent(
         kind=kind,
         symbol=record.symbol,

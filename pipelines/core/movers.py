@@ -29,7 +29,7 @@ def top_sellers(flows: Iterable[NetFlow]) -> list[Mover]:
 
 
 def _top(ranked: Iterable[tuple[int, NetFlow]]) -> list[Mover]:
-    """The first by rank; equal ones by symbol, so that a replay names the same."""
+    """The first :data:`MOVERS` by rank; those of equal rank by symbol, so that every replay names the same."""
     return [
         Mover(symbol=Symbol(flow.symbol), net_value=Vnd(flow.value), net_volume=Shares(flow.volume))
         for _, flow in sorted(ranked)[:MOVERS]

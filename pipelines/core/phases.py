@@ -1,4 +1,4 @@
-"""What SSI's session codes mean, with the clock for what they leave open.
+"""What SSI's session codes mean; the time of day decides what they leave open.
 
 The codes are an open set: ``C`` is sent before the open, at the close and in between; some records carry none.
 """
@@ -54,7 +54,7 @@ def _trade_phase_at(exchange: Exchange, day: TradingDay, ts_ms: UnixMs) -> Trade
     if phase is SessionPhase.PRE_OPEN:
         phase = starts(day, exchange)[0][1]
     elif phase not in _BY_CLOCK:
-        # The closing auction's print comes seconds after 14:45:00, the morning's last ones after 11:30:00.
+        # The print of the closing auction comes seconds after 14:45:00, the last ones of the morning after 11:30:00.
         before = phase_at(UnixMs(ts_ms - LAG_MS), day, exchange)
         phase = before if before in _BY_CLOCK else phase
     return _BY_CLOCK.get(phase, "post_close")

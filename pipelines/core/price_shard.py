@@ -59,9 +59,9 @@ class ShardDay(Stored):
 
     day: int = 0
     summary: int = 0
-    """The last five-minute stretch of market time that was summarised, counted from 1970."""
+    """In which five minutes of market time, counted from 1970, the last summaries were made."""
     closed: bool = False
-    """Whether the day's close was summarised."""
+    """Whether all symbols were summarised at the close of the day."""
     due: list[str] = msgspec.field(default_factory=list)
     """Symbols that changed since their last summary."""
     suspects: list[str] = msgspec.field(default_factory=list)
@@ -151,7 +151,7 @@ class PriceFold:
             self._state.store(_DAYS, _DAY_KEY, self._day)
 
     def _close(self, now_ms: int) -> None:
-        """Decide what is undecided; summarise every symbol of the day once, and later whatever amends it."""
+        """Decide what is undecided. Summarise every symbol of the day the first time, and later those that changed since."""
         day = self._day
         for symbol in day.suspects:
             if symbol_day := self._symbol_days.get(symbol):
@@ -185,10 +185,10 @@ class PriceFold:
         tape = symbol_day.tape
         in_order = record.total_volume > tape.top
         named = label(record, phase, symbol_day.bids, symbol_day.asks, in_order=in_order, counts=self._counts)
-        # Whether put-through matches share the counter of the others is not known: one that counts lower, and later, does not.
+        # Nobody says whether put-through matches share the counter of the others. One with a lower total, later, does not.
         off_counter = phase == "put_through" and record.total_volume < tape.top and record.ts_ms > tape.top_ms
         if (record.total_volume == 0 or off_counter) and record.price > 0 and record.volume > 0:
-            # Nothing tells one of these from the next, so two feeds would book it twice.
+            # Nothing tells one of these from the next: taken from two feeds, it would be booked twice.
             if self._delivery.leads:
                 self._tapes.take_unanchored(tape, record, named)
             return
@@ -243,7 +243,7 @@ class PriceFold:
             self._trades.append(odd_lot_line(record, symbol_day.tape.generation))
 
     def _symbol_day(self, record: Any) -> SymbolDay | None:
-        """The day of a record's symbol, if that is the shard's day; None for a previous day's record, which is noted on it."""
+        """The symbol day to fold a record into; None for a previous day's record, whose price becomes the previous close."""
         symbol, day = record.symbol, self._feeds.day
         symbol_day = self._symbol_days.get(symbol)
         if symbol_day is None or symbol_day.day != day:
@@ -271,7 +271,7 @@ class PriceFold:
             self._day.due.append(symbol)
 
     def _show_book(self, symbol_day: SymbolDay, record: Any) -> None:
-        """Take a book that is not older than the one shown; publish its top when that changed."""
+        """Show a book, unless a newer one is shown already; publish its best prices and volumes when these changed."""
         if symbol_day.quote_ms is not None and record.ts_ms < symbol_day.quote_ms:
             self._counts["stale_quote"] += 1
             return
@@ -313,7 +313,7 @@ USED: Final[dict[type, Use[PriceFold]]] = {
 _KINDS: Final = Kinds(
     PriceFold,
     used=USED,
-    # A bar is a match without an identity, which its trade record has; reference data is shown by others.
+    # A bar tells of a match that has a trade record too, which says more; what reference data says is of no use here.
     ignored=(BarRecord, ReferenceRecord),
     unexpected=(ForeignRecord, IndexRecord),
 )

@@ -28,14 +28,17 @@ from schemas.structs import TradeEvent, TradeRecord
 from schemas.units import Side, UnixMs
 
 MAX_GAPS: Final = 32
-"""Open gaps of a symbol; one more, and the oldest becomes final: a record that comes for it later counts as a repeat."""
+"""How many open gaps of a symbol are kept. With one more the oldest becomes final: what comes for it later counts as a repeat."""
 
 MAX_DISMISSED: Final = 8
-"""Glitches of a symbol that are remembered."""
+"""How many glitches of a symbol are remembered."""
 
 
 class Suspect(msgspec.Struct, array_like=True, gc=False):
-    """A record whose total was below the top, with all that booking it would take."""
+    """A record whose total was below the top, with all that is needed to book it once a newer record has decided about it.
+
+    ``cause``, ``epoch`` and ``mark`` are those of the moment when it came.
+    """
 
     record: TradeRecord
     side: Side
@@ -50,32 +53,32 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
     """The prints of one symbol and day."""
 
     top: int = 0
-    """The highest TotalVol accepted, of this generation."""
+    """The highest TotalVol accepted since the counter last began at 0."""
     top_value: int = 0
-    """TotalVal with it."""
+    """TotalVal of the record that said so, in VND."""
     top_ms: int = 0
-    """The newest exchange time at which the feed said so; 0 before the first record."""
+    """Exchange time of the newest record whose TotalVol was ``top``; 0 before the first record."""
     mark: int = 0
-    """``Feeds.mark`` at that record."""
+    """:attr:`Feeds.mark` as it was when that record came: with it the feeds can say whether anything may have been lost since."""
     generation: int = 0
     settled_ms: int = 0
-    """Exchange time of the last correction or reset: totals up to then are of another count, and say nothing any more."""
+    """Exchange time of the last correction or reset. Totals up to then belong to a count that no longer holds."""
     base: int = 0
-    """Tops of the earlier generations, added up; ``base_value`` alike."""
+    """What the counter had reached each time before it began at 0 again, added up. ``base_value`` is the same of TotalVal."""
     base_value: int = 0
     prints: int = 0
     printed: int = 0
-    """Volume of anchored prints."""
+    """Volume of the prints that have a total."""
     gap_count: int = 0
     missed: int = 0
-    """Volume of gaps less that of their fills; gaps that have become final stay in it."""
+    """Volume of all gaps, final ones too, less that of their fills."""
     repeats: int = 0
     unanchored: int = 0
     gaps: list[Gap] = msgspec.field(default_factory=list)
     """Open gaps, lowest first."""
     suspect: Suspect | None = None
     dismissed: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
-    """Time, total and volume of the last few glitches: what another feed repeats of them later is no late print."""
+    """Time, total and volume of the last few glitches. What another feed repeats of them later must not fill a gap."""
 
     @property
     def total(self) -> int:
@@ -89,12 +92,12 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
 
 
 class Booked(NamedTuple):
-    """A print that was booked: what the board has to know of it."""
+    """A print that was booked, as the day of its symbol takes it."""
 
     record: TradeRecord
     label: Label
     volume: int
-    """What it booked; no more than its record's."""
+    """What was booked: its record's volume, or what of it no earlier print covered."""
     start: int
     """The day's volume before it, earlier generations included."""
     late: bool
@@ -125,20 +128,21 @@ class TapeRecorder:
 
         Args:
             tape: Changed in place.
-            record: Of a match, or without one (price or volume 0); not a match without a total.
+            record: Of a match, or without one (price or volume 0). A match without a total goes to :meth:`take_unanchored`.
             label: For the match, if it is one.
             epoch: The connection that it came from.
 
         Returns:
-            The prints that it booked: one or none, and another before it when it proves that the counter had restarted.
+            The prints that were booked: this record's, if it is one, and before it the suspect's, if this record decides that the
+            counter had begun at 0 again.
         """
         booked: list[Booked] = []
         if record.ts_ms <= tape.settled_ms or (tape.dismissed and _identity(record) in tape.dismissed):
             self._repeat(tape, record)
             return booked
         if record.total_volume == 0 and tape.top > 0:
-            # Zeros in the middle of a day are what the feed says when it has nothing to say. Had the counter restarted, the next
-            # match would show it.
+            # In the middle of a day the feed sends zeros when it has nothing to say. Had the counter restarted, the next match
+            # would show it.
             self._counts["empty"] += 1
             return booked
         if tape.suspect is not None and record.ts_ms > tape.suspect.record.ts_ms:
@@ -160,7 +164,7 @@ class TapeRecorder:
         return booked
 
     def take_unanchored(self, tape: Tape, record: TradeRecord, label: Label) -> None:
-        """Book a match that says no total: it has no identity, so it is a line of its own and counted apart."""
+        """Book a match without a total. It has no place in the counted volume, so it is a line of its own, counted apart."""
         tape.unanchored += 1
         self._counts["unanchored"] += 1
         line = print_line(record, label, tape.generation, start=0, volume=record.volume, late=False, anchored=False)
@@ -179,7 +183,7 @@ class TapeRecorder:
     def _grow(
         self, tape: Tape, record: TradeRecord, label: Label, epoch: int, cause: GapCause | None, booked: list[Booked]
     ) -> None:
-        """Raise the top to a record's total: what it leaves over is a gap, the rest its print."""
+        """Raise the top to a record's total. Of the volume between, the last part is its print, and what is before that a gap."""
         total, top = record.total_volume, tape.top
         is_print = record.price > 0 and record.volume > 0
         start = max(total - record.volume, 0) if is_print else total
@@ -203,8 +207,8 @@ class TapeRecorder:
     def _fill_late(self, tape: Tape, record: TradeRecord, label: Label, booked: list[Booked]) -> bool:
         """Book what a record, not above the top, covers of open gaps. False when that is nothing.
 
-        A counter does not run backwards: a total below the top at a *newer* time is no late print but a fall, though a gap lies
-        where it points. Booked as late prints, a restarted counter would fill the gap and leave the last price as it was.
+        A counter does not run backwards, so a total below the top at a *newer* time is no late print but a fall, even where a gap
+        lies. Else a counter that had begun at 0 again would fill the gap, and the last price would stay as it was.
         """
         if not tape.gaps or record.price <= 0 or record.volume <= 0 or record.ts_ms > tape.top_ms:
             return False
@@ -224,7 +228,7 @@ class TapeRecorder:
         late: bool,
         booked: list[Booked],
     ) -> None:
-        """Book a print of ``above`` the top and of ``fills`` below it."""
+        """Book a print: volume ``above`` the top, and what it fills of the gaps below."""
         volume = above + sum(fill.volume for fill in fills)
         event = print_line(record, label, tape.generation, start=start, volume=volume, late=late, anchored=True)
         self._events.append(event)
@@ -259,14 +263,14 @@ class TapeRecorder:
         record = suspect.record
         total = record.total_volume
         self._events.append(correction_line(record, tape.generation, tape.top, tape.top_value))
-        # The feed will count the volume above the new top once more: a gap up there can not be told from it any longer.
+        # The feed will count the volume above the new top once more; nothing would tell that from a gap up there.
         tape.gaps = [Gap(gap.start, min(gap.end, total), gap.cause) for gap in tape.gaps if gap.start < total]
         tape.top, tape.top_value = total, record.total_value
         tape.top_ms = tape.settled_ms = record.ts_ms
         tape.mark = suspect.mark
 
     def _restart(self, tape: Tape, suspect: Suspect, booked: list[Booked]) -> None:
-        """Begin to count from 0 again: what was counted stays, and the suspect is the first record of the new generation."""
+        """Begin to count from 0 again. What was counted stays, and the suspect becomes the first record of the new count."""
         record = suspect.record
         tape.generation += 1
         self._events.append(reset_line(record, tape.generation, tape.top))

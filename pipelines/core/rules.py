@@ -15,9 +15,9 @@ from pipelines.core.errors import InvalidRules
 from schemas.units import SYMBOL_PATTERN, Exchange
 
 BUCKETS = 20
-"""Into how many buckets a volume window is cut: its edge is that much coarser than a second."""
+"""Into how many buckets a volume window is cut. Volume leaves the window a bucket at a time."""
 BUCKET_S = 10
-"""Seconds of a bucket of foreign trading."""
+"""How many seconds of foreign trading are one bucket."""
 
 Severity = Literal["info", "warning", "critical"]
 Seconds = Annotated[int, Field(ge=0)]
@@ -45,12 +45,12 @@ class Rule(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")]
-    """Part of the id of its alerts and of its state: a renamed rule starts afresh."""
+    """Part of the ids of its alerts, and the key of what it remembers: a renamed rule starts afresh."""
     severity: Severity
     symbols: Symbols | None = None
-    """Only these; all when it is left away."""
+    """The symbols that it watches; all, when it is left away."""
     exchanges: Exchanges | None = None
-    """Only what is listed there; everywhere when it is left away."""
+    """The exchanges whose symbols it watches; all, when it is left away."""
 
     def covers(self, symbol: str, exchange: Exchange) -> bool:
         """Whether it watches ``symbol``."""
@@ -77,7 +77,7 @@ class VolumeSpike(RepeatingRule):
     kind: Literal["volume_spike"]
     window_s: Annotated[int, Field(ge=BUCKETS, multiple_of=BUCKETS)]
     min_prints: Annotated[int, Field(ge=2)]
-    """So many prints the window must hold."""
+    """The window must hold at least so many prints."""
     ratio: Ratio
     min_value_vnd: MinVnd
 
@@ -95,7 +95,7 @@ class PriceLimit(OnceRule):
     kind: Literal["price_limit"]
     limits: Limits
     release_pct: Positive
-    """How far from the limit, in percent of it, a print must be to end it."""
+    """How far from the limit, in percent of it, a print must be to say that the symbol has left it."""
 
 
 class LockOpened(OnceRule):
@@ -104,7 +104,7 @@ class LockOpened(OnceRule):
     kind: Literal["lock_opened"]
     limits: Limits
     min_held_s: Seconds
-    """Between the first and the last of the prints at the limit."""
+    """How long it must have been held there: from the first to the last of the prints at the limit."""
 
 
 class FeedGap(OnceRule):
@@ -119,10 +119,10 @@ class ForeignAcceleration(RepeatingRule):
     kind: Literal["foreign_acceleration"]
     recent_s: Annotated[int, Field(gt=0, le=600, multiple_of=BUCKET_S)]
     base_s: Annotated[int, Field(gt=0, le=3600, multiple_of=BUCKET_S)]
-    """The window just before the recent one."""
+    """Length of the window before the recent one, which the recent one is compared with."""
     ratio: Ratio
     min_value_vnd: MinVnd
-    """Traded in the recent window."""
+    """Least value traded in the recent window."""
     warmup_s: Seconds
     """How long the symbol's ledger must have run without a break."""
 
@@ -132,9 +132,9 @@ class RoomExhausted(OnceRule):
 
     kind: Literal["room_exhausted"]
     max_shares: Annotated[int, Field(ge=0)]
-    """Exhausted at or below."""
+    """The room is exhausted at so much or less."""
     release_shares: Annotated[int, Field(gt=0)]
-    """Room again at or above."""
+    """There is room again at so much or more."""
 
     @model_validator(mode="after")
     def _release_above_max(self) -> "RoomExhausted":
@@ -164,9 +164,9 @@ class BasisBand(OnceRule):
     kind: Literal["basis_band"]
     contracts: Literal["front", "all"]
     enter_pct: Positive
-    """Of the index: outside the band at or above, either side of it."""
+    """In percent of the index. A basis of so much or more, of either sign, is outside the band."""
     leave_pct: Positive
-    """Inside again at or below."""
+    """In percent of the index. A basis of so much or less is inside it again."""
 
     @model_validator(mode="after")
     def _leave_below_enter(self) -> "BasisBand":
@@ -189,7 +189,7 @@ _TRADE, _FOREIGN, _BASIS = get_args(TradeRule), get_args(ForeignRule), get_args(
 
 @dataclass(frozen=True)
 class Rules:
-    """A checked rule file, by the one event topic that each rule reads; in the file's order."""
+    """The rules of a file, checked: by the one event topic that each reads, in the order of the file."""
 
     trades: tuple[TradeRule, ...]
     foreign: tuple[ForeignRule, ...]

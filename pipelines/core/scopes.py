@@ -27,11 +27,11 @@ class ScopeSum(msgspec.Struct, array_like=True, gc=False):
 
 
 NOTHING = ScopeSum()
-"""To compare with; not to be added to."""
+"""The sums of a scope in which nothing happened. Compare with it, and change it never."""
 
 
 def scopes_of(exchange: Exchange, groups: Iterable[str], sector: str) -> tuple[str, ...]:
-    """The scopes that a symbol is in, once each: an index may be named like an exchange."""
+    """The scopes that a symbol is in, each once, though an index group may be named like an exchange."""
     scopes = dict.fromkeys((MARKET, exchange.value, *groups))
     if sector:
         scopes[f"sector:{sector}"] = None

@@ -22,7 +22,7 @@ class VolumeRing(msgspec.Struct, array_like=True, gc=False):
     newest: int = 0
     """Absolute number of the newest bucket."""
     slots: list[int] = msgspec.field(default_factory=list)
-    """One a bucket, the newest last; empty when there was no volume for five minutes."""
+    """The volume of each bucket, the newest last; empty when there was none for five minutes."""
 
     def roll(self, now_ms: int) -> None:
         """Age to ``now_ms``. Time does not run backwards: an earlier one changes nothing."""
@@ -39,7 +39,7 @@ class VolumeRing(msgspec.Struct, array_like=True, gc=False):
             self.slots.clear()
 
     def add(self, volume: int, ts_ms: int) -> None:
-        """Put ``volume`` where ``ts_ms`` belongs: the newest bucket if it is ahead of the clock, nowhere if it has aged out."""
+        """Put ``volume`` into the bucket of ``ts_ms``: the newest one if that is ahead of the clock, none if it has aged out."""
         self._put(volume, min(_bucket(ts_ms), self.newest))
 
     def spread(self, volume: int, since_ms: int, ts_ms: int) -> None:
@@ -52,14 +52,14 @@ class VolumeRing(msgspec.Struct, array_like=True, gc=False):
         placed = volume * (edge - since_ms) // span
         while edge < ts_ms:
             number = edge // BUCKET_MS
-            # Ahead of the clock there is one bucket for all of it.
+            # What lies ahead of the clock all goes into the newest bucket.
             edge = min((number + 1) * BUCKET_MS, ts_ms) if number < self.newest else ts_ms
             share = volume * (edge - since_ms) // span - placed
             placed += share
             self._put(share, min(number, self.newest))
 
     def volume(self, since_ms: int, until_ms: int) -> int:
-        """What lies in (since_ms, until_ms], both on the edges of buckets or at the ring's ends."""
+        """The volume of (since_ms, until_ms]. Both are edges of buckets, or the ends of the ring."""
         if not self.slots:
             return 0
         start = self._start
@@ -79,14 +79,14 @@ class VolumeRing(msgspec.Struct, array_like=True, gc=False):
 
 
 class Speeds(NamedTuple):
-    """Shares a minute; the acceleration in shares a minute per minute."""
+    """What foreigners buy and sell, in shares a minute over one and five minutes; acceleration in shares a minute per minute."""
 
     buy_1m: int
     sell_1m: int
     buy_5m: int
     sell_5m: int
     acceleration: int
-    """Of net buying: the last minute's speed less the minute's before it; 0 while there is no minute before it."""
+    """Of net buying: its speed over the last minute less that over the minute before; 0 while that minute is not covered."""
 
 
 STILL = Speeds(0, 0, 0, 0, 0)
@@ -96,15 +96,14 @@ STILL = Speeds(0, 0, 0, 0, 0)
 def speeds(buy: VolumeRing, sell: VolumeRing, covered_ms: int, now_ms: int) -> Speeds:
     """Measure both sides at ``now_ms``, to which the rings have been rolled.
 
-    A window is its whole buckets and the one that is still filling, over the time these really span: a steady flow reads
-    the same at every second.
+    The volume of whole buckets and of the one that is still filling is divided by the time that these really span, so that a
+    steady flow reads the same at every second.
 
     Args:
         buy: What foreigners bought.
         sell: What they sold.
-        covered_ms: Since when anything is known; a window that began earlier counts from here on.
+        covered_ms: Since when the flow is known: no window begins earlier.
         now_ms: Market time.
-
     """
     if not buy.slots and not sell.slots:
         return STILL
@@ -131,6 +130,6 @@ def _bucket(ts_ms: int) -> int:
 
 
 def _a_minute(volume: int, span_ms: int) -> int:
-    """``volume`` in ``span_ms`` as shares a minute, rounded; a speed over less than a bucket is noise, so that is the least."""
+    """``volume`` in ``span_ms`` as shares a minute, rounded. A span shorter than a bucket counts as one: it says too little."""
     span_ms = max(span_ms, BUCKET_MS)
     return (2 * volume * MINUTE_MS + span_ms) // (2 * span_ms)

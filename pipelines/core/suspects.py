@@ -1,10 +1,10 @@
 """A counter that should only grow fell: what did the feed mean?
 
 The record is held back as a *suspect*. Only a record of the same symbol with a strictly newer time decides; a repeat of
-the suspect from another feed, the lunch break or the closing bell do not. If the counter is back at its mark, the suspect
-was a glitch. If it is still below, the suspect's own fall says what happened, because the decider may already have grown
-again: little fell → the feed corrected itself; most fell → it counts from 0 again; between them nobody can tell, so it is
-booked as a correction and flagged.
+the suspect from another feed, the lunch break or the closing bell do not. If the counter is back where it was, the suspect
+was a glitch. If it is still lower, the suspect's own fall says what happened, because the decider may already have grown
+again: a small fall means that the feed corrected itself, a large one that it counts from 0 again. Between them nobody can tell,
+so it is booked as a correction and flagged.
 """
 
 from dataclasses import dataclass
@@ -28,36 +28,36 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """How far a counter may fall, in percent of its mark."""
+    """How far a counter may fall, in percent of the highest that was accepted."""
 
     correction_percent: int = 10
     """A fall of at most this is a correction."""
     reset_percent: int = 50
-    """A counter below this part of its mark has restarted."""
+    """A counter below this part has restarted."""
 
 
-def judge(mark: int, fallen: int, decider: int, thresholds: Thresholds) -> Verdict:
-    """Decide about a suspect whose counter fell from ``mark`` to ``fallen``.
+def judge(highest: int, fallen: int, decider: int, thresholds: Thresholds) -> Verdict:
+    """Decide about a suspect whose counter fell from ``highest`` to ``fallen``.
 
     Args:
-        mark: The highest counter accepted so far.
-        fallen: The suspect's counter, below ``mark``.
+        highest: The highest counter accepted so far.
+        fallen: The suspect's counter, lower than that.
         decider: The counter of a record with a strictly newer time than the suspect's.
-        thresholds: How far is far.
+        thresholds: What is a small fall, and what a large one.
     """
-    if decider >= mark:
+    if decider >= highest:
         return Verdict.GLITCH
-    if _is_small(mark, fallen, thresholds):
+    if _is_small(highest, fallen, thresholds):
         return Verdict.CORRECTION
-    if fallen * 100 < mark * thresholds.reset_percent:
+    if fallen * 100 < highest * thresholds.reset_percent:
         return Verdict.RESET
     return Verdict.AMBIGUOUS
 
 
-def judge_at_close(mark: int, fallen: int, thresholds: Thresholds) -> Verdict:
+def judge_at_close(highest: int, fallen: int, thresholds: Thresholds) -> Verdict:
     """Decide about a suspect that no newer record of its day decided: CORRECTION or UNRESOLVED."""
-    return Verdict.CORRECTION if _is_small(mark, fallen, thresholds) else Verdict.UNRESOLVED
+    return Verdict.CORRECTION if _is_small(highest, fallen, thresholds) else Verdict.UNRESOLVED
 
 
-def _is_small(mark: int, fallen: int, thresholds: Thresholds) -> bool:
-    return (mark - fallen) * 100 <= mark * thresholds.correction_percent
+def _is_small(highest: int, fallen: int, thresholds: Thresholds) -> bool:
+    return (highest - fallen) * 100 <= highest * thresholds.correction_percent

@@ -1,4 +1,4 @@
-"""What is known of one symbol's day, and how it is shown: the board line and the day summary."""
+"""What is known of one symbol's day, and how that reads: as a line of the board, and as a summary of the day."""
 
 from typing import ClassVar, Final
 
@@ -40,7 +40,7 @@ class Minute(msgspec.Struct, array_like=True, gc=False):
 
 
 class SymbolDay(Stored):
-    """All that is known of one symbol's day."""
+    """All that is known of one symbol's day. Figures of the feed that it has not told yet are 0, texts None."""
 
     VERSION: ClassVar[int] = 1
     DAY_AT: ClassVar[int | None] = 0
@@ -49,9 +49,9 @@ class SymbolDay(Stored):
     exchange: Exchange
     tape: Tape
     info_ms: int = 0
-    """Exchange time of the record that limits, extremes and indicative price are from."""
+    """Exchange time of the record that reference, ceiling, floor, high, low and indicative price were taken from."""
     session_ms: int = 0
-    """Exchange time of the record that session and status are from."""
+    """Exchange time of the record that session and status were taken from."""
     session: str | None = None
     status: str | None = None
     reference: int = 0
@@ -83,7 +83,7 @@ class SymbolDay(Stored):
     """Whether its day has changed since its last summary."""
 
     def take_info(self, record: TradeRecord | SnapshotRecord) -> None:
-        """Take limits, extremes and indicative price from a record that is not older than the one they are from."""
+        """Take reference, limits, high, low and indicative price of a record, unless a newer one has told them already."""
         if record.ts_ms < self.info_ms:
             return
         self.info_ms = record.ts_ms
@@ -96,17 +96,17 @@ class SymbolDay(Stored):
         self.take_session(record.ts_ms, record.session, record.status)
 
     def take_session(self, ts_ms: int, session: str | None, status: str | None) -> None:
-        """Take session and status codes from a record that is not older than the one they are from."""
+        """Take session and status of a record of exchange time ``ts_ms``, unless a newer one has told them already."""
         if ts_ms >= self.session_ms:
             self.session_ms = ts_ms
             self.session = session or self.session
             self.status = status or self.status
 
     def take_print(self, booked: Booked) -> bool:
-        """Take a print; a put-through stays outside everything but its own sum.
+        """Add a print to the day's sums and prices. A put-through only adds to the sum of put-throughs.
 
         Returns:
-            Whether the feed's own extremes agree that it happened.
+            Whether its price lies within the high and low that the feed says itself.
         """
         record, volume, price = booked.record, booked.volume, booked.record.price
         if booked.label.phase == "put_through":
@@ -129,7 +129,7 @@ class SymbolDay(Stored):
         return record.low <= price and (price <= record.high or not record.high)
 
     def _draw(self, start_ms: int, price: int, volume: int, *, closes: bool) -> None:
-        """Add a print to the running candle; one of an earlier minute is for the archive to amend."""
+        """Add a print to the running candle. One of an earlier minute is left out; the archive amends its own candle of it."""
         minute = self.minute
         if minute is None or start_ms > minute.start_ms:
             self.minute = Minute(start_ms, price, price, price, price, volume)
@@ -142,7 +142,7 @@ class SymbolDay(Stored):
 
     @property
     def open(self) -> Price | None:
-        """The first price of the day: the feed's, else that of our first print if nothing is missing before it."""
+        """The first price of the day, as the feed says; else that of our first print, unless prints before it were missed."""
         gaps = self.tape.gaps
         own_open = 0 if gaps and gaps[0].cause == "before_start" else self.own_open
         return Price(self.feed_open or own_open) or None
@@ -159,7 +159,7 @@ class SymbolDay(Stored):
 
     @property
     def average(self) -> Price | None:
-        """Volume-weighted, of the feed's totals, rounded half up."""
+        """The volume-weighted average price: the feed's value over its volume, rounded half up."""
         volume, value = self.tape.total, self.tape.total_value
         if not volume:
             return None
@@ -168,7 +168,7 @@ class SymbolDay(Stored):
         return Price((2 * value + volume) // (2 * volume))
 
     def row(self, symbol: Symbol, feeds: Feeds, src: int) -> PriceRow:
-        """The board line of ``symbol`` after the record frame at offset ``src``."""
+        """The row of ``symbol`` on ``state.prices``, as the frame at offset ``src`` leaves it."""
         tape, minute, last = self.tape, self.minute, self.last
         shown_ms = UnixMs(max(self.info_ms, self.session_ms, self.quote_ms or 0))
         phase = session_phase(self.session, self.exchange, TradingDay(self.day), UnixMs(max(shown_ms, feeds.now_ms)))
@@ -219,7 +219,13 @@ class SymbolDay(Stored):
         )
 
     def daily(self, symbol: Symbol, now_ms: UnixMs, *, final: bool) -> DailyEvent:
-        """The day of ``symbol`` so far, at market time ``now_ms``."""
+        """The summary of the day of ``symbol`` on ``market.daily``, as it stands at market time ``now_ms``.
+
+        Args:
+            symbol: Whose day it is.
+            now_ms: Market time.
+            final: Whether the day is over, though a late record may still amend it.
+        """
         tape = self.tape
         return DailyEvent(
             symbol=symbol,

@@ -1,7 +1,7 @@
 """Alerts from ``market.trades``: spikes, large prints, limits, and prints that were lost.
 
-Only prints that stand in the order of the tape count: put-through, odd lots, prints without a total and late ones are on it,
-but a latch must not open, and a window must not move, because of something that was over before.
+Only matches of the order book, in their turn, are looked at. Put-throughs, odd lots, prints without a total and late ones are on
+the tape too, but what was over before, or made elsewhere, must not end a state at a limit, or move a window.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ from schemas.structs import AlertEvent, TradeEvent
 from schemas.units import Exchange, Price, Side
 
 _EPOCHS = 64
-"""Lost connections of a day that a shard remembers."""
+"""How many connections with losses a shard remembers of a day."""
 _OFF_TAPE = ("put_through", "odd_lot")
 
 
@@ -29,14 +29,14 @@ class SpikeMemory(Memory, array_like=True, tag="spike"):
 
 
 class LimitMemory(Memory, array_like=True, tag="limit"):
-    """The limit at which a symbol is."""
+    """The limit at which a symbol is, and its price; None when it is at none."""
 
     limit: str | None
     price: int
 
 
 class LockMemory(Memory, array_like=True, tag="lock"):
-    """The limit at which a symbol is held, since its first print there and up to its last."""
+    """The limit at which a symbol is held, and the exchange times of its first and its last print there."""
 
     limit: str | None
     since_ms: int
@@ -51,10 +51,10 @@ class TapeWatch(Stored):
     day: int = 0
     generation: int = 0
     top: int = 0
-    """Highest total of a print taken; with ``generation`` it tells a print that was seen before."""
+    """The highest total of a print that was looked at. One that is not above it, in the same generation, was seen before."""
     corrected_ms: int = 0
     memories: dict[str, Memory | SpikeMemory | LimitMemory | LockMemory] = field(default_factory=dict)
-    """By rule."""
+    """By the name of the rule."""
 
 
 class Losses(Stored):
@@ -64,7 +64,7 @@ class Losses(Stored):
 
     day: int = 0
     epochs: dict[str, list[int]] = field(default_factory=dict)
-    """By rule, for futures apart, the 64 newest, sorted."""
+    """The 64 newest, sorted, by the name of the rule; those of futures apart from those of stocks."""
 
 
 TAPE_WATCH = Codec(TapeWatch)
@@ -72,7 +72,7 @@ LOSSES = Codec(Losses)
 
 
 def advance(watch: TapeWatch, rules: tuple[TradeRule, ...], event: TradeEvent) -> tuple[AlertEvent, ...]:
-    """Fold one event of a symbol into what is known of it, in place, and say which alerts it makes.
+    """Fold one event of a symbol into ``watch``, in place, and say which alerts it makes.
 
     An event of an earlier day, or one seen before, makes none; one of a later day starts afresh.
     """
@@ -81,7 +81,7 @@ def advance(watch: TapeWatch, rules: tuple[TradeRule, ...], event: TradeEvent) -
     if event.day < watch.day:
         return ()
     if event.kind == "correction" and event.generation == watch.generation and event.ts_ms > watch.corrected_ms:
-        # Volume was taken back: the totals that follow are lower than those before, and new all the same.
+        # Volume was taken back. The totals that follow are lower than those before, and are new all the same.
         watch.top, watch.corrected_ms = event.total_volume, event.ts_ms
         return ()
     if event.kind != "print" or event.late or not event.anchored or event.phase in _OFF_TAPE or event.price is None:
@@ -101,10 +101,10 @@ def advance(watch: TapeWatch, rules: tuple[TradeRule, ...], event: TradeEvent) -
 
 
 def advance_losses(losses: Losses, rules: tuple[TradeRule, ...], event: TradeEvent) -> tuple[AlertEvent, ...]:
-    """Fold one event of any symbol of the shard: the first loss that an epoch shows alerts, in the name of its symbol.
+    """Fold one event of any symbol of the shard into ``losses``, in place: the first loss of a connection makes an alert.
 
-    Stocks and futures alert apart. Two pipelines write their tapes to one topic, in an order that chance decides: which of them
-    shows a loss first is not the same on a replay.
+    The alert is in the name of the symbol that showed it. Stocks and futures alert apart: two pipelines write their tapes to one
+    topic, in an order that chance decides, so which of them shows a loss first is not the same on a replay.
     """
     if event.kind != "gap" or event.cause != "lost" or event.epoch is None or event.day < losses.day:
         return ()
@@ -126,7 +126,7 @@ def advance_losses(losses: Losses, rules: tuple[TradeRule, ...], event: TradeEve
         )
         data: dict[str, int | float | str] = {"epoch": event.epoch, "since_ms": since_ms, "volume": event.volume}
         finding = Finding("", str(event.epoch), message, data)
-        # Once per epoch and shard is this rule's latch; a cooldown per symbol would say nothing.
+        # This rule fires once per connection and shard, so it remembers no cooldown per symbol.
         alerts += raise_alert(rule, Memory({}), finding, event.symbol, event.day, event.ts_ms)
     return alerts
 
@@ -137,7 +137,7 @@ def _spike(rule: VolumeSpike, known: object, event: TradeEvent, price: Price) ->
     if memory.window.width_ms != width_ms:
         memory.window = Window.of(BUCKETS, width_ms)
     if event.phase != "continuous":
-        # An auction matches the orders of a quarter of an hour at once: no measure for what follows, nor measured by it.
+        # An auction matches the orders of a quarter of an hour at once: it is compared with nothing, and nothing with it.
         return memory, None
     memory.window.move_to(event.ts_ms)
     prints, traded = memory.window.total()

@@ -15,11 +15,11 @@ class Window(msgspec.Struct, array_like=True):
 
     @staticmethod
     def of(size: int, width_ms: int) -> "Window":
-        """An empty one."""
+        """An empty window."""
         return Window(size, width_ms, 0, [0] * size, [0] * size)
 
     def move_to(self, ts_ms: int) -> None:
-        """Let everything older than the window that ends in the bucket of ``ts_ms`` go. Time never runs back here."""
+        """Let the window end in the bucket of ``ts_ms``, and forget what is older than it. An earlier time changes nothing."""
         bucket = ts_ms // self.width_ms
         for stale in range(max(self.newest + 1, bucket - self.size + 1), bucket + 1):
             self.counts[stale % self.size] = self.sums[stale % self.size] = 0
