@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from pipelines.application import make_application
@@ -114,10 +114,17 @@ class Market:
 
     def committed(self) -> int:
         """How many frames the pipeline has committed."""
-        group = ConsumerGroupTopicPartitions(f"{self.prefix}pipelines.prices")
+        group = ConsumerGroupTopicPartitions(f"{self.prefix}{PRICES.group}")
         (answer,) = self.admin.list_consumer_group_offsets([group]).values()
         topic = SSI_TICKS.named(self.prefix)
-        return sum(max(place.offset, 0) for place in answer.result().topic_partitions if place.topic == topic)
+        try:
+            places = answer.result().topic_partitions
+        except KafkaException as error:
+            # A broker that has just started still reads what groups have committed.
+            if error.args[0].code() == KafkaError.COORDINATOR_LOAD_IN_PROGRESS:
+                return 0
+            raise
+        return sum(max(place.offset, 0) for place in places if place.topic == topic)
 
     def read(self, topic: Topic[Any]) -> Log:
         """All that is committed on ``topic``, by partition."""
