@@ -15,12 +15,21 @@ from connectors.clickhouse.core.errors import ArchiveError, ClickHouseUnreachabl
 
 SECONDS_TO_CONNECT = 5
 SECONDS_TO_ANSWER = 60
-# They log each try that fails, with its trace; ClickHouseUnreachable says it once.
+# These two log every failed attempt with its traceback; ClickHouseUnreachable says it once, in words.
 for _name in ("clickhouse_connect.driver", "urllib3.connectionpool"):
     logging.getLogger(_name).setLevel(logging.CRITICAL)
 _ERRNO = re.compile(r"\[Errno \d+\] ([\w ]+)")
 _AUTHENTICATION = (193, 194, 516)
-_SCHEMA = {8: "a column", 10: "a column", 16: "a column", 47: "a column", 53: "a type", 60: "a table", 81: "the database"}
+_NOT_FOUND = {
+    8: "a column",
+    10: "a column",
+    16: "a column",
+    47: "a column",
+    53: "a type",
+    60: "a table",
+    81: "the database",
+}
+"""What a statement did not find as it needs it, by ClickHouse's error code."""
 
 
 def connect(url: str, user: str, password: str, database: str, password_file: Path | None = None) -> Client:
@@ -29,11 +38,11 @@ def connect(url: str, user: str, password: str, database: str, password_file: Pa
     It keeps no session: a request that a killed program left running would lock it.
 
     Args:
-        url: ``http://host:port`` or ``https://…``; a user and password in it go before the next two.
+        url: ``http://host:port`` or ``https://…``. A user and password in it are used instead of the next two arguments.
         user: Whom to ask as.
         password: Their password, empty for none.
-        database: What unqualified names mean; need not exist yet.
-        password_file: Where the embedded server's password is, for the message when ``password`` is wrong.
+        database: What unqualified names mean; it need not exist yet.
+        password_file: Where the embedded server's password is: the error for a wrong password names it.
 
     Raises:
         ClickHouseUnreachable: Nothing answers there.
@@ -44,7 +53,7 @@ def connect(url: str, user: str, password: str, database: str, password_file: Pa
         raise ClickHouseUnreachable(shown(url), "CLICKHOUSE_URL must look like http://127.0.0.1:8123")
     if parts.username is not None:
         user, password = unquote(parts.username), unquote(parts.password or "")
-    with telling(url, user, database, password_file):
+    with naming_errors(url, user, database, password_file):
         client = clickhouse_connect.get_client(
             interface=parts.scheme,
             host=parts.hostname,
@@ -69,22 +78,22 @@ def shown(url: str) -> str:
 
 
 @contextmanager
-def telling(url: str, user: str, database: str, password_file: Path | None = None) -> Iterator[None]:
+def naming_errors(url: str, user: str, database: str, password_file: Path | None = None) -> Iterator[None]:
     """Turn the client's errors into those of :mod:`connectors.clickhouse.core.errors`, which say what to do."""
     try:
         yield
     except (ClickHouseError, OSError) as error:
-        raise _told(error, shown(url), user, database, password_file) from error
+        raise _named(error, shown(url), user, database, password_file) from error
 
 
-def _told(error: Exception, url: str, user: str, database: str, password_file: Path | None) -> ArchiveError:
+def _named(error: Exception, url: str, user: str, database: str, password_file: Path | None) -> ArchiveError:
     code = getattr(error, "code", None)
     if code in _AUTHENTICATION:
         return WrongPassword(url, user, password_file)
-    if code in _SCHEMA:
+    if code in _NOT_FOUND:
         reason = (
-            f"{_SCHEMA[code]} is not as this program needs it ({_first_line(error)}): `stock-tracker archive status` says what is"
-            " lacking, and what to do"
+            f"{_NOT_FOUND[code]} is not as this program needs it ({_first_line(error)}): `stock-tracker archive status` says what"
+            " is lacking, and what to do"
         )
         return SchemaMismatch(database, reason)
     if code is None and isinstance(error, (OperationalError, OSError)):

@@ -1,8 +1,8 @@
 """The embedded engine: chDB on one path, asked from many threads at a time.
 
 A *handle* is one connection to the engine, with its own settings, database and temporary tables. It costs about a millisecond,
-so each request without a session has a fresh one and leaves nothing behind. Calls into the engine block (it releases the GIL), so
-they run in worker threads; a request that goes away takes its query with it.
+so each request without an engine session has a fresh one and leaves nothing behind. Calls into the engine block (it releases the
+GIL), so they run in worker threads. When a client leaves before its answer is complete, its query is cancelled.
 """
 
 import asyncio
@@ -45,9 +45,10 @@ class Summary:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """All that a statement says, at once."""
+    """The complete result of a statement."""
 
     body: bytes
+    """In the format that was asked for."""
     summary: Summary
 
 
@@ -60,16 +61,16 @@ class Handle:
         self._stream: Any = None
 
     def close(self) -> None:
-        """Give it back, cancelling what it still does."""
+        """Close the connection. A query that still runs on it is cancelled."""
         self._connection.close()
 
     def set(self, settings: Mapping[str, str]) -> None:
-        """Change settings until further notice."""
+        """Change settings, for all statements that follow."""
         if settings:
             self._ask("SET " + ", ".join(f"{name}={statements.quote(value)}" for name, value in settings.items()))
 
     def changed(self, names: list[str]) -> dict[str, str]:
-        """Those of these settings that do not have their default value."""
+        """Values by name of those among the named settings that differ from their default."""
         listed = ", ".join(map(statements.quote, names))
         body = self._ask(f"SELECT name, value FROM system.settings WHERE changed AND name IN ({listed})", "JSONCompactEachRow")  # noqa: S608
         return dict(msgspec.json.decode(line, type=tuple[str, str]) for line in body.splitlines())
@@ -120,12 +121,12 @@ class Handle:
         return Result(result.bytes() or b"", summary)
 
     def start(self, sql: str, format_: str, params: Mapping[str, str]) -> None:
-        """Begin a query whose blocks :meth:`next` hands out."""
+        """Begin a query; :meth:`next` hands its result out piece by piece."""
         with _engine_errors():
             self._stream = self._connection.send_query(sql, format_, params=dict(params))
 
     def next(self) -> bytes | None:
-        """The next blocks of the started query; None after the last.
+        """The next piece of the started query's result, one or several blocks; None after the last.
 
         Raises:
             StatementFailed: It failed on the way.
@@ -169,7 +170,7 @@ class Engine:
     """The engine on one path, held by this process alone until :meth:`close`."""
 
     def __init__(self, path: Path, memory_bytes: int, threads: int) -> None:
-        """Open the engine; what a killed process left behind is put right by it.
+        """Open the engine. It repairs by itself what a killed process left half done.
 
         Args:
             path: Its data; made if it is not there.
@@ -207,11 +208,11 @@ class Engine:
             await self.call(handle.close)
 
     def tag(self) -> str:
-        """A new mark for a query: what it carries as ``log_comment``, and :meth:`call` cancels it by."""
+        """A name for one query, for its setting ``log_comment``: by that :meth:`call` finds the query to cancel it."""
         return f"request-{next(self._tags)}"
 
     async def call(self, work: Callable[..., T], *args: object, tag: str | None = None) -> T:
-        """Run ``work`` in a worker thread, to its end.
+        """Run ``work`` in a worker thread and wait for its end, even when the caller is cancelled.
 
         When the caller is cancelled meanwhile, the query that carries ``tag`` is killed, and the work waited for: a handle must
         not be touched while the engine is still on it.
@@ -228,7 +229,7 @@ class Engine:
             raise
 
     def close(self) -> None:
-        """Give the path back. No handle may be open any more."""
+        """Close the engine, so that another process can open the path. No handle may be open any more."""
         self._workers.shutdown(wait=True)
         self._keeper.close()
 
@@ -240,7 +241,7 @@ class Engine:
 
 
 class PathLock(AbstractContextManager["PathLock"]):
-    """A file that one process at a time holds, with its pid and address in it for whoever comes second."""
+    """A file that one process at a time holds, with its process id and address in it for another one that wants it."""
 
     def __init__(self, file: Path, path: Path) -> None:
         self._file = file
@@ -248,7 +249,7 @@ class PathLock(AbstractContextManager["PathLock"]):
         self._open: IO[str] | None = None
 
     def __enter__(self) -> "PathLock":
-        """Take it.
+        """Hold the file from now on.
 
         Raises:
             PathInUse: Another process has it.
@@ -273,7 +274,7 @@ class PathLock(AbstractContextManager["PathLock"]):
         self._open.flush()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Let it go. The file stays: removing it would let two processes lock two files of one name."""
+        """Hold the file no more. It is not removed: two processes could then hold two files of the same name."""
         if self._open is not None:
             self._open.close()
             self._open = None
@@ -295,7 +296,7 @@ def _status_owner(path: Path) -> str | None:
 
 @contextmanager
 def _engine_errors() -> Iterator[None]:
-    """Turn the engine's errors into ours, without what its Python layer puts around them."""
+    """Turn the engine's errors into :class:`StatementFailed`, with ClickHouse's own code and text."""
     try:
         yield
     except RuntimeError as error:

@@ -16,7 +16,7 @@ Seconds = Annotated[float, Field(gt=0)]
 
 
 class ArchiveHome(BaseSettings):
-    """Where the embedded archive keeps its things: ``archive/`` in STOCK_TRACKER_HOME."""
+    """Where the embedded server keeps its data and files: ``archive/`` in STOCK_TRACKER_HOME."""
 
     model_config = SettingsConfigDict(
         env_prefix="ARCHIVE_", frozen=True, extra="ignore", validate_by_name=True, env_ignore_empty=True
@@ -88,7 +88,7 @@ class ServerSettings(ArchiveHome):
 
     @property
     def lock_file(self) -> Path:
-        """Held by the running server; its pid is in it."""
+        """Locked by the running server, whose process id is in it."""
         return self.folder / "lock"
 
     @property
@@ -109,9 +109,9 @@ class SinkSettings(ArchiveHome):
     password: SecretStr | None = None
     """None reads the embedded server's from ``password_file``."""
     instance: str = Field(default="0", pattern=r"^[\w.-]+$")
-    """Different for each sink that runs at the same time, and the same after a restart: its partitions wait for it."""
+    """Tells the sinks that run at the same time apart. After a restart it must be the same: Kafka keeps its partitions for it."""
     batch_rows: int = Field(default=50_000, ge=1, le=500_000)
-    """Rows of one insert at most. All of them are one block, which is what makes an insert repeatable."""
+    """Rows of one insert at most. They must all be one block: only then can the insert be repeated without storing any twice."""
     batch_seconds: Seconds = 1.0
     """How long a row waits for others."""
     buffer_rows: int = Field(default=400_000, ge=1)

@@ -33,7 +33,7 @@ Health = Callable[[str], None]
 """Takes why the sink is not writing, or an empty text while it is."""
 
 ROW_BYTES = 512
-"""What a row may weigh: a message that weighs more counts as more rows. Few do but dead letters."""
+"""A large message counts as a row for each so many bytes, and so fills a batch sooner. Dead letters are large, events are not."""
 _POLL_SECONDS = 0.1
 _POLL_MESSAGES = 2_000
 _KAFKA_SECONDS = 10.0
@@ -55,7 +55,9 @@ _RETRY_COMMIT = frozenset(
         KafkaError.UNKNOWN_MEMBER_ID,
     }
 )
-"""The group is in motion or the broker away: polling puts it right, or takes the partitions from us."""
+"""Reasons not to take a commit that pass: no broker answers, or partitions are being given out anew. In the end the commit is
+taken, or its partition is another sink's.
+"""
 
 
 def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Health) -> None:
@@ -65,7 +67,7 @@ def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Hea
         settings: Where from and where to.
         limit: How much of what it reads may be unusable.
         stop: Set by the caller to end it.
-        health: Told "" when all is well, else what is wrong and what to do.
+        health: Is told what is wrong and what to do, or "" when nothing is.
 
     Raises:
         NewerMessage: A newer release writes one of the topics.
@@ -105,9 +107,11 @@ class _Sink:
         """When to try ClickHouse again after it failed, on the monotonic clock."""
         self._paused: frozenset[Partition] = frozenset()
         self._moved = False
+        """Whether partitions were given out anew during the last read."""
         self._kafka_away = False
         self._bootstrap = settings.kafka["bootstrap.servers"]
         self._said: str | None = None
+        """What health was told last."""
         self._lag_at = 0.0
         instance = f"{settings.group}-{settings.instance}"
         self._consumer = Consumer(
@@ -125,7 +129,7 @@ class _Sink:
                 "enable.partition.eof": True,
                 "queued.max.messages.kbytes": 32 << 10,
             },
-            error_cb=self._heard,
+            error_cb=self._on_error,
             logger=log,
         )
         self._consumer.subscribe(list(topic_ids), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
@@ -173,7 +177,7 @@ class _Sink:
             position = Position(partition.topic.removeprefix(self._settings.topic_prefix), partition.number, offset)
             value = message.value()
             decoded = rows.decode(position, message.timestamp()[1], value)
-            # Counted by size where it is large: an insert has a greatest size, and a range that was declared is never cut again.
+            # A large message counts as many rows: an insert has a greatest size, and a range cannot be cut once it is declared.
             weight = max(decoded.rows, len(value or b"") // ROW_BYTES)
             self._intents.received(partition, offset, weight, decoded, now_ms)
         elif error.code() == KafkaError._PARTITION_EOF:
@@ -228,7 +232,7 @@ class _Sink:
         return frozenset(topic for topic in topics if self._dead_letters.must_wait(topic, now_s))
 
     def _insert(self, now_ms: int, held: frozenset[str]) -> None:
-        """Insert what is declared; a batch that ClickHouse refuses leaves the others their turn.
+        """Insert what is declared. When ClickHouse refuses a batch, the others are inserted before the error is raised.
 
         Of the topics in ``held`` only what this sink has declared itself: that was found good enough then.
         """
@@ -283,7 +287,7 @@ class _Sink:
             partition = Partition(known.topic, known.partition)
             self._intents.assigned(partition, committed, known.metadata)
             if committed is not None:
-                self._mind_the_gap(partition, committed)
+                self._count_expired(partition, committed)
         log.info("reading %d partitions", len(self._intents.partitions))
         self._follow()
 
@@ -297,8 +301,8 @@ class _Sink:
         )
         self._paused = frozenset()
 
-    def _mind_the_gap(self, partition: Partition, committed: int) -> None:
-        """Say so when Kafka no longer has what the archive still needs."""
+    def _count_expired(self, partition: Partition, committed: int) -> None:
+        """Log and count what Kafka deleted, because of its retention, before it was archived."""
         first, _ = self._consumer.get_watermark_offsets(TopicPartition(*partition), _KAFKA_SECONDS)
         if first > committed:
             log.error("%s: Kafka deleted %d offsets before they were archived", partition, first - committed)
@@ -319,13 +323,13 @@ class _Sink:
         log.warning("lost %d partitions: another sink reads them now", len(partitions))
 
     def _throttle(self) -> None:
-        """Stop reading while there is nowhere to put it."""
+        """Pause reading while there is no room for more, or ClickHouse is away."""
         pausing = self._to_pause()
         if pausing == self._paused:
             return
         if self._paused - pausing:
             self._consumer.resume([TopicPartition(*partition) for partition in self._paused])
-            # Left alone, librdkafka would go on one past an end of partition that it has reported, and skip a message.
+            # Without this librdkafka would skip a message of a partition whose end it had reported before the pause.
             self._follow()
         if pausing:
             self._consumer.pause([TopicPartition(*partition) for partition in pausing])
@@ -336,12 +340,12 @@ class _Sink:
         if time.monotonic() < self._not_before:
             return owned
         if self._intents.rows >= self._settings.buffer_rows:
-            # What has to be inserted again must be read to its end, however much there is: only then anything becomes less.
+            # A declared range has to be read again to its end, however many rows that are: before, nothing of it can be inserted.
             return owned - frozenset(self._intents.rereading)
         return frozenset()
 
-    def _heard(self, error: KafkaError) -> None:
-        """Note what librdkafka says beside the messages. It goes on by itself; only silence has to be told."""
+    def _on_error(self, error: KafkaError) -> None:
+        """Take an error that librdkafka reports apart from messages. Most pass by themselves; a silent cluster has to be told."""
         if error.code() == KafkaError._ALL_BROKERS_DOWN:
             self._kafka_away = True
 
@@ -390,7 +394,7 @@ def _backoff() -> Backoff:
 
 
 def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) -> dict[str, str] | None:
-    """Kafka's own ids of the topics to read; waits for Kafka. None when told to stop meanwhile."""
+    """Kafka's own ids of the topics to read, by name; waits for Kafka. None when ``stop`` was set meanwhile."""
     names = [topic.named(settings.topic_prefix) for topic in SOURCES]
     bootstrap = settings.kafka["bootstrap.servers"]
     admin = AdminClient(settings.kafka, logger=log)
@@ -399,7 +403,7 @@ def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) ->
     while not stop.wait(pause_s):
         answers = {}
         try:
-            # Asked first because it waits in peace: librdkafka spins while an administrator's request has no broker to go to.
+            # Asked first, as it waits idly for a broker; while an administrator's request waits, librdkafka keeps a core busy.
             admin.list_topics(timeout=_KAFKA_SECONDS)
             answers = admin.describe_topics(Topics(names), request_timeout=_KAFKA_SECONDS)
             return {name: str(answer.result().topic_id) for name, answer in answers.items()}

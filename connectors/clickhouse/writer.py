@@ -1,4 +1,4 @@
-"""Blocks into ClickHouse, each at most once by its token."""
+"""Inserts blocks into ClickHouse, each with a deduplication token, so that one that is repeated is stored once."""
 
 import logging
 import time
@@ -8,7 +8,7 @@ from typing import NamedTuple
 from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse import metrics
-from connectors.clickhouse.client import connect, telling
+from connectors.clickhouse.client import connect, naming_errors
 from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.intent import Batch
 from connectors.clickhouse.core.rows import Block, Decoded, Reject
@@ -19,13 +19,13 @@ from connectors.clickhouse.settings import SinkSettings
 log = logging.getLogger(__name__)
 
 _INSERT_SETTINGS = {
-    # At once and whole: a block that waits on the server, or is cut, has no token of its own.
+    # A block is stored before the insert is answered, and never cut in two: the token is for the whole of it.
     "async_insert": 0,
     "max_insert_block_size": 1_048_576,
     "min_insert_block_size_rows": 1_048_576,
     "min_insert_block_size_bytes": 1 << 30,
     "insert_deduplicate": 1,
-    # Without it a repeat that the table forgets would still go through its views a second time.
+    # Views look at the token, too: else a repeat would be stored once in the table and twice in the tables behind its views.
     "deduplicate_blocks_in_dependent_materialized_views": 1,
 }
 
@@ -63,7 +63,7 @@ class Writer:
         client = connect(
             settings.clickhouse_url, settings.user, settings.read_password(), settings.database, settings.password_file
         )
-        with self._telling():
+        with self._naming_errors():
             for migration in migrate(client, settings.database):
                 log.info("applied migration %03d_%s to %s", migration.number, migration.name, settings.database)
             layout = inspect(client, settings.database)
@@ -96,7 +96,7 @@ class Writer:
         for block in made.blocks:
             began = time.perf_counter()
             token = f"{topic_id}-{batch.partition.number}-{batch.first}-{batch.next}-{block.table}-{block.month}"
-            with self._telling():
+            with self._naming_errors():
                 self._client.insert(
                     block.table,
                     block.columns,
@@ -113,6 +113,6 @@ class Writer:
         if batch.replayed:
             metrics.REPLAYED.inc()
 
-    def _telling(self) -> AbstractContextManager[None]:
+    def _naming_errors(self) -> AbstractContextManager[None]:
         settings = self._settings
-        return telling(settings.clickhouse_url, settings.user, settings.database, settings.password_file)
+        return naming_errors(settings.clickhouse_url, settings.user, settings.database, settings.password_file)

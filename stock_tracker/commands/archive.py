@@ -132,7 +132,7 @@ def _opened() -> "Iterator[tuple[Client, str]]":
     """The archive that the environment names, opened as its writer, and the name of its database."""
     import os
 
-    from connectors.clickhouse.client import connect, telling
+    from connectors.clickhouse.client import connect, naming_errors
     from connectors.clickhouse.settings import SinkSettings
     from stock_tracker.home import Home
 
@@ -140,7 +140,7 @@ def _opened() -> "Iterator[tuple[Client, str]]":
     url, user = settings.clickhouse_url, settings.user
     client = connect(url, user, settings.read_password(), settings.database, settings.password_file)
     try:
-        with telling(url, user, settings.database, settings.password_file):
+        with naming_errors(url, user, settings.database, settings.password_file):
             yield client, settings.database
     finally:
         client.close()

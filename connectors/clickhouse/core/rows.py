@@ -27,7 +27,7 @@ BAD_VALUE: Final = "bad_value"
 _PAYLOAD_CHARACTERS = 100_000
 _UNSIGNED = re.compile(r"UInt(8|16|32|64)")
 _SIGNED = re.compile(r"Int(8|16|32|64)")
-# What Date and DateTime64 hold without surprises.
+# Days and milliseconds since 1970 that Date and DateTime64 hold; what is beyond would become another time, without an error.
 _RANGES: Final = {"Date": (0, 65_535), "DateTime64": (0, 4_102_444_800_000)}
 
 
@@ -166,7 +166,10 @@ def _columns(found: Sequence[_Row], table: Table) -> list[list[Any]]:
 
 
 def _misfits(columns: Sequence[Sequence[Any]], table: Table, types: Mapping[str, str]) -> dict[int, str]:
-    """Rows with a number that its column cannot hold, and why. Columns are judged whole first: a misfit is rare."""
+    """Rows, by number, with a value that its column cannot hold, and why.
+
+    Such rows are rare, so each column is first judged as a whole, by its least and its greatest value.
+    """
     wrong: dict[int, str] = {}
     for column, values in zip(table.columns, columns, strict=False):
         bounds = _bounds(types[column.name])

@@ -34,7 +34,9 @@ _TOKEN = re.compile(
       | (?P<other>.)""",
     re.DOTALL | re.VERBOSE,
 )
-"""A heredoc without an end takes the rest of the text with it: to look for the end of each takes the square of its length."""
+"""A heredoc that does not end is taken to reach to the end of the text. To look for the end of each of many such heredocs would
+take time that grows with the square of the text's length.
+"""
 _HEAD_BYTES = 64 << 10
 """Enough for the text of any INSERT; its data follow."""
 _ROWS = frozenset({"SELECT", "WITH", "FROM", "("})
@@ -55,11 +57,11 @@ TABLE_FUNCTIONS: Final = frozenset(
 the table function.)"""
 _REFUSED_FUNCTIONS = re.compile(
     r"file|sleep\w*|(?i:ai)[A-Z]\w*|filesystem\w*|catboostEvaluate|showCertificate|getMacro|addressTo\w+"
-    # These take the square of a string's length, and the engine can not end them on the way.
+    # These take time that grows with the square of a string's length, and the engine cannot interrupt them.
     r"|editDistance\w*|levenshtein\w*|damerauLevenshtein\w*|arrayLevenshtein\w*"
 )
-"""Plain functions that read the machine, leave it or only waste time. Read-only mode stops none of them, and a name alone is
-enough to call one: ``* APPLY(file)``, ``arrayMap(file, …)``."""
+"""Plain functions that read this machine's files, call other machines or only waste time. Read-only mode stops none of them. The
+bare name is refused, not only a call: ``* APPLY(file)`` and ``arrayMap(file, …)`` call it too."""
 
 
 @dataclass(frozen=True, slots=True)
