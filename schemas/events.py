@@ -6,7 +6,7 @@ A message is an *event frame*: the events of one shard that came from one frame 
 
 from typing import Literal
 
-from schemas.message import Message, Versioned
+from schemas.message import Message, Versioned, version
 from schemas.units import Exchange, Price, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
 
 TradePhase = Literal["ato", "continuous", "atc", "post_close", "put_through", "odd_lot"]
@@ -107,10 +107,12 @@ class DailyEvent(Message):
     printed_volume: Shares
     missed_volume: Shares
     """In gaps that are still open."""
-    bought: Shares
-    """Of prints whose aggressor bought; ``sold`` and ``neutral`` alike."""
-    sold: Shares
+    active_buy: Shares
+    """Volume of prints whose aggressor bought; called ``bought`` in version 1, as is what foreigners bought elsewhere."""
+    active_sell: Shares
+    """Volume of prints whose aggressor sold; called ``sold`` in version 1."""
     neutral: Shares
+    """Volume of prints without an aggressor: auctions, and inside the spread."""
     put_through_volume: Shares
     unanchored: int
     repeats: int
@@ -237,6 +239,8 @@ class QuotesFrame(Versioned):
 
 class DailyFrame(Versioned):
     """A message of ``market.daily``."""
+
+    schema_: int = version(2)
 
     events: list[DailyEvent]
 

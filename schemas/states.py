@@ -9,7 +9,7 @@ from typing import Literal
 from pydantic import Field
 
 from schemas.events import Mover
-from schemas.message import Message, Versioned
+from schemas.message import Message, Versioned, version
 from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, Vnd
 
 
@@ -36,6 +36,8 @@ class Candle(Message):
 
 class PriceRow(Row):
     """``state.prices``: the board line of a symbol. Before the first match of the day ``last`` and ``open`` … are None."""
+
+    schema_: int = version(2)
 
     symbol: Symbol
     exchange: Exchange
@@ -65,9 +67,12 @@ class PriceRow(Row):
     asks: list[int] = Field(max_length=20)
     quote_ms: UnixMs | None
     """Exchange time of the book."""
-    bought: Shares
-    sold: Shares
+    active_buy: Shares
+    """Volume of prints whose aggressor bought; called ``bought`` in version 1, as is what foreigners bought elsewhere."""
+    active_sell: Shares
+    """Volume of prints whose aggressor sold; called ``sold`` in version 1."""
     neutral: Shares
+    """Volume of prints without an aggressor: auctions, and inside the spread."""
     put_through_volume: Shares
     candle: Candle | None
     prints: int

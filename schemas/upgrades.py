@@ -12,5 +12,20 @@ from typing import Any, Final
 Upgrade = Callable[[dict[str, Any]], dict[str, Any]]
 """From the JSON object of one version to that of the next."""
 
-UPGRADES: Final[Mapping[str, Mapping[int, Upgrade]]] = {}
+
+def _name_the_aggressors(row: dict[str, Any]) -> dict[str, Any]:
+    """``bought`` and ``sold`` meant the aggressor's volume here, and the foreigners' everywhere else."""
+    row["active_buy"], row["active_sell"] = row.pop("bought"), row.pop("sold")
+    return row
+
+
+def _name_the_aggressors_of_each(frame: dict[str, Any]) -> dict[str, Any]:
+    frame["events"] = [_name_the_aggressors(event) for event in frame["events"]]
+    return frame
+
+
+UPGRADES: Final[Mapping[str, Mapping[int, Upgrade]]] = {
+    "market.daily": {1: _name_the_aggressors_of_each},
+    "state.prices": {1: _name_the_aggressors},
+}
 """By topic and the version that is left behind."""

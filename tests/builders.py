@@ -293,7 +293,7 @@ def a_daily_event(
         symbol=symbol, exchange=exchange, day=day, ts_ms=moment(ts, day), final=final, reference=PRICE, ceiling=top, floor=bottom,
         open=traded, high=traded, low=traded, close=traded, total_volume=total,
         total_value=_or(total_value, total * PRICE), prints=prints, printed_volume=total, missed_volume=0,
-        bought=total, sold=0, neutral=0, put_through_volume=0, unanchored=0, repeats=0,
+        active_buy=total, active_sell=0, neutral=0, put_through_volume=0, unanchored=0, repeats=0,
     )  # fmt: skip
 
 

@@ -72,8 +72,8 @@ class SymbolDay(Stored):
     bids: list[int] = msgspec.field(default_factory=list)
     asks: list[int] = msgspec.field(default_factory=list)
     quote_ms: int | None = None
-    bought: int = 0
-    sold: int = 0
+    active_buy: int = 0
+    active_sell: int = 0
     neutral: int = 0
     put_through: int = 0
     odd_lot_total: int = 0
@@ -114,9 +114,9 @@ class SymbolDay(Stored):
             return True
         side = booked.label.side
         if side is Side.BUY:
-            self.bought += volume
+            self.active_buy += volume
         elif side is Side.SELL:
-            self.sold += volume
+            self.active_sell += volume
         else:
             self.neutral += volume
         if not self.own_open or booked.start < self.own_open_at:
@@ -198,8 +198,8 @@ class SymbolDay(Stored):
             bids=self.bids,
             asks=self.asks,
             quote_ms=None if self.quote_ms is None else UnixMs(self.quote_ms),
-            bought=Shares(self.bought),
-            sold=Shares(self.sold),
+            active_buy=Shares(self.active_buy),
+            active_sell=Shares(self.active_sell),
             neutral=Shares(self.neutral),
             put_through_volume=Shares(self.put_through),
             candle=None
@@ -245,8 +245,8 @@ class SymbolDay(Stored):
             prints=tape.prints,
             printed_volume=Shares(tape.printed),
             missed_volume=Shares(tape.missed),
-            bought=Shares(self.bought),
-            sold=Shares(self.sold),
+            active_buy=Shares(self.active_buy),
+            active_sell=Shares(self.active_sell),
             neutral=Shares(self.neutral),
             put_through_volume=Shares(self.put_through),
             unanchored=tape.unanchored,

@@ -74,8 +74,8 @@ class Market:
             "day": DAY, "ts_ms": OPEN_MS, "symbol": symbol, "exchange": "HOSE", "session": "LO", "status": "N",
             "phase": SessionPhase.CONTINUOUS, "reference": 60_000, "ceiling": 64_200, "floor": 55_800, "previous_close": None,
             "last": None, "last_volume": 0, "change": None, "expected": None, "open": None, "high": None, "low": None,
-            "total_volume": 0, "total_value": 0, "average": None, "bids": [], "asks": [], "quote_ms": None, "bought": 0,
-            "sold": 0, "neutral": 0, "put_through_volume": 0, "candle": None, "prints": 0, "repeats": 0, "gaps": 0,
+            "total_volume": 0, "total_value": 0, "average": None, "bids": [], "asks": [], "quote_ms": None, "active_buy": 0,
+            "active_sell": 0, "neutral": 0, "put_through_volume": 0, "candle": None, "prints": 0, "repeats": 0, "gaps": 0,
             "missed_volume": 0,
         }  # fmt: skip
         return self._row(names.STATE_PRICES, PriceRow, symbol, defaults, changes)

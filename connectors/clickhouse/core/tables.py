@@ -50,6 +50,9 @@ class Table:
     last_wins: tuple[str, ...] | None
     """Columns that name a thing of which :attr:`view` shows the last event only; None where it shows every event."""
 
+    retired: tuple[str, ...] = ()
+    """Columns under whose names the release before still writes. This one leaves them to their default."""
+
     @property
     def names(self) -> tuple[str, ...]:
         """Names of all columns that the sink fills, in the order in which the table has them."""
@@ -57,14 +60,20 @@ class Table:
 
 
 def table(
-    topic: Topic[Any], model: type[BaseModel], name: str, *, view: str | None = None, last_wins: tuple[str, ...] | None = None
+    topic: Topic[Any],
+    model: type[BaseModel],
+    name: str,
+    *,
+    view: str | None = None,
+    last_wins: tuple[str, ...] | None = None,
+    retired: tuple[str, ...] = (),
 ) -> Table:
     """The table ``name`` with a column for each field of ``model``.
 
     Raises:
         TypeError: A field is named like a time and is none.
     """
-    return Table(topic, model, name, view or name, _columns_of(model), last_wins)
+    return Table(topic, model, name, view or name, _columns_of(model), last_wins, retired)
 
 
 def column_of(field: str) -> str:
@@ -104,7 +113,14 @@ TABLES: Final[Mapping[str, Table]] = {
     for made in (
         table(topics.MARKET_TRADES, events.TradeEvent, "trades"),
         table(topics.MARKET_QUOTES, events.QuoteEvent, "quotes"),
-        table(topics.MARKET_DAILY, events.DailyEvent, "prices_daily_state", view="prices_daily", last_wins=("symbol", "day")),
+        table(
+            topics.MARKET_DAILY,
+            events.DailyEvent,
+            "prices_daily_state",
+            view="prices_daily",
+            last_wins=("symbol", "day"),
+            retired=("bought", "sold"),
+        ),
         table(topics.MARKET_FOREIGN, events.LedgerEntry, "foreign_ledger"),
         table(topics.MARKET_FLOW, events.FlowEvent, "flow"),
         table(topics.MARKET_INDICES, events.IndexEvent, "indices"),

@@ -270,15 +270,15 @@ def assert_candles_are_those_of_the_trades(client: Client) -> None:
             wanted[symbol, ts // seconds * seconds if seconds < 86_400 else 0].append(rest)
         found = client.query(
             f"SELECT symbol, {f'toUnixTimestamp({start_of})' if seconds < 86_400 else '0'}, open, high, low, close, volume,"
-            f" value, bought, prints, vwap FROM {table}"
+            f" value, active_buy, prints, vwap FROM {table}"
         ).result_rows
         assert {(symbol, int(start)) for symbol, start, *_ in found} == wanted.keys()
-        for symbol, start, open_, high, low, close, volume, value, bought, count, vwap in found:
+        for symbol, start, open_, high, low, close, volume, value, active_buy, count, vwap in found:
             its = wanted[symbol, int(start)]
             prices = [price for price, *_ in its]
             assert (open_, high, low, close) == (prices[0], max(prices), min(prices), prices[-1])
             assert (volume, value, count) == (sum(v for _, v, _, _ in its), sum(v for _, _, v, _ in its), len(its))
-            assert bought == sum(v for _, v, _, side in its if side == "buy")
+            assert active_buy == sum(v for _, v, _, side in its if side == "buy")
             assert vwap == pytest.approx(sum(p * v for p, v, _, _ in its) / volume)
 
 

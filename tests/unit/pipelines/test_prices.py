@@ -167,7 +167,7 @@ class TestSide:
         shard.fold(a_quote([59_900, 5], [60_000, 5]), a_trade(100, 100, 60_000, side=Side.SELL))
         assert (shard.trades[0].side, shard.trades[0].side_source) == (Side.SELL, "feed")
         assert shard.counts["side_disagreement"] == 1
-        assert (shard.row.bought, shard.row.sold) == (0, 100)
+        assert (shard.row.active_buy, shard.row.active_sell) == (0, 100)
 
     @pytest.mark.parametrize(
         ("price", "side", "source"),
@@ -240,7 +240,7 @@ class TestOwnLines:
         row = shard.row
         assert [event.phase for event in shard.trades] == ["continuous", "put_through"]
         assert (row.last, row.high, row.total_volume, row.put_through_volume) == (60_000, 60_000, 1_100, 1_000)
-        assert row.bought + row.sold + row.neutral == 100
+        assert row.active_buy + row.active_sell + row.neutral == 100
         assert row.candle is not None
         assert row.candle.volume == 100
 
