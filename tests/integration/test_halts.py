@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient
 
 from pipelines.application import PipelineApplication, make_application
@@ -21,6 +21,7 @@ from schemas.shards import shard_keys
 from schemas.topics import MARKET_TRADES, SSI_DLQ, SSI_TICKS, encode
 from stock_tracker.verify.topics import read_topic
 from tests.builders import a_frame, a_tick, a_trade
+from tests.groups import committed
 
 pytestmark = pytest.mark.kafka
 
@@ -49,10 +50,7 @@ class Ticks:
     @property
     def committed(self) -> int:
         """How many messages the pipeline has committed."""
-        group = ConsumerGroupTopicPartitions(f"{self.prefix}{PRICES.group}")
-        (answer,) = self._admin.list_consumer_group_offsets([group]).values()
-        topic = SSI_TICKS.named(self.prefix)
-        return sum(max(place.offset, 0) for place in answer.result().topic_partitions if place.topic == topic)
+        return committed(self._admin, f"{self.prefix}{PRICES.group}", SSI_TICKS.named(self.prefix))
 
     def application(self, limit: Limit) -> PipelineApplication:
         settings = PipelineSettings(kafka=self.config, topic_prefix=self.prefix, home=self.home, dead_letter_limit=limit)

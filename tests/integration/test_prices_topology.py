@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import ConsumerGroupTopicPartitions, KafkaError, KafkaException, Producer
+from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewPartitions
 
 from pipelines.application import make_application
@@ -27,10 +27,21 @@ from schemas.errors import TopicsMissing
 from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import PriceRow
-from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, SSI_DLQ, SSI_TICKS, STATE_PRICES, Topic, encode
+from schemas.topics import (
+    MARKET_DAILY,
+    MARKET_QUOTES,
+    MARKET_TRADES,
+    PIPELINES_TERMS,
+    SSI_DLQ,
+    SSI_TICKS,
+    STATE_PRICES,
+    Topic,
+    encode,
+)
 from schemas.units import Symbol, UnixMs
 from stock_tracker.verify.topics import read_topic
 from tests.builders import DAY, a_frame, a_quote, a_tick, a_trade, offers
+from tests.groups import committed
 
 pytestmark = pytest.mark.kafka
 
@@ -114,17 +125,7 @@ class Market:
 
     def committed(self) -> int:
         """How many frames the pipeline has committed."""
-        group = ConsumerGroupTopicPartitions(f"{self.prefix}{PRICES.group}")
-        (answer,) = self.admin.list_consumer_group_offsets([group]).values()
-        topic = SSI_TICKS.named(self.prefix)
-        try:
-            places = answer.result().topic_partitions
-        except KafkaException as error:
-            # A broker that has just started still reads what groups have committed.
-            if error.args[0].code() == KafkaError.COORDINATOR_LOAD_IN_PROGRESS:
-                return 0
-            raise
-        return sum(max(place.offset, 0) for place in places if place.topic == topic)
+        return committed(self.admin, f"{self.prefix}{PRICES.group}", SSI_TICKS.named(self.prefix))
 
     def read(self, topic: Topic[Any]) -> Log:
         """All that is committed on ``topic``, by partition."""
@@ -222,6 +223,9 @@ def test_a_pipeline_that_is_killed_again_and_again_says_the_same_bytes(market: M
     for topic in (MARKET_TRADES, MARKET_QUOTES):
         assert market.read(topic) == says[topic.name]
     assert last_rows(market.read(STATE_PRICES)) == last_rows(says[STATE_PRICES.name])
+    # Every shard has said once what it folds with, through all the starts.
+    adopted = [PIPELINES_TERMS.decode(value) for value in market.read(PIPELINES_TERMS)[0]]
+    assert sorted((each.partition, each.offset, each.reason) for each in adopted) == [(n, 0, "first") for n in range(SHARDS)]
 
 
 def test_a_second_process_of_the_same_instance_takes_over_and_the_first_says_so(market: Market, tmp_path: Path) -> None:
