@@ -210,7 +210,9 @@ class TapeRecorder:
         A counter does not run backwards, so a total below the top at a *newer* time is no late print but a fall, even where a gap
         lies. Else a counter that had begun at 0 again would fill the gap, and the last price would stay as it was.
         """
-        if not tape.gaps or record.price <= 0 or record.volume <= 0 or record.ts_ms > tape.top_ms:
+        if not tape.gaps or record.price <= 0 or record.volume <= 0:
+            return False
+        if record.total_volume < tape.top and record.ts_ms > tape.top_ms:
             return False
         fills = _take_out(tape, max(record.total_volume - record.volume, 0), record.total_volume)
         if fills:

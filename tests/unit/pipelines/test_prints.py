@@ -88,6 +88,17 @@ def test_what_a_record_leaves_over_is_a_gap_before_its_print(reel: Reel) -> None
     assert reel.tape.missed == 150
 
 
+def test_a_match_whose_total_was_told_before_it_closes_its_gap_once(reel: Reel) -> None:
+    # 0 ....... 100   a record without a match tells the total
+    #   xxxxxxx       the match itself comes seconds later
+    (gap,) = reel.take(0, 100, 0)
+    assert gap.kind == "gap"
+    booked, fill = reel.take(5, 100, 100)
+    assert (booked.kind, booked.start, booked.volume, fill.kind, fill.volume) == ("print", 0, 100, "fill", 100)
+    assert (reel.tape.missed, reel.tape.gaps) == (0, [])
+    assert reel.take(5, 100, 100) == []
+
+
 def test_a_late_print_closes_its_gap_at_its_own_time(reel: Reel) -> None:
     #  0 xxxxx 100 .......... 300 xxxxx 400
     #                  xxxxx
