@@ -46,6 +46,7 @@ class TermsAdopted(Versioned):
     - ``first``: it had none, or none that it could read.
     - ``next_day``: the settings had changed, and its trading day moved forward.
     - ``release``: another release of the code took over; nothing but ``release`` differs from the terms before.
-    - ``forced``: the settings had changed, and the operator did not wait for the next day.
+    - ``forced``: the settings had changed, or a part of today's state could not be read, and the operator did not wait for the
+      next day. What that state knew is missing in what follows.
     """
     terms: Terms

@@ -135,7 +135,7 @@ class DayState:
         forced: Whether today's values that cannot be read are passed over too.
     """
 
-    __slots__ = ("_counts", "_forced", "_latest_day", "_state", "reached")
+    __slots__ = ("_counts", "_forced", "_latest_day", "_state", "passed_over", "reached")
 
     def __init__(self, state: State, latest_day: Callable[[], int], counts: Counter[str], *, forced: bool = False) -> None:
         self._state = state
@@ -144,6 +144,8 @@ class DayState:
         self._forced = forced
         self.reached = 0
         """The day that the shard is known to have reached already; 0 when nothing is known."""
+        self.passed_over = False
+        """Whether a value of today was passed over."""
 
     def today(self) -> int:
         """The latest trading day that the shard or the message is known to have reached."""
@@ -171,6 +173,7 @@ class DayState:
                 self._counts["unreadable_earlier"] += 1
             elif self._forced:
                 self._counts["unreadable_today"] += 1
+                self.passed_over = True
             else:
                 raise
             return None

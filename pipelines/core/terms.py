@@ -144,6 +144,8 @@ class HeldTerms(Stored):
     """The trading day that the shard was on when it last kept them."""
     terms: bytes
     """As JSON."""
+    passed_over: int = 0
+    """The last day on which values of that day were passed over, because an operator forced it; 0 for never."""
 
 
 class ShardTerms:
@@ -172,7 +174,7 @@ class ShardTerms:
         self.day = day if self._held is None else max(day, self._held.day)
         """The trading day that these terms are for."""
         if self._held is None:
-            self._adopted = "first"
+            self._adopted = "forced" if state.passed_over else "first"
         elif self._held.terms != self._current.encoded:
             self._begin(self._held)
 
@@ -204,9 +206,14 @@ class ShardTerms:
 
     def finish(self, folded: Folded, shard: Shard) -> None:
         """Keep the terms; publish them if they have changed. A shard without a day yet has folded nothing with them."""
-        if not self.day or (self._adopted is None and self._held is not None and self._held.day == self.day):
+        held = self._held
+        passed_over = 0 if held is None else held.passed_over
+        if self._state.passed_over and passed_over != self.day:
+            # It is told once a day and shard, though values are passed over as they are met.
+            self._adopted, passed_over = "forced", self.day
+        if not self.day or (self._adopted is None and held is not None and held.day == self.day):
             return
-        self._state.store(_HELD, _KEY, HeldTerms(self.day, self._current.encoded))
+        self._state.store(_HELD, _KEY, HeldTerms(self.day, self._current.encoded, passed_over))
         if self._adopted is None:
             return
         number, offset = self._position.partition, self._position.offset

@@ -17,7 +17,7 @@ from pipelines.core.feeds import Feeds
 from pipelines.core.price_shard import ShardDay
 from pipelines.core.terms import HeldTerms
 from schemas.structs import PartialFlow, TradesFrame
-from schemas.topics import MARKET_TRADES, PARTIAL_FLOW, SSI_FOREIGN, SSI_INDICES, SSI_TICKS, Topic, encode
+from schemas.topics import MARKET_TRADES, PARTIAL_FLOW, PIPELINES_TERMS, SSI_FOREIGN, SSI_INDICES, SSI_TICKS, Topic, encode
 from schemas.units import TradingDay
 from tests.builders import a_frame, a_loss, a_reference, a_tick, a_trade, a_trade_event, changed
 from tests.last_release import Folds, Said, State, minute_of_the_release, state_of_the_release
@@ -243,6 +243,24 @@ def test_reference_records_have_their_time_from_the_shard(market_time: str) -> N
             Folds(cells).fold(said)
     else:
         assert Folds(cells).fold(said).counts == {"after_close": 1}
+
+
+def test_a_forced_start_does_without_todays_values_and_each_shard_says_so_once() -> None:
+    folds = Folds(state_of_the_future(), force_terms=True)
+    told: Counter[tuple[str, int, str]] = Counter()
+    counts: Counter[str] = Counter()
+    for said in on_friday():
+        folded = folds.fold(said)
+        counts += folded.counts
+        if folded.adopted is not None:
+            adopted = PIPELINES_TERMS.decode(folded.adopted.value)
+            told[adopted.topic, adopted.partition, adopted.reason] += 1
+    assert counts["unreadable_today"] > len(told) > 0
+    assert set(told.values()) == {1}
+    assert {reason for _, _, reason in told} == {"forced"}
+    assert {(topic, partition) for topic, partition, _ in told} >= {
+        (topic, n) for topic in ("ssi.ticks", "ssi.foreign") for n in range(3)
+    }
 
 
 @RECORDS
