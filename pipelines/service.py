@@ -67,6 +67,11 @@ def run(
         KafkaTrouble: One cannot start, lost Kafka or lost its place to another process (see :func:`in_our_words`).
         Exception: Whatever else stopped a pipeline; the others have been stopped properly.
     """
+    if settings.force_terms:
+        log.warning(
+            "PIPELINE_FORCE_TERMS is set: other thresholds, sectors and rules hold at once, and what of today's state cannot be "
+            "read is passed over. Unset it for the next start"
+        )
     pipelines = [named(name) for name in names]
     parameters = Parameters(settings)
     # Before Kafka is asked for anything: rules that cannot be used are told at once.

@@ -100,17 +100,18 @@ class Recorded:
     """The terms that were in force, from what ``pipelines.terms`` has: to fold a range again as it was folded.
 
     Args:
+        pipeline: Whose fold it is.
         topic: That is folded again, without a prefix.
-        history: In any order; what is of other topics is left out.
+        history: In any order; what is of other pipelines and topics is left out.
     """
 
     forced: Final = False
 
-    def __init__(self, topic: str, history: Iterable[TermsAdopted]) -> None:
+    def __init__(self, pipeline: str, topic: str, history: Iterable[TermsAdopted]) -> None:
         self.topic = topic
         self._history: dict[int, list[TermsAdopted]] = {}
         for adopted in sorted(history, key=lambda adopted: adopted.offset):
-            if adopted.topic == topic:
+            if (adopted.pipeline, adopted.topic) == (pipeline, topic):
                 self._history.setdefault(adopted.partition, []).append(adopted)
 
     def in_force(self, partition: int, offset: int) -> TermsAdopted:

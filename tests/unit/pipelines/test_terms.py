@@ -246,7 +246,7 @@ def adopted(offset: int, correction_percent: int = 10, partition: int = 1, topic
 
 def test_what_was_in_force_at_a_position_is_what_was_adopted_last() -> None:
     history = [adopted(70, 7), adopted(30, 3), adopted(40, 4, partition=2), adopted(50, 5, topic="ssi.ticks")]
-    recorded = Recorded("ssi.foreign", history)
+    recorded = Recorded("foreign", "ssi.foreign", history)
     in_force = {offset: recorded.in_force(1, offset).terms.correction_percent for offset in (0, 29, 30, 69, 70, 9_999)}
     assert in_force == {0: 3, 29: 3, 30: 3, 69: 3, 70: 7, 9_999: 7}
     with pytest.raises(TermsUnknown, match=r"ssi\.foreign\[0\]"):
@@ -296,7 +296,7 @@ def test_a_range_that_is_folded_again_says_what_it_said_whatever_is_configured_n
         ledger.fold_frame(step.under, step.frame)
 
     # As read from the compacted topic, in whatever order.
-    recorded = Recorded("ssi.foreign", reversed(ledger.adopted))
+    recorded = Recorded("foreign", "ssi.foreign", reversed(ledger.adopted))
     whole = Ledger()
     for step in steps:
         whole.fold_frame(recorded, step.frame)
