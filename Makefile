@@ -11,7 +11,7 @@ BIN := .venv/bin
 NO_JAVA_HOME := $(or $(TMPDIR),/tmp)/stock-tracker-no-java
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test quick test-no-java pictures lint types fmt hooks bench lock clean
+.PHONY: help setup up down test quick test-no-java pictures lint types fmt hooks bench record lock clean
 
 help: ## Say what there is
 	@echo "stock-tracker: Vietnam's stock market data, exact and replayable"
@@ -65,6 +65,9 @@ hooks: .venv/.ready ## Run lint, types and quick before each commit from now on
 
 bench: setup ## Benchmarks; compare within one run only
 	@for bench in benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+record: .venv/.ready ## Keep what this release writes: its messages and its state (once, before the next release changes them)
+	$(BIN)/python -m tests.record_release
 
 lock: $(UV) ## Make the lock files anew from pyproject.toml
 	$(UV) lock --upgrade

@@ -22,7 +22,7 @@ from schemas.topics import Topic
 pytestmark = pytest.mark.kafka
 
 OLDER_ROWS = Path(__file__).parents[3] / "schemas/examples/state.flow/previous/0.1.0.jsonl"
-OF_THE_NEXT_RELEASE = b'{"schema":2,"of_the_future":true}'
+OF_THE_NEXT_RELEASE = b'{"schema":99,"of_the_future":true}'
 LIMIT = Limit(messages=20, records=20)
 
 
@@ -69,7 +69,7 @@ async def test_a_newer_row_that_was_there_before_the_gateway_ends_the_process_wi
     )
     _, said = await process.communicate()
     assert process.returncode == HALTED
-    assert b"a newer release writes state.prices (version 2, this one reads up to 1): upgrade this process first" in said
+    assert b"a newer release writes state.prices (version 99, this one reads up to 2): upgrade this process first" in said
 
 
 async def test_a_gateway_most_of_whose_rows_became_unreadable_ends(
