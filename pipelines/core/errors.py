@@ -34,7 +34,7 @@ class RecordRejected(FoldError):
 
 
 class StateUnreadable(FoldError, Halt):
-    """Another release wrote a stored value, in a layout that this one does not know. Drawn on by the two below."""
+    """Another release wrote a stored value, in a layout that this one does not know. Base of the two below."""
 
     def __init__(self, kind: str, found: int, expected: int, day: int | None) -> None:
         super().__init__(kind, found, expected, day)
