@@ -37,6 +37,8 @@ ROW_BYTES = 512
 _POLL_SECONDS = 0.1
 _POLL_MESSAGES = 2_000
 _KAFKA_SECONDS = 10.0
+_COMMITTED_SECONDS = 60.0
+"""For how long Kafka is asked what the group has committed."""
 _LAG_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
@@ -280,9 +282,7 @@ class _Sink:
         self._moved = True
         self._made.clear()
         self._dead_letters.forget()
-        for known in consumer.committed(partitions, _KAFKA_SECONDS):
-            if known.error is not None:
-                raise KafkaException(known.error)
+        for known in self._committed(consumer, partitions):
             committed = known.offset if known.offset >= 0 else None
             partition = Partition(known.topic, known.partition)
             self._intents.assigned(partition, committed, known.metadata)
@@ -290,6 +290,26 @@ class _Sink:
                 self._count_expired(partition, committed)
         log.info("reading %d partitions", len(self._intents.partitions))
         self._follow()
+
+    def _committed(self, consumer: Consumer, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        """What the group has committed; a broker that has just started needs a while to know it.
+
+        Raises:
+            KafkaException: It still does not say, or something else is wrong.
+        """
+        deadline = time.monotonic() + _COMMITTED_SECONDS
+        while True:
+            try:
+                answers: list[TopicPartition] = consumer.committed(partitions, _KAFKA_SECONDS)
+                if wrong := next((answer.error for answer in answers if answer.error is not None), None):
+                    raise KafkaException(wrong)
+            except KafkaException as error:
+                if error.args[0].code() not in _RETRY_COMMIT or time.monotonic() >= deadline:
+                    raise
+                log.info("Kafka does not say yet what is committed: %s", error.args[0].str())
+                time.sleep(_POLL_SECONDS)
+            else:
+                return answers
 
     def _follow(self) -> None:
         """Read on from where the intents are."""

@@ -18,6 +18,7 @@ from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse import migrations
 from connectors.clickhouse.core import rows
+from connectors.clickhouse.core.layout import NEEDED, Described, missing, unknown
 from connectors.clickhouse.core.migration import Migration
 from connectors.clickhouse.core.rows import Block, Decoded
 from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, SOURCES, TABLES, Table, column_of, table
@@ -148,6 +149,13 @@ def test_every_table_forgets_repeats_for_long_enough(archive: Client) -> None:
         assert window is not None, name
         assert int(window[1]) >= WINDOW, name
         assert comment, name
+
+
+def test_the_sink_can_write_into_the_tables_that_its_migrations_make(looks: Looks) -> None:
+    made = {
+        name: {column: Described(look.type, look.default_kind) for column, look in its.items()} for name, its in looks.items()
+    }
+    assert (missing(made, NEEDED, migrations.load()), unknown(made, NEEDED)) == ([], [])
 
 
 @pytest.mark.parametrize("topic", TABLES)

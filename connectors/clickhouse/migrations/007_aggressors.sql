@@ -7,9 +7,9 @@ ALTER TABLE prices_daily_state
     ADD COLUMN IF NOT EXISTS active_buy Int64 DEFAULT bought CODEC(ZSTD(1)) COMMENT 'Shares of prints whose aggressor bought' AFTER missed_volume,
     ADD COLUMN IF NOT EXISTS active_sell Int64 DEFAULT sold CODEC(ZSTD(1)) COMMENT 'Shares of prints whose aggressor sold' AFTER active_buy;
 
-ALTER TABLE prices_daily_state COMMENT COLUMN IF EXISTS bought 'Name of active_buy before release 0.2.0; 0 in newer rows';
-
-ALTER TABLE prices_daily_state COMMENT COLUMN IF EXISTS sold 'Name of active_sell before release 0.2.0; 0 in newer rows';
+ALTER TABLE prices_daily_state
+    MODIFY COLUMN IF EXISTS bought Int64 DEFAULT 0 CODEC(ZSTD(1)) COMMENT 'Name of active_buy before release 0.2.0; 0 in newer rows',
+    MODIFY COLUMN IF EXISTS sold Int64 DEFAULT 0 CODEC(ZSTD(1)) COMMENT 'Name of active_sell before release 0.2.0; 0 in newer rows';
 
 CREATE OR REPLACE VIEW prices_daily
 (
