@@ -115,4 +115,4 @@ def test_the_engine_has_the_columns_that_the_sink_fills(writer: Client, database
     migrations.migrate(writer, database)
     for table in TABLES.values():
         described = [row[0] for row in writer.query(f"DESCRIBE TABLE {table.name}").result_rows]
-        assert described[: len(table.names)] == list(table.names)
+        assert [name for name in described if name not in table.retired][: len(table.names)] == list(table.names)
