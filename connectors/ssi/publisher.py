@@ -12,6 +12,7 @@ from confluent_kafka.admin import ClusterMetadata
 
 from connectors.ssi.core.outbox import Outbox, Outgoing
 from schemas.errors import KafkaUnavailable, TopicsMissing
+from schemas.position import Partition
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_TICKS, SSI_WIRE
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,10 @@ class Publisher:
         self._bootstrap = kafka.get("bootstrap.servers", "")
         self._in_flight = 0
         """Records that librdkafka holds: a frame counts as its records, any other message as one."""
+        self._introduced: set[Partition] = set()
+        """Partitions that have accepted a message of ours."""
+        self._introducing: set[Partition] = set()
+        """Partitions that librdkafka holds the first message for."""
         self._fatal: KafkaError | None = None
         """Why the producer can never send again."""
         self.trouble: KafkaUnavailable | None = None
@@ -101,6 +106,9 @@ class Publisher:
             KafkaUnavailable: The producer can never send again; only a new process helps.
         """
         while self._in_flight < self._window and (outgoing := self._outbox.take()) is not None:
+            if not self._may_send(outgoing.partition):
+                self._outbox.put_back(outgoing)
+                break
             self._in_flight += outgoing.weight
             try:
                 self._producers[self._codecs[outgoing.topic]].produce(
@@ -113,10 +121,12 @@ class Publisher:
             except BufferError:
                 # librdkafka's own queue is full: what did not fit goes back to the outbox, and next time first.
                 self._in_flight -= outgoing.weight
+                self._introducing.discard(outgoing.partition)
                 self._outbox.put_back(outgoing)
                 break
             except KafkaException as error:
                 self._in_flight -= outgoing.weight
+                self._introducing.discard(outgoing.partition)
                 self._refused(outgoing, str(error))
         for producer in self._producers.values():
             producer.poll(0)
@@ -141,9 +151,25 @@ class Publisher:
             producer.flush(0)
         return left
 
+    def _may_send(self, partition: Partition) -> bool:
+        """Whether librdkafka may have a message for ``partition`` now: the first one has to be delivered before it gets a second.
+
+        A partition that knows nothing of a producer accepts its messages from any sequence number on. Suppose two requests are on
+        their way while a partition gets its leader, because it was just made or its broker is starting: the first may be refused
+        and the second accepted. librdkafka then counts the first as delivered too, and nobody notices that it is lost.
+        """
+        if partition in self._introduced:
+            return True
+        if partition in self._introducing:
+            return False
+        self._introducing.add(partition)
+        return True
+
     def _delivered(self, outgoing: Outgoing, error: KafkaError | None, _: KafkaMessage) -> None:
         self._in_flight -= outgoing.weight
+        self._introducing.discard(outgoing.partition)
         if error is None:
+            self._introduced.add(outgoing.partition)
             if self.trouble is not None:
                 log.info("Kafka answers again")
             self.trouble = None

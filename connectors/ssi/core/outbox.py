@@ -28,6 +28,11 @@ class Outgoing(NamedTuple):
     """The frame that ``value`` encodes; None for any other message."""
 
     @property
+    def partition(self) -> Partition:
+        """Where it goes: whatever is not a frame goes to a topic of one partition."""
+        return self.cut.partition if self.cut else Partition(self.topic, 0)
+
+    @property
     def weight(self) -> int:
         """How many records it counts as, where records in flight are bounded: at least 1."""
         return max(1, len(self.cut.frame.records)) if self.cut else 1
