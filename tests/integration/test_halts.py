@@ -4,12 +4,12 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient
 
 from pipelines.application import PipelineApplication, make_application
 from pipelines.catalogue import named
@@ -21,7 +21,7 @@ from schemas.shards import shard_keys
 from schemas.topics import MARKET_TRADES, SSI_DLQ, SSI_TICKS, encode
 from stock_tracker.verify.topics import read_topic
 from tests.builders import a_frame, a_tick, a_trade
-from tests.groups import committed
+from tests.commits import Commits
 
 pytestmark = pytest.mark.kafka
 
@@ -37,8 +37,7 @@ class Ticks:
         self.prefix = prefix
         self.home = home
         self.sent = 0
-        # Kept: the answers of an administrator end with it.
-        self._admin = AdminClient(self.config)
+        self.commits = Commits(self.config, f"{prefix}{PRICES.group}", SSI_TICKS.named(prefix))
         self._producer = Producer({**self.config, "partitioner": "murmur2"})
 
     def send(self, *values: bytes) -> None:
@@ -50,7 +49,7 @@ class Ticks:
     @property
     def committed(self) -> int:
         """How many messages the pipeline has committed."""
-        return committed(self._admin, f"{self.prefix}{PRICES.group}", SSI_TICKS.named(self.prefix))
+        return self.commits.count()
 
     def application(self, limit: Limit) -> PipelineApplication:
         settings = PipelineSettings(kafka=self.config, topic_prefix=self.prefix, home=self.home, dead_letter_limit=limit)
@@ -82,8 +81,10 @@ class Ticks:
 
 
 @pytest.fixture
-def ticks(kafka: str, topics: str, tmp_path: Path) -> Ticks:
-    return Ticks(kafka, topics, tmp_path)
+def ticks(kafka: str, topics: str, tmp_path: Path) -> Iterator[Ticks]:
+    ticks = Ticks(kafka, topics, tmp_path)
+    with ticks.commits:
+        yield ticks
 
 
 def prints(ticks: Ticks) -> list[int]:

@@ -41,7 +41,7 @@ from schemas.topics import (
 from schemas.units import Symbol, UnixMs
 from stock_tracker.verify.topics import read_topic
 from tests.builders import DAY, a_frame, a_quote, a_tick, a_trade, offers
-from tests.groups import committed
+from tests.commits import Commits
 
 pytestmark = pytest.mark.kafka
 
@@ -113,7 +113,7 @@ class Market:
         self.config = {"bootstrap.servers": bootstrap}
         self.settings = PipelineSettings(kafka=self.config, topic_prefix=prefix, home=home)
         self.environ = {**os.environ, "KAFKA_BOOTSTRAP": bootstrap, "TOPIC_PREFIX": prefix, "STOCK_TRACKER_HOME": str(home)}
-        self.admin = AdminClient(self.config)
+        self.commits = Commits(self.config, f"{prefix}{PRICES.group}", SSI_TICKS.named(prefix))
         self.producer = Producer({**self.config, "partitioner": "murmur2"})
         self.sent = [0] * SHARDS
 
@@ -125,7 +125,7 @@ class Market:
 
     def committed(self) -> int:
         """How many frames the pipeline has committed."""
-        return committed(self.admin, f"{self.prefix}{PRICES.group}", SSI_TICKS.named(self.prefix))
+        return self.commits.count()
 
     def read(self, topic: Topic[Any]) -> Log:
         """All that is committed on ``topic``, by partition."""
@@ -153,8 +153,10 @@ class Market:
 
 
 @pytest.fixture
-def market(kafka: str, topics: str, tmp_path: Path) -> Market:
-    return Market(kafka, topics, tmp_path)
+def market(kafka: str, topics: str, tmp_path: Path) -> Iterator[Market]:
+    market = Market(kafka, topics, tmp_path)
+    with market.commits:
+        yield market
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
