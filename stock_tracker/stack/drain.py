@@ -12,11 +12,12 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
+from connectors.clickhouse.core.tables import SOURCES
 from connectors.ssi.simulator.core.truth import ConnectionStatus
 from pipelines.catalogue import CATALOGUE
 from schemas.errors import KafkaUnavailable
 from schemas.structs import FeedStatus
-from schemas.topics import EVENT_TOPICS, SSI_DLQ, SSI_STATUS, Topic
+from schemas.topics import SSI_STATUS, Topic
 from stock_tracker.errors import NotInTime
 from stock_tracker.stack.simulator import SimulatorClient
 
@@ -170,7 +171,7 @@ def consumer_groups(prefix: str) -> tuple[ConsumerGroup, ...]:
 
     return (
         *(group(pipeline.group, *pipeline.sources) for pipeline in CATALOGUE),
-        group("archive", *EVENT_TOPICS, SSI_DLQ),
+        group("archive", *SOURCES),
     )
 
 
