@@ -24,7 +24,7 @@ from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Made, Writer
 from schemas.backoff import Backoff
 from schemas.dead_letters import Limit
-from schemas.errors import InstanceReplaced, KafkaUnavailable, TopicsMissing
+from schemas.errors import InstanceReplaced, KafkaUnavailable, NewerMessage, TopicsMissing
 from schemas.position import Partition, Position
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Hea
         health: Is told what is wrong and what to do, or "" when nothing is.
 
     Raises:
-        NewerMessage: A newer release writes one of the topics.
+        NewerMessage: A newer release writes one of the topics; what came before its message has been written.
         TooManyDeadLetters: Most of what was read last of a topic could not be used; nothing of that is committed or inserted.
         TopicsMissing: Kafka has no such topics.
         SchemaMismatch: The tables are not what this program needs, and it cannot or may not mend that.
@@ -87,6 +87,10 @@ def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Hea
         while not stop.is_set():
             sink.step()
         sink.flush()
+    except NewerMessage:
+        # What came before it can be archived, and this release may not run again for long.
+        sink.flush()
+        raise
     finally:
         health("stopped")
         sink.close()
