@@ -76,6 +76,7 @@ def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Hea
         TooManyDeadLetters: Most of what was read last of a topic could not be used; nothing of that is committed or inserted.
         TopicsMissing: Kafka has no such topics.
         SchemaMismatch: The tables are not what this program needs, and it cannot or may not mend that.
+        UnknownIntent: A newer release has something under way.
         InstanceReplaced: Another sink runs under this one's instance id and has its partitions.
     """
     health("starting")

@@ -12,6 +12,7 @@
     │   ├── MigrationsNotAllowed
     │   ├── ColumnsMissing
     │   └── ColumnsUnknown
+    ├── UnknownIntent           a newer release declared what it was about to insert
     ├── PathInUse               another process has the embedded engine's path
     ├── UsersFileInvalid        the embedded server's users file has to be mended
     ├── StatementRefused        the embedded server does not run it; it says so in ClickHouse's own codes
@@ -21,6 +22,8 @@
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
+
+from schemas.errors import Halt
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,6 +147,23 @@ class ColumnsUnknown(SchemaMismatch):
         )
         self.columns = tuple(columns)
         """Each as ``table.column``."""
+
+
+class UnknownIntent(ArchiveError, Halt):
+    """A commit of the sink's group says something that this release does not understand.
+
+    Taken for "nothing is under way", it could lead to rows being inserted twice: under the other release's token and ours.
+    """
+
+    def __init__(self, metadata: str) -> None:
+        super().__init__(metadata)
+        self.metadata = metadata
+
+    def __str__(self) -> str:
+        return (
+            f"the archive's consumer group has a commit that says {self.metadata!r}, which a newer release wrote: run that one "
+            "until it has closed what it declared (a stop does), or upgrade this one"
+        )
 
 
 class PathInUse(ArchiveError):

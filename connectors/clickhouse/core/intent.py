@@ -22,6 +22,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Final, Generic, TypeVar
 
+from connectors.clickhouse.core.errors import UnknownIntent
 from schemas.position import Partition
 
 T = TypeVar("T")
@@ -81,10 +82,17 @@ class _Progress(Generic[T]):
 
 
 def intent_of(offset: int, metadata: str | None) -> tuple[int, int] | None:
-    """The range [first, next) that a commit declares; None when it declares none."""
-    if not metadata or not metadata.startswith(_METADATA):
+    """The range [first, next) that a commit declares; None when it declares none.
+
+    Raises:
+        UnknownIntent: The commit says something else: another release may have inserted something under way.
+    """
+    if not metadata:
         return None
-    return offset, int(metadata.removeprefix(_METADATA))
+    next_ = metadata.removeprefix(_METADATA)
+    if next_ == metadata or not (next_.isascii() and next_.isdigit()):
+        raise UnknownIntent(metadata)
+    return offset, int(next_)
 
 
 class Intents(Generic[T]):

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from connectors.clickhouse.core.intent import Batch, Commit, Intents, drained, intent_of
+from connectors.clickhouse.core.errors import UnknownIntent
+from connectors.clickhouse.core.intent import Batch, Commit, Intents, drained
 from schemas.position import Partition
 
 P = Partition("market.trades", 0)
@@ -172,8 +173,10 @@ def test_drained_is_told_from_the_commit_alone(offset: int | None, metadata: str
     assert drained(offset, metadata, end) is is_drained
 
 
-def test_a_strangers_metadata_is_no_intent() -> None:
-    assert intent_of(3, "something") is None
+@pytest.mark.parametrize("metadata", ["something else", "next=", "next=x", "next=-1", "next=7;rows=3", "v2:7"])
+def test_metadata_of_another_release_stops_the_sink_before_it_inserts_anything(metadata: str) -> None:
+    with pytest.raises(UnknownIntent, match="which a newer release wrote"):
+        an_owner().assigned(P, 3, metadata)
 
 
 def declare_and_insert(intents: Intents[str], now_ms: int) -> None:
