@@ -105,7 +105,8 @@ class Topic(Generic[M]):
             message: M = msgspec.convert({**older, "schema": self.version}, self.message)
         except KeyError as error:
             raise InvalidMessage(self.name, f"this release does not read version {found} of it ({error} is missing)") from error
-        except (msgspec.MsgspecError, UnicodeError, RecursionError, TypeError, ValueError) as error:
+        except (msgspec.MsgspecError, RecursionError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # An upgrade function takes the message for what it should be, and meets whatever is there.
             raise InvalidMessage(self.name, f"version {found}: {error}") from error
         return message
 

@@ -84,6 +84,19 @@ def test_what_is_no_message_of_any_version_is_invalid(told: Topic[Any], value: b
         told.decode(value)
 
 
+@pytest.mark.parametrize("junk", ["null", "1", '"x"', "[null]", "[1]", '["x"]', "[[]]", "[[1]]", "[{}]", '{"x": 1}'])
+@pytest.mark.parametrize(
+    ("topic", "version"),
+    [(topic, version) for topic in TOPICS for version in UPGRADES.get(topic.name, {})],
+    ids=lambda value: value.name if isinstance(value, Topic) else str(value),
+)
+def test_an_older_message_that_is_not_what_its_version_says_is_invalid(topic: Topic[Any], version: int, junk: str) -> None:
+    fields = sorted({*topic.message.__struct_fields__, "bought", "sold"})  # type: ignore[union-attr]
+    said = ", ".join(f'"{name}": {junk}' for name in fields if name != "schema_")
+    with pytest.raises(InvalidMessage):
+        topic.decode(f'{{"schema": {version}, {said}}}'.encode())
+
+
 def test_a_version_that_is_no_longer_read_is_invalid_and_says_so(monkeypatch: pytest.MonkeyPatch, told: Topic[Any]) -> None:
     monkeypatch.setattr(topics, "UPGRADES", {"told": {2: renamed}})
     with pytest.raises(InvalidMessage, match="does not read version 1"):
