@@ -15,18 +15,16 @@ date cannot be, or when its fold's check refuses it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
-from pipelines.core.codec import DayState, State
+from pipelines.core.codec import LARGEST, DayState, State
 from pipelines.core.errors import RecordRejected, StateUnreadable
 from pipelines.core.feeds import Delivery, Feeds, is_date, require_date
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.terms import Offers, ShardTerms
 from schemas.kinds import FRAME_KINDS
 from schemas.position import Position
-from schemas.records import FrameRecord
 from schemas.session import close_ms
 from schemas.structs import ClockTick, Frame, LossMarker, ReferenceRecord
 from schemas.units import TradingDay
@@ -127,11 +125,13 @@ def fold_records(
         TermsUnusable: The day was begun with terms that this release cannot use.
     """
     folded = Folded()
-    of_day = DayState(state, lambda: latest_day(frame), folded.counts, forced=offers.forced)
+    of_day = DayState(state, lambda: day_of(frame, kinds, feeds), folded.counts, forced=offers.forced)
+    feeds = Feeds()
     try:
-        _fold_records(frame, position, shard, of_day, folded, kinds, begin, offers)
+        feeds = Feeds.load(of_day)
+        _fold_records(frame, position, shard, of_day, feeds, folded, kinds, begin, offers)
     except StateUnreadable:
-        if not _is_after_the_close(frame, of_day):
+        if not _is_after_the_close(frame, kinds, feeds):
             raise
         # The connector's clock ticks go on till midnight, and another release has folded the day to its end.
         folded = Folded()
@@ -139,25 +139,52 @@ def fold_records(
     return folded
 
 
-def latest_day(frame: Frame) -> int:
-    """The latest trading day that a record of ``frame`` says; 0 when none says any."""
-    return max((record.trading_day for record in frame.records if _says_a_day(record)), default=0)
+def day_of(frame: Frame, kinds: Kinds[Any], feeds: Feeds) -> int:
+    """The trading day for which ``frame`` needs the shard's state; 0 when nothing tells.
+
+    It is the day that the shard has reached or that the first record moves it to. A later one, also of a reference record, counts
+    when nothing but time passes on the day before, and that is over.
+
+    Args:
+        frame: That is folded.
+        kinds: What the fold does with each kind of record.
+        feeds: The shard's; new ones when they cannot be read.
+    """
+    moving = [record for record in frame.records if _moves_the_day(record, kinds)]
+    day = max(feeds.day, moving[0].trading_day if moving else 0)
+    dated = moving + [record for record in frame.records if isinstance(record, ReferenceRecord) and is_date(record.trading_day)]
+    later = max((record.trading_day for record in dated), default=0)
+    if later <= day or not day:
+        return later or day
+    is_used = any(record.trading_day == day and not isinstance(record, ClockTick) for record in moving)
+    return day if is_used or _market_time(frame, kinds, feeds) < close_ms(TradingDay(day)) else later
 
 
-def _says_a_day(record: FrameRecord) -> bool:
-    # Nothing is believed of a loss marker but that there was a loss.
-    return not isinstance(record, LossMarker) and is_date(record.trading_day)
+def _moves_the_day(record: Any, kinds: Kinds[Any]) -> bool:
+    """Whether a record would not be rejected, and moves the day forward if it is of a later one."""
+    kind = type(record)
+    use = kinds.used.get(kind)
+    if use is None and kind is not ClockTick and (kind not in kinds.ignored or kind is ReferenceRecord):
+        return False
+    try:
+        if use is not None:
+            use.check(record)
+    except RecordRejected:
+        return False
+    return 0 < record.ts_ms < LARGEST and is_date(record.trading_day)
 
 
-def _is_after_the_close(frame: Frame, state: DayState) -> bool:
+def _market_time(frame: Frame, kinds: Kinds[Any], feeds: Feeds) -> int:
+    ticks = (record.ts_ms for record in frame.records if isinstance(record, ClockTick) and _moves_the_day(record, kinds))
+    return max(feeds.now_ms, *ticks, 0)
+
+
+def _is_after_the_close(frame: Frame, kinds: Kinds[Any], feeds: Feeds) -> bool:
     """Whether a frame says nothing but that time passes, on a day that is over."""
     if not all(isinstance(record, ClockTick | LossMarker | ReferenceRecord) for record in frame.records):
         return False
-    now_ms = max((record.ts_ms for record in frame.records if isinstance(record, ClockTick)), default=0)
-    with suppress(StateUnreadable):
-        now_ms = max(now_ms, Feeds.load(state).now_ms)
-    day = latest_day(frame)
-    return day > 0 and now_ms >= close_ms(TradingDay(day))
+    day = day_of(frame, kinds, feeds)
+    return day > 0 and _market_time(frame, kinds, feeds) >= close_ms(TradingDay(day))
 
 
 def _fold_records(
@@ -165,13 +192,12 @@ def _fold_records(
     position: Position,
     shard: Shard,
     state: DayState,
+    feeds: Feeds,
     folded: Folded,
     kinds: Kinds[F],
     begin: Callable[[Folding], F],
     offers: Offers,
 ) -> None:
-    feeds = Feeds.load(state)
-    state.reached = feeds.day
     delivery = feeds.arrive(frame.feed, frame.epoch, frame.seq)
     terms = ShardTerms(offers, position, state, feeds.day)
     fold = begin(Folding(shard, position, state, feeds, delivery, folded, terms))

@@ -17,9 +17,19 @@ from pipelines.core.feeds import Feeds
 from pipelines.core.price_shard import ShardDay
 from pipelines.core.terms import HeldTerms
 from schemas.structs import PartialFlow, TradesFrame
-from schemas.topics import MARKET_TRADES, PARTIAL_FLOW, PIPELINES_TERMS, SSI_FOREIGN, SSI_INDICES, SSI_TICKS, Topic, encode
+from schemas.topics import (
+    MARKET_TRADES,
+    PARTIAL_FLOW,
+    PIPELINES_TERMS,
+    RECORD_TOPICS,
+    SSI_FOREIGN,
+    SSI_INDICES,
+    SSI_TICKS,
+    Topic,
+    encode,
+)
 from schemas.units import TradingDay
-from tests.builders import a_frame, a_loss, a_reference, a_tick, a_trade, a_trade_event, changed
+from tests.builders import a_foreign, a_frame, a_loss, a_reference, a_tick, a_trade, a_trade_event, an_index, changed
 from tests.last_release import Folds, Said, State, minute_of_the_release, state_of_the_release
 
 FRIDAY, MONDAY = TradingDay(20261120), TradingDay(20261123)
@@ -228,6 +238,30 @@ def test_anything_else_of_that_day_stops_the_pipeline(topic: Topic[Any], frame: 
     with pytest.raises(StateNewer):
         folds.fold(Said(topic, 0, 0, "", encode(frame)))
     assert folds.state == state_of_the_future()
+
+
+@EACH
+@pytest.mark.parametrize(
+    "stray",
+    [
+        a_reference("SSI", trading_day=MONDAY),
+        a_trade(ts=0, trading_day=MONDAY),
+        a_foreign(bought=-1, trading_day=MONDAY),
+        an_index(value=1 << 60, trading_day=MONDAY),
+    ],
+    ids=["reference data", "a trade without a time", "a negative counter", "an impossible index"],
+)
+def test_a_record_of_the_next_day_that_does_not_begin_it_puts_no_value_of_today_aside(kind: type[Stored], stray: Any) -> None:
+    folds = Folds(rewritten(state(), kind))
+    messages = [
+        said._replace(value=encode(changed(frame, records=[stray, *frame.records])))
+        for said in on_friday()
+        if said.topic in RECORD_TOPICS
+        for frame in [said.topic.decode(said.value)]
+    ]
+    if next(cells_of(kind, folds.state))[0].startswith("ssi."):
+        with pytest.raises(StateNewer):
+            fold_all(folds, messages)
 
 
 @pytest.mark.parametrize("market_time", ["15:59:59", "16:00:00"])
