@@ -36,7 +36,7 @@ from typing import Any, ClassVar, Final, Generic, Protocol, TypeVar
 
 import msgspec
 
-from pipelines.core.errors import StateNewer, StateOutdated, StateUnreadable
+from pipelines.core.errors import StateGarbled, StateNewer, StateOutdated, StateUnreadable
 
 S = TypeVar("S", bound="Stored")
 
@@ -101,25 +101,45 @@ class Codec(Generic[S]):
         Raises:
             StateOutdated: An earlier release wrote it, and no upgrade leads from its version to this one.
             StateNewer: A newer release wrote it.
+            StateGarbled: It is not what its version says.
         """
-        if data[0] == self._version:
+        if data[:1] != self._head:
+            return self._decode_other(data)
+        try:
             return self._decode(memoryview(data)[1:])
-        return self._decode_other(data[0], data[1:])
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise self._garbled(data, error) from error
 
-    def _decode_other(self, found: int, body: bytes) -> S:
-        fields = msgspec.msgpack.decode(body)
+    def _decode_other(self, data: bytes) -> S:
+        found = data[0] if data else 0
         if found not in self._upgrades:
             kind_of_error = StateNewer if found > self._version else StateOutdated
-            raise kind_of_error(self.kind.__name__, found, self._version, self._day_of(fields))
-        for version in range(found, self._version):
-            fields = self._upgrades[version](fields)
-        return self._decode(self._encode(fields))
+            raise kind_of_error(self.kind.__name__, found, self._version, self._day_of(_fields(data)))
+        try:
+            fields = _fields(data)
+            for version in range(found, self._version):
+                fields = self._upgrades[version](fields)
+            return self._decode(self._encode(fields))
+        except (msgspec.MsgspecError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            # An upgrade function takes the array for what it should be, and meets whatever is there.
+            raise self._garbled(data, error) from error
+
+    def _garbled(self, data: bytes, error: Exception) -> StateGarbled:
+        return StateGarbled(self.kind.__name__, data[0], self._version, self._day_of(_fields(data)), str(error))
 
     def _day_of(self, fields: Any) -> int | None:
         """The trading day that an array of any version says, or None."""
         at = self.kind.DAY_AT
         day = fields[at] if at is not None and isinstance(fields, list) and at < len(fields) else None
         return day if isinstance(day, int) else None
+
+
+def _fields(data: bytes) -> Any:
+    """The array in a stored value, of whatever version; None when it is damaged."""
+    try:
+        return msgspec.msgpack.decode(data[1:])
+    except (msgspec.MsgspecError, ValueError):
+        return None
 
 
 class DayState:
@@ -160,7 +180,8 @@ class DayState:
             day: What the value is of, for kinds that do not say it themselves (``DAY_AT``); 0 is before any day.
 
         Raises:
-            StateUnreadable: The value is of today, and another release wrote it in a layout that this one does not know.
+            StateUnreadable: The value is of today, or does not say of which day it is, and another release wrote it in a layout
+                that this one does not know, or it is damaged.
         """
         data = self._state.get(key)
         if data is None:

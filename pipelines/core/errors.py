@@ -4,7 +4,8 @@ FoldError
 ├── RecordRejected: a record that no fold can use; it goes to the dead-letter topic alone
 ├── StateUnreadable: today's state in a layout that this release does not know; starting again does not help
 │   ├── StateOutdated: an earlier release wrote it
-│   └── StateNewer: a newer release wrote it
+│   ├── StateNewer: a newer release wrote it
+│   └── StateGarbled: it is not what its version says
 ├── TermsUnusable: what the day began with cannot be used by this release; starting again does not help
 ├── TermsUnknown: nothing tells what was in force where messages are to be folded again
 ├── StateDamaged: a stored value that others refer to is not there
@@ -34,7 +35,7 @@ class RecordRejected(FoldError):
 
 
 class StateUnreadable(FoldError, Halt):
-    """Another release wrote a stored value, in a layout that this one does not know. Base of the two below."""
+    """A stored value is in a layout that this release does not know. Base of the three below."""
 
     def __init__(self, kind: str, found: int, expected: int, day: int | None) -> None:
         super().__init__(kind, found, expected, day)
@@ -62,6 +63,22 @@ class StateNewer(StateUnreadable):
         return (
             f"a newer release wrote this state: {self.kind} has version {self.found}, this release reads {self.expected}. "
             f"Run the newer one until the trading day is over, and start this one after 16:00; {_FORCE}"
+        )
+
+
+class StateGarbled(StateUnreadable):
+    """The value is damaged, or its release changed the layout without another version."""
+
+    def __init__(self, kind: str, found: int, expected: int, day: int | None, detail: str) -> None:
+        super().__init__(kind, found, expected, day)
+        self.args = (kind, found, expected, day, detail)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return (
+            f"a value in the state is damaged: {self.kind} is not what version {self.found} says ({self.detail}). Stop the "
+            "pipeline, delete its directory below STOCK_TRACKER_HOME/state and start it again, and it rebuilds the state from "
+            f"its changelog; if that does not help, run the release that wrote it; {_FORCE}"
         )
 
 

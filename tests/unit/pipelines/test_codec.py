@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.core.codec import Cells, Codec, DayState, Stored
-from pipelines.core.errors import StateNewer, StateOutdated, StateUnreadable
+from pipelines.core.errors import StateGarbled, StateNewer, StateOutdated, StateUnreadable
 from schemas.errors import Halt
 
 TODAY = 20261120
@@ -149,6 +149,56 @@ def test_a_kind_without_a_day_is_of_the_day_of_what_it_belongs_to() -> None:
 def test_a_forced_start_passes_over_todays_values_too_and_counts_them(version: int) -> None:
     state, counts = on(TODAY, {b"an": stored(version, "an", TODAY)}, forced=True)
     assert state.load(PURSES, b"an") is None
+    assert counts == {"unreadable_today": 1}
+
+
+def upset(fields: list[Any]) -> list[Any]:
+    raise {"key": KeyError, "place": IndexError, "kind": TypeError, "sum": ZeroDivisionError, "name": AttributeError}[fields[0]]
+
+
+MISFITS = [
+    pytest.param(PURSES, stored(3, 7, YESTERDAY), id="another type"),
+    pytest.param(UPGRADING, stored(1, "An", YESTERDAY, "many"), id="what no upgrade expects"),
+    *(
+        pytest.param(Codec(Purse, upgrades={2: upset}), stored(2, what, YESTERDAY), id=f"an upgrade that meets a wrong {what}")
+        for what in ("key", "place", "kind", "sum", "name")
+    ),
+]
+DAMAGED = [
+    b"",
+    b"\3",
+    stored(3, "An", TODAY)[:-1],
+    b"\3\xc1",
+    b"\3\xc0",
+    b"\3\x80",
+    b"\0",
+    b"\x7f\xc1",
+    b"\xff",
+    stored(2, "An")[:-1],
+]
+
+
+@pytest.mark.parametrize(("codec", "data"), MISFITS)
+def test_a_value_of_an_earlier_day_that_is_not_what_its_version_says_is_as_none(codec: Codec[Purse], data: bytes) -> None:
+    state, counts = on(TODAY, {b"purse": data})
+    assert state.load(codec, b"purse") is None
+    assert counts == {"unreadable_earlier": 1}
+
+
+@pytest.mark.parametrize(("codec", "data"), MISFITS)
+def test_a_value_of_today_that_is_not_what_its_version_says_stops_with_a_remedy(codec: Codec[Purse], data: bytes) -> None:
+    state, _ = on(YESTERDAY, {b"purse": data})
+    with pytest.raises(StateGarbled, match=r"Purse is not what version . says .*PIPELINE_FORCE_TERMS=1"):
+        state.load(codec, b"purse")
+
+
+@pytest.mark.parametrize("codec", [PURSES, UPGRADING], ids=["without upgrades", "with upgrades"])
+@pytest.mark.parametrize("data", DAMAGED)
+def test_a_damaged_value_is_taken_for_todays_and_can_be_passed_over(codec: Codec[Purse], data: bytes) -> None:
+    with pytest.raises(StateUnreadable):
+        on(TODAY, {b"purse": data})[0].load(codec, b"purse")
+    forced, counts = on(TODAY, {b"purse": data}, forced=True)
+    assert forced.load(codec, b"purse") is None
     assert counts == {"unreadable_today": 1}
 
 
