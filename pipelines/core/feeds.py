@@ -119,7 +119,7 @@ class Feeds(Stored):
         """
         if not 0 < ts_ms < LARGEST:
             raise RecordRejected("out_of_range", f"ts_ms is {ts_ms}, which is no time in milliseconds since 1970")
-        if day == self.day:
+        if day == self.day and day:
             return False
         require_date(day)
         if day < self.day:

@@ -223,14 +223,16 @@ def _fold_records(
                     fold.advance()
             elif isinstance(record, LossMarker):
                 delivery.lose()
-            elif isinstance(record, ReferenceRecord) and kinds.reference is not None:
+            elif isinstance(record, ReferenceRecord) and kind not in kinds.unexpected:
                 require_date(record.trading_day)
-                check, take = kinds.reference
-                check(record)
-                take(fold, record)
+                if kinds.reference is None:
+                    folded.counts["ignored"] += 1
+                else:
+                    check, take = kinds.reference
+                    check(record)
+                    take(fold, record)
             elif kind in kinds.ignored:
-                if not isinstance(record, ReferenceRecord):
-                    meet(record)
+                meet(record)
                 folded.counts["ignored"] += 1
             else:
                 raise RecordRejected("unexpected_kind", f"a {kind.__name__} does not belong on {position.topic}")

@@ -150,6 +150,16 @@ def test_an_impossible_date_is_rejected_alone(shard: Shard, day: int) -> None:
     assert folded.counts["previous_day"] == 0
 
 
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.topic.name)
+@pytest.mark.parametrize("day", IMPOSSIBLE_DAYS)
+def test_an_impossible_date_is_rejected_by_a_shard_that_has_heard_nothing_yet(kind: Kind, day: int) -> None:
+    shard = Shard(kind)
+    folded = shard.fold(a_tick(TEN_MS, day), kind.useful(trading_day=day, ts=TEN_MS), a_reference(trading_day=day))
+    assert [(letter.reason, letter.idx) for letter in letters(folded)] == [("bad_day", 0), ("bad_day", 1), ("bad_day", 2)]
+    assert (shard.feeds.day, shard.feeds.now_ms) == (0, 0)
+    assert shard.fold(a_tick(TEN_MS), kind.useful()).counts["rejected"] == 0
+
+
 # --- records of no use
 
 
