@@ -38,8 +38,10 @@ def check_book(record: Any) -> None:
     """Check the prices and volumes in the book of ``record``.
 
     Raises:
-        RecordRejected: One is below 0, or not below :data:`~pipelines.core.codec.LARGEST`.
+        RecordRejected: One is below 0, or not below :data:`~pipelines.core.codec.LARGEST`; or a price has no volume.
     """
+    if len(record.bids) % 2 or len(record.asks) % 2:
+        raise RecordRejected("odd_book", f"{record.symbol}: a price in the book has no volume ({record.bids}, {record.asks})")
     levels = record.bids + record.asks
     if levels and (min(levels) < 0 or max(levels) >= LARGEST):
         named = [(f"{side}[{n}]", figure) for side in ("bids", "asks") for n, figure in enumerate(getattr(record, side))]

@@ -171,6 +171,14 @@ def test_a_rejected_record_has_changed_nothing(shard: Shard) -> None:
     assert shard.feeds.day == DAY
 
 
+@pytest.mark.parametrize("kind", [KINDS[0], KINDS[2]], ids=lambda kind: kind.topic.name)
+@pytest.mark.parametrize("book", [{"bids": [60_000]}, {"asks": [60_000]}, {"bids": [60_000, 100, 59_900]}])
+def test_a_book_with_a_price_that_has_no_volume_is_rejected_alone(kind: Kind, book: dict[str, list[int]]) -> None:
+    shard = Shard(kind)
+    folded = shard.fold(changed(builders.a_quote(), **book), changed(builders.a_snapshot(), **book), kind.useful())
+    assert [(letter.reason, letter.idx) for letter in letters(folded)] == [("odd_book", 0), ("odd_book", 1)]
+
+
 def test_a_kind_that_does_not_belong_on_a_topic_is_rejected_and_counted(shard: Shard) -> None:
     folded = shard.fold(shard.kind.stray(trading_day=TOMORROW, ts="09:00"))
     (letter,) = letters(folded)
