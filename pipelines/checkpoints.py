@@ -33,6 +33,7 @@ class DeadLetterWatch:
         self._limit = limit
         self._limits: dict[str, DeadLetterLimit] = {}
         self._last: dict[str, bytes] = {}
+        self._too_many: TooManyDeadLetters | None = None
 
     def read(self, topic: str, message: object | None, folded: Folded) -> None:
         """Take note of a message.
@@ -49,6 +50,9 @@ class DeadLetterWatch:
         for output in folded.outputs:
             if output.topic is SSI_DLQ:
                 self._last[topic] = output.value
+        if self._too_many is None and (verdict := limit.full()) is not None:
+            # Hundreds of messages come between two commits: good ones at their end do not make a bad window before them good.
+            self._too_many = self._error(topic, verdict)
 
     def must_wait(self, now_s: float) -> bool:
         """Whether what was read since the last commit may not be committed yet; ask before each commit.
@@ -56,6 +60,8 @@ class DeadLetterWatch:
         Raises:
             TooManyDeadLetters: It must not be committed at all.
         """
+        if self._too_many is not None:
+            raise self._too_many
         waits = False
         for topic, limit in self._limits.items():
             verdict = limit.judge(now_s)

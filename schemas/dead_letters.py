@@ -54,6 +54,16 @@ class DeadLetterLimit:
         self._messages.add(1, 0 if readable else 1)
         self._records.add(records, rejected)
 
+    def full(self) -> Verdict | None:
+        """That a whole window has been read and too much of it is bad; None when that is not so.
+
+        Ask after each message where many come between two commits: what comes later would push a bad window out.
+        """
+        for unit, share in self._shares():
+            if share.bad >= FEW and share.is_full and self._over(share):
+                return Verdict("stop", share.bad, share.read, unit)
+        return None
+
     def judge(self, now_s: float) -> Verdict:
         """Whether what was read since the last commit may be committed; ask before each commit."""
         over = [(unit, share) for unit, share in self._shares() if self._over(share)]

@@ -143,6 +143,14 @@ def test_a_full_window_of_bad_messages_is_never_committed(watch: DeadLetterWatch
     assert context.begun[0].committed == []
 
 
+def test_a_bad_stretch_in_the_middle_of_what_is_committed_is_never_committed(watch: DeadLetterWatch, context: Context) -> None:
+    read(watch, bad=2_000)
+    read(watch, good=200)
+    with pytest.raises(TooManyDeadLetters, match="200 of the last 200 messages"):
+        context.commit_checkpoint()
+    assert context.begun[0].committed == []
+
+
 @pytest.mark.parametrize("revoking", [False, True])
 def test_what_waits_is_aborted_when_the_pipeline_stops_or_loses_its_shards(
     watch: DeadLetterWatch, context: Context, revoking: bool
