@@ -54,6 +54,10 @@ class DeadLetterWatch:
             # Hundreds of messages come between two commits: good ones at their end do not make a bad window before them good.
             self._too_many = self._error(topic, verdict)
 
+    def forget(self) -> None:
+        """Begin anew: what was read since the last commit is given up, and whoever gets it next reads it again."""
+        self._limits.clear()
+
     def must_wait(self, now_s: float) -> bool:
         """Whether what was read since the last commit may not be committed yet; ask before each commit.
 
@@ -118,6 +122,7 @@ class WatchedContext(ProcessingContext):
             if force:
                 # Nobody will read on from here, so nothing better can come: whoever reads these messages next decides.
                 log.warning("too many of the last messages could not be used to commit them: they will be read again")
+                self.dead_letters.forget()
                 self.checkpoint.close(revoking=revoking)
                 self.init_checkpoint()  # type: ignore[no-untyped-call] # it is Quix's
             return

@@ -162,6 +162,21 @@ def test_what_waits_is_aborted_when_the_pipeline_stops_or_loses_its_shards(
     assert (aborted.committed, aborted.closed) == ([], [revoking])
 
 
+def test_what_a_pipeline_gave_up_with_its_shards_does_not_count_when_it_has_some_again(
+    watch: DeadLetterWatch, context: Context, clock: list[float]
+) -> None:
+    read(watch, bad=FEW)
+    context.commit_checkpoint()
+    context.commit_checkpoint(force=True, revoking=True)
+    clock[0] += HOLD_S
+    read(watch, good=FEW - 1)
+    context.commit_checkpoint()
+    assert context.begun[-2].committed == [False]
+    read(watch, bad=FEW + 1)
+    context.commit_checkpoint()
+    assert (context.begun[-1].committed, context.begun[-1].closed) == ([], [])
+
+
 def test_an_idle_pipeline_goes_on_though_the_last_it_read_was_bad(
     watch: DeadLetterWatch, context: Context, clock: list[float]
 ) -> None:
