@@ -46,10 +46,12 @@ class DeadLetterWatch:
         limit = self._limits.get(topic)
         if limit is None:
             limit = self._limits[topic] = DeadLetterLimit(self._limit)
-        limit.read(readable=message is not None, records=_said(message), rejected=folded.counts["rejected"])
-        for output in folded.outputs:
-            if output.topic is SSI_DLQ:
-                self._last[topic] = output.value
+        letters = [output.value for output in folded.outputs if output.topic is SSI_DLQ]
+        rejected = folded.counts["rejected"]
+        records = _said(message) + (_ticks_among(message, letters) if rejected else 0)
+        limit.read(readable=message is not None, records=records, rejected=rejected)
+        if letters:
+            self._last[topic] = letters[-1]
         if self._too_many is None and (verdict := limit.full()) is not None:
             # Hundreds of messages come between two commits: good ones at their end do not make a bad window before them good.
             self._too_many = self._error(topic, verdict)
@@ -88,6 +90,13 @@ def _said(message: object) -> int:
     if records is None:
         return len(getattr(message, "events", ()))
     return len(records) - list(map(type, records)).count(ClockTick)
+
+
+def _ticks_among(message: object, letters: list[bytes]) -> int:
+    """How many of a message's rejected records are clock ticks: a bad one says something, namely that it is bad."""
+    records = getattr(message, "records", ())
+    found = (SSI_DLQ.decode(letter).idx for letter in letters)
+    return sum(idx is not None and isinstance(records[idx], ClockTick) for idx in found)
 
 
 class WatchedContext(ProcessingContext):

@@ -8,12 +8,14 @@ import pytest
 from quixstreams.processing import ProcessingContext
 
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
-from pipelines.core.frames import Folded
+from pipelines.core.frames import Folded, Shard
+from pipelines.core.price_shard import fold_frame
 from schemas.dead_letters import FEW, HOLD_S, Limit
 from schemas.errors import TooManyDeadLetters
+from schemas.position import Position
 from schemas.structs import TradesFrame
-from schemas.topics import SSI_DLQ
-from tests.builders import a_dead_letter, a_frame, a_tick, a_trade, a_trade_event
+from schemas.topics import SSI_DLQ, SSI_TICKS
+from tests.builders import a_dead_letter, a_frame, a_tick, a_trade, a_trade_event, offers
 
 TICKS = "ssi.ticks"
 GOOD = a_frame(a_tick(), *(a_trade() for _ in range(50)))
@@ -207,6 +209,22 @@ def test_clock_ticks_do_not_hide_how_bad_the_records_of_a_quiet_market_are(watch
         watch.read(TICKS, a_frame(a_tick()), Folded())
         watch.read(TICKS, a_frame(a_tick(), a_trade()), with_a_dead_letter(rejected=1))
     with pytest.raises(TooManyDeadLetters, match="1000 of the last 1000 records"):
+        context.commit_checkpoint()
+
+
+def test_clock_ticks_that_are_rejected_count_as_read_and_as_bad(watch: DeadLetterWatch, context: Context) -> None:
+    frame = a_frame(a_tick(0), a_trade())
+    shard = Shard.of("prices", 0, 1)
+    folded = fold_frame(frame, Position(TICKS, 0, 0), shard, {}, offers=offers(SSI_TICKS))
+    for _ in range(FEW):
+        watch.read(TICKS, frame, folded)
+    context.commit_checkpoint()
+    assert context.begun[0].committed == [False], "half of it was good"
+    ticks = a_frame(a_tick(0))
+    folded = fold_frame(ticks, Position(TICKS, 0, 0), shard, {}, offers=offers(SSI_TICKS))
+    for _ in range(1_000):
+        watch.read(TICKS, ticks, folded)
+    with pytest.raises(TooManyDeadLetters, match="of the last 1000 records"):
         context.commit_checkpoint()
 
 
