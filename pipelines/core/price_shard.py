@@ -66,6 +66,8 @@ class ShardDay(Stored):
     """Symbols that changed since their last summary."""
     suspects: list[str] = msgspec.field(default_factory=list)
     """Symbols that may have an undecided suspect."""
+    is_patchy: bool = False
+    """Whether what the shard kept of this day was passed over, because it could not be read: the roster then lacks symbols."""
 
 
 class Roster(Stored):
@@ -115,12 +117,15 @@ class PriceFold:
     def turn(self) -> None:
         """End the day before, if the shard's day has moved forward."""
         day = self._day
-        if self._feeds.day == day.day:
+        # The feeds' day is behind this one, at 0, where it could not be read and the operator did not wait: then today goes on.
+        if self._feeds.day <= day.day:
             return
         if day.day:
             self._close(close_ms(TradingDay(day.day)))
         self._roster = Roster()
-        self._day = ShardDay(day=self._feeds.day, summary=self._feeds.now_ms // SUMMARY_MS)
+        self._day = ShardDay(
+            day=self._feeds.day, summary=self._feeds.now_ms // SUMMARY_MS, is_patchy=not day.day and self._state.passed_over
+        )
 
     def advance(self) -> None:
         """Summarise the day every five minutes of market time, and at its close."""
@@ -252,6 +257,8 @@ class PriceFold:
             if before is not None:
                 symbol_day.previous_close = before.previous_close if before.last is None else before.last
             self._enrol(symbol)
+        elif self._day.is_patchy and symbol not in self._shown:
+            self._enrol_again(symbol, symbol_day)
         self._shown[symbol] = symbol_day
         if record.trading_day == day:
             return symbol_day
@@ -264,6 +271,16 @@ class PriceFold:
         if self._roster is None:
             self._roster = self._state.load(_ROSTERS, _ROSTER_KEY, self._day.day) or Roster()
         self._roster.symbols.append(symbol)
+
+    def _enrol_again(self, symbol: str, symbol_day: SymbolDay) -> None:
+        """Take a symbol of today back that the shard has forgotten."""
+        self._roster = self._roster or self._state.load(_ROSTERS, _ROSTER_KEY, self._day.day) or Roster()
+        if symbol not in self._roster.symbols:
+            self._roster.symbols.append(symbol)
+            symbol_day.due = False
+            self._due(symbol, symbol_day)
+            if symbol_day.tape.suspect is not None and symbol not in self._day.suspects:
+                self._day.suspects.append(symbol)
 
     def _due(self, symbol: str, symbol_day: SymbolDay) -> None:
         if not symbol_day.due:

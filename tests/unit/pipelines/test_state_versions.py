@@ -15,9 +15,11 @@ from pipelines.core.codec import Codec, Stored
 from pipelines.core.errors import StateNewer, StateOutdated
 from pipelines.core.feeds import Feeds
 from pipelines.core.price_shard import ShardDay
+from pipelines.core.symbol_day import SymbolDay
 from pipelines.core.terms import HeldTerms
 from schemas.structs import PartialFlow, TradesFrame
 from schemas.topics import (
+    MARKET_DAILY,
     MARKET_TRADES,
     PARTIAL_FLOW,
     PIPELINES_TERMS,
@@ -295,6 +297,24 @@ def test_a_forced_start_does_without_todays_values_and_each_shard_says_so_once()
     assert {(topic, partition) for topic, partition, _ in told} >= {
         (topic, n) for topic in ("ssi.ticks", "ssi.foreign") for n in range(3)
     }
+
+
+@pytest.mark.parametrize("kind", [Feeds, ShardDay], ids=lambda kind: kind.__name__)
+def test_a_day_that_was_forced_on_is_summarised_once_it_is_over_and_not_before(kind: type[Stored]) -> None:
+    symbol = next(key[2:].decode() for shard, key in cells_of(SymbolDay, state()) if shard == "ssi.ticks/0")
+    folds = Folds(rewritten(state(), kind), force_terms=True)
+    frames = [
+        a_frame(a_tick("09:41"), a_trade(symbol, "09:41", total=10_000_000), epoch=1_795_141_540_000, seq=10_000),
+        a_frame(a_tick("09:46"), a_trade(symbol, "09:46", total=10_000_100), epoch=1_795_141_540_000, seq=10_001),
+        a_frame(a_tick("16:00"), epoch=1_795_141_540_000, seq=10_002),
+    ]
+    told = []
+    for offset, frame in enumerate(frames):
+        outputs = folds.fold(Said(SSI_TICKS, 0, 10_000 + offset, "", encode(frame))).outputs
+        daily = [MARKET_DAILY.decode(output.value) for output in outputs if output.topic is MARKET_DAILY]
+        told.append([(day.total_volume, day.final) for frame in daily for day in frame.events if day.symbol == symbol])
+    assert (10_000_100, True) in told[2]
+    assert all(not final for before in told[:2] for _, final in before)
 
 
 @RECORDS
