@@ -89,7 +89,7 @@ _FORCE: Final = (
 
 
 class TermsUnusable(FoldError, Halt):
-    """The alert rules that today's shard folds with are none that this release can fold."""
+    """The terms that today's shard folds with are none that this release can use: it does not know one of the rules, say."""
 
     def __init__(self, topic: str, problems: tuple[str, ...]) -> None:
         super().__init__(topic, problems)
@@ -98,8 +98,8 @@ class TermsUnusable(FoldError, Halt):
 
     def __str__(self) -> str:
         return (
-            f"this release cannot use the rules that are in force on {self.topic} today: {'; '.join(self.problems)}. Let the "
-            "release that began the trading day finish it, or set PIPELINE_FORCE_TERMS=1, and today's rules end here"
+            f"this release cannot use the terms that are in force on {self.topic} today: {'; '.join(self.problems)}. Let the "
+            "release that began the trading day finish it, or set PIPELINE_FORCE_TERMS=1, and today's terms end here"
         )
 
 

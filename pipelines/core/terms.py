@@ -261,6 +261,8 @@ def _usable(topic: str, encoded: bytes) -> UsableTerms:
         return UsableTerms.of(_decode(encoded))
     except InvalidRules as error:
         raise TermsUnusable(topic, error.problems) from error
+    except (msgspec.MsgspecError, UnicodeError) as error:
+        raise TermsUnusable(topic, (str(error),)) from error
 
 
 _decode = msgspec.json.Decoder(Terms).decode

@@ -8,11 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.core import alert_shard, flow, foreign_shard, index_shard, price_shard
+from pipelines.core.codec import Codec
 from pipelines.core.errors import TermsUnknown, TermsUnusable
 from pipelines.core.frames import Folded, Output, Shard
 from pipelines.core.rules import load_rules
 from pipelines.core.suspects import Thresholds
-from pipelines.core.terms import Offers, Recorded
+from pipelines.core.terms import HeldTerms, Offers, Recorded
 from schemas.errors import Halt
 from schemas.position import Position
 from schemas.structs import Frame, PartialFlow, TermsAdopted, TradesFrame
@@ -229,6 +230,30 @@ def test_rules_of_another_release_that_this_one_cannot_fold_stop_it_for_the_day(
     assert isinstance(caught.value, Halt)
     assert alerts.fold(5_000_000, 2, MONDAY) == 1
     assert [each.reason for each in alerts.adopted] == ["first", "next_day"]
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        b'{"release":"9"}',
+        b'{"release":"9","correction_percent":10.5,"reset_percent":50,"sectors":null,"rules":null}',
+        b"{",
+        b"\xff",
+    ],
+)
+def test_terms_that_this_release_does_not_understand_stop_it_for_the_day(terms: bytes) -> None:
+    alerts = Alerts()
+    alerts.fold(20_000_000, 0)
+    codec = Codec(HeldTerms)
+    held = codec.decode(alerts.state[b"terms"])
+    held.terms = terms
+    alerts.state[b"terms"] = codec.encode(held)
+    kept = dict(alerts.state)
+    with pytest.raises(TermsUnusable, match="PIPELINE_FORCE_TERMS=1"):
+        alerts.fold(5_000_000, 1)
+    assert alerts.fold(5_000_000, 2, MONDAY) == 1
+    alerts.state = kept
+    assert alerts.fold(5_000_000, 3, forced=True) == 1
 
 
 def test_a_forced_start_does_without_such_rules() -> None:
