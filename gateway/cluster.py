@@ -16,6 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from gateway.core.errors import KafkaRefused, NotPermitted
 from schemas.errors import KafkaUnavailable, TopicsMissing
+from schemas.kafka_errors import is_away
 from schemas.position import Partition
 
 ANSWER_S: Final = 5.0
@@ -23,17 +24,6 @@ ANSWER_S: Final = 5.0
 AGAIN_S: Final = 1.0
 """How soon to try again, in seconds, after Kafka did not answer: a board should be back soon after its broker is."""
 
-_AWAY = frozenset(
-    {
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._RESOLVE,
-        KafkaError._TIMED_OUT,
-        KafkaError._TRANSPORT,
-        # A broker that has just come, or a topic that was just made.
-        KafkaError.LEADER_NOT_AVAILABLE,
-        KafkaError.NOT_LEADER_FOR_PARTITION,
-    }
-)
 _FORBIDDEN = frozenset({KafkaError.CLUSTER_AUTHORIZATION_FAILED, KafkaError.TOPIC_AUTHORIZATION_FAILED})
 
 
@@ -109,7 +99,7 @@ class Cluster:
         """What ``error`` means for whoever operates the gateway."""
         if error.code() in _FORBIDDEN:
             return NotPermitted(error.str(), self._names)
-        if error.code() in _AWAY:
+        if is_away(error.code()):
             return self._unavailable(error.str())
         return KafkaRefused(error.str())
 

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
 
 from confluent_kafka import KafkaError, KafkaException
 from quixstreams.checkpointing.exceptions import CheckpointProducerTimeout
@@ -23,25 +22,13 @@ from pipelines.errors import StopTimedOut
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.errors import Halt, InstanceReplaced, KafkaUnavailable
+from schemas.kafka_errors import is_away, is_fenced
 
 log = logging.getLogger(__name__)
 
 STOP_S = 9.0
 """How long a stop may take: less than the ten seconds after which most supervisors kill."""
 _LOOK_S = 0.2
-_AWAY: Final = frozenset(
-    {
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._TIMED_OUT,
-        KafkaError._TRANSPORT,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.REQUEST_TIMED_OUT,
-    }
-)
-_FENCED: Final = frozenset(
-    {KafkaError._FENCED, KafkaError.FENCED_INSTANCE_ID, KafkaError.INVALID_PRODUCER_EPOCH, KafkaError.PRODUCER_FENCED}
-)
 
 
 def run(
@@ -109,13 +96,14 @@ def run(
 def in_our_words(failure: BaseException, name: str, settings: PipelineSettings) -> BaseException:
     """What stopped pipeline ``name``, as an error that says what to do next; as it is, where it says so or that is not known."""
     told: BaseException = failure
-    error = failure.args[0] if isinstance(failure, KafkaException) else getattr(failure, "error", None)
-    code = error.code() if isinstance(error, KafkaError) else None
-    # Between messages librdkafka reports a fenced member as _FATAL, with the cause in its text only.
-    if code in _FENCED or (code == KafkaError._FATAL and "group.instance.id" in str(error)):
+    found = failure.args[0] if isinstance(failure, KafkaException) else getattr(failure, "error", None)
+    error = found if isinstance(found, KafkaError) else None
+    if error is not None and is_fenced(error.code(), error.str()):
         told = InstanceReplaced(name, settings.instance, "PIPELINE_INSTANCE")
-    elif code in _AWAY or isinstance(failure, KafkaBrokerUnavailableError | CheckpointProducerTimeout):
-        told = KafkaUnavailable(settings.bootstrap, error.str() if isinstance(error, KafkaError) else str(failure))
+    elif error is not None and is_away(error.code()):
+        told = KafkaUnavailable(settings.bootstrap, error.str())
+    elif isinstance(failure, KafkaBrokerUnavailableError | CheckpointProducerTimeout):
+        told = KafkaUnavailable(settings.bootstrap, str(failure))
     if told is not failure:
         told.__cause__ = failure
     return told

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from connectors.clickhouse.core.access import LOOPBACK_NAMES, SINK_USER
+from connectors.clickhouse.core.tables import GROUP
 from schemas import deployment
 
 Bytes = Annotated[int, Field(gt=0)]
@@ -120,7 +121,7 @@ class SinkSettings(ArchiveHome):
     @property
     def group(self) -> str:
         """The consumer group, whose commits say what the archive has."""
-        return f"{self.topic_prefix}archive"
+        return f"{self.topic_prefix}{GROUP}"
 
     def read_password(self) -> str:
         """The password to use: the one set, else the embedded server's where that may be meant, else none.

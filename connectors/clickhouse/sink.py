@@ -25,6 +25,7 @@ from connectors.clickhouse.writer import Made, Writer
 from schemas.backoff import Backoff
 from schemas.dead_letters import Limit
 from schemas.errors import InstanceReplaced, KafkaUnavailable, NewerMessage, TopicsMissing
+from schemas.kafka_errors import is_away, is_cluster_down, is_fenced, is_rebalancing
 from schemas.position import Partition, Position
 
 log = logging.getLogger(__name__)
@@ -42,24 +43,6 @@ _COMMITTED_SECONDS = 60.0
 _LAG_SECONDS = 1.0
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
-_RETRY_COMMIT = frozenset(
-    {
-        KafkaError._TRANSPORT,
-        KafkaError._TIMED_OUT,
-        KafkaError._ALL_BROKERS_DOWN,
-        KafkaError._WAIT_COORD,
-        KafkaError.REQUEST_TIMED_OUT,
-        KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
-        KafkaError.COORDINATOR_NOT_AVAILABLE,
-        KafkaError.NOT_COORDINATOR,
-        KafkaError.REBALANCE_IN_PROGRESS,
-        KafkaError.ILLEGAL_GENERATION,
-        KafkaError.UNKNOWN_MEMBER_ID,
-    }
-)
-"""Reasons not to take a commit that pass: no broker answers, or partitions are being given out anew. In the end the commit is
-taken, or its partition is another sink's.
-"""
 
 
 def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Health) -> None:
@@ -274,14 +257,14 @@ class _Sink:
 
     def _refused(self, error: KafkaError) -> None:
         """Kafka did not take a commit: ask again if that can help."""
-        if error.code() not in _RETRY_COMMIT:
+        if not _passes(error):
             raise self._fatal(error)
         log.info("Kafka did not take a commit: %s", error.str())
 
     def _fatal(self, error: KafkaError) -> InstanceReplaced | KafkaException:
-        # Between messages librdkafka reports it as _FATAL, with the cause in its text only.
-        fenced = error.code() == KafkaError.FENCED_INSTANCE_ID or "group.instance.id" in error.str()
-        return InstanceReplaced(CONSUMER, self._settings.instance, "ARCHIVE_INSTANCE") if fenced else KafkaException(error)
+        if is_fenced(error.code(), error.str()):
+            return InstanceReplaced(CONSUMER, self._settings.instance, "ARCHIVE_INSTANCE")
+        return KafkaException(error)
 
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._moved = True
@@ -309,7 +292,7 @@ class _Sink:
                 if wrong := next((answer.error for answer in answers if answer.error is not None), None):
                     raise KafkaException(wrong)
             except KafkaException as error:
-                if error.args[0].code() not in _RETRY_COMMIT or time.monotonic() >= deadline:
+                if not _passes(error.args[0]) or time.monotonic() >= deadline:
                     raise
                 log.info("Kafka does not say yet what is committed: %s", error.args[0].str())
                 time.sleep(_POLL_SECONDS)
@@ -371,7 +354,7 @@ class _Sink:
 
     def _on_error(self, error: KafkaError) -> None:
         """Take an error that librdkafka reports apart from messages. Most pass by themselves; a silent cluster has to be told."""
-        if error.code() == KafkaError._ALL_BROKERS_DOWN:
+        if is_cluster_down(error.code()):
             self._kafka_away = True
 
     def _is_back(self) -> bool:
@@ -412,6 +395,11 @@ def _range(batch: Batch[rows.Decoded]) -> tuple[Partition, int, int]:
 
 def _offset(commit: Commit) -> TopicPartition:
     return TopicPartition(*commit.partition, commit.offset, metadata=commit.metadata)
+
+
+def _passes(error: KafkaError) -> bool:
+    """Whether a refused commit is worth asking for again: in the end it is taken, or its partition is another sink's."""
+    return is_away(error.code()) or is_rebalancing(error.code())
 
 
 def _backoff() -> Backoff:

@@ -12,6 +12,7 @@ from confluent_kafka.admin import ClusterMetadata
 
 from connectors.ssi.core.outbox import Outbox, Outgoing
 from schemas.errors import KafkaUnavailable, TopicsMissing
+from schemas.kafka_errors import is_cluster_down
 from schemas.position import Partition
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_TICKS, SSI_WIRE
 
@@ -185,7 +186,7 @@ class Publisher:
     def _errored(self, error: KafkaError) -> None:
         if error.fatal():
             self._fatal = error
-        elif error.code() == KafkaError._ALL_BROKERS_DOWN:
+        elif is_cluster_down(error.code()):
             trouble = KafkaUnavailable(self._bootstrap, error.str())
             if self.trouble is None:
                 log.warning("%s", trouble)

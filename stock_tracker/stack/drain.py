@@ -12,7 +12,7 @@ from typing import Any
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
-from connectors.clickhouse.core.tables import SOURCES
+from connectors.clickhouse.core.tables import GROUP, SOURCES
 from connectors.ssi.simulator.core.truth import ConnectionStatus
 from pipelines.catalogue import CATALOGUE
 from schemas.errors import KafkaUnavailable
@@ -171,7 +171,7 @@ def consumer_groups(prefix: str) -> tuple[ConsumerGroup, ...]:
 
     return (
         *(group(pipeline.group, *pipeline.sources) for pipeline in CATALOGUE),
-        group("archive", *SOURCES),
+        group(GROUP, *SOURCES),
     )
 
 

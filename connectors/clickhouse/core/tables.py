@@ -146,4 +146,6 @@ DLQ_NAMES: Final = (
 """Columns of :data:`DLQ`. ``found_…`` say where the process that rejected something had found it; ``topic`` and the columns of
 :data:`POSITION` where the archive read of it."""
 SOURCES: Final[tuple[Topic[Any], ...]] = (*(made.topic for made in TABLES.values()), topics.SSI_DLQ)
-"""What the archive reads."""
+"""What the archive reads,"""
+GROUP: Final = "archive"
+"""and its consumer group, without a prefix."""
