@@ -16,7 +16,7 @@ from gateway.core.channels import CHANNELS
 from gateway.core.selection import EVERYTHING, Selection
 from gateway.core.subscriber import Close, Subscriber
 from gateway.fanout import Client, Fanout
-from gateway.framer import Outlet
+from gateway.framer import SocketOutlet
 from gateway.settings import GatewaySettings
 from schemas.stock_v1 import PROTOCOL, CloseCode
 
@@ -104,7 +104,7 @@ class Gateway:
         headers = {"ETag": f'"{cursor}"'} if cursor else {}
         if cursor and request.headers.get("If-None-Match") == headers["ETag"]:
             return web.Response(status=304, headers=headers)
-        members = board.universe.members(Selection.of(request.query.get("sym", EVERYTHING).split(",")))
+        members = board.directory.members(Selection.of(request.query.get("sym", EVERYTHING).split(",")))
         if channel == "alert":
             rows = [alert.row for alert in recent.since(None)[0] if members is None or alert.symbol in members]
         else:
@@ -119,7 +119,7 @@ class Gateway:
         fanout = self._fanout
         socket = web.WebSocketResponse(
             compress=False,
-            max_msg_size=fanout.terms.message_bytes,
+            max_msg_size=fanout.limits.message_bytes,
             heartbeat=PING_S,
             timeout=FAREWELL_S,
             protocols=(PROTOCOL,),
@@ -130,7 +130,7 @@ class Gateway:
             await socket.close(code=CloseCode.CONNECTION_LIMIT, message=b"too many connections")
             metrics.CLOSED.labels(CloseCode.CONNECTION_LIMIT).inc()
             return socket
-        outlet = Outlet(request, socket)
+        outlet = SocketOutlet(request, socket)
         reading = asyncio.current_task()
         assert reading is not None  # noqa: S101 - aiohttp runs handlers in tasks
         farewell: list[Close] = []
@@ -141,7 +141,7 @@ class Gateway:
             if asyncio.current_task() is not reading:
                 reading.cancel()
 
-        client = Client(Subscriber(fanout.board, fanout.recent, fanout.terms, now_ms()), outlet, end, now_ms())
+        client = Client(Subscriber(fanout.board, fanout.recent, fanout.limits, now_ms()), outlet, end, now_ms())
         self._connections.add(reading)
         reading.add_done_callback(self._connections.discard)
         fanout.join(client)
@@ -176,7 +176,7 @@ class Gateway:
             await asyncio.wait(self._connections, timeout=2 * FAREWELL_S)
 
 
-async def _part(socket: web.WebSocketResponse, outlet: Outlet, close: Close) -> None:
+async def _part(socket: web.WebSocketResponse, outlet: SocketOutlet, close: Close) -> None:
     """Close a connection; one whose client does not read is dropped."""
     log.info("closing a connection: %s (%d)", close.reason, close.code)
     try:

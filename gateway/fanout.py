@@ -14,10 +14,10 @@ from gateway import metrics
 from gateway.core import status, wire
 from gateway.core.alerts import Alert, Recent
 from gateway.core.board import Board, Change
+from gateway.core.limits import ClientLimits
 from gateway.core.selection import Selection
 from gateway.core.subscriber import Close, Subscriber
 from gateway.core.subscription import Subscription
-from gateway.core.terms import Terms
 from schemas.stock_v1 import CloseCode
 from schemas.structs import FeedStatus
 
@@ -36,7 +36,7 @@ _WATCH_S = 1.0
 
 
 class Outlet(Protocol):
-    """The writing side of a client's socket (:class:`gateway.framer.Outlet`)."""
+    """The writing side of a client's socket (:class:`gateway.framer.SocketOutlet`)."""
 
     @property
     def writable(self) -> bool:
@@ -108,7 +108,7 @@ class Fanout:
         board: Board,
         recent: Recent,
         connectors: status.Connectors,
-        terms: Terms,
+        limits: ClientLimits,
         now_ms: Callable[[], int],
         reason: Callable[[], str],
     ) -> None:
@@ -118,18 +118,18 @@ class Fanout:
             board: The rows.
             recent: The alerts.
             connectors: What each connector says of itself.
-            terms: What clients are held to.
+            limits: What clients are held to.
             now_ms: The wall clock.
             reason: Why the gateway is not up to date; empty when it is.
         """
         self.board = board
         self.recent = recent
         self.connectors = connectors
-        self.terms = terms
+        self.limits = limits
         self.clients: set[Client] = set()
         self._reason = reason
         self._now_ms = now_ms
-        self._intervals = {throttle_ms: Interval() for throttle_ms in terms.classes}
+        self._intervals = {throttle_ms: Interval() for throttle_ms in limits.classes}
         self._told: tuple[list[str], str] = ([], "")
 
     # clients
@@ -226,7 +226,7 @@ class Fanout:
                 subscription = client.subscriber.subscriptions.get("alert")
                 if subscription is None:
                     continue
-                members = self.board.universe.members(subscription.selection)
+                members = self.board.directory.members(subscription.selection)
                 if members is None or alert.symbol in members:
                     client.subscriber.alert(event)
                     told.add(client)
@@ -283,7 +283,7 @@ class Fanout:
                 continue
             share = made.get((channel, subscription.selection))
             if share is None:
-                members = self.board.universe.members(subscription.selection)
+                members = self.board.directory.members(subscription.selection)
                 chosen: Set[str] = keys if members is None else keys & members
                 rows = self.board.tables[channel].fragments(chosen)
                 bodies = wire.deltas(channel, rows, reached[channel], now_ms, conflated=False)
@@ -313,7 +313,7 @@ class Fanout:
             now_ms = self._now_ms()
             self.apply(self.connectors.judge(now_ms))
             condition = (self._stale(now_ms), self._reason())
-            if now_ms - beat_ms >= self.terms.heartbeat_ms or condition != self._told:
+            if now_ms - beat_ms >= self.limits.heartbeat_ms or condition != self._told:
                 beat_ms, self._told = now_ms, condition
                 self._beat(now_ms)
             for client in list(self.clients):

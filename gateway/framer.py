@@ -32,7 +32,7 @@ def text_frame(payload: bytes) -> bytes:
     return _LONG.pack(_TEXT, 127, size) + payload
 
 
-class Outlet:
+class SocketOutlet:
     """The writing side of an accepted WebSocket."""
 
     def __init__(self, request: web.Request, socket_: web.WebSocketResponse) -> None:

@@ -12,9 +12,9 @@ from gateway.alert_reader import AlertReader
 from gateway.app import Gateway, now_ms
 from gateway.core.alerts import Recent
 from gateway.core.board import Board
+from gateway.core.limits import ClientLimits
 from gateway.core.status import Connectors
 from gateway.core.subscriber import Close
-from gateway.core.terms import Terms
 from gateway.fanout import Fanout
 from gateway.follower import Follower, Post
 from gateway.settings import GatewaySettings
@@ -90,9 +90,9 @@ async def run(
         TooManyDeadLetters: Most of what was read cannot be used. The clients have been sent away.
     """
     settings.require_safe_bind()
-    terms = Terms(default_ms=settings.throttle_ms)
+    limits = ClientLimits(default_ms=settings.throttle_ms)
     readiness = Readiness("state", "alerts", when_ready=when_ready)
-    fanout = Fanout(Board(), Recent(), Connectors(), terms, now_ms, readiness.reason)
+    fanout = Fanout(Board(), Recent(), Connectors(), limits, now_ms, readiness.reason)
     gateway = Gateway(settings, fanout, readiness.reason)
 
     runner = web.AppRunner(gateway.application(), access_log=None, keepalive_timeout=75, shutdown_timeout=FORCE_S)
@@ -120,7 +120,7 @@ async def run(
     try:
         async with asyncio.TaskGroup() as tasks:
             running = [
-                *(tasks.create_task(fanout.flush_forever(throttle_ms)) for throttle_ms in terms.classes if throttle_ms),
+                *(tasks.create_task(fanout.flush_forever(throttle_ms)) for throttle_ms in limits.classes if throttle_ms),
                 tasks.create_task(fanout.pump_forever()),
                 tasks.create_task(fanout.watch_forever()),
             ]

@@ -8,7 +8,7 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.core.errors import InsecureBind
-from gateway.core.terms import ThrottleMs
+from gateway.core.limits import ThrottleMs
 from schemas.dead_letters import Limit
 from schemas.deployment import GATEWAY_PORT
 

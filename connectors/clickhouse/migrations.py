@@ -42,7 +42,7 @@ _REFUSED = (164, 497)
 """ClickHouse's codes when a user may not change tables: READONLY, ACCESS_DENIED."""
 
 
-class Applied(NamedTuple):
+class AppliedMigration(NamedTuple):
     """A migration that a database has."""
 
     number: int
@@ -62,14 +62,14 @@ def load() -> tuple[Migration, ...]:
     )
 
 
-def applied(client: Client, database: str) -> dict[int, Applied]:
+def applied(client: Client, database: str) -> dict[int, AppliedMigration]:
     """The migrations that ``database`` has, by number; none when there is no such database."""
     exists = f"EXISTS TABLE {quote_name(database)}.schema_migrations"
     if client.command(exists, use_database=False) != 1:
         return {}
     # All columns: how many there are depends on the release that has made the table.
     rows = client.query(f"SELECT * FROM {quote_name(database)}.schema_migrations FINAL").named_results()  # noqa: S608
-    found = (Applied(int(r["number"]), str(r["name"]), str(r["checksum"]), str(r.get("not_additive", ""))) for r in rows)
+    found = (AppliedMigration(int(r["number"]), str(r["name"]), str(r["checksum"]), str(r.get("not_additive", ""))) for r in rows)
     return {migration.number: migration for migration in sorted(found)}
 
 

@@ -16,7 +16,7 @@ from confluent_kafka.admin import AdminClient
 
 from connectors.clickhouse import metrics
 from connectors.clickhouse.core import rows
-from connectors.clickhouse.core.dead_letters import CONSUMER, DeadLetterWatch
+from connectors.clickhouse.core.dead_letters import CONSUMER, RangeWatch
 from connectors.clickhouse.core.errors import ArchiveError, ClickHouseUnreachable, SchemaMismatch
 from connectors.clickhouse.core.intent import Batch, Commit, Intents
 from connectors.clickhouse.core.tables import SOURCES
@@ -91,7 +91,7 @@ class _Sink:
         self._writer = Writer(settings)
         self._made: dict[tuple[Partition, int, int], Made] = {}
         """By partition, first and next: the batches that are about to be declared or inserted."""
-        self._dead_letters = DeadLetterWatch(limit)
+        self._dead_letters = RangeWatch(limit)
         self._backoff = _backoff()
         self._not_before = 0.0
         """When to try ClickHouse again after it failed, on the monotonic clock."""

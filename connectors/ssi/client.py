@@ -16,7 +16,7 @@ from connectors.ssi.core.hub_client import (
     HubClient,
     Publish,
     Reconnect,
-    Reject,
+    RejectMessage,
     Send,
     Start,
     Subscribed,
@@ -146,7 +146,7 @@ class Conversation:
                     await self._send(text, socket)
                 case Subscribed():
                     self._subscribed()
-                case Reject(reason, detail, idx, payload):
+                case RejectMessage(reason, detail, idx, payload):
                     self._stream.reject(reason, detail, idx, payload)
                 case Warn(text):
                     log.warning("%s", text)

@@ -12,7 +12,7 @@ import msgspec
 
 from gateway.core import cursor
 from gateway.core.channels import CHANNELS
-from gateway.core.selection import Universe
+from gateway.core.selection import SymbolDirectory
 
 SLOTS_A_TOPIC = 1_000
 """A channel may be fed by several topics. In its cursors the partitions of its first topic are the slots from 0 on, those of the
@@ -42,8 +42,8 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(slots=True)
-class Table:
-    """The rows of one channel."""
+class ChannelRows:
+    """The latest rows of one channel, and how far they have been read."""
 
     rows: dict[str, Change] = field(default_factory=dict)
     offsets: dict[int, int] = field(default_factory=dict)
@@ -76,23 +76,23 @@ class Table:
 
 @dataclass(slots=True)
 class Board:
-    """The tables of all channels that have rows, and the symbols in them."""
+    """The latest rows of all channels that have rows, and the symbols in them."""
 
-    tables: dict[str, Table] = field(default_factory=lambda: {name: Table() for name in CHANNELS if name != "alert"})
+    tables: dict[str, ChannelRows] = field(default_factory=lambda: {name: ChannelRows() for name in CHANNELS if name != "alert"})
     """By channel; alerts are kept by :class:`gateway.core.alerts.Recent`."""
     stream: str = ""
     """Which logs the offsets are of; empty until reading begins."""
     complete: bool = False
     """Whether everything has been applied that was on the topics when reading began: clients may come."""
-    universe: Universe = field(default_factory=Universe)
+    directory: SymbolDirectory = field(default_factory=SymbolDirectory)
 
     def begin(self, stream: str) -> None:
         """Forget everything: the topics are read from their beginning again."""
         self.stream = stream
         self.complete = False
-        self.universe = Universe()
+        self.directory = SymbolDirectory()
         for channel in self.tables:
-            self.tables[channel] = Table()
+            self.tables[channel] = ChannelRows()
 
     def apply(self, changes: Iterable[Change]) -> Iterator[tuple[str, str]]:
         """Take what is newer; yields (channel, key) of each row taken."""
@@ -100,9 +100,9 @@ class Board:
             if not self.tables[change.channel].apply(change):
                 continue
             if change.exchange is not None:
-                self.universe.list_on(change.key, change.exchange)
+                self.directory.list_on(change.key, change.exchange)
             if change.groups is not None:
-                self.universe.join(change.key, change.groups)
+                self.directory.join(change.key, change.groups)
             yield change.channel, change.key
 
     def cursor(self, channel: str) -> str:

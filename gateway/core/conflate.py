@@ -44,8 +44,8 @@ class Pending:
 
 
 @dataclass(slots=True)
-class Lane:
-    """Messages of which none may be lost or overtaken."""
+class AlertLane:
+    """The alerts that wait for a client: none may be lost, and none may overtake another."""
 
     _messages: deque[bytes] = field(default_factory=deque)
     _bytes: int = 0

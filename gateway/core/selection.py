@@ -50,7 +50,7 @@ class Selection:
 
 
 @dataclass(slots=True)
-class Universe:
+class SymbolDirectory:
     """The symbols that have been heard of, with their exchange and groups."""
 
     exchanges: dict[str, str] = field(default_factory=dict)

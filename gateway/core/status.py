@@ -21,7 +21,7 @@ _TRADING = frozenset({SessionPhase.ATO, SessionPhase.CONTINUOUS, SessionPhase.AT
 
 
 @dataclass(frozen=True, slots=True)
-class MarketClock:
+class MarketStatus:
     """The market's clock, as the connector says that is furthest."""
 
     phase: SessionPhase
@@ -103,12 +103,12 @@ class Connectors:
             )
         return status.state, status.reason
 
-    def clock(self) -> MarketClock | None:
+    def clock(self) -> MarketStatus | None:
         """The market's clock; None while no connector has spoken."""
         if not self._said:
             return None
         ahead = max(self._said.values(), key=lambda status: status.market_ms)
-        return MarketClock(SessionPhase(ahead.phase), ahead.trading_day, ahead.market_ms)
+        return MarketStatus(SessionPhase(ahead.phase), ahead.trading_day, ahead.market_ms)
 
     def stale(self, newest_ms: Mapping[str, int | None], now_ms: int) -> list[str]:
         """The channels that should move now and do not, in alphabetical order; all of them when no connector is up.

@@ -11,11 +11,11 @@ from gateway.core import cursor, wire
 from gateway.core.alerts import Recent
 from gateway.core.board import Board
 from gateway.core.channels import CHANNELS
-from gateway.core.conflate import Lane
+from gateway.core.conflate import AlertLane
 from gateway.core.errors import BadCursor, Refused
+from gateway.core.limits import Allowance, ClientLimits
 from gateway.core.selection import EVERYTHING, Selection, is_group
 from gateway.core.subscription import Subscription
-from gateway.core.terms import Allowance, Terms
 from schemas.stock_v1 import Auth, CloseCode, Command, ErrorCode, Ping, Sub, Unsub
 
 DRAIN_BYTES: Final = 256 * 1024
@@ -38,7 +38,7 @@ class Close(NamedTuple):
 class Subscriber:
     """One client: its subscriptions and what it has still to get."""
 
-    def __init__(self, board: Board, recent: Recent, terms: Terms, now_ms: int) -> None:
+    def __init__(self, board: Board, recent: Recent, limits: ClientLimits, now_ms: int) -> None:
         self.subscriptions: dict[str, Subscription] = {}
         """By channel."""
         self.close: Close | None = None
@@ -49,13 +49,13 @@ class Subscriber:
         """Whether the last :meth:`drain` left pages of a snapshot for the next one."""
         self._board = board
         self._recent = recent
-        self._terms = terms
-        self._allowance = Allowance(terms.commands_per_s, terms.burst)
+        self._limits = limits
+        self._allowance = Allowance(limits.commands_per_s, limits.burst)
         self._strikes = 0
         self._n = 0
         """The number of the last message."""
-        self._answers = [wire.hello(terms, board.stream, now_ms)]
-        self._lane = Lane()
+        self._answers = [wire.hello(limits, board.stream, now_ms)]
+        self._lane = AlertLane()
         """Alerts."""
         self._shared: list[bytes] = []
         """Messages that were made for everybody."""
@@ -81,7 +81,7 @@ class Subscriber:
         if self._strikes > STRIKES:
             self.close = Close(CloseCode.RATE_ABUSE, "too many commands")
             return
-        refused = Refused(ErrorCode.RATE, f"more than {self._terms.commands_per_s} commands a second", wait_ms)
+        refused = Refused(ErrorCode.RATE, f"more than {self._limits.commands_per_s} commands a second", wait_ms)
         self.notice(wire.err(None, refused))
 
     def _obey(self, command: Command) -> None:
@@ -96,9 +96,9 @@ class Subscriber:
     def _subscribe(self, command: Sub) -> None:
         self.asked = True
         channel = _known(command.ch)
-        throttle_ms = self._terms.default_ms if command.throttle_ms is None else command.throttle_ms
-        if throttle_ms not in self._terms.classes:
-            raise Refused(ErrorCode.BAD_THROTTLE, f"throttle_ms is one of {self._terms.classes}")
+        throttle_ms = self._limits.default_ms if command.throttle_ms is None else command.throttle_ms
+        if throttle_ms not in self._limits.classes:
+            raise Refused(ErrorCode.BAD_THROTTLE, f"throttle_ms is one of {self._limits.classes}")
         if not (self._recent.complete if channel == "alert" else self._board.complete):
             raise Refused(ErrorCode.NOT_READY, "the gateway is still reading Kafka: /readyz says why", RETRY_MS)
         words = dict.fromkeys(command.sym)
@@ -108,8 +108,8 @@ class Subscriber:
             raise Refused(ErrorCode.UNKNOWN_SYMBOL, f"channel {channel} has none of these now")
         existing = self.subscriptions.get(channel)
         selection = existing.selection | wanted if existing else wanted
-        if len(selection.keys) > self._terms.symbols:
-            raise Refused(ErrorCode.TOO_MANY_SYMBOLS, f"at most {self._terms.symbols} a channel: use a group or {EVERYTHING}")
+        if len(selection.keys) > self._limits.symbols:
+            raise Refused(ErrorCode.TOO_MANY_SYMBOLS, f"at most {self._limits.symbols} a channel: use a group or {EVERYTHING}")
         offsets = self._read_up_to(channel, command.cursor)
         subscription = existing or Subscription(channel, throttle_ms, self._cursor(channel))
         self.subscriptions[channel] = subscription
@@ -177,17 +177,17 @@ class Subscriber:
 
     def _knows(self, channel: str, word: str) -> bool:
         """Whether ``word`` means anything in ``channel`` as of now."""
-        universe, has_groups = self._board.universe, CHANNELS[channel].has_groups
+        directory, has_groups = self._board.directory, CHANNELS[channel].has_groups
         if word == EVERYTHING:
             return True
         if is_group(word):
-            return has_groups and universe.has_group(word)
+            return has_groups and directory.has_group(word)
         # An alert is about a symbol or an index, which has no exchange.
         rows = self._board.tables["index" if channel == "alert" else channel].rows
-        return word in rows or (has_groups and word in universe.exchanges)
+        return word in rows or (has_groups and word in directory.exchanges)
 
     def _members(self, selection: Selection) -> frozenset[str] | None:
-        return self._board.universe.members(selection)
+        return self._board.directory.members(selection)
 
     # what happens in the market
 

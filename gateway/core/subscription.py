@@ -15,7 +15,7 @@ from gateway.core.conflate import Pending
 from gateway.core.selection import Selection
 
 
-class State(StrEnum):
+class SubscriptionState(StrEnum):
     """Where a subscription is. Only in the last one does the client get the messages that are made for everybody."""
 
     SNAPSHOT = "snapshot"
@@ -48,8 +48,8 @@ class Happening(IntEnum):
     """The same, but the client does not read."""
 
 
-_S = State
-AFTER: Final[dict[State, tuple[State, ...]]] = {
+_S = SubscriptionState
+AFTER: Final[dict[SubscriptionState, tuple[SubscriptionState, ...]]] = {
     #             ASKED        LAST_PAGE    CAUGHT_UP    QUIET        CHANGED      MISSED
     _S.SNAPSHOT: (_S.SNAPSHOT, _S.BEHIND,   _S.SNAPSHOT, _S.SNAPSHOT, _S.SNAPSHOT, _S.SNAPSHOT),
     _S.BEHIND:   (_S.SNAPSHOT, _S.BEHIND,   _S.AHEAD,    _S.BEHIND,   _S.JOINING,  _S.BEHIND),
@@ -62,7 +62,7 @@ AFTER: Final[dict[State, tuple[State, ...]]] = {
 Alerts have no intervals: each is sent at once. Their subscription is a snapshot and then ahead.
 """
 
-_EVEN = (State.LIVE, State.AHEAD)
+_EVEN = (SubscriptionState.LIVE, SubscriptionState.AHEAD)
 """In which nothing has still to be sent."""
 
 
@@ -75,7 +75,7 @@ class Subscription:
     cursor: str
     """Where the client stands: moved whenever it has everything up to the end of an interval."""
     selection: Selection = field(default_factory=Selection)
-    state: State = State.SNAPSHOT
+    state: SubscriptionState = SubscriptionState.SNAPSHOT
     pending: Pending = field(default_factory=Pending)
     """Keys of rows that have still to be sent, beside those of the snapshot."""
     _snapshot: deque[str | bytes] = field(default_factory=deque)
@@ -89,7 +89,7 @@ class Subscription:
     @property
     def has_snapshot(self) -> bool:
         """Whether a snapshot is on its way; until then the cursor stands for rows that the client does not have."""
-        return self.state is State.SNAPSHOT
+        return self.state is SubscriptionState.SNAPSHOT
 
     def ask(self, wanted: Iterable[str | bytes]) -> None:
         """Add ``wanted`` to the snapshot that is on its way, or begin one; it has one page at least, if an empty one."""
@@ -124,7 +124,7 @@ class Subscription:
         Returns:
             Whether the messages that were made for everybody are right for this client. If not, ``changed`` is pending.
         """
-        if reads and self.state is State.LIVE:
+        if reads and self.state is SubscriptionState.LIVE:
             # So it is with most clients, most of the time; their state does not change.
             self.cursor = reached
             return True
@@ -132,7 +132,7 @@ class Subscription:
         self._note((Happening.CHANGED if reads else Happening.MISSED) if changed else Happening.QUIET)
         if not reads:
             self.pending.skip()
-        elif self.state is not State.SNAPSHOT:
+        elif self.state is not SubscriptionState.SNAPSHOT:
             self.cursor = reached
         return False
 

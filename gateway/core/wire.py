@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from gateway.core.alerts import Alert
 from gateway.core.channels import CHANNELS
 from gateway.core.errors import Refused
-from gateway.core.status import MarketClock
-from gateway.core.terms import Terms
+from gateway.core.limits import ClientLimits
+from gateway.core.status import MarketStatus
 from schemas.stock_v1 import PROTOCOL, Command, ErrorCode
 from schemas.topics import encode
 
@@ -77,7 +77,7 @@ def numbered(n: int, body: bytes) -> bytes:
     return b'{"n":%d,' % n + body
 
 
-def hello(terms: Terms, stream: str, now_ms: int) -> bytes:
+def hello(limits: ClientLimits, stream: str, now_ms: int) -> bytes:
     """The greeting; ``stream`` is empty until the topics have been looked at."""
     return _body(
         "hello",
@@ -85,15 +85,15 @@ def hello(terms: Terms, stream: str, now_ms: int) -> bytes:
         stream=stream,
         server_time=now_ms,
         auth="none",
-        throttle={"default": terms.default_ms, "classes": terms.classes},
+        throttle={"default": limits.default_ms, "classes": limits.classes},
         limits={
-            "message_bytes": terms.message_bytes,
-            "symbols": terms.symbols,
-            "commands_per_s": terms.commands_per_s,
-            "burst": terms.burst,
+            "message_bytes": limits.message_bytes,
+            "symbols": limits.symbols,
+            "commands_per_s": limits.commands_per_s,
+            "burst": limits.burst,
         },
         channels=tuple(CHANNELS),
-        heartbeat_ms=terms.heartbeat_ms,
+        heartbeat_ms=limits.heartbeat_ms,
     )
 
 
@@ -134,7 +134,7 @@ def event(alert: Alert, cursor: str) -> bytes:
 
 
 def heartbeat_head(
-    now_ms: int, lag_ms: Mapping[str, int | None], stale: Sequence[str], reason: str, clock: MarketClock | None
+    now_ms: int, lag_ms: Mapping[str, int | None], stale: Sequence[str], reason: str, clock: MarketStatus | None
 ) -> bytes:
     """What a heartbeat says to every client: all but the cursors, which :func:`heartbeat` adds."""
     body = _body(

@@ -11,7 +11,7 @@ import msgspec
 
 from pipelines.core.codec import Stored
 from pipelines.core.speed import LONG_MS, STILL, Speeds, VolumeRing, speeds
-from pipelines.core.suspects import Thresholds, Verdict, judge, judge_at_close
+from pipelines.core.suspects import SuspectVerdict, Thresholds, judge, judge_at_close
 from schemas.session import open_ms
 from schemas.structs import ForeignRecord, LedgerEntry
 from schemas.units import Exchange, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
@@ -116,7 +116,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         if suspect is not None and reading.ts_ms > suspect.ts_ms:
             self.suspect = None
             verdict = judge(self.counter, suspect.counter, reading.counter, thresholds)
-            if verdict is Verdict.GLITCH:
+            if verdict is SuspectVerdict.GLITCH:
                 notes.append(verdict)
             elif reading.counter < suspect.counter:
                 # This record confirms the suspect, and its own counter is lower still: book the one, and hold the other back.
@@ -137,7 +137,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         if suspect is None:
             return None
         verdict = judge_at_close(self.counter, suspect.counter, thresholds)
-        if verdict is Verdict.UNRESOLVED:
+        if verdict is SuspectVerdict.UNRESOLVED:
             notes.append(verdict)
             return None
         return self._fall(suspect, verdict, notes)
@@ -159,20 +159,20 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
             self.ring.spread(volume, growth.first_since_ms, reading.ts_ms)
         return Move(growth.kind, since_ms or growth.first_since_ms, before)
 
-    def _fall(self, reading: Reading, verdict: Verdict, notes: list[str]) -> Move:
+    def _fall(self, reading: Reading, verdict: SuspectVerdict, notes: list[str]) -> Move:
         """Book a fall that is believed. The counter goes on from ``reading``, which may have grown again since it fell."""
-        if verdict is Verdict.RESET:
+        if verdict is SuspectVerdict.RESET:
             self.generation += 1
             self.earlier += self.counter
             self.earlier_value += self.value
             _, since_ms = self._go_on_from(reading)
             self.ring.spread(reading.counter, since_ms, reading.ts_ms)
             return Move("reset", since_ms, 0)
-        if verdict is Verdict.AMBIGUOUS:
+        if verdict is SuspectVerdict.AMBIGUOUS:
             notes.append(verdict)
         # A correction says that shares counted earlier were none, and not at what time they had been counted: no speed changes.
         before, since_ms = self._go_on_from(reading)
-        return Move("correction", since_ms, before, ambiguous=verdict is Verdict.AMBIGUOUS)
+        return Move("correction", since_ms, before, ambiguous=verdict is SuspectVerdict.AMBIGUOUS)
 
     def _go_on_from(self, reading: Reading) -> tuple[int, int]:
         """Accept ``reading``. Returns the counter and the exchange time that it follows."""
@@ -264,7 +264,7 @@ def settle(totals: ForeignTotals, thresholds: Thresholds) -> Step:
     """
     notes: list[str] = []
     bought, sold = totals.buy.settle(thresholds, notes), totals.sell.settle(thresholds, notes)
-    totals.unresolved += notes.count(Verdict.UNRESOLVED)
+    totals.unresolved += notes.count(SuspectVerdict.UNRESOLVED)
     return Step(_entries(totals, bought, sold), tuple(notes))
 
 

@@ -21,7 +21,7 @@ import msgspec
 
 from pipelines.core.feeds import Feeds
 from pipelines.core.lines import Gap, Label, SideSource, correction_line, fill_line, gap_line, print_line, reset_line, value_of
-from pipelines.core.suspects import Thresholds, Verdict, judge, judge_at_close
+from pipelines.core.suspects import SuspectVerdict, Thresholds, judge, judge_at_close
 from schemas.events import GapCause, TradePhase
 from schemas.session import open_ms
 from schemas.structs import TradeEvent, TradeRecord
@@ -177,7 +177,7 @@ class TapeRecorder:
             return
         verdict = judge_at_close(tape.top, suspect.record.total_volume, self._thresholds())
         self._counts[verdict.value] += 1
-        if verdict is Verdict.CORRECTION:
+        if verdict is SuspectVerdict.CORRECTION:
             self._correct(tape, suspect)
 
     def _grow(
@@ -254,11 +254,11 @@ class TapeRecorder:
         tape.suspect = None
         verdict = judge(tape.top, suspect.record.total_volume, decider, self._thresholds())
         self._counts[verdict.value] += 1
-        if verdict is Verdict.GLITCH:
+        if verdict is SuspectVerdict.GLITCH:
             tape.dismissed = [*tape.dismissed, _identity(suspect.record)][-MAX_DISMISSED:]
-        elif verdict in (Verdict.CORRECTION, Verdict.AMBIGUOUS):
+        elif verdict in (SuspectVerdict.CORRECTION, SuspectVerdict.AMBIGUOUS):
             self._correct(tape, suspect)
-        elif verdict is Verdict.RESET:
+        elif verdict is SuspectVerdict.RESET:
             self._restart(tape, suspect, booked)
 
     def _correct(self, tape: Tape, suspect: Suspect) -> None:

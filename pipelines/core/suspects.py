@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class SuspectVerdict(StrEnum):
     """What a fall of a counter was."""
 
     GLITCH = "glitch"
@@ -36,7 +36,7 @@ class Thresholds:
     """A counter below this part has restarted."""
 
 
-def judge(highest: int, fallen: int, decider: int, thresholds: Thresholds) -> Verdict:
+def judge(highest: int, fallen: int, decider: int, thresholds: Thresholds) -> SuspectVerdict:
     """Decide about a suspect whose counter fell from ``highest`` to ``fallen``.
 
     Args:
@@ -46,17 +46,17 @@ def judge(highest: int, fallen: int, decider: int, thresholds: Thresholds) -> Ve
         thresholds: What is a small fall, and what a large one.
     """
     if decider >= highest:
-        return Verdict.GLITCH
+        return SuspectVerdict.GLITCH
     if _is_small(highest, fallen, thresholds):
-        return Verdict.CORRECTION
+        return SuspectVerdict.CORRECTION
     if fallen * 100 < highest * thresholds.reset_percent:
-        return Verdict.RESET
-    return Verdict.AMBIGUOUS
+        return SuspectVerdict.RESET
+    return SuspectVerdict.AMBIGUOUS
 
 
-def judge_at_close(highest: int, fallen: int, thresholds: Thresholds) -> Verdict:
+def judge_at_close(highest: int, fallen: int, thresholds: Thresholds) -> SuspectVerdict:
     """Decide about a suspect that no newer record of its day decided: CORRECTION or UNRESOLVED."""
-    return Verdict.CORRECTION if _is_small(highest, fallen, thresholds) else Verdict.UNRESOLVED
+    return SuspectVerdict.CORRECTION if _is_small(highest, fallen, thresholds) else SuspectVerdict.UNRESOLVED
 
 
 def _is_small(highest: int, fallen: int, thresholds: Thresholds) -> bool:

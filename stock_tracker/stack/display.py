@@ -15,7 +15,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stock_tracker.stack.figures import Figures, Gauge
+from stock_tracker.stack.figures import Gauge, StackFigures
 
 if TYPE_CHECKING:
     from stock_tracker.stack.up import Up
@@ -80,11 +80,11 @@ class Display:
             await gauge.close()
 
 
-def _line(figures: Figures) -> str:
+def _line(figures: StackFigures) -> str:
     return " · ".join(f"{name} {value}" for name, value in _values(figures))
 
 
-def _values(figures: Figures) -> list[tuple[str, str]]:
+def _values(figures: StackFigures) -> list[tuple[str, str]]:
     return [
         ("market", figures.market_time or "–"),
         ("records/s", f"{figures.records_per_s:,.0f}"),
@@ -94,7 +94,7 @@ def _values(figures: Figures) -> list[tuple[str, str]]:
     ]
 
 
-def _table(figures: Figures, up: "Up") -> Table:
+def _table(figures: StackFigures, up: "Up") -> Table:
     table = Table.grid(padding=(0, 2))
     values = _values(figures)
     table.add_row(*(Text(name, style="dim") for name, _ in values))

@@ -21,8 +21,8 @@ _ROWS = "SELECT sum(total_rows) FROM system.tables WHERE database = '{database}'
 
 
 @dataclass
-class Figures:
-    """How a stack is doing; None where the one who knows did not answer."""
+class StackFigures:
+    """How a running stack is doing; None where the one who knows did not answer."""
 
     market_time: str | None = None
     """HH:MM:SS in Vietnam, and whether the market clock runs."""
@@ -50,9 +50,9 @@ class Gauge:
         """Close the connections to Kafka, after the request that is perhaps under way."""
         await asyncio.to_thread(self._backlog.close)
 
-    async def read(self) -> Figures:
+    async def read(self) -> StackFigures:
         """Ask the simulator, Kafka and the archive. The figures of those that do not answer stay None or 0."""
-        up, figures = self._up, Figures()
+        up, figures = self._up, StackFigures()
         if up.simulator is not None:
             try:
                 clock, status = await asyncio.gather(up.simulator.clock(), up.simulator.status())

@@ -19,7 +19,7 @@ CONSUMER: Final = "the archive"
 """What the sink is called in errors."""
 
 
-class DeadLetterWatch:
+class RangeWatch:
     """What the sink could not use of what it read last, topic by topic.
 
     Topics are judged apart: what can be read of a busy topic would hide that nothing of a quiet one can.

@@ -57,7 +57,7 @@ class Publish:
 
 
 @dataclass(frozen=True, slots=True)
-class Reject:
+class RejectMessage:
     """Make a dead letter of a hub message, or of one invocation in it."""
 
     reason: Reason
@@ -81,7 +81,7 @@ class Reconnect:
     error: SsiError
 
 
-Action = Start | BeginEpoch | Send | Subscribed | Publish | Reject | Warn | Reconnect
+Action = Start | BeginEpoch | Send | Subscribed | Publish | RejectMessage | Warn | Reconnect
 
 
 class _Negotiation(msgspec.Struct, rename="pascal"):
@@ -237,7 +237,7 @@ class HubClient:
                 actions.append(self._told(" ".join(invocation.A)))
             else:
                 detail = f"the hub calls {invocation.M[:20]!r}, which this connector does not know"
-                actions.append(Reject(Reason.UNKNOWN_METHOD, detail, idx, " ".join(invocation.A)))
+                actions.append(RejectMessage(Reason.UNKNOWN_METHOD, detail, idx, " ".join(invocation.A)))
         if arguments:
             self._subscribed(actions)
             actions.append(Publish(arguments))
@@ -248,7 +248,7 @@ class HubClient:
             message = msgspec.json.decode(text)
             invoked = list(message["M"])
         except (*_NOT_JSON, KeyError, TypeError):
-            return [Reject(Reason.BAD_MESSAGE, "not a SignalR message", None, text)]
+            return [RejectMessage(Reason.BAD_MESSAGE, "not a SignalR message", None, text)]
         actions: list[Action] = []
         invocations: list[_Invocation] = []
         for idx, invocation in enumerate(invoked):
@@ -258,7 +258,7 @@ class HubClient:
             except (KeyError, TypeError, AttributeError, IndexError):
                 # It alone is rejected: the other invocations of the message are as good as ever.
                 actions.append(
-                    Reject(Reason.BAD_MESSAGE, "an invocation without a method or arguments", idx, _as_text(invocation))
+                    RejectMessage(Reason.BAD_MESSAGE, "an invocation without a method or arguments", idx, _as_text(invocation))
                 )
         self._invoked(invocations, actions)
         return actions

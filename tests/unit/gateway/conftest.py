@@ -9,8 +9,8 @@ from pydantic import TypeAdapter
 
 from gateway.core.alerts import Alert, Recent, alerts_of
 from gateway.core.board import Board, Change
+from gateway.core.limits import ClientLimits
 from gateway.core.subscriber import Subscriber
-from gateway.core.terms import Terms
 from schemas.position import Position
 from schemas.stock_v1 import ServerMessage
 from schemas.structs import AlertsFrame
@@ -67,9 +67,9 @@ class Viewer:
 class Peer(Viewer):
     """A client that speaks to a :class:`Subscriber` directly and reads everything at once."""
 
-    def __init__(self, board: Board, recent: Recent, terms: Terms) -> None:
+    def __init__(self, board: Board, recent: Recent, limits: ClientLimits) -> None:
         super().__init__()
-        self.subscriber = Subscriber(board, recent, terms, now_ms=0)
+        self.subscriber = Subscriber(board, recent, limits, now_ms=0)
         self._now_ms = 0
 
     def send(self, **command: Any) -> dict[str, Any]:
@@ -149,7 +149,7 @@ def put(board: Board) -> Callable[..., list[tuple[str, str]]]:
 
 @pytest.fixture
 def new_peer(board: Board, recent: Recent) -> Callable[..., Peer]:
-    return lambda terms=None: Peer(board, recent, terms or Terms())
+    return lambda limits=None: Peer(board, recent, limits or ClientLimits())
 
 
 @pytest.fixture

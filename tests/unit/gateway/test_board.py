@@ -3,8 +3,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.core.board import Table
-from gateway.core.selection import Selection, Universe
+from gateway.core.board import ChannelRows
+from gateway.core.selection import Selection, SymbolDirectory
 
 
 def test_a_row_replaces_an_older_one(put: Any, board: Any) -> None:
@@ -33,7 +33,7 @@ def test_a_new_day_wins_whatever_its_source_offset(put: Any, board: Any) -> None
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.integers(0, 20)), min_size=1))
 def test_whatever_the_order_the_greatest_day_and_source_is_shown(change: Any, writes: list[tuple[int, int]]) -> None:
-    table = Table()
+    table = ChannelRows()
     for offset, (day, src) in enumerate(writes):
         table.apply(change("VNM", day=day, src=src, offset=offset))
     row = table.rows["VNM"]
@@ -45,27 +45,27 @@ def test_a_new_stream_starts_from_nothing(put: Any, board: Any) -> None:
     put()
     board.begin("ffffffff")
     assert (board.complete, board.tables["px"].rows, board.cursor("px")) == (False, {}, "ffffffff.")
-    assert board.universe.exchanges == {}
+    assert board.directory.exchanges == {}
 
 
 def test_futures_are_a_group_of_their_own() -> None:
-    universe = Universe()
-    universe.list_on("41I1GC000", "DER")
-    universe.list_on("VNM", "HOSE")
-    universe.join("VNM", ("VN30", "VN100"))
-    assert universe.members(Selection.of(["@FUT"])) == frozenset({"41I1GC000"})
-    assert universe.members(Selection.of(["@VN30", "41I1GC000"])) == frozenset({"VNM", "41I1GC000"})
-    assert universe.members(Selection.of(["@HOSE"])) == frozenset({"VNM"})
-    assert universe.members(Selection.of(["*"])) is None
+    directory = SymbolDirectory()
+    directory.list_on("41I1GC000", "DER")
+    directory.list_on("VNM", "HOSE")
+    directory.join("VNM", ("VN30", "VN100"))
+    assert directory.members(Selection.of(["@FUT"])) == frozenset({"41I1GC000"})
+    assert directory.members(Selection.of(["@VN30", "41I1GC000"])) == frozenset({"VNM", "41I1GC000"})
+    assert directory.members(Selection.of(["@HOSE"])) == frozenset({"VNM"})
+    assert directory.members(Selection.of(["*"])) is None
 
 
 def test_a_move_to_another_exchange_leaves_the_old_group() -> None:
-    universe = Universe()
-    universe.list_on("VNM", "HNX")
-    universe.join("VNM", ("VN30",))
-    universe.list_on("VNM", "HOSE")
-    assert universe.members(Selection.of(["@HNX"])) == frozenset()
-    assert universe.members(Selection.of(["@HOSE", "@VN30"])) == frozenset({"VNM"})
+    directory = SymbolDirectory()
+    directory.list_on("VNM", "HNX")
+    directory.join("VNM", ("VN30",))
+    directory.list_on("VNM", "HOSE")
+    assert directory.members(Selection.of(["@HNX"])) == frozenset()
+    assert directory.members(Selection.of(["@HOSE", "@VN30"])) == frozenset({"VNM"})
 
 
 def test_selections_add_up_and_are_taken_apart() -> None:

@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import fanout as fanouts
-from gateway.core.conflate import LANE_BYTES, LANE_MESSAGES, Lane, Pending
+from gateway.core.conflate import LANE_BYTES, LANE_MESSAGES, AlertLane, Pending
+from gateway.core.limits import ClientLimits
 from gateway.core.status import Connectors
 from gateway.core.subscriber import Subscriber
-from gateway.core.terms import Terms
 from gateway.fanout import Client, Fanout
 
 SYMBOLS = ["ACB", "FPT", "HPG", "SSI", "VNM"]
@@ -40,7 +40,7 @@ def test_an_interval_that_could_not_be_written_is_told_once() -> None:
 
 
 def test_the_lane_is_bounded_by_messages_and_by_bytes() -> None:
-    lane = Lane()
+    lane = AlertLane()
     assert all(lane.push(b"x") for _ in range(LANE_MESSAGES))
     assert not lane.push(b"x")
     assert lane.take() == [b"x"] * LANE_MESSAGES
@@ -55,7 +55,7 @@ class Reader:
         self.view = viewer
         self.writable = True
         self.fanout = fanout
-        self.client = Client(Subscriber(fanout.board, fanout.recent, fanout.terms, now_ms=0), self, self._end, now_ms=0)
+        self.client = Client(Subscriber(fanout.board, fanout.recent, fanout.limits, now_ms=0), self, self._end, now_ms=0)
         self.commands = 0
         fanout.join(self.client)
 
@@ -117,7 +117,7 @@ def play(fanout: Fanout, reader: Reader, step: str, symbol: Any, number: int, ch
 def test_however_it_reads_a_client_ends_with_the_boards_rows_and_every_alert(
     new_board: Any, new_recent: Any, viewer: Any, change: Any, alerts: Any, steps: list[tuple[str, Any]], throttle_ms: int
 ) -> None:
-    fanout = Fanout(new_board(), new_recent(), Connectors(), Terms(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recent(), Connectors(), ClientLimits(), a_clock(), reason=str)
     fanout.apply([change(symbol, value=1) for symbol in SYMBOLS])
     reader = Reader(fanout, viewer())
     reader.send(op="sub", ch="alert")
@@ -138,7 +138,7 @@ def test_however_it_reads_a_client_ends_with_the_boards_rows_and_every_alert(
 def test_however_often_it_is_lost_a_client_that_resumes_by_cursor_misses_nothing(
     new_board: Any, new_recent: Any, viewer: Any, change: Any, alerts: Any, steps: list[tuple[str, Any]], throttle_ms: int
 ) -> None:
-    fanout = Fanout(new_board(), new_recent(), Connectors(), Terms(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recent(), Connectors(), ClientLimits(), a_clock(), reason=str)
     fanout.apply([change(symbol, value=1, offset=place) for place, symbol in enumerate(SYMBOLS)])
     rows: dict[str, int] = {}
     alert_ids: list[str] = []
@@ -173,7 +173,7 @@ def test_however_often_it_is_lost_a_client_that_resumes_by_cursor_misses_nothing
 def test_a_stalled_client_gets_the_latest_row_once_and_is_told_that_some_were_skipped(
     new_board: Any, new_recent: Any, viewer: Any, change: Any
 ) -> None:
-    fanout = Fanout(new_board(), new_recent(), Connectors(), Terms(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recent(), Connectors(), ClientLimits(), a_clock(), reason=str)
     fanout.apply([change("VNM", value=1)])
     stalled, healthy = Reader(fanout, viewer()), Reader(fanout, viewer())
     for reader in (stalled, healthy):
@@ -192,7 +192,7 @@ def test_a_stalled_client_gets_the_latest_row_once_and_is_told_that_some_were_sk
 def test_a_batch_of_alerts_larger_than_a_lane_sends_nobody_away_who_reads(
     new_board: Any, new_recent: Any, viewer: Any, alerts: Any
 ) -> None:
-    fanout = Fanout(new_board(), new_recent(), Connectors(), Terms(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recent(), Connectors(), ClientLimits(), a_clock(), reason=str)
     reader = Reader(fanout, viewer())
     reader.send(op="sub", ch="alert")
     fanout.announce([alert for number in range(3 * LANE_MESSAGES) for alert in alerts(number, offset=number)])
@@ -203,7 +203,7 @@ def test_a_client_that_catches_up_while_an_interval_is_written_is_not_taken_back
     new_board: Any, new_recent: Any, viewer: Any, change: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanouts, "YIELD_EVERY", 1)
-    fanout = Fanout(new_board(), new_recent(), Connectors(), Terms(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recent(), Connectors(), ClientLimits(), a_clock(), reason=str)
     fanout.apply([change("VNM", value=1)])
     readers = first, slow = Reader(fanout, viewer()), Reader(fanout, viewer())
     for reader in readers:

@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
+from gateway.core.limits import ClientLimits
 from gateway.core.subscriber import ANSWERS_WAITING, STRIKES
-from gateway.core.terms import Terms
 from schemas.stock_v1 import CloseCode, ErrorCode
 
 
 def test_the_greeting_says_what_a_client_is_held_to(new_peer: Any) -> None:
-    (hello,) = new_peer(Terms(default_ms=250)).read()
+    (hello,) = new_peer(ClientLimits(default_ms=250)).read()
     assert hello["op"] == "hello"
     assert hello["v"] == "stock.v1"
     assert hello["throttle"] == {"default": 250, "classes": [0, 100, 250, 500, 1000]}
@@ -80,7 +80,7 @@ def test_unknown_symbols_are_named_and_the_others_taken(peer: Any, put: Any) -> 
 def test_too_many_symbols_are_refused(new_peer: Any, put: Any) -> None:
     for symbol in ("VNM", "HPG", "SSI"):
         put(symbol)
-    peer = new_peer(Terms(symbols=2))
+    peer = new_peer(ClientLimits(symbols=2))
     assert peer.send(op="sub", ch="px", sym=["VNM", "HPG"])["op"] == "ok"
     assert peer.send(op="sub", ch="px", sym=["SSI"])["code"] == ErrorCode.TOO_MANY_SYMBOLS
 
@@ -109,9 +109,9 @@ def test_groups_follow_their_members(peer: Any, board: Any, put: Any) -> None:
     put("VNM", exchange="HOSE")
     put("VNM", channel="ref", groups=("VN30",), value=1, day=0)
     selection = peer.subscriber.subscriptions["px"].selection
-    assert board.universe.members(selection) == {"VNM"}
+    assert board.directory.members(selection) == {"VNM"}
     put("VNM", channel="ref", groups=(), value=2, day=0)
-    assert board.universe.members(selection) == set()
+    assert board.directory.members(selection) == set()
 
 
 def test_unsubscribing_drops_what_was_pending(peer: Any, put: Any) -> None:

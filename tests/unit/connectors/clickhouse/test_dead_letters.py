@@ -3,7 +3,7 @@
 import pytest
 
 from connectors.clickhouse.core import rows
-from connectors.clickhouse.core.dead_letters import DeadLetterWatch
+from connectors.clickhouse.core.dead_letters import RangeWatch
 from connectors.clickhouse.core.intent import Batch
 from schemas import topics
 from schemas.dead_letters import FEW, HOLD_S, Limit
@@ -21,8 +21,8 @@ QUOTES, DLQ = "market.quotes", "ssi.dlq"
 
 
 @pytest.fixture
-def watch() -> DeadLetterWatch:
-    return DeadLetterWatch(Limit(messages=WINDOW, records=100, percent=50))
+def watch() -> RangeWatch:
+    return RangeWatch(Limit(messages=WINDOW, records=100, percent=50))
 
 
 def a_range(what: str, first: int = 0, topic: str = QUOTES, partition: int = 0) -> tuple[Batch[rows.Decoded], list[rows.Reject]]:
@@ -40,66 +40,66 @@ def a_range(what: str, first: int = 0, topic: str = QUOTES, partition: int = 0) 
     return Batch(Partition(topic, partition), first, first + len(what), messages, replayed=False), rejects
 
 
-def must_wait(watch: DeadLetterWatch, what: str, now_s: float = 0.0, first: int = 0, topic: str = QUOTES) -> bool:
+def must_wait(watch: RangeWatch, what: str, now_s: float = 0.0, first: int = 0, topic: str = QUOTES) -> bool:
     watch.look(*a_range(what, first, topic), now_s)
     return watch.must_wait(topic, now_s)
 
 
 @pytest.mark.parametrize("what", ["." * 50, "x" * (FEW - 1), "x." * 20])
-def test_a_few_bad_ones_among_good_ones_go_to_the_dead_letters(watch: DeadLetterWatch, what: str) -> None:
+def test_a_few_bad_ones_among_good_ones_go_to_the_dead_letters(watch: RangeWatch, what: str) -> None:
     assert not must_wait(watch, what)
 
 
-def test_a_full_window_of_bad_ones_stops_at_once(watch: DeadLetterWatch) -> None:
+def test_a_full_window_of_bad_ones_stops_at_once(watch: RangeWatch) -> None:
     with pytest.raises(TooManyDeadLetters, match=r"the archive could not use 11 of the last 20 messages"):
         must_wait(watch, "." * 9 + "x" * 11)
 
 
-def test_a_bad_stretch_in_the_middle_of_a_large_range_stops_too(watch: DeadLetterWatch) -> None:
+def test_a_bad_stretch_in_the_middle_of_a_large_range_stops_too(watch: RangeWatch) -> None:
     with pytest.raises(TooManyDeadLetters):
         watch.look(*a_range("." * 100 + "x" * 20 + "." * 100), 0.0)
 
 
-def test_bad_ones_that_do_not_fill_a_window_wait_for_what_comes_next(watch: DeadLetterWatch) -> None:
+def test_bad_ones_that_do_not_fill_a_window_wait_for_what_comes_next(watch: RangeWatch) -> None:
     assert must_wait(watch, "x" * FEW)
     assert must_wait(watch, "x" * FEW + "." * (FEW - 1), now_s=HOLD_S - 0.1)
     assert not must_wait(watch, "x" * FEW + "." * FEW, now_s=HOLD_S)
 
 
-def test_when_nothing_better_comes_it_stops_with_the_last_reason_and_where_it_is(watch: DeadLetterWatch) -> None:
+def test_when_nothing_better_comes_it_stops_with_the_last_reason_and_where_it_is(watch: RangeWatch) -> None:
     assert must_wait(watch, "x" * FEW)
     with pytest.raises(TooManyDeadLetters, match=r"10 of the last 10 messages .*at market\.quotes\[0\]@9\)"):
         must_wait(watch, "x" * FEW, now_s=HOLD_S)
 
 
-def test_what_has_been_looked_at_counts_once(watch: DeadLetterWatch) -> None:
+def test_what_has_been_looked_at_counts_once(watch: RangeWatch) -> None:
     for _ in range(5):
         assert not must_wait(watch, "x" * (FEW - 1))
 
 
-def test_a_quiet_hour_does_not_count_as_waiting(watch: DeadLetterWatch) -> None:
+def test_a_quiet_hour_does_not_count_as_waiting(watch: RangeWatch) -> None:
     assert not must_wait(watch, ".")
     assert must_wait(watch, "x" * FEW, now_s=3_600.0, first=1)
 
 
-def test_topics_are_judged_apart(watch: DeadLetterWatch) -> None:
+def test_topics_are_judged_apart(watch: RangeWatch) -> None:
     assert not must_wait(watch, "." * 500, topic=DLQ)
     assert must_wait(watch, "x" * 11)
     assert not must_wait(watch, "." * 500, topic=DLQ, now_s=HOLD_S)
 
 
-def test_partitions_of_a_topic_are_judged_together(watch: DeadLetterWatch) -> None:
+def test_partitions_of_a_topic_are_judged_together(watch: RangeWatch) -> None:
     watch.look(*a_range("x" * FEW, partition=0), 0.0)
     watch.look(*a_range("." * FEW, partition=1), 0.0)
     assert not watch.must_wait(QUOTES, 0.0)
 
 
-def test_events_that_do_not_fit_their_columns_count_as_records(watch: DeadLetterWatch) -> None:
+def test_events_that_do_not_fit_their_columns_count_as_records(watch: RangeWatch) -> None:
     with pytest.raises(TooManyDeadLetters, match=r"90 of the last 100 records .*bid does not fit.*event 9\)"):
         must_wait(watch, "o" * 10)
 
 
-def test_whoever_gets_the_partitions_anew_looks_at_them_anew(watch: DeadLetterWatch) -> None:
+def test_whoever_gets_the_partitions_anew_looks_at_them_anew(watch: RangeWatch) -> None:
     assert must_wait(watch, "x" * FEW)
     watch.forget()
     assert not must_wait(watch, "x" * (FEW - 1), now_s=HOLD_S)

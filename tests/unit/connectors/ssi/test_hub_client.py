@@ -14,7 +14,7 @@ from connectors.ssi.core.hub_client import (
     HubClient,
     Publish,
     Reconnect,
-    Reject,
+    RejectMessage,
     Send,
     Start,
     Subscribed,
@@ -182,7 +182,7 @@ def test_any_other_error_text_is_told_and_the_stream_goes_on() -> None:
 def test_a_method_that_nobody_knows_is_a_dead_letter() -> None:
     message = json.dumps({"C": "d-1", "M": [{"H": "FcMarketDataV2Hub", "M": "Whisper", "A": ["psst"]}]})
     (reject,) = subscribed().receive(message, at(2))
-    assert isinstance(reject, Reject)
+    assert isinstance(reject, RejectMessage)
     assert (reject.reason, reject.payload, reject.idx) == (Reason.UNKNOWN_METHOD, "psst", 0)
 
 
@@ -196,7 +196,7 @@ def test_an_invocation_that_is_none_is_rejected_alone(bad: str) -> None:
     good = '{"H":"h","M":"Broadcast","A":["%s"]}'
     message = f'{{"C":"d-1","M":[{good % "first"},{bad},{good % "last"}]}}'
     reject, publish = subscribed().receive(message, at(2))
-    assert isinstance(reject, Reject)
+    assert isinstance(reject, RejectMessage)
     assert (reject.reason, reject.payload, reject.idx) == (Reason.BAD_MESSAGE, bad, 1)
     assert publish == Publish(["first", "last"])
 
@@ -204,7 +204,7 @@ def test_an_invocation_that_is_none_is_rejected_alone(bad: str) -> None:
 @pytest.mark.parametrize("message", ["", "{", "5", "[]", '"x"', '{"M":5}', b"\xff\x00"])
 def test_what_is_no_message_is_rejected_whole(message: str | bytes) -> None:
     (reject,) = subscribed().receive(message, at(2))
-    assert isinstance(reject, Reject)
+    assert isinstance(reject, RejectMessage)
     assert (reject.reason, reject.payload, reject.idx) == (Reason.BAD_MESSAGE, message, None)
 
 
@@ -212,7 +212,7 @@ def test_what_is_no_message_is_rejected_whole(message: str | bytes) -> None:
 def test_no_bytes_break_a_client(noise: bytes) -> None:
     client = subscribed()
     for action in client.receive(noise, at(2)):
-        assert isinstance(action, Reject | Publish | Reconnect | Warn | Start)
+        assert isinstance(action, RejectMessage | Publish | Reconnect | Warn | Start)
     assert client.receive(broadcast("still here"), at(3)) == [Publish(["still here"])]
 
 

@@ -8,7 +8,7 @@ ThrottleMs = Literal[0, 100, 250, 500, 1_000]
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ClientLimits:
     """What every client is told in ``hello``; ``schemas.stock_v1`` says what each is."""
 
     message_bytes: int = 8_192
