@@ -215,11 +215,11 @@ class Heartbeat(_Numbered):
     lag_ms: dict[str, int | None]
     """Age of the newest row of each channel, by the broker's time stamp; None while there is none."""
     stale: list[str]
-    """Channels that should move now, by the session, and do not."""
+    """Channels that should move now, by the market's phase, and do not."""
     reason: str
     """Why the gateway itself is not up to date, with the remedy; empty when it is."""
-    session: SessionPhase | None
-    """Of HOSE, as the connector says; None while none has said anything."""
+    phase: SessionPhase | None
+    """What HOSE is doing, as the connector says; None while none has said anything."""
     day: TradingDay | None
     market_ms: UnixMs | None
     """The market's clock when the connector last spoke."""

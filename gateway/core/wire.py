@@ -143,7 +143,7 @@ def heartbeat_head(
         lag_ms=lag_ms,
         stale=stale,
         reason=reason,
-        session=clock.phase if clock else None,
+        phase=clock.phase if clock else None,
         day=clock.day if clock else None,
         market_ms=clock.market_ms if clock else None,
     )

@@ -43,7 +43,7 @@ def trade_phase(session: str | None, exchange: Exchange, day: TradingDay, ts_ms:
     return _TRADES.get(session) or _trade_phase_at(exchange, day, ts_ms)
 
 
-def session_phase(session: str | None, exchange: Exchange, day: TradingDay, ts_ms: UnixMs) -> SessionPhase:
+def exchange_phase(session: str | None, exchange: Exchange, day: TradingDay, ts_ms: UnixMs) -> SessionPhase:
     """What a symbol's exchange is doing, by its last session code; by the clock where that says nothing."""
     return _SESSIONS.get(session) or _session_phase_at(session, exchange, day, ts_ms)
 

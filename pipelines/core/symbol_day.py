@@ -6,7 +6,7 @@ import msgspec
 
 from pipelines.core.codec import Stored
 from pipelines.core.feeds import Feeds
-from pipelines.core.phases import session_phase
+from pipelines.core.phases import exchange_phase
 from pipelines.core.prints import Booked, Tape
 from schemas.structs import Candle, DailyEvent, PriceRow, SnapshotRecord, TradeRecord
 from schemas.units import (
@@ -171,7 +171,7 @@ class SymbolDay(Stored):
         """The row of ``symbol`` on ``state.prices``, as the frame at offset ``src`` leaves it."""
         tape, minute, last = self.tape, self.minute, self.last
         shown_ms = UnixMs(max(self.info_ms, self.session_ms, self.quote_ms or 0))
-        phase = session_phase(self.session, self.exchange, TradingDay(self.day), UnixMs(max(shown_ms, feeds.now_ms)))
+        phase = exchange_phase(self.session, self.exchange, TradingDay(self.day), UnixMs(max(shown_ms, feeds.now_ms)))
         return PriceRow(
             day=TradingDay(self.day),
             src=src,

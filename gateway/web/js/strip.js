@@ -1,10 +1,10 @@
-// The strip above the board: indices, session, age of the data, state of the connection.
+// The strip above the board: indices, phase, age of the data, state of the connection.
 
 import { html } from "/vendor/preact.js";
 import { changeClass, mark } from "./colour.js";
 import { age, billions, change, clock, count, day, percent, price } from "./format.js";
 import { freshness } from "./freshness.js";
-import { language, sessionName, speak, t } from "./text.js";
+import { language, phaseName, speak, t } from "./text.js";
 
 const FIRST = ["VNINDEX", "VN30", "HNXINDEX", "HNX30", "UPCOMINDEX"];
 const NAMES = { VNINDEX: "VN-Index", HNXINDEX: "HNX-Index", UPCOMINDEX: "UPCoM-Index" };
@@ -86,11 +86,11 @@ export function SessionPanel({ store }) {
   const feeds = feedsOf(store);
   const ahead = feeds.reduce((best, feed) => (best === null || feed.market_ms > best.market_ms ? feed : best), null);
   const heartbeat = store.heartbeat.value;
-  const phase = ahead?.phase ?? heartbeat?.session;
+  const phase = ahead?.phase ?? heartbeat?.phase;
   const state = judge(store);
   return html`<div class="session">
     <p class="clock">
-      <span class="phase" data-phase=${phase ?? ""}>${sessionName(phase)}</span>
+      <span class="phase" data-phase=${phase ?? ""}>${phaseName(phase)}</span>
       <time>${clock(ahead?.market_ms ?? heartbeat?.market_ms)}</time>
       <span class="day">${day(ahead?.day ?? heartbeat?.day)}</span>
     </p>

@@ -88,7 +88,7 @@ export function t(word) {
   return WORDS[word][language.value === "vi" ? 0 : 1];
 }
 
-const SESSIONS = {
+const PHASES = {
   pre_open: ["Trước giờ", "Before the open"],
   ato: ["Khớp lệnh định kỳ mở cửa", "Opening auction (ATO)"],
   continuous: ["Liên tục", "Continuous"],
@@ -98,7 +98,7 @@ const SESSIONS = {
   closed: ["Đóng cửa", "Closed"],
 };
 
-/** What a session phase is called. */
-export function sessionName(phase) {
-  return phase ? SESSIONS[phase][language.value === "vi" ? 0 : 1] : "–";
+/** What a phase is called. */
+export function phaseName(phase) {
+  return phase ? PHASES[phase][language.value === "vi" ? 0 : 1] : "–";
 }

@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.core.phases import session_phase, trade_phase
+from pipelines.core.phases import exchange_phase, trade_phase
 from schemas.calendar import at
 from schemas.events import TradePhase
 from schemas.units import Exchange, SessionPhase, TradingDay
@@ -47,4 +47,4 @@ def test_the_code_says_what_made_a_print_and_else_the_clock(
 def test_the_code_says_what_a_symbols_exchange_is_doing(
     session: str | None, clock: tuple[int, int, int], phase: SessionPhase
 ) -> None:
-    assert session_phase(session, Exchange.HOSE, DAY, at(DAY, *clock)) is phase
+    assert exchange_phase(session, Exchange.HOSE, DAY, at(DAY, *clock)) is phase
