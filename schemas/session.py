@@ -33,17 +33,6 @@ SCHEDULE: dict[Exchange, tuple[tuple[_Clock, SessionPhase], ...]] = {
 }  # fmt: skip
 """When each phase begins (hour, minute in Vietnam); before the first it is PRE_OPEN."""
 
-LABELS: dict[SessionPhase, str] = {
-    _P.PRE_OPEN: "Trước giờ",
-    _P.ATO: "Khớp lệnh định kỳ mở cửa",
-    _P.CONTINUOUS: "Liên tục",
-    _P.BREAK: "Nghỉ trưa",
-    _P.ATC: "Khớp lệnh định kỳ đóng cửa",
-    _P.POST_CLOSE: "Sau giờ",
-    _P.CLOSED: "Đóng cửa",
-}
-"""What Vietnamese boards call a phase."""
-
 DAY_CLOSE = (16, 0)
 """Market time after which nothing of the day is expected: SSI's last foreign records come at about 15:33."""
 

@@ -108,11 +108,6 @@ class FrameBuilder:
             self._cut(open_frame)
         return self._take()
 
-    @property
-    def is_empty(self) -> bool:
-        """Whether no record waits, in a frame under construction or in a finished one."""
-        return not self._full and not any(open_frame.records for open_frame in self._open.values())
-
     def _append(self, open_frame: _OpenFrame, record: FrameRecord, now_us: UnixUs) -> None:
         if not open_frame.records:
             open_frame.since_us = now_us

@@ -11,9 +11,19 @@ import pytest
 
 from gateway.app import WEB
 from gateway.core.access import HEADERS
-from schemas.session import LABELS
+from schemas.units import SessionPhase
 
 TESTS = sorted((Path(__file__).parent / "web").glob("*.test.mjs"))
+LABELS: dict[SessionPhase, str] = {
+    SessionPhase.PRE_OPEN: "Trước giờ",
+    SessionPhase.ATO: "Khớp lệnh định kỳ mở cửa",
+    SessionPhase.CONTINUOUS: "Liên tục",
+    SessionPhase.BREAK: "Nghỉ trưa",
+    SessionPhase.ATC: "Khớp lệnh định kỳ đóng cửa",
+    SessionPhase.POST_CLOSE: "Sau giờ",
+    SessionPhase.CLOSED: "Đóng cửa",
+}
+"""What Vietnamese boards call a phase."""
 
 
 @pytest.mark.parametrize("path", TESTS, ids=lambda path: path.name)
@@ -48,7 +58,8 @@ def test_no_lock_names_a_registry() -> None:
     assert "resolved" not in (WEB / "package-lock.json").read_text()
 
 
-def test_sessions_are_called_what_the_boards_call_them() -> None:
+def test_phases_are_called_what_the_boards_call_them() -> None:
+    assert set(LABELS) == set(SessionPhase)
     words = (WEB / "js/text.js").read_text()
     for phase, label in LABELS.items():
         assert f'{phase}: ["{label}"' in words

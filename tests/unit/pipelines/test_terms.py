@@ -101,14 +101,14 @@ def test_other_thresholds_wait_for_the_next_trading_day() -> None:
     assert told(ledger) == [(0, FRIDAY, "first", 10, "1.0"), (3, MONDAY, "next_day", 30, "1.0")]
 
 
-def test_what_the_day_before_left_open_is_settled_under_its_own_terms() -> None:
-    for after, settled in ((STRICT, "1.0"), (EASY, "1.0")):
-        ledger = Ledger()
-        ledger.fold(under(STRICT), a_tick("10:00:00"), a_foreign(ts="10:00:00", bought=1_000))
-        ledger.fold(under(after), a_foreign(ts="10:01:00", bought=800))
-        turned = ledger.fold(under(after), a_tick(trading_day=MONDAY))
-        # 20 % fell: with EASY it would have been a correction.
-        assert (kinds(turned), turned.counts["unresolved"]) == ([], 1), settled
+@pytest.mark.parametrize("offered", [STRICT, EASY])
+def test_what_the_day_before_left_open_is_settled_under_its_own_terms(offered: Thresholds) -> None:
+    ledger = Ledger()
+    ledger.fold(under(STRICT), a_tick("10:00:00"), a_foreign(ts="10:00:00", bought=1_000))
+    ledger.fold(under(offered), a_foreign(ts="10:01:00", bought=800))
+    turned = ledger.fold(under(offered), a_tick(trading_day=MONDAY))
+    # 20 % fell: with EASY it would have been a correction.
+    assert (kinds(turned), turned.counts["unresolved"]) == ([], 1)
 
 
 def test_an_operator_can_force_them_at_once() -> None:

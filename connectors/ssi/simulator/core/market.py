@@ -34,8 +34,6 @@ STOCK_PRINTS = 19_500
 """Prints of all stocks in a day, without auctions and stories."""
 FUTURE_PRINTS = (1_500, 80, 25, 12)
 """Prints of the futures, front month first."""
-MOST_RECORDS = 150_000
-"""No day has more records, whatever its seed."""
 STALE_EVERY = 10
 """One stock in so many still has yesterday's records in SSI's cache until just before the open."""
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.foreigners import COALESCE_MS
 from connectors.ssi.simulator.core.listing_day import LARGEST_ORDER, ListingDay
-from connectors.ssi.simulator.core.market import MOST_RECORDS, STALE_EVERY, MarketDay, generate
+from connectors.ssi.simulator.core.market import STALE_EVERY, MarketDay, generate
 from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, SimulatedRecord, Status, Trade
 from connectors.ssi.simulator.core.stories import Story
 from connectors.ssi.simulator.core.universe import universe_of
@@ -27,6 +27,8 @@ from schemas.instruments import limits, tick_of
 from schemas.units import Exchange, Price, SessionPhase, TradingDay, UnixMs
 
 DAY = TradingDay(20261123)
+MOST_RECORDS = 150_000
+"""No day has more records, whatever its seed."""
 VN30 = "ACB BID BSR CTG FPT GAS GVR HDB HPG LPB MBB MCH MSN MWG SAB SHB SSB SSI STB TCB TCX VCB VHM VIB VIC VJC VNM VPB VPL VRE"
 
 
