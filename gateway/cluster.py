@@ -78,7 +78,7 @@ class Cluster:
             "error_cb": self._complain,
             "reconnect.backoff.max.ms": int(AGAIN_S * 1_000),
         }
-        """For every client of this reader."""
+        """librdkafka's settings for every Kafka client of this reader."""
         self._admin = AdminClient(self.settings)
 
     def hear(self, error: KafkaError) -> None:

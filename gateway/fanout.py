@@ -54,7 +54,7 @@ class Client:
         self.outlet = outlet
         self.ending = False
         self.since_ms = now_ms
-        """When it connected."""
+        """When the client connected, in milliseconds of the gateway's clock."""
         self.written_ms = now_ms
         """When the socket was last ready to take something."""
         self._end = end

@@ -18,9 +18,9 @@ class Limit(NamedTuple):
     """How much may be bad."""
 
     messages: int = 200
-    """Look at so many of the last messages,"""
+    """How many of the last messages are looked at."""
     records: int = 1_000
-    """and at so many of the last records in them."""
+    """How many of the last records in those messages are looked at."""
     percent: int = 50
     """Stop when more than this of either is bad; 100 never stops."""
 

@@ -106,7 +106,7 @@ class DailyEvent(Message):
     prints: int
     printed_volume: Shares
     missed_volume: Shares
-    """In gaps that are still open."""
+    """How many shares are missing in the gaps that are still open."""
     active_buy: Shares
     """Volume of prints whose aggressor bought; called ``bought`` in version 1, as is what foreigners bought elsewhere."""
     active_sell: Shares

@@ -37,7 +37,7 @@ class TradeRecord(Record):
     exchange: Exchange
     price: Price
     volume: Shares
-    """Of this match alone (LastVol)."""
+    """How many shares this match alone traded (LastVol)."""
     total_volume: Counter
     """TotalVol: with ``volume`` the identity of a match, the interval (total_volume − volume, total_volume]."""
     total_value: Vnd
@@ -189,7 +189,7 @@ class ClockTick(Message):
     trading_day: TradingDay
     ts_ms: UnixMs
     phase: SessionPhase
-    """Of HOSE, by the calendar."""
+    """What HOSE is doing, by the calendar."""
     health: Literal["up", "down"]
     """Whether this feed received anything within its keep-alive time-out."""
 

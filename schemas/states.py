@@ -49,7 +49,7 @@ class PriceRow(Row):
     ceiling: Price
     floor: Price
     previous_close: Price | None
-    """From a record of an earlier day, when one came."""
+    """The close of the day before, where a record of an earlier day has told it."""
     last: Price | None
     last_volume: Shares
     change: Price | None
@@ -79,7 +79,7 @@ class PriceRow(Row):
     repeats: int
     gaps: int
     missed_volume: Shares
-    """In gaps that are still open."""
+    """How many shares are missing in the gaps that are still open."""
 
 
 class ForeignRow(Row):
@@ -100,7 +100,7 @@ class ForeignRow(Row):
     buy_speed_5m: int
     sell_speed_5m: int
     acceleration: int
-    """Of net buying: this minute's net speed less the minute's before it."""
+    """How fast net buying grows: this minute's net speed less that of the minute before."""
     stale: int
     """Records that brought nothing new."""
     suspects: int

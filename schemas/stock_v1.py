@@ -224,7 +224,7 @@ class Heartbeat(_Numbered):
     market_ms: UnixMs | None
     """The market's clock when the connector last spoke."""
     cursor: dict[str, str]
-    """By subscribed channel: valid for all that was sent so far."""
+    """The cursor of each subscribed channel, by channel: it speaks for all that was sent so far."""
 
 
 class Goaway(_Numbered):

@@ -18,7 +18,7 @@ class Terms(Message):
     """What the messages of one topic are folded with. None where its fold does not use it."""
 
     release: str
-    """Of the code. A release folds with its own code from its first message on; it cannot wait for a day."""
+    """Which release of the code folds. It does so from its first message on; code cannot wait for a day."""
     correction_percent: int | None
     """A counter that fell by no more is corrected without further ado."""
     reset_percent: int | None
@@ -34,14 +34,16 @@ class TermsAdopted(Versioned):
 
     pipeline: str
     topic: str
-    """That it reads, without a prefix."""
+    """The topic that the shard reads, without a prefix."""
     partition: int
     offset: int
-    """Of the first message that was folded with them; what of it belongs to the day before was folded with the terms before."""
+    """The offset of the first message that was folded with them. What of it belongs to the day before was folded with the terms
+    before.
+    """
     day: TradingDay
-    """That the shard was on when it had folded that message."""
+    """The trading day that the shard was on when it had folded that message."""
     reason: Literal["first", "next_day", "release", "forced"]
-    """Why then.
+    """Why the terms hold from this message on.
 
     - ``first``: it had none, or none that it could read.
     - ``next_day``: the settings had changed, and its trading day moved forward.

@@ -156,7 +156,7 @@ PIPELINES_TERMS = Topic("pipelines.terms", structs.TermsAdopted, sharded=False, 
 """What the pipelines fold with, and since when; each adoption has a key of its own, so that all of them stay."""
 
 RECORD_TOPICS = (SSI_TICKS, SSI_FOREIGN, SSI_INDICES)
-"""Where clock ticks go too."""
+"""The topics of SSI's records. Clock ticks go to each of their partitions too."""
 EVENT_TOPICS = (
     MARKET_TRADES,
     MARKET_QUOTES,

@@ -28,4 +28,4 @@ UPGRADES: Final[Mapping[str, Mapping[int, Upgrade]]] = {
     "market.daily": {1: _name_the_aggressors_of_each},
     "state.prices": {1: _name_the_aggressors},
 }
-"""By topic and the version that is left behind."""
+"""How a message gets to the next version, by topic and the version that it has."""

@@ -48,7 +48,7 @@ class Result:
     """The complete result of a statement."""
 
     body: bytes
-    """In the format that was asked for."""
+    """What the statement gave, in the format that was asked for."""
     summary: Summary
 
 

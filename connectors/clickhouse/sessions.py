@@ -35,7 +35,7 @@ class EngineSessions:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._sessions: dict[tuple[str, str], EngineSession] = {}
-        """By user and the name that the client gave."""
+        """The open sessions, by user and the name that the client gave."""
         self._opening = asyncio.Lock()
 
     @asynccontextmanager

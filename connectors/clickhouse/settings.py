@@ -46,9 +46,9 @@ class ServerSettings(ArchiveHome):
     allowed_hosts: Annotated[frozenset[str], NoDecode] = frozenset()
     """Further names (comma separated) under which requests may ask for it, where something forwards them."""
     server_memory_bytes: Bytes = 3 << 30
-    """All queries and inserts together."""
+    """How much memory all queries and inserts together may use, in bytes."""
     query_memory_bytes: Bytes = 1 << 30
-    """One query or insert."""
+    """How much memory one query or insert may use, in bytes."""
     insert_bytes: Bytes = 256 << 20
     """The largest request body."""
     reader_seconds: Seconds = 60.0

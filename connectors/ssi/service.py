@@ -29,9 +29,9 @@ from schemas.units import TradingDay
 log = logging.getLogger(__name__)
 
 KAFKA_FIRST_S: Final = 2.0
-"""The longest that the pause may be after the first failure to reach a broker at the start,"""
+"""The longest that the pause may be after the first failure to reach a broker at the start, in seconds."""
 KAFKA_LONGEST_S: Final = 10.0
-"""and after many, in seconds."""
+"""The longest that the pause may be after many failures to reach a broker at the start, in seconds."""
 PUMP_S: Final = 0.005
 """How often frames that are due go to the outbox and from there to Kafka, in seconds."""
 IN_FLIGHT_PERCENT: Final = 10

@@ -26,9 +26,9 @@ class Alert(msgspec.Struct, frozen=True, gc=False):
     """An alert, ready for the wire."""
 
     slot: int
-    """Its partition."""
+    """The partition of its message, by number."""
     offset: int
-    """Of the alert, not of its message."""
+    """The place of the alert itself, made of its message's offset and its place in the message."""
     symbol: str
     ts_ms: int
     data: bytes
@@ -58,9 +58,9 @@ class Recent:
     """Whether everything has been read that was on the topic when reading began: clients may come."""
     _alerts: deque[Alert] = field(default_factory=deque)
     offsets: dict[int, int] = field(default_factory=dict)
-    """Of the last alert read, by slot."""
+    """The offset of the last alert read, by slot."""
     _dropped: dict[int, int] = field(default_factory=dict)
-    """Of the last alert that is not here any more, or never was, by slot."""
+    """The offset of the last alert that is not here any more, or never was, by slot."""
 
     def begin(self, stream: str, starts: Mapping[int, int]) -> None:
         """Forget everything: ``stream`` is read from ``starts`` on, Kafka's offsets by partition."""

@@ -25,9 +25,9 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     channel: str
     key: str
     slot: int
-    """Its partition, as the channel's cursors number it."""
+    """The row's partition, as the channel's cursors number it."""
     offset: int
-    """Its own, in its partition."""
+    """The offset of the row's own message in that partition."""
     day: int
     src: int
     """Offset of the newest record frame that it was folded from: of two rows of a day the one with the greater wins."""
@@ -36,9 +36,9 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     fragment: bytes
     """The row as it goes onto the wire: a JSON list in the order of the channel's columns."""
     exchange: str | None
-    """Of a symbol's row: where it is listed."""
+    """Where the symbol is listed; None where the row is not a symbol's."""
     groups: tuple[str, ...] | None
-    """Of a reference row: the indices it is a member of."""
+    """The indices that the symbol is a member of; None where the row does not say."""
 
 
 @dataclass(slots=True)
@@ -47,7 +47,7 @@ class ChannelRows:
 
     rows: dict[str, Change] = field(default_factory=dict)
     offsets: dict[int, int] = field(default_factory=dict)
-    """Of the last row read, by slot."""
+    """The offset of the last row read, by slot."""
     newest_ms: int | None = None
     """When the newest row was written, by the broker's clock; None while there is none."""
 
@@ -79,7 +79,7 @@ class Board:
     """The latest rows of all channels that have rows, and the symbols in them."""
 
     tables: dict[str, ChannelRows] = field(default_factory=lambda: {name: ChannelRows() for name in CHANNELS if name != "alert"})
-    """By channel; alerts are kept by :class:`gateway.core.alerts.Recent`."""
+    """The rows of each channel, by its name. Alerts are kept by :class:`gateway.core.alerts.Recent`."""
     stream: str = ""
     """Which logs the offsets are of; empty until reading begins."""
     complete: bool = False

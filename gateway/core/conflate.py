@@ -9,9 +9,9 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 LANE_MESSAGES = 1_000
-"""Alerts that may wait for a client."""
+"""How many alerts may wait for a client."""
 LANE_BYTES = 256 * 1024
-"""And how long they may be together."""
+"""How many bytes the alerts that wait for a client may have together."""
 
 
 @dataclass(slots=True)
@@ -19,7 +19,7 @@ class Pending:
     """The keys of a channel that changed since the client was last written to."""
 
     keys: dict[str, None] = field(default_factory=dict)
-    """In the order of their first change."""
+    """The changed keys, in the order of their first change."""
     conflated: bool = False
     """Whether an interval ended in which the client was sent nothing, so that rows may have been skipped."""
 

@@ -17,7 +17,7 @@ class ClientLimits:
     burst: int = 20
     classes: tuple[int, ...] = get_args(ThrottleMs)
     default_ms: int = 500
-    """The one of a client that does not choose."""
+    """The update interval of a client that does not choose one, in milliseconds."""
     heartbeat_ms: int = 5_000
 
 

@@ -24,7 +24,7 @@ class Source(NamedTuple):
     topic: Topic[Any]
     channel: str
     slot: int
-    """Of its partition 0 in the channel's cursors."""
+    """The number that the topic's partition 0 has in the channel's cursors."""
     row: Callable[[Any], Row]
     """The row that a message is."""
 

@@ -40,7 +40,7 @@ class Subscriber:
 
     def __init__(self, board: Board, recent: Recent, limits: ClientLimits, now_ms: int) -> None:
         self.subscriptions: dict[str, Subscription] = {}
-        """By channel."""
+        """What the client is subscribed to, by channel."""
         self.close: Close | None = None
         """Set once the connection has to end, after what :meth:`drain` still gives."""
         self.asked = False

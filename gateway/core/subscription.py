@@ -45,7 +45,7 @@ class Happening(IntEnum):
     CHANGED = 4
     """An interval ended, and rows of it changed; the client reads, so they are written at once."""
     MISSED = 5
-    """The same, but the client does not read."""
+    """An interval ended, and rows of it changed; the client does not read."""
 
 
 _S = SubscriptionState
@@ -63,7 +63,7 @@ Alerts have no intervals: each is sent at once. Their subscription is a snapshot
 """
 
 _EVEN = (SubscriptionState.LIVE, SubscriptionState.AHEAD)
-"""In which nothing has still to be sent."""
+"""The states in which nothing has still to be sent."""
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ class Memory(msgspec.Struct, array_like=True, tag="plain"):
     """What a rule remembers of a symbol's day. A kind of rule that must remember more has a subclass."""
 
     fired: dict[str, int]
-    """When the rule last fired, by direction, in exchange time."""
+    """When the rule last fired, in exchange time, by direction."""
 
 
 def fold_for_each(kinds: Any, folds: Mapping[type[Any], T], *, elsewhere: Iterable[type[Any]] = ()) -> Mapping[type[Any], T]:

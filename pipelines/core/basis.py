@@ -32,7 +32,7 @@ class Leg(msgspec.Struct, array_like=True, gc=False):
     month: int
     last_trading_day: TradingDay
     price: Price | None = None
-    """Of its last print today; None before that."""
+    """The price of its last print today; None before that."""
     price_ms: UnixMs = UnixMs(0)
     listed: TradingDay = TradingDay(0)
     """The last day for which REST listed it; 0 when it never did."""
@@ -54,7 +54,7 @@ class Curve(Stored):
     heard_ms: UnixMs = UnixMs(0)
     """Market time at which that tick came: the index is live for 15 seconds from then on."""
     legs: list[Leg] = msgspec.field(default_factory=list)
-    """By month."""
+    """The contracts on the index, in the order of their months."""
 
     def leg(self, symbol: Symbol) -> Leg | None:
         """The contract of that symbol; None when nothing has been heard of it."""

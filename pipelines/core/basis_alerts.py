@@ -39,7 +39,7 @@ class BasisWatch(Stored):
     day: int = 0
     ts_ms: int = 0
     memories: dict[str, Memory | FlipMemory | BandMemory] = msgspec.field(default_factory=dict)
-    """By the name of the rule."""
+    """What each rule remembers, by the name of the rule."""
 
 
 BASIS_WATCH = Codec(BasisWatch)

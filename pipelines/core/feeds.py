@@ -36,9 +36,9 @@ class Feed(msgspec.Struct, array_like=True, gc=False):
 
     name: str
     epoch: int
-    """Of its newest connection: UTC milliseconds of the connect."""
+    """When its newest connection was made, in UTC milliseconds: the connection's name."""
     seq: int
-    """Of its last frame in that epoch."""
+    """The number of its last frame in that epoch."""
     broke: int
     """The mark (:attr:`Feeds.mark`) of its last break: it has covered everything since."""
     up: bool = True
@@ -70,7 +70,7 @@ class Feeds(Stored):
     leader: str = ""
     """The feed whose records without a counter are taken: quotes, index records and the like. Two feeds tell them twice."""
     feeds: list[Feed] = msgspec.field(default_factory=list)
-    """In the order they first came."""
+    """The feeds that have been heard, in the order in which they first came."""
 
     @classmethod
     def load(cls, state: DayState) -> "Feeds":

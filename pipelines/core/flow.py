@@ -48,7 +48,7 @@ class FlowProgress(Stored):
     DAY_AT: ClassVar[int | None] = 1
 
     lanes: list[Lane]
-    """One for each shard, in the order of their numbers."""
+    """What waits of each shard, in the order of the shards' numbers."""
     day: int = 0
     moved_ms: int = 0
     """The last second that changed the flow and that no event has told of: an event tells of a whole minute, at its end.

@@ -205,7 +205,7 @@ class ForeignTotals(Stored):
     stale: int = 0
     unresolved: int = 0
     speeds: Speeds = STILL
-    """As :meth:`measure` found them last."""
+    """The speeds of buying and selling as :meth:`measure` found them last."""
 
     @property
     def suspects(self) -> int:

@@ -45,9 +45,9 @@ class LedgerWatch(Stored):
 
     day: int = 0
     marks: dict[str, Mark] = msgspec.field(default_factory=dict)
-    """By side."""
+    """The last entry of each side, by side."""
     memories: dict[str, Memory | AccelerationMemory | RoomMemory] = msgspec.field(default_factory=dict)
-    """By the name of the rule."""
+    """What each rule remembers, by the name of the rule."""
 
 
 LEDGER_WATCH = Codec(LedgerWatch)

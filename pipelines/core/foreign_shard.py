@@ -60,9 +60,9 @@ class ForeignShard(Stored):
     changed: bool = True
     """Whether sums or nets changed since the last partial."""
     sums: dict[str, ScopeSum] = msgspec.field(default_factory=dict)
-    """By scope."""
+    """What foreigners did in each scope, by scope."""
     nets: dict[str, Net] = msgspec.field(default_factory=dict)
-    """By symbol."""
+    """What foreigners bought net of each symbol, by symbol."""
     active: set[str] = msgspec.field(default_factory=set)
     """Symbols whose speed or suspect the clock alone can change."""
 

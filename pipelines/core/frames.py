@@ -27,7 +27,7 @@ class Shard(NamedTuple):
     pipeline: str
     """The pipeline that reads it; dead letters name it as their source."""
     number: int
-    """Of the partition."""
+    """The number of the partition."""
     shards: int
     """How many partitions there are."""
     key: str

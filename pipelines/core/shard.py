@@ -36,15 +36,15 @@ class Folding:
 
     shard: Shard
     position: Position
-    """Of the frame."""
+    """Where in Kafka the frame was found."""
     state: DayState
-    """The shard's, on the day of the frame."""
+    """The state of the shard, on the day of the frame."""
     feeds: Feeds
-    """The shard's, as they stand after the last record."""
+    """The feeds of the shard, as they stand after the last record."""
     delivery: Delivery
-    """The frame's place among them."""
+    """Where the frame stands among those of its feed."""
     folded: Folded
-    """Gets what is to be published, and counts."""
+    """What comes of the frame: what is to be published, and counts."""
     terms: ShardTerms
     """The shard's: what it folds with. They may change when the day turns."""
 

@@ -144,7 +144,7 @@ class HeldTerms(Stored):
     day: int
     """The trading day that the shard was on when it last kept them."""
     terms: bytes
-    """As JSON."""
+    """The terms themselves, as JSON."""
     passed_over: int = 0
     """The last day on which values of that day were passed over, because an operator forced it; 0 for never."""
 

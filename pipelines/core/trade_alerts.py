@@ -54,7 +54,7 @@ class TapeWatch(Stored):
     """The highest total of a print that was looked at. One that is not above it, in the same generation, was seen before."""
     corrected_ms: int = 0
     memories: dict[str, Memory | SpikeMemory | LimitMemory | LockMemory] = field(default_factory=dict)
-    """By the name of the rule."""
+    """What each rule remembers, by the name of the rule."""
 
 
 class Losses(Stored):

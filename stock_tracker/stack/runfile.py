@@ -21,7 +21,7 @@ class RunningStack:
     parts: dict[str, dict[str, int | None]] = field(default_factory=dict)
     """By name of the process, its ``pid`` and the ``port`` on which it serves its health."""
     halted: dict[str, str] = field(default_factory=dict)
-    """By name of a process that halted, and so was not started again, why."""
+    """Why a process halted and so was not started again, by its name."""
 
     @property
     def alive(self) -> bool:

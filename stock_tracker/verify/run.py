@@ -72,7 +72,7 @@ class Verification:
     alerts: int
     """Events on ``market.alerts``."""
     archive_rows: dict[str, int]
-    """By table."""
+    """How many rows the archive has, by table."""
     differences: list[Difference]
 
     @property

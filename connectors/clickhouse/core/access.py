@@ -39,7 +39,7 @@ class User(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     password_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-    """Of the UTF-8 password."""
+    """The SHA-256 of the password in UTF-8, in hexadecimal digits."""
     access: Access
 
 

@@ -37,13 +37,13 @@ class Reject:
 
     position: Position
     taken_ms: int
-    """When Kafka took the message."""
+    """When Kafka took the message, in Unix milliseconds."""
     idx: int
     """The event's place in the message, from 0."""
     reason: str
     """A short word to count by."""
     detail: str
-    """For a person."""
+    """What is wrong with it, for a person to read."""
     payload: str
     """What was rejected."""
 
@@ -57,13 +57,13 @@ class Decoded:
     """A Kafka message, decoded or rejected."""
 
     position: Position
-    """Its topic without prefix."""
+    """Where it is in Kafka; the topic is named without prefix."""
     taken_ms: int
-    """When Kafka took it."""
+    """When Kafka took the message, in Unix milliseconds."""
     table: Table | None
     """Where its events go; None for dead letters, which go to :data:`~connectors.clickhouse.core.tables.DLQ`."""
     events: Sequence[Any]
-    """Of its frame, in order; of ``ssi.dlq`` the one dead letter."""
+    """The events that the message holds, in order; a message of ``ssi.dlq`` holds one dead letter."""
     reject: Reject | None
     """Why it has no events, where it could not be decoded."""
 

@@ -29,7 +29,7 @@ class Column:
 
     name: str
     field: str
-    """Of the event."""
+    """The event's field that it is made of."""
     convert: Callable[[Any], Any] | None
     """Makes the field's value into what ClickHouse stores; None where they are the same."""
 
@@ -40,13 +40,13 @@ class Table:
 
     topic: Topic[Any]
     model: type[BaseModel]
-    """The events: what :attr:`columns` are made of."""
+    """The type of the events. Its fields are what :attr:`columns` are made of."""
     name: str
-    """What the sink inserts into."""
+    """The name of the table that the sink inserts into."""
     view: str
-    """What people ask; the same where the table needs no view in front of it."""
+    """The name that people query; the same as :attr:`name` where the table needs no view in front of it."""
     columns: tuple[Column, ...]
-    """Of the event; those of :data:`POSITION` come after them."""
+    """The columns that are made of the event. In the table those of :data:`POSITION` come after them."""
     last_wins: tuple[str, ...] | None
     """Columns that name a thing of which :attr:`view` shows the last event only; None where it shows every event."""
 
@@ -128,7 +128,7 @@ TABLES: Final[Mapping[str, Table]] = {
         table(topics.MARKET_ALERTS, events.AlertEvent, "alerts"),
     )
 }
-"""By topic, without prefix."""
+"""The table of each topic, by the topic's name without prefix."""
 DLQ: Final = "dlq"
 """The table of ``ssi.dlq``, and of whatever the archive itself cannot store."""
 LETTER: Final[Mapping[str, Any]] = {
@@ -146,6 +146,6 @@ DLQ_NAMES: Final = (
 """Columns of :data:`DLQ`. ``found_…`` say where the process that rejected something had found it; ``topic`` and the columns of
 :data:`POSITION` where the archive read of it."""
 SOURCES: Final[tuple[Topic[Any], ...]] = (*(made.topic for made in TABLES.values()), topics.SSI_DLQ)
-"""What the archive reads,"""
+"""The topics that the archive reads."""
 GROUP: Final = "archive"
-"""and its consumer group, without a prefix."""
+"""The archive's consumer group, without prefix: what it has committed is what the archive has."""

@@ -95,7 +95,7 @@ class _Field(NamedTuple):
     """What the tolerant path has to know of a field of a content."""
 
     name: str
-    """As SSI spells it."""
+    """What SSI calls the field."""
     unit: str | None
     """What is counted: ``price``, ``shares``, ``vnd``; None for text."""
     spellings: tuple[str, ...]

@@ -17,9 +17,9 @@ from schemas.topics import RECORD_TOPICS, SSI_FOREIGN, SSI_INDICES, SSI_TICKS
 from schemas.units import Symbol, TradingDay, UnixMs, UnixUs
 
 FRAME_RECORDS: Final = 200
-"""A frame is cut when it holds this many records,"""
+"""A frame is cut when it holds this many records."""
 FRAME_US: Final = 5_000
-"""or when its first record is this old, in microseconds."""
+"""A frame is cut when its first record is this old, in microseconds."""
 
 
 class Cut(NamedTuple):

@@ -12,9 +12,9 @@ from schemas.calendar import day_of, last_trading_day
 from schemas.units import TradingDay, UnixMs
 
 POLL_S = 0.25
-"""How often a simulator is asked for the time while its clock runs at a known speed, in seconds,"""
+"""How often a simulator is asked for the time while its clock runs at a known speed, in seconds."""
 WAITING_POLL_S = 0.05
-"""and while it does not."""
+"""How often a simulator is asked for the time while its clock stands or its speed is not known, in seconds."""
 TRUSTED_MS = 5_000
 """For how long after a simulator's answer its clock is assumed to run on, in milliseconds."""
 

@@ -21,7 +21,7 @@ class Silence(msgspec.Struct, frozen=True, tag="silence", tag_field="fault", for
     """Send nothing on any connection for some time, not even keep-alives, as if the network in between had gone."""
 
     seconds: Annotated[float, msgspec.Meta(gt=0, le=3600)]
-    """Of wall time."""
+    """How long nothing is sent, in seconds of wall time."""
 
     def strike(self, socket: HubSocket) -> None:
         """Make it happen to one connection."""

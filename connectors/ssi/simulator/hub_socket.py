@@ -56,7 +56,7 @@ class HubSocket:
         self._ready = asyncio.Event()
         """Set when there may be something to write."""
         self._silent_until_s = 0.0
-        """In seconds of the event loop's clock."""
+        """Until when nothing is sent, in seconds of the event loop's clock."""
         self._opened_ms = now_ms()
         self._subscribed_ms: UnixMs | None = None
         self._closed_ms: UnixMs | None = None

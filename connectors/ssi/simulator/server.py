@@ -94,7 +94,7 @@ class Simulator:
         self._reference = rest.ReferenceData(market.universe, market.day)
         self._deliveries = Deliveries(market.records, market.day)
         self._sockets: list[HubSocket] = []
-        """Of every connection ever, in the order of their numbers."""
+        """The socket of every connection ever made, in the order of their numbers."""
         clock = PlaybackClock(
             settings.instant(market.day, settings.start),
             settings.instant(market.day, settings.end),

@@ -31,7 +31,7 @@ class NewestRecords:
     books: dict[str, Book] = field(default_factory=dict)
     indices: dict[str, IndexRecord] = field(default_factory=dict)
     foreign: dict[str, tuple[int, int]] = field(default_factory=dict)
-    """By symbol, the highest bought and sold of the day, in shares."""
+    """The highest bought and sold of the day, in shares, by symbol."""
 
     def see(self, record: object) -> None:
         """Take note of a record of the day. Call it in the order of each partition."""

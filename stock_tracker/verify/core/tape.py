@@ -33,7 +33,7 @@ class TruePrint(NamedTuple):
     due_ms: int
     """The market time at which its record was sent, or would have been if it was withheld."""
     price: int
-    """In the unit of :class:`schemas.units.Price`."""
+    """The price of the match, in the unit of :class:`schemas.units.Price`."""
     last_volume: int
     total_volume: int
     connections: tuple[int, ...]
@@ -58,9 +58,9 @@ class DeliveredPrint(NamedTuple):
     """A print whose record reached Kafka, by the first record on an ``ssi.*`` topic that told of it."""
 
     position: EventPosition
-    """Of that record."""
+    """Where that record is in Kafka."""
     epoch: int
-    """Of the connection that brought it, as the connector tells connections apart: by the time of their connect."""
+    """The connection that brought it, by the time of its connect: so the connector tells connections apart."""
 
 
 class ConnectionTimes(NamedTuple):
@@ -75,7 +75,7 @@ class ClosedConnections:
     """The connections that have ended, and which records can have been lost with them."""
 
     times: Mapping[int, ConnectionTimes]
-    """By the simulator's number of the connection."""
+    """When each of them got records, by the simulator's number of the connection."""
     grace_ms: int
     """How long a record can be on its way from the socket to Kafka, in market time."""
 

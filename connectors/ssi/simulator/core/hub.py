@@ -119,10 +119,10 @@ class HubSubscription:
     """What a client asked for: every one of these channels for every one of these symbols."""
 
     text: str
-    """As the client wrote it."""
+    """The channel list as the client wrote it."""
     channels: frozenset[str]
     symbols: frozenset[str] | None
-    """In upper case; None for all."""
+    """The symbols asked for, in upper case; None for all."""
 
     @classmethod
     def parse(cls, text: str) -> "HubSubscription":

@@ -19,9 +19,9 @@ class PricePath:
     """A value over market time: straight lines between knots, constant before the first and after the last."""
 
     times: Sequence[int]
-    """Of the knots, in order; Unix milliseconds."""
+    """When each knot is, in Unix milliseconds; they only grow."""
     values: Sequence[float]
-    """At the knots; what they are is up to whoever made the path."""
+    """The value at each knot, in the unit of whoever made the path."""
 
     def at(self, ms: int) -> float:
         """The value at ``ms``."""

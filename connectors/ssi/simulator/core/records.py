@@ -28,9 +28,9 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     ts_ms: int
     listing: Listing
     price: int
-    """Of the last match; 0 before the first of the day."""
+    """The price of the last match; 0 before the first of the day."""
     volume: int
-    """Of this match alone; 0 in a record that is no print."""
+    """How many shares this match alone traded; 0 in a record that is no print."""
     total_volume: int
     total_value: int
     high: int

@@ -103,7 +103,7 @@ def basis_path(day: TradingDay) -> PricePath:
 
 
 ROOM_SYMBOL = Symbol("MBB")
-"""Of the story ``room``, whatever the seed."""
+"""The symbol that the story ``room`` is about, whatever the seed."""
 _BASIS = (
     (8, 45, 300), (9, 15, 350), (9, 35, 310), (9, 41, -380), (9, 55, -420), (10, 20, -250),
     (11, 0, 150), (11, 30, 260), (13, 0, 220), (14, 0, -160), (14, 25, 180), (14, 45, 150),
