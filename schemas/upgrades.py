@@ -1,9 +1,8 @@
-"""How to read what the release before wrote: one function for each version of a topic that was left behind.
+"""How to read what earlier releases wrote: one function for each version of a topic that was left behind.
 
 A function takes a message as plain JSON values and returns it in the layout of the next version, so that a message of version 1
-on a topic of version 3 goes through two. It may change what it is given. A function stays for at least one release, and as long
-as a topic may still hold such messages: seven days for most, for good on the compacted ones. ``docs/growing.md`` says when a
-version is raised.
+on a topic of version 3 goes through two. It may change what it is given. A function stays for good: what any release wrote is
+read for ever. ``docs/growing.md`` says when a version is raised.
 """
 
 from collections.abc import Callable, Mapping
