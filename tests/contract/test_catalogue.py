@@ -80,8 +80,3 @@ def test_the_picture_of_the_architecture_has_their_topics() -> None:
     assert {name: set(re.findall(TOPIC, lines)) for name, lines in drawn.items()} == {
         pipeline.name: {topic.name for topic in (*pipeline.sources, *pipeline.sinks)} for pipeline in CATALOGUE
     }
-
-
-def test_the_readme_says_how_each_is_run_alone() -> None:
-    (row,) = (line for line in (ROOT / "README.md").read_text().splitlines() if line.startswith("| one process each |"))
-    assert re.findall(r"run (\w+)`", row.replace("`stock-tracker ssi run`", "")) == list(NAMES)
