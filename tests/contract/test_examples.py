@@ -1,7 +1,7 @@
 """The examples in ``schemas/examples/<topic>/`` are the contract in the small: both readers of a topic must agree on them."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from connectors.ssi.core.decode import decode
-from connectors.ssi.core.hub_client import HubClient, Publish
+from connectors.ssi.core.hub_client import HubClient, Publish, Reject
 from schemas import events, records, states, terms
 from schemas.topics import PIPELINES_TERMS, SSI_WIRE, TOPICS, Topic, encode
 from schemas.units import UnixMs
@@ -77,6 +77,7 @@ def test_fields_of_a_later_version_are_ignored(path: Path) -> None:
 
 
 PREVIOUS = [path for path in sorted(EXAMPLES.glob("*/previous/*.jsonl")) if path.parents[1].name != SSI_WIRE.name]
+VERBATIM = sorted((EXAMPLES / SSI_WIRE.name / "previous").glob("*.jsonl"))
 
 
 def test_what_the_last_release_wrote_is_kept_for_every_topic() -> None:
@@ -104,11 +105,23 @@ def test_every_topic_has_an_example() -> None:
     assert [name for name in BY_NAME if not any(examples(name))] == []
 
 
-def test_the_verbatim_messages_hold_every_data_type_of_ssi() -> None:
+def kinds_in(messages: Iterable[bytes]) -> set[str]:
+    """The kinds of the records in messages of SSI's hub, none of which the connector rejects."""
     client = HubClient("https://fc-datahub.ssi.com.vn/", "X-TRADE:ALL")
     kinds = set()
-    for path in examples(SSI_WIRE.name):
-        for action in client.receive(path.read_bytes(), UnixMs(0)):
+    for message in messages:
+        for action in client.receive(message, UnixMs(0)):
+            assert not isinstance(action, Reject)
             if isinstance(action, Publish):
                 kinds |= {type(decode(argument)).__name__ for argument in action.arguments}
+    return kinds
+
+
+def test_the_verbatim_messages_hold_every_data_type_of_ssi() -> None:
+    kinds = kinds_in(path.read_bytes() for path in examples(SSI_WIRE.name))
     assert kinds == {model.__name__ for model in get_args(records.SsiRecord)}
+
+
+@pytest.mark.parametrize("path", VERBATIM, ids=lambda path: path.stem)
+def test_what_the_hub_said_to_an_earlier_release_is_decoded_for_ever(path: Path) -> None:
+    assert kinds_in(path.read_bytes().splitlines()) >= {"TradeRecord", "QuoteRecord", "ForeignRecord"}
