@@ -9,7 +9,7 @@ import pytest
 from pydantic import BaseModel
 
 from connectors.ssi.core.decode import decode
-from connectors.ssi.core.hub_client import HubClient, Publish, Reject
+from connectors.ssi.core.hub_client import HubClient, Publish, RejectMessage
 from schemas import events, records, states, terms
 from schemas.topics import PIPELINES_TERMS, SSI_WIRE, TOPICS, Topic, encode
 from schemas.units import UnixMs
@@ -111,7 +111,7 @@ def kinds_in(messages: Iterable[bytes]) -> set[str]:
     kinds = set()
     for message in messages:
         for action in client.receive(message, UnixMs(0)):
-            assert not isinstance(action, Reject)
+            assert not isinstance(action, RejectMessage)
             if isinstance(action, Publish):
                 kinds |= {type(decode(argument)).__name__ for argument in action.arguments}
     return kinds
