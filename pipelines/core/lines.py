@@ -77,6 +77,7 @@ def print_line(
         anchored=anchored,
         cause=None,
         epoch=None,
+        auction=label.phase in ("ato", "atc"),
     )
 
 
