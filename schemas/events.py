@@ -63,8 +63,6 @@ class TradeEvent(Message):
     cause: GapCause | None
     epoch: int | None
     """Gaps: the connection whose record showed it."""
-    auction: bool = False
-    """Prints: whether it was matched in the opening or the closing auction."""
 
 
 class QuoteEvent(Message):

@@ -77,7 +77,6 @@ def print_line(
         anchored=anchored,
         cause=None,
         epoch=None,
-        auction=label.phase in ("ato", "atc"),
     )
 
 

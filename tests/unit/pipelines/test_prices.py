@@ -181,10 +181,6 @@ class TestSide:
         shard.fold(a_quote([59_900, 5], [60_000, 5]), a_trade(100, 100, 60_000, clock(9, 15), session="ATO"))
         assert (shard.trades[0].side, shard.trades[0].side_source, shard.trades[0].phase) == (Side.NEUTRAL, "auction", "ato")
 
-    def test_a_print_says_whether_it_was_matched_in_an_auction(self, shard: Shard) -> None:
-        shard.fold(a_trade(100, 100, ts_ms=clock(9, 15), session="ATO"), a_trade(200, 100, ts_ms=clock(9, 16)))
-        assert [print_.auction for print_ in shard.trades] == [True, False]
-
     def test_a_late_print_is_not_judged_by_todays_quote(self, shard: Shard) -> None:
         shard.fold(a_trade(100, 100), a_trade(300, 100), a_quote([59_900, 5], [60_000, 5]), a_trade(200, 100))
         late = shard.trades[-2]
