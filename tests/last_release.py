@@ -1,7 +1,7 @@
-"""What release 0.1.0 wrote: the state that it left in the middle of a trading day, and the messages of the minute after.
+"""What a release wrote: the state that it left in the middle of a trading day, and the messages of the minute after.
 
-``tests/fixtures/0.1.0`` holds its state at 09:40:00 of a simulated day and all messages of the minute after: what it read, and
-what it made of that. Two suspects were undecided in that moment, one on a tape and one in the ledger.
+``tests/fixtures/<release>`` holds its state at 09:40:00 of a simulated day and all messages of the minute after: what it read,
+and what it made of that. Two suspects were undecided in that moment, one on a tape and one in the ledger.
 """
 
 import base64
@@ -17,8 +17,17 @@ from pipelines.settings import PipelineSettings
 from schemas.position import Position
 from schemas.topics import TOPICS, Topic
 
-RELEASE = Path(__file__).parent / "fixtures" / "0.1.0"
+FIXTURES = Path(__file__).parent / "fixtures"
 SHARDS = 3
+
+
+def number_of(release: str) -> tuple[int, ...]:
+    """``0.10.1`` as numbers, to compare it with other releases."""
+    return tuple(map(int, release.split(".")))
+
+
+RELEASES = sorted((folder.name for folder in FIXTURES.iterdir()), key=number_of)
+"""The releases whose state is kept, oldest first."""
 
 
 class Said(NamedTuple):
@@ -35,18 +44,18 @@ State = dict[str, dict[bytes, bytes]]
 """The cells of each shard, by source topic and number: ``ssi.ticks/2``."""
 
 
-def state_of_the_release() -> State:
-    with gzip.open(RELEASE / "state.json.gz", "rt") as file:
+def state_of(release: str) -> State:
+    with gzip.open(FIXTURES / release / "state.json.gz", "rt") as file:
         shards = json.load(file)
     return {
         shard: {key.encode("latin-1"): base64.b64decode(value) for key, value in cells.items()} for shard, cells in shards.items()
     }
 
 
-def minute_of_the_release() -> list[Said]:
+def minute_of(release: str) -> list[Said]:
     """All messages of the minute, in the order in which they were written."""
     topics = {topic.name: topic for topic in TOPICS}
-    with gzip.open(RELEASE / "minute.jsonl.gz", "rt") as file:
+    with gzip.open(FIXTURES / release / "minute.jsonl.gz", "rt") as file:
         lines = list(map(json.loads, file))
     return [Said(topics[m["topic"]], m["partition"], m["offset"], m["key"], m["value"].encode()) for m in lines]
 

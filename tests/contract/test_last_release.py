@@ -4,12 +4,13 @@ from collections import defaultdict
 from typing import Any
 
 import msgspec
+import pytest
 
 from schemas.instruments import contract_of
 from schemas.shards import shard_of
 from schemas.topics import SSI_DLQ, Topic, encode
 from schemas.upgrades import UPGRADES
-from tests.last_release import SHARDS, Folds, minute_of_the_release, state_of_the_release
+from tests.last_release import RELEASES, SHARDS, Folds, minute_of, state_of
 
 Lanes = defaultdict[tuple[str, int, bool], list[list[Any]]]
 """Key and message of each output, as JSON has them."""
@@ -38,11 +39,12 @@ def without_what_came_later(made: Any, before: Any) -> Any:
     return made
 
 
-def test_a_minute_folded_onto_the_state_of_the_release_says_what_the_release_said() -> None:
-    folds = Folds(state_of_the_release())
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_minute_folded_onto_the_state_of_the_release_says_what_the_release_said(release: str) -> None:
+    folds = Folds(state_of(release))
     made: Lanes = defaultdict(list)
     published: Lanes = defaultdict(list)
-    for said in minute_of_the_release():
+    for said in minute_of(release):
         message = said.topic.decode(said.value)
         # The connector's own dead letters are not the pipelines' doing.
         if not said.topic.name.startswith("ssi.") or (said.topic is SSI_DLQ and message.source != "ssi"):

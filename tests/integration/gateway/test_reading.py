@@ -18,10 +18,11 @@ from schemas.message import twin, version
 from schemas.states import FlowRow
 from schemas.stock_v1 import CloseCode
 from schemas.topics import Topic
+from tests.last_release import RELEASES
 
 pytestmark = pytest.mark.kafka
 
-OLDER_ROWS = Path(__file__).parents[3] / "schemas/examples/state.flow/previous/0.1.0.jsonl"
+OLDER_ROWS = Path(__file__).parents[3] / "schemas/examples/state.flow/previous" / f"{RELEASES[-1]}.jsonl"
 OF_THE_NEXT_RELEASE = b'{"schema":99,"of_the_future":true}'
 LIMIT = Limit(messages=20, records=20)
 

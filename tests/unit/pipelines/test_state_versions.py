@@ -32,7 +32,7 @@ from schemas.topics import (
 )
 from schemas.units import TradingDay
 from tests.builders import a_foreign, a_frame, a_loss, a_reference, a_tick, a_trade, a_trade_event, an_index, changed
-from tests.last_release import Folds, Said, State, minute_of_the_release, state_of_the_release
+from tests.last_release import RELEASES, Folds, Said, State, minute_of, state_of
 
 FRIDAY, MONDAY = TradingDay(20261120), TradingDay(20261123)
 WEEKEND_MS = 3 * 24 * 3_600_000
@@ -83,8 +83,8 @@ WHERE: dict[str, Callable[[str, bytes], bool]] = {
 
 def state() -> State:
     """The state of the last release on Friday morning, with the terms that this one keeps beside it."""
-    cells = state_of_the_release()
-    after = Folds(state_of_the_release())
+    cells = state_of(RELEASES[-1])
+    after = Folds(state_of(RELEASES[-1]))
     fold_all(after, on_friday())
     for shard in cells:
         cells[shard][b"terms"] = after.state[shard][b"terms"]
@@ -130,7 +130,7 @@ def on_friday() -> list[Said]:
     new_symbol = encode(a_frame(a_tick("09:41:00"), a_trade("VNM", "09:41:00"), epoch=1_795_141_540_000, seq=10_000))
     loss = encode(TradesFrame(events=[a_trade_event("VNM", "09:41:00", kind="gap", cause="lost", epoch=1)]))
     return [
-        *minute_of_the_release(),
+        *minute_of(RELEASES[-1]),
         *(Said(SSI_TICKS, shard, 10_000, "", new_symbol) for shard in range(3)),
         *(Said(MARKET_TRADES, shard, 10_000, "", loss) for shard in range(3)),
     ]
@@ -160,7 +160,7 @@ def test_a_kind_says_of_which_day_it_is_or_belongs_to_one_that_does(kind: type[S
 
 @EACH_OF_THE_RELEASE
 def test_the_last_release_had_the_day_where_this_one_has_it(kind: type[Stored]) -> None:
-    state = state_of_the_release()
+    state = state_of(RELEASES[-1])
     found = list(cells_of(kind, state))
     assert found
     for shard, key in found:
@@ -169,7 +169,7 @@ def test_the_last_release_had_the_day_where_this_one_has_it(kind: type[Stored]) 
 
 
 def test_every_value_of_the_last_release_is_of_a_kind_that_is_known() -> None:
-    state = state_of_the_release()
+    state = state_of(RELEASES[-1])
     known = [cell for kind in KINDS for cell in cells_of(kind, state)]
     assert known
     assert sorted(known) == sorted((shard, key) for shard, cells in state.items() for key in cells)
