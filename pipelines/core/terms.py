@@ -2,8 +2,8 @@
 
 A shard keeps the terms that it folds with. Where the settings of its process say others, it takes those over when its trading day
 moves forward, so that a day is folded with one set of thresholds; only a new release takes effect at once, and what an operator
-forces. Each change is published on ``pipelines.terms``, with the place from which it holds. :class:`Recorded` gives such messages
-back to the same folds, so that a range that is folded again says what it said the first time.
+forces. Each change is published on ``pipelines.terms``, with the place from which it holds. A replay will use :class:`Recorded`:
+it gives such messages back to the same folds, so that a range that is folded again says what it said the first time.
 
 A fold uses it like this::
 
@@ -97,43 +97,67 @@ class Configured:
 
 
 class Recorded:
-    """The terms that were in force, from what ``pipelines.terms`` has: to fold a range again as it was folded.
+    """The terms that were in force, from what ``pipelines.terms`` has: a replay will fold a range again with them.
 
     Args:
         pipeline: Whose fold it is.
         topic: That is folded again, without a prefix.
         history: In any order; what is of other pipelines and topics is left out.
+        first_day: The trading day on which the range begins.
+        last_day: The one on which it ends. Of other days no offset counts: where the topic was made anew in between, its offsets
+            began at 0 again.
     """
 
     forced: Final = False
 
-    def __init__(self, pipeline: str, topic: str, history: Iterable[TermsAdopted]) -> None:
+    def __init__(
+        self, pipeline: str, topic: str, history: Iterable[TermsAdopted], *, first_day: TradingDay, last_day: TradingDay
+    ) -> None:
         self.topic = topic
-        self._history: dict[int, list[TermsAdopted]] = {}
-        for adopted in sorted(history, key=lambda adopted: adopted.offset):
-            if (adopted.pipeline, adopted.topic) == (pipeline, topic):
-                self._history.setdefault(adopted.partition, []).append(adopted)
+        self._history: dict[int, list[_InForce]] = {}
+        for adopted in sorted(history, key=lambda adopted: (adopted.day, adopted.offset)):
+            if (adopted.pipeline, adopted.topic) != (pipeline, topic) or adopted.day > last_day:
+                continue
+            known = self._history.setdefault(adopted.partition, [])
+            if adopted.day >= first_day:
+                known.append(_InForce(adopted.offset, adopted))
+            else:
+                known[:] = [_InForce(_BEFORE, adopted)]
 
     def in_force(self, partition: int, offset: int) -> TermsAdopted:
-        """What was adopted last before or at an offset; before the first, which is all that is known, the first.
+        """What was adopted last before or at an offset of the range; before the first, which is all that is known, the first.
 
         Raises:
-            TermsUnknown: Nothing is known of the partition.
+            TermsUnknown: Nothing is known of the partition up to the end of the range.
         """
-        adopted = self._history.get(partition)
-        if not adopted:
-            raise TermsUnknown(self.topic, partition)
-        return adopted[max(bisect_right(adopted, offset, key=lambda each: each.offset) - 1, 0)]
+        return self._at(partition, offset).adopted
 
     def at(self, position: Position) -> Offer:
         """What was in force once the message at ``position`` was folded.
 
         Raises:
-            TermsUnknown: Nothing is known of its partition.
+            TermsUnknown: Nothing is known of its partition up to the end of the range.
         """
-        adopted = self.in_force(position.partition, position.offset)
-        forced = adopted.reason == "forced" and adopted.offset == position.offset
+        offset, adopted = self._at(position.partition, position.offset)
+        forced = adopted.reason == "forced" and offset == position.offset
         return Offer(_usable(self.topic, encode(adopted.terms)), forced)
+
+    def _at(self, partition: int, offset: int) -> "_InForce":
+        known = self._history.get(partition)
+        if not known:
+            raise TermsUnknown(self.topic, partition)
+        return known[max(bisect_right(known, offset, key=lambda each: each.offset) - 1, 0)]
+
+
+class _InForce(NamedTuple):
+    """Terms, and the offset from which they hold in the range."""
+
+    offset: int
+    adopted: TermsAdopted
+
+
+_BEFORE: Final = -1
+"""The offset of what was adopted before the range began."""
 
 
 class HeldTerms(Stored):

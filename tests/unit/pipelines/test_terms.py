@@ -1,6 +1,6 @@
 """What a shard folds with: when other terms take effect, how that is told, and how a range is folded again with what it had."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import pytest
@@ -263,19 +263,47 @@ def test_a_forced_start_does_without_such_rules() -> None:
     assert alerts.fold(5_000_000, 1, forced=True) == 1
 
 
-def adopted(offset: int, correction_percent: int = 10, partition: int = 1, topic: str = "ssi.foreign") -> TermsAdopted:
+def adopted(
+    offset: int, correction_percent: int = 10, partition: int = 1, topic: str = "ssi.foreign", day: TradingDay = FRIDAY
+) -> TermsAdopted:
     ledger = Ledger()
     ledger.fold(under(Thresholds(correction_percent=correction_percent)), a_tick())
-    return changed(ledger.adopted[0], offset=offset, partition=partition, topic=topic)
+    return changed(ledger.adopted[0], offset=offset, partition=partition, topic=topic, day=day)
+
+
+def recorded(history: Iterable[TermsAdopted], first_day: TradingDay = FRIDAY, last_day: TradingDay = TUESDAY) -> Recorded:
+    return Recorded("foreign", "ssi.foreign", history, first_day=first_day, last_day=last_day)
+
+
+def percents(terms: Recorded, *offsets: int) -> list[int | None]:
+    """The percent of a correction that was in force at each offset of partition 1."""
+    return [terms.in_force(1, offset).terms.correction_percent for offset in offsets]
 
 
 def test_what_was_in_force_at_a_position_is_what_was_adopted_last() -> None:
     history = [adopted(70, 7), adopted(30, 3), adopted(40, 4, partition=2), adopted(50, 5, topic="ssi.ticks")]
-    recorded = Recorded("foreign", "ssi.foreign", history)
-    in_force = {offset: recorded.in_force(1, offset).terms.correction_percent for offset in (0, 29, 30, 69, 70, 9_999)}
-    assert in_force == {0: 3, 29: 3, 30: 3, 69: 3, 70: 7, 9_999: 7}
+    assert percents(recorded(history), 0, 29, 30, 69, 70, 9_999) == [3, 3, 3, 3, 7, 7]
     with pytest.raises(TermsUnknown, match=r"ssi\.foreign\[0\]"):
-        recorded.in_force(0, 30)
+        recorded(history).in_force(0, 30)
+
+
+def test_offsets_of_a_topic_that_was_made_anew_do_not_mix_with_those_of_the_days_before() -> None:
+    history = [adopted(70, 7), adopted(30, 3), adopted(0, 5, day=MONDAY), adopted(40, 9, day=MONDAY)]
+    assert percents(recorded(history, FRIDAY, FRIDAY), 0, 30, 69, 70, 9_999) == [3, 3, 3, 7, 7]
+    assert percents(recorded(history, MONDAY, MONDAY), 0, 39, 40, 70, 9_999) == [5, 5, 9, 9, 9]
+    assert percents(recorded(history, TUESDAY, TUESDAY), 0, 9_999) == [9, 9]
+
+
+def test_until_a_day_adopts_others_those_of_the_days_before_hold() -> None:
+    history = [adopted(70, 7), adopted(30, 3), adopted(40, 9, day=MONDAY)]
+    assert percents(recorded(history, MONDAY, TUESDAY), 0, 39, 40, 75) == [7, 7, 9, 9]
+
+
+def test_what_was_forced_before_the_range_is_not_forced_again_at_its_offset() -> None:
+    forced = changed(adopted(70, 7), reason="forced")
+    place = Position("ssi.foreign", 1, 70)
+    assert recorded([forced], FRIDAY, FRIDAY).at(place).forced
+    assert not recorded([forced], MONDAY, MONDAY).at(place).forced
 
 
 class Step(NamedTuple):
@@ -321,15 +349,15 @@ def test_a_range_that_is_folded_again_says_what_it_said_whatever_is_configured_n
         ledger.fold_frame(step.under, step.frame)
 
     # As read from the compacted topic, in whatever order.
-    recorded = Recorded("foreign", "ssi.foreign", reversed(ledger.adopted))
+    again = recorded(reversed(ledger.adopted))
     whole = Ledger()
     for step in steps:
-        whole.fold_frame(recorded, step.frame)
+        whole.fold_frame(again, step.frame)
     assert (whole.outputs, whole.adopted, whole.state) == (ledger.outputs, ledger.adopted, ledger.state)
 
     rest = Ledger(kept, offset=middle)
     for step in steps[middle:]:
-        rest.fold_frame(recorded, step.frame)
+        rest.fold_frame(again, step.frame)
     assert rest.outputs == ledger.outputs[said_by_then:]
     assert rest.state == ledger.state
 
