@@ -81,7 +81,7 @@ class DeadLetterWatch:
         where = f"{letter.topic}[{letter.partition}]@{letter.offset}"
         record = "" if letter.idx is None else f", record {letter.idx}"
         reason = f"{letter.detail} ({letter.reason}, at {where}{record})"
-        return TooManyDeadLetters(f"pipeline {self._pipeline}", verdict.bad, verdict.read, verdict.unit, reason)
+        return TooManyDeadLetters(f"pipeline {self._pipeline}", verdict.bad, verdict.read, verdict.unit, reason, commits=True)
 
 
 def _said(message: object) -> int:

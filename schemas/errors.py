@@ -104,7 +104,9 @@ class NewerMessage(Halt):
 class TooManyDeadLetters(Halt):
     """Most of what ``consumer`` read last could not be used, so it stopped before it put a whole day aside."""
 
-    def __init__(self, consumer: str, bad: int, read: int, unit: Literal["messages", "records"], reason: str) -> None:
+    def __init__(
+        self, consumer: str, bad: int, read: int, unit: Literal["messages", "records"], reason: str, *, commits: bool
+    ) -> None:
         """Say how much.
 
         Args:
@@ -113,19 +115,30 @@ class TooManyDeadLetters(Halt):
             read: How many were looked at.
             unit: Of what.
             reason: Why the last one could not be used, and where it is.
+            commits: Whether it commits what it reads, and so begins there when it is started again.
         """
-        super().__init__(consumer, bad, read, unit, reason)
+        super().__init__(consumer, bad, read, unit, reason, commits)
         self.consumer = consumer
         self.bad = bad
         self.read = read
         self.unit = unit
         self.reason = reason
+        self.commits = commits
 
     def __str__(self) -> str:
+        stopped, left_out, again = (
+            (
+                " before committing what it read last",
+                "put aside as dead letters",
+                ". Started again, it goes on at what it has not committed",
+            )
+            if self.commits
+            else ("", "left out", "")
+        )
         return (
-            f"{self.consumer} could not use {self.bad} of the last {self.read} {self.unit} and has stopped before committing "
-            f"them; the last one: {self.reason}. If this release is at fault, run the one before it; if the messages are, and "
-            "may be put aside as dead letters, raise DEAD_LETTER_LIMIT_PERCENT. Started again, it looks at the same messages"
+            f"{self.consumer} could not use {self.bad} of the last {self.read} {self.unit} and has stopped{stopped}; the last "
+            f"one: {self.reason}. If this release is at fault, run the one before it; if the messages are, and may be "
+            f"{left_out}, raise DEAD_LETTER_LIMIT_PERCENT{again}"
         )
 
 

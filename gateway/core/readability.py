@@ -66,4 +66,4 @@ class Readability:
             raise self._error(verdict.bad, verdict.read)
 
     def _error(self, bad: int, read: int) -> TooManyDeadLetters:
-        return TooManyDeadLetters("the gateway", bad, read, "messages", self._reason)
+        return TooManyDeadLetters("the gateway", bad, read, "messages", self._reason, commits=False)

@@ -92,4 +92,4 @@ class _Topic:
 
     def too_many(self, now_s: float) -> TooManyDeadLetters:
         verdict = self.limit.judge(now_s)
-        return TooManyDeadLetters(CONSUMER, verdict.bad, verdict.read, verdict.unit, str(self._last))
+        return TooManyDeadLetters(CONSUMER, verdict.bad, verdict.read, verdict.unit, str(self._last), commits=True)

@@ -43,6 +43,18 @@ def test_too_much_of_what_is_there_is_the_end_at_once() -> None:
         readability.caught_up()
 
 
+def test_a_gateway_which_commits_nothing_speaks_of_no_commit() -> None:
+    readability = reading()
+    fill(readability, readable=0, unreadable=FEW)
+    with pytest.raises(TooManyDeadLetters) as caught:
+        readability.caught_up()
+    assert str(caught.value) == (
+        "the gateway could not use 10 of the last 10 messages and has stopped; the last one: no JSON, at state.prices[0]@17. If "
+        "this release is at fault, run the one before it; if the messages are, and may be left out, raise "
+        "DEAD_LETTER_LIMIT_PERCENT"
+    )
+
+
 def test_fewer_than_a_few_prove_nothing() -> None:
     readability = reading()
     fill(readability, readable=0, unreadable=FEW - 1)

@@ -87,7 +87,7 @@ def test_what_kafka_did_to_a_pipeline_is_said_with_the_remedy(
 
 @pytest.mark.parametrize(
     "failure",
-    [NewerMessage("ssi.ticks", 2, 1), TooManyDeadLetters("pipeline prices", 200, 200, "messages", "junk")],
+    [NewerMessage("ssi.ticks", 2, 1), TooManyDeadLetters("pipeline prices", 200, 200, "messages", "junk", commits=True)],
 )
 def test_what_a_person_has_to_see_to_is_passed_on(settings: PipelineSettings, failure: Halt) -> None:
     assert in_our_words(failure, "prices", settings) is failure

@@ -134,6 +134,8 @@ def test_a_commit_that_waited_long_enough_is_given_up_with_the_last_reason_and_w
     with pytest.raises(TooManyDeadLetters, match="pipeline prices could not use 10 of the last 10 messages") as caught:
         context.commit_checkpoint()
     assert caught.value.reason == "it is cut off (unreadable, at t.ssi.ticks[1]@7)"
+    assert "has stopped before committing what it read last" in str(caught.value)
+    assert str(caught.value).endswith("Started again, it goes on at what it has not committed")
     assert context.begun[0].committed == []
 
 
