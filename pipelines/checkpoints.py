@@ -14,7 +14,7 @@ from typing import Self
 from quixstreams.processing import ProcessingContext
 
 from pipelines.core.frames import Folded
-from schemas.dead_letters import DeadLetterLimit, Limit, Verdict
+from schemas.dead_letters import DeadLetterLimit, Hold, Limit, Verdict
 from schemas.errors import TooManyDeadLetters
 from schemas.structs import ClockTick
 from schemas.topics import SSI_DLQ
@@ -34,6 +34,8 @@ class DeadLetterWatch:
         self._limits: dict[str, DeadLetterLimit] = {}
         self._last: dict[str, bytes] = {}
         self._too_many: TooManyDeadLetters | None = None
+        self._hold = Hold()
+        """Of the one commit of all topics."""
 
     def read(self, topic: str, message: object | None, folded: Folded) -> None:
         """Take note of a message.
@@ -59,6 +61,7 @@ class DeadLetterWatch:
     def forget(self) -> None:
         """Begin anew: what was read since the last commit is given up, and whoever gets it next reads it again."""
         self._limits.clear()
+        self._hold = Hold()
 
     def must_wait(self, now_s: float) -> bool:
         """Whether what was read since the last commit may not be committed yet; ask before each commit.
@@ -69,11 +72,13 @@ class DeadLetterWatch:
         if self._too_many is not None:
             raise self._too_many
         waits = False
+        held_s = self._hold.lasted_s(now_s)
         for topic, limit in self._limits.items():
-            verdict = limit.judge(now_s)
+            verdict = limit.judge(held_s)
             if verdict.do == "stop":
                 raise self._error(topic, verdict)
             waits = waits or verdict.do == "hold"
+        self._hold.note(now_s, held=waits)
         return waits
 
     def _error(self, topic: str, verdict: Verdict) -> TooManyDeadLetters:

@@ -2,16 +2,19 @@
 
 A message that cannot be used becomes a dead letter and the rest goes on. That is right for a few, and wrong for all: after a bad
 deployment a whole day would be put aside, its offsets committed. So a consumer keeps the share of what it could not use among the
-last messages and records that it read. It holds its commit back while that share is too large, and stops when it stays so.
+last messages and records that it read. It holds its commit back while that share is too large, and stops when it stays so. Only
+where they are few does it commit them after all, once nothing better has come: whoever is started again begins with a new share,
+and must not put a topic aside a few messages at a time.
 """
 
 from collections import deque
 from typing import Final, Literal, NamedTuple
 
 HOLD_S: Final = 5.0
-"""How long a commit is held back at most. Kafka aborts a transaction that lasts ten seconds."""
+"""How long a commit is held back at most, for all topics in it together. Kafka aborts a transaction that lasts ten seconds."""
 FEW: Final = 10
-"""Fewer bad ones than this prove nothing, whatever their share: a topic may have had a single message all night."""
+"""Fewer bad ones than this prove nothing, whatever their share: a topic may have had a single message all night. They are
+committed, but only after :data:`HOLD_S`: what comes meanwhile, or lies there after a restart, is judged with them."""
 
 
 class Limit(NamedTuple):
@@ -34,14 +37,31 @@ class Verdict(NamedTuple):
     unit: Literal["messages", "records"]
 
 
+class Hold:
+    """For how long a commit has been held back. Time is an argument, in seconds of a clock that only goes forward."""
+
+    def __init__(self) -> None:
+        self._since_s: float | None = None
+
+    def lasted_s(self, now_s: float) -> float:
+        """For how many seconds; 0 when nothing is held back."""
+        return 0.0 if self._since_s is None else now_s - self._since_s
+
+    def note(self, now_s: float, *, held: bool) -> None:
+        """Take note of whether the commit is held back now."""
+        if not held:
+            self._since_s = None
+        elif self._since_s is None:
+            self._since_s = now_s
+
+
 class DeadLetterLimit:
-    """The share of bad messages and records that one consumer has read last. Time is an argument, in seconds of any clock."""
+    """The share of bad messages and records that one consumer has read last."""
 
     def __init__(self, limit: Limit) -> None:
         self._percent = limit.percent
         self._messages = _Share(limit.messages)
         self._records = _Share(limit.records)
-        self._held_since_s: float | None = None
 
     def read(self, *, readable: bool, records: int = 0, rejected: int = 0) -> None:
         """Take note of a message.
@@ -64,24 +84,26 @@ class DeadLetterLimit:
                 return Verdict("stop", share.bad, share.read, unit)
         return None
 
-    def judge(self, now_s: float) -> Verdict:
-        """Whether what was read since the last commit may be committed; ask before each commit."""
+    def judge(self, held_s: float) -> Verdict:
+        """Whether what was read since the last commit may be committed; ask before each commit.
+
+        Args:
+            held_s: For how long this commit has been held back, in seconds (:class:`Hold`); 0 for one that is asked about first.
+        """
         over = [(unit, share) for unit, share in self._shares() if self._over(share)]
-        if not over:
-            self._held_since_s = None
-            return Verdict("commit", self._messages.bad, self._messages.read, "messages")
-        if self._held_since_s is None:
-            self._held_since_s = now_s
-        # A full window decides, though the other one is over too and has room left.
-        unit, share = next(((unit, share) for unit, share in over if share.is_full), over[0])
-        decided = share.is_full or now_s - self._held_since_s >= HOLD_S
-        return Verdict("stop" if decided else "hold", share.bad, share.read, unit)
+        many = [(unit, share) for unit, share in over if share.bad >= FEW]
+        if many:
+            # A full window decides, though the other one is over too and has room left.
+            unit, share = next(((unit, share) for unit, share in many if share.is_full), many[0])
+            return Verdict("stop" if share.is_full or held_s >= HOLD_S else "hold", share.bad, share.read, unit)
+        unit, share = over[0] if over else ("messages", self._messages)
+        return Verdict("hold" if over and held_s < HOLD_S else "commit", share.bad, share.read, unit)
 
     def _shares(self) -> tuple[tuple[Literal["messages", "records"], "_Share"], ...]:
         return ("messages", self._messages), ("records", self._records)
 
     def _over(self, share: "_Share") -> bool:
-        return share.bad >= FEW and share.bad * 100 > share.read * self._percent
+        return share.bad * 100 > share.read * self._percent
 
 
 class _Share:

@@ -217,7 +217,7 @@ class _Sink:
         # A range that is held back is made once, unless it grows.
         self._made = {_range(batch): self._made.get(_range(batch)) or self._writer.make(batch) for batch in batches}
         for batch in batches:
-            self._dead_letters.look(batch, self._made[_range(batch)].rejects, now_s)
+            self._dead_letters.look(batch, self._made[_range(batch)].rejects)
         topics = {batch.partition.topic for batch in batches}
         return frozenset(topic for topic in topics if self._dead_letters.must_wait(topic, now_s))
 

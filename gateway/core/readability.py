@@ -6,7 +6,7 @@ that lacks most of its rows is worse than none, since another instance may be we
 
 from collections.abc import Hashable
 
-from schemas.dead_letters import DeadLetterLimit, Limit
+from schemas.dead_letters import HOLD_S, DeadLetterLimit, Hold, Limit
 from schemas.errors import TooManyDeadLetters
 
 
@@ -21,7 +21,7 @@ class Readability:
         """Forget everything: the topics are read from their beginning."""
         self._there: dict[Hashable, bool] | None = {}
         """While what was there is read: whether the latest word on each thing could be read."""
-        self._coming = DeadLetterLimit(self._limit)
+        self._coming, self._hold = DeadLetterLimit(self._limit), Hold()
         """After that: the last messages."""
         self._reason = ""
 
@@ -50,9 +50,9 @@ class Readability:
         there, self._there = self._there or {}, None
         whole = DeadLetterLimit(self._limit)
         whole.read(readable=True, records=len(there), rejected=len(there) - sum(there.values()))
-        verdict = whole.judge(now_s=0.0)
         # Nothing comes that could make it better, so there is nothing to wait for.
-        if verdict.do != "commit":
+        verdict = whole.judge(held_s=HOLD_S)
+        if verdict.do == "stop":
             raise self._error(verdict.bad, verdict.read)
 
     def check(self, now_s: float) -> None:
@@ -61,9 +61,10 @@ class Readability:
         Raises:
             TooManyDeadLetters: Most of them cannot be read.
         """
-        verdict = self._coming.judge(now_s)
+        verdict = self._coming.judge(self._hold.lasted_s(now_s))
         if verdict.do == "stop":
             raise self._error(verdict.bad, verdict.read)
+        self._hold.note(now_s, held=verdict.do == "hold")
 
     def _error(self, bad: int, read: int) -> TooManyDeadLetters:
         return TooManyDeadLetters("the gateway", bad, read, "messages", self._reason, commits=False)

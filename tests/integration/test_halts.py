@@ -15,7 +15,7 @@ from pipelines.application import PipelineApplication, make_application
 from pipelines.catalogue import named
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
-from schemas.dead_letters import FEW, Limit
+from schemas.dead_letters import Limit
 from schemas.errors import HALTED, TooManyDeadLetters
 from schemas.shards import shard_keys
 from schemas.topics import MARKET_TRADES, SSI_DLQ, SSI_TICKS, encode
@@ -111,11 +111,11 @@ def test_a_pipeline_stops_at_what_it_must_not_put_aside_and_goes_on_there_once_i
         upgraded.setitem(vars(SSI_TICKS), "version", 2)
         upgraded.setattr("schemas.topics.UPGRADES", {"ssi.ticks": {1: lambda message: message}})
         ticks.send(*(b"{junk" for _ in range(JUNK)))
-        for start in (1, 2):
+        for _ in range(2):
             with pytest.raises(TooManyDeadLetters, match=r"has stopped before committing .* at .*ssi\.ticks\[0\]@"):
                 ticks.application(Limit()).run()
-            # A slow machine may read a few alone, after the good one; few are put aside.
-            assert ticks.committed <= 1 + start * (FEW - 1)
+            # The good one may be committed with one bad one, which is half of the two.
+            assert ticks.committed <= 2
             assert dead_letters(ticks) == max(ticks.committed - 1, 0)
         # An operator has looked at them, and lets them be put aside.
         ticks.fold_all(Limit(percent=100))

@@ -11,7 +11,7 @@ from typing import Final
 
 from connectors.clickhouse.core.intent import Batch
 from connectors.clickhouse.core.rows import Decoded, Reject
-from schemas.dead_letters import DeadLetterLimit, Limit
+from schemas.dead_letters import DeadLetterLimit, Hold, Limit, Verdict
 from schemas.errors import TooManyDeadLetters
 from schemas.position import Partition
 
@@ -36,13 +36,12 @@ class RangeWatch:
         self._topics.clear()
         self._seen.clear()
 
-    def look(self, batch: Batch[Decoded], rejects: Sequence[Reject], now_s: float) -> None:
+    def look(self, batch: Batch[Decoded], rejects: Sequence[Reject]) -> None:
         """Take note of a range that is about to be declared or inserted. What was looked at before does not count again.
 
         Args:
             batch: The range; it may have grown since it was looked at last.
             rejects: What of it could not be used.
-            now_s: The time in seconds, of a clock that only goes forward.
 
         Raises:
             TooManyDeadLetters: None of the range must be declared or inserted.
@@ -55,19 +54,26 @@ class RangeWatch:
             offset = message.position.offset
             if offset >= seen:
                 topic.read(message, wrong[offset], last.get(offset))
-                if topic.is_full_of_bad_ones(now_s):
-                    raise topic.too_many(now_s)
+                # A window that still fills may become better with what comes next.
+                if (verdict := topic.limit.full()) is not None:
+                    raise topic.too_many(verdict)
         self._seen[batch.partition] = max(seen, batch.next)
 
     def must_wait(self, topic: str, now_s: float) -> bool:
         """Whether nothing of ``topic`` may be declared or inserted yet; ask once all its ranges have been looked at.
 
+        Args:
+            topic: Without a prefix.
+            now_s: The time in seconds, of a clock that only goes forward.
+
         Raises:
             TooManyDeadLetters: Nothing better has come for too long.
         """
-        verdict = self._topics[topic].limit.judge(now_s)
+        read = self._topics[topic]
+        verdict = read.limit.judge(read.hold.lasted_s(now_s))
         if verdict.do == "stop":
-            raise self._topics[topic].too_many(now_s)
+            raise read.too_many(verdict)
+        read.hold.note(now_s, held=verdict.do == "hold")
         return verdict.do == "hold"
 
 
@@ -76,7 +82,7 @@ class _Topic:
 
     def __init__(self, limit: Limit) -> None:
         self.limit = DeadLetterLimit(limit)
-        self._windows = {"messages": limit.messages, "records": limit.records}
+        self.hold = Hold()
         self._last: Reject | None = None
 
     def read(self, message: Decoded, rejected: int, last: Reject | None) -> None:
@@ -85,11 +91,5 @@ class _Topic:
         self.limit.read(readable=readable, records=len(message.events), rejected=rejected if readable else 0)
         self._last = last or self._last
 
-    def is_full_of_bad_ones(self, now_s: float) -> bool:
-        """Whether a whole window has been read and is bad. One that still fills may become better with what comes next."""
-        verdict = self.limit.judge(now_s)
-        return verdict.do == "stop" and verdict.read >= self._windows[verdict.unit]
-
-    def too_many(self, now_s: float) -> TooManyDeadLetters:
-        verdict = self.limit.judge(now_s)
+    def too_many(self, verdict: Verdict) -> TooManyDeadLetters:
         return TooManyDeadLetters(CONSUMER, verdict.bad, verdict.read, verdict.unit, str(self._last), commits=True)

@@ -99,11 +99,49 @@ def test_a_context_goes_on_where_the_one_it_is_made_around_stood(watch: DeadLett
     assert (context.commit_interval, context.exactly_once, context.dead_letters) == (0.25, True, watch)
 
 
-def test_a_few_dead_letters_are_committed(watch: DeadLetterWatch, context: Context) -> None:
+def test_a_few_dead_letters_are_committed_when_nothing_else_comes(
+    watch: DeadLetterWatch, context: Context, clock: list[float]
+) -> None:
     read(watch, bad=FEW - 1)
+    context.commit_checkpoint()
+    assert context.begun[0].committed == []
+    clock[0] += HOLD_S
     context.commit_checkpoint()
     assert context.begun[0].committed == [False]
     assert len(context.begun) == 2
+
+
+def test_a_few_dead_letters_among_others_are_committed_at_once(watch: DeadLetterWatch, context: Context) -> None:
+    read(watch, bad=FEW - 1, good=FEW - 1)
+    context.commit_checkpoint()
+    assert context.begun[0].committed == [False]
+
+
+def test_waiting_begins_anew_after_a_commit(watch: DeadLetterWatch, context: Context, clock: list[float]) -> None:
+    read(watch, bad=FEW)
+    context.commit_checkpoint()
+    read(watch, good=FEW)
+    clock[0] += 1.0
+    context.commit_checkpoint()
+    read(watch, bad=FEW)
+    clock[0] += HOLD_S - 1.0
+    context.commit_checkpoint()
+    before, waiting = context.begun
+    assert (before.committed, waiting.committed) == ([False], [])
+
+
+def test_a_commit_waits_no_longer_for_several_topics_than_for_one(
+    watch: DeadLetterWatch, context: Context, clock: list[float]
+) -> None:
+    read(watch, bad=1)
+    context.commit_checkpoint()
+    clock[0] += HOLD_S - 1.0
+    read(watch, bad=1, topic="partial.flow")
+    context.commit_checkpoint()
+    assert context.begun[0].committed == []
+    clock[0] += 1.0
+    context.commit_checkpoint()
+    assert context.begun[0].committed == [False]
 
 
 def test_nothing_is_committed_before_it_is_time(watch: DeadLetterWatch, context: Context) -> None:
@@ -230,8 +268,11 @@ def test_clock_ticks_that_are_rejected_count_as_read_and_as_bad(watch: DeadLette
         context.commit_checkpoint()
 
 
-def test_events_count_as_records(watch: DeadLetterWatch, context: Context) -> None:
+def test_events_count_as_records(watch: DeadLetterWatch, context: Context, clock: list[float]) -> None:
     for _ in range(FEW):
         watch.read("market.trades", TradesFrame(events=[a_trade_event()]), with_a_dead_letter(rejected=1))
     context.commit_checkpoint()
+    clock[0] += HOLD_S
+    with pytest.raises(TooManyDeadLetters, match="10 of the last 10 records"):
+        context.commit_checkpoint()
     assert context.begun[0].committed == []

@@ -2,7 +2,7 @@
 
 import pytest
 
-from schemas.dead_letters import FEW, HOLD_S, DeadLetterLimit, Limit
+from schemas.dead_letters import FEW, HOLD_S, DeadLetterLimit, Hold, Limit
 from schemas.deployment import dead_letter_limit
 from schemas.errors import WrongSetting
 
@@ -14,9 +14,17 @@ def read(limit: DeadLetterLimit, good: int, bad: int) -> None:
         limit.read(readable=True, records=50)
 
 
-def test_a_few_bad_messages_are_committed_even_when_nothing_else_comes() -> None:
+@pytest.mark.parametrize("bad", [1, FEW - 1])
+def test_a_few_bad_messages_wait_for_what_comes_and_are_committed_when_nothing_else_does(bad: int) -> None:
     limit = DeadLetterLimit(Limit())
-    read(limit, good=0, bad=FEW - 1)
+    read(limit, good=0, bad=bad)
+    assert limit.judge(0.0) == ("hold", bad, bad, "messages")
+    assert limit.judge(HOLD_S).do == "commit"
+
+
+def test_a_few_bad_messages_with_as_many_good_ones_do_not_wait() -> None:
+    limit = DeadLetterLimit(Limit())
+    read(limit, good=FEW - 1, bad=FEW - 1)
     assert limit.judge(0.0).do == "commit"
 
 
@@ -35,26 +43,50 @@ def test_half_of_a_window_goes_on() -> None:
 def test_before_the_window_is_full_the_commit_waits_for_what_comes() -> None:
     limit = DeadLetterLimit(Limit())
     read(limit, good=0, bad=FEW)
-    assert limit.judge(100.0).do == "hold"
+    assert limit.judge(0.0).do == "hold"
     read(limit, good=FEW, bad=0)
-    assert limit.judge(101.0).do == "commit"
+    assert limit.judge(1.0).do == "commit"
 
 
 def test_a_commit_that_waited_long_enough_is_given_up() -> None:
     limit = DeadLetterLimit(Limit())
     read(limit, good=0, bad=FEW)
-    assert limit.judge(100.0).do == "hold"
-    assert limit.judge(100.0 + HOLD_S).do == "stop"
+    assert limit.judge(0.0).do == "hold"
+    assert limit.judge(HOLD_S).do == "stop"
 
 
-def test_waiting_begins_anew_after_a_commit() -> None:
-    limit = DeadLetterLimit(Limit())
-    read(limit, good=0, bad=FEW)
-    assert limit.judge(100.0).do == "hold"
-    read(limit, good=FEW, bad=0)
-    assert limit.judge(101.0).do == "commit"
-    read(limit, good=0, bad=FEW)
-    assert limit.judge(100.0 + HOLD_S).do == "hold"
+def test_how_long_a_commit_is_held_back_is_counted_from_its_own_first_time() -> None:
+    hold = Hold()
+    assert hold.lasted_s(100.0) == 0.0
+    hold.note(100.0, held=True)
+    hold.note(103.0, held=True)
+    assert hold.lasted_s(104.0) == 4.0
+    hold.note(104.0, held=False)
+    assert hold.lasted_s(200.0) == 0.0
+
+
+@pytest.mark.parametrize("pause_s", [0.0, 0.5, 1.0])
+def test_whoever_is_started_again_and_again_does_not_put_a_topic_aside_a_few_at_a_time(pause_s: float) -> None:
+    """Every message is bad, and one comes in a second; a supervisor starts the consumer again ``pause_s`` after each stop."""
+    now_s, committed, seen = 0.0, 0, []
+    for _ in range(20):
+        limit, hold, read_to = DeadLetterLimit(Limit()), Hold(), committed
+        while True:
+            while read_to < int(now_s) + 1:
+                limit.read(readable=False)
+                read_to += 1
+            if read_to > committed:
+                verdict = limit.judge(hold.lasted_s(now_s))
+                hold.note(now_s, held=verdict.do == "hold")
+                if verdict.do == "stop":
+                    break
+                if verdict.do == "commit":
+                    committed = read_to
+            now_s += 0.25
+        seen.append(committed)
+        now_s += pause_s
+    assert seen[0] < FEW
+    assert set(seen) == {seen[0]}
 
 
 def test_only_the_last_messages_count() -> None:

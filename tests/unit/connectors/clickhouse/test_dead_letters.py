@@ -41,13 +41,19 @@ def a_range(what: str, first: int = 0, topic: str = QUOTES, partition: int = 0) 
 
 
 def must_wait(watch: RangeWatch, what: str, now_s: float = 0.0, first: int = 0, topic: str = QUOTES) -> bool:
-    watch.look(*a_range(what, first, topic), now_s)
+    watch.look(*a_range(what, first, topic))
     return watch.must_wait(topic, now_s)
 
 
-@pytest.mark.parametrize("what", ["." * 50, "x" * (FEW - 1), "x." * 20])
+@pytest.mark.parametrize("what", ["." * 50, "x" * (FEW - 1) + "." * (FEW - 1), "x." * 20])
 def test_a_few_bad_ones_among_good_ones_go_to_the_dead_letters(watch: RangeWatch, what: str) -> None:
     assert not must_wait(watch, what)
+
+
+def test_a_few_bad_ones_alone_wait_for_what_comes_and_then_go_to_the_dead_letters_too(watch: RangeWatch) -> None:
+    assert must_wait(watch, "x" * (FEW - 2))
+    assert must_wait(watch, "x" * (FEW - 1), now_s=HOLD_S - 0.1)
+    assert not must_wait(watch, "x" * (FEW - 1), now_s=HOLD_S)
 
 
 def test_a_full_window_of_bad_ones_stops_at_once(watch: RangeWatch) -> None:
@@ -57,7 +63,7 @@ def test_a_full_window_of_bad_ones_stops_at_once(watch: RangeWatch) -> None:
 
 def test_a_bad_stretch_in_the_middle_of_a_large_range_stops_too(watch: RangeWatch) -> None:
     with pytest.raises(TooManyDeadLetters):
-        watch.look(*a_range("." * 100 + "x" * 20 + "." * 100), 0.0)
+        watch.look(*a_range("." * 100 + "x" * 20 + "." * 100))
 
 
 def test_bad_ones_that_do_not_fill_a_window_wait_for_what_comes_next(watch: RangeWatch) -> None:
@@ -74,7 +80,8 @@ def test_when_nothing_better_comes_it_stops_with_the_last_reason_and_where_it_is
 
 def test_what_has_been_looked_at_counts_once(watch: RangeWatch) -> None:
     for _ in range(5):
-        assert not must_wait(watch, "x" * (FEW - 1))
+        assert must_wait(watch, "x" * (FEW - 1))
+    assert not must_wait(watch, "x" * (FEW - 1), now_s=HOLD_S)
 
 
 def test_a_quiet_hour_does_not_count_as_waiting(watch: RangeWatch) -> None:
@@ -89,8 +96,8 @@ def test_topics_are_judged_apart(watch: RangeWatch) -> None:
 
 
 def test_partitions_of_a_topic_are_judged_together(watch: RangeWatch) -> None:
-    watch.look(*a_range("x" * FEW, partition=0), 0.0)
-    watch.look(*a_range("." * FEW, partition=1), 0.0)
+    watch.look(*a_range("x" * FEW, partition=0))
+    watch.look(*a_range("." * FEW, partition=1))
     assert not watch.must_wait(QUOTES, 0.0)
 
 
@@ -102,7 +109,8 @@ def test_events_that_do_not_fit_their_columns_count_as_records(watch: RangeWatch
 def test_whoever_gets_the_partitions_anew_looks_at_them_anew(watch: RangeWatch) -> None:
     assert must_wait(watch, "x" * FEW)
     watch.forget()
-    assert not must_wait(watch, "x" * (FEW - 1), now_s=HOLD_S)
+    assert must_wait(watch, "x" * (FEW - 1), now_s=HOLD_S)
+    assert not must_wait(watch, "x" * (FEW - 1), now_s=2 * HOLD_S)
 
 
 def test_a_message_of_a_newer_release_is_no_dead_letter() -> None:
