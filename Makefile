@@ -8,15 +8,17 @@ ARGS ?=
 UV_VERSION := 0.13.9
 UV := .bootstrap/bin/uv
 BIN := .venv/bin
+# All tests of a file on one worker, for what they share; the longest files first.
+TEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 NO_JAVA_HOME := $(or $(TMPDIR),/tmp)/stock-tracker-no-java
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test quick test-no-java pictures lint types fmt hooks bench record lock clean
+.PHONY: help setup up down test quick prove prove-examples prove-kills prove-stack test-no-java pictures lint types fmt hooks bench record lock clean
 
 help: ## Say what there is
 	@echo "stock-tracker: Vietnam's stock market data, exact and replayable"
 	@echo
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo "Each does its own set-up. More commands: $(BIN)/stock-tracker --help"
 
@@ -31,10 +33,21 @@ down: setup ## Stop what is still running
 
 test: setup ## All tests, on a real Kafka and a real ClickHouse
 	@infra/browser/install
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadgroup $(ARGS)
+	$(TEST) $(ARGS)
 
 quick: .venv/.ready ## Unit tests, but for those that play whole market days: seconds, and no Kafka
 	$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit --ignore tests/unit/connectors/ssi/simulator
+
+prove: prove-examples prove-kills prove-stack ## All the long proofs, one after the other: most of an hour
+
+prove-examples: setup ## Every property on thousands of examples
+	PROVE=1 $(TEST) tests/unit tests/contract $(ARGS)
+
+prove-kills: setup ## Pipelines, sink and archive killed again and again, each some twenty times
+	PROVE=1 $(TEST) tests/integration -k "killed or kills or whatever_dies" $(ARGS)
+
+prove-stack: setup ## A whole stack whose processes are killed for a morning
+	PROVE=1 $(TEST) tests/e2e/test_up.py $(ARGS)
 
 test-no-java: .venv/.ready ## The local Kafka as on a machine without Java and Maven
 	rm -rf $(NO_JAVA_HOME)
@@ -46,7 +59,7 @@ test-no-java: .venv/.ready ## The local Kafka as on a machine without Java and M
 
 pictures: setup ## The README's screenshot, by the browser test
 	@infra/browser/install
-	SCREENSHOTS=docs/images $(BIN)/pytest tests/e2e/test_live_dashboard.py
+	SCREENSHOTS=docs/images $(BIN)/pytest tests/e2e/test_stack.py -k purple
 
 lint: setup ## Style, formatting, and who may import whom
 	$(BIN)/ruff check

@@ -1,41 +1,52 @@
-"""The engines that tests run on, one of each a session: a real Kafka and a real ClickHouse.
+"""What all tests share: one Kafka for the whole run, a browser for each test that wants one, and who runs where.
 
 Kafka is the cluster of ``KAFKA_BOOTSTRAP``, else the local broker, on a free port with a home of its own, else a container
 where a Docker engine answers. With none of them tests that need one fail in CI (``CI`` is set) and are skipped on a laptop.
 """
 
+import contextlib
 import os
 import shutil
 import subprocess
 import sys
-import uuid
+import tempfile
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
+from pathlib import Path
+from typing import Any
 
 import pytest
+from confluent_kafka import Consumer, KafkaException, TopicPartition
 from hypothesis import HealthCheck, settings
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page, async_playwright, expect
 
 from schemas.deployment import kafka_config
 from stock_tracker.errors import StockTrackerError
 from stock_tracker.home import Home, cache
 from stock_tracker.kafka import java, metadata
-from stock_tracker.kafka import topics as stock_topics
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.kafka.recipe import Recipe
 from stock_tracker.ports import free_port
+from tests.patience import PATIENCE_S, until
+from tests.proof import usually
+from tests.topic_sets import TopicSets
 
 # A library that Quix imports warns, whatever the filters say, of what it imports itself: nothing that we could mend.
 with warnings.catch_warnings(record=True):
     import quixstreams  # noqa: F401
 
 # How long an example takes says something about the machine and its neighbours, not about the code.
-settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile(
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=usually(50, proving=2_000)
+)
 settings.load_profile("unhurried")
+# Nor does how long a page takes to show something.
+expect.set_options(timeout=PATIENCE_S * 1000)
 
-SHARDS = 3
+LONGEST_FIRST = ("tests/e2e/test_stack.py", "tests/integration/clickhouse/test_sink.py", "tests/e2e/test_up.py")
+"""Each for half a minute or more."""
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_ARGS = (
     "--no-sandbox",
@@ -46,14 +57,37 @@ CHROMIUM_ARGS = (
     "--disable-component-update",
     "--disable-sync",
 )
-ANSWER_S = 30.0
+_HOME = pytest.StashKey[Path]()
+"""The home of the run's local broker, the same for all workers."""
+_GUARD = pytest.StashKey["subprocess.Popen[bytes]"]()
+"""Who stops that broker; only in the process that directs the run."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Say where the run's broker lives, and see to its end."""
+    told = getattr(config, "workerinput", None)
+    if told is not None:
+        config.stash[_HOME] = Path(told["home"])
+        return
+    home = Path(tempfile.mkdtemp(prefix="stock-tracker-tests-"))
+    config.stash[_HOME] = home
+    config.stash[_GUARD] = _guard(home)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist where that is."""
+    node.workerinput["home"] = str(node.config.stash[_HOME])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    _end_broker(config)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep a file's tests on one worker, for its fixtures' sake, and all whole stacks on one, for the machine's."""
-    for item in items:
-        group = "e2e" if "e2e" in item.path.parts else item.nodeid.partition("::")[0]
-        item.add_marker(pytest.mark.xdist_group(group))
+    """Put the files that take longest first: one that a worker came to last would keep the whole run waiting."""
+    place = {path: number for number, path in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
 
 
 def pytest_report_header() -> list[str]:
@@ -61,16 +95,17 @@ def pytest_report_header() -> list[str]:
 
 
 @pytest.fixture(scope="session")
-def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The bootstrap address of the session's Kafka."""
+def kafka(pytestconfig: pytest.Config) -> Iterator[str]:
+    """The bootstrap address of the run's Kafka."""
     external = os.environ.get("KAFKA_BOOTSTRAP")
     if external:
         metadata.ask(kafka_config(os.environ))
         yield external
         return
-    home = Home(tmp_path_factory.mktemp("home"))
+    home = Home(pytestconfig.stash[_HOME])
     environ = {**os.environ, "STOCK_TRACKER_HOME": str(home.root)}
     try:
+        # The first worker starts it, the others find it: two starts at once make one broker.
         running = Broker(home.kafka, environ).start(free_port(), tell=_say)
     except StockTrackerError as error:
         if not _docker_answers():
@@ -78,28 +113,30 @@ def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         with _kafka_container() as bootstrap:
             yield bootstrap
         return
-    with _stopped_at_the_end(environ):
-        yield running.bootstrap
-    shutil.rmtree(home.root)
+    _await_groups(running.bootstrap)
+    yield running.bootstrap
+    # In a run without workers: while what its clients complain of is still captured.
+    _end_broker(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def topic_sets(kafka: str) -> Iterator[TopicSets]:
+    sets = TopicSets(kafka)
+    yield sets
+    sets.close()
 
 
 @pytest.fixture
-def topics(kafka: str) -> Iterator[str]:
+def topics(topic_sets: TopicSets) -> Iterator[str]:
     """A prefix of one test's own, with every topic made in three shards; all that bears the prefix is deleted afterwards."""
-    prefix = f"t{uuid.uuid4().hex[:10]}."
-    config = {**kafka_config(os.environ), "bootstrap.servers": kafka}
-    stock_topics.apply(config, prefix, SHARDS, replication=1)
+    prefix = topic_sets.take()
     yield prefix
-    # Quix puts its own words before a topic's name: changelog__<group>--<topic>--….
-    names = [name for name in metadata.ask(config).topics if prefix in name]
-    admin = metadata.admin(config)
-    for answer in admin.delete_topics(names, operation_timeout=ANSWER_S).values():
-        answer.result()
+    topic_sets.give_back(prefix)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 async def chromium() -> AsyncIterator[Browser]:
-    """Debian's Chromium. Without it a test fails in CI and is skipped elsewhere."""
+    """Debian's Chromium, for the tests of a file. Without it a test fails in CI and is skipped elsewhere."""
     path = next(filter(None, map(shutil.which, CHROMIUMS)), None)
     if path is None:
         reason = f"none of {', '.join(CHROMIUMS)}: apt-get install -y --no-install-recommends chromium fonts-dejavu-core"
@@ -107,9 +144,25 @@ async def chromium() -> AsyncIterator[Browser]:
             pytest.fail(reason, pytrace=False)
         pytest.skip(reason)
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_ARGS))
+        browser = await playwright.chromium.launch(executable_path=path, args=list(CHROMIUM_ARGS), timeout=PATIENCE_S * 1000)
         yield browser
         await browser.close()
+
+
+@pytest.fixture
+async def new_page(chromium: Browser) -> AsyncIterator[Callable[[], Awaitable[Page]]]:
+    """Opens pages of a laptop's size, each in a browser profile of its own."""
+    opened: list[Page] = []
+
+    async def open_page() -> Page:
+        page = await chromium.new_page(viewport={"width": 1440, "height": 900})
+        page.set_default_timeout(PATIENCE_S * 1000)
+        opened.append(page)
+        return page
+
+    yield open_page
+    for page in opened:
+        await page.close()
 
 
 @pytest.fixture
@@ -158,29 +211,46 @@ def _nothing_to_run_on(error: StockTrackerError) -> None:
     pytest.skip(reason)
 
 
-@contextmanager
-def _stopped_at_the_end(environ: Mapping[str, str]) -> Iterator[None]:
-    """Stop the broker of ``environ`` when the block ends, or when this process does, in whatever way.
+def _guard(home: Path) -> "subprocess.Popen[bytes]":
+    """Stop the broker in ``home``, if there is one, when this process closes the guard's input or ends in whatever way.
 
-    A broker lives in a session of its own, so a killed test run would leave it behind for good. This guard waits for the end
-    of a pipe that only we hold open.
+    A broker lives in a session of its own, so a killed test run would leave it behind for good.
     """
-    script = 'read -r _; exec "$0" -m stock_tracker kafka stop'
-    guard = subprocess.Popen(
-        ["sh", "-c", script, sys.executable],
-        env=environ,
+    script = 'read -r _; if [ -d "$1/kafka" ]; then "$0" -m stock_tracker kafka stop || exit 1; fi; rm -rf "$1"'
+    return subprocess.Popen(
+        ["sh", "-c", script, sys.executable, str(home)],
+        env={**os.environ, "STOCK_TRACKER_HOME": str(home), "KAFKA_BOOTSTRAP": ""},
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    try:
-        yield
-    finally:
-        assert guard.stdin is not None
-        guard.stdin.close()
-        code = guard.wait()
-    assert code == 0, "the session's broker could not be stopped"
+
+
+def _await_groups(bootstrap: str) -> None:
+    """Wait until the broker knows of consumer groups.
+
+    It makes the topic of their commits when it is first asked for them, and librdkafka's administrator who asks at that moment
+    gets no answer for a minute.
+    """
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "the-first"})
+
+    def answers() -> bool:
+        with contextlib.suppress(KafkaException):
+            consumer.committed([TopicPartition("none", 0)], timeout=1.0)
+            return True
+        return False
+
+    until(answers, "the broker's word of consumer groups")
+    consumer.close()
+
+
+def _end_broker(config: pytest.Config) -> None:
+    """Have the run's broker stopped, if this process directs the run; once."""
+    guard = config.stash.get(_GUARD, None)
+    if guard is not None and guard.returncode is None:
+        guard.communicate()
+        assert guard.returncode == 0, f"the broker in {config.stash[_HOME]} could not be stopped"
 
 
 def _docker_answers() -> bool:

@@ -10,6 +10,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from quixstreams import Application
 
 from schemas.shards import shard_keys, shard_of
+from tests.patience import PATIENCE_S
 
 SYMBOLS = ("SSI", "VNM", "HPG", "FPT", "VN30", "VNINDEX", "VN30F2512", "E1VFVN30", "A", "CTCP", "UPCOM12345")
 
@@ -26,9 +27,9 @@ def shards(request: pytest.FixtureRequest) -> int:
 def topic(kafka: str, shards: int) -> Iterator[str]:
     name = f"partitions-{shards}-{uuid.uuid4().hex[:8]}"
     admin = AdminClient({"bootstrap.servers": kafka})
-    admin.create_topics([NewTopic(name, shards, 1)], operation_timeout=30)[name].result()
+    admin.create_topics([NewTopic(name, shards, 1)], operation_timeout=PATIENCE_S)[name].result()
     yield name
-    admin.delete_topics([name], operation_timeout=30)[name].result()
+    admin.delete_topics([name], operation_timeout=PATIENCE_S)[name].result()
 
 
 def keys(shards: int) -> list[str]:
@@ -45,7 +46,7 @@ def produced(kafka: str, topic: str, shards: int, **config: str) -> dict[str, in
     producer = Producer({"bootstrap.servers": kafka, **config})
     for key in keys(shards):
         producer.produce(topic, key=key, value=b"", on_delivery=lambda error, message: landed.update(_place(error, message)))
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_S) == 0
     return landed
 
 
@@ -60,7 +61,7 @@ def read(kafka: str, topic: str, count: int) -> dict[str, int]:
     consumer.subscribe([topic])
     messages: list[Any] = []
     while len(messages) < count:
-        batch = consumer.consume(count - len(messages), timeout=30)
+        batch = consumer.consume(count - len(messages), timeout=PATIENCE_S)
         assert batch, f"{len(messages)} of {count} messages came"
         messages += batch
     consumer.close()

@@ -1,56 +1,55 @@
-"""A simulated morning through every process, while each of them is killed."""
+"""A simulated morning that ends by itself, on a Kafka that others use too, while processes are killed."""
 
-from collections.abc import Awaitable, Callable
-from typing import Any
+import random
 
 import pytest
 
 from schemas.calendar import at, day_of
-from schemas.units import UnixMs
+from tests.e2e.running_up import KILLABLE, RunningUp, StartUp
+from tests.patience import reached
+from tests.proof import usually
 
-pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
 
-StartUp = Callable[..., Awaitable[Any]]
-MORNING = ("--seed", "7", "--speed", "120", "--for", "21", "--json")
-"""08:55 to 09:37: the opening auction and the first stories are in it."""
-FILLED = ("trades", "prices_daily", "foreign_ledger", "indices", "basis", "alerts")
-
-
-def market_time(market_ms: int, hour: int, minute: int) -> int:
-    return at(day_of(UnixMs(market_ms)), hour, minute)
+SPEED = 180
+MINUTE_MS = 60_000
+KILLS = usually(3, proving=20)
+_chance = random.Random(7)
+OTHERS = [_chance.sample(KILLABLE, usually(0, proving=2)) for _ in range(KILLS)]
+"""Who dies with the connector, each time."""
 
 
-async def test_killing_every_process_but_the_connector_changes_nothing(start_up: StartUp) -> None:
-    up = await start_up(*MORNING)
-    began = await up.market_ms()
-    # Up to and around the opening auction, where everything is busy, each process dies at least once.
-    for minute, part in enumerate(("prices", "foreign", "sink", "indices", "archive", "gateway", "alerts", "prices", "sink"), 6):
-        await up.reach(market_time(began, 9, minute))
-        await up.kill(part)
+async def strike(up: RunningUp, *parts: str) -> None:
+    """Kill the connector and others on a market that moves; when something has happened, let it stand until all are back."""
+    async with up.simulator() as simulator:
+        connections = len((await simulator.status()).connections)
+        struck = {part: await up.strike(part) for part in ("connector", *parts)}
+        await up.play_to(await up.market_ms() + MINUTE_MS)
+
+        async def is_back() -> bool:
+            found = (await simulator.status()).connections
+            return len(found) > connections and found[-1].subscribed_ms is not None
+
+        await reached(is_back, "the connector's return")
+        for part, pid in struck.items():
+            await up.come_back(part, pid)
+        await simulator.resume()
+
+
+async def test_killing_the_connector_loses_only_what_no_connection_carried_and_counts_it(start_up: StartUp, kafka: str) -> None:
+    # From 08:55 to 09:37, or as long as the kills take: the opening auction and the first stories are in it.
+    seconds = (24 + 6 * KILLS) * 60 // SPEED
+    up = start_up("--seed", "7", "--speed", f"{SPEED}", "--for", f"{seconds}", "--json", KAFKA_BOOTSTRAP=kafka)
+    first_ms = at(day_of(await up.market_ms()), 9, 16)
+    for number in range(KILLS):
+        await up.reach(first_ms + number * 6 * MINUTE_MS)
+        await strike(up, *OTHERS[number])
     outcome = await up.outcome()
     result = outcome.result
     assert outcome.code == 0, outcome.said
-    assert outcome.said.count("was killed by SIGKILL") == 9
+    assert outcome.said.count("was killed by SIGKILL") == KILLS + sum(map(len, OTHERS))
     assert result["reconciled"] is True
-    assert result["differences"] == []
-    assert result["ticks_received"] == result["ticks_sent"] > 10_000
-    assert result["prints"] == result["archive_rows"]["trades"] > 1_000
-    assert result["missed_volume"] == 0
-    assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"]
-    assert all(result["archive_rows"][table] > 0 for table in FILLED)
+    assert result["tape"]["withheld"] > 0
+    assert result["missed_volume"] > 0
+    assert result["tape"]["booked"] == result["archive_rows"]["trades"] - result["tape"]["gaps"]
     assert result["gateway_messages"] > 0
-
-
-async def test_killing_the_connector_loses_only_what_no_connection_carried_and_counts_it(start_up: StartUp) -> None:
-    up = await start_up(*MORNING)
-    began = await up.market_ms()
-    for minute in (16, 22, 29):
-        await up.reach(market_time(began, 9, minute))
-        await up.kill("connector")
-    outcome = await up.outcome()
-    tape = outcome.result["tape"]
-    assert outcome.code == 0, outcome.said
-    assert outcome.result["reconciled"] is True
-    assert tape["withheld"] > 0
-    assert outcome.result["missed_volume"] > 0
-    assert tape["booked"] == outcome.result["archive_rows"]["trades"] - outcome.result["tape"]["gaps"]

@@ -34,10 +34,10 @@ from schemas.structs import (
 from schemas.topics import Topic, encode
 from schemas.units import SessionPhase
 from tests.builders import DAY, a_feed_status, a_reference, an_alert
+from tests.patience import PATIENCE_S, reached
+from tests.topic_sets import TopicSets
 
 OPEN_MS = at(DAY, 9, 15)
-ANSWER_S = 120.0
-"""How long a slow machine may take for what is awaited; nothing is taken for done because this is over."""
 
 _messages: TypeAdapter[Any] = TypeAdapter(ServerMessage)
 
@@ -56,7 +56,7 @@ class Market:
         self.producer.poll(0)
 
     def flush(self) -> None:
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(PATIENCE_S) == 0
 
     def _row(
         self, topic: Topic[Any], make: Callable[..., Any], key: str, defaults: dict[str, Any], changes: dict[str, Any]
@@ -149,9 +149,11 @@ class Gateway:
 
     async def ready(self) -> "Gateway":
         """Wait until it has read the topics."""
-        async with asyncio.timeout(ANSWER_S):
-            while (await self.readiness())[0] != 200:
-                await asyncio.sleep(0.05)
+
+        async def is_ready() -> bool:
+            return (await self.readiness())[0] == 200
+
+        await reached(is_ready, "a gateway that is ready")
         return self
 
 
@@ -169,7 +171,7 @@ class Wire:
 
     async def message(self) -> dict[str, Any]:
         """The next message."""
-        received = await self.socket.receive(timeout=ANSWER_S)
+        received = await self.socket.receive(timeout=PATIENCE_S)
         assert received.type is aiohttp.WSMsgType.TEXT, received
         _messages.validate_json(received.data)
         message: dict[str, Any] = msgspec.json.decode(received.data)
@@ -190,7 +192,7 @@ class Wire:
 
     async def until(self, seen: Callable[[], bool]) -> None:
         """Read on until ``seen()``."""
-        async with asyncio.timeout(ANSWER_S):
+        async with asyncio.timeout(PATIENCE_S):
             while not seen():
                 await self.message()
 
@@ -218,7 +220,7 @@ class Wire:
     async def closing(self) -> int:
         """Read to the end; the close code."""
         while True:
-            received = await self.socket.receive(timeout=ANSWER_S)
+            received = await self.socket.receive(timeout=PATIENCE_S)
             if received.type is not aiohttp.WSMsgType.TEXT:
                 assert self.socket.close_code is not None
                 return self.socket.close_code
@@ -242,30 +244,34 @@ def new_market_at() -> Callable[[str], Market]:
     return lambda kafka: Market(kafka, "")
 
 
+async def gateway_at(kafka: str, prefix: str, **settings: Any) -> Gateway:
+    """Start a gateway on a free port; somebody must see to its end."""
+    stop = asyncio.Event()
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    fields: dict[str, Any] = {
+        "kafka": {"bootstrap.servers": kafka},
+        "topic_prefix": prefix,
+        "port": 0,
+        "fetch_wait_ms": 5,
+        **settings,
+    }
+    task = asyncio.create_task(run(GatewaySettings(**fields), stop, listening.set_result))
+    # Either it listens, or it says why not.
+    either: set[asyncio.Future[Any]] = {task, listening}
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    return Gateway(await listening, stop, task)
+
+
 @pytest.fixture
 async def start_gateway() -> AsyncIterator[Callable[..., Any]]:
     """Starts gateways on free ports; stops them at the end."""
     started: list[Gateway] = []
 
     async def start(kafka: str, prefix: str, **settings: Any) -> Gateway:
-        stop = asyncio.Event()
-        listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        fields: dict[str, Any] = {
-            "kafka": {"bootstrap.servers": kafka},
-            "topic_prefix": prefix,
-            "port": 0,
-            "fetch_wait_ms": 0,
-            **settings,
-        }
-        task = asyncio.create_task(run(GatewaySettings(**fields), stop, listening.set_result))
-        # Either it listens, or it says why not.
-        either: set[asyncio.Future[Any]] = {task, listening}
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if task.done():
-            task.result()
-        gateway = Gateway(await listening, stop, task)
-        started.append(gateway)
-        return gateway
+        started.append(await gateway_at(kafka, prefix, **settings))
+        return started[-1]
 
     yield start
     for gateway in started:
@@ -273,6 +279,17 @@ async def start_gateway() -> AsyncIterator[Callable[..., Any]]:
     for gateway in started:
         if not gateway.is_over:
             await gateway.end()
+
+
+@pytest.fixture(scope="module")
+async def idle_gateway(kafka: str, topic_sets: TopicSets) -> AsyncIterator[Gateway]:
+    """A gateway that is ready and has nothing to show, for all tests of a file that only speak to it."""
+    prefix = topic_sets.take()
+    gateway = await gateway_at(kafka, prefix)
+    yield await gateway.ready()
+    gateway.stop.set()
+    await gateway.task
+    topic_sets.give_back(prefix)
 
 
 @pytest.fixture

@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from stock_tracker.ports import free_port
+
 NOWHERE = "127.0.0.1:1"
+AWAY = f"http://{NOWHERE}"
 
 
 @pytest.fixture
@@ -27,7 +30,6 @@ def stock_tracker(home: Path, *words: str, **environ: str) -> subprocess.Complet
         env={**known, "STOCK_TRACKER_HOME": str(home), **environ},
         capture_output=True,
         text=True,
-        timeout=60,
         check=False,
     )
 
@@ -45,7 +47,7 @@ def stock_tracker(home: Path, *words: str, **environ: str) -> subprocess.Complet
         (["up", "--live"], {}, "SSI_CONSUMER_SECRET_FILE"),
         (["verify"], {}, "stock-tracker up"),
         (["status"], {}, "stock-tracker up"),
-        (["archive", "status"], {"CLICKHOUSE_URL": f"http://{NOWHERE}"}, "stock-tracker archive serve"),
+        (["archive", "status"], {"CLICKHOUSE_URL": AWAY}, "stock-tracker archive serve"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
@@ -64,7 +66,10 @@ def test_the_message_names_the_remedy(tmp_path: Path, words: list[str], environ:
         (["ssi", "simulate", "--port", "{port}"], {}),
         (["archive", "serve", "--port", "{port}"], {}),
         (["gateway"], {"GATEWAY_PORT": "{port}", "KAFKA_BOOTSTRAP": NOWHERE}),
-        (["up"], {"GATEWAY_PORT": "{port}", "KAFKA_BOOTSTRAP": NOWHERE, "CLICKHOUSE_URL": f"http://{NOWHERE}", "SIM_PORT": "0"}),
+        (
+            ["up"],
+            {"GATEWAY_PORT": "{port}", "KAFKA_BOOTSTRAP": NOWHERE, "CLICKHOUSE_URL": AWAY, "SIM_PORT": "{free}"},
+        ),
         (["kafka", "start", "--port", "{port}"], {}),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
@@ -74,7 +79,7 @@ def test_a_port_in_use_is_named(tmp_path: Path, taken_port: int, words: list[str
     ended = stock_tracker(
         tmp_path,
         *(word.replace("{port}", port) for word in words),
-        **{name: value.replace("{port}", port) for name, value in environ.items()},
+        **{name: value.replace("{port}", port).replace("{free}", str(free_port())) for name, value in environ.items()},
     )
     assert ended.returncode == 1
     assert port in ended.stderr

@@ -3,11 +3,11 @@
 import json
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -18,8 +18,9 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.errors import PortTaken
 from stock_tracker.errors import BrokerFailed, StrangeData
-from stock_tracker.kafka.broker import Broker
+from stock_tracker.kafka.broker import Broker, RunningBroker
 from stock_tracker.ports import free_port
+from tests.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.kafka
 
@@ -28,26 +29,42 @@ def silent(line: str) -> None:
     """Tell nobody."""
 
 
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[tuple[Broker, RunningBroker]]]:
+    """A broker that the tests leave alone, with a secret in the environment, as three starts at once have left it."""
+    environ = {**os.environ, "SSI_CONSUMER_SECRET": "hush"}
+    folder = tmp_path_factory.mktemp("started") / "kafka"
+    brokers, port = [Broker(folder, environ) for _ in range(3)], free_port()
+    with ThreadPoolExecutor() as pool:
+        starts = [pool.submit(broker.start, port, silent) for broker in brokers]
+        yield [(broker, start.result()) for broker, start in zip(brokers, starts, strict=True)]
+    brokers[0].stop(silent)
+
+
 @pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
+def broker(tmp_path: Path, started: list[tuple[Broker, RunningBroker]]) -> Iterator[Broker]:
+    """A broker of the test's own, on fresh storage that was formatted before."""
     broker = Broker(tmp_path / "kafka", os.environ)
+    (broker.folder / "data").mkdir(parents=True)
+    for name in ("meta.properties", "bootstrap.checkpoint"):
+        shutil.copy(started[0][0].folder / "data" / name, broker.folder / "data" / name)
     yield broker
     broker.stop(silent)
 
 
 def write(bootstrap: str, values: list[bytes]) -> None:
     admin = AdminClient({"bootstrap.servers": bootstrap})
-    admin.create_topics([NewTopic("kept", 1, 1)], operation_timeout=30)["kept"].result()
+    admin.create_topics([NewTopic("kept", 1, 1)], operation_timeout=PATIENCE_S)["kept"].result()
     producer = Producer({"bootstrap.servers": bootstrap, "acks": "all"})
     for value in values:
         producer.produce("kept", value)
-    assert producer.flush(30) == 0
+    assert producer.flush(PATIENCE_S) == 0
 
 
 def read(bootstrap: str, count: int) -> list[bytes]:
     consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader"})
     consumer.assign([TopicPartition("kept", 0, OFFSET_BEGINNING)])
-    messages = consumer.consume(count, timeout=30)
+    messages = consumer.consume(count, timeout=PATIENCE_S)
     consumer.close()
     return [message.value() for message in messages]
 
@@ -59,7 +76,6 @@ def command(broker: Broker, *words: str, **environ: str) -> subprocess.Completed
         env={**os.environ, **home, **environ},
         capture_output=True,
         text=True,
-        timeout=100,
         check=False,
     )
 
@@ -72,6 +88,7 @@ def test_a_broker_keeps_what_was_acknowledged_when_it_is_killed(broker: Broker) 
     identity = broker.cluster_id()
 
     os.kill(first.pid, signal.SIGKILL)
+    until(lambda: broker.running() is None, "the end of the killed one")
     second = broker.start(port, silent)
 
     assert second.pid != first.pid
@@ -80,28 +97,20 @@ def test_a_broker_keeps_what_was_acknowledged_when_it_is_killed(broker: Broker) 
 
 
 def test_a_pid_that_was_left_behind_never_gets_its_new_owner_killed(broker: Broker) -> None:
-    port = free_port()
-    running = broker.start(port, silent)
-    os.kill(running.pid, signal.SIGKILL)
-    while broker.running() is not None:
-        time.sleep(0.05)
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
         (broker.folder / "broker.pid").write_text(f"{bystander.pid}\n")
         assert broker.running() is None
         assert not broker.stop(silent)
         (broker.folder / "broker.pid").write_text(f"{bystander.pid}\n")
-        assert broker.start(port, silent).pid != bystander.pid
+        assert broker.start(free_port(), silent).pid != bystander.pid
         assert broker.stop(silent)
         assert bystander.poll() is None
         bystander.communicate(b"\n")
     assert bystander.returncode == 0
 
 
-def test_two_starts_at_once_make_one_broker(broker: Broker) -> None:
-    port = free_port()
-    with ThreadPoolExecutor() as pool:
-        starts = [pool.submit(Broker(broker.folder, os.environ).start, port, silent) for _ in range(3)]
-        assert len({start.result() for start in starts}) == 1
+def test_starts_at_once_make_one_broker(started: list[tuple[Broker, RunningBroker]]) -> None:
+    assert len({running for _, running in started}) == 1
 
 
 def test_the_command_starts_shows_and_stops_it(broker: Broker) -> None:
@@ -128,22 +137,20 @@ def test_the_command_starts_shows_and_stops_it(broker: Broker) -> None:
     assert command(broker, "kafka", "stop").stdout == "Kafka was not running\n"
 
 
-def test_it_lives_in_a_session_of_its_own(broker: Broker) -> None:
-    running = broker.start(free_port(), silent)
+def test_it_lives_in_a_session_of_its_own(started: list[tuple[Broker, RunningBroker]]) -> None:
+    _, running = started[0]
     assert os.getsid(running.pid) == running.pid
 
 
-def test_it_sees_no_secret_of_our_environment(tmp_path: Path) -> None:
-    broker = Broker(tmp_path / "kafka", {**os.environ, "SSI_CONSUMER_SECRET": "hush"})
-    running = broker.start(free_port(), silent)
+def test_it_sees_no_secret_of_our_environment(started: list[tuple[Broker, RunningBroker]]) -> None:
+    _, running = started[0]
     environ = subprocess.run(["ps", "eww", "-o", "command=", "-p", str(running.pid)], capture_output=True, text=True, check=True)
-    broker.stop(silent)
     assert "kafka.Kafka" in environ.stdout
     assert "hush" not in environ.stdout
 
 
-def test_topics_are_made_once_and_found_where_the_broker_is(broker: Broker) -> None:
-    broker.start(free_port(), silent)
+def test_topics_are_made_once_and_found_where_the_broker_is(started: list[tuple[Broker, RunningBroker]]) -> None:
+    broker, _ = started[0]
     made = command(broker, "topics", "apply", TOPIC_PREFIX="x.")
     assert made.returncode == 0
     assert "made x.ssi.ticks" in made.stdout
@@ -168,13 +175,10 @@ def test_a_taken_port_is_said_with_who_has_it(broker: Broker) -> None:
 
 
 def test_a_broker_that_dies_at_once_shows_its_last_words(broker: Broker) -> None:
-    port = free_port()
-    broker.start(port, silent)
-    broker.stop(silent)
     properties = broker.folder / "data" / "meta.properties"
     properties.write_text(properties.read_text().replace("version=1", "version=9"))
     with pytest.raises(BrokerFailed) as caught:
-        broker.start(port, silent)
+        broker.start(free_port(), silent)
     assert "stopped before it answered" in str(caught.value)
     assert "version" in caught.value.tail.lower()
     assert re.search(r"^\s+at ", str(caught.value), re.MULTILINE) is None
@@ -196,20 +200,17 @@ def test_a_start_that_is_interrupted_leaves_nothing_behind(broker: Broker, monke
 
 
 def test_another_nodes_data_is_refused(broker: Broker) -> None:
-    port = free_port()
-    broker.start(port, silent)
-    broker.stop(silent)
     properties = broker.folder / "data" / "meta.properties"
     properties.write_text(properties.read_text().replace("node.id=1", "node.id=7"))
     with pytest.raises(StrangeData, match="node 7"):
-        broker.start(port, silent)
+        broker.start(free_port(), silent)
 
 
 def test_a_stopped_broker_is_killed_in_the_end(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stock_tracker.kafka.broker.STOP_S", 2.0)
+    monkeypatch.setattr("stock_tracker.kafka.broker.STOP_S", 1.0)
     running = broker.start(free_port(), silent)
     os.kill(running.pid, signal.SIGSTOP)  # deaf to SIGTERM
     told: list[str] = []
     assert broker.stop(told.append)
-    assert told == ["Kafka did not stop within 2 s; killing it"]
+    assert told == ["Kafka did not stop within 1 s; killing it"]
     assert broker.running() is None

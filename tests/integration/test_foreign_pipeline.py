@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -37,6 +36,8 @@ from schemas.topics import (
 from schemas.units import Exchange
 from tests import builders
 from tests.builders import DAY, a_foreign, a_frame, a_tick, a_trade, offers
+from tests.patience import PATIENCE_S, until
+from tests.proof import usually
 
 pytestmark = pytest.mark.kafka
 
@@ -45,7 +46,6 @@ SHARDS = 3
 START_MS = at(DAY, 8, 59)
 SYMBOLS = ("VNM", "SSI", "HPG", "FPT", "SHS", "ACV")
 EXCHANGES = {"SHS": Exchange.HNX, "ACV": Exchange.UPCOM}
-WAIT_S = 60.0
 
 Values = dict[int, list[bytes]]
 
@@ -93,7 +93,7 @@ class Kafka:
         for shard, shard_frames in frames.items():
             for frame in shard_frames:
                 producer.produce(SSI_FOREIGN.named(self._prefix), encode(frame), shard_keys(SHARDS)[shard])
-        assert producer.flush(30) == 0
+        assert producer.flush(PATIENCE_S) == 0
 
     @contextmanager
     def committed(self, topic: Topic[Any]) -> Iterator[Consumer]:
@@ -115,18 +115,15 @@ class Kafka:
     def read(self, topic: Topic[Any], enough: Callable[[Values], bool]) -> Values:
         """The committed values of a topic by partition, until they are ``enough``; it fails when that does not come."""
         values: Values = {n: [] for n in range(topic.partitions(SHARDS))}
-        overdue = threading.Event()
-        timer = threading.Timer(WAIT_S, overdue.set)
-        timer.start()
-        try:
-            with self.committed(topic) as consumer:
-                while not enough(values):
-                    assert not overdue.is_set(), f"{topic.name}: not enough after {sum(map(len, values.values()))} messages"
-                    for message in consumer.consume(1_000, timeout=0.2):
-                        if message.error() is None:
-                            values[message.partition()].append(message.value())
-        finally:
-            timer.cancel()
+        with self.committed(topic) as consumer:
+
+            def came() -> bool:
+                for message in consumer.consume(1_000, timeout=0.2):
+                    if message.error() is None:
+                        values[message.partition()].append(message.value())
+                return enough(values)
+
+            until(came, f"enough on {topic.name}")
         return values
 
     def read_to_the_end(self, topic: Topic[Any]) -> Values:
@@ -207,9 +204,9 @@ def last_by(key: str, values: list[bytes]) -> dict[str, dict[str, Any]]:
     return {row[key]: row for row in map(without_src, values)}
 
 
-@pytest.mark.timeout(240)
 def test_a_pipeline_that_is_killed_again_and_again_says_what_the_folds_say(kafka: str, topics: str, tmp_path: Path) -> None:
-    frames = a_morning(minutes=6)
+    kills = usually(2, proving=20)
+    frames = a_morning(minutes=3 * kills)
     first, second = fold_purely(frames)
     entries = {shard: values_of(folded, MARKET_FOREIGN) for shard, folded in first.items()}
     partials = {shard: values_of(folded, PARTIAL_FLOW) for shard, folded in first.items()}
@@ -218,7 +215,7 @@ def test_a_pipeline_that_is_killed_again_and_again_says_what_the_folds_say(kafka
     scopes = last_by("scope", values_of(second, STATE_FLOW))
     log = Kafka(kafka, topics)
 
-    for start in range(0, 360, 180):
+    for start in range(0, 180 * kills, 180):
         booked = sum(len(values_of(folded[:start], MARKET_FOREIGN)) for folded in first.values())
         with running(kafka, topics, tmp_path):
             for moment in range(start, start + 180, 60):

@@ -22,6 +22,7 @@ from schemas.topics import MARKET_TRADES, SSI_DLQ, SSI_TICKS, encode
 from stock_tracker.verify.topics import read_topic
 from tests.builders import a_frame, a_tick, a_trade
 from tests.commits import Commits
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.kafka
 
@@ -43,7 +44,7 @@ class Ticks:
     def send(self, *values: bytes) -> None:
         for value in values:
             self._producer.produce(SSI_TICKS.named(self.prefix), key=shard_keys(3)[0], value=value)
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(PATIENCE_S) == 0
         self.sent += len(values)
 
     @property

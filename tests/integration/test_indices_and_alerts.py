@@ -4,7 +4,6 @@ import os
 import random
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -41,6 +40,8 @@ from schemas.units import Exchange, Side, Symbol, UnixMs
 from stock_tracker.verify.topics import read_topic
 from tests import builders
 from tests.builders import DAY, INDEX, a_frame, a_ledger_entry, a_tick, offers
+from tests.patience import PATIENCE_S, until
+from tests.proof import usually
 
 pytestmark = pytest.mark.kafka
 
@@ -50,7 +51,6 @@ KEYS = shard_keys(SHARDS)
 CEILING = 214_000
 UNDERLYINGS = (Symbol("VN30"), Symbol("VN100"), Symbol("VNINDEX"))
 CONTRACTS = tuple(future_symbol(underlying, month) for underlying in ("VN30", "VN100") for month in (202612, 202701))
-PATIENCE_S = 60.0
 
 RULES = """
 [[rule]]
@@ -148,7 +148,7 @@ class Market:
     def send(self, topic: Topic[Any], frames: list[tuple[int, bytes]]) -> None:
         for shard, value in frames:
             self.producer.produce(topic.named(self.prefix), key=KEYS[shard], value=value)
-        assert self.producer.flush(30) == 0
+        assert self.producer.flush(PATIENCE_S) == 0
 
     def read(self, topic: Topic[Any]) -> Log:
         """All that is committed on ``topic``, by partition."""
@@ -183,13 +183,6 @@ def market(kafka: str, topics: str, tmp_path: Path) -> Market:
     return Market(kafka, topics, tmp_path)
 
 
-def wait_until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {PATIENCE_S:.0f} s"
-        time.sleep(0.1)
-
-
 def fold_purely(frames: list[tuple[int, bytes]], fold: Callable[..., Folded], source: Topic[Any]) -> dict[str, Log]:
     """What a fold says of the frames of a topic, by topic, over a dictionary for each shard."""
     logs: dict[str, Log] = {}
@@ -220,9 +213,9 @@ def by_rule(alerts: dict[int, list[AlertEvent]]) -> dict[tuple[int, str], list[A
     return ordered
 
 
-@pytest.mark.timeout(240)
 def test_indices_basis_and_alerts_are_what_the_folds_say_through_kills(market: Market) -> None:
-    frames = a_morning(160)
+    kills = usually(2, proving=20)
+    frames = a_morning(80 * kills)
     doubts = [(shard_of("VNM", SHARDS), a_doubt(number)) for number in range(3)]
     says = fold_purely(frames, partial(fold_frame, offers=offers(SSI_INDICES)), SSI_INDICES)
     prints, bases = in_order(says[MARKET_TRADES.name]), in_order(says[MARKET_BASIS.name])
@@ -243,19 +236,19 @@ def test_indices_basis_and_alerts_are_what_the_folds_say_through_kills(market: M
     }
 
     market.send(MARKET_FOREIGN, doubts)
-    half = len(frames) // 2
 
     def more_than(already: int) -> Callable[[], bool]:
         return lambda: market.alerts() > already
 
-    for part in (frames[:half], frames[half:]):
+    for kill in range(kills):
+        part = frames[len(frames) * kill // kills : len(frames) * (kill + 1) // kills]
         more = more_than(market.alerts())
         market.send(SSI_INDICES, part)
         with market.pipelines():
             # Killed when some of it has come through, in the middle of whatever comes next.
-            wait_until(more, "more alerts")
+            until(more, "more alerts")
     with market.pipelines():
-        wait_until(lambda: market.alerts() >= count, "all alerts")
+        until(lambda: market.alerts() >= count, "all alerts")
 
     for topic in (MARKET_INDICES, MARKET_BASIS, MARKET_TRADES):
         assert market.read(topic) == says[topic.name]

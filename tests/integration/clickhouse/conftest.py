@@ -4,9 +4,8 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse.client import connect
+from tests.patience import PATIENCE_S, until
 
-WAIT_S = 200.0
-"""How long anything may take on a very slow machine before it counts as broken."""
+LIMITS = {"ARCHIVE_READER_SECONDS": "2", "ARCHIVE_READER_ROWS": "1000000", "ARCHIVE_READERS": "2"}
+"""Of readers: low, so that tests meet them soon."""
 
 
 @dataclass
@@ -53,12 +53,13 @@ class EmbeddedServer:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "connectors.clickhouse.server"], env=environ, stdout=log, stderr=log
             )
-        deadline = time.monotonic() + WAIT_S
-        while not (address.exists() and address.read_text().endswith("\n")):
-            assert self.process.poll() is None, self.log
-            assert time.monotonic() < deadline, f"no server after {WAIT_S} s\n{self.log}"
-            time.sleep(0.02)
+        until(lambda: not self.lives or (address.exists() and address.read_text().endswith("\n")), "a server that listens")
+        assert self.lives, self.log
         self.port = int(address.read_text().strip().rpartition(":")[2])
+
+    @property
+    def lives(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def kill(self) -> None:
         assert self.process is not None
@@ -69,7 +70,7 @@ class EmbeddedServer:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(WAIT_S)
+        return self.process.wait(PATIENCE_S)
 
 
 @dataclass(frozen=True)
@@ -84,19 +85,25 @@ class ExternalServer:
 @pytest.fixture(scope="session")
 def embedded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
     """One embedded server for all tests that leave it alive."""
-    server = EmbeddedServer(tmp_path_factory.mktemp("archive"), {"ARCHIVE_READER_SECONDS": "5", "ARCHIVE_READERS": "2"})
+    server = EmbeddedServer(tmp_path_factory.mktemp("archive"), LIMITS)
     server.start()
     yield server
     server.stop()
 
 
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[EmbeddedServer]:
-    """An embedded server that a test may kill."""
-    server = EmbeddedServer(tmp_path)
-    server.start()
+@pytest.fixture(scope="module")
+def mortal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    server = EmbeddedServer(tmp_path_factory.mktemp("mortal"))
     yield server
     assert server.stop() == 0, server.log
+
+
+@pytest.fixture
+def own_server(mortal_server: EmbeddedServer) -> EmbeddedServer:
+    """An embedded server that a test may stop and kill, handed on from test to test of a file."""
+    if not mortal_server.lives:
+        mortal_server.start()
+    return mortal_server
 
 
 @pytest.fixture(scope="session")
@@ -126,16 +133,3 @@ def writer(server: Any, database: str) -> Iterator[Client]:
     client.command(f"CREATE DATABASE {database}", use_database=False)
     yield client
     client.close()
-
-
-@pytest.fixture
-def until() -> Callable[..., None]:
-    """Wait for something to become true: on a quiet machine a second or two."""
-
-    def wait(condition: Callable[[], Any], what: str) -> None:
-        deadline = time.monotonic() + WAIT_S
-        while not condition():
-            assert time.monotonic() < deadline, f"{what} did not happen within {WAIT_S} s"
-            time.sleep(0.02)
-
-    return wait

@@ -2,12 +2,12 @@
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Page, expect
 
 from schemas.instruments import limits, tick_of
 from schemas.units import Exchange, Price
@@ -86,8 +86,8 @@ def paint(market: Any) -> None:
 
 
 @pytest.fixture
-async def page(chromium: Browser) -> Page:
-    return await chromium.new_page(viewport={"width": 1440, "height": 900})
+async def page(new_page: Callable[[], Awaitable[Page]]) -> Page:
+    return await new_page()
 
 
 async def picture(page: Page, name: str) -> None:
@@ -172,7 +172,7 @@ async def test_old_data_greys_the_board_and_a_gateway_that_comes_back_is_found_w
     last = page.locator("tr[data-symbol=VCB] .last")
     await expect(last).to_contain_class("reference")
     # Its connector said one thing and no more.
-    await expect(page.locator("body.stale .banner")).to_contain_text("Dữ liệu không cập nhật", timeout=15_000)
+    await expect(page.locator("body.stale .banner")).to_contain_text("Dữ liệu không cập nhật")
     await picture(page, "dashboard-stale.png")
 
     first.stop.set()
@@ -182,7 +182,7 @@ async def test_old_data_greys_the_board_and_a_gateway_that_comes_back_is_found_w
     market.status()
     market.flush()
     await start_gateway(kafka, topics, port=int(first.url.rsplit(":", 1)[1]))
-    await expect(last).to_have_text("99.90", timeout=20_000)
+    await expect(last).to_have_text("99.90")
     await expect(page.locator(".connection.live")).to_be_visible()
 
 

@@ -128,7 +128,7 @@ def test_a_kind_of_rule_that_nobody_folds_does_not_load(module: str, union: str)
         f"rules.{union} = rules.{union} | Forgotten\n"
         f"from pipelines.core import {module}\n"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=100)
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert said.returncode == 1
     assert said.stderr.splitlines()[-1].startswith("ValueError: the fold of Forgotten is missing")
 

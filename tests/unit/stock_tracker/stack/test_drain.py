@@ -11,6 +11,7 @@ from schemas.structs import FeedStatus
 from schemas.units import UnixMs
 from stock_tracker.stack.drain import Backlog, ConsumerGroup, not_received
 from tests.builders import a_feed_status
+from tests.patience import PATIENCE_S
 
 State = Literal["connecting", "up", "down", "stopped"]
 
@@ -73,12 +74,12 @@ def test_what_is_being_asked_is_answered_before_the_connection_is_closed(monkeyp
     backlog = Backlog({"bootstrap.servers": "127.0.0.1:1"})
     with ThreadPoolExecutor() as pool:
         asking = pool.submit(backlog.lag, ConsumerGroup("a group", ("a topic",)))
-        assert consumer.asked.wait(10)
+        assert consumer.asked.wait(PATIENCE_S)
         closing = pool.submit(backlog.close)
         # Without a lock it would be over by then; with it, it waits for as long as we like.
         wait([closing], timeout=0.2)
         assert consumer.done == []
         consumer.answer.set()
-        closing.result(10)
+        closing.result(PATIENCE_S)
         assert isinstance(asking.exception(10), KafkaUnavailable)
     assert consumer.done == ["answered", "closed"]

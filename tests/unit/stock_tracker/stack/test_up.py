@@ -16,6 +16,7 @@ from stock_tracker.stack import runfile
 from stock_tracker.stack.overview import look
 from stock_tracker.stack.supervisor import Part, Supervisor
 from stock_tracker.stack.up import keep_running, to_its_end, unless_one_halts
+from tests.patience import PATIENCE_S
 
 LOG = Path("broker.log")
 
@@ -47,7 +48,7 @@ async def test_a_start_that_is_cancelled_is_over_before_anything_is_stopped() ->
 
     def start() -> None:
         launching.set()
-        launched.wait(10)
+        launched.wait(PATIENCE_S)
         events.append("launched")
 
     async def stack() -> None:
@@ -57,7 +58,7 @@ async def test_a_start_that_is_cancelled_is_over_before_anything_is_stopped() ->
             events.append("stopped")
 
     task = asyncio.create_task(stack())
-    await asyncio.to_thread(launching.wait, 10)
+    await asyncio.to_thread(launching.wait, PATIENCE_S)
     task.cancel()
     await asyncio.wait([task], timeout=0.1)
     assert events == []

@@ -1,0 +1,256 @@
+"""One stack as a newcomer starts it, shared by all that is seen of it, until Ctrl-C stops it.
+
+Each test plays the day on as far as it needs and finds the stack as if it were alone; the last one ends it.
+"""
+
+import asyncio
+import os
+import re
+import signal
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from confluent_kafka import Producer
+from playwright.async_api import Locator, Page, expect
+
+from connectors.clickhouse.client import connect
+from connectors.clickhouse.settings import SinkSettings
+from connectors.ssi.simulator.core.truth import Truth
+from schemas.calendar import at, day_of
+from schemas.shards import shard_keys
+from schemas.topics import (
+    MARKET_FOREIGN,
+    MARKET_TRADES,
+    PARTIAL_FLOW,
+    STATE_FOREIGN,
+    STATE_INDICES,
+    STATE_PRICES,
+    STATE_TOPICS,
+    TOPICS,
+    Topic,
+    encode,
+)
+from stock_tracker.kafka import topics
+from stock_tracker.verify.topics import read_topic
+from tests.builders import changed
+from tests.e2e.running_up import KILLABLE, RunningUp, StartUp
+from tests.patience import PATIENCE_S
+
+pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
+
+SCREENSHOTS = os.environ.get("SCREENSHOTS")
+"""Where to leave pictures of the page; nowhere when it is not set."""
+KILLED = (*KILLABLE, "prices", "sink")
+FILLED = ("trades", "prices_daily", "foreign_ledger", "indices", "basis", "alerts")
+VERIFIED_STATES = (STATE_PRICES, STATE_FOREIGN, STATE_INDICES)
+MINUTE_MS = 60_000
+
+
+@pytest.fixture(scope="module")
+def stacks() -> list[RunningUp]:
+    """The stacks of these tests, the last one first in use: one, unless a test that is not the last has ended it."""
+    return []
+
+
+@pytest.fixture
+def up(stacks: list[RunningUp], start_up: StartUp) -> RunningUp:
+    """The stack, on a day that may have begun."""
+    if not stacks or stacks[-1].process.poll() is not None:
+        stacks.append(start_up("--seed", "7", "--speed", "180"))
+    return stacks[-1]
+
+
+async def play_to(up: RunningUp, hour: int, minute: int) -> Truth:
+    """Let the market stand at that time of its day, or now if that is over."""
+    return await up.play_to(at(day_of(await up.market_ms()), hour, minute))
+
+
+async def test_killing_every_process_but_the_connector_changes_nothing(up: RunningUp) -> None:
+    began = await up.market_ms()
+    # Up to and around the opening auction, where everything is busy, each process dies at least once.
+    for minute, part in enumerate(KILLED, 6):
+        await up.reach(at(day_of(began), 9, minute))
+        await up.kill(part)
+    await play_to(up, 9, 17)
+    ended = await up.command("verify", "--json")
+    result = ended.result
+    assert (ended.code, result["reconciled"], result["differences"]) == (0, True, [])
+    assert result["ticks_received"] == result["ticks_sent"] > 4_000
+    assert result["prints"] == result["archive_rows"]["trades"] > 200
+    assert result["missed_volume"] == 0
+    assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"] > 0
+    assert up.said.count("was killed by SIGKILL") == len(KILLED)
+
+
+def last_price(truth: Truth, symbol: str) -> str:
+    """The newest price of a stock as boards write it: thousand VND, two decimals."""
+    newest = [line for line in truth.prints if line.symbol == symbol][-1]
+    return f"{newest.price / 1000:,.2f}"
+
+
+async def equals_the_simulator_s(truth: Truth, symbol: str, cell: Locator) -> str:
+    """See that the page comes to show the last price of ``symbol`` while the market stands; return that price as shown."""
+    price = last_price(truth, symbol)
+    await expect(cell).to_have_text(price)
+    return price
+
+
+@pytest.mark.browser
+async def test_a_price_equals_the_simulator_s_and_turns_purple(
+    up: RunningUp, new_page: Callable[[], Awaitable[Page]], watched: Callable[[Page], list[str]]
+) -> None:
+    truth = await play_to(up, 9, 17)
+    symbol = next(story.symbol for story in truth.header.stories if story.name == "ceiling")
+    page = await new_page()
+    complaints = watched(page)
+    await page.goto(up.running.urls["dashboard"])
+    last = page.locator(f"tr[data-symbol={symbol}] .last")
+
+    first = await equals_the_simulator_s(truth, symbol, last)
+    while last_price(truth, symbol) == first:
+        truth = await up.play_to(truth.header.market_ms + MINUTE_MS)
+    await equals_the_simulator_s(truth, symbol, last)
+
+    truth = await play_to(up, 9, 32)
+    shown = await equals_the_simulator_s(truth, symbol, last)
+    ceiling = page.locator(f"tr[data-symbol={symbol}] .ceiling-price")
+    while shown != await ceiling.text_content():
+        # It leaves its ceiling for moments: the market may stand in one of them.
+        truth = await up.play_to(truth.header.market_ms + MINUTE_MS)
+        shown = await equals_the_simulator_s(truth, symbol, last)
+    await expect(last).to_contain_class("ceiling")
+    purple = await last.evaluate("cell => getComputedStyle(cell).color")
+    red, green, blue = map(int, re.findall(r"\d+", purple)[:3])
+    assert red > green < blue, "purple is red and blue"
+
+    if SCREENSHOTS:
+        await play_to(up, 9, 45)
+        await asyncio.to_thread(Path(SCREENSHOTS).mkdir, parents=True, exist_ok=True)
+        await page.screenshot(path=str(Path(SCREENSHOTS) / "dashboard.png"))
+    assert complaints == []
+
+
+def copy_without(kafka: dict[str, str], prefix: str, places: dict[Topic[Any], int]) -> dict[Topic[Any], Any]:
+    """Copy every topic under a prefix without the n-th event of some of them; return what was left out."""
+    topics.apply(kafka, prefix, 3, 1)
+    producer = Producer({**kafka, "linger.ms": 5})
+    keys, left_out = shard_keys(3), {}
+    for topic in TOPICS:
+        if topic is PARTIAL_FLOW or (topic in STATE_TOPICS and topic not in VERIFIED_STATES):
+            continue
+        seen = 0
+        for stored in read_topic(kafka, topic.named("")):
+            value = stored.value
+            if topic in places:
+                frame = topic.decode(value)
+                kept = []
+                for event in frame.events:
+                    seen += 1
+                    if seen == places[topic]:
+                        left_out[topic] = event
+                    else:
+                        kept.append(event)
+                value = encode(msgspec.structs.replace(frame, events=kept))
+            key = topic.decode(value).symbol if topic in VERIFIED_STATES else keys[stored.partition]
+            producer.produce(topic.named(prefix), value, key, partition=stored.partition)
+            producer.poll(0)
+    assert producer.flush(PATIENCE_S) == 0
+    return left_out
+
+
+async def test_a_dropped_print_a_dropped_ledger_entry_and_a_wrong_row_of_the_board_are_named(up: RunningUp) -> None:
+    await play_to(up, 9, 17)
+    await up.drain()
+    kafka = {"bootstrap.servers": up.running.environment["KAFKA_BOOTSTRAP"]}
+    prefix = "copy."
+    gone = await asyncio.to_thread(copy_without, kafka, prefix, {MARKET_TRADES: 50, MARKET_FOREIGN: 20})
+    ended = await up.command("verify", "--json", TOPIC_PREFIX=prefix)
+    assert ended.code == 1
+    differences = ended.result["differences"]
+
+    lost_print = gone[MARKET_TRADES]
+    named = [d for d in differences if d["kind"] == "missing_print"]
+    assert [d["symbol"] for d in named] == [lost_print.symbol]
+    assert f"total {lost_print.total_volume}, volume {lost_print.last_volume}" in named[0]["detail"]
+    assert named[0]["position"]["topic"] in ("ssi.ticks", "ssi.indices")
+
+    lost_entry = gone[MARKET_FOREIGN]
+    named = [d for d in differences if d["kind"] == "missing_entry"]
+    assert [d["symbol"] for d in named] == [lost_entry.symbol]
+    assert lost_entry.side.value in named[0]["detail"]
+    assert not [d for d in differences if d["kind"].endswith("_state")]
+
+    stored = [s for s in read_topic(kafka, STATE_PRICES.named(prefix)) if STATE_PRICES.decode(s.value).last][-1]
+    row = STATE_PRICES.decode(stored.value)
+    assert row.last is not None
+    wrong = encode(changed(row, src=1 << 40, last=row.last + 50))
+    producer = Producer(kafka)
+    producer.produce(STATE_PRICES.named(prefix), wrong, row.symbol, partition=stored.partition)
+    assert producer.flush(PATIENCE_S) == 0
+    result = (await up.command("verify", "--json", TOPIC_PREFIX=prefix)).result
+    (named_row,) = [d for d in result["differences"] if d["kind"] == "wrong_state"]
+    assert (named_row["symbol"], named_row["detail"]) == (row.symbol, f"last is {row.last + 50}, not {row.last}")
+    assert named_row["position"]["topic"] == STATE_PRICES.name
+
+
+async def test_a_dropped_row_is_named_with_its_place_in_kafka(up: RunningUp) -> None:
+    await play_to(up, 9, 17)
+    await up.drain()
+    settings = SinkSettings.model_validate(
+        {
+            "kafka": {},
+            "CLICKHOUSE_URL": up.running.environment["CLICKHOUSE_URL"],
+            "STOCK_TRACKER_HOME": str(up.home / "simulated"),
+        }
+    )
+    archive = connect(settings.clickhouse_url, settings.user, settings.read_password(), settings.database)
+    try:
+        place = "SELECT partition, offset, idx, symbol FROM trades WHERE kind = 'print' ORDER BY symbol, ts, offset, idx LIMIT 1"
+        partition, offset, idx, symbol = archive.query(place).result_rows[0]
+        # An archive that is as ours but for that row.
+        archive.command("CREATE DATABASE lossy")
+        tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine != 'MaterializedView'"
+        for (table,) in archive.query(tables).result_rows:
+            but = f" WHERE (partition, offset, idx) != ({partition}, {offset}, {idx})" if table == "trades" else ""
+            archive.command(f"CREATE VIEW lossy.{table} AS SELECT * FROM {table}{but}")
+    finally:
+        archive.close()
+    ended = await up.command("verify", "--json", ARCHIVE_DATABASE="lossy")
+    assert ended.code == 1
+    differences = ended.result["differences"]
+    assert [(d["kind"], d["symbol"]) for d in differences] == [("missing_row", symbol)]
+    assert differences[0]["position"] == {"topic": "market.trades", "partition": partition, "offset": offset, "idx": idx}
+
+
+async def test_it_verifies_while_it_plays(up: RunningUp) -> None:
+    """The market stands meanwhile, everything is where it belongs, and it goes on."""
+    await up.reach(at(day_of(await up.market_ms()), 9, 33))
+    ended = await up.command("verify", "--json")
+    result = ended.result
+    assert "The simulated market is stopped meanwhile" in ended.said
+    assert (ended.code, result["reconciled"], result["differences"]) == (0, True, [])
+    assert result["ticks_received"] == result["ticks_sent"] > 10_000
+    assert result["prints"] == result["archive_rows"]["trades"] > 1_000
+    assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"]
+    assert all(result["archive_rows"][table] > 0 for table in FILLED)
+    stood = await up.market_ms()
+    async with up.simulator() as simulator:
+        while (await simulator.clock()).market_ms <= stood:
+            await asyncio.sleep(0)
+
+
+async def test_ctrl_c_stops_it_cleanly(up: RunningUp) -> None:
+    """Exit code 0, no traceback, no process left."""
+    await up.market_ms()
+    pids = [pid for part in up.running.parts.values() if (pid := part["pid"]) is not None]
+    up.process.send_signal(signal.SIGINT)
+    ended = await up.outcome()
+    assert ended.code == 0, ended.said
+    assert up.runfile is None
+    assert "Traceback" not in ended.said
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
