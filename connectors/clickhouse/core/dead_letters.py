@@ -63,7 +63,7 @@ class RangeWatch:
         """Whether nothing of ``topic`` may be declared or inserted yet; ask once all its ranges have been looked at.
 
         Args:
-            topic: Without a prefix.
+            topic: As its ranges name it, prefix included.
             now_s: The time in seconds, of a clock that only goes forward.
 
         Raises:
