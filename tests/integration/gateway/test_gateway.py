@@ -367,8 +367,8 @@ async def test_a_broker_that_is_down_is_named_with_the_remedy_and_asked_again(st
 async def test_missing_topics_are_named_and_read_once_they_are_there(kafka: str, topics: str, start_gateway: Any) -> None:
     prefix = f"{topics}late."
     gateway = await start_gateway(kafka, prefix)
-    _, reason = await not_ready(gateway, "topics apply")
-    assert f"{prefix}state.prices" in reason
+    _, reason = await not_ready(gateway, f"{prefix}state.prices")
+    assert "stock-tracker topics apply" in reason
     stock_topics.apply({**kafka_config(os.environ), "bootstrap.servers": kafka}, prefix, 3, replication=1)
     await gateway.ready()
 
