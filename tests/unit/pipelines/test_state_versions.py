@@ -16,7 +16,6 @@ from pipelines.core.errors import StateNewer, StateOutdated
 from pipelines.core.feeds import Feeds
 from pipelines.core.price_shard import ShardDay
 from pipelines.core.symbol_day import SymbolDay
-from pipelines.core.terms import HeldTerms
 from schemas.structs import PartialFlow, TradesFrame
 from schemas.topics import (
     MARKET_DAILY,
@@ -55,9 +54,6 @@ def kinds() -> list[type[Stored]]:
 
 KINDS = sorted(kinds(), key=lambda kind: kind.__name__)
 EACH = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-EACH_OF_THE_RELEASE = pytest.mark.parametrize(
-    "kind", [kind for kind in KINDS if kind is not HeldTerms], ids=lambda kind: kind.__name__
-)
 
 WHERE: dict[str, Callable[[str, bytes], bool]] = {
     "SymbolDay": lambda shard, key: key.startswith(b"p:"),
@@ -158,7 +154,7 @@ def test_a_kind_says_of_which_day_it_is_or_belongs_to_one_that_does(kind: type[S
         assert kind.__struct_fields__[kind.DAY_AT] == "day"
 
 
-@EACH_OF_THE_RELEASE
+@EACH
 def test_the_last_release_had_the_day_where_this_one_has_it(kind: type[Stored]) -> None:
     state = state_of(RELEASES[-1])
     found = list(cells_of(kind, state))
