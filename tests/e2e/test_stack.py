@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 import pytest
 from confluent_kafka import Producer
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Page, expect
 
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.settings import SinkSettings
@@ -68,14 +68,15 @@ async def play_to(up: RunningUp, hour: int, minute: int) -> Truth:
     return await up.play_to(at(day_of(await up.market_ms()), hour, minute))
 
 
-async def test_killing_every_process_but_the_connector_changes_nothing(up: RunningUp) -> None:
+async def test_killing_every_process_but_the_connector_changes_nothing_and_it_verifies_while_it_plays(up: RunningUp) -> None:
     began = await up.market_ms()
     # Up to and around the opening auction, where everything is busy, each process dies at least once.
     for minute, part in enumerate(KILLED, 6):
         await up.reach(at(day_of(began), 9, minute))
         await up.kill(part)
-    await play_to(up, 9, 17)
+    await up.reach(at(day_of(began), 9, 17))
     ended = await up.command("verify", "--json")
+    stood = await up.market_ms()
     result = ended.result
     assert (ended.code, result["reconciled"], result["differences"]) == (0, True, [])
     assert result["ticks_received"] == result["ticks_sent"] > 4_000
@@ -83,19 +84,34 @@ async def test_killing_every_process_but_the_connector_changes_nothing(up: Runni
     assert result["missed_volume"] == 0
     assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"] > 0
     assert up.said.count("was killed by SIGKILL") == len(KILLED)
+    # The market was stopped meanwhile, and goes on.
+    assert "The simulated market is stopped meanwhile" in ended.said
+    await up.play_to(stood + 1)
 
 
-def last_price(truth: Truth, symbol: str) -> str:
-    """The newest price of a stock as boards write it: thousand VND, two decimals."""
-    newest = [line for line in truth.prints if line.symbol == symbol][-1]
-    return f"{newest.price / 1000:,.2f}"
+def last_prices(truth: Truth) -> dict[str, str]:
+    """The newest price of every stock that was traded, as boards write it: thousand VND, two decimals."""
+    return {line.symbol: f"{line.price / 1000:,.2f}" for line in truth.prints}
 
 
-async def equals_the_simulator_s(truth: Truth, symbol: str, cell: Locator) -> str:
-    """See that the page comes to show the last price of ``symbol`` while the market stands; return that price as shown."""
-    price = last_price(truth, symbol)
-    await expect(cell).to_have_text(price)
-    return price
+class Shown:
+    """A stock's line on the page, and what happened on the market."""
+
+    def __init__(self, up: RunningUp, page: Page, symbol: str) -> None:
+        self._up = up
+        self._symbol = symbol
+        self.last = page.locator(f"tr[data-symbol={symbol}] .last")
+        self.ceiling = page.locator(f"tr[data-symbol={symbol}] .ceiling-price")
+
+    async def equals_the_simulator_s(self, truth: Truth) -> str:
+        """See that the page comes to show the last price while the market stands; that price as shown."""
+        price = last_prices(truth)[self._symbol]
+        await expect(self.last).to_have_text(price)
+        return price
+
+    async def play_on(self, truth: Truth) -> Truth:
+        """Let the market play on for a minute, and stand."""
+        return await self._up.play_to(truth.header.market_ms + MINUTE_MS)
 
 
 @pytest.mark.browser
@@ -103,26 +119,23 @@ async def test_a_price_equals_the_simulator_s_and_turns_purple(
     up: RunningUp, new_page: Callable[[], Awaitable[Page]], watched: Callable[[Page], list[str]]
 ) -> None:
     truth = await play_to(up, 9, 17)
-    symbol = next(story.symbol for story in truth.header.stories if story.name == "ceiling")
     page = await new_page()
     complaints = watched(page)
     await page.goto(up.running.urls["dashboard"])
-    last = page.locator(f"tr[data-symbol={symbol}] .last")
 
-    first = await equals_the_simulator_s(truth, symbol, last)
-    while last_price(truth, symbol) == first:
-        truth = await up.play_to(truth.header.market_ms + MINUTE_MS)
-    await equals_the_simulator_s(truth, symbol, last)
+    busy = Shown(up, page, "FPT")
+    before = await busy.equals_the_simulator_s(truth)
+    while before == last_prices(truth)["FPT"]:
+        truth = await busy.play_on(truth)
+    await busy.equals_the_simulator_s(truth)
 
     truth = await play_to(up, 9, 32)
-    shown = await equals_the_simulator_s(truth, symbol, last)
-    ceiling = page.locator(f"tr[data-symbol={symbol}] .ceiling-price")
-    while shown != await ceiling.text_content():
+    rising = Shown(up, page, next(story.symbol for story in truth.header.stories if story.name == "ceiling"))
+    while await rising.equals_the_simulator_s(truth) != await rising.ceiling.text_content():
         # It leaves its ceiling for moments: the market may stand in one of them.
-        truth = await up.play_to(truth.header.market_ms + MINUTE_MS)
-        shown = await equals_the_simulator_s(truth, symbol, last)
-    await expect(last).to_contain_class("ceiling")
-    purple = await last.evaluate("cell => getComputedStyle(cell).color")
+        truth = await rising.play_on(truth)
+    await expect(rising.last).to_contain_class("ceiling")
+    purple = await rising.last.evaluate("cell => getComputedStyle(cell).color")
     red, green, blue = map(int, re.findall(r"\d+", purple)[:3])
     assert red > green < blue, "purple is red and blue"
 
@@ -131,6 +144,18 @@ async def test_a_price_equals_the_simulator_s_and_turns_purple(
         await asyncio.to_thread(Path(SCREENSHOTS).mkdir, parents=True, exist_ok=True)
         await page.screenshot(path=str(Path(SCREENSHOTS) / "dashboard.png"))
     assert complaints == []
+
+
+async def test_everything_of_a_morning_is_where_it_belongs(up: RunningUp) -> None:
+    await play_to(up, 9, 33)
+    ended = await up.command("verify", "--json")
+    result = ended.result
+    assert (ended.code, result["reconciled"], result["differences"]) == (0, True, [])
+    assert result["ticks_received"] == result["ticks_sent"] > 10_000
+    assert result["prints"] == result["archive_rows"]["trades"] > 1_000
+    assert result["missed_volume"] == 0
+    assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"]
+    assert all(result["archive_rows"][table] > 0 for table in FILLED)
 
 
 def copy_without(kafka: dict[str, str], prefix: str, places: dict[Topic[Any], int]) -> dict[Topic[Any], Any]:
@@ -223,23 +248,6 @@ async def test_a_dropped_row_is_named_with_its_place_in_kafka(up: RunningUp) -> 
     differences = ended.result["differences"]
     assert [(d["kind"], d["symbol"]) for d in differences] == [("missing_row", symbol)]
     assert differences[0]["position"] == {"topic": "market.trades", "partition": partition, "offset": offset, "idx": idx}
-
-
-async def test_it_verifies_while_it_plays(up: RunningUp) -> None:
-    """The market stands meanwhile, everything is where it belongs, and it goes on."""
-    await up.reach(at(day_of(await up.market_ms()), 9, 33))
-    ended = await up.command("verify", "--json")
-    result = ended.result
-    assert "The simulated market is stopped meanwhile" in ended.said
-    assert (ended.code, result["reconciled"], result["differences"]) == (0, True, [])
-    assert result["ticks_received"] == result["ticks_sent"] > 10_000
-    assert result["prints"] == result["archive_rows"]["trades"] > 1_000
-    assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"]
-    assert all(result["archive_rows"][table] > 0 for table in FILLED)
-    stood = await up.market_ms()
-    async with up.simulator() as simulator:
-        while (await simulator.clock()).market_ms <= stood:
-            await asyncio.sleep(0)
 
 
 async def test_ctrl_c_stops_it_cleanly(up: RunningUp) -> None:

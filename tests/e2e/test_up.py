@@ -11,9 +11,9 @@ from tests.proof import usually
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
 
-SPEED = 180
+SPEED = 240
 MINUTE_MS = 60_000
-KILLS = usually(3, proving=20)
+KILLS = usually(2, proving=20)
 _chance = random.Random(7)
 OTHERS = [_chance.sample(KILLABLE, usually(0, proving=2)) for _ in range(KILLS)]
 """Who dies with the connector, each time."""
