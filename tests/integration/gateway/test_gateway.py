@@ -382,10 +382,12 @@ async def test_topics_that_were_made_anew_are_read_anew_and_clients_come_back_fo
     await wire.subscribe("px")
     name = names.STATE_PRICES.named(topics)
     admin = AdminClient({"bootstrap.servers": kafka})
-    await asyncio.to_thread(admin.delete_topics([name], operation_timeout=30)[name].result)
-    async with asyncio.timeout(120):
-        while name not in (await asyncio.to_thread(stock_topics.apply, {"bootstrap.servers": kafka}, topics, 3, 1)).created:
-            await asyncio.sleep(0.1)
+    await asyncio.to_thread(admin.delete_topics([name], operation_timeout=PATIENCE_S)[name].result)
+
+    async def made_anew() -> bool:
+        return name in (await asyncio.to_thread(stock_topics.apply, {"bootstrap.servers": kafka}, topics, 3, 1)).created
+
+    await reached(made_anew, "the topic that was deleted is gone, and made anew")
     assert await wire.closing() == CloseCode.STREAM_CHANGED
 
     anew = new_market()

@@ -81,5 +81,5 @@ def test_what_is_being_asked_is_answered_before_the_connection_is_closed(monkeyp
         assert consumer.done == []
         consumer.answer.set()
         closing.result(PATIENCE_S)
-        assert isinstance(asking.exception(10), KafkaUnavailable)
+        assert isinstance(asking.exception(PATIENCE_S), KafkaUnavailable)
     assert consumer.done == ["answered", "closed"]

@@ -1,4 +1,3 @@
-import asyncio
 import os
 import signal
 import sys
@@ -10,6 +9,7 @@ import pytest
 from schemas.errors import HALTED
 from stock_tracker.errors import PartFailed, PartHalted
 from stock_tracker.stack.supervisor import Part, Supervisor
+from tests.patience import reached
 
 STAY = "import signal, sys; print('here', flush=True); signal.sigwait([signal.SIGTERM])"
 MASKED = "import signal; signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM]); "
@@ -35,11 +35,6 @@ def part(tmp_path: Path) -> Callable[[str, str], Part]:
     return make
 
 
-async def until(condition: Callable[[], object]) -> None:
-    while not condition():
-        await asyncio.sleep(0.01)
-
-
 async def test_a_killed_part_is_told_of_and_comes_back(
     supervisor: Supervisor, part: Callable[[str, str], Part], told: list[str]
 ) -> None:
@@ -47,7 +42,7 @@ async def test_a_killed_part_is_told_of_and_comes_back(
     first = supervisor.lives[0].pid
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    await until(lambda: supervisor.lives[0].pid not in (None, first))
+    await reached(lambda: supervisor.lives[0].pid not in (None, first), "the part is back")
     assert told[0].startswith("app was killed by SIGKILL; starting it again")
     assert supervisor.lives[0].crashes == 1
 
@@ -56,7 +51,7 @@ async def test_a_part_that_keeps_dying_is_reported_with_the_end_of_its_log(
     supervisor: Supervisor, part: Callable[[str, str], Part]
 ) -> None:
     await supervisor.start(part("app", "raise SystemExit('no such topic')"))
-    await until(lambda: supervisor.lives[0].crashes >= 2)
+    await reached(lambda: supervisor.lives[0].crashes >= 2, "two crashes")
     with pytest.raises(PartFailed, match="no such topic"):
         supervisor.check("app", 2)
 
@@ -66,7 +61,7 @@ async def test_a_part_that_halts_is_told_of_and_stays_down(
 ) -> None:
     words = "Error: a newer release writes ssi.ticks: upgrade this process first"
     await supervisor.start(part("app", f"import sys; print('as always\\n{words}', file=sys.stderr); sys.exit({HALTED})"))
-    await until(lambda: told)
+    await reached(lambda: told, "a word of it")
     assert told[0].startswith("app has halted and is not started again: a newer release writes ssi.ticks: upgrade")
     (life,) = supervisor.lives
     assert (life.starts, life.crashes, life.pid) == (1, 0, None)
@@ -82,7 +77,7 @@ async def test_stopping_lets_parts_end_by_themselves_the_last_started_first(
     for name in ("first", "second"):
         await supervisor.start(part(name, f"{MASKED}{STAY}; open({str(farewells)!r}, 'a').write('{name} ')"))
     logs = [life.part.log for life in supervisor.lives]
-    await until(lambda: all("here" in log.read_text() for log in logs))
+    await reached(lambda: all("here" in log.read_text() for log in logs), "both say that they run")
     await supervisor.stop()
     assert farewells.read_text() == "second first "
     assert [life.pid for life in supervisor.lives] == [None, None]
@@ -95,7 +90,7 @@ async def test_a_part_that_ignores_the_stop_is_killed(
     supervisor = Supervisor(told.append)
     await supervisor.start(part("app", MASKED + "print('here', flush=True); import time; time.sleep(60)"))
     log = supervisor.lives[0].part.log
-    await until(lambda: "here" in log.read_text())
+    await reached(lambda: "here" in log.read_text(), "it says that it runs")
     await supervisor.stop()
     assert supervisor.lives[0].pid is None
     assert "killing it" in told[-1]
