@@ -6,6 +6,7 @@ import aiohttp
 import msgspec
 
 from connectors.ssi.simulator.core.truth import ClockReading, SimulatorStatus, Truth
+from schemas.units import UnixMs
 from stock_tracker.errors import NoTruth
 
 T = TypeVar("T")
@@ -35,9 +36,9 @@ class SimulatorClient:
         """Stop the market: nothing happens on it until :meth:`resume`."""
         await self._ask("POST", "/sim/hold")
 
-    async def resume(self) -> None:
-        """Let the market go on."""
-        await self._ask("POST", "/sim/resume")
+    async def resume(self, until: UnixMs | None = None) -> None:
+        """Let the market go on: for good, or until that market time, at which it stands as after :meth:`hold`."""
+        await self._ask("POST", "/sim/resume" if until is None else f"/sim/resume?until={until}")
 
     async def _ask(self, method: str, path: str) -> bytes:
         try:

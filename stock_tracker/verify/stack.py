@@ -1,15 +1,17 @@
 """Verification of the stack that runs in this home, or that the environment names."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 import aiohttp
 
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.settings import SinkSettings
 from schemas.deployment import kafka_config, topic_prefix
-from stock_tracker.errors import NotRunning
+from stock_tracker.errors import NotRunning, NoTruth
 from stock_tracker.home import Home
 from stock_tracker.kafka import metadata
 from stock_tracker.stack import runfile
@@ -17,6 +19,8 @@ from stock_tracker.stack.drain import worked_through
 from stock_tracker.stack.simulator import SimulatorClient
 from stock_tracker.verify.run import SimulatedDay, Verification, verify
 
+HOLD_AGAIN_S: Final = 60.0
+"""How often a market that stands while it is verified is asked to go on standing, in seconds."""
 _CLOCK = "/sim/clock"
 _ARCHIVE = {"CLICKHOUSE_URL": "CLICKHOUSE_URL", "STOCK_TRACKER_HOME": "STOCK_TRACKER_HOME", "ARCHIVE_DATABASE": "database"}
 """The variables that say where the archive is, each with the name of the sink's setting that takes it."""
@@ -59,15 +63,26 @@ async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]
 @asynccontextmanager
 async def stopped_market(simulator: SimulatorClient, tell: Callable[[str], None]) -> AsyncIterator[None]:
     """Stop a market that still plays as long as the block runs, so that what is compared does not change meanwhile."""
-    held = (await simulator.clock()).state == "running"
-    if held:
-        tell("The simulated market is stopped meanwhile")
-        await simulator.hold()
+    if (await simulator.clock()).state != "running":
+        yield
+        return
+    tell("The simulated market is stopped meanwhile")
+    await simulator.hold()
+    holding = asyncio.create_task(_keep_holding(simulator))
     try:
         yield
     finally:
-        if held:
-            await simulator.resume()
+        holding.cancel()
+        await asyncio.gather(holding, return_exceptions=True)
+        await simulator.resume()
+
+
+async def _keep_holding(simulator: SimulatorClient) -> None:
+    """Ask again and again that the market be held. It goes on by itself some time after it was last asked to stand."""
+    while True:
+        await asyncio.sleep(HOLD_AGAIN_S)
+        with contextlib.suppress(NoTruth):
+            await simulator.hold()
 
 
 async def ask_simulator(simulator: SimulatorClient) -> SimulatedDay:

@@ -91,11 +91,11 @@ class RunningUp:
             await reached(has_begun, "the simulated day's begin")
             return (await simulator.clock()).market_ms
 
-    async def reach(self, market_ms: int) -> None:
-        """Let the market play on until it is ``market_ms`` there."""
+    async def reach(self, market_ms: int, *, stand: bool = False) -> None:
+        """Let the market play on until it is ``market_ms`` there; it goes on, or stands from that very moment on."""
         await self.market_ms()
         async with self.simulator() as simulator:
-            await simulator.resume()
+            await simulator.resume(UnixMs(market_ms) if stand else None)
 
             async def is_reached() -> bool:
                 return self._lives() and (await simulator.clock()).market_ms >= market_ms
@@ -113,7 +113,7 @@ class RunningUp:
 
         So nothing that a test then waits for passes by meanwhile, however long the stack and the test take.
         """
-        await self.reach(market_ms)
+        await self.reach(market_ms, stand=True)
         return await self.hold()
 
     async def drain(self) -> None:

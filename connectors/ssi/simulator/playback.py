@@ -23,7 +23,7 @@ IDLE_S = 0.2
 """The longest time between two looks at the clock, in seconds of wall time."""
 BATCH_RECORDS = 500
 """Records in a batch when the day is played as fast as clients read (``--speed max``)."""
-HOLD_S = 300.0
+HOLD_S = 900.0
 """A held market goes on by itself after this long, in seconds of wall time: whoever holds it may have died."""
 PATIENCE_S = 5.0
 """At ``--speed max`` a client that has read nothing for this long is no longer waited for, in seconds of wall time."""
@@ -55,9 +55,9 @@ class Playback:
         """Make the clock stand still: nothing falls due until :meth:`resume`, or until :data:`HOLD_S` seconds have passed."""
         self._clock.hold(time.monotonic(), time.monotonic() + HOLD_S)
 
-    def resume(self) -> None:
-        """Let the clock run on."""
-        self._clock.resume(time.monotonic())
+    def resume(self, stand_ms: UnixMs | None = None) -> None:
+        """Let the clock run on, to the end of the day or to market time ``stand_ms``, where it is held as by :meth:`hold`."""
+        self._clock.resume(time.monotonic(), stand_ms)
 
     def now_ms(self) -> UnixMs:
         """Market time."""
@@ -96,9 +96,11 @@ class Playback:
         await self._begin.wait()
         self._clock.begin(time.monotonic())
         while (due_ms := self._next_due_ms()) is not None:
+            self._clock.look(time.monotonic(), HOLD_S)
             if self._clock.held:
+                # It may have come to stand since the last batch: what was due by then is still sent.
+                self._release(self.now_ms())
                 await asyncio.sleep(PACE_S)
-                self._clock.look(time.monotonic())
                 continue
             if self._clock.speed is None:
                 await self._play_a_batch()
@@ -130,7 +132,7 @@ class Playback:
 
     async def _play_a_batch(self) -> None:
         last = min(self.released + BATCH_RECORDS, len(self.market.records)) - 1
-        until_ms = min(self.market.records[last].due_ms, self._clock.end_ms)
+        until_ms = min(self.market.records[last].due_ms, self._clock.limit_ms)
         self._release(until_ms)
         self._clock.reach(until_ms)
         await self._readers_catch_up()

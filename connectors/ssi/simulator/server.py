@@ -29,6 +29,7 @@ from connectors.ssi.simulator.playback import Playback
 from connectors.ssi.simulator.settings import HOST, SimulatorSettings
 from schemas.calendar import ICT, as_day, last_trading_day
 from schemas.errors import PortTaken
+from schemas.units import UnixMs
 
 logger = logging.getLogger(__name__)
 
@@ -214,7 +215,10 @@ class Simulator:
                 self.playback.hold()
                 return _json(self.playback.reading())
             case "resume", "POST":
-                self.playback.resume()
+                until = request.query.get("until", "")
+                if until and not (until.isascii() and until.isdigit() and len(until) < 16):
+                    return web.Response(status=400, text="until is a market time: milliseconds since 1970, as /sim/clock says it")
+                self.playback.resume(UnixMs(int(until)) if until else None)
                 return _json(self.playback.reading())
             case "faults", "POST":
                 return await self._make_fault(request)

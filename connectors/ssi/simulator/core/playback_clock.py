@@ -21,6 +21,8 @@ class PlaybackClock:
     """Since when it stands still; None while it runs."""
     _until_s: float = 0.0
     """When it goes on by itself, if it is held."""
+    _stand_ms: int | None = None
+    """The market time at which it is held by itself."""
 
     def begin(self, now_s: float) -> None:
         """Let it run from ``now_s`` on."""
@@ -46,17 +48,35 @@ class PlaybackClock:
             self._held_s = now_s if self._held_s is None else self._held_s
             self._until_s = max(until_s, self._until_s)
 
-    def resume(self, now_s: float) -> None:
-        """Let it run on from where it stands."""
+    def resume(self, now_s: float, stand_ms: int | None = None) -> None:
+        """Let it run on from where it stands, to the end of the day or to market time ``stand_ms``, where it is held again.
+
+        It is held at that very time, however late :meth:`look` is called.
+        """
         if self._began_s is not None and self._held_s is not None:
             self._began_s += now_s - self._held_s
             self._held_s = None
             self._until_s = 0.0
+        self._stand_ms = None
+        if stand_ms is not None:
+            self._stand_ms = max(stand_ms, self.at(now_s))
 
-    def look(self, now_s: float) -> None:
-        """Let it run on if it has been held until its time. To be called again and again while it is held."""
+    def look(self, now_s: float, hold_s: float) -> None:
+        """Do what has fallen due: go on after a hold, or be held, for ``hold_s``, where it was to stand.
+
+        To be called again and again while it runs.
+        """
         if self._held_s is not None and now_s >= self._until_s:
             self.resume(now_s)
+        elif self._stand_ms is not None and self._began_s is not None and self.at(now_s) >= self._stand_ms:
+            reached_s = (self._stand_ms - self.start_ms) / 1000 / self.speed if self.speed is not None else 0.0
+            self.hold(self._began_s + reached_s, now_s + hold_s)
+            self._stand_ms = None
+
+    @property
+    def limit_ms(self) -> int:
+        """How far it may go for now, in market time."""
+        return self.end_ms if self._stand_ms is None else min(self._stand_ms, self.end_ms)
 
     def reach(self, ms: int) -> None:
         """Set it forward to ``ms``; for a clock without a speed."""
@@ -69,4 +89,4 @@ class PlaybackClock:
         if self.speed is None:
             return self._reached_ms
         now_s = now_s if self._held_s is None else self._held_s
-        return min(self.end_ms, self.start_ms + int((now_s - self._began_s) * self.speed * 1000))
+        return min(self.limit_ms, self.start_ms + round((now_s - self._began_s) * self.speed * 1000))
