@@ -8,8 +8,10 @@ ARGS ?=
 UV_VERSION := 0.13.9
 UV := .bootstrap/bin/uv
 BIN := .venv/bin
+# A worker more than processors, up to four: tests wait for brokers and servers half of their time.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # All tests of a file on one worker, for what they share; the longest files first.
-TEST := $(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+TEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 NO_JAVA_HOME := $(or $(TMPDIR),/tmp)/stock-tracker-no-java
 
 .DEFAULT_GOAL := help
