@@ -130,7 +130,12 @@ class Feeds(Stored):
 
     def covered(self, mark: int) -> bool:
         """Whether some feed has run without a break since ``self.mark`` was ``mark``."""
-        return any(feed.broke <= mark and self._runs(feed) for feed in self.feeds)
+        return self.covered_since <= mark
+
+    @property
+    def covered_since(self) -> int:
+        """The earliest :attr:`mark` since which some feed has run without a break; a later one than :attr:`mark` if none runs."""
+        return min((feed.broke for feed in self.feeds if self._runs(feed)), default=self.mark + 1)
 
     def covered_from(self, ts_ms: int) -> bool:
         """Whether some feed has run without a break since market time ``ts_ms``."""
