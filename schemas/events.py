@@ -21,14 +21,17 @@ class TradeEvent(Message):
 
     - ``print``: one match, or the part of it that no earlier print covered.
     - ``gap``: volume that traded and that no record told of, when it is first noticed.
-    - ``fill``: a late print took ``volume`` off an earlier gap (it follows its print).
+    - ``fill``: a late print took ``volume`` off an earlier gap (it follows its print); or a put-through deal did, where ``phase``
+      says so: the feed counts both in one total.
     - ``correction``: the feed took volume back (negative), or gave it.
     - ``reset``: the feed's counter restarted; what was counted stays.
+    - ``status``: the symbol's session or trading status changed, or is not the ordinary one when it is first heard.
 
-    Per symbol and day, anchored prints + gaps − fills + corrections = the highest total.
+    Per symbol, day and generation, anchored prints + gaps − fills + corrections = the highest total; prints and fills of
+    put-through deals are left out of that.
     """
 
-    kind: Literal["print", "gap", "fill", "correction", "reset"]
+    kind: Literal["print", "gap", "fill", "correction", "reset", "status"]
     symbol: Symbol
     exchange: Exchange
     day: TradingDay
@@ -63,6 +66,13 @@ class TradeEvent(Message):
     cause: GapCause | None
     epoch: int | None
     """Gaps: the connection whose record showed it."""
+    ambiguous: bool = False
+    """Nobody can tell that it was one: a correction of a fall between the two limits, or a reset that brings the counter back to
+    where it was before its last large rise."""
+    session: str | None = None
+    """Status: the session as SSI writes it, from now on; an open set."""
+    status: str | None = None
+    """Status: the trading status as SSI writes it, from now on; an open set."""
 
 
 class QuoteEvent(Message):
@@ -116,6 +126,11 @@ class DailyEvent(Message):
     put_through_volume: Shares
     unanchored: int
     repeats: int
+    active_buy_value: Vnd | None = None
+    """What the prints of ``active_buy`` were worth, and so on; None on a day that a release before 0.3.0 began."""
+    active_sell_value: Vnd | None = None
+    neutral_value: Vnd | None = None
+    put_through_value: Vnd | None = None
 
 
 class LedgerEntry(Message):
@@ -227,6 +242,8 @@ class AlertEvent(Message):
 
 class TradesFrame(Versioned):
     """A message of ``market.trades``."""
+
+    schema_: int = version(2)
 
     events: list[TradeEvent]
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.events import Mover
+from schemas.events import Mover, TradePhase
 from schemas.message import Message, Versioned, version
 from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, Vnd
 
@@ -32,6 +32,18 @@ class Candle(Message):
     low: Price
     close: Price
     volume: Shares
+
+
+class PhaseSum(Message):
+    """What was traded of a symbol in one kind of matching, by who made the prints."""
+
+    phase: TradePhase
+    buy: Shares
+    buy_value: Vnd
+    sell: Shares
+    sell_value: Vnd
+    neutral: Shares
+    neutral_value: Vnd
 
 
 class PriceRow(Row):
@@ -80,6 +92,8 @@ class PriceRow(Row):
     gaps: int
     missed_volume: Shares
     """How many shares are missing in the gaps that are still open."""
+    phases: list[PhaseSum] = Field(default=[], max_length=6)
+    """What the prints add up to by phase, put-through deals and odd lots too; empty on a day that an earlier release began."""
 
 
 class ForeignRow(Row):

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from schemas.states import FlowRow as FlowRow
     from schemas.states import ForeignRow as ForeignRow
     from schemas.states import IndexRow as IndexRow
+    from schemas.states import PhaseSum as PhaseSum
     from schemas.states import PriceRow as PriceRow
     from schemas.terms import Terms as Terms
     from schemas.terms import TermsAdopted as TermsAdopted
@@ -93,6 +94,7 @@ else:
     FlowRow = twin(states.FlowRow)
     ForeignRow = twin(states.ForeignRow)
     IndexRow = twin(states.IndexRow)
+    PhaseSum = twin(states.PhaseSum)
     PriceRow = twin(states.PriceRow)
     Terms = twin(terms.Terms)
     TermsAdopted = twin(terms.TermsAdopted)

@@ -23,8 +23,14 @@ def _name_the_aggressors_of_each(frame: dict[str, Any]) -> dict[str, Any]:
     return frame
 
 
+def _as_it_is(message: dict[str, Any]) -> dict[str, Any]:
+    """For a version that knows one more word: what was written before it is valid as it is."""
+    return message
+
+
 UPGRADES: Final[Mapping[str, Mapping[int, Upgrade]]] = {
     "market.daily": {1: _name_the_aggressors_of_each},
+    "market.trades": {1: _as_it_is},
     "state.prices": {1: _name_the_aggressors},
 }
 """How a message gets to the next version, by topic and the version that it has."""

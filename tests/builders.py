@@ -244,7 +244,7 @@ def a_frame(*records: FrameRecord, feed: str = "a", epoch: int = 1, seq: int = 0
 
 
 def a_trade_event(
-    symbol: str = "VNM", ts: str | int = TEN, *, kind: Literal["print", "gap", "fill", "correction", "reset"] = "print",
+    symbol: str = "VNM", ts: str | int = TEN, *, kind: Literal["print", "gap", "fill", "correction", "reset", "status"] = "print",
     day: int = DAY, exchange: Exchange = Exchange.HOSE, since: str | int | None = None, generation: int = 0,
     start: int | None = None, total: int | None = None, volume: int = 100, value: int | None = None, price: int | None = PRICE,
     last_volume: int | None = None, side: Side | None = Side.BUY,

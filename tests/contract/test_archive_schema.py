@@ -23,7 +23,7 @@ from connectors.clickhouse.core.migration import Migration
 from connectors.clickhouse.core.rows import Block, Decoded
 from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, SOURCES, TABLES, Table, column_of, table
 from schemas import events, position, records, topics
-from schemas.message import Versioned, twin
+from schemas.message import twin
 from schemas.topics import Topic
 from stock_tracker.verify.core.archive import compare_rows
 from stock_tracker.verify.core.differences import EventPosition
@@ -307,8 +307,8 @@ class GrownEvent(events.TradeEvent):
     venue: str = "main"
 
 
-class GrownFrame(Versioned):
-    events: list[GrownEvent]
+class GrownFrame(events.TradesFrame):
+    events: list[GrownEvent]  # type: ignore[assignment]
 
 
 GROWN = table(Topic("market.trades", twin(GrownFrame), sharded=True, cleanup="delete", retention_ms=1), GrownEvent, "trades")
