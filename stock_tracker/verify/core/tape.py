@@ -126,6 +126,9 @@ def compare_tape(
     fills: dict[str, list[Interval]] = defaultdict(list)
     tops: dict[str, int] = defaultdict(int)
     for position, event in events:
+        if event.kind == "status" or event.phase == "put_through":
+            # These are no part of the counted volume.
+            continue
         tops[event.symbol] = max(tops[event.symbol], event.total_volume)
         if event.kind == "print" and event.anchored:
             prints[event.symbol, event.total_volume, event.last_volume or 0].append((position, event))
