@@ -1,12 +1,12 @@
-"""The lines of a tape: how prints, gaps, fills, corrections and resets read on ``market.trades``."""
+"""The lines of a tape: how prints, gaps, fills, corrections, resets and statuses read on ``market.trades``."""
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from schemas.events import GapCause, TradePhase
 from schemas.structs import OddLotRecord, TradeEvent, TradeRecord
-from schemas.units import FUTURES_MULTIPLIER_VND, POINT, Exchange, Price, Shares, Side, UnixMs, Vnd
+from schemas.units import FUTURES_MULTIPLIER_VND, POINT, Exchange, Price, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
 
 SideSource = Literal["feed", "quote", "auction", "none"]
 
@@ -17,6 +17,15 @@ class Label(NamedTuple):
     side: Side
     side_source: SideSource
     phase: TradePhase
+
+
+class Place(NamedTuple):
+    """Of which symbol and day a line is, and when it happened."""
+
+    symbol: Symbol
+    exchange: Exchange
+    trading_day: TradingDay
+    ts_ms: UnixMs
 
 
 class Gap(msgspec.Struct, array_like=True, gc=False):
@@ -100,17 +109,41 @@ def fill_line(record: TradeRecord, generation: int, gap: Gap) -> TradeEvent:
     return _line("fill", record, generation, gap.start, gap.end, value, price=record.price, cause=gap.cause)
 
 
-def correction_line(record: TradeRecord, generation: int, top: int, top_value: int) -> TradeEvent:
-    """The line of a correction: the feed took back what lies between the total of ``record`` and the highest so far, ``top``."""
-    return _line("correction", record, generation, top, record.total_volume, record.total_value - top_value)
+def correction_line(record: TradeRecord, generation: int, top: int, total: int, value: int, *, is_ambiguous: bool) -> TradeEvent:
+    """The line of a correction: the feed took back what lies between ``top`` and ``total``, or gave it.
+
+    Args:
+        record: That showed it.
+        generation: Of the feed's counter.
+        top: The highest total before it.
+        total: The feed's total after it.
+        value: By how much the feed's value changed, in VND.
+        is_ambiguous: Whether nobody can tell that it was one.
+    """
+    return _line("correction", record, generation, top, total, value, ambiguous=is_ambiguous)
 
 
-def reset_line(record: TradeRecord, generation: int, top: int) -> TradeEvent:
+def reset_line(record: TradeRecord, generation: int, top: int, *, is_ambiguous: bool) -> TradeEvent:
     """The line of a reset: the feed's counter had reached ``top`` and began at 0 again, as ``record`` showed.
 
     ``generation`` is that of the new count.
     """
-    return _line("reset", record, generation, top, 0, 0, volume=0)
+    return _line("reset", record, generation, top, 0, 0, volume=0, ambiguous=is_ambiguous)
+
+
+def status_line(record: Any, session: str | None, status: str | None) -> TradeEvent:
+    """The line of a symbol whose session or trading status changed, as ``record`` told."""
+    place = Place(record.symbol, record.exchange, record.trading_day, record.ts_ms)
+    return _line("status", place, 0, 0, 0, 0, session=session, status=status)
+
+
+def deal_line(
+    symbol: Symbol, exchange: Exchange, day: TradingDay, generation: int, start: int, total: int, price: int, ts_ms: UnixMs
+) -> TradeEvent:
+    """The line of a fill by a put-through deal, whose interval is (start, total] and which was made at ``ts_ms``."""
+    place = Place(symbol, exchange, day, ts_ms)
+    value = value_of(price, total - start, exchange)
+    return _line("fill", place, generation, start, total, value, price=Price(price), cause="unseen", phase="put_through")
 
 
 def odd_lot_line(record: OddLotRecord, generation: int) -> TradeEvent:
@@ -142,8 +175,8 @@ def odd_lot_line(record: OddLotRecord, generation: int) -> TradeEvent:
 
 
 def _line(
-    kind: Literal["gap", "fill", "correction", "reset"],
-    record: TradeRecord,
+    kind: Literal["gap", "fill", "correction", "reset", "status"],
+    record: TradeRecord | Place,
     generation: int,
     start: int,
     total: int,
@@ -151,9 +184,13 @@ def _line(
     *,
     since_ms: UnixMs | None = None,
     price: Price | None = None,
+    phase: TradePhase | None = None,
     cause: GapCause | None = None,
     epoch: int | None = None,
     volume: int | None = None,
+    ambiguous: bool = False,
+    session: str | None = None,
+    status: str | None = None,
 ) -> TradeEvent:
     """A line that is no print. Its volume is what lies between ``start`` and ``total``, unless ``volume`` says otherwise."""
     return TradeEvent(
@@ -172,11 +209,14 @@ def _line(
         last_volume=None,
         side=None,
         side_source=None,
-        phase=None,
+        phase=phase,
         limit=None,
         late=False,
         clipped=False,
         anchored=True,
         cause=cause,
         epoch=epoch,
+        ambiguous=ambiguous,
+        session=session,
+        status=status,
     )

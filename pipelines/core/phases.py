@@ -13,6 +13,11 @@ from schemas.units import Exchange, SessionPhase, TradingDay, UnixMs
 LAG_MS: Final = 60_000
 """The last prints of a session are stamped up to this long after its end."""
 
+_HALTED: Final = ("HALT", "H")
+"""The session codes of a symbol that does not trade now."""
+_ORDINARY: Final = (None, "N", "NT", "Normal", "Active")
+"""The status codes of a symbol of which there is nothing to say: SSI's documents name the first, the others came on its wire."""
+
 _TRADES: Final[dict[str | None, TradePhase]] = {
     "ATO": "ato",
     "LO": "continuous",
@@ -46,6 +51,16 @@ def trade_phase(session: str | None, exchange: Exchange, day: TradingDay, ts_ms:
 def exchange_phase(session: str | None, exchange: Exchange, day: TradingDay, ts_ms: UnixMs) -> SessionPhase:
     """What a symbol's exchange is doing, by its last session code; by the clock where that says nothing."""
     return _SESSIONS.get(session) or _session_phase_at(session, exchange, day, ts_ms)
+
+
+def is_over(ts_ms: UnixMs, day: TradingDay, exchange: Exchange) -> bool:
+    """Whether ``exchange`` has ended the auctions and the continuous matching of ``day``, by the clock."""
+    return phase_at(ts_ms, day, exchange) in (SessionPhase.POST_CLOSE, SessionPhase.CLOSED)
+
+
+def is_ordinary(session: str | None, status: str | None) -> bool:
+    """Whether a symbol trades as every symbol does, as far as its codes say."""
+    return session not in _HALTED and status in _ORDINARY
 
 
 @lru_cache(maxsize=4096)

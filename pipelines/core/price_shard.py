@@ -12,11 +12,12 @@ from pipelines.core.aggressor import label
 from pipelines.core.codec import Cells, Codec, State, Stored
 from pipelines.core.figures import Figures, check_book, check_nothing, check_product
 from pipelines.core.frames import Folded, Shard
-from pipelines.core.lines import odd_lot_line, value_of
+from pipelines.core.lines import odd_lot_line, status_line, value_of
 from pipelines.core.phases import trade_phase
-from pipelines.core.prints import Tape, TapeRecorder
+from pipelines.core.prints import TapeRecorder
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
-from pipelines.core.symbol_day import SymbolDay
+from pipelines.core.symbol_day import SYMBOL_DAY, SymbolDay
+from pipelines.core.tape import Booked, PutThrough, Tape
 from pipelines.core.terms import Offers
 from schemas.position import Position
 from schemas.session import close_ms
@@ -42,6 +43,7 @@ from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, STATE_PRI
 from schemas.units import (
     Price,
     Shares,
+    Side,
     Symbol,
     TradingDay,
     UnixMs,
@@ -68,6 +70,7 @@ class ShardDay(Stored):
     """Symbols that may have an undecided suspect."""
     is_patchy: bool = False
     """Whether what the shard kept of this day was passed over, because it could not be read: the roster then lacks symbols."""
+    put_through: PutThrough = msgspec.field(default_factory=PutThrough)
 
 
 class Roster(Stored):
@@ -78,7 +81,6 @@ class Roster(Stored):
     symbols: list[str] = msgspec.field(default_factory=list)
 
 
-_SYMBOL_DAYS: Final = Codec(SymbolDay)
 _DAYS: Final = Codec(ShardDay)
 _ROSTERS: Final = Codec(Roster)
 _DAY_KEY: Final = b"prices"
@@ -100,12 +102,14 @@ class PriceFold:
         self._day = state.load(_DAYS, _DAY_KEY) or ShardDay()
         self._stored_day = _DAYS.encode(self._day)
         self._roster: Roster | None = None
-        self._symbol_days = Cells(state, _SYMBOL_DAYS, prefix=b"p:")
+        self._symbol_days = Cells(state, SYMBOL_DAY, prefix=b"p:")
         self._shown: dict[str, SymbolDay] = {}
         self._trades: list[TradeEvent] = []
         self._quotes: list[QuoteEvent] = []
         self._daily: list[DailyEvent] = []
-        self._tapes = TapeRecorder(folding.feeds, lambda: folding.terms.thresholds, self._trades, folded.counts)
+        self._tapes = TapeRecorder(
+            folding.feeds, lambda: folding.terms.thresholds, lambda: self._day.put_through, self._trades, folded.counts
+        )
         # Release 0.1.0 turned a shard of futures at its next price record or clock tick, which may be after this frame.
         self.turn()
 
@@ -161,7 +165,7 @@ class PriceFold:
         for symbol in day.suspects:
             if symbol_day := self._symbol_days.get(symbol):
                 before = len(self._trades)
-                self._tapes.close(symbol_day.tape)
+                self._book(symbol_day, self._tapes.close(symbol_day.tape))
                 self._shown[symbol] = symbol_day
                 if len(self._trades) > before:
                     self._due(symbol, symbol_day)
@@ -170,7 +174,19 @@ class PriceFold:
             day.closed = True
             self._roster = self._roster or self._state.load(_ROSTERS, _ROSTER_KEY, self._day.day) or Roster()
             day.due = list(self._roster.symbols)
+            if day.put_through.counter == "shared":
+                self._explain_deals()
         self._summarise(now_ms)
+
+    def _explain_deals(self) -> None:
+        """Take deals off gaps in symbols of which nothing has been heard since it was learnt that they share a counter."""
+        for symbol in self._day.due:
+            symbol_day = self._symbol_days.get(symbol)
+            if symbol_day is not None and symbol_day.day == self._day.day and symbol_day.tape.deals:
+                before = len(self._trades)
+                self._tapes.explain(symbol_day.tape, Symbol(symbol), symbol_day.exchange, TradingDay(symbol_day.day))
+                if len(self._trades) > before:
+                    self._shown[symbol] = symbol_day
 
     def _summarise(self, now_ms: int) -> None:
         for symbol in self._day.due:
@@ -186,27 +202,44 @@ class PriceFold:
         symbol_day = self._symbol_day(record)
         if symbol_day is None:
             return
+        tape, known = symbol_day.tape, len(self._trades)
         phase = trade_phase(record.session, record.exchange, record.trading_day, record.ts_ms)
-        tape = symbol_day.tape
-        in_order = record.total_volume > tape.top
+        is_deal = phase == "put_through" and not self._tapes.is_cached_match(tape, record)
+        if phase == "put_through" and not is_deal:
+            phase = trade_phase(None, record.exchange, record.trading_day, record.ts_ms)
+        in_order = record.total_volume > tape.count.top or record.ts_ms > tape.count.top_ms
         named = label(record, phase, symbol_day.bids, symbol_day.asks, in_order=in_order, counts=self._counts)
-        # Nobody says whether put-through matches share the counter of the others. One with a lower total, later, does not.
-        off_counter = phase == "put_through" and record.total_volume < tape.top and record.ts_ms > tape.top_ms
-        if (record.total_volume == 0 or off_counter) and record.price > 0 and record.volume > 0:
+        if is_deal:
+            deal = self._tapes.take_deal(tape, record, named, leads=self._delivery.leads)
+            self._book(symbol_day, [] if deal is None else [deal])
+            symbol_day.take_limits(record)
+        elif record.total_volume == 0 and record.price > 0 and record.volume > 0:
             # Nothing tells one of these from the next: taken from two feeds, it would be booked twice.
             if self._delivery.leads:
                 self._tapes.take_unanchored(tape, record, named)
-            return
-        before = len(self._trades)
-        booked = self._tapes.take(tape, record, named, self._delivery.epoch)
+            else:
+                self._counts["not_leading"] += 1
+        else:
+            self._book(symbol_day, self._tapes.take(tape, record, named, self._delivery.epoch))
+            if tape.waiting and record.symbol not in self._day.suspects:
+                self._day.suspects.append(record.symbol)
+            symbol_day.take_info(record)
+        if len(self._trades) > known:
+            self._due(record.symbol, symbol_day)
+        if not is_deal:
+            self._take_session(symbol_day, record, record.status)
+
+    def _book(self, symbol_day: SymbolDay, booked: list[Booked]) -> None:
+        """Add prints to the day of their symbol."""
         for print_ in booked:
             if not symbol_day.take_print(print_):
                 self._counts["range_disagreement"] += 1
-        if tape.suspect is not None and record.symbol not in self._day.suspects:
-            self._day.suspects.append(record.symbol)
-        symbol_day.take_info(record)
-        if len(self._trades) > before:
-            self._due(record.symbol, symbol_day)
+
+    def _take_session(self, symbol_day: SymbolDay, record: Any, status: str | None, *, decides: bool = False) -> None:
+        """Take session and status of a record, and tell of it if they changed."""
+        if symbol_day.take_session(record.ts_ms, record.session, status, decides=decides):
+            self._counts["status"] += 1
+            self._trades.append(status_line(record, symbol_day.session, symbol_day.status))
 
     def _quote(self, record: QuoteRecord) -> None:
         if not self._delivery.leads:
@@ -215,7 +248,7 @@ class PriceFold:
         symbol_day = self._symbol_day(record)
         if symbol_day is not None:
             self._show_book(symbol_day, record)
-            symbol_day.take_session(record.ts_ms, record.session, symbol_day.status)
+            self._take_session(symbol_day, record, None)
 
     def _snapshot(self, record: SnapshotRecord) -> None:
         """Take what ``X`` shows. Its match is no print: it repeats the last one on any change of the book."""
@@ -227,6 +260,7 @@ class PriceFold:
             self._show_book(symbol_day, record)
             symbol_day.take_info(record)
             symbol_day.feed_open = record.open or symbol_day.feed_open
+            self._take_session(symbol_day, record, record.status)
 
     def _status(self, record: StatusRecord) -> None:
         if not self._delivery.leads:
@@ -234,7 +268,7 @@ class PriceFold:
             return
         symbol_day = self._symbol_day(record)
         if symbol_day is not None:
-            symbol_day.take_session(record.ts_ms, record.session, record.status)
+            self._take_session(symbol_day, record, record.status, decides=True)
 
     def _odd_lot(self, record: OddLotRecord) -> None:
         """Book a match on the odd-lot board: a line of its own, because its total counts the round lots too."""
@@ -245,7 +279,9 @@ class PriceFold:
         if symbol_day is not None and record.price and record.volume and record.total_volume > symbol_day.odd_lot_total:
             symbol_day.odd_lot_total = record.total_volume
             self._counts["odd_lot"] += 1
-            self._trades.append(odd_lot_line(record, symbol_day.tape.generation))
+            self._trades.append(odd_lot_line(record, symbol_day.tape.count.generation))
+            value = value_of(record.price, record.volume, record.exchange)
+            symbol_day.add_traded("odd_lot", Side.NEUTRAL, record.volume, value)
 
     def _symbol_day(self, record: Any) -> SymbolDay | None:
         """The symbol day to fold a record into; None for a previous day's record, whose price becomes the previous close."""
@@ -261,6 +297,7 @@ class PriceFold:
             self._enrol_again(symbol, symbol_day)
         self._shown[symbol] = symbol_day
         if record.trading_day == day:
+            symbol_day.take_exchange(record.ts_ms, record.exchange)
             return symbol_day
         self._counts["previous_day"] += 1
         if isinstance(record, TradeRecord) and record.price and record.session != "PT":
@@ -279,7 +316,7 @@ class PriceFold:
             self._roster.symbols.append(symbol)
             symbol_day.due = False
             self._due(symbol, symbol_day)
-            if symbol_day.tape.suspect is not None and symbol not in self._day.suspects:
+            if symbol_day.tape.waiting and symbol not in self._day.suspects:
                 self._day.suspects.append(symbol)
 
     def _due(self, symbol: str, symbol_day: SymbolDay) -> None:

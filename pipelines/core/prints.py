@@ -10,22 +10,45 @@ The feed has no trade ids. What it has is TotalVol, the day's volume after each 
 
 A record books the part of its interval that no earlier record covered. What it leaves over between the old top and itself
 is a gap; a late record closes a gap, or a part of one; one that brings nothing new is a repeat. A total below the top at a newer
-time is held as a suspect (:mod:`pipelines.core.suspects`).
+time, or one that rose beyond belief, is held as a suspect (:mod:`pipelines.core.suspects`).
+
+A put-through deal is a line of its own, known again by its own interval. Whether SSI counts deals in the same TotalVol is not
+known: it is learnt from the records, and only then does a deal take its volume off a gap.
 """
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Final, NamedTuple
-
-import msgspec
+from typing import Final
 
 from pipelines.core.feeds import Feeds
-from pipelines.core.lines import Gap, Label, SideSource, correction_line, fill_line, gap_line, print_line, reset_line, value_of
-from pipelines.core.suspects import SuspectVerdict, Thresholds, judge, judge_at_close
-from schemas.events import GapCause, TradePhase
+from pipelines.core.lines import (
+    Gap,
+    Label,
+    correction_line,
+    deal_line,
+    fill_line,
+    gap_line,
+    print_line,
+    reset_line,
+    value_of,
+)
+from pipelines.core.phases import is_over, trade_phase
+from pipelines.core.suspects import (
+    MAX_HELD,
+    Bounds,
+    SuspectVerdict,
+    Thresholds,
+    is_doubtful,
+    is_restart,
+    judge,
+    judge_at_close,
+    judge_rise,
+)
+from pipelines.core.tape import Received, Booked, Count, Deal, PutThrough, SharedCounter, Tape
+from schemas.events import GapCause
 from schemas.session import open_ms
 from schemas.structs import TradeEvent, TradeRecord
-from schemas.units import Side, UnixMs
+from schemas.units import Exchange, Symbol, TradingDay, UnixMs
 
 MAX_GAPS: Final = 32
 """How many open gaps of a symbol are kept. With one more the oldest becomes final: what comes for it later counts as a repeat."""
@@ -33,74 +56,11 @@ MAX_GAPS: Final = 32
 MAX_DISMISSED: Final = 8
 """How many glitches of a symbol are remembered."""
 
+MAX_DEALS: Final = 32
+"""How many put-through deals of a symbol are remembered. One below all of them counts as a repeat."""
 
-class Suspect(msgspec.Struct, array_like=True, gc=False):
-    """A record whose total was below the top, with all that is needed to book it once a newer record has decided about it.
-
-    ``cause``, ``epoch`` and ``mark`` are those of the moment when it came.
-    """
-
-    record: TradeRecord
-    side: Side
-    side_source: SideSource
-    phase: TradePhase
-    cause: GapCause
-    epoch: int
-    mark: int
-
-
-class Tape(msgspec.Struct, array_like=True, gc=False):
-    """The prints of one symbol and day."""
-
-    top: int = 0
-    """The highest TotalVol accepted since the counter last began at 0."""
-    top_value: int = 0
-    """TotalVal of the record that said so, in VND."""
-    top_ms: int = 0
-    """Exchange time of the newest record whose TotalVol was ``top``; 0 before the first record."""
-    mark: int = 0
-    """:attr:`Feeds.mark` as it was when that record came: with it the feeds can say whether anything may have been lost since."""
-    generation: int = 0
-    settled_ms: int = 0
-    """Exchange time of the last correction or reset. Totals up to then belong to a count that no longer holds."""
-    base: int = 0
-    """What the counter had reached each time before it began at 0 again, added up. ``base_value`` is the same of TotalVal."""
-    base_value: int = 0
-    prints: int = 0
-    printed: int = 0
-    """Volume of the prints that have a total."""
-    gap_count: int = 0
-    missed: int = 0
-    """Volume of all gaps, final ones too, less that of their fills."""
-    repeats: int = 0
-    unanchored: int = 0
-    gaps: list[Gap] = msgspec.field(default_factory=list)
-    """Open gaps, lowest first."""
-    suspect: Suspect | None = None
-    dismissed: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
-    """Time, total and volume of the last few glitches. What another feed repeats of them later must not fill a gap."""
-
-    @property
-    def total(self) -> int:
-        """The day's volume as the feed counts it, restarts added up."""
-        return self.base + self.top
-
-    @property
-    def total_value(self) -> int:
-        """The day's value as the feed counts it, restarts added up."""
-        return self.base_value + self.top_value
-
-
-class Booked(NamedTuple):
-    """A print that was booked, as the day of its symbol takes it."""
-
-    record: TradeRecord
-    label: Label
-    volume: int
-    """What was booked: its record's volume, or what of it no earlier print covered."""
-    start: int
-    """The day's volume before it, earlier generations included."""
-    late: bool
+CACHED_MS: Final = 60_000
+"""A deal is told within seconds. What is told this long after its time, or longer, comes from SSI's cache."""
 
 
 class TapeRecorder:
@@ -108,18 +68,25 @@ class TapeRecorder:
 
     Args:
         feeds: The shard's; its marks tell a lost record from one that was never sent.
-        thresholds: Gives those in force, for totals that fell.
+        thresholds: Gives those in force, for totals that fell or rose.
+        put_through: Gives what the shard knows of its feed's put-through deals; it learns from the records.
         events: Gets what goes to ``market.trades``, in order.
         counts: Gets what the records came to, by name.
     """
 
-    __slots__ = ("_counts", "_events", "_feeds", "_thresholds")
+    __slots__ = ("_counts", "_events", "_feeds", "_put_through", "_thresholds")
 
     def __init__(
-        self, feeds: Feeds, thresholds: Callable[[], Thresholds], events: list[TradeEvent], counts: Counter[str]
+        self,
+        feeds: Feeds,
+        thresholds: Callable[[], Thresholds],
+        put_through: Callable[[], PutThrough],
+        events: list[TradeEvent],
+        counts: Counter[str],
     ) -> None:
         self._feeds = feeds
         self._thresholds = thresholds
+        self._put_through = put_through
         self._events = events
         self._counts = counts
 
@@ -128,111 +95,294 @@ class TapeRecorder:
 
         Args:
             tape: Changed in place.
-            record: Of a match, or without one (price or volume 0). A match without a total goes to :meth:`take_unanchored`.
+            record: Of a match, or without one (price or volume 0). A match without a total goes to :meth:`take_unanchored`, a
+                put-through deal to :meth:`take_deal`.
             label: For the match, if it is one.
             epoch: The connection that it came from.
 
         Returns:
-            The prints that were booked: this record's, if it is one, and before it the suspect's, if this record decides that the
-            counter had begun at 0 again.
+            The prints that were booked: this record's, if it is one, and before it those of the records that had waited, if this
+            record decides about them.
         """
         booked: list[Booked] = []
-        if record.ts_ms <= tape.settled_ms or (tape.dismissed and _identity(record) in tape.dismissed):
-            self._repeat(tape, record)
-            return booked
-        if record.total_volume == 0 and tape.top > 0:
+        received = Received(record, label.side, label.side_source, label.phase, epoch, self._feeds.mark)
+        if tape.dismissed and _identity(record) in tape.dismissed:
+            self._repeat(tape, received)
+        elif record.total_volume == 0 and tape.count.top > 0:
             # In the middle of a day the feed sends zeros when it has nothing to say. Had the counter restarted, the next match
             # would show it.
             self._counts["empty"] += 1
-            return booked
-        if tape.suspect is not None and record.ts_ms > tape.suspect.record.ts_ms:
-            self._decide(tape, tape.suspect, record.total_volume, booked)
-        total = record.total_volume
-        if total > tape.top:
-            self._grow(tape, record, label, epoch, None, booked)
-            tape.mark = self._feeds.mark
-        elif self._fill_late(tape, record, label, booked):
-            pass
-        elif total < tape.top and record.ts_ms > tape.top_ms and tape.suspect is None:
-            cause = self._cause(tape, record)
-            tape.suspect = Suspect(record, label.side, label.side_source, label.phase, cause, epoch, self._feeds.mark)
-            self._counts["suspect"] += 1
+        elif tape.before is not None and tape.is_before(record):
+            self._take_tail(tape, tape.before, received, booked)
         else:
-            self._repeat(tape, record)
-        if total == tape.top and record.ts_ms > tape.top_ms:
-            tape.top_ms, tape.top_value, tape.mark = record.ts_ms, record.total_value, self._feeds.mark
+            while tape.waiting and record.ts_ms > tape.waiting[0].record.ts_ms:
+                self._decide(tape, record.total_volume, record.total_volume, booked)
+            self._fold(tape, received, booked)
+        if tape.deals:
+            self.explain(tape, record.symbol, record.exchange, record.trading_day)
         return booked
 
     def take_unanchored(self, tape: Tape, record: TradeRecord, label: Label) -> None:
         """Book a match without a total. It has no place in the counted volume, so it is a line of its own, counted apart."""
         tape.unanchored += 1
         self._counts["unanchored"] += 1
-        line = print_line(record, label, tape.generation, start=0, volume=record.volume, late=False, anchored=False)
+        line = print_line(record, label, tape.count.generation, start=0, volume=record.volume, late=False, anchored=False)
         self._events.append(line)
 
-    def close(self, tape: Tape) -> None:
-        """Decide about a suspect that is left when the day is over."""
-        suspect, tape.suspect = tape.suspect, None
-        if suspect is None:
-            return
-        verdict = judge_at_close(tape.top, suspect.record.total_volume, self._thresholds())
-        self._counts[verdict.value] += 1
-        if verdict is SuspectVerdict.CORRECTION:
-            self._correct(tape, suspect)
+    def is_cached_match(self, tape: Tape, record: TradeRecord) -> bool:
+        """Whether a record of the put-through session tells of a match of the order book.
 
-    def _grow(
-        self, tape: Tape, record: TradeRecord, label: Label, epoch: int, cause: GapCause | None, booked: list[Booked]
-    ) -> None:
-        """Raise the top to a record's total. Of the volume between, the last part is its print, and what is before that a gap."""
-        total, top = record.total_volume, tape.top
-        is_print = record.price > 0 and record.volume > 0
-        start = max(total - record.volume, 0) if is_print else total
-        above = max(start, top)
-        if start > top:
-            cause = cause or self._cause(tape, record)
-            left_over = record.total_value - tape.top_value - value_of(record.price, total - above, record.exchange)
-            since_ms = UnixMs(tape.top_ms or min(open_ms(record.trading_day, record.exchange), record.ts_ms))
-            self._events.append(gap_line(record, tape.generation, Gap(top, start, cause), left_over, since_ms, epoch))
-            self._counts[f"gap_{cause}"] += 1
-            tape.gap_count += 1
-            tape.missed += start - top
-            tape.gaps.append(Gap(top, start, cause))
-            del tape.gaps[:-MAX_GAPS]
-        if is_print:
-            fills = _take_out(tape, start, top)
-            first = fills[0].start if fills else above
-            self._print(tape, record, label, first, total - above, fills, False, booked)
-        tape.top, tape.top_value, tape.top_ms = total, record.total_value, max(tape.top_ms, record.ts_ms)
-
-    def _fill_late(self, tape: Tape, record: TradeRecord, label: Label, booked: list[Booked]) -> bool:
-        """Book what a record, not above the top, covers of open gaps. False when that is nothing.
-
-        A counter does not run backwards, so a total below the top at a *newer* time is no late print but a fall, even where a gap
-        lies. Else a counter that had begun at 0 again would fill the gap, and the last price would stay as it was.
+        After 14:45 the session of every symbol is put-through. Who connects then gets the last match of each symbol from SSI's
+        cache under that session.
         """
-        if not tape.gaps or record.price <= 0 or record.volume <= 0:
+        day, exchange = record.trading_day, record.exchange
+        if not 0 < record.volume <= record.total_volume or not is_over(UnixMs(self._feeds.now_ms), day, exchange):
             return False
-        if record.total_volume < tape.top and record.ts_ms > tape.top_ms:
+        if not tape.count.top_ms and self._opening(record) != "unseen":
+            return True
+        is_match = trade_phase(None, exchange, day, record.ts_ms) != "post_close"
+        return is_match and self._feeds.now_ms - record.ts_ms >= CACHED_MS
+
+    def take_deal(self, tape: Tape, record: TradeRecord, label: Label, *, leads: bool) -> Booked | None:
+        """Fold a record of the put-through session. Its deal is a line of its own and moves nothing else.
+
+        Args:
+            tape: Changed in place.
+            record: Of the tape's symbol and day.
+            label: For the deal.
+            leads: Whether it came from the leading feed: a deal without an interval is taken from that one only.
+
+        Returns:
+            The deal, if it is a new one.
+        """
+        count, total, volume = tape.count, record.total_volume, record.volume
+        if record.price <= 0 or volume <= 0:
+            self._counts["empty"] += 1
+            return None
+        start = total - volume
+        if start < 0:
+            if not leads:
+                self._counts["not_leading"] += 1
+                return None
+            self.take_unanchored(tape, record, label)
+            return Booked(record, label, volume, 0, late=False)
+        known = total <= tape.deals_until or any(deal.start == start and deal.total == total for deal in tape.deals)
+        # Where it ends at the top and fills nothing, it is the last match of the order book, told again under the session of now.
+        if known or (total == count.top and not any(gap.start < total and gap.end > start for gap in count.gaps)):
+            tape.repeats += 1
+            self._counts["repeat"] += 1
+            return None
+        self._counts["put_through"] += 1
+        self._events.append(print_line(record, label, count.generation, start=start, volume=volume, late=False, anchored=True))
+        tape.deals.append(Deal(start, total, record.price, record.ts_ms))
+        if len(tape.deals) > MAX_DEALS:
+            tape.deals_until = max(tape.deals_until, tape.deals.pop(0).total)
+        if total < count.top and record.ts_ms > count.top_ms:
+            self._learn("own")
+        self.explain(tape, record.symbol, record.exchange, record.trading_day)
+        return Booked(record, label, volume, start, late=False)
+
+    def explain(self, tape: Tape, symbol: Symbol, exchange: Exchange, day: TradingDay) -> None:
+        """Take the deals of a tape off its gaps, where deals share the counter of the order book.
+
+        A gap over time that no feed covered keeps its volume: what else was lost in it nobody knows.
+        """
+        if self._put_through().counter != "shared":
+            return
+        count = tape.count
+        for deal in tape.deals:
+            if deal.explains or not tape.counts(deal) or not any(_holds(gap, deal) for gap in count.gaps):
+                continue
+            deal.explains = True
+            _take_out(count, deal.start, deal.total)
+            line = deal_line(symbol, exchange, day, count.generation, deal.start, deal.total, deal.price, UnixMs(deal.ts_ms))
+            self._events.append(line)
+            self._counts["fill"] += 1
+            tape.missed -= line.volume
+            tape.explained += line.volume
+            tape.explained_value += line.value
+
+    def close(self, tape: Tape) -> list[Booked]:
+        """Decide about what still waits when the day is over; return the prints that were booked because of it."""
+        booked: list[Booked] = []
+        while tape.waiting:
+            self._decide(tape, None, tape.count.top, booked)
+        return booked
+
+    def _fold(self, tape: Tape, received: Received, booked: list[Booked]) -> None:
+        """Fold a record of the counter that runs now."""
+        record, count = received.record, tape.count
+        total = record.total_volume
+        if total > count.top:
+            if self._doubts(count, received):
+                self._hold(tape, received, booked, is_rise=True)
+            else:
+                self._grow(tape, received, booked)
+        elif total < count.top and record.ts_ms > count.top_ms:
+            # A counter does not run backwards, so this is no late print, even where a gap lies. Else a counter that had begun at
+            # 0 again would fill the gap, and the last price would stay as it was.
+            self._hold(tape, received, booked, is_rise=False)
+        elif not self._fill_late(tape, received, booked):
+            self._repeat(tape, received)
+        count = tape.count
+        if total == count.top and record.ts_ms > count.top_ms:
+            count.top_ms, count.top_value, count.mark = record.ts_ms, record.total_value, received.mark
+
+    def _doubts(self, count: Count, received: Received) -> bool:
+        """Whether the volume that a record shows above the top, and nobody told of, is more than can be believed."""
+        record, start = received.record, received.start
+        if start <= count.top or not (record.total_value or count.top_value):
+            # Its own match explains it, or the feed tells no values.
             return False
-        fills = _take_out(tape, max(record.total_volume - record.volume, 0), record.total_volume)
+        value = record.total_value - count.top_value - value_of(record.price, record.total_volume - start, record.exchange)
+        return is_doubtful(count.top, start, value, _bounds(record), self._thresholds())
+
+    def _hold(self, tape: Tape, received: Received, booked: list[Booked], *, is_rise: bool) -> None:
+        """Let a record wait for a verdict."""
+        waiting = tape.waiting
+        if any(_identity(other.record) == _identity(received.record) for other in waiting):
+            self._repeat(tape, received)
+            return
+        if len(waiting) == MAX_HELD:
+            self._counts["forced"] += 1
+            self._decide(tape, received.record.total_volume, tape.count.top, booked)
+            self._fold(tape, received, booked)
+            return
+        self._counts["held" if waiting else "suspect"] += 1
+        if received.covered_since is None:
+            received.covered_since, received.opening = self._feeds.covered_since, self._opening(received.record)
+        received.is_rise = is_rise
+        waiting.append(received)
+
+    def _decide(self, tape: Tape, decider: int | None, until: int, booked: list[Booked]) -> None:
+        """Decide about the suspect, and fold what has waited behind it.
+
+        Args:
+            tape: Changed in place.
+            decider: The total that decides; None at the end of the day.
+            until: The lowest total that is known of a time after the suspect.
+            booked: Gets the prints that are booked because of it.
+        """
+        suspect, *held = tape.waiting
+        tape.waiting = []
+        verdict = self._verdict(tape.count, suspect, decider)
+        self._counts[verdict.value] += 1
+        if verdict is SuspectVerdict.CONFIRMED:
+            self._accept(tape, suspect, booked)
+        elif verdict is SuspectVerdict.RESET:
+            self._restart(tape, suspect, until, booked)
+        elif verdict in (SuspectVerdict.CORRECTION, SuspectVerdict.AMBIGUOUS):
+            self._correct(tape, suspect, until, is_ambiguous=verdict is SuspectVerdict.AMBIGUOUS)
+        else:
+            tape.dismissed = [*tape.dismissed, _identity(suspect.record)][-MAX_DISMISSED:]
+        for received in held:
+            self._fold(tape, received, booked)
+
+    def _verdict(self, count: Count, suspect: Received, decider: int | None) -> SuspectVerdict:
+        total = suspect.record.total_volume
+        if suspect.is_rise:
+            if total <= count.top:
+                # Growth that could be believed has gone past it meanwhile.
+                return SuspectVerdict.CONFIRMED
+            return SuspectVerdict.UNRESOLVED if decider is None else judge_rise(total, decider)
+        if decider is None:
+            return judge_at_close(count.top, total, self._thresholds())
+        return judge(count.top, total, decider, self._thresholds())
+
+    def _accept(self, tape: Tape, suspect: Received, booked: list[Booked]) -> None:
+        """Book a rise that is believed now."""
+        if suspect.record.total_volume > tape.count.top:
+            self._grow(tape, suspect, booked)
+        elif not self._fill_late(tape, suspect, booked):
+            self._repeat(tape, suspect)
+
+    def _grow(self, tape: Tape, received: Received, booked: list[Booked]) -> None:
+        """Raise the top to a record's total. Of the volume between, the last part is its print, and what is before that a gap."""
+        record, count = received.record, tape.count
+        total, top, start = record.total_volume, count.top, received.start
+        cause = self._cause(count, received) if start > top else None
+        if cause is not None:
+            self._gap(tape, count, received, cause)
+        if tape.deals:
+            self._compare_with_deals(tape, received, cause)
+        if top and is_restart(total, top, self._thresholds()):
+            count.risen_from, count.risen_to = top, total
+        if received.is_print:
+            fills = _take_out(count, start, top)
+            first = fills[0].start if fills else max(start, top)
+            self._print(tape, count, received, first, total - max(start, top), fills, booked, late=False)
+        count.top, count.top_value, count.top_ms = total, record.total_value, max(count.top_ms, record.ts_ms)
+        count.mark = received.mark
+
+    def _gap(self, tape: Tape, count: Count, received: Received, cause: GapCause) -> None:
+        """Open the gap between the top and where a record's own match begins."""
+        record, top, start = received.record, count.top, received.start
+        left_over = record.total_value - count.top_value - value_of(record.price, record.total_volume - start, record.exchange)
+        since_ms = UnixMs(min(count.top_ms or open_ms(record.trading_day, record.exchange), record.ts_ms))
+        gap = Gap(top, start, cause)
+        self._events.append(gap_line(record, count.generation, gap, left_over, since_ms, received.epoch))
+        self._counts[f"gap_{cause}"] += 1
+        tape.gap_count += 1
+        tape.missed += gap.volume
+        count.gaps.append(gap)
+        _finish(count)
+
+    def _fill_late(self, tape: Tape, received: Received, booked: list[Booked]) -> bool:
+        """Book what a record, not above the top, covers of open gaps. False when that is nothing."""
+        count = tape.count
+        if not count.gaps or not received.is_print:
+            return False
+        fills = _take_out(count, received.start, received.record.total_volume)
         if fills:
-            self._print(tape, record, label, fills[0].start, 0, fills, True, booked)
+            self._print(tape, count, received, fills[0].start, 0, fills, booked, late=True)
         return bool(fills)
+
+    def _take_tail(self, tape: Tape, before: Count, received: Received, booked: list[Booked]) -> None:
+        """Book what comes late from before a correction or reset, in the counter as it was: two feeds give the union."""
+        record = received.record
+        total, start, top = record.total_volume, received.start, before.top
+        if record.ts_ms <= before.begun_ms:
+            self._repeat(tape, received)
+            return
+        fills: list[Gap] = []
+        if received.is_print:
+            if tape.corrected_to:
+                fills += _take_out(tape.count, start, min(total, tape.corrected_to))
+            fills += _take_out(before, max(start, tape.corrected_to), min(total, top))
+        if total <= top and not fills:
+            self._repeat(tape, received)
+            return
+        if start > top:
+            self._gap(tape, before, received, self._cause(before, received))
+        if received.is_print:
+            first = fills[0].start if fills else max(start, top)
+            self._print(tape, before, received, first, max(total - max(start, top), 0), fills, booked, late=True)
+        if total > top:
+            if tape.corrected_to:
+                # The feed took this volume back as well, when it corrected itself.
+                taken_back = correction_line(
+                    record, before.generation, total, top, before.top_value - record.total_value, is_ambiguous=False
+                )
+                self._events.append(taken_back)
+            before.top, before.top_value, before.top_ms = total, record.total_value, max(before.top_ms, record.ts_ms)
+            before.mark = received.mark
 
     def _print(
         self,
         tape: Tape,
-        record: TradeRecord,
-        label: Label,
+        count: Count,
+        received: Received,
         start: int,
         above: int,
         fills: list[Gap],
-        late: bool,
         booked: list[Booked],
+        *,
+        late: bool,
     ) -> None:
         """Book a print: volume ``above`` the top, and what it fills of the gaps below."""
+        record, label = received.record, received.label
         volume = above + sum(fill.volume for fill in fills)
-        event = print_line(record, label, tape.generation, start=start, volume=volume, late=late, anchored=True)
+        event = print_line(record, label, count.generation, start=start, volume=volume, late=late, anchored=True)
         self._events.append(event)
         self._counts["print"] += 1
         self._counts["late"] += late
@@ -240,71 +390,129 @@ class TapeRecorder:
         tape.prints += 1
         tape.printed += volume
         for fill in fills:
-            self._events.append(fill_line(record, tape.generation, fill))
+            self._events.append(fill_line(record, count.generation, fill))
             self._counts["fill"] += 1
             tape.missed -= fill.volume
-        booked.append(Booked(record, label, volume, tape.base + start, late))
+        booked.append(Booked(record, label, volume, tape.begins_at(count) + start, late))
 
-    def _repeat(self, tape: Tape, record: TradeRecord) -> None:
-        if record.price > 0 and record.volume > 0:
+    def _repeat(self, tape: Tape, received: Received) -> None:
+        if received.is_print:
             tape.repeats += 1
             self._counts["repeat"] += 1
 
-    def _decide(self, tape: Tape, suspect: Suspect, decider: int, booked: list[Booked]) -> None:
-        tape.suspect = None
-        verdict = judge(tape.top, suspect.record.total_volume, decider, self._thresholds())
-        self._counts[verdict.value] += 1
-        if verdict is SuspectVerdict.GLITCH:
-            tape.dismissed = [*tape.dismissed, _identity(suspect.record)][-MAX_DISMISSED:]
-        elif verdict in (SuspectVerdict.CORRECTION, SuspectVerdict.AMBIGUOUS):
-            self._correct(tape, suspect)
-        elif verdict is SuspectVerdict.RESET:
-            self._restart(tape, suspect, booked)
+    def _correct(self, tape: Tape, suspect: Received, until: int, *, is_ambiguous: bool) -> None:
+        """Go on from the lower total that a suspect said."""
+        record, count = suspect.record, tape.count
+        total, top, value = record.total_volume, count.top, record.total_value - count.top_value
+        self._events.append(correction_line(record, count.generation, top, total, value, is_ambiguous=is_ambiguous))
+        # The feed will count the volume above the new top once more, and nothing would tell that from a gap up there. So such
+        # gaps are left to the counter as it was.
+        above = [Gap(max(gap.start, total), gap.end, gap.cause) for gap in count.gaps if gap.end > total]
+        before = Count(count.generation, top, count.top_value, count.top_ms, count.mark, above, begun_ms=count.begun_ms)
+        self._settle(tape, before, record.ts_ms, until, corrected_to=total)
+        count.gaps = [Gap(gap.start, min(gap.end, total), gap.cause) for gap in count.gaps if gap.start < total]
+        count.top, count.top_value, count.top_ms, count.mark = total, record.total_value, record.ts_ms, suspect.mark
+        count.risen_from = count.risen_to = 0
+        count.begun_ms = record.ts_ms
 
-    def _correct(self, tape: Tape, suspect: Suspect) -> None:
-        record = suspect.record
-        total = record.total_volume
-        self._events.append(correction_line(record, tape.generation, tape.top, tape.top_value))
-        # The feed will count the volume above the new top once more; nothing would tell that from a gap up there.
-        tape.gaps = [Gap(gap.start, min(gap.end, total), gap.cause) for gap in tape.gaps if gap.start < total]
-        tape.top, tape.top_value = total, record.total_value
-        tape.top_ms = tape.settled_ms = record.ts_ms
-        tape.mark = suspect.mark
-
-    def _restart(self, tape: Tape, suspect: Suspect, booked: list[Booked]) -> None:
+    def _restart(self, tape: Tape, suspect: Received, until: int, booked: list[Booked]) -> None:
         """Begin to count from 0 again. What was counted stays, and the suspect becomes the first record of the new count."""
-        record = suspect.record
-        tape.generation += 1
-        self._events.append(reset_line(record, tape.generation, tape.top))
-        tape.base += tape.top
-        tape.base_value += tape.top_value
-        tape.top = tape.top_value = 0
-        tape.gaps = []
-        if record.total_volume > 0:
-            label = Label(suspect.side, suspect.side_source, suspect.phase)
-            self._grow(tape, record, label, suspect.epoch, suspect.cause, booked)
-        tape.top_ms = tape.settled_ms = record.ts_ms
-        tape.mark = suspect.mark
+        record, old = suspect.record, tape.count
+        is_ambiguous = self._ends_a_rise(old, record.total_volume)
+        self._counts[SuspectVerdict.UNRESOLVED.value] += is_ambiguous
+        self._settle(tape, old, record.ts_ms, until, corrected_to=0)
+        tape.count = Count(old.generation + 1, top_ms=old.top_ms, mark=old.mark, begun_ms=record.ts_ms)
+        self._events.append(reset_line(record, old.generation + 1, old.top, is_ambiguous=is_ambiguous))
+        self._grow(tape, suspect, booked)
+        tape.count.top_ms = record.ts_ms
 
-    def _cause(self, tape: Tape, record: TradeRecord) -> GapCause:
-        """Why volume before ``record`` was not seen."""
-        if tape.top_ms:
-            return "unseen" if self._feeds.covered(tape.mark) else "lost"
+    def _ends_a_rise(self, count: Count, total: int) -> bool:
+        """Whether a restart brings the counter back to where it would be if its last large rise had never been.
+
+        Then nobody can tell whether the rise was wrong, though its value agreed, or the counter restarted.
+        """
+        is_last_rise = count.risen_to > 0 and not is_restart(count.top, count.risen_to, self._thresholds())
+        return is_last_rise and total >= count.risen_from
+
+    def _settle(self, tape: Tape, before: Count, ts_ms: int, until: int, *, corrected_to: int) -> None:
+        """Keep the counter as it was ``before``, for what still comes of it; that of the settlement before this one is closed."""
+        closed = tape.before
+        if closed is not None and closed.generation < tape.count.generation:
+            tape.base += closed.top
+            tape.base_value += closed.top_value
+        tape.before, tape.settled_ms, tape.settled_total, tape.corrected_to = before, ts_ms, until, corrected_to
+
+    def _compare_with_deals(self, tape: Tape, received: Received, cause: GapCause | None) -> None:
+        """Learn from a match of the order book that is about to be booked whether deals are counted with it.
+
+        On a counter that both share, what a deal counted no match counts again, and the total never goes back below a deal's.
+        If a gap between two matches is exactly the deals that were told in between, they share it.
+        """
+        if self._put_through().counter != "unknown" or not received.is_print:
+            return
+        record, start, top = received.record, received.start, tape.count.top
+        deals = [deal for deal in tape.deals if tape.counts(deal)]
+        for deal in deals:
+            is_counted_twice = deal.start < record.total_volume and deal.total > start
+            if is_counted_twice or (deal.total > record.total_volume and deal.ts_ms < record.ts_ms):
+                self._learn("own")
+                return
+        if cause == "unseen" and _fit_exactly(deals, top, start):
+            self._learn("shared")
+
+    def _learn(self, counter: SharedCounter) -> None:
+        put_through = self._put_through()
+        if put_through.counter == "unknown":
+            self._counts[f"put_through_{counter}"] += 1
+            put_through.counter = counter
+
+    def _cause(self, count: Count, received: Received) -> GapCause:
+        """Why volume before a record was not seen, as far as it was known when the record came."""
+        if count.top_ms:
+            since = self._feeds.covered_since if received.covered_since is None else received.covered_since
+            return "unseen" if since <= count.mark else "lost"
+        return received.opening or self._opening(received.record)
+
+    def _opening(self, record: TradeRecord) -> GapCause:
+        """Why volume before the first record of a day was not seen."""
         opened_ms = open_ms(record.trading_day, record.exchange)
         if self._feeds.covered_from(opened_ms):
             return "unseen"
         return "before_start" if self._feeds.joined_ms > opened_ms else "lost"
 
 
+def _bounds(record: TradeRecord) -> Bounds:
+    """What one share, or contract, can be worth on the day of a record: within its limits, where it says any."""
+    unit = value_of(1, 1, record.exchange)
+    if record.floor > 0 and record.ceiling > 0:
+        return Bounds(record.floor * unit, record.ceiling * unit)
+    return Bounds.around(record.price * unit)
+
+
 def _identity(record: TradeRecord) -> tuple[int, int, int]:
     return record.ts_ms, record.total_volume, record.volume
 
 
-def _take_out(tape: Tape, start: int, end: int) -> list[Gap]:
+def _holds(gap: Gap, deal: Deal) -> bool:
+    """Whether a deal can be taken off a gap."""
+    return gap.cause == "unseen" and gap.start <= deal.start and deal.total <= gap.end
+
+
+def _fit_exactly(deals: list[Deal], start: int, end: int) -> bool:
+    """Whether deals cover (start, end] without a hole, and nothing twice."""
+    for deal in sorted(deals, key=lambda deal: deal.start):
+        if start <= deal.start and deal.total <= end:
+            if deal.start != start:
+                return False
+            start = deal.total
+    return start == end
+
+
+def _take_out(count: Count, start: int, end: int) -> list[Gap]:
     """Cut (start, end] out of the open gaps; return what was cut out, lowest first."""
     taken: list[Gap] = []
     left: list[Gap] = []
-    for gap in tape.gaps:
+    for gap in count.gaps:
         low, high = max(gap.start, start), min(gap.end, end)
         if low >= high:
             left.append(gap)
@@ -315,5 +523,12 @@ def _take_out(tape: Tape, start: int, end: int) -> list[Gap]:
         if high < gap.end:
             left.append(Gap(high, gap.end, gap.cause))
     if taken:
-        tape.gaps = left[-MAX_GAPS:]
+        count.gaps = left
+        _finish(count)
     return taken
+
+
+def _finish(count: Count) -> None:
+    """Make the lowest gap final if there is one too many."""
+    if len(count.gaps) > MAX_GAPS:
+        count.has_final_holes |= count.gaps.pop(0).cause != "unseen"

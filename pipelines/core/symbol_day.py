@@ -1,14 +1,16 @@
 """What is known of one symbol's day, and how that reads: as a line of the board, and as a summary of the day."""
 
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 import msgspec
 
-from pipelines.core.codec import Stored
+from pipelines.core.codec import Codec, Stored
 from pipelines.core.feeds import Feeds
-from pipelines.core.phases import exchange_phase
-from pipelines.core.prints import Booked, Tape
-from schemas.structs import Candle, DailyEvent, PriceRow, SnapshotRecord, TradeRecord
+from pipelines.core.lines import value_of
+from pipelines.core.phases import exchange_phase, is_ordinary
+from pipelines.core.tape import Booked, Tape, tape_of_version_1
+from schemas.events import TradePhase
+from schemas.structs import Candle, DailyEvent, PhaseSum, PriceRow, SnapshotRecord, TradeRecord
 from schemas.units import (
     FUTURES_MULTIPLIER_VND,
     POINT,
@@ -26,6 +28,8 @@ from schemas.units import (
 MINUTE_MS: Final = 60_000
 
 _AUCTIONS: Final = (SessionPhase.ATO, SessionPhase.ATC)
+_BOOK: Final[tuple[TradePhase, ...]] = ("ato", "continuous", "atc", "post_close")
+_PHASES: Final[tuple[TradePhase, ...]] = (*_BOOK, "put_through", "odd_lot")
 
 
 class Minute(msgspec.Struct, array_like=True, gc=False):
@@ -39,14 +43,38 @@ class Minute(msgspec.Struct, array_like=True, gc=False):
     volume: int
 
 
+class Traded(msgspec.Struct, array_like=True, gc=False):
+    """What was traded in a phase, by who made the prints: shares or contracts, and VND."""
+
+    buy: int = 0
+    buy_value: int = 0
+    sell: int = 0
+    sell_value: int = 0
+    neutral: int = 0
+    neutral_value: int = 0
+
+    def add(self, side: Side, volume: int, value: int) -> None:
+        """Add a print."""
+        if side is Side.BUY:
+            self.buy += volume
+            self.buy_value += value
+        elif side is Side.SELL:
+            self.sell += volume
+            self.sell_value += value
+        else:
+            self.neutral += volume
+            self.neutral_value += value
+
+
 class SymbolDay(Stored):
     """All that is known of one symbol's day. Figures of the feed that it has not told yet are 0, texts None."""
 
-    VERSION: ClassVar[int] = 1
+    VERSION: ClassVar[int] = 2
     DAY_AT: ClassVar[int | None] = 0
 
     day: int
     exchange: Exchange
+    """That of the newest record of the day; before the first, that of the record which made it known."""
     tape: Tape
     info_ms: int = 0
     """Exchange time of the record that reference, ceiling, floor, high, low and indicative price were taken from."""
@@ -81,52 +109,104 @@ class SymbolDay(Stored):
     minute: Minute | None = None
     due: bool = False
     """Whether its day has changed since its last summary."""
+    exchange_ms: int = 0
+    """Exchange time of the record that ``exchange`` was taken from; 0 before the day's first."""
+    auction_open: int = 0
+    """The price of the opening auction, once a print of it was seen: all its prints have the same."""
+    is_open_sure: bool = False
+    """Whether no print before ``own_open`` can have been missed."""
+    traded: dict[TradePhase, Traded] | None = msgspec.field(default_factory=dict)
+    """What was traded in each phase; None on a day that a release before 0.3.0 began."""
+
+    def take_exchange(self, ts_ms: int, exchange: Exchange) -> None:
+        """Take the exchange of a record of the day, unless a newer one has told it already."""
+        if ts_ms >= self.exchange_ms:
+            self.exchange_ms, self.exchange = ts_ms, exchange
 
     def take_info(self, record: TradeRecord | SnapshotRecord) -> None:
         """Take reference, limits, high, low and indicative price of a record, unless a newer one has told them already."""
+        if record.ts_ms < self.info_ms:
+            return
+        self.take_limits(record)
+        self.feed_high = record.high or self.feed_high
+        self.feed_low = record.low or self.feed_low
+        self.expected = record.expected
+
+    def take_limits(self, record: TradeRecord | SnapshotRecord) -> None:
+        """Take reference and limits of a record, unless a newer one has told them already."""
         if record.ts_ms < self.info_ms:
             return
         self.info_ms = record.ts_ms
         self.reference = record.reference or self.reference
         self.ceiling = record.ceiling or self.ceiling
         self.floor = record.floor or self.floor
-        self.feed_high = record.high or self.feed_high
-        self.feed_low = record.low or self.feed_low
-        self.expected = record.expected
-        self.take_session(record.ts_ms, record.session, record.status)
 
-    def take_session(self, ts_ms: int, session: str | None, status: str | None) -> None:
-        """Take session and status of a record of exchange time ``ts_ms``, unless a newer one has told them already."""
-        if ts_ms >= self.session_ms:
-            self.session_ms = ts_ms
-            self.session = session or self.session
-            self.status = status or self.status
+    def take_session(self, ts_ms: int, session: str | None, status: str | None, *, decides: bool) -> bool:
+        """Take session and status of a record, unless another of the same second or a newer one has told them already.
+
+        Args:
+            ts_ms: Exchange time of the record.
+            session: As it says; None when it does not.
+            status: Likewise.
+            decides: Whether it is taken also against other records of the same second, because it was sent to tell of the change.
+
+        Returns:
+            Whether that is worth a line: it changed, or it is not the ordinary one.
+        """
+        if ts_ms < self.session_ms:
+            return False
+        before = self.session, self.status
+        if ts_ms > self.session_ms or decides:
+            self.session, self.status = session or self.session, status or self.status
+        else:
+            self.session, self.status = self.session or session, self.status or status
+        self.session_ms = ts_ms
+        after = self.session, self.status
+        if after == before:
+            return False
+        was_known = any(old is not None and old != new for old, new in zip(before, after, strict=True))
+        return was_known or not is_ordinary(*after)
 
     def take_print(self, booked: Booked) -> bool:
-        """Add a print to the day's sums and prices. A put-through only adds to the sum of put-throughs.
+        """Add a print to the day's sums and prices. A put-through deal or an odd lot only adds to its own sums.
 
         Returns:
             Whether its price lies within the high and low that the feed says itself.
         """
         record, volume, price = booked.record, booked.volume, booked.record.price
-        if booked.label.phase == "put_through":
+        side, phase = booked.label.side, booked.label.phase
+        self.add_traded(phase, side, volume, value_of(price, volume, record.exchange))
+        if phase == "put_through":
             self.put_through += volume
             return True
-        side = booked.label.side
         if side is Side.BUY:
             self.active_buy += volume
         elif side is Side.SELL:
             self.active_sell += volume
         else:
             self.neutral += volume
-        if not self.own_open or booked.start < self.own_open_at:
-            self.own_open, self.own_open_at = price, booked.start
+        self._open(booked)
         self.own_high = max(self.own_high, price)
         self.own_low = min(self.own_low or price, price)
         if not booked.late or self.last is None:
             self.last, self.last_volume = price, record.volume
         self._draw(record.ts_ms // MINUTE_MS * MINUTE_MS, price, volume, closes=not booked.late)
         return record.low <= price and (price <= record.high or not record.high)
+
+    def add_traded(self, phase: TradePhase, side: Side, volume: int, value: int) -> None:
+        """Add a print to the sums of its phase."""
+        if self.traded is not None:
+            if phase not in self.traded:
+                self.traded[phase] = Traded()
+            self.traded[phase].add(side, volume, value)
+
+    def _open(self, booked: Booked) -> None:
+        """Take the price of a print for that of the open, if it is the earliest so far."""
+        if booked.label.phase == "ato":
+            self.auction_open = booked.record.price
+        if not self.own_open or booked.start < self.own_open_at:
+            self.own_open, self.own_open_at = booked.record.price, booked.start
+            self.is_open_sure = not self.tape.may_miss_before(booked.start)
 
     def _draw(self, start_ms: int, price: int, volume: int, *, closes: bool) -> None:
         """Add a print to the running candle. One of an earlier minute is left out; the archive amends its own candle of it."""
@@ -142,10 +222,13 @@ class SymbolDay(Stored):
 
     @property
     def open(self) -> Price | None:
-        """The first price of the day, as the feed says; else that of our first print, unless prints before it were missed."""
-        gaps = self.tape.gaps
-        own_open = 0 if gaps and gaps[0].cause == "before_start" else self.own_open
-        return Price(self.feed_open or own_open) or None
+        """The first price of the day, where it is known.
+
+        It is that of the opening auction, if a print of it was seen; else what ``X`` says, which is not subscribed by default;
+        else that of our first print, unless prints before it may have been missed.
+        """
+        own_open = self.own_open if self.is_open_sure else 0
+        return Price(self.auction_open or self.feed_open or own_open) or None
 
     @property
     def high(self) -> Price | None:
@@ -159,8 +242,12 @@ class SymbolDay(Stored):
 
     @property
     def average(self) -> Price | None:
-        """The volume-weighted average price: the feed's value over its volume, rounded half up."""
-        volume, value = self.tape.total, self.tape.total_value
+        """The volume-weighted average price of the order book: the feed's value over its volume, rounded half up.
+
+        Put-through deals that are known to be in the feed's totals are taken out.
+        """
+        tape = self.tape
+        volume, value = tape.total - tape.explained, tape.total_value - tape.explained_value
         if not volume:
             return None
         if self.exchange is Exchange.DER:
@@ -216,7 +303,24 @@ class SymbolDay(Stored):
             repeats=tape.repeats,
             gaps=tape.gap_count,
             missed_volume=Shares(tape.missed),
+            phases=self._phases(),
         )
+
+    def _phases(self) -> list[PhaseSum]:
+        traded = self.traded or {}
+        return [
+            PhaseSum(
+                phase=phase,
+                buy=Shares(sums.buy),
+                buy_value=Vnd(sums.buy_value),
+                sell=Shares(sums.sell),
+                sell_value=Vnd(sums.sell_value),
+                neutral=Shares(sums.neutral),
+                neutral_value=Vnd(sums.neutral_value),
+            )
+            for phase in _PHASES
+            if (sums := traded.get(phase)) is not None
+        ]
 
     def daily(self, symbol: Symbol, now_ms: UnixMs, *, final: bool) -> DailyEvent:
         """The summary of the day of ``symbol`` on ``market.daily``, as it stands at market time ``now_ms``.
@@ -251,4 +355,26 @@ class SymbolDay(Stored):
             put_through_volume=Shares(self.put_through),
             unanchored=tape.unanchored,
             repeats=tape.repeats,
+            active_buy_value=self._value(_BOOK, "buy_value"),
+            active_sell_value=self._value(_BOOK, "sell_value"),
+            neutral_value=self._value(_BOOK, "neutral_value"),
+            put_through_value=self._value(("put_through",), "buy_value", "sell_value", "neutral_value"),
         )
+
+    def _value(self, phases: tuple[TradePhase, ...], *sums: str) -> Vnd | None:
+        """What was traded in ``phases`` is worth, in VND; None when the day was begun without counting it."""
+        traded = self.traded
+        if traded is None:
+            return None
+        return Vnd(sum(getattr(traded[phase], name) for phase in phases if phase in traded for name in sums))
+
+
+def _of_version_1(fields: list[Any]) -> list[Any]:
+    """The array of a symbol day as release 0.2.0 kept it, in today's order."""
+    tape, own_open_at = fields[2], fields[16]
+    gaps, base = tape[14], tape[6]
+    is_open_sure = not any(base + start < own_open_at and cause != "unseen" for start, _, cause in gaps)
+    return [*fields[:2], tape_of_version_1(tape), *fields[3:], 0, 0, is_open_sure, None]
+
+
+SYMBOL_DAY: Final = Codec(SymbolDay, upgrades={1: _of_version_1})

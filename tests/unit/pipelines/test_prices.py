@@ -149,14 +149,17 @@ class TestRow:
         assert shard.row.status == "H"
 
     def test_candles_follow_exchange_time(self, shard: Shard) -> None:
+        wide: dict[str, Any] = {"ceiling": 600, "floor": 1}
         shard.fold(
-            a_trade(10, 10, 100, clock(10, 0, 1)), a_trade(40, 10, 120, clock(10, 0, 50)), a_trade(30, 10, 90, clock(10, 0, 30))
+            a_trade(10, 10, 100, clock(10, 0, 1), **wide),
+            a_trade(40, 10, 120, clock(10, 0, 50), **wide),
+            a_trade(30, 10, 90, clock(10, 0, 30), **wide),
         )
         candle = shard.row.candle
         assert candle is not None
         assert (candle.minute_ms, candle.open, candle.high, candle.low, candle.close) == (clock(10, 0), 100, 120, 90, 120)
         assert candle.volume == 30
-        shard.fold(a_trade(50, 10, 110, clock(10, 1, 2)), a_trade(20, 10, 500, clock(10, 0, 59)))
+        shard.fold(a_trade(50, 10, 110, clock(10, 1, 2), **wide), a_trade(20, 10, 500, clock(10, 0, 59), **wide))
         candle = shard.row.candle
         assert candle is not None
         assert (candle.minute_ms, candle.high, candle.volume) == (clock(10, 1), 110, 10)
@@ -235,11 +238,12 @@ def test_a_status_record_of_the_leader_sets_session_and_status(shard: Shard) -> 
 class TestOwnLines:
     """Prints that stay outside last, open, high, low, sums and candles."""
 
-    def test_a_put_through_counts_towards_the_total_and_its_own_sum(self, shard: Shard) -> None:
-        shard.fold(a_trade(100, 100), a_trade(1_100, 1_000, 66_000, clock(10, 0, 1), session="PT", high=60_000, low=60_000))
+    def test_a_deal_is_told_and_summed_and_moves_nothing_else(self, shard: Shard) -> None:
+        shard.fold(a_trade(100, 100), a_trade(1_100, 1_000, 66_000, clock(10, 0, 1), session="PT", high=66_000, low=60_000))
         row = shard.row
         assert [event.phase for event in shard.trades] == ["continuous", "put_through"]
-        assert (row.last, row.high, row.total_volume, row.put_through_volume) == (60_000, 60_000, 1_100, 1_000)
+        assert (row.last, row.high, row.total_volume, row.put_through_volume) == (60_000, 60_000, 100, 1_000)
+        assert (row.session, row.phase) == ("LO", SessionPhase.CONTINUOUS)
         assert row.active_buy + row.active_sell + row.neutral == 100
         assert row.candle is not None
         assert row.candle.volume == 100
@@ -258,9 +262,9 @@ class TestOwnLines:
             a_trade(20_000, 20_000, 66_000, clock(14, 50), session="PT"),
             a_trade(50_000, 30_000, 66_000, clock(14, 55), session="PT"),
         )
-        assert [(event.kind, event.phase, event.anchored, event.volume) for event in shard.trades] == [
-            ("print", "put_through", False, 20_000),
-            ("print", "put_through", False, 30_000),
+        assert [(event.kind, event.phase, event.anchored, event.start, event.volume) for event in shard.trades] == [
+            ("print", "put_through", True, 0, 20_000),
+            ("print", "put_through", True, 20_000, 30_000),
         ]
         assert (shard.row.total_volume, shard.row.last) == (1_000_000, 60_000)
         shard.fold(a_trade(1_000_100, 100, ts_ms=clock(14, 56)))

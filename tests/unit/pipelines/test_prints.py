@@ -6,8 +6,9 @@ import pytest
 
 from pipelines.core.feeds import Feeds
 from pipelines.core.lines import Gap, Label
-from pipelines.core.prints import MAX_GAPS, Tape, TapeRecorder
-from pipelines.core.suspects import Thresholds
+from pipelines.core.prints import MAX_GAPS, TapeRecorder
+from pipelines.core.suspects import MAX_HELD, Thresholds
+from pipelines.core.tape import PutThrough, Tape
 from schemas.calendar import at
 from schemas.structs import TradeEvent
 from schemas.units import Side, UnixMs
@@ -25,6 +26,7 @@ class Reel:
 
     def __init__(self) -> None:
         self.tape = Tape()
+        self.put_through = PutThrough()
         self.counts: Counter[str] = Counter()
         self.feeds = Feeds()
         self.delivery = self.feeds.arrive("a", 1, 0)
@@ -43,13 +45,15 @@ class Reel:
         total_value = total * PRICE if value is None else value
         record = a_trade(ts=at_second, total=total, volume=volume, price=price, total_value=total_value)
         events: list[TradeEvent] = []
-        recorder = TapeRecorder(self.feeds, Thresholds, events, self.counts)
-        recorder.take(self.tape, record, LABEL, self.delivery.epoch)
+        self.recorder(events).take(self.tape, record, LABEL, self.delivery.epoch)
         return events
+
+    def recorder(self, events: list[TradeEvent]) -> TapeRecorder:
+        return TapeRecorder(self.feeds, Thresholds, lambda: self.put_through, events, self.counts)
 
     def close(self) -> list[TradeEvent]:
         events: list[TradeEvent] = []
-        TapeRecorder(self.feeds, Thresholds, events, self.counts).close(self.tape)
+        self.recorder(events).close(self.tape)
         return events
 
 
@@ -95,7 +99,7 @@ def test_a_match_whose_total_was_told_before_it_closes_its_gap_once(reel: Reel) 
     assert gap.kind == "gap"
     booked, fill = reel.take(5, 100, 100)
     assert (booked.kind, booked.start, booked.volume, fill.kind, fill.volume) == ("print", 0, 100, "fill", 100)
-    assert (reel.tape.missed, reel.tape.gaps) == (0, [])
+    assert (reel.tape.missed, reel.tape.count.gaps) == (0, [])
     assert reel.take(5, 100, 100) == []
 
 
@@ -109,9 +113,9 @@ def test_a_late_print_closes_its_gap_at_its_own_time(reel: Reel) -> None:
     assert booked.late
     assert booked.ts_ms == clock(10, 0, 3)
     assert fill.cause == "unseen"
-    assert reel.tape.gaps == [Gap(100, 150, "unseen"), Gap(250, 300, "unseen")]
+    assert reel.tape.count.gaps == [Gap(100, 150, "unseen"), Gap(250, 300, "unseen")]
     assert reel.tape.missed == 100
-    assert reel.tape.top_ms == clock(10, 0, 4)
+    assert reel.tape.count.top_ms == clock(10, 0, 4)
     assert reel.take(3, 250, 100) == []
 
 
@@ -123,7 +127,7 @@ def test_a_print_that_overlaps_earlier_ones_books_the_rest_and_says_so(reel: Ree
     booked, fill = reel.take(3, 220, 180)
     assert lines([booked, fill]) == [("print", 100, 220, 70), ("fill", 100, 150, 50)]
     assert (booked.last_volume, booked.clipped, booked.late) == (180, True, False)
-    assert reel.tape.gaps == []
+    assert reel.tape.count.gaps == []
     assert reel.tape.printed == reel.tape.total == 220
 
 
@@ -189,7 +193,7 @@ def test_only_the_newest_gaps_stay_open(reel: Reel) -> None:
     for n in range(MAX_GAPS + 1):
         total += 20
         reel.take(n, total, 10)
-    assert len(reel.tape.gaps) == MAX_GAPS
+    assert len(reel.tape.count.gaps) == MAX_GAPS
     assert reel.tape.missed == 10 * (MAX_GAPS + 1)
     assert reel.take(0, 10, 10) == []  # came for the gap that has become final
     assert lines(reel.take(1, 30, 10)) == [("print", 20, 30, 10), ("fill", 20, 30, 10)]
@@ -208,12 +212,12 @@ class TestFallingTotal:
         assert reel.take(2, 950, 50) == []
         assert reel.take(2, 950, 50) == []  # the same from another feed
         assert reel.take(2, 940, 50) == []  # not newer
-        assert reel.tape.top == 1_000
+        assert reel.tape.count.top == 1_000
         assert reel.counts["suspect"] == 1
 
     def test_at_an_equal_time_it_is_a_repeat(self, reel: Reel) -> None:
         assert reel.take(1, 950, 50) == []
-        assert reel.tape.suspect is None
+        assert reel.tape.waiting == []
 
     def test_back_at_the_mark_it_was_a_glitch(self, reel: Reel) -> None:
         reel.take(2, 10, 10)
@@ -247,17 +251,17 @@ class TestFallingTotal:
         reel = Reel()
         reel.take(0, 100, 100)
         reel.take(1, 1_000, 100)
-        assert reel.tape.gaps == [Gap(100, 900, "unseen")]
+        assert reel.tape.count.gaps == [Gap(100, 900, "unseen")]
         assert reel.take(2, 200, 50) == []
         assert lines(reel.take(3, 1_100, 100)) == [("print", 1_000, 1_100, 100)]
         assert reel.take(2, 200, 50) == []
-        assert reel.tape.gaps == [Gap(100, 900, "unseen")]
+        assert reel.tape.count.gaps == [Gap(100, 900, "unseen")]
         # A match that lies in the gap all the same is booked.
         assert lines(reel.take(1, 300, 100)) == [("print", 200, 300, 100), ("fill", 200, 300, 100)]
 
     def test_zeros_say_nothing_and_a_restart_after_them_is_seen_all_the_same(self, reel: Reel) -> None:
         assert reel.take(2, 0, 0) == reel.take(3, 0, 0) == []
-        assert (reel.tape.top, reel.tape.suspect, reel.counts["empty"]) == (1_000, None, 2)
+        assert (reel.tape.count.top, reel.tape.waiting, reel.counts["empty"]) == (1_000, [], 2)
         assert reel.take(4, 100, 100) == []
         assert reel.take(5, 0, 0) == []
         assert lines(reel.take(6, 130, 30)) == [("reset", 1_000, 0, 0), ("print", 0, 100, 100), ("print", 100, 130, 30)]
@@ -288,14 +292,14 @@ class TestFallingTotal:
         reel.take(2, 1_100, 50)
         reel.take(3, 1_020, 0)
         assert lines(reel.take(4, 1_020, 0)) == [("correction", 1_100, 1_020, -80)]
-        assert reel.tape.gaps == [Gap(1_000, 1_020, "unseen")]
+        assert reel.tape.count.gaps == [Gap(1_000, 1_020, "unseen")]
 
     def test_records_of_before_the_correction_or_reset_say_nothing_any_more(self, reel: Reel) -> None:
         reel.take(2, 50, 30)
         reel.take(3, 90, 40)
         assert reel.take(1, 1_000, 1_000) == []
         assert reel.take(2, 50, 30) == []
-        assert reel.tape.top == 90
+        assert reel.tape.count.top == 90
 
     def test_at_the_close_a_small_fall_is_a_correction(self, reel: Reel) -> None:
         reel.take(2, 950, 50)
@@ -307,6 +311,42 @@ class TestFallingTotal:
         assert reel.close() == []
         assert reel.counts["unresolved"] == 1
         assert reel.tape.total == 1_000
+
+
+class TestFullList:
+    """More records wait than there is room for: the next one forces a verdict, and nothing that was delivered is lost."""
+
+    def test_a_fall_that_so_many_records_tell_is_judged_by_its_size(self) -> None:
+        reel = Reel()
+        reel.take(1, 100_000, 100_000)
+        for n in range(1, MAX_HELD + 1):
+            assert reel.take(2, n * 10, 10) == []
+        events = reel.take(2, MAX_HELD * 10 + 10, 10)
+        assert lines(events)[0] == ("reset", 100_000, 0, 0)
+        assert lines(events)[1:] == [("print", n * 10 - 10, n * 10, 10) for n in range(1, MAX_HELD + 2)]
+        assert not any(event.late for event in events)
+        assert (reel.counts["held"], reel.counts["forced"], reel.counts["reset"]) == (MAX_HELD - 1, 1, 1)
+        # What comes of the same second afterwards belongs to the new count too.
+        assert lines(reel.take(2, MAX_HELD * 10 + 20, 10)) == [("print", MAX_HELD * 10 + 10, MAX_HELD * 10 + 20, 10)]
+
+    def test_a_small_fall_is_a_correction(self) -> None:
+        reel = Reel()
+        reel.take(1, 100_000, 100_000)
+        for n in range(MAX_HELD):
+            reel.take(2, 95_000 + n * 10, 10)
+        events = reel.take(2, 95_000 + MAX_HELD * 10, 10)
+        assert lines(events)[:2] == [("correction", 100_000, 95_000, -5_000), ("print", 95_000, 95_010, 10)]
+        assert reel.tape.total == 95_000 + MAX_HELD * 10
+
+    def test_a_rise_that_so_many_records_tell_is_believed(self) -> None:
+        reel = Reel()
+        reel.take(1, 1_000, 1_000)
+        for n in range(MAX_HELD):
+            assert reel.take(2, 50_000 + n * 10, 10, value=60_000_000) == []
+        events = reel.take(2, 50_000 + MAX_HELD * 10, 10, value=60_000_000)
+        assert lines(events)[:2] == [("gap", 1_000, 49_990, 48_990), ("print", 49_990, 50_000, 10)]
+        assert [event.kind for event in events[1:]] == ["print"] * (MAX_HELD + 1)
+        assert (reel.counts["forced"], reel.counts["confirmed"]) == (1, 1)
 
 
 def test_a_print_at_a_limit_says_which(reel: Reel) -> None:

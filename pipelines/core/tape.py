@@ -1,0 +1,209 @@
+"""What is kept of a symbol's tape: how far its volume is counted, what of it was not seen, and what waits for a verdict.
+
+:mod:`pipelines.core.prints` writes it; ``docs/tape.md`` has the hard cases.
+"""
+
+from typing import Any, Final, Literal, NamedTuple
+
+import msgspec
+
+from pipelines.core.codec import LARGEST
+from pipelines.core.lines import Gap, Label, SideSource
+from schemas.events import GapCause, TradePhase
+from schemas.structs import TradeRecord
+from schemas.units import Side
+
+
+class Received(msgspec.Struct, array_like=True, gc=False):
+    """A record, and what was known when it came: so it can be booked later as it would have been booked then."""
+
+    record: TradeRecord
+    side: Side
+    side_source: SideSource
+    phase: TradePhase
+    epoch: int
+    """The connection that it came from."""
+    mark: int
+    """:attr:`Feeds.mark` at that moment."""
+    covered_since: int | None = None
+    """:attr:`Feeds.covered_since` at that moment; None as long as the record need not wait and the feeds can be asked."""
+    opening: GapCause | None = None
+    """Why volume before it was not seen, were it the first record of its day; None likewise."""
+    is_rise: bool = False
+    """Whether it waits because its total rose beyond belief, and not because it fell."""
+
+    @property
+    def label(self) -> Label:
+        """Who made its match, and in which phase, as it looked when it came."""
+        return Label(self.side, self.side_source, self.phase)
+
+    @property
+    def is_print(self) -> bool:
+        """Whether it tells of a match."""
+        return self.record.price > 0 and self.record.volume > 0
+
+    @property
+    def start(self) -> int:
+        """The counter before its match; its total if it tells of none."""
+        return max(self.record.total_volume - self.record.volume, 0) if self.is_print else self.record.total_volume
+
+
+class Count(msgspec.Struct, array_like=True, gc=False):
+    """The feed's counter of a symbol, from where it began to run."""
+
+    generation: int = 0
+    """How often it had begun at 0 again before."""
+    top: int = 0
+    """The highest TotalVol accepted."""
+    top_value: int = 0
+    """TotalVal of the record that said so, in VND."""
+    top_ms: int = 0
+    """Exchange time of the newest record whose TotalVol was ``top``; 0 before the day's first record."""
+    mark: int = 0
+    """:attr:`Feeds.mark` as it was when that record came: with it the feeds can say whether anything may have been lost since."""
+    gaps: list[Gap] = msgspec.field(default_factory=list)
+    """Open gaps, lowest first."""
+    risen_from: int = 0
+    """The top before its last rise that was so large that the way back would be taken for a restart, and ``risen_to`` the one
+    after it; 0 as long as there was none."""
+    risen_to: int = 0
+    has_final_holes: bool = False
+    """Whether a gap over time that no feed covered has become final."""
+    begun_ms: int = 0
+    """Exchange time of the correction or reset that it began with, 0 of the day's first: totals up to then are not of it."""
+
+
+class Deal(msgspec.Struct, array_like=True, gc=False):
+    """A put-through deal that was booked. Its interval tells it from others."""
+
+    start: int
+    total: int
+    price: int
+    ts_ms: int
+    explains: bool = False
+    """Whether it was taken off a gap of the order book's counter."""
+
+
+class Tape(msgspec.Struct, array_like=True, gc=False):
+    """The prints of one symbol and day."""
+
+    count: Count = msgspec.field(default_factory=Count)
+    """The counter that runs now."""
+    before: Count | None = None
+    """The counter as it was before its last correction or reset: what comes late from before that is booked there."""
+    settled_ms: int = 0
+    """Exchange time of that correction or reset: totals up to then belong to ``before``, unless :meth:`is_before` says no."""
+    settled_total: int = 0
+    """The lowest total that is known of a time after it."""
+    corrected_to: int = 0
+    """The total to which it was corrected; 0 after a reset. Gaps below it are those of ``count``."""
+    base: int = 0
+    """What the counters before these two had reached, added up. ``base_value`` is the same of TotalVal."""
+    base_value: int = 0
+    prints: int = 0
+    printed: int = 0
+    """Volume of the prints that have a total."""
+    gap_count: int = 0
+    missed: int = 0
+    """Volume of all gaps, final ones too, less that of their fills."""
+    repeats: int = 0
+    unanchored: int = 0
+    waiting: list[Received] = msgspec.field(default_factory=list)
+    """The suspect and what waits behind it, in the order in which they came."""
+    dismissed: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
+    """Time, total and volume of the last few glitches. What another feed repeats of them later must not be believed then."""
+    deals: list[Deal] = msgspec.field(default_factory=list)
+    """The newest put-through deals, in the order in which they came."""
+    deals_until: int = 0
+    """The highest total of the deals that are not kept any more."""
+    explained: int = 0
+    """Volume of the deals that were taken off gaps, because they share the counter, and their value in VND."""
+    explained_value: int = 0
+
+    @property
+    def total(self) -> int:
+        """The day's volume as the feed counts it, restarts added up."""
+        return self.begins_at(self.count) + self.count.top
+
+    @property
+    def total_value(self) -> int:
+        """The day's value as the feed counts it, restarts added up."""
+        before = self.before
+        earlier = before.top_value if before is not None and before.generation < self.count.generation else 0
+        return self.base_value + earlier + self.count.top_value
+
+    def begins_at(self, count: Count) -> int:
+        """The day's volume at which ``count``, one of the two, was 0."""
+        before = self.before
+        if before is None or before.generation == self.count.generation or count is before:
+            return self.base
+        return self.base + before.top
+
+    def is_before(self, record: TradeRecord) -> bool:
+        """Whether a record belongs to the counter as it was before its last correction or reset.
+
+        A counter grows with time, so a record between the old counter's last and the new one's first belongs to the new one only
+        if its total is no higher than what the new one told later.
+        """
+        if self.before is None or record.ts_ms > self.settled_ms:
+            return False
+        return record.ts_ms <= self.before.top_ms or record.total_volume > self.settled_total
+
+    def may_miss_before(self, volume: int) -> bool:
+        """Whether prints below ``volume`` of the day may have been made in time that no feed covered, and have not come since."""
+        if volume == 0:
+            return False
+        counts = [self.count] if self.before is None else [self.before, self.count]
+        return any(
+            count.has_final_holes
+            or any(gap.cause != "unseen" and self.begins_at(count) + gap.start < volume for gap in count.gaps)
+            for count in counts
+        )
+
+    def counts(self, deal: Deal) -> bool:
+        """Whether the total of a deal can be compared with those of the counter that runs now."""
+        return deal.ts_ms > self.settled_ms or deal.total <= self.corrected_to
+
+
+class Booked(NamedTuple):
+    """A print that was booked, as the day of its symbol takes it."""
+
+    record: TradeRecord
+    label: Label
+    volume: int
+    """What was booked: its record's volume, or what of it no earlier print covered."""
+    start: int
+    """The day's volume before it, earlier generations included."""
+    late: bool
+
+
+SharedCounter = Literal["unknown", "own", "shared"]
+"""Whether put-through deals are counted in the same TotalVol as the matches of the order book."""
+
+
+class PutThrough(msgspec.Struct, array_like=True, gc=False):
+    """What a shard has learnt today of how its feed counts put-through deals."""
+
+    counter: SharedCounter = "unknown"
+    """The first proof of a day holds."""
+
+
+_EVERYTHING: Final = 0
+"""A mark that every break comes after."""
+
+
+def tape_of_version_1(fields: list[Any]) -> list[Any]:
+    """The array of a tape as release 0.2.0 kept it, in today's order."""
+    (top, top_value, top_ms, mark, generation, settled_ms, base, base_value, prints, printed, gap_count, missed, repeats,
+     unanchored, gaps, suspect, dismissed) = fields  # fmt: skip
+    # What the counter was before a correction or a reset was not kept: a record of that time says nothing any more.
+    before = [generation, LARGEST, 0, settled_ms] if settled_ms else None
+    return [
+        [generation, top, top_value, top_ms, mark, gaps], before, settled_ms, 0, 0, base, base_value, prints, printed, gap_count,
+        missed, repeats, unanchored, [] if suspect is None else [_received_of_version_1(suspect)], dismissed,
+    ]  # fmt: skip
+
+
+def _received_of_version_1(fields: list[Any]) -> list[Any]:
+    record, side, side_source, phase, cause, epoch, mark = fields
+    return [record, side, side_source, phase, epoch, mark, _EVERYTHING if cause == "unseen" else mark + 1, cause]
