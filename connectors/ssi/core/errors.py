@@ -8,6 +8,7 @@ SsiError
 ├── ChannelsRejected: SSI refused the subscription
 ├── InsecureUrl: credentials would travel in clear
 ├── InvalidRecord: a Broadcast argument that is no record; it goes to the dead-letter topic and the rest goes on
+├── SideTopicsInUse: the topics that records should be decoded into anew are there already
 └── ClockUnavailable: the market clock's URL does not answer
 
 Kafka's errors are those of :mod:`schemas.errors`: KafkaUnavailable and TopicsMissing.
@@ -33,12 +34,16 @@ class Reason(StrEnum):
     """A field that must be there is missing or has an impossible value."""
     BAD_SYMBOL = "bad_symbol"
     """No symbol where there should be one."""
+    UNKNOWN_SYMBOL = "unknown_symbol"
+    """A symbol of which nothing tells whether it is quoted in dong or in points."""
     BAD_TIME = "bad_time"
     """A date or a time that is none."""
     UNKNOWN_EXCHANGE = "unknown_exchange"
     """An exchange that this connector does not know."""
     FUTURE_DAY = "future_day"
     """Dated later than the market clock's date."""
+    TOO_MANY = "too_many"
+    """More of one hub message than get a dead letter each; the letter says how many."""
 
 
 class SsiError(Exception):
@@ -123,9 +128,22 @@ class InvalidRecord(SsiError):
         self.reason = reason
         self.detail = detail
         """What is wrong, for a person. Of what was received it quotes a few characters at most."""
+        self.data_type: str | None = None
+        """The DataType of the argument, where it has one that this connector knows."""
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
+
+
+class SideTopicsInUse(SsiError):
+    """The topic ``name``, which records should be decoded into anew, is there already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return f"there is a topic {self.name} already: name others with --into, or delete it"
 
 
 class ClockUnavailable(SsiError):

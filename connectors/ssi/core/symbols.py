@@ -1,0 +1,137 @@
+"""What SSI's symbols are: which are indices or derivatives, quoted in points, and which are quoted in dong. Pure.
+
+Most records say it themselves: an ``MI`` is of an index, and an exchange is named in all others but ``B``. A bar names no
+exchange, so the unit of its prices has to be known. REST's lists know it best, but a feed may be faster than they are, and may
+run without them. Until they come, and for what is not on them, the way a symbol is built decides. The answer for a symbol
+therefore does not depend on which of SSI's channels spoke of it first.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Final, NamedTuple, TypeVar
+
+from connectors.ssi.core.errors import InvalidRecord, Reason
+from schemas.instruments import INDEX_SYMBOLS, contract_of, is_index
+from schemas.units import SYMBOL_PATTERN, Exchange, Symbol
+
+_SYMBOL: Final = re.compile(SYMBOL_PATTERN)
+_SECURITY: Final = re.compile(r"[A-Z0-9]{3}|FU[A-Z0-9]{6}|E1VFVN30|C[A-Z0-9]{3}[0-9]{4}|[A-Z0-9]{3}[0-9]{6}")
+"""Stocks; exchange-traded and closed-end funds; covered warrants, such as ``CVNM2601``; bonds, such as ``VND122013``."""
+_DERIVATIVE: Final = re.compile(r"4[12][A-Z0-9]{2}[0-9A-HJ-NP-TVW][1-9A-C][A-Z0-9]{3}")
+"""KRX's code of a future (41) or of a spread between two (42), whatever is under it. Source: HNX's contract code grammar of
+2025-04-21."""
+_INDEX: Final = re.compile(r"(VN|HNX|UPCOM)[A-Z0-9]+|[A-Z0-9]+INDEX")
+"""How the exchanges name their indices. Securities may begin alike, as the bond ``VND122013`` does: ask for those first."""
+
+MAX_KNOWN: Final = 100_000
+"""How many symbols are remembered. No market has as many; a feed that makes symbols up must not fill the memory."""
+
+T = TypeVar("T")
+
+
+class Instrument(NamedTuple):
+    """What a symbol in a record means."""
+
+    symbol: Symbol
+    in_points: bool | None
+    """Whether its prices are points, not dong; None while nothing tells."""
+
+
+class Symbols:
+    """What one connector knows of symbols. It learns from REST's lists and from the feed."""
+
+    def __init__(self) -> None:
+        self._indices: set[str] = set()
+        """Indices besides those of :mod:`schemas.instruments`."""
+        self._securities: set[str] = set()
+        """What is listed on another exchange than that of derivatives."""
+        self._derivatives: set[str] = set()
+        """What is listed among the derivatives."""
+        self._known: dict[str, Instrument] = {}
+        """By the symbol as SSI writes it."""
+        self._index_ids: dict[str, Symbol] = {}
+        """Symbols of indices by the id as SSI writes it."""
+
+    def instrument(self, text: str) -> Instrument:
+        """What ``text`` in a record of any channel but ``MI`` means.
+
+        Raises:
+            InvalidRecord: It is no symbol.
+        """
+        return self._known.get(text) or self._look_up(text)
+
+    def index(self, text: str) -> Symbol:
+        """The symbol of the index that an ``MI`` calls ``text``. From here on it is known as an index.
+
+        Raises:
+            InvalidRecord: It is no symbol.
+        """
+        return self._index_ids.get(text) or self._look_up_index(text)
+
+    def is_index(self, symbol: str) -> bool:
+        """Whether ``symbol`` is an index."""
+        if is_index(symbol) or symbol in self._indices:
+            return True
+        return symbol not in self._securities and not _is_security_or_derivative(symbol) and bool(_INDEX.fullmatch(symbol))
+
+    def name_indices(self, ids: Iterable[str]) -> None:
+        """Take note of indices: ids as SSI writes them, of REST's IndexList or of an ``MI``."""
+        for text in ids:
+            upper = text.upper()
+            _add(self._indices, INDEX_SYMBOLS.get(upper, upper))
+        self._known.clear()
+
+    def list_instruments(self, listed: Iterable[tuple[str, Exchange]]) -> None:
+        """Take note of where instruments are listed, as REST's Securities says or a record that names an exchange."""
+        for symbol, exchange in listed:
+            _add(self._derivatives if exchange is Exchange.DER else self._securities, symbol)
+        self._known.clear()
+
+    def _look_up(self, text: str) -> Instrument:
+        upper = text.upper()
+        symbol = INDEX_SYMBOLS.get(upper, Symbol(upper))
+        # SSI writes the ids of indices in mixed case (HNXIndex). Any other symbol in lower case is an error.
+        if not _SYMBOL.fullmatch(symbol) or (text != upper and not self.is_index(symbol)):
+            raise _no_symbol(text)
+        found = Instrument(symbol, self._unit(symbol))
+        _remember(self._known, text, found)
+        return found
+
+    def _look_up_index(self, text: str) -> Symbol:
+        upper = text.upper()
+        symbol = INDEX_SYMBOLS.get(upper, Symbol(upper))
+        if not _SYMBOL.fullmatch(symbol):
+            raise _no_symbol(text)
+        # One record with a stock's symbol where an index's should be must not change the unit of that stock.
+        if self._unit(symbol) is None:
+            self.name_indices([symbol])
+        _remember(self._index_ids, text, symbol)
+        return symbol
+
+    def _unit(self, symbol: str) -> bool | None:
+        if self.is_index(symbol) or symbol in self._derivatives:
+            return True
+        if symbol in self._securities:
+            return False
+        if contract_of(symbol) is not None or _DERIVATIVE.fullmatch(symbol):
+            return True
+        return False if _SECURITY.fullmatch(symbol) else None
+
+
+def _add(symbols: set[str], symbol: str) -> None:
+    if len(symbols) < MAX_KNOWN:
+        symbols.add(symbol)
+
+
+def _remember(known: dict[str, T], text: str, found: T) -> None:
+    if len(known) >= MAX_KNOWN:
+        known.clear()
+    known[text] = found
+
+
+def _is_security_or_derivative(symbol: str) -> bool:
+    return bool(_SECURITY.fullmatch(symbol) or _DERIVATIVE.fullmatch(symbol)) or contract_of(symbol) is not None
+
+
+def _no_symbol(text: str) -> InvalidRecord:
+    return InvalidRecord(Reason.BAD_SYMBOL, f"{text[:20]!r} is no symbol: expected 1 to 12 of A–Z and 0–9")
