@@ -15,12 +15,15 @@ import msgspec
 
 from connectors.ssi.core.errors import ChannelsRejected, QuotaExceeded, Reason, SsiError, SsiUnavailable, TokenRejected
 from connectors.ssi.core.replies import one_line, speaks_of_quota, speaks_of_token
+from connectors.ssi.core.salvage import Piece, invocations_in
 from schemas.units import UnixMs
 
 HUB: Final = "FcMarketDataV2Hub"
 PROTOCOL: Final = "1.5"
 HANDSHAKE_MS: Final = 15_000
 """How long the hub may take from the opening of the WebSocket to its first message, and then to answer SwitchChannels."""
+MAX_REJECTIONS: Final = 1_000
+"""Invocations of one message that are rejected one by one; of more only the number is told."""
 NO_KEEP_ALIVE_MS: Final = 110_000
 """The longest that the hub may be silent if it promises no keep-alive: SignalR's own time-out of a connection."""
 
@@ -65,6 +68,8 @@ class RejectMessage:
     idx: int | None
     """Which invocation of the message it is, from 0; None for the whole message."""
     payload: str | bytes
+    count: int = 1
+    """How many invocations it stands for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,10 +236,12 @@ class HubClient:
         arguments: list[str] = []
         for idx, invocation in enumerate(invocations):
             method = invocation.M.lower()
-            if method == "broadcast":
+            if method == "broadcast" and invocation.A:
                 arguments += invocation.A
             elif method == "error":
                 actions.append(self._told(" ".join(invocation.A)))
+            elif method == "broadcast":
+                actions.append(RejectMessage(Reason.BAD_MESSAGE, "a Broadcast without an argument", idx, ""))
             else:
                 detail = f"the hub calls {invocation.M[:20]!r}, which this connector does not know"
                 actions.append(RejectMessage(Reason.UNKNOWN_METHOD, detail, idx, " ".join(invocation.A)))
@@ -243,23 +250,33 @@ class HubClient:
             actions.append(Publish(arguments))
 
     def _receive_odd(self, text: str | bytes) -> list[Action]:
-        """Take in a text that is not quite as expected: a message with objects for arguments, or no message at all."""
+        """Take in a text that is not quite as expected: a message with objects for arguments, a broken one, or none at all."""
         try:
             message = msgspec.json.decode(text)
-            invoked = list(message["M"])
-        except (*_NOT_JSON, KeyError, TypeError):
+        except _NOT_JSON:
+            pieces = list(invocations_in(text))
+        else:
+            invoked = message.get("M") if isinstance(message, dict) else None
+            if not isinstance(invoked, list):
+                return [RejectMessage(Reason.BAD_MESSAGE, "not a SignalR message", None, text)]
+            pieces = [Piece(invocation, b"") for invocation in invoked]
+        if not any(piece.invocation is not None for piece in pieces):
             return [RejectMessage(Reason.BAD_MESSAGE, "not a SignalR message", None, text)]
         actions: list[Action] = []
         invocations: list[_Invocation] = []
-        for idx, invocation in enumerate(invoked):
-            try:
-                arguments = [_as_text(argument) for argument in invocation["A"]]
-                invocations.append(_Invocation(invocation["M"].strip(), arguments))
-            except (KeyError, TypeError, AttributeError, IndexError):
+        spare = 0
+        for idx, piece in enumerate(pieces):
+            invocation = _invocation_in(piece.invocation)
+            if invocation is not None:
+                invocations.append(invocation)
+            elif len(actions) < MAX_REJECTIONS:
                 # It alone is rejected: the other invocations of the message are as good as ever.
-                actions.append(
-                    RejectMessage(Reason.BAD_MESSAGE, "an invocation without a method or arguments", idx, _as_text(invocation))
-                )
+                detail = "an invocation without a method or arguments"
+                actions.append(RejectMessage(Reason.BAD_MESSAGE, detail, idx, piece.raw or _as_text(piece.invocation)))
+            else:
+                spare += 1
+        if spare:
+            actions.append(RejectMessage(Reason.BAD_MESSAGE, "more such invocations", None, "", spare))
         self._invoked(invocations, actions)
         return actions
 
@@ -279,6 +296,16 @@ class HubClient:
         if "504" in text or "timeout" in text.lower():
             return Reconnect(SsiUnavailable("the stream", shown))
         return Warn(f"SSI's hub reports an error: {shown!r}")
+
+
+def _invocation_in(value: Any) -> _Invocation | None:
+    """The invocation that ``value`` is; None if it is none."""
+    if not isinstance(value, dict):
+        return None
+    method, arguments = value.get("M"), value.get("A")
+    if not isinstance(method, str) or not isinstance(arguments, list):
+        return None
+    return _Invocation(method.strip(), [_as_text(argument) for argument in arguments])
 
 
 def _as_text(argument: Any) -> str:
