@@ -54,6 +54,9 @@ class TradeRecord(Record):
     """TradingSession as sent: ATO, LO, ATC, PT, C, … An open set."""
     status: str | None
     """TradingStatus as sent: N, H, S, … An open set."""
+    from_snapshot: bool = False
+    """Whether the connector made it of an ``X``, because ``X-TRADE`` is not subscribed. It has no side then, and a match between
+    two ``X`` has no record."""
 
 
 class QuoteRecord(Record):
@@ -67,7 +70,10 @@ class QuoteRecord(Record):
 
 
 class SnapshotRecord(Record):
-    """``X``: trade and book in one, sent on any change, so it often repeats the last match. Evidence, never a print."""
+    """``X``: trade and book in one, sent on any change, so it often repeats the last match. Evidence, never a print.
+
+    Where ``X-TRADE`` is not subscribed, a trade record that was made of it goes ahead of it (:attr:`TradeRecord.from_snapshot`).
+    """
 
     kind: Literal["snapshot"] = "snapshot"
     exchange: Exchange

@@ -9,10 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from connectors.ssi.core.channels import CHANNELS
 from connectors.ssi.core.errors import InsecureUrl
-
-CHANNELS: Final = ("X-TRADE", "X-QUOTE", "X", "R", "MI", "B", "F", "OL")
-"""The channels that SSI offers."""
 
 _SYMBOLS: Final = re.compile(r"[A-Za-z0-9]+(-[A-Za-z0-9]+)*")
 
