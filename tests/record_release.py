@@ -101,7 +101,7 @@ def play(recorder: Recorder) -> dict[str, dict[str, str]]:
     market = generate(7, DAY, Random)
     seconds = records_by_second(market)
     outbox = Outbox(1_000_000, 1_000_000_000)
-    stream = RecordStream("a", SHARDS, WallClock(), outbox)
+    stream = RecordStream("a", SHARDS, WallClock(), outbox, "ALL")
     hub = HubClient("https://fc-datahub.ssi.com.vn/", "X-TRADE:ALL")
     state: dict[str, dict[str, str]] = {}
 

@@ -146,8 +146,8 @@ class Conversation:
                     await self._send(text, socket)
                 case Subscribed():
                     self._subscribed()
-                case RejectMessage(reason, detail, idx, payload):
-                    self._stream.reject(reason, detail, idx, payload)
+                case RejectMessage(reason, detail, idx, payload, count):
+                    self._stream.reject(reason, detail, idx, payload, count=count)
                 case Warn(text):
                     log.warning("%s", text)
                 case Reconnect(error):

@@ -24,6 +24,11 @@ DEAD_LETTERS: Final = Counter(
     "Records and hub messages that could not be used, by reason. Rising: read ssi.dlq; SSI may have changed its format.",
     ["reason"],
 )
+LEFT_OUT: Final = Counter(
+    "stock_tracker_ssi_left_out_fields_total",
+    "Fields that could not be read in records that could, by type and SSI's name of the field. Rising: SSI may have changed it.",
+    ["type", "field"],
+)
 DROPPED_RECORDS: Final = Counter(
     "stock_tracker_ssi_dropped_records_total",
     "Records thrown away because Kafka did not answer for too long or refused them. Not 0: look at the broker.",
@@ -70,6 +75,7 @@ class Tally:
         """Bring the metrics up to date; ``market`` is the market time now, None while it is unknown."""
         self._add(RECORDS, self._stream.records)
         self._add(DEAD_LETTERS, self._stream.rejected)
+        self._add(LEFT_OUT, self._stream.left_out)
         self._add(DROPPED_MESSAGES, self._outbox.dropped_messages)
         self._add(DELIVERY_FAILURES, self._publisher.failures)
         self._add(DROPPED_RECORDS, Counts({"": self._outbox.dropped_records}))
@@ -82,5 +88,6 @@ class Tally:
         seen = self._seen.get(metric, Counts())
         for label, count in counts.items():
             if grown := count - seen[label]:
-                (metric.labels(str(label)) if label else metric).inc(grown)
+                labels = label if isinstance(label, tuple) else (str(label),)
+                (metric.labels(*labels) if label else metric).inc(grown)
         self._seen[metric] = Counts(counts)

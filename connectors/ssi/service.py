@@ -98,7 +98,7 @@ class _Connector:
     async def work(self) -> None:
         """Find Kafka, then run all the parts until one of them fails."""
         shards = await self._kafka_ready()
-        stream = RecordStream(self._settings.feed, shards, self._clock, self._outbox)
+        stream = RecordStream(self._settings.feed, shards, self._clock, self._outbox, self._settings.channels)
         self._stream = stream
         self._tally = Tally(stream, self._outbox, self._publisher)
         async with aiohttp.ClientSession() as http:
@@ -147,6 +147,7 @@ class _Connector:
 
     async def _say_status(self, stream: RecordStream) -> None:
         while True:
+            stream.judge(asyncio.get_running_loop().time(), self._state, now_us())
             stream.report(self._state, self._reason, now_us())
             self._observe()
             self._tell()
@@ -260,7 +261,7 @@ class _Connector:
             self._state,
             self._reason,
             clock=self._clock_trouble,
-            rejected_in_a_row=self._stream.rejected_in_a_row if self._stream is not None else 0,
+            undecodable=self._stream.undecodable if self._stream is not None else "",
             kafka=self._publisher.trouble,
             waiting=self._outbox.records,
         )

@@ -4,11 +4,11 @@ A frame is what arrived for one shard of one topic within a few milliseconds. Cl
 place between the records, so a reader of a partition sees them in the order in which they were put in.
 """
 
-from functools import lru_cache
+from collections.abc import Callable
 from typing import Final, NamedTuple
 
 from schemas.instruments import contract_of, is_index, routing_key
-from schemas.kinds import is_from_ssi
+from schemas.kinds import FRAME_KINDS, is_from_ssi
 from schemas.position import Partition
 from schemas.records import FrameRecord, SsiRecord
 from schemas.shards import shard_keys, shard_of
@@ -20,6 +20,9 @@ FRAME_RECORDS: Final = 200
 """A frame is cut when it holds this many records."""
 FRAME_US: Final = 5_000
 """A frame is cut when its first record is this old, in microseconds."""
+
+MAX_PLACES: Final = 100_000
+"""How many symbols of a kind of record are remembered with their partitions; far more than any market has."""
 
 
 class Cut(NamedTuple):
@@ -36,13 +39,17 @@ class Cut(NamedTuple):
         return sum(1 for record in self.frame.records if is_from_ssi(record))
 
 
-def partitions_of(record: SsiRecord | ReferenceRecord, shards: int) -> tuple[Partition, ...]:
-    """Where ``record`` goes: one partition, or two for the reference record of a stock, which has ticks and foreign records."""
-    return _partitions(record.symbol, type(record), shards)
+def partitions_of(
+    record: SsiRecord | ReferenceRecord, shards: int, is_index: Callable[[str], bool] = is_index
+) -> tuple[Partition, ...]:
+    """Where ``record`` goes: one partition, or two for the reference record of a stock, which has ticks and foreign records.
 
-
-@lru_cache(maxsize=32_768)
-def _partitions(symbol: Symbol, kind: type[SsiRecord | ReferenceRecord], shards: int) -> tuple[Partition, ...]:
+    Args:
+        record: To be placed.
+        shards: How many partitions the topic has.
+        is_index: Tells the symbols of indices.
+    """
+    symbol, kind = record.symbol, type(record)
     shard = shard_of(routing_key(symbol), shards)
     if kind is IndexRecord or contract_of(symbol) is not None or is_index(symbol):
         return (Partition(SSI_INDICES.name, shard),)
@@ -69,14 +76,24 @@ class _OpenFrame:
 class FrameBuilder:
     """Groups the records of one feed into frames, and numbers these from 0 in each epoch and partition."""
 
-    def __init__(self, feed: str, shards: int) -> None:
+    def __init__(self, feed: str, shards: int, is_index: Callable[[str], bool] = is_index) -> None:
+        """Begin with empty frames, outside any epoch.
+
+        Args:
+            feed: ``a`` or ``b``.
+            shards: How many partitions a topic has.
+            is_index: Tells the symbols of indices, whose records have a topic of their own.
+        """
         self._feed = feed
         self._shards = shards
+        self._is_index = is_index
         self._epoch = 0
         keys = shard_keys(shards)
         partitions = [Partition(topic.name, shard) for topic in RECORD_TOPICS for shard in range(shards)]
         self._open = {partition: _OpenFrame(partition, keys[partition.number]) for partition in partitions}
         self._full: list[Cut] = []
+        self._places: dict[type, dict[Symbol, tuple[_OpenFrame, ...]]] = {kind: {} for kind in FRAME_KINDS}
+        """Where the records of a kind and symbol go."""
 
     def begin(self, epoch: int) -> None:
         """Start an epoch; what was added before goes into frames of the old one."""
@@ -87,8 +104,14 @@ class FrameBuilder:
 
     def add(self, record: SsiRecord | ReferenceRecord, now_us: UnixUs) -> None:
         """Put ``record`` at the end of its partition."""
-        for partition in partitions_of(record, self._shards):
-            self._append(self._open[partition], record, now_us)
+        places = self._places[type(record)].get(record.symbol) or self._place(record)
+        for open_frame in places:
+            self._append(open_frame, record, now_us)
+
+    def forget_places(self) -> None:
+        """Look up anew where records go: more is known of symbols than before."""
+        for places in self._places.values():
+            places.clear()
 
     def add_clock(self, tick: ClockTick, now_us: UnixUs) -> None:
         """Put ``tick`` at the end of every partition."""
@@ -107,6 +130,14 @@ class FrameBuilder:
         for open_frame in self._open.values():
             self._cut(open_frame)
         return self._take()
+
+    def _place(self, record: SsiRecord | ReferenceRecord) -> tuple[_OpenFrame, ...]:
+        places = self._places[type(record)]
+        if len(places) >= MAX_PLACES:
+            places.clear()
+        found = tuple(self._open[partition] for partition in partitions_of(record, self._shards, self._is_index))
+        places[record.symbol] = found
+        return found
 
     def _append(self, open_frame: _OpenFrame, record: FrameRecord, now_us: UnixUs) -> None:
         if not open_frame.records:

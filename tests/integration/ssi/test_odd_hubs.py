@@ -63,7 +63,7 @@ async def hold() -> AsyncIterator[Hold]:
         async def hold(hub: OddHub) -> tuple[SsiError, bool]:
             subscribed: list[bool] = []
             async with TestServer(hub.application()) as server:
-                stream = RecordStream("a", 3, make_clock("wall"), Outbox(1_000, 1_000_000))
+                stream = RecordStream("a", 3, make_clock("wall"), Outbox(1_000, 1_000_000), "ALL")
                 hub_client = HubClient(str(server.make_url("/")), "X-TRADE:ALL")
                 conversation = Conversation(http, hub_client, "token", stream, lambda: subscribed.append(True))
                 try:

@@ -1,12 +1,13 @@
+from collections import Counter
 from collections.abc import Callable
 
 from connectors.ssi.core.errors import Reason
 from connectors.ssi.core.market_clock import ClockAnswer, FeedClock, MarketClock, SimulatedClock, WallClock
 from connectors.ssi.core.outbox import Outbox
-from connectors.ssi.core.stream import CATCH_UP_S, RecordStream
+from connectors.ssi.core.stream import CATCH_UP_S, MAX_LETTERS, RecordStream
 from schemas.calendar import at
 from schemas.records import FrameRecord
-from schemas.structs import ClockTick, DeadLetter, FeedStatus, Frame, ReferenceRecord, TradeRecord
+from schemas.structs import BarRecord, ClockTick, DeadLetter, FeedStatus, Frame, ReferenceRecord, TradeRecord
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_WIRE
 from schemas.units import SessionPhase, TradingDay, UnixMs, UnixUs
 from tests.builders import a_reference
@@ -28,9 +29,9 @@ NINE = us(at(DAY, 9, 15, 2))
 class Feed:
     """A stream on a wall clock, and what came out of it."""
 
-    def __init__(self, clock: MarketClock | None = None) -> None:
+    def __init__(self, clock: MarketClock | None = None, channels: str = "ALL") -> None:
         self.outbox = Outbox(100_000, 10_000_000)
-        self.stream = RecordStream("a", SHARDS, clock or WallClock(), self.outbox)
+        self.stream = RecordStream("a", SHARDS, clock or WallClock(), self.outbox, channels)
         self.frames: list[tuple[str, Frame]] = []
         self.letters: list[DeadLetter] = []
         self.statuses: list[FeedStatus] = []
@@ -176,6 +177,66 @@ def test_a_bad_record_goes_to_the_dead_letters_alone(an_argument: Arguments) -> 
     assert letter.detail == "LastVol is 'NaN': expected a number (message 0 of the connection)"
     assert (letter.topic, letter.partition, letter.offset) == (None, None, None)
     assert feed.stream.rejected == {Reason.BAD_FIELD: 1}
+
+
+def test_one_hub_message_makes_so_many_dead_letters_and_no_more(an_argument: Arguments) -> None:
+    feed = Feed()
+    feed.stream.begin(NINE)
+    bad = MAX_LETTERS + 900
+    feed.stream.keep("first", NINE)
+    feed.stream.publish(["nonsense"] * bad + [an_argument("X-TRADE")], NINE)
+    feed.stream.reject(Reason.BAD_MESSAGE, "more such invocations", None, "", count=50)
+    feed.stream.keep("second", NINE)
+    feed.stream.publish(["nonsense"], NINE)
+    assert len(places_of_trades(feed)) == 1
+    assert Counter(letter.reason for letter in feed.letters) == {"bad_json": MAX_LETTERS + 1, "too_many": 1}
+    (rest,) = (letter for letter in feed.letters if letter.reason == "too_many")
+    assert rest.detail == "950 more parts of it could not be used; ssi.wire has them (message 0 of the connection)"
+    assert feed.stream.rejected == {Reason.BAD_JSON: bad + 1, Reason.BAD_MESSAGE: 50}
+    assert feed.stream.dead_letters == bad + 51
+
+
+def test_the_rest_of_the_last_message_is_told_without_another_one() -> None:
+    tells: list[Callable[[RecordStream], None]] = [lambda stream: stream.tick(NINE, "up"), RecordStream.flush]
+    for tell in tells:
+        feed = Feed()
+        feed.stream.begin(NINE)
+        feed.stream.keep("last", NINE)
+        feed.stream.publish(["nonsense"] * (MAX_LETTERS + 1), NINE)
+        tell(feed.stream)
+        feed.drain()
+        assert [letter.reason for letter in feed.letters][-1] == "too_many"
+
+
+def test_a_bar_of_an_index_goes_where_the_index_goes(an_argument: Arguments) -> None:
+    feed = Feed()
+    feed.stream.begin(NINE)
+    prices = dict.fromkeys(("Open", "High", "Low", "Close"), 1746.0)
+    feed.stream.publish([an_argument("B", Symbol=index, **prices) for index in ("VNINDEX", "VNNEW", "Hnx99")], NINE)
+    feed.stream.publish([an_argument("MI", IndexId=index) for index in ("VNINDEX", "VNNEW", "Hnx99")], NINE)
+    feed.drain()
+    places = {(record.symbol, where) for where, frame in feed.frames for record in frame.records if hasattr(record, "symbol")}
+    assert len(places) == 3
+    assert all(where.startswith("ssi.indices") for _, where in places)
+
+
+def test_what_rest_lists_decides_where_bars_go_and_in_which_unit(an_argument: Arguments) -> None:
+    feed = Feed()
+    feed.stream.begin(NINE)
+    feed.stream.publish([an_argument("B", Symbol="VNODD", Close=1746.0)], NINE)
+    feed.stream.refer([a_reference("VNODD", trading_day=DAY)], NINE)
+    feed.stream.name_indices(["OddOne"])
+    feed.stream.publish([an_argument("B", Symbol="VNODD", Close=1746.0), an_argument("B", Symbol="OddOne", Close=1746.0)], NINE)
+    feed.drain()
+    bars = [
+        (where.partition("/")[0], record.symbol, record.close)
+        for where, frame in feed.frames
+        for record in frame.records
+        if isinstance(record, BarRecord)
+    ]
+    assert sorted(bars) == [
+        ("ssi.indices", "ODDONE", 174_600), ("ssi.indices", "VNODD", 174_600), ("ssi.ticks", "VNODD", 1_746),
+    ]  # fmt: skip
 
 
 def test_hostile_payloads_are_text_in_the_dead_letters() -> None:
