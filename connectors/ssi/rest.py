@@ -13,6 +13,7 @@ from connectors.ssi.core.errors import SsiError, SsiUnavailable, TokenRejected
 from connectors.ssi.core.reference import GROUPS, MARKETS, details, members, reference_records, securities
 from connectors.ssi.core.replies import read_answer, read_token, times_of
 from connectors.ssi.settings import SsiSettings, is_loopback
+from schemas.calendar import as_date
 from schemas.structs import ReferenceRecord
 from schemas.units import TradingDay
 
@@ -91,6 +92,18 @@ class SsiRest:
             else:
                 groups[index] = members(answer)
         return reference_records(day, listed, detailed, groups), trouble
+
+    async def daily_prices(self, day: TradingDay) -> list[dict[str, Any]]:
+        """Ask for DailyStockPrice of ``day``: the rows of all markets as SSI writes them.
+
+        Raises:
+            SsiError: Some of it did not come.
+        """
+        date = f"{as_date(day):%d/%m/%Y}"
+        rows: list[dict[str, Any]] = []
+        for market in MARKETS:
+            rows += await self._pages("DailyStockPrice", securities, symbol="", fromDate=date, toDate=date, market=market)
+        return rows
 
     async def _pages(self, operation: str, rows_of: Any, **query: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = []

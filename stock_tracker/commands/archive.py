@@ -84,7 +84,7 @@ def migrate(
     numbers = {migration.number for migration in migrations.load()}
     if strange := set(again or ()) - numbers:
         raise typer.BadParameter(f"there is no migration {min(strange)}: the last one is {max(numbers)}", param_hint="--again")
-    with _opened() as (client, database):
+    with opened() as (client, database):
         for done in migrations.migrate(client, database, again=again or ()):
             print(f"applied {done}")
         inspect(client, database)
@@ -103,7 +103,7 @@ def status(
     from connectors.clickhouse.layout import inspect
 
     missing: tuple[str, ...] = ()
-    with _opened() as (client, database):
+    with opened() as (client, database):
         applied = migrations.applied(client, database)
         lacking = migrations.pending(client, database)
         if not lacking:
@@ -128,7 +128,7 @@ def status(
 
 
 @contextmanager
-def _opened() -> "Iterator[tuple[Client, str]]":
+def opened() -> "Iterator[tuple[Client, str]]":
     """The archive that the environment names, opened as its writer, and the name of its database."""
     import os
 

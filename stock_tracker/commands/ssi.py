@@ -1,11 +1,14 @@
 """``stock-tracker ssi``: the connector, the simulated SSI, and a look at what SSI sends."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stock_tracker.commands.options import HealthPort
+
+if TYPE_CHECKING:
+    from schemas.units import UnixMs
 
 app = typer.Typer(
     help="SSI's feed: connect to it, simulate it, decode it.",
@@ -58,21 +61,103 @@ def simulate(
 @app.command(epilog="Example: stock-tracker ssi decode captured.jsonl | head")
 def decode(
     file: Annotated[
-        Path,
-        typer.Argument(
-            help="One Broadcast argument a line, bare or under 'broadcast_arg'; - for stdin.",
-            exists=True,
-            dir_okay=False,
-            allow_dash=True,
-        ),
+        str, typer.Argument(help="One Broadcast argument a line, bare or under 'broadcast_arg'; - reads standard input.")
     ],
 ) -> None:
     """Print what each captured Broadcast argument decodes to, or why it does not, as JSON lines."""
+    import contextlib
+    import os
     import sys
 
     from connectors.ssi.core.decode import decode_lines
     from schemas.topics import encode
 
-    with sys.stdin if str(file) == "-" else file.open(encoding="utf-8", errors="backslashreplace") as lines:
-        for decoded in decode_lines(lines):
-            sys.stdout.write(encode(decoded).decode() + "\n")
+    try:
+        with contextlib.nullcontext(sys.stdin.buffer) if file == "-" else Path(file).open("rb") as lines:
+            for decoded in decode_lines(lines):
+                sys.stdout.write(encode(decoded).decode() + "\n")
+                # Whoever pipes a feed into it wants to see each line when it comes.
+                sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever reads the lines, such as head, has enough. Python would complain once more when it closes its output.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        raise typer.BadParameter(f"{file!r} cannot be read: {error.strerror}", param_hint="FILE") from None
+
+
+@app.command(epilog="Example: stock-tracker ssi redecode --from 2026-11-23T09:15 --to 2026-11-23T09:30")
+def redecode(
+    since: Annotated[str, typer.Option("--from", help="Begin, as the connector received it: YYYY-MM-DDTHH:MM[:SS] in Vietnam.")],
+    until: Annotated[str, typer.Option("--to", help="End, which is not in it.")],
+    into: Annotated[
+        str, typer.Option(help="What the names of the topics begin with that today's frames are written to; empty writes none.")
+    ] = "redecoded.",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")] = False,
+) -> None:
+    """Decode a stretch of ssi.wire again, write it to topics beside the real ones, and compare; exit 1 when they differ."""
+    import json
+    import os
+
+    from connectors.ssi.redecode import redecode
+    from connectors.ssi.settings import SsiSettings
+    from schemas.deployment import topic_prefix
+    from stock_tracker.kafka.connection import kafka_config
+
+    channels = os.environ.get("SSI_CHANNELS") or str(SsiSettings.model_fields["channels"].default)
+    report = redecode(
+        kafka_config(os.environ), topic_prefix(os.environ), channels, _received(since, "--from"), _received(until, "--to"), into
+    )
+    if as_json:
+        differences = [difference._asdict() for difference in report.differences]
+        print(json.dumps({**report._asdict(), "differences": differences}))
+    else:
+        for line in report.sentences():
+            print(line)
+    if not report.is_same:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: stock-tracker ssi reconcile --day 20261123")
+def reconcile(
+    day: Annotated[int, typer.Option(help="Trading day, YYYYMMDD; the market must be closed.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of a table.")] = False,
+) -> None:
+    """Compare a day of the archive with SSI's DailyStockPrice, symbol by symbol; exit 1 when nothing explains a difference."""
+    import asyncio
+    import json
+
+    from connectors.ssi.settings import SsiSettings
+    from schemas.calendar import as_date
+    from schemas.units import TradingDay
+    from stock_tracker import reconcile as comparison
+    from stock_tracker.commands.archive import opened
+    from stock_tracker.progress import progress
+
+    try:
+        as_date(TradingDay(day))
+    except ValueError:
+        raise typer.BadParameter(f"{day} is no date", param_hint="--day") from None
+    settings = SsiSettings(kafka={})
+    with progress() as tell, opened() as (archive, _):
+        report = asyncio.run(comparison.reconcile(settings, archive, TradingDay(day), tell))
+    if as_json:
+        print(json.dumps(comparison.as_json(TradingDay(day), report)))
+    else:
+        for line in comparison.sentences(TradingDay(day), report):
+            print(line)
+    if report.count("different"):
+        raise typer.Exit(1)
+
+
+def _received(text: str, option: str) -> "UnixMs":
+    """A time in Vietnam, as milliseconds since 1970."""
+    from datetime import datetime
+
+    from schemas.calendar import ICT
+    from schemas.units import UnixMs
+
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no time such as 2026-11-23T09:15", param_hint=option) from None
+    return UnixMs(int((moment if moment.tzinfo else moment.replace(tzinfo=ICT)).timestamp() * 1000))
