@@ -44,7 +44,7 @@ from pipelines.core.suspects import (
     judge_at_close,
     judge_rise,
 )
-from pipelines.core.tape import Received, Booked, Count, Deal, PutThrough, SharedCounter, Tape
+from pipelines.core.tape import Booked, Count, Deal, PutThrough, Received, SharedCounter, Tape
 from schemas.events import GapCause
 from schemas.session import open_ms
 from schemas.structs import TradeEvent, TradeRecord

@@ -82,11 +82,11 @@ class RunningUp:
 
     async def market_ms(self) -> UnixMs:
         """Market time, once the simulated day has begun."""
-        await reached(lambda: self._lives() and self.runfile and self._pid("connector"), "the connector's start")
+        await reached(lambda: self.lives() and self.runfile and self._pid("connector"), "the connector's start")
         async with self.simulator() as simulator:
 
             async def has_begun() -> bool:
-                return self._lives() and (await simulator.clock()).state != "waiting"
+                return self.lives() and (await simulator.clock()).state != "waiting"
 
             await reached(has_begun, "the simulated day's begin")
             return (await simulator.clock()).market_ms
@@ -98,7 +98,7 @@ class RunningUp:
             await simulator.resume(UnixMs(market_ms) if stand else None)
 
             async def is_reached() -> bool:
-                return self._lives() and (await simulator.clock()).market_ms >= market_ms
+                return self.lives() and (await simulator.clock()).market_ms >= market_ms
 
             await reached(is_reached, "that market time")
 
@@ -125,7 +125,7 @@ class RunningUp:
 
     async def strike(self, part: str) -> int:
         """SIGKILL a process of the stack; the process id that it had."""
-        await reached(lambda: self._lives() and self._pid(part), f"a start of {part}")
+        await reached(lambda: self.lives() and self._pid(part), f"a start of {part}")
         pid = self._pid(part)
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
@@ -133,7 +133,7 @@ class RunningUp:
 
     async def come_back(self, part: str, before: int) -> None:
         """Wait until a process that was struck has been started again."""
-        await reached(lambda: self._lives() and self._pid(part) not in (None, before), f"another start of {part}")
+        await reached(lambda: self.lives() and self._pid(part) not in (None, before), f"another start of {part}")
 
     async def kill(self, part: str) -> None:
         """Strike a process and wait until it has been started again."""
@@ -168,7 +168,8 @@ class RunningUp:
     def _pid(self, part: str) -> int | None:
         return self.running.parts[part]["pid"]
 
-    def _lives(self) -> bool:
+    def lives(self) -> bool:
+        """True; fails, with all that was said, when it has ended by itself."""
         assert self.process.poll() is None, f"up ended\n{self.said}"
         return True
 

@@ -27,6 +27,7 @@ async def strike(up: RunningUp, *parts: str) -> None:
         await up.play_to(await up.market_ms() + MINUTE_MS)
 
         async def is_back() -> bool:
+            assert up.lives()
             found = (await simulator.status()).connections
             return len(found) > connections and found[-1].subscribed_ms is not None
 

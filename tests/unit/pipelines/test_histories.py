@@ -303,10 +303,11 @@ def _of_flow(arrived: int, count: Count, number: int) -> Counted:
 def test_frames_cut_elsewhere_give_the_same_events_and_the_same_last_rows(seeds: Sequence[int]) -> None:
     for seed in seeds[::8]:
         tape, flow = a_tape(seed, without=NOT_YET), a_flow(seed, without=NOT_YET)
-        for pipeline, history, events, rows in (
+        sides: tuple[tuple[Pipeline, History[Any], Topic[Any], Topic[Any]], ...] = (
             (TAPE, tape, MARKET_TRADES, STATE_PRICES),
             (LEDGER, flow, MARKET_FOREIGN, STATE_FOREIGN),
-        ):
+        )
+        for pipeline, history, events, rows in sides:
             if not _told(history):
                 continue
             one, other = _fold(pipeline, history, cuts=1), _fold(pipeline, history, cuts=2)
