@@ -5,6 +5,7 @@ import random
 import pytest
 
 from schemas.calendar import at, day_of
+from schemas.units import UnixMs
 from tests.e2e.running_up import KILLABLE, RunningUp, StartUp
 from tests.patience import reached
 from tests.proof import usually
@@ -19,12 +20,17 @@ OTHERS = [_chance.sample(KILLABLE, usually(0, proving=2)) for _ in range(KILLS)]
 """Who dies with the connector, each time."""
 
 
-async def strike(up: RunningUp, *parts: str) -> None:
-    """Kill the connector and others on a market that moves; when something has happened, let it stand until all are back."""
+async def strike(up: RunningUp, at_ms: int, *parts: str) -> None:
+    """Kill the connector and others on a market that moves; when something has happened, let it stand until all are back.
+
+    It moves by no more than two minutes, however long that takes: else the day may be over before the last of many kills.
+    """
+    await up.play_to(at_ms)
     async with up.simulator() as simulator:
         connections = len((await simulator.status()).connections)
+        await simulator.resume(UnixMs(at_ms + MINUTE_MS))
         struck = {part: await up.strike(part) for part in ("connector", *parts)}
-        await up.play_to(await up.market_ms() + MINUTE_MS)
+        await up.play_to(at_ms + 2 * MINUTE_MS)
 
         async def is_back() -> bool:
             assert up.lives()
@@ -43,8 +49,7 @@ async def test_killing_the_connector_loses_only_what_no_connection_carried_and_c
     up = start_up("--seed", "7", "--speed", f"{SPEED}", "--for", f"{seconds}", "--json", KAFKA_BOOTSTRAP=kafka)
     first_ms = at(day_of(await up.market_ms()), 9, 16)
     for number in range(KILLS):
-        await up.reach(first_ms + number * 6 * MINUTE_MS)
-        await strike(up, *OTHERS[number])
+        await strike(up, first_ms + number * 6 * MINUTE_MS, *OTHERS[number])
     outcome = await up.outcome()
     result = outcome.result
     assert outcome.code == 0, outcome.said
