@@ -54,6 +54,14 @@ def previous_trading_day(day: TradingDay, holidays: frozenset[TradingDay] = HOLI
     return last_trading_day(as_day(as_date(day) - timedelta(days=1)), holidays)
 
 
+def next_trading_day(day: TradingDay, holidays: frozenset[TradingDay] = HOLIDAYS) -> TradingDay:
+    """The first trading day after ``day``."""
+    current = as_date(day) + timedelta(days=1)
+    while not is_trading_day(as_day(current), holidays):
+        current += timedelta(days=1)
+    return as_day(current)
+
+
 def day_of(ts_ms: UnixMs) -> TradingDay:
     """The date in Vietnam at ``ts_ms``."""
     return as_day(datetime.fromtimestamp(ts_ms / 1000, ICT).date())

@@ -23,7 +23,7 @@ import msgspec
 
 from pipelines.core.codec import LARGEST, Codec, DayState, Stored
 from pipelines.core.errors import RecordRejected
-from schemas.calendar import as_date
+from schemas.calendar import as_date, next_trading_day
 from schemas.structs import ClockTick
 from schemas.units import TradingDay
 
@@ -71,6 +71,8 @@ class Feeds(Stored):
     """The feed whose records without a counter are taken: quotes, index records and the like. Two feeds tell them twice."""
     feeds: list[Feed] = msgspec.field(default_factory=list)
     """The feeds that have been heard, in the order in which they first came."""
+    clock_day: int = 0
+    """The trading day of the newest clock tick; 0 before the first."""
 
     @classmethod
     def load(cls, state: DayState) -> "Feeds":
@@ -107,25 +109,50 @@ class Feeds(Stored):
             known.seq = seq
         return Delivery(self, known, epoch)
 
-    def meet(self, day: int, ts_ms: int) -> bool:
+    def meet(self, day: int, ts_ms: int, *, is_clock: bool = False) -> bool:
         """Let the shard's trading day move forward to that of a record, if that is later. True when it did.
 
         Args:
             day: Of the record. When it is earlier than ``self.day``, this is a previous day's record, which books nothing.
             ts_ms: Exchange time of the record.
+            is_clock: Whether it is a clock tick, by which the days of all others are judged.
 
         Raises:
-            RecordRejected: ``day`` is no date, or ``ts_ms`` no time of a market.
+            RecordRejected: ``day`` is no date, or too late to be true, or ``ts_ms`` is no time of a market.
         """
         if not 0 < ts_ms < LARGEST:
             raise RecordRejected("out_of_range", f"ts_ms is {ts_ms}, which is no time in milliseconds since 1970")
-        if day == self.day and day:
-            return False
-        require_date(day)
-        if day < self.day:
+        if day != self.day or not day:
+            require_date(day)
+            if not is_clock:
+                self.require_soon(day)
+        if is_clock:
+            self.clock_day = max(self.clock_day, day)
+        if day <= self.day:
             return False
         self.day = day
         self.joined_ms = ts_ms
+        return True
+
+    def require_soon(self, day: int) -> None:
+        """Look at the trading day of a record that is no clock tick; it has to be a date.
+
+        The next trading day is taken: a record of it may come just before the first clock tick of it.
+
+        Raises:
+            RecordRejected: It is later than the trading day after that of the newest clock tick. A shard's day never goes back,
+                so one wrong date would turn away all that comes for years.
+        """
+        if self.clock_day and day > next_trading_day(TradingDay(self.clock_day)):
+            raise RecordRejected("future_day", f"{day} is more than one trading day after {self.clock_day}, the clock ticks' day")
+
+    def allows(self, day: int) -> bool:
+        """Whether a record that is no clock tick may be of ``day``, as far as the clock ticks before it tell."""
+        try:
+            require_date(day)
+            self.require_soon(day)
+        except RecordRejected:
+            return False
         return True
 
     def covered(self, mark: int) -> bool:

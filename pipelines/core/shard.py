@@ -7,11 +7,12 @@ clock ticks          move market time forward, and the trading day
 loss markers         break the coverage of their feed. They are the connector's own word that it threw records away, so whatever
                      else one says, it is never rejected, and it moves neither time nor day
 reference records    have a date and no time: they go to the fold, and do not move the day
-other records        go to the fold, or are counted as ``ignored``, as the fold says; both kinds move the day forward
+other records        go to the fold, or are counted as ``ignored``, as the fold says; both kinds move the day forward, at most to
+                     the trading day after the one that the clock ticks have come to
 ===================  ==========================================================================================================
 
 A record goes to the dead letters alone, and has changed nothing, when its kind does not belong on the topic, when its time or its
-date cannot be, or when its fold's check refuses it.
+date cannot be (no date, or one further on than the clock allows), or when its fold's check refuses it.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -150,9 +151,10 @@ def day_of(frame: Frame, kinds: Kinds[Any], feeds: Feeds) -> int:
         kinds: What the fold does with each kind of record.
         feeds: The shard's; new ones when they cannot be read.
     """
-    moving = [record for record in frame.records if _moves_the_day(record, kinds)]
+    moving = [record for record in frame.records if _moves_the_day(record, kinds, feeds)]
     day = max(feeds.day, moving[0].trading_day if moving else 0)
-    dated = moving + [record for record in frame.records if isinstance(record, ReferenceRecord) and is_date(record.trading_day)]
+    references = (record for record in frame.records if isinstance(record, ReferenceRecord))
+    dated = moving + [record for record in references if feeds.allows(record.trading_day)]
     later = max((record.trading_day for record in dated), default=0)
     if later <= day or not day:
         return later or day
@@ -160,7 +162,7 @@ def day_of(frame: Frame, kinds: Kinds[Any], feeds: Feeds) -> int:
     return day if is_used or _market_time(frame, kinds, feeds) < close_ms(TradingDay(day)) else later
 
 
-def _moves_the_day(record: Any, kinds: Kinds[Any]) -> bool:
+def _moves_the_day(record: Any, kinds: Kinds[Any], feeds: Feeds) -> bool:
     """Whether a record would not be rejected, and moves the day forward if it is of a later one."""
     kind = type(record)
     use = kinds.used.get(kind)
@@ -171,11 +173,12 @@ def _moves_the_day(record: Any, kinds: Kinds[Any]) -> bool:
             use.check(record)
     except RecordRejected:
         return False
-    return 0 < record.ts_ms < LARGEST and is_date(record.trading_day)
+    allows = is_date if kind is ClockTick else feeds.allows
+    return 0 < record.ts_ms < LARGEST and allows(record.trading_day)
 
 
 def _market_time(frame: Frame, kinds: Kinds[Any], feeds: Feeds) -> int:
-    ticks = (record.ts_ms for record in frame.records if isinstance(record, ClockTick) and _moves_the_day(record, kinds))
+    ticks = (record.ts_ms for record in frame.records if isinstance(record, ClockTick) and _moves_the_day(record, kinds, feeds))
     return max(feeds.now_ms, *ticks, 0)
 
 
@@ -203,8 +206,8 @@ def _fold_records(
     fold = begin(Folding(shard, position, state, feeds, delivery, folded, terms))
     used = kinds.used
 
-    def meet(record: Any) -> None:
-        if feeds.meet(record.trading_day, record.ts_ms):
+    def meet(record: Any, *, is_clock: bool = False) -> None:
+        if feeds.meet(record.trading_day, record.ts_ms, is_clock=is_clock):
             fold.turn()
             terms.reach(feeds.day)
 
@@ -218,13 +221,14 @@ def _fold_records(
                 meet(record)
                 take(fold, record)
             elif isinstance(record, ClockTick):
-                meet(record)
+                meet(record, is_clock=True)
                 if delivery.tick(record):
                     fold.advance()
             elif isinstance(record, LossMarker):
                 delivery.lose()
             elif isinstance(record, ReferenceRecord) and kind not in kinds.unexpected:
                 require_date(record.trading_day)
+                feeds.require_soon(record.trading_day)
                 if kinds.reference is None:
                     folded.counts["ignored"] += 1
                 else:

@@ -160,6 +160,32 @@ def test_an_impossible_date_is_rejected_by_a_shard_that_has_heard_nothing_yet(ki
     assert shard.fold(a_tick(TEN_MS), kind.useful()).counts["rejected"] == 0
 
 
+@pytest.mark.parametrize("day", [20261124, 20261125, 20270104, 20991231])
+def test_a_date_further_on_than_the_clock_allows_is_rejected_alone(shard: Shard, day: int) -> None:
+    # Tuesday the 24th is a holiday; the trading day after Friday is Monday.
+    useful, before = shard.kind.useful, shard.feeds
+    folded = shard.fold(useful(trading_day=day, ts="09:00"), a_reference(trading_day=day), useful(ts=LATER_MS))
+    assert [(letter.reason, letter.idx) for letter in letters(folded)] == [("future_day", 0), ("future_day", 1)]
+    assert all(str(day) in letter.detail for letter in letters(folded))
+    assert (shard.feeds.day, shard.feeds.joined_ms) == (DAY, before.joined_ms)
+    assert folded.counts["previous_day"] == 0
+
+
+def test_once_the_clock_has_come_to_a_day_its_records_are_taken(shard: Shard) -> None:
+    useful = shard.kind.useful
+    folded = shard.fold(a_tick(at(AFTER, 9), AFTER), useful(trading_day=AFTER, ts="09:00"), a_reference(trading_day=AFTER))
+    assert letters(folded) == []
+    assert shard.feeds.day == AFTER
+
+
+@pytest.mark.parametrize("day", [20261125, 20991231])
+def test_a_loss_is_taken_note_of_whatever_day_it_says(shard: Shard, day: int) -> None:
+    mark = shard.feeds.mark
+    assert letters(shard.fold(a_loss(trading_day=day, ts="09:00"), a_tick(LATER_MS))) == []
+    assert not shard.feeds.covered(mark)
+    assert shard.feeds.day == DAY
+
+
 # --- records of no use
 
 
