@@ -28,7 +28,10 @@ from schemas.structs import ClockTick
 from schemas.units import TradingDay
 
 SILENCE_MS = 3_000
-"""Market time without a clock tick, while another feed's come, after which a feed neither leads nor covers."""
+"""How far a feed's clock ticks may be behind another's, in market time, before it neither leads nor covers.
+
+Twice its own step is always allowed: of two feeds that tick every five seconds each is behind the other for a moment each time.
+"""
 
 
 class Feed(msgspec.Struct, array_like=True, gc=False):
@@ -46,6 +49,23 @@ class Feed(msgspec.Struct, array_like=True, gc=False):
     """Market time of its last clock tick or, before the first of a connection, at the connect. Silence is counted from here."""
     since_ms: int = 0
     """Market time of the first clock tick after its last break: it has covered the time since. 0 before that tick."""
+    step_ms: int = 0
+    """Market time between its last two clock ticks; 0 before there are two."""
+    step_before_ms: int = 0
+    """The same of the two before. A step may be long once, over a time in which nothing happened, and says nothing then."""
+
+    @property
+    def usual_step_ms(self) -> int:
+        """Market time after which its next clock tick is due; 0 when nothing tells."""
+        return min(self.step_ms, self.step_before_ms or self.step_ms)
+
+    def ticks(self, ts_ms: int) -> None:
+        """Take note of the market time of a clock tick."""
+        if ts_ms <= self.tick_ms:
+            return
+        if self.since_ms:  # otherwise the time before was not a tick's, or ticks are missing since
+            self.step_ms, self.step_before_ms = ts_ms - self.tick_ms, self.step_ms
+        self.tick_ms = ts_ms
 
     def breaks(self, mark: int) -> None:
         """Take note of a break, which has got the number ``mark``: from now on this feed covers nothing before it."""
@@ -162,14 +182,20 @@ class Feeds(Stored):
     @property
     def covered_since(self) -> int:
         """The earliest :attr:`mark` since which some feed has run without a break; a later one than :attr:`mark` if none runs."""
-        return min((feed.broke for feed in self.feeds if self._runs(feed)), default=self.mark + 1)
+        return min((feed.broke for feed in self.feeds if self.runs(feed)), default=self.mark + 1)
 
     def covered_from(self, ts_ms: int) -> bool:
         """Whether some feed has run without a break since market time ``ts_ms``."""
-        return any(0 < feed.since_ms <= ts_ms and self._runs(feed) for feed in self.feeds)
+        return any(0 < feed.since_ms <= ts_ms and self.runs(feed) for feed in self.feeds)
 
-    def _runs(self, feed: Feed) -> bool:
-        return feed.up and self.now_ms - feed.tick_ms < SILENCE_MS
+    def runs(self, feed: Feed) -> bool:
+        """Whether a feed is connected, and its clock ticks keep up with those of the others."""
+        step_ms = feed.usual_step_ms or max(other.usual_step_ms for other in self.feeds)
+        behind_ms = self.now_ms - feed.tick_ms
+        if not feed.up or behind_ms <= max(SILENCE_MS, 2 * step_ms):
+            return feed.up
+        # One tick of another feed may be a long step ahead. Two say that the ones between did not come.
+        return not any(other.step_ms and other.tick_ms - other.step_ms > feed.tick_ms for other in self.feeds)
 
 
 class Delivery:
@@ -200,13 +226,12 @@ class Delivery:
 
     def tick(self, tick: ClockTick) -> bool:
         """Take note of a clock tick. True when the shard's market second moved forward."""
-        feeds, feed = self._feeds, self._feed
-        if self.epoch == feed.epoch:
+        feeds = self._feeds
+        moves = tick.ts_ms > feeds.now_ms
+        feeds.now_ms = max(feeds.now_ms, tick.ts_ms)
+        if self.epoch == self._feed.epoch:
             self._take_pulse(tick)
-        if tick.ts_ms <= feeds.now_ms:
-            return False
-        feeds.now_ms = tick.ts_ms
-        return True
+        return moves
 
     def lose(self) -> None:
         """Take note of a loss marker: the connector threw records away here."""
@@ -221,12 +246,12 @@ class Delivery:
             feeds.mark += 1
             feed.breaks(feeds.mark)
         feed.up = up
-        feed.tick_ms = max(feed.tick_ms, tick.ts_ms)
+        feed.ticks(tick.ts_ms)
         if up and not feed.since_ms:
             feed.since_ms = tick.ts_ms
         if up and feeds.leader != feed.name:
             leader = next((other for other in feeds.feeds if other.name == feeds.leader), None)
-            if leader is None or not leader.up or tick.ts_ms - leader.tick_ms >= SILENCE_MS:
+            if leader is None or not feeds.runs(leader):
                 feeds.leader = feed.name
 
 

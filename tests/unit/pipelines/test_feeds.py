@@ -87,18 +87,59 @@ class TestLeader:
         _, b = shard.frame("b", ticks=(a_tick(2),))
         assert b.leads
 
-    def test_it_is_replaced_after_three_seconds_of_silence(self, shard: Shard) -> None:
+    def test_it_is_replaced_after_more_than_three_seconds_of_silence(self, shard: Shard) -> None:
         #    a   1 2
-        #    b   1 2 3 4 5
-        #                ▲ a has been silent for three seconds
+        #    b   1 2 3 4 5 6
+        #                  ▲ a has been silent for more than three seconds
         shard.frame("a", ticks=(a_tick(1), a_tick(2)))
-        for second in (1, 2, 3, 4):
+        for second in (1, 2, 3, 4, 5):
             _, b = shard.frame("b", ticks=(a_tick(second),))
             assert not b.leads
-        _, b = shard.frame("b", ticks=(a_tick(5),))
+        _, b = shard.frame("b", ticks=(a_tick(6),))
         assert b.leads
-        _, a = shard.frame("a", ticks=(a_tick(6),))
+        _, a = shard.frame("a", ticks=(a_tick(7),))
         assert not a.leads
+
+    @pytest.mark.parametrize("step", [1, 2, 3, 4, 5, 10, 60, 600])
+    @pytest.mark.parametrize("first", ["a", "b"])
+    def test_two_feeds_with_the_same_step_never_take_the_lead_from_each_other(self, shard: Shard, step: int, first: str) -> None:
+        shard.frame("a", ticks=(a_tick(1),))
+        for number in range(1, 9):
+            second = 1 + number * step
+            for feed in (first, "b" if first == "a" else "a"):
+                feeds, _ = shard.frame(feed, ticks=(a_tick(second),))
+                assert feeds.leader == "a"
+                assert all(feeds.runs(known) for known in feeds.feeds)
+
+    @pytest.mark.parametrize(("slow", "quick"), [(5, 1), (60, 1), (10, 3), (600, 5)])
+    def test_a_feed_that_ticks_seldom_keeps_the_lead_beside_one_that_ticks_often(
+        self, shard: Shard, slow: int, quick: int
+    ) -> None:
+        shard.frame("a", ticks=(a_tick(1), a_tick(1 + slow)))
+        seldom = [(1 + number * slow, "a") for number in range(2, 6)]
+        often = [(second, "b") for second in range(1 + slow, 1 + 5 * slow, quick)]
+        for second, feed in sorted(seldom + often, key=lambda tick: (tick[0], tick[1] == "a")):
+            feeds, _ = shard.frame(feed, ticks=(a_tick(second),))
+            assert feeds.leader == "a"
+
+    @pytest.mark.parametrize("step", [5, 10, 60])
+    def test_it_is_replaced_when_two_ticks_that_were_due_are_missing(self, shard: Shard, step: int) -> None:
+        #    a   1  6
+        #    b   1  6  11  16  21
+        #                      ▲ a has missed those of 11 and 16
+        for number in range(2):
+            for feed in "ab":
+                shard.frame(feed, ticks=(a_tick(1 + number * step),))
+        leaders = [shard.frame("b", ticks=(a_tick(1 + number * step),))[0].leader for number in range(2, 5)]
+        assert leaders == ["a", "a", "b"]
+
+    def test_one_long_step_does_not_make_a_feed_that_then_dies_live_on(self, shard: Shard) -> None:
+        shard.frame("a", ticks=(a_tick(1), a_tick(2), a_tick(1_500)))
+        for second in range(1_500, 1_504):
+            feeds, _ = shard.frame("b", ticks=(a_tick(second),))
+            assert feeds.leader == "a"
+        feeds, _ = shard.frame("b", ticks=(a_tick(1_504),))
+        assert feeds.leader == "b"
 
     def test_it_stays_when_nobody_else_is_there(self, shard: Shard) -> None:
         shard.frame("a", ticks=(a_tick(1),))
@@ -172,6 +213,8 @@ class TestCoverage:
         feeds, _ = shard.frame("b", ticks=(a_tick(1),))
         mark = feeds.mark
         feeds, _ = shard.frame("b", epoch=2, ticks=(a_tick(4),))
+        assert feeds.covered(mark)
+        feeds, _ = shard.frame("b", epoch=2, ticks=(a_tick(5),))
         assert not feeds.covered(mark)
 
     def test_a_frame_that_comes_twice_is_no_break(self, shard: Shard) -> None:
