@@ -13,7 +13,7 @@ from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
 from pipelines.core.feeds import require_date
 from pipelines.core.figures import Figures
 from pipelines.core.frames import Folded, Shard
-from pipelines.core.indices import INDEX, Index, advance
+from pipelines.core.indices import INDEX, Index, advance, check_index
 from pipelines.core.price_shard import USED, PriceFold
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.terms import Offers
@@ -29,10 +29,12 @@ from schemas.structs import (
     IndexFrame,
     IndexRecord,
     ReferenceRecord,
+    SnapshotRecord,
     TradeEvent,
+    TradeRecord,
 )
 from schemas.topics import MARKET_BASIS, MARKET_INDICES, STATE_BASIS, STATE_INDICES
-from schemas.units import Symbol, TradingDay, UnixMs
+from schemas.units import Price, Symbol, TradingDay, UnixMs
 
 
 class Underlyings(Stored):
@@ -120,6 +122,9 @@ class IndexFold:
             contract = contract_of(event.symbol)
             if contract is None or event.price is None or not _sets_price(event):
                 continue
+            if not _is_within_limits(record, event.price):
+                self.folded.count(["outside_limits"])
+                continue
             self._enrol(contract.underlying)
             self._note(self._curve(contract.underlying).trade(event.symbol, event.price, event.ts_ms, UnixMs(self._feeds.now_ms)))
 
@@ -145,10 +150,22 @@ def _sets_price(event: TradeEvent) -> bool:
     return in_order and event.phase not in ("put_through", "odd_lot")
 
 
+def _is_within_limits(record: Any, price: Price) -> bool:
+    """Whether a print could be made at ``price``, as far as its record says the limits of its day; 0 where the feed has not."""
+    if not isinstance(record, TradeRecord | SnapshotRecord):
+        return True
+    return (not record.ceiling or price <= record.ceiling) and (not record.floor or price >= record.floor)
+
+
 _FIGURES = Figures(
     "value", "prior_value", "volume", "traded_value", "put_through_volume", "put_through_value", "advances", "no_changes",
     "declines", "ceilings", "floors", least=1 - LARGEST,
 )  # fmt: skip
+
+
+def _check_index(record: IndexRecord) -> None:
+    _FIGURES.check(record)
+    check_index(record)
 
 
 def _check_reference(record: ReferenceRecord) -> None:
@@ -159,7 +176,7 @@ def _check_reference(record: ReferenceRecord) -> None:
 _KINDS = Kinds(
     IndexFold,
     used={
-        IndexRecord: Use(_FIGURES.check, IndexFold.take_index),
+        IndexRecord: Use(_check_index, IndexFold.take_index),
         ReferenceRecord: Use(_check_reference, IndexFold.take_reference),
         **{kind: Use(use.check, IndexFold.take_price) for kind, use in USED.items()},
     },

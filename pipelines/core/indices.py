@@ -1,15 +1,22 @@
 """An index as the feed says it.
 
-Index records carry no counter that could identify them, so only those of a shard's leading feed are folded.
+Index records carry no counter that could identify them, so only those of a shard's leading feed are folded. Nothing but the
+values around it tells whether a value is true: what cannot be, by the limits of the stocks in it, is rejected, and what is far
+from everything known is believed when the next record says so too.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar, Final, Literal
 
 from pipelines.core.codec import Codec, Stored
+from pipelines.core.errors import RecordRejected
 from schemas.structs import IndexEvent, IndexRecord, IndexRow
 from schemas.units import Price, Shares, Symbol, TradingDay, UnixMs, Vnd
 
-Outcome = Literal["index", "unchanged", "stale", "previous_day", "empty"]
+MOST_PERCENT: Final = 20
+"""How far an index can be from the day before. Its members have limits of 7 % (HOSE), 10 % (HNX) or 15 % (UPCOM); single ones may
+go further on their first day (20 to 40 %), an index of many never does (Decision 352/QĐ-SGDHCM)."""
+
+Outcome = Literal["index", "unchanged", "stale", "previous_day", "empty", "doubted"]
 """What a record came to:
 
 - ``index``: something changed.
@@ -17,6 +24,7 @@ Outcome = Literal["index", "unchanged", "stale", "previous_day", "empty"]
 - ``stale``: older than what is known.
 - ``previous_day``: of an earlier day.
 - ``empty``: it has no value; SSI sends 0 before there is one.
+- ``doubted``: it is far from what is known; a newer one that agrees with it will be believed.
 """
 
 
@@ -39,6 +47,10 @@ class Index(Stored):
     ceilings: int = 0
     floors: int = 0
     session: str | None = None
+    doubted: Price = Price(0)
+    """A value of today that is far from what is known, while it waits for a newer record; 0 when there is none."""
+    doubted_ms: UnixMs = UnixMs(0)
+    """Exchange time of the record that said it."""
 
     def event(self, symbol: Symbol) -> IndexEvent:
         """The event on ``market.indices`` that tells how the index stands."""
@@ -88,8 +100,21 @@ class Index(Stored):
 INDEX = Codec(Index)
 
 
+def check_index(record: IndexRecord) -> None:
+    """Look at the value of a record.
+
+    Raises:
+        RecordRejected: It is further from the prior value that the record itself says than an index can be.
+    """
+    if record.value > 0 and record.prior_value > 0 and _is_far(record.value, record.prior_value):
+        raise RecordRejected(
+            "implausible",
+            f"{record.symbol} is {record.value} after {record.prior_value}: no index moves {MOST_PERCENT} % in a day",
+        )
+
+
 def advance(index: Index, record: IndexRecord) -> Outcome:
-    """Fold a record of the leading feed into its index, in place.
+    """Fold a record of the leading feed into its index, in place; it passed :func:`check_index`.
 
     Two records of one second are told apart by their traded volume, which only grows: after a reconnect SSI may send a cached
     one again.
@@ -103,7 +128,12 @@ def advance(index: Index, record: IndexRecord) -> Outcome:
             return "stale"
         if _content(record) == _content(index):
             index.ts_ms = record.ts_ms
+            index.doubted = Price(0)
             return "unchanged"
+    if _is_doubtful(index, record):
+        index.doubted, index.doubted_ms = record.value, record.ts_ms
+        return "doubted"
+    index.doubted = Price(0)
     index.day = record.trading_day
     index.ts_ms = record.ts_ms
     index.value = record.value
@@ -119,6 +149,17 @@ def advance(index: Index, record: IndexRecord) -> Outcome:
     index.floors = record.floors
     index.session = record.session
     return "index"
+
+
+def _is_doubtful(index: Index, record: IndexRecord) -> bool:
+    """Whether a record is far from the last value known, and no older record has said so too."""
+    if not index.value or not _is_far(record.value, index.value):
+        return False
+    return not index.doubted or record.ts_ms <= index.doubted_ms or _is_far(record.value, index.doubted)
+
+
+def _is_far(value: int, known: int) -> bool:
+    return abs(value - known) * 100 > MOST_PERCENT * known
 
 
 def _content(said: Index | IndexRecord) -> tuple[object, ...]:

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.core.indices import INDEX, Index, advance
+from pipelines.core.errors import RecordRejected
+from pipelines.core.indices import INDEX, Index, advance, check_index
 from schemas.calendar import at
 from schemas.structs import IndexRecord
 from schemas.units import Symbol, TradingDay
@@ -101,6 +102,51 @@ def test_an_index_without_a_prior_value_has_no_change_in_percent() -> None:
     index = Index()
     advance(index, a_record(prior_value=0))
     assert index.row(VNINDEX, 0).change_pct == 0.0
+
+
+@pytest.mark.parametrize(
+    ("value", "is_true"), [(214_494, True), (142_996, True), (214_495, False), (142_995, False), (900_000, False)]
+)
+def test_no_index_is_a_fifth_above_or_below_the_day_before(value: int, is_true: bool) -> None:
+    record = a_record(value=value)
+    if is_true:
+        check_index(record)
+        return
+    with pytest.raises(RecordRejected, match=f"VNINDEX is {value} after 178745"):
+        check_index(record)
+
+
+def test_what_the_record_does_not_say_does_not_condemn_it() -> None:
+    check_index(a_record(prior_value=0, value=900_000))
+    check_index(a_record(value=0))
+
+
+def test_a_value_far_from_all_that_is_known_waits_for_a_newer_one() -> None:
+    index = Index()
+    advance(index, a_record(prior_value=0))
+    assert advance(index, a_record(5, prior_value=0, value=900_000)) == "doubted"
+    assert index.value == 174636
+    assert advance(index, a_record(10, prior_value=0, value=174_700)) == "index"
+    # The next lonely one is doubted as well: the one before it has been answered.
+    assert advance(index, a_record(15, prior_value=0, value=900_000)) == "doubted"
+
+
+def test_a_value_that_was_doubted_is_believed_when_a_newer_record_agrees() -> None:
+    index = Index()
+    advance(index, a_record(prior_value=0))
+    outcomes = [
+        advance(index, a_record(second, prior_value=0, value=value)) for second, value in ((5, 90_000), (5, 90_000), (10, 90_100))
+    ]
+    assert outcomes == ["doubted", "doubted", "index"]
+    assert index.value == 90_100
+
+
+def test_the_answer_to_a_doubt_may_be_the_value_that_was_known() -> None:
+    index = Index()
+    advance(index, a_record(prior_value=0, volume=7))
+    advance(index, a_record(5, prior_value=0, value=900_000, volume=7))
+    assert advance(index, a_record(10, prior_value=0, volume=7)) == "unchanged"
+    assert advance(index, a_record(15, prior_value=0, value=900_000, volume=7)) == "doubted"
 
 
 @given(
