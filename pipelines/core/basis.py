@@ -1,5 +1,8 @@
 """The basis: how far each future is from its index. It is told anew at each print of the future and at each tick of the index.
 
+Nothing closes sharp: the feed lags, and the index after the closing auction comes some seconds after 14:45. So an index is live
+once it has said something in a session, until it has been silent for 15 seconds.
+
 The futures on an index make a *curve*. They share the index and nothing else: every contract has its own price and its own
 expiry, and becomes stale for itself.
 """
@@ -163,8 +166,9 @@ class Curve(Stored):
         return leg
 
     def _stale(self, at_ms: int) -> bool:
-        live = any(start <= at_ms < end for start, end in _live_hours(self.day))
-        return not live or not self.heard_ms or at_ms - self.heard_ms >= SILENCE_MS
+        # What it says at lunch is of the morning: the afternoon's first tick makes it live again.
+        live = any(start <= self.heard_ms <= at_ms < end + SILENCE_MS for start, end in _sessions(self.day))
+        return not live or at_ms - self.heard_ms >= SILENCE_MS
 
     def _publish(self, legs: Iterable[Leg], ts_ms: UnixMs, stale: bool) -> tuple[BasisEvent, ...]:
         events = []
@@ -201,7 +205,14 @@ CURVE = Codec(Curve)
 
 
 @cache
-def _live_hours(day: TradingDay) -> tuple[tuple[UnixMs, UnixMs], ...]:
-    """When an index is computed from prints: HOSE's continuous sessions and its closing auction."""
+def _sessions(day: TradingDay) -> tuple[tuple[UnixMs, UnixMs], ...]:
+    """From when to when an index is computed from prints: HOSE's continuous sessions, the closing auction with the second one."""
     phases = starts(day, Exchange.HOSE)
-    return tuple((begin, end) for (begin, phase), (end, _) in pairwise(phases) if phase in _LIVE)
+    sessions: list[tuple[UnixMs, UnixMs]] = []
+    for (begin, phase), (end, _) in pairwise(phases):
+        if phase not in _LIVE:
+            continue
+        if sessions and sessions[-1][1] == begin:
+            begin = sessions.pop()[0]
+        sessions.append((begin, end))
+    return tuple(sessions)
