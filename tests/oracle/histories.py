@@ -110,6 +110,11 @@ class History(Generic[S]):
     """The exchange that a previous day's record at the start names, if there is one."""
 
     @property
+    def told(self) -> list[S]:
+        """The records that arrived, in that order, repeats included."""
+        return [heard.said for heard in self.heard if heard.said is not None]
+
+    @property
     def delivered(self) -> tuple[tuple[int, S], ...]:
         """What arrived at least once, in the order in which it was said, with its place in the order of first arrivals."""
         arrived: dict[int, int] = {}

@@ -30,7 +30,6 @@ from tests.oracle.histories import (
     Heard,
     History,
     Match,
-    S,
     a_flow,
     a_tape,
     is_tellable,
@@ -106,10 +105,6 @@ def _events(outputs: Outputs, topic: Topic[Any]) -> list[Any]:
     return [event for frame in outputs[topic] for event in frame.events]
 
 
-def _told(history: History[S]) -> list[S]:
-    return [heard.said for heard in history.heard if heard.said is not None]
-
-
 in_slices = pytest.mark.parametrize("seeds", [range(n, HISTORIES, SLICES) for n in range(SLICES)], ids=range(SLICES))
 
 
@@ -131,7 +126,7 @@ TAPE = Pipeline(price_shard.fold_frame, Shard.of("prices", 0, 1), SSI_TICKS, _ma
 def _expected_tape(history: History[Match]) -> Tape:
     records = [
         TapeRecord(match.second, match.total, match.volume, match.price, match.value, match.kind == "put_through")
-        for match in _told(history)
+        for match in history.told
     ]
     return tape_of(records, FLOOR, CEILING)
 
@@ -162,8 +157,8 @@ def _tape_differences(history: History[Match], expected: Tape) -> list[str]:
         dealt = sum(volume for _, volume in expected.deals) if "put_through_shared" in history.traits else 0
         if not least - dealt <= missing <= least:
             wrong.append(f"{missing} shares are missing for {least}, of which {dealt} were put through")
-    newest = max(match.second for match in _told(history))
-    named = {match.exchange for match in _told(history) if match.second == newest}
+    newest = max(match.second for match in history.told)
+    named = {match.exchange for match in history.told if match.second == newest}
     if rows[-1].exchange not in named:
         wrong.append(f"the exchange is {rows[-1].exchange} for {named}")
     return wrong
@@ -174,7 +169,7 @@ def test_the_tape_is_what_the_whole_day_says(seeds: Sequence[int]) -> None:
     differences = {}
     for seed in seeds:
         history = a_tape(seed, without=NOT_YET)
-        if not _told(history):
+        if not history.told:
             continue
         expected = _expected_tape(history)
         if not expected.reading.unclear and (wrong := _tape_differences(history, expected)):
@@ -234,7 +229,7 @@ def _ledger_differences(history: History[Count]) -> list[str]:
     wrong: list[str] = []
     for number, side in enumerate((Side.BUY, Side.SELL)):
         account = account_of(
-            [Told(count.second, count.counters[number], count.values[number]) for count in _told(history)], FLOOR, CEILING
+            [Told(count.second, count.counters[number], count.values[number]) for count in history.told], FLOOR, CEILING
         )
         if account.reading.unclear:
             continue
@@ -255,8 +250,8 @@ def _ledger_differences(history: History[Count]) -> list[str]:
             said = (rows[-1].bought, rows[-1].bought_value) if side is Side.BUY else (rows[-1].sold, rows[-1].sold_value)
             if said != (sum(booked), value):
                 wrong.append(f"{side}: the row says {said} for lines of {sum(booked)} shares and {value} VND")
-    newest = max(count.second for count in _told(history))
-    named = {count.exchange for count in _told(history) if count.second == newest}
+    newest = max(count.second for count in history.told)
+    named = {count.exchange for count in history.told if count.second == newest}
     if not rows:
         wrong.append("there is no row")
     elif rows[-1].exchange not in named:
@@ -269,7 +264,7 @@ def test_the_ledger_is_what_the_whole_day_says(seeds: Sequence[int]) -> None:
     differences = {}
     for seed in seeds:
         history = a_flow(seed, without=NOT_YET)
-        if _told(history) and (wrong := _ledger_differences(history)):
+        if history.told and (wrong := _ledger_differences(history)):
             differences[seed] = (sorted(history.traits), wrong)
     assert not differences
 
@@ -281,7 +276,7 @@ def test_the_oracle_reads_off_the_ledger_what_happened(seeds: Sequence[int]) -> 
         history = a_flow(seed)
         for number in range(2):
             counted = [_of_flow(arrived, count, number) for arrived, count in history.delivered]
-            told = [Told(count.second, count.counters[number], count.values[number]) for count in _told(history)]
+            told = [Told(count.second, count.counters[number], count.values[number]) for count in history.told]
             account = account_of(told, FLOOR, CEILING)
             if not is_tellable(counted) or account.reading.unclear:
                 continue
@@ -303,12 +298,11 @@ def _of_flow(arrived: int, count: Count, number: int) -> Counted:
 def test_frames_cut_elsewhere_give_the_same_events_and_the_same_last_rows(seeds: Sequence[int]) -> None:
     for seed in seeds[::8]:
         tape, flow = a_tape(seed, without=NOT_YET), a_flow(seed, without=NOT_YET)
-        sides: tuple[tuple[Pipeline, History[Any], Topic[Any], Topic[Any]], ...] = (
+        for pipeline, history, events, rows in (
             (TAPE, tape, MARKET_TRADES, STATE_PRICES),
             (LEDGER, flow, MARKET_FOREIGN, STATE_FOREIGN),
-        )
-        for pipeline, history, events, rows in sides:
-            if not _told(history):
+        ):
+            if not history.told:
                 continue
             one, other = _fold(pipeline, history, cuts=1), _fold(pipeline, history, cuts=2)
             assert _events(one, events) == _events(other, events), seed
