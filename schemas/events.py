@@ -219,6 +219,11 @@ class BasisEvent(Message):
     """Calendar days to the last trading day; 0 on it."""
     stale: bool
     """The index was not live: before 09:15, at lunch, after the close, or silent for 15 s."""
+    alias: str | None = None
+    """What traders call the contract by its rank among the listed: ``VN30F1M`` is the front month. None beyond the fourth."""
+    slope: float | None = None
+    """How fast the basis moves, over the last five minutes: hundredths of a point a minute, two decimals. It converges where
+    the sign is not that of ``basis``. None before there is a minute of it, and while it is stale."""
 
 
 class AlertEvent(Message):

@@ -170,3 +170,5 @@ class BasisRow(Row):
     basis_pct: float
     days_to_expiry: int
     stale: bool
+    slope: float | None = None
+    """Hundredths of a point a minute, over the last five minutes; None before there is a minute of it, and while it is stale."""

@@ -23,9 +23,19 @@ from schemas.units import Exchange, Price, SessionPhase, Symbol, TradingDay, Uni
 
 SILENCE_MS = 15_000
 """Market time without a tick after which an index is not live: SSI sends one every five seconds."""
+SLOPE_MS = 300_000
+"""Market time over which the slope of a basis is taken."""
+_MINUTE_MS = 60_000
 ALIASES: tuple[Literal["F1M", "F2M", "F1Q", "F2Q"], ...] = ("F1M", "F2M", "F1Q", "F2Q")
 """What traders call the listed contracts, nearest first: two months, two quarters."""
 _LIVE = (SessionPhase.CONTINUOUS, SessionPhase.ATC)
+
+
+class Past(msgspec.Struct, array_like=True, gc=False):
+    """A basis of some minutes ago."""
+
+    ts_ms: UnixMs
+    basis: Price
 
 
 class Leg(msgspec.Struct, array_like=True, gc=False):
@@ -41,6 +51,10 @@ class Leg(msgspec.Struct, array_like=True, gc=False):
     """The last day for which REST listed it; 0 when it never did."""
     stale: bool | None = None
     """Whether its basis was stale as last published today; None before that."""
+    told_ms: UnixMs = UnixMs(0)
+    """The time of the basis that was last published today; 0 before that."""
+    past: list[Past] = msgspec.field(default_factory=list)
+    """The first live basis of each of the last minutes, oldest first."""
 
 
 class Curve(Stored):
@@ -74,16 +88,22 @@ class Curve(Stored):
         self.index_ms = self.heard_ms = UnixMs(0)
         self.legs = [leg for leg in self.legs if leg.last_trading_day >= day]
         for leg in self.legs:
-            leg.price, leg.price_ms, leg.stale = None, UnixMs(0), None
+            leg.price, leg.price_ms, leg.stale, leg.told_ms, leg.past = None, UnixMs(0), None, UnixMs(0), []
 
-    def list_contract(self, reference: ReferenceRecord) -> None:
-        """Take what REST says of a future on this index. What it says of anything else is passed over."""
+    def list_contract(self, reference: ReferenceRecord) -> tuple[Symbol, ...]:
+        """Take what REST says of a future on this index. What it says of anything else is passed over.
+
+        Returns:
+            The contracts whose rows look different now: of one another's names they have, by rank.
+        """
         leg = self._leg_of(reference.symbol)
         if leg is None:
-            return
+            return ()
+        before = [self._said_of(each) for each in self.legs]
         leg.listed = max(leg.listed, reference.trading_day)
         if reference.last_trading_day is not None:
             leg.last_trading_day = reference.last_trading_day
+        return tuple(each.symbol for each, said in zip(self.legs, before, strict=True) if self._said_of(each) != said)
 
     def close(self, value: Price) -> None:
         """Take an earlier day's index value, to stand in until a live one comes."""
@@ -132,7 +152,8 @@ class Curve(Stored):
         return BasisRow(
             day=self.day,
             src=src,
-            ts_ms=max(leg.price_ms, self.index_ms),
+            # A state of release 0.2.0 does not say when the basis was told.
+            ts_ms=leg.told_ms or max(leg.price_ms, self.index_ms),
             symbol=symbol,
             underlying=self.underlying,
             month=leg.month,
@@ -143,6 +164,7 @@ class Curve(Stored):
             basis_pct=self._percent(leg.price),
             days_to_expiry=self._days_to_expiry(leg),
             stale=leg.stale,
+            slope=self._slope(leg),
         )
 
     def alias(self, month: int) -> Literal["F1M", "F2M", "F1Q", "F2Q"] | None:
@@ -176,19 +198,23 @@ class Curve(Stored):
             if leg.price is None or not self.index_value:
                 continue
             leg.stale = stale
+            # Prints and index ticks may overtake each other by seconds. A basis is of one of each: its time is the later.
+            leg.told_ms = max(ts_ms, leg.price_ms, self.index_ms)
+            _remember(leg, Price(leg.price - self.index_value))
             event = BasisEvent(
                 symbol=leg.symbol,
                 underlying=self.underlying,
                 month=leg.month,
                 day=self.day,
-                # Prints and index ticks may overtake each other by seconds. A basis is of one of each: its time is the later.
-                ts_ms=max(ts_ms, leg.price_ms, self.index_ms),
+                ts_ms=leg.told_ms,
                 price=leg.price,
                 index_value=self.index_value,
                 basis=Price(leg.price - self.index_value),
                 basis_pct=self._percent(leg.price),
                 days_to_expiry=self._days_to_expiry(leg),
                 stale=stale,
+                alias=self._continuous(leg),
+                slope=self._slope(leg),
             )
             events.append(event)
         return tuple(events)
@@ -196,12 +222,37 @@ class Curve(Stored):
     def _percent(self, price: Price) -> float:
         return round((price - self.index_value) * 100 / self.index_value, 4)
 
+    def _slope(self, leg: Leg) -> float | None:
+        past = leg.past[0] if leg.past else None
+        if leg.price is None or past is None or leg.told_ms - past.ts_ms < _MINUTE_MS:
+            return None
+        return round((leg.price - self.index_value - past.basis) * _MINUTE_MS / (leg.told_ms - past.ts_ms), 2)
+
+    def _continuous(self, leg: Leg) -> str | None:
+        """What the contract is called in a series that goes on from contract to contract: ``VN30F1M``."""
+        alias = self.alias(leg.month)
+        return None if alias is None else f"{self.underlying}{alias}"
+
+    def _said_of(self, leg: Leg) -> tuple[str | None, int] | None:
+        """What a row of the contract says that is not of the market; None before the first day."""
+        return (self.alias(leg.month), self._days_to_expiry(leg)) if self.day else None
+
     def _days_to_expiry(self, leg: Leg) -> int:
         # Whether the day or our idea of the contract's last day is wrong, nobody reads a negative number of days.
         return max((as_date(leg.last_trading_day) - as_date(self.day)).days, 0)
 
 
 CURVE = Codec(Curve)
+
+
+def _remember(leg: Leg, basis: Price) -> None:
+    """Keep a basis that was just told for the slopes of the next minutes. A stale one says nothing, and breaks the line."""
+    if leg.stale:
+        leg.past = []
+        return
+    if not leg.past or leg.told_ms // _MINUTE_MS > leg.past[-1].ts_ms // _MINUTE_MS:
+        leg.past.append(Past(leg.told_ms, basis))
+    leg.past = [past for past in leg.past if leg.told_ms - past.ts_ms <= SLOPE_MS]
 
 
 @cache

@@ -61,9 +61,12 @@ class IndexFold:
         self._index_events: list[IndexEvent] = []
         self._basis_events: list[BasisEvent] = []
         self._heard: dict[Symbol, Index] = {}
+        self._moved: dict[Symbol, Symbol] = {}
+        """The contracts whose rows look different, with their indices."""
 
     def turn(self) -> None:
         """End the day of the futures' prices. An index and a curve begin theirs when they are next used."""
+        self._show_rows()
         self._prices.turn()
         # What another release wrote here is as good as gone with its day, and must not be taken for today's.
         self._state.store(_UNDERLYINGS, _UNDERLYINGS_KEY, self._underlyings)
@@ -80,11 +83,7 @@ class IndexFold:
             self.folded.publish(MARKET_INDICES, self._where.key, IndexFrame(events=self._index_events))
         if self._basis_events:
             self.folded.publish(MARKET_BASIS, self._where.key, BasisFrame(events=self._basis_events))
-        for symbol, index in self._heard.items():
-            self.folded.publish(STATE_INDICES, symbol, index.row(symbol, self._position.offset))
-        for symbol, underlying in {event.symbol: event.underlying for event in self._basis_events}.items():
-            if row := self._curve(underlying).row(symbol, self._position.offset):
-                self.folded.publish(STATE_BASIS, symbol, row)
+        self._show_rows()
         self._prices.finish()
         self._indices.store()
         self._curves.store()
@@ -111,7 +110,8 @@ class IndexFold:
     def take_reference(self, record: ReferenceRecord) -> None:
         """Take what REST says of a future. What it says of anything else is of no use here."""
         if contract := contract_of(record.symbol):
-            self._curve(contract.underlying).list_contract(record)
+            moved = self._curve(contract.underlying).list_contract(record)
+            self._moved.update(dict.fromkeys(moved, contract.underlying))
             self._enrol(contract.underlying)
 
     def take_price(self, record: Any) -> None:
@@ -139,8 +139,20 @@ class IndexFold:
             self._underlyings.symbols.append(underlying)
             self._state.store(_UNDERLYINGS, _UNDERLYINGS_KEY, self._underlyings)
 
+    def _show_rows(self) -> None:
+        """Publish the rows of what changed so far, as it stands; a day's last ones before another day begins."""
+        for symbol, index in self._heard.items():
+            self.folded.publish(STATE_INDICES, symbol, index.row(symbol, self._position.offset))
+        for symbol, underlying in self._moved.items():
+            curve = self._curves.get(underlying)
+            if curve is not None and (row := curve.row(symbol, self._position.offset)):
+                self.folded.publish(STATE_BASIS, symbol, row)
+        self._heard.clear()
+        self._moved.clear()
+
     def _note(self, events: tuple[BasisEvent, ...]) -> None:
         self._basis_events += events
+        self._moved.update((event.symbol, event.underlying) for event in events)
         self.folded.count("stale_basis" if event.stale else "basis" for event in events)
 
 

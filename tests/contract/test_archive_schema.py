@@ -197,6 +197,25 @@ def test_what_the_release_before_writes_of_aggressors_shows_under_the_new_names(
     assert shown == [(300, 200)]
 
 
+def test_an_index_and_a_basis_are_shown_by_the_minute(archive: Client) -> None:
+    indices = [("MINUTE", "2026-11-20 10:00:05", 200_000, 5, 1), ("MINUTE", "2026-11-20 10:00:55", 200_300, 9, 2)]
+    indices += [("MINUTE", "2026-11-20 10:00:55", 200_100, 9, 3), ("MINUTE", "2026-11-20 10:01:00", 201_000, 12, 4)]
+    archive.command(f"INSERT INTO indices (symbol, ts, value, volume, offset) VALUES {', '.join(map(str, indices))}")
+    bases = [("MINUTE", "F1", "2026-11-20 10:00:05", 500, "false", 1), ("MINUTE", "F1", "2026-11-20 10:00:06", 400, "false", 2)]
+    bases += [("MINUTE", "F1", "2026-11-20 10:00:20", 900, "true", 3)]
+    archive.command(f"INSERT INTO basis (underlying, symbol, ts, basis, stale, offset) VALUES {', '.join(map(str, bases))}")
+    ask = "SELECT toString(t), open, high, low, close{} FROM {} WHERE {} = 'MINUTE' ORDER BY t"
+    minutes = archive.query(ask.format(", volume", "indices_1m", "symbol")).result_rows
+    bases_by_minute = archive.query(ask.format("", "basis_1m", "underlying")).result_rows
+    archive.command("DELETE FROM indices WHERE symbol = 'MINUTE'")
+    archive.command("DELETE FROM basis WHERE underlying = 'MINUTE'")
+    assert [*minutes, *bases_by_minute] == [
+        ("2026-11-20 10:00:00", 200_000, 200_300, 200_000, 200_100, 9),
+        ("2026-11-20 10:01:00", 201_000, 201_000, 201_000, 201_000, 12),
+        ("2026-11-20 10:00:00", 500, 500, 400, 400),
+    ]
+
+
 def test_a_column_that_came_later_has_a_default(archive: Client, history: list[Looks]) -> None:
     views = "SELECT name FROM system.tables WHERE database = {d:String} AND engine LIKE '%View'"
     # A view computes its columns: nothing was stored without them.

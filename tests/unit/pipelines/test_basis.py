@@ -84,11 +84,13 @@ def test_percent_is_of_the_index() -> None:
         ((9, 5), True),
         ((9, 15), False),
         ((11, 29, 59), False),
-        ((11, 30), True),
+        ((11, 30, 5), False),
+        ((11, 30, 15), True),
         ((12, 59), True),
         ((13, 0), False),
         ((14, 44, 59), False),
-        ((14, 45), True),
+        ((14, 45, 5), False),
+        ((14, 45, 15), True),
         ((15, 5), True),
     ],
 )
@@ -120,8 +122,65 @@ def test_lunch_makes_a_basis_stale_once_and_one_oclock_brings_it_back() -> None:
     tick(curve, 200_000, clock(11, 29, 55))
     trade(curve, FRONT, 200_100, clock(11, 29, 58))
     assert curve.age(clock(11, 29, 59)) == ()
-    assert [event.stale for second in range(120) for event in curve.age(clock(11, 30, second))] == [True]
+    aged = [event for second in range(60) for event in curve.age(clock(11, 30, second))]
+    assert [(event.stale, event.ts_ms) for event in aged] == [(True, clock(11, 30, 10))]
     assert [event.stale for event in tick(curve, 200_000, clock(13))] == [False]
+
+
+def test_the_closing_auctions_index_comes_after_the_bell_and_makes_the_last_basis() -> None:
+    curve = a_curve()
+    tick(curve, 200_000, clock(14, 44, 55))
+    trade(curve, FRONT, 200_100, clock(14, 44, 58))
+    assert curve.age(clock(14, 45)) == ()
+    assert [(event.stale, event.basis) for event in tick(curve, 200_300, clock(14, 45, 5))] == [(False, -200)]
+    assert [(event.stale, event.ts_ms) for event in curve.age(clock(14, 45, 15))] == [(True, clock(14, 45, 15))]
+
+
+def test_what_the_index_says_at_lunch_is_not_live_at_one_oclock() -> None:
+    curve = a_curve()
+    tick(curve, 200_000, clock(12, 59, 55))
+    assert [event.stale for event in trade(curve, FRONT, 200_100, clock(13))] == [True]
+    assert [event.stale for event in tick(curve, 200_000, clock(13, 0, 5))] == [False]
+
+
+def test_the_closing_auction_goes_on_from_the_session_before_it() -> None:
+    curve = a_curve()
+    tick(curve, 200_000, clock(14, 29, 58))
+    assert [event.stale for event in trade(curve, FRONT, 200_100, clock(14, 30, 2))] == [False]
+
+
+def test_an_event_names_its_place_in_the_curve() -> None:
+    curve = a_curve()
+    tick(curve, 200_000, clock(9, 20))
+    named = [
+        event.alias for symbol in (FRONT, SECOND, "41I1H2000") for event in trade(curve, Symbol(symbol), 200_000, clock(9, 21))
+    ]
+    assert named == ["VN30F1M", "VN30F2M", None]
+
+
+def test_the_slope_is_what_the_basis_moved_a_minute_over_five() -> None:
+    curve = a_curve()
+    slopes: list[float | None] = []
+    for minute in range(9):
+        # From a premium of ten points down by half a point a minute, then by two.
+        basis = 1_000 - 50 * min(minute, 5) - 200 * max(minute - 5, 0)
+        tick(curve, 200_000, clock(9, 20 + minute))
+        slopes += [event.slope for event in trade(curve, FRONT, 200_000 + basis, clock(9, 20 + minute))]
+    assert slopes == [None, -50.0, -50.0, -50.0, -50.0, -50.0, -80.0, -110.0, -140.0]
+    row = curve.row(FRONT, src=0)
+    assert row is not None
+    assert row.slope == -140.0
+
+
+def test_the_slope_begins_anew_where_the_basis_was_stale() -> None:
+    curve = a_curve()
+    for minute in (25, 26, 27, 28, 29):
+        tick(curve, 200_000, clock(11, minute))
+        trade(curve, FRONT, 200_000 + minute, clock(11, minute))
+    (aged,) = curve.age(clock(11, 30))
+    assert (aged.stale, aged.slope) == (True, None)
+    tick(curve, 200_000, clock(13))
+    assert [event.slope for event in trade(curve, FRONT, 209_000, clock(13, 0, 1))] == [None]
 
 
 def test_before_the_index_is_live_yesterdays_value_stands_in() -> None:
@@ -182,6 +241,17 @@ def test_a_contract_listed_yesterday_only_does_not_count() -> None:
     for month in (202612, 202702, 202703, 202706):
         curve.list_contract(a_future(future_symbol(VN30, month), trading_day=20261119))
     assert curve.alias(202701) == "F2M"
+
+
+def test_what_rest_says_late_changes_the_rows_that_it_concerns() -> None:
+    curve = a_curve()
+    tick(curve, 200_000, clock(9, 20))
+    for symbol in (FRONT, SECOND, FIRST_QUARTER):
+        trade(curve, symbol, 200_000, clock(9, 21))
+    listed = [future_symbol(VN30, month) for month in (202612, 202702, 202703, 202706)]
+    assert [curve.list_contract(a_future(symbol)) for symbol in listed] == [(), (), (), (SECOND, listed[1])]
+    assert curve.list_contract(a_future(FRONT, last_trading_day=20261216)) == (FRONT,)
+    assert curve.list_contract(a_future(FRONT, last_trading_day=20261216)) == ()
 
 
 def test_d14_days_to_expiry_count_to_the_third_thursday_unless_rest_knows_better() -> None:

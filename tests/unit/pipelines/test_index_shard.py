@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from pipelines.core import frames
 from pipelines.core.frames import Folded
 from pipelines.core.index_shard import fold_frame
@@ -85,7 +87,7 @@ def test_events_are_keyed_by_shard_and_rows_by_symbol() -> None:
 def test_only_the_leading_feed_says_what_an_index_is() -> None:
     shard = Shard()
     shard.fold(a_tick(0), an_index(0), feed="a")
-    beside = shard.fold(a_tick(1), an_index(1, 150_000), feed="b")
+    beside = shard.fold(a_tick(1), an_index(1, 190_000), feed="b")
     assert said(beside, MARKET_INDICES) == []
     assert beside.counts["not_leading"] == 1
 
@@ -165,6 +167,71 @@ def test_any_cut_into_frames_gives_the_same_events() -> None:
     pieces = [cut.fold(*records[n : n + 7]) for n in range(0, len(records), 7)]
     for topic in (MARKET_INDICES, MARKET_BASIS, MARKET_TRADES):
         assert [event for piece in pieces for event in said(piece, topic)] == said(once, topic)
+
+
+def last_rows(pieces: list[Folded], topic: Topic[Any]) -> dict[str, Any]:
+    return {row.symbol: builders.changed(row, src=0) for piece in pieces for row in said(piece, topic)}
+
+
+AT_A_PREMIUM: list[Any] = [a_tick(0), an_index(0), a_trade(1, 1), a_trade(2, 1, 201_000, SECOND)]
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param([an_index(5, volume=0)], id="only its time moves"),
+        pytest.param([a_tick(6), a_future(last_trading_day=20261216)], id="REST says late when a contract ends"),
+        pytest.param([an_index(5, volume=0), a_tick(30), a_trade(31, 2, 200_700)], id="the index falls silent"),
+        pytest.param([an_index(5, 210_000), an_index(65, 200_000), a_trade(66, 2)], id="a minute goes by"),
+    ],
+)
+def test_any_cut_into_frames_gives_the_same_last_rows(later: list[Any]) -> None:
+    records = AT_A_PREMIUM + later
+    whole = last_rows([Shard().fold(*records)], STATE_BASIS)
+    assert set(whole) == {FRONT, SECOND}
+    for size in (1, 2, 3, 5):
+        shard = Shard()
+        pieces = [shard.fold(*records[n : n + size]) for n in range(0, len(records), size)]
+        assert last_rows(pieces, STATE_BASIS) == whole
+        assert last_rows(pieces, STATE_INDICES) == last_rows([Shard().fold(*records)], STATE_INDICES)
+
+
+def test_a_frame_that_spans_days_leaves_the_rows_of_both() -> None:
+    tomorrow = TradingDay(20261123)
+    morning = at(tomorrow, 8, 45)
+    today = [a_tick(0), an_index(0), a_trade(1, 1)]
+    folded = Shard().fold(*today, builders.a_tick(morning, trading_day=tomorrow))
+    assert [(row.day, row.basis, row.stale) for row in said(folded, STATE_BASIS)] == [(DAY, 500, False)]
+    assert [row.day for row in said(folded, STATE_INDICES)] == [DAY]
+    apart = Shard()
+    pieces = [apart.fold(*today), apart.fold(builders.a_tick(morning, trading_day=tomorrow))]
+    for topic in (STATE_BASIS, STATE_INDICES):
+        assert last_rows(pieces, topic) == last_rows([folded], topic)
+
+
+def test_an_index_that_cannot_be_is_a_dead_letter_and_makes_no_basis() -> None:
+    shard = Shard()
+    shard.fold(a_tick(0), an_index(0), a_trade(1, 1))
+    folded = shard.fold(an_index(5, 900_000), a_trade(6, 2, 200_600))
+    assert [(letter.reason, letter.idx) for letter in said(folded, SSI_DLQ)] == [("implausible", 0)]
+    assert said(folded, MARKET_INDICES) == []
+    assert [(event.index_value, event.basis) for event in said(folded, MARKET_BASIS)] == [(200_000, 600)]
+
+
+def test_an_index_of_yesterday_that_cannot_be_does_not_stand_in() -> None:
+    yesterday = TradingDay(20261119)
+    old = an_index(0, 900_000, trading_day=yesterday, ts=at(yesterday, 15, 5))
+    folded = Shard().fold(a_tick(-1800), old, a_trade(-1500, 1, session="ATO"))
+    assert [letter.reason for letter in said(folded, SSI_DLQ)] == ["implausible"]
+    assert said(folded, MARKET_BASIS) == []
+
+
+def test_a_future_that_no_limit_allows_makes_no_basis() -> None:
+    shard = Shard()
+    shard.fold(a_tick(0), an_index(0), a_trade(1, 1))
+    folded = shard.fold(a_trade(2, 2, 900_000))
+    assert said(folded, MARKET_BASIS) == []
+    assert folded.counts["outside_limits"] == 1
 
 
 def test_a_new_day_begins_with_fresh_prices() -> None:
