@@ -44,7 +44,7 @@ from pipelines.core.suspects import (
     judge_at_close,
     judge_rise,
 )
-from pipelines.core.tape import Booked, Count, Deal, PutThrough, Received, SharedCounter, Tape
+from pipelines.core.tape import Booked, Count, Deal, PutThrough, Received, SharedCounter, Tape, identity
 from schemas.events import GapCause
 from schemas.session import open_ms
 from schemas.structs import TradeEvent, TradeRecord
@@ -106,7 +106,7 @@ class TapeRecorder:
         """
         booked: list[Booked] = []
         received = Received(record, label.side, label.side_source, label.phase, epoch, self._feeds.mark)
-        if tape.dismissed and _identity(record) in tape.dismissed:
+        if (tape.dismissed or tape.waiting) and tape.knows(record):
             self._repeat(tape, received)
         elif record.total_volume == 0 and tape.count.top > 0:
             # In the middle of a day the feed sends zeros when it has nothing to say. Had the counter restarted, the next match
@@ -240,9 +240,6 @@ class TapeRecorder:
     def _hold(self, tape: Tape, received: Received, booked: list[Booked], *, is_rise: bool) -> None:
         """Let a record wait for a verdict."""
         waiting = tape.waiting
-        if any(_identity(other.record) == _identity(received.record) for other in waiting):
-            self._repeat(tape, received)
-            return
         if len(waiting) == MAX_HELD:
             self._counts["forced"] += 1
             self._decide(tape, received.record.total_volume, tape.count.top, booked)
@@ -274,7 +271,7 @@ class TapeRecorder:
         elif verdict in (SuspectVerdict.CORRECTION, SuspectVerdict.AMBIGUOUS):
             self._correct(tape, suspect, until, is_ambiguous=verdict is SuspectVerdict.AMBIGUOUS)
         else:
-            tape.dismissed = [*tape.dismissed, _identity(suspect.record)][-MAX_DISMISSED:]
+            self._dismiss(tape, suspect.record)
         for received in held:
             self._fold(tape, received, booked)
 
@@ -344,6 +341,11 @@ class TapeRecorder:
         if record.ts_ms <= before.begun_ms:
             self._repeat(tape, received)
             return
+        if self._doubts(before, received) or (total < top and record.ts_ms > before.top_ms):
+            # It is wrong for this counter as for the one after it, and no newer record of it will come to decide.
+            self._counts[SuspectVerdict.GLITCH.value] += 1
+            self._dismiss(tape, record)
+            return
         fills: list[Gap] = []
         if received.is_print:
             if tape.corrected_to:
@@ -394,6 +396,9 @@ class TapeRecorder:
             self._counts["fill"] += 1
             tape.missed -= fill.volume
         booked.append(Booked(record, label, volume, tape.begins_at(count) + start, late))
+
+    def _dismiss(self, tape: Tape, record: TradeRecord) -> None:
+        tape.dismissed = [*tape.dismissed, identity(record)][-MAX_DISMISSED:]
 
     def _repeat(self, tape: Tape, received: Received) -> None:
         if received.is_print:
@@ -487,10 +492,6 @@ def _bounds(record: TradeRecord) -> Bounds:
     if record.floor > 0 and record.ceiling > 0:
         return Bounds(record.floor * unit, record.ceiling * unit)
     return Bounds.around(record.price * unit)
-
-
-def _identity(record: TradeRecord) -> tuple[int, int, int]:
-    return record.ts_ms, record.total_volume, record.volume
 
 
 def _holds(gap: Gap, deal: Deal) -> bool:

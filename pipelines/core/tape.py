@@ -139,6 +139,11 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
             return self.base
         return self.base + before.top
 
+    def knows(self, record: TradeRecord) -> bool:
+        """Whether a record waits already, or is a glitch that was dropped."""
+        told = identity(record)
+        return told in self.dismissed or any(identity(other.record) == told for other in self.waiting)
+
     def is_before(self, record: TradeRecord) -> bool:
         """Whether a record belongs to the counter as it was before its last correction or reset.
 
@@ -163,6 +168,11 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
     def counts(self, deal: Deal) -> bool:
         """Whether the total of a deal can be compared with those of the counter that runs now."""
         return deal.ts_ms > self.settled_ms or deal.total <= self.corrected_to
+
+
+def identity(record: TradeRecord) -> tuple[int, int, int]:
+    """What a record of one symbol and day is known again by, whichever feed tells it: its time, total and volume."""
+    return record.ts_ms, record.total_volume, record.volume
 
 
 class Booked(NamedTuple):

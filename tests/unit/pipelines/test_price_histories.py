@@ -4,11 +4,12 @@ A history is a list of matches of one symbol with growing totals; some of its vo
 Each feed delivers some of the records, some twice, some later than its neighbours, over several connections.
 """
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from pipelines.core import frames
@@ -238,3 +239,44 @@ def test_a_prefix_sent_again_changes_nothing_however_the_feed_counts(history: Hi
 @given(troubled(), cuts, cuts)
 def test_any_cut_gives_the_same_events_however_the_feed_counts(history: History, some: list[bool], others: list[bool]) -> None:
     assert tape_of(history, some).events == tape_of(history, others).events
+
+
+OLD, NEW = 0, 1
+"""The generations of a day whose counter restarts once."""
+
+
+@st.composite
+def restarted(draw: st.DrawFn) -> History:
+    """Matches before and after one restart, told by two feeds: each leaves out some, and one may lag."""
+    truth: list[TradeRecord] = []
+    total, ts_ms = 1_000, int(OPEN)
+    before, after = draw(st.integers(1, 7)), draw(st.integers(2, 7))
+    for place in range(before + after):
+        if place == before:
+            total, ts_ms = 0, ts_ms + 1_000
+        volume = draw(st.integers(1, 9))
+        total, ts_ms = total + volume, ts_ms + 1_000 * draw(st.integers(0, 1))
+        truth.append(a_trade(ts=ts_ms, price=100, volume=volume, total=total, reference=100))
+    lanes = [[Delivery(feed, 1, record) for record in truth if draw(st.integers(0, 3))] for feed in "ab"]
+    merged: list[Delivery] = []
+    while any(lanes):
+        merged.append(draw(st.sampled_from([lane for lane in lanes if lane])).pop(0))
+    return History(tuple(merged))
+
+
+def is_decided(history: History) -> bool:
+    """Whether a newer record of the new count comes after the first of it, and something of the old count before."""
+    totals = [delivery.record.total_volume for delivery in history.deliveries]
+    first = next((place for place, total in enumerate(totals) if total < 1_000), len(totals))
+    later = [delivery.record for delivery in history.deliveries[first + 1 :]]
+    return first > 0 and any(r.total_volume < 1_000 and r.ts_ms > history.deliveries[first].record.ts_ms for r in later)
+
+
+@given(restarted(), cuts)
+def test_two_feeds_give_the_union_of_both_counts_around_a_restart(history: History, cuts: list[bool]) -> None:
+    assume(is_decided(history))
+    events = tape_of(history, cuts).events
+    booked = Counter((event.generation, event.total_volume, event.volume) for event in events if event.kind == "print")
+    told = {(OLD if total > 1_000 else NEW, total, volume) for total, volume in history.delivered}
+    assert booked == Counter(told)
+    assert {event.kind for event in events} <= {"print", "gap", "fill", "reset"}

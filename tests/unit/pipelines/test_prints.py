@@ -313,6 +313,49 @@ class TestFallingTotal:
         assert reel.tape.total == 1_000
 
 
+class TestTail:
+    """Totals: 5000 at second 1; 10 at second 5 and 20 at second 6 restart the count. What else a lagging feed tells of before."""
+
+    @pytest.fixture
+    def reel(self) -> Reel:
+        reel = Reel()
+        reel.take(1, 5_000, 5_000)
+        reel.take(5, 10, 10)
+        assert lines(reel.take(6, 20, 10))[0] == ("reset", 5_000, 0, 0)
+        return reel
+
+    def test_a_match_of_the_old_count_is_booked_there(self, reel: Reel) -> None:
+        gap, booked = reel.take(3, 6_000, 900)
+        assert lines([gap, booked]) == [("gap", 5_000, 5_100, 100), ("print", 5_100, 6_000, 900)]
+        assert (gap.generation, booked.generation, booked.late) == (0, 0, True)
+        assert reel.tape.total == 6_020
+        assert lines(reel.take(2, 5_100, 100)) == [("print", 5_000, 5_100, 100), ("fill", 5_000, 5_100, 100)]
+
+    def test_a_match_of_the_new_count_is_booked_there(self) -> None:
+        reel = Reel()
+        reel.take(1, 5_000, 5_000)
+        reel.take(5, 10, 5)
+        reel.take(6, 20, 10)
+        (booked, fill) = reel.take(4, 5, 5)
+        assert lines([booked, fill]) == [("print", 0, 5, 5), ("fill", 0, 5, 5)]
+        assert booked.generation == 1
+
+    def test_a_total_that_is_too_high_is_a_glitch(self, reel: Reel) -> None:
+        assert reel.take(3, 9_999_999, 100, value=5_100 * PRICE) == []
+        assert reel.take(3, 9_999_999, 100, value=5_100 * PRICE) == []
+        assert (reel.counts["glitch"], reel.counts["repeat"], reel.tape.total) == (1, 1, 5_020)
+
+    def test_a_total_that_fits_neither_count_is_a_glitch(self, reel: Reel) -> None:
+        assert reel.take(3, 2_000, 100) == []
+        assert (reel.counts["glitch"], reel.tape.total) == (1, 5_020)
+
+    def test_only_the_last_settlement_is_remembered(self, reel: Reel) -> None:
+        reel.take(7, 8, 8)
+        assert lines(reel.take(8, 9, 1))[0] == ("reset", 20, 0, 0)
+        assert reel.take(3, 6_000, 1_000) == []
+        assert reel.tape.total == 5_029
+
+
 class TestFullList:
     """More records wait than there is room for: the next one forces a verdict, and nothing that was delivered is lost."""
 
