@@ -136,13 +136,15 @@ class DailyEvent(Message):
 class LedgerEntry(Message):
     """``market.foreign``: one line of the foreign ledger; a symbol's day total of a side is the sum of its lines.
 
-    - ``delta``: grown since the record before it on the same connection.
-    - ``catch_up``: grown unseen before a connection's first record of the symbol, somewhere in [since_ms, ts_ms].
+    - ``delta``: grown since the record before it, while some feed ran without a break.
+    - ``catch_up``: grown unseen, somewhere in [since_ms, ts_ms]: no feed ran without a break, or it is the first of the day.
     - ``correction``: the feed took volume back (negative).
     - ``reset``: the feed's counter restarted at 0 and has reached ``counter``; the old total stays.
+    - ``revaluation``: the side's value moved, and no share did.
+    - ``room``: the room moved, and nothing else did; on the buying side, which it limits.
     """
 
-    kind: Literal["delta", "catch_up", "correction", "reset"]
+    kind: Literal["delta", "catch_up", "correction", "reset", "revaluation", "room"]
     symbol: Symbol
     exchange: Exchange
     day: TradingDay
@@ -163,7 +165,8 @@ class LedgerEntry(Message):
     room: Shares
     """What foreigners may still buy, as the feed says at that moment."""
     ambiguous: bool
-    """A fall between 10 % and half of the mark: booked as a correction, to be looked at."""
+    """To be looked at: a correction that took back between 10 % and half of the mark, or a restart right after one record had
+    more than doubled the counter."""
 
 
 class FlowEvent(Message):
@@ -269,6 +272,8 @@ class DailyFrame(Versioned):
 
 class LedgerFrame(Versioned):
     """A message of ``market.foreign``."""
+
+    schema_: int = version(2)
 
     events: list[LedgerEntry]
 

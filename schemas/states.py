@@ -118,8 +118,9 @@ class ForeignRow(Row):
     stale: int
     """Records that brought nothing new."""
     suspects: int
-    """Falls of a counter that are not decided yet."""
+    """How many of the two sides have said something that is not believed yet."""
     unresolved: int
+    """How often nobody could tell what the feed meant: see ``docs/foreign-ledger.md``."""
 
 
 class FlowRow(Row):

@@ -30,6 +30,7 @@ def _as_it_is(message: dict[str, Any]) -> dict[str, Any]:
 
 UPGRADES: Final[Mapping[str, Mapping[int, Upgrade]]] = {
     "market.daily": {1: _name_the_aggressors_of_each},
+    "market.foreign": {1: _as_it_is},
     "market.trades": {1: _as_it_is},
     "state.prices": {1: _name_the_aggressors},
 }

@@ -298,9 +298,10 @@ def a_daily_event(
 
 
 def a_ledger_entry(
-    symbol: str = "VNM", ts: str | int = TEN, *, kind: Literal["delta", "catch_up", "correction", "reset"] = "delta",
-    day: int = DAY, exchange: Exchange = Exchange.HOSE, since: str | int | None = None, side: Side = Side.BUY,
-    generation: int = 0, counter_from: int = 0, volume: int = 1_000, value: int | None = None, room: int = 1_000_000,
+    symbol: str = "VNM", ts: str | int = TEN, *,
+    kind: Literal["delta", "catch_up", "correction", "reset", "revaluation", "room"] = "delta", day: int = DAY,
+    exchange: Exchange = Exchange.HOSE, since: str | int | None = None, side: Side = Side.BUY, generation: int = 0,
+    counter_from: int = 0, volume: int = 1_000, value: int | None = None, room: int = 1_000_000,
     ambiguous: bool = False,
 ) -> LedgerEntry:  # fmt: skip
     """A line of the foreign ledger that takes the counter from ``counter_from`` on by ``volume``, within a second."""

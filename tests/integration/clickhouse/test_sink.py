@@ -485,9 +485,9 @@ def test_a_sink_makes_no_dead_letter_of_what_a_newer_release_wrote(
 ) -> None:
     sink = a_sink(embedded, ARCHIVE_DATABASE=database)
     market.send(t.MARKET_FOREIGN, t.encode(LedgerFrame(events=[an_entry("VNM", 1)])), 3)
-    market.send(t.MARKET_FOREIGN, t.encode(LedgerFrame(events=[an_entry("VNM", 2)], schema_=2)))
+    market.send(t.MARKET_FOREIGN, t.encode(LedgerFrame(events=[an_entry("VNM", 2)], schema_=3)))
     assert sink.command() == HALTED
-    assert sink.said("a newer release writes market.foreign (version 2, this one reads up to 1): upgrade this process first")
+    assert sink.said("a newer release writes market.foreign (version 3, this one reads up to 2): upgrade this process first")
     client = connect(embedded.url, embedded.user, embedded.password, database)
     # What came before it is in the archive; a later release goes on right behind that.
     assert client.command("SELECT count() FROM foreign_ledger") == 3
