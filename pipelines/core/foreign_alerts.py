@@ -31,7 +31,7 @@ class RoomMemory(Memory, array_like=True, tag="room"):
 
 
 class Mark(msgspec.Struct, array_like=True):
-    """The last entry of a side. The next new one goes on where it ended; one that does not was seen before."""
+    """The last entry of a generation. The next new one goes on where it ended; one that does not was seen before."""
 
     ts_ms: int
     generation: int
@@ -41,16 +41,23 @@ class Mark(msgspec.Struct, array_like=True):
 class LedgerWatch(Stored):
     """What the rules know of a symbol's foreign day."""
 
+    VERSION: ClassVar[int] = 2
     DAY_AT: ClassVar[int | None] = 0
 
     day: int = 0
-    marks: dict[str, Mark] = msgspec.field(default_factory=dict)
-    """The last entry of each side, by side."""
+    marks: dict[str, list[Mark]] = msgspec.field(default_factory=dict)
+    """The last entry of each generation of a side, by side: a lagging feed may add to one that has ended."""
     memories: dict[str, Memory | AccelerationMemory | RoomMemory] = msgspec.field(default_factory=dict)
     """What each rule remembers, by the name of the rule."""
 
 
-LEDGER_WATCH = Codec(LedgerWatch)
+def _list_marks(fields: list[Any]) -> list[Any]:
+    """From version 1, which kept the newest generation of a side alone."""
+    day, marks, memories = fields
+    return [day, {side: [mark] for side, mark in marks.items()}, memories]
+
+
+LEDGER_WATCH = Codec(LedgerWatch, upgrades={1: _list_marks})
 
 
 def advance(watch: LedgerWatch, rules: tuple[ForeignRule, ...], entry: LedgerEntry) -> tuple[AlertEvent, ...]:
@@ -60,9 +67,14 @@ def advance(watch: LedgerWatch, rules: tuple[ForeignRule, ...], entry: LedgerEnt
     """
     if entry.day > watch.day:
         watch.day, watch.marks, watch.memories = entry.day, {}, {}
-    if entry.day < watch.day or _seen(watch.marks.get(entry.side), entry):
+    if entry.day < watch.day:
         return ()
-    watch.marks[entry.side] = Mark(entry.ts_ms, entry.generation, entry.counter)
+    marks = watch.marks.get(entry.side, [])
+    if _seen(marks, entry):
+        return ()
+    others = [mark for mark in marks if mark.generation != entry.generation]
+    marks = sorted([*others, Mark(entry.ts_ms, entry.generation, entry.counter)], key=lambda mark: mark.generation)
+    watch.marks[entry.side] = marks[-_MARKS:]
     alerts: tuple[AlertEvent, ...] = ()
     for rule in rules:
         if not rule.covers(entry.symbol, entry.exchange):
@@ -74,17 +86,22 @@ def advance(watch: LedgerWatch, rules: tuple[ForeignRule, ...], entry: LedgerEnt
     return alerts
 
 
-def _seen(mark: Mark | None, entry: LedgerEntry) -> bool:
-    if mark is None or entry.ts_ms > mark.ts_ms:
-        return False
+def _seen(marks: list[Mark], entry: LedgerEntry) -> bool:
+    mark = next((mark for mark in marks if mark.generation == entry.generation), None)
+    if mark is None:
+        return bool(marks) and entry.generation < marks[0].generation
+    if entry.ts_ms != mark.ts_ms:
+        return entry.ts_ms < mark.ts_ms
     # Within a second the chain of counters is the order: an entry that starts where the last one ended is new.
-    goes_on = entry.generation > mark.generation or (entry.generation, entry.counter_from) == (mark.generation, mark.counter)
-    return entry.ts_ms < mark.ts_ms or not goes_on
+    return entry.counter_from != mark.counter
 
 
 def _acceleration(rule: ForeignAcceleration, known: object, entry: LedgerEntry) -> tuple[Memory, Finding | None]:
     buckets = (rule.recent_s + rule.base_s) // BUCKET_S
     memory = known if isinstance(known, AccelerationMemory) else AccelerationMemory(fired_in(known), entry.ts_ms, {})
+    if entry.kind in ("room", "revaluation") or entry.ts_ms < memory.since_ms:
+        # No share was traded, or before the measuring began.
+        return memory, None
     if entry.kind != "delta":
         # Nobody knows at what time volume was traded that a catch-up, a correction or a restart tells of. Measure anew from here.
         memory.since_ms, memory.windows = entry.ts_ms, {}
@@ -93,7 +110,10 @@ def _acceleration(rule: ForeignAcceleration, known: object, entry: LedgerEntry) 
     if window is None or window.size != buckets:
         window = memory.windows[entry.side] = Window.of(buckets, BUCKET_S * 1000)
     window.move_to(entry.ts_ms)
-    window.add(entry.value)
+    window.add_at(entry.value, entry.ts_ms)
+    if entry.ts_ms // window.width_ms < window.newest:
+        # A lagging feed adds to the time before. What is newer has been judged.
+        return memory, None
     afternoon_ms = _afternoon_ms(entry.day)
     if memory.since_ms < afternoon_ms <= entry.ts_ms:
         # Nobody trades in the midday break. Measured against that, any trading would be an acceleration.
@@ -143,11 +163,18 @@ def _ambiguous(rule: AmbiguousCorrection, known: object, entry: LedgerEntry) -> 
     if not entry.ambiguous:
         return memory, None
     did = "bought" if entry.side is Side.BUY else "sold"
-    message = (
-        f"The feed took back {wording.volume(-entry.volume, entry.exchange)} that foreigners had {did} of {entry.symbol}, "
-        f"from {entry.counter_from:,} to {entry.counter:,}: too much for a correction, too little for a restart. "
-        f"It is booked as a correction; compare with the exchange's figures."
-    )
+    if entry.kind == "reset":
+        message = (
+            f"The feed's count of what foreigners had {did} of {entry.symbol} fell to {entry.counter:,}, right after one record "
+            f"had more than doubled it: either the feed counts from 0 again, or that record was wrong. "
+            f"It is booked as a restart, and what that record said stays; compare with the exchange's figures."
+        )
+    else:
+        message = (
+            f"The feed took back {wording.volume(-entry.volume, entry.exchange)} that foreigners had {did} of {entry.symbol}, "
+            f"from {entry.counter_from:,} to {entry.counter:,}: too much for a correction, too little for a restart. "
+            f"It is booked as a correction; compare with the exchange's figures."
+        )
     data: dict[str, int | float | str] = {
         "volume": entry.volume,
         "counter_from": entry.counter_from,
@@ -166,6 +193,10 @@ _FOLDS: Mapping[type[Any], _Fold] = fold_for_each(
         AmbiguousCorrection: _ambiguous,
     },
 )
+
+
+_MARKS = 4
+"""How many generations of a side are remembered."""
 
 
 @cache

@@ -31,6 +31,13 @@ class Window(msgspec.Struct, array_like=True):
         self.counts[slot] += 1
         self.sums[slot] += amount
 
+    def add_at(self, amount: int, ts_ms: int) -> None:
+        """Count ``amount`` in the bucket of ``ts_ms``, which is not after the newest; nowhere if that has aged out."""
+        bucket = ts_ms // self.width_ms
+        if bucket > self.newest - self.size:
+            self.counts[bucket % self.size] += 1
+            self.sums[bucket % self.size] += amount
+
     def total(self) -> tuple[int, int]:
         """Count and sum of the whole window."""
         return sum(self.counts), sum(self.sums)
