@@ -1,20 +1,22 @@
 """The foreign ledger of a shard: a frame of records in; ledger entries, board rows and the shard's share of the flow out.
 
-Beside one value for each symbol a shard has one of its own, with what foreigners did in each scope and the net of each symbol.
-So neither the flow nor the clock ever has to look for symbols in the state, which cannot be searched.
+Beside one value for each symbol a shard has one of its own, with what foreigners did in each scope and which symbols have moved
+since it last looked. What grows with the number of symbols lies apart and is loaded when it is needed: the symbols that the clock
+can change every five seconds of market time, the largest buyers and sellers when the flow is reported, and the roster of all
+symbols when too many of these have fallen back.
 """
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
 from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
 from pipelines.core.figures import Figures, check_nothing
-from pipelines.core.foreign import Arrival, ForeignTotals, Step, advance, settle
+from pipelines.core.foreign import TOTALS, Arrival, ForeignTotals, Step, advance, settle
 from pipelines.core.frames import Folded, Shard
-from pipelines.core.movers import NetFlow, top_buyers, top_sellers
+from pipelines.core.movers import NetFlow, Ranking, top_buyers, top_sellers
 from pipelines.core.scopes import MARKET, NOTHING, ScopeSum, scopes_of
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.speed import BUCKET_MS, Speeds
@@ -44,16 +46,10 @@ from schemas.topics import MARKET_FOREIGN, PARTIAL_FLOW, STATE_FOREIGN
 from schemas.units import Exchange, Shares, Symbol, TradingDay, UnixMs, Vnd
 
 
-class Net(msgspec.Struct, array_like=True, gc=False):
-    """What foreigners bought of a symbol today less what they sold; value in VND, volume in shares."""
-
-    exchange: Exchange
-    value: int
-    volume: int
-
-
 class ForeignShard(Stored):
-    """What a shard knows of its day beside its symbols."""
+    """What a shard knows of its day beside its symbols. It has a symbol only for as long as something is to be done about it."""
+
+    VERSION: ClassVar[int] = 2
 
     bucket: int = 0
     """The bucket of speed that volume was last aged to: market time over :data:`~pipelines.core.speed.BUCKET_MS`."""
@@ -61,10 +57,38 @@ class ForeignShard(Stored):
     """Whether sums or nets changed since the last partial."""
     sums: dict[str, ScopeSum] = msgspec.field(default_factory=dict)
     """What foreigners did in each scope, by scope."""
-    nets: dict[str, Net] = msgspec.field(default_factory=dict)
-    """What foreigners bought net of each symbol, by symbol."""
-    active: set[str] = msgspec.field(default_factory=set)
-    """Symbols whose speed or suspect the clock alone can change."""
+    moved: list[str] = msgspec.field(default_factory=list)
+    """Symbols whose net has moved since the last partial in which something changed."""
+    stirred: list[str] = msgspec.field(default_factory=list)
+    """Symbols that the clock can change since volume was last aged: they are not in :class:`ForeignActive` yet."""
+
+
+class ForeignActive(Stored):
+    """The symbols of a shard whose speed or suspect the clock alone can change."""
+
+    DAY_AT: ClassVar[int | None] = 0
+
+    day: int
+    symbols: list[str] = msgspec.field(default_factory=list)
+    """Sorted."""
+
+
+class ForeignRoster(Stored):
+    """The symbols of a shard that foreigners have traded on a day, in the order in which they came."""
+
+    DAY_AT: ClassVar[int | None] = 0
+
+    day: int
+    symbols: list[str] = msgspec.field(default_factory=list)
+
+
+class ForeignRankings(Stored):
+    """The symbols of a shard that foreigners bought and sold most on a day."""
+
+    DAY_AT: ClassVar[int | None] = 0
+
+    day: int
+    by_exchange: dict[str, Ranking] = msgspec.field(default_factory=dict)
 
 
 class ForeignFold:
@@ -80,19 +104,26 @@ class ForeignFold:
         self._feeds = folding.feeds
         self._delivery = folding.delivery
         self._shard = state.load(_SHARDS, _SHARD_KEY, folding.feeds.day) or ForeignShard()
-        self._cells = Cells(state, _TOTALS, prefix=_TOTALS_PREFIX)
+        self._cells = Cells(state, TOTALS, prefix=_TOTALS_PREFIX)
+        self._active: ForeignActive | None = None
+        self._rankings: ForeignRankings | None = None
         self._seen: dict[str, _Visible] = {}
+        """What the symbols that were touched look like, as of the last record or clock tick."""
+        self._rows: dict[str, ForeignRow] = {}
+        """The row of each symbol that has looked different since the frame began, as of its last change."""
         self._entries: list[LedgerEntry] = []
 
     def turn(self) -> None:
         """Settle what the day before left undecided, and begin the new one at nothing."""
-        for totals in self._active():
+        for totals in self._look_through():
             if totals.suspects:
                 self._note(settle(totals, self._terms.thresholds))
+                self._look(totals)
         self._show()
+        self._active = ForeignActive(self._feeds.day)
         self._shard.sums.clear()
-        self._shard.nets.clear()
-        self._shard.active.clear()
+        self._shard.moved.clear()
+        self._shard.stirred.clear()
         self._shard.changed = True
 
     def advance(self) -> None:
@@ -110,47 +141,72 @@ class ForeignFold:
         self._show()
         self._cells.store()
         self._state.store(_SHARDS, _SHARD_KEY, self._shard)
+        if self._active is not None:
+            self._state.store(_ACTIVE, _ACTIVE_KEY, self._active)
+        if self._rankings is not None:
+            self._state.store(_RANKINGS, _RANKINGS_KEY, self._rankings)
 
     def take_foreign(self, record: ForeignRecord) -> None:
         """Fold what a record says that foreigners have bought and sold."""
         if record.trading_day < self._feeds.day:
             self.folded.count(["previous_day"])
             return
+        known = self._cells.get(record.symbol)
+        if known is not None and known.is_too_much(record):
+            raise RecordRejected(
+                "out_of_range",
+                f"{record.symbol} bought {record.bought}, sold {record.sold}: the day's total is beyond every market",
+            )
         totals = self._touch(record.symbol, record.exchange)
-        self._place(totals, record.exchange, totals.groups, totals.sector)
+        if record.ts_ms >= totals.ts_ms:
+            self._place(totals, record.exchange, totals.groups, totals.sector)
         arrival = Arrival(
-            self._delivery.feed,
-            self._delivery.epoch,
-            UnixMs(self._delivery.connected_ms),
-            UnixMs(self._feeds.joined_ms),
-            UnixMs(self._feeds.now_ms or record.ts_ms),
+            feed=self._delivery.feed,
+            epoch=self._delivery.epoch,
+            mark=self._feeds.mark,
+            covered_since=self._feeds.covered_since,
+            connected_ms=UnixMs(self._delivery.connected_ms),
+            joined_ms=UnixMs(self._feeds.joined_ms),
+            now_ms=UnixMs(self._feeds.now_ms or record.ts_ms),
         )
         before = _sum_of(totals)
         self._book(totals, before, advance(totals, record, arrival, self._terms.thresholds))
+        self._look(totals)
 
     def take_reference(self, record: ReferenceRecord) -> None:
-        """Take the exchange, groups and sector of a symbol. What REST says of a later day is taken at once."""
+        """Take the groups and sector of a symbol, and its exchange before a record of the day has said it.
+
+        What REST says of a later day is taken at once.
+        """
         if record.trading_day < self._feeds.day:
             self.folded.count(["previous_day"])
             return
         totals = self._touch(record.symbol, record.exchange)
         sector = record.sector or self._terms.sectors.get(record.symbol, "")
-        self._place(totals, record.exchange, sorted(set(record.groups)), sector)
+        exchange = totals.exchange if totals.ts_ms else record.exchange
+        self._place(totals, exchange, sorted(set(record.groups)), sector)
+        self._look(totals)
 
     def _age(self, now_ms: UnixMs) -> None:
         """Let volume age to ``now_ms`` and, after the close, decide what is undecided."""
         closed = now_ms >= close_ms(TradingDay(self._feeds.day))
-        for totals in self._active():
+        still = []
+        for totals in self._look_through():
             if closed and totals.suspects:
                 before = _sum_of(totals)
                 self._book(totals, before, settle(totals, self._terms.thresholds))
-            totals.roll(now_ms)
-            if not totals.active:
-                self._shard.active.discard(totals.symbol)
+            totals.measure(now_ms)
+            self._look(totals)
+            totals.is_active = totals.active
+            if totals.active:
+                still.append(totals.symbol)
+        self._active = ForeignActive(self._feeds.day, still)
+        self._shard.stirred.clear()
 
-    def _active(self) -> Iterator[ForeignTotals]:
+    def _look_through(self) -> Iterator[ForeignTotals]:
         """The symbols that the clock can change, in an order that every replay repeats."""
-        for symbol in sorted(self._shard.active):
+        active = self._active or self._state.load(_ACTIVE, _ACTIVE_KEY)
+        for symbol in sorted({*(active.symbols if active is not None else ()), *self._shard.stirred}):
             totals = self._cells.get(symbol)
             if totals is not None:
                 self._watch(totals)
@@ -170,9 +226,19 @@ class ForeignFold:
         return totals
 
     def _watch(self, totals: ForeignTotals) -> None:
-        """Remember what ``totals`` showed before this frame."""
+        """Remember what a symbol looks like before it is changed."""
         if totals.symbol not in self._seen:
             self._seen[totals.symbol] = _visible(totals)
+
+    def _look(self, totals: ForeignTotals) -> None:
+        """Draw the row of a symbol if it looks different from before.
+
+        Its time and its count of stale records are those of this moment, so that they are the same however frames are cut.
+        """
+        visible = _visible(totals)
+        if visible != self._seen[totals.symbol] and totals.ts_ms:
+            self._seen[totals.symbol] = visible
+            self._rows[totals.symbol] = _row(totals, self._position.offset)
 
     def _place(self, totals: ForeignTotals, exchange: Exchange, groups: list[str], sector: str) -> None:
         """Move a symbol, with what foreigners did in it today, to the scopes that the newest record says."""
@@ -185,8 +251,9 @@ class ForeignFold:
 
     def _book(self, totals: ForeignTotals, before: ScopeSum, step: Step) -> None:
         self._note(step)
-        if totals.active:
-            self._shard.active.add(totals.symbol)
+        if totals.active and not totals.is_active:
+            totals.is_active = True
+            self._shard.stirred.append(totals.symbol)
         change = _sum_of(totals)
         change.add(before, times=-1)
         if change != NOTHING:
@@ -198,13 +265,14 @@ class ForeignFold:
         self.folded.count(step.notes)
 
     def _add(self, totals: ForeignTotals, part: ScopeSum, times: int = 1) -> None:
-        """Add ``part`` to the sums of every scope that the symbol is in, and take its net anew."""
+        """Add ``part`` to the sums of every scope that the symbol is in, and note that its net has moved."""
         if part == NOTHING:
             return
         for scope in scopes_of(totals.exchange, totals.groups, totals.sector):
             self._shard.sums.setdefault(scope, ScopeSum()).add(part, times)
-        buy, sell = totals.buy, totals.sell
-        self._shard.nets[totals.symbol] = Net(totals.exchange, buy.total_value - sell.total_value, buy.volume - sell.volume)
+        if not totals.is_moved:
+            totals.is_moved = True
+            self._shard.moved.append(totals.symbol)
         self._shard.changed = True
 
     def _report(self, now_ms: UnixMs) -> None:
@@ -217,21 +285,58 @@ class ForeignFold:
             ts_ms=now_ms,
             changed=shard.changed,
             sums=_flow_sums(shard.sums) if shard.changed else [],
-            movers=_movers(shard.nets) if shard.changed else [],
+            movers=_movers(self._rank()) if shard.changed else [],
         )
         shard.changed = False
         self.folded.publish(PARTIAL_FLOW, shard_keys(1)[0], partial)
 
-    def _show(self) -> None:
-        """Publish the rows of the symbols that look different from before."""
-        for symbol, before in self._seen.items():
+    def _rank(self) -> dict[str, Ranking]:
+        """The largest buyers and sellers of each exchange, now that some symbols have moved."""
+        day = self._feeds.day
+        rankings = self._rankings or self._state.load(_RANKINGS, _RANKINGS_KEY)
+        if rankings is None or rankings.day != day:
+            rankings = ForeignRankings(day)
+        self._rankings = rankings
+        newcomers = []
+        for symbol in self._shard.moved:
             totals = self._cells.get(symbol)
-            if totals is None or not totals.ts_ms:
+            if totals is None or totals.day != day:
                 continue
-            totals.measure(UnixMs(self._feeds.now_ms or totals.ts_ms))
-            if _visible(totals) != before:
-                self.folded.publish(STATE_FOREIGN, symbol, _row(totals, self._position.offset))
+            if not totals.is_ranked:
+                newcomers.append(symbol)
+            totals.is_ranked, totals.is_moved = True, False
+            for ranking in rankings.by_exchange.values():
+                ranking.take_out(symbol)
+            _rank_in(rankings, totals)
+        self._shard.moved.clear()
+        if newcomers:
+            roster = self._roster()
+            self._state.store(_ROSTERS, _ROSTER_KEY, ForeignRoster(day, [*roster, *newcomers]))
+        if not all(ranking.is_exact for ranking in rankings.by_exchange.values()):
+            self._rank_all(rankings)
+        return rankings.by_exchange
+
+    def _rank_all(self, rankings: ForeignRankings) -> None:
+        """Rank all symbols of the day anew."""
+        for exchange in rankings.by_exchange:
+            rankings.by_exchange[exchange] = Ranking()
+        for symbol in self._roster():
+            totals = self._cells.get(symbol)
+            if totals is not None and totals.day == rankings.day:
+                _rank_in(rankings, totals)
+
+    def _roster(self) -> list[str]:
+        """The symbols that foreigners have traded today."""
+        roster = self._state.load(_ROSTERS, _ROSTER_KEY)
+        return roster.symbols if roster is not None and roster.day == self._feeds.day else []
+
+    def _show(self) -> None:
+        """Publish the rows of the symbols that have looked different, in the order in which they were touched."""
+        for symbol in self._seen:
+            if symbol in self._rows:
+                self.folded.publish(STATE_FOREIGN, symbol, self._rows[symbol])
         self._seen.clear()
+        self._rows.clear()
 
 
 _FIGURES = Figures("bought", "sold", "bought_value", "sold_value", "current_room", "total_room", least=1 - LARGEST)
@@ -337,18 +442,37 @@ def _flow_sums(sums: dict[str, ScopeSum]) -> list[FlowSum]:
     ]
 
 
-def _movers(nets: dict[str, Net]) -> list[Movers]:
-    """The shard's movers of the market and of each exchange in it."""
-    market: list[NetFlow] = []
-    scopes = {MARKET: market}
-    for symbol, net in nets.items():
-        flow = NetFlow(symbol, net.value, net.volume)
-        market.append(flow)
-        scopes.setdefault(net.exchange.value, []).append(flow)
-    return [Movers(scope=scope, buyers=top_buyers(flows), sellers=top_sellers(flows)) for scope, flows in sorted(scopes.items())]
+def _rank_in(rankings: ForeignRankings, totals: ForeignTotals) -> None:
+    buy, sell = totals.buy, totals.sell
+    net = NetFlow(totals.symbol, buy.total_value - sell.total_value, buy.volume - sell.volume)
+    rankings.by_exchange.setdefault(totals.exchange.value, Ranking()).put_in(net)
 
 
-_SHARDS = Codec(ForeignShard)
+def _movers(rankings: dict[str, Ranking]) -> list[Movers]:
+    """The shard's movers of the market and of each exchange in it. The market's are among those of its exchanges."""
+    flows = {exchange: (ranking.buyers.flows, ranking.sellers.flows) for exchange, ranking in rankings.items()}
+    flows[MARKET] = (
+        [flow for buyers, _ in flows.values() for flow in buyers],
+        [flow for _, sellers in flows.values() for flow in sellers],
+    )
+    return [
+        Movers(scope=scope, buyers=top_buyers(buyers), sellers=top_sellers(sellers))
+        for scope, (buyers, sellers) in sorted(flows.items())
+    ]
+
+
+def _take_symbols_out(fields: list[Any]) -> list[Any]:
+    """From version 1, which had the net and the activity of every symbol, to version 2, which has to look at these again."""
+    bucket, changed, sums, nets, active = fields
+    return [bucket, changed, sums, list(nets), sorted(active)]
+
+
+_SHARDS = Codec(ForeignShard, upgrades={1: _take_symbols_out})
 _SHARD_KEY = b"foreign"
-_TOTALS = Codec(ForeignTotals)
+_ACTIVE = Codec(ForeignActive)
+_ACTIVE_KEY = b"foreign-active"
+_ROSTERS = Codec(ForeignRoster)
+_ROSTER_KEY = b"foreign-roster"
+_RANKINGS = Codec(ForeignRankings)
+_RANKINGS_KEY = b"foreign-rankings"
 _TOTALS_PREFIX = b"f:"

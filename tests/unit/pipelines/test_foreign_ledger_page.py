@@ -22,7 +22,7 @@ EPOCHS = {"a": 1_000, "a2": 2_000, "b": 1_500}
 POSITION, SHARD = Position("ssi.foreign", 0, 7), Shard.of("foreign", 0, 1)
 LINE = re.compile(
     r"^(?P<side>buy|sell) (?P<kind>\w+)(?P<ambiguous> ambiguous)?(?: g(?P<generation>\d))? (?P<before>\d+)→(?P<after>\d+)"
-    r"(?: since (?P<since>[+−\d: ]+))?(?: value (?P<value>−?\d+))?$"
+    r"(?: since (?P<since>[+−\d: ]+))?(?: value (?P<value>−?\d+))?(?: room (?P<room>\d+))?$"
 )
 
 
@@ -63,7 +63,8 @@ def counter(text: str) -> tuple[Shares, Vnd]:
 def record(row: Row) -> ForeignRecord:
     day, ts_ms = moment(row.time)
     bought, bought_value = counter(row.bought)
-    sold, sold_value = counter(row.sold)
+    sold_cell, _, room = row.sold.partition(", room ")
+    sold, sold_value = counter(sold_cell)
     return a_foreign(
         "SSI",
         ts_ms,
@@ -72,7 +73,7 @@ def record(row: Row) -> ForeignRecord:
         sold=sold,
         bought_value=bought_value,
         sold_value=sold_value,
-        current_room=900_000,
+        current_room=int(room or 900_000),
         total_room=0,
     )
 
@@ -110,6 +111,8 @@ def check(entry: LedgerEntry, expected: str) -> None:
         assert entry.since_ms == moment(match["since"])[1]
     if match["value"]:
         assert entry.value == int(match["value"].replace("−", "-"))
+    if match["room"]:
+        assert entry.room == int(match["room"])
 
 
 def words(text: str, separator: str) -> list[str]:

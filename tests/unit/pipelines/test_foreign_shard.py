@@ -1,5 +1,7 @@
 """A shard of the foreign pipeline: rows, scopes, partial flows, dead letters, and frames cut anywhere."""
 
+import re
+from collections import Counter
 from itertools import pairwise
 from typing import Any
 
@@ -8,18 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.core import frames
+from pipelines.core.codec import LARGEST
+from pipelines.core.foreign_alerts import LedgerWatch, advance
 from pipelines.core.foreign_shard import fold_frame
 from pipelines.core.frames import Folded
+from pipelines.core.rules import load_rules
 from schemas.calendar import at
 from schemas.position import Position
-from schemas.structs import (
-    ClockTick,
-    ForeignRecord,
-    ForeignRow,
-    PartialFlow,
-)
+from schemas.structs import AlertEvent, ClockTick, ForeignRecord, ForeignRow, LedgerEntry, PartialFlow
 from schemas.topics import MARKET_FOREIGN, PARTIAL_FLOW, SSI_DLQ, SSI_FOREIGN, STATE_FOREIGN, Topic
-from schemas.units import Exchange, Symbol, TradingDay, UnixMs, Vnd
+from schemas.units import Exchange, Shares, Symbol, TradingDay, UnixMs, Vnd
 from tests import builders
 from tests.builders import DAY, a_frame, a_loss, a_reference, changed, offers
 
@@ -30,14 +30,17 @@ PLACE = frames.Shard.of("foreign", 1, 3)
 
 
 class Shard:
-    """A shard with its state, and the frames that one connection of feed a writes to it."""
+    """A shard with its state, and the frames that the feeds write to it."""
 
     def __init__(self) -> None:
         self.state: dict[bytes, bytes] = {}
         self.offset = 0
+        self._frames: Counter[str] = Counter()
 
-    def send(self, *records: Any) -> Folded:
-        frame = a_frame(*records, seq=self.offset)
+    def send(self, *records: Any, feed: str = "a", lost: int = 0) -> Folded:
+        """Fold a frame of the only connection of ``feed``; ``lost`` frames before it never came."""
+        frame = a_frame(*records, feed=feed, seq=self._frames[feed] + lost)
+        self._frames[feed] += lost + 1
         position = Position("ssi.foreign", 1, self.offset)
         self.offset += 1
         return fold_frame(frame, position, PLACE, self.state, offers=offers(SSI_FOREIGN, sectors=SECTORS))
@@ -110,9 +113,9 @@ def test_a_clock_tick_ages_the_speed_of_active_symbols_only() -> None:
 def test_a_clock_tick_within_a_bucket_touches_no_symbol() -> None:
     shard = Shard()
     shard.send(a_tick(8, 55))
-    shard.send(a_tick(9, 20), a_record(at(DAY, 9, 20), 6000))
+    shard.send(a_tick(9, 20), a_record(at(DAY, 9, 20), 6000), a_tick(9, 20, 1))
     untouched = shard.state[b"f:SSI"]
-    shard.send(a_tick(9, 20, 1))
+    shard.send(a_tick(9, 20, 2))
     assert shard.state[b"f:SSI"] is untouched
 
 
@@ -274,6 +277,170 @@ def test_reference_data_of_an_earlier_day_is_passed_over() -> None:
     assert "VN30" not in sums(the_partial(shard.send(a_tick(9, 15))))
 
 
+# --- two feeds
+
+
+FASTER = load_rules("""
+[[rule]]
+name = "faster"
+kind = "foreign_acceleration"
+severity = "warning"
+recent_s = 60
+base_s = 300
+ratio = 3.0
+min_value_vnd = 1_000_000_000
+warmup_s = 600
+cooldown_s = 3600
+""").foreign
+
+
+def entries(folded: Folded) -> list[LedgerEntry]:
+    return [event for frame in messages(folded, MARKET_FOREIGN) for event in frame.events]
+
+
+def six_steps(first: dict[int, str]) -> list[AlertEvent]:
+    """What alerts when foreigners buy for 2 bn VND in six steps, ten seconds apart: feed a brings each step unless it is said."""
+    shard, watch, alerts = Shard(), LedgerWatch(), []
+    shard.send(a_tick(8, 59))
+    shard.send(a_tick(8, 59), feed="b")
+    for second in range(0, 780, 10):
+        step = max(second - 720, 0) // 10
+        bought = 1_000 + second // 10 + step * 100_000
+        leads = first.get(step, "a") if second > 720 else "a"
+        for feed in (leads, "b" if leads == "a" else "a"):
+            clock = builders.a_tick(at(DAY, 9, 30) + second * 1000)
+            folded = shard.send(clock, a_record(UnixMs(at(DAY, 9, 30) + second * 1000), bought), feed=feed)
+            alerts += [alert for entry in entries(folded) for alert in advance(watch, FASTER, entry)]
+    return alerts
+
+
+def test_a_growth_that_feed_b_brings_first_does_not_mute_the_acceleration() -> None:
+    alone = six_steps({})
+    assert [alert.direction for alert in alone] == ["buy"]
+    for step in range(1, 7):
+        assert [alert.direction for alert in six_steps({step: "b"})] == ["buy"], step
+
+
+@pytest.mark.parametrize(("lost", "kind"), [(0, "delta"), (1, "catch_up")])
+def test_growth_after_a_lost_frame_was_not_seen_to_happen(lost: int, kind: str) -> None:
+    shard = Shard()
+    shard.send(a_tick(9, 0), a_record(at(DAY, 9, 15), 1000))
+    assert [entry.kind for entry in entries(shard.send(a_record(at(DAY, 9, 16), 1500), lost=lost))] == [kind]
+
+
+def test_growth_after_a_loss_marker_or_a_silence_was_not_seen_to_happen() -> None:
+    shard = Shard()
+    shard.send(a_tick(9, 0), a_record(at(DAY, 9, 15), 1000))
+    shard.send(a_loss("09:15"))
+    assert [entry.kind for entry in entries(shard.send(a_record(at(DAY, 9, 16), 1500)))] == ["catch_up"]
+    shard.send(builders.a_tick("09:16:10", health="down"))
+    assert [entry.kind for entry in entries(shard.send(a_record(at(DAY, 9, 17), 1600)))] == ["catch_up"]
+
+
+def test_what_one_feed_covers_the_other_need_not() -> None:
+    shard = Shard()
+    shard.send(a_tick(9, 0), a_record(at(DAY, 9, 15), 1000))
+    shard.send(a_tick(9, 0), a_record(at(DAY, 9, 15), 1000), feed="b")
+    shard.send(a_record(at(DAY, 9, 16), 1000), feed="b")
+    assert [entry.kind for entry in entries(shard.send(a_record(at(DAY, 9, 17), 1500), lost=3))] == ["delta"]
+
+
+# --- room
+
+
+def test_room_that_runs_out_between_trades_alerts_at_once() -> None:
+    shard, watch = Shard(), LedgerWatch()
+    rules = load_rules("""
+[[rule]]
+name = "room"
+kind = "room_exhausted"
+severity = "warning"
+max_shares = 0
+release_shares = 1_000
+""").foreign
+    shard.send(a_tick(8, 55))
+    alerts = [
+        (alert.ts_ms, alert.message)
+        for minute, room in ((0, 50_000), (20, 30_000), (25, 0), (30, 0))
+        for entry in entries(shard.send(a_record(at(DAY, 9, minute), 0, current_room=Shares(room))))
+        for alert in advance(watch, rules, entry)
+    ]
+    assert alerts == [(at(DAY, 9, 25), "The foreign room of SSI is exhausted: nothing left to buy.")]
+
+
+# --- the exchange of a symbol
+
+
+def exchanges(partial: PartialFlow) -> set[str]:
+    return {part.scope for part in partial.sums if part.bought} - {"market"}
+
+
+def test_a_symbol_is_on_the_exchange_that_its_newest_record_of_the_day_says() -> None:
+    shard = Shard()
+    before = a_record(at(TradingDay(20261119), 15), 90, exchange=Exchange.UPCOM, trading_day=TradingDay(20261119))
+    shard.send(a_tick(8, 55), before)
+    shard.send(a_record(at(DAY, 9, 15), 500, exchange=Exchange.HNX))
+    shard.send(a_record(at(DAY, 9, 16), 600, exchange=Exchange.HOSE))
+    assert exchanges(the_partial(shard.send(a_tick(9, 16)))) == {"HOSE", "sector:Securities"}
+    shard.send(a_record(at(DAY, 9, 15), 500, exchange=Exchange.HNX), before, feed="b")
+    assert exchanges(the_partial(shard.send(a_record(at(DAY, 9, 17), 700), a_tick(9, 17)))) == {"HOSE", "sector:Securities"}
+
+
+def test_reference_data_names_the_exchange_only_until_a_record_does() -> None:
+    shard = Shard()
+    shard.send(a_tick(8, 55), a_reference("SSI", exchange=Exchange.HNX))
+    [row] = rows(shard.send(a_record(at(DAY, 9, 15), 500)))
+    assert row.exchange is Exchange.HOSE
+    assert rows(shard.send(a_reference("SSI", exchange=Exchange.HNX))) == []
+
+
+# --- what must be bounded, and the same on every machine
+
+
+def test_totals_beyond_every_market_are_rejected_one_by_one() -> None:
+    shard = Shard()
+    shard.send(a_tick(9))
+    totals = []
+    for minute in range(40):
+        counter = 0 if minute % 2 else LARGEST - 1
+        folded = shard.send(a_record(at(DAY, 9, minute), counter, bought_value=Vnd(0)))
+        assert {letter.reason for letter in messages(folded, SSI_DLQ)} <= {"out_of_range"}
+        totals += [row.bought for row in rows(folded)]
+    assert max(totals) < 2 * LARGEST
+    assert [event.volume for event in entries(shard.send(a_record(at(DAY, 10, 0), 5, symbol=Symbol("HPG"))))] == [5]
+
+
+def test_the_value_of_a_shard_does_not_grow_with_its_symbols() -> None:
+    sizes = []
+    for symbols in (20, 400):
+        shard = Shard()
+        for n in range(symbols):
+            shard.send(a_tick(9, 0, n % 60), a_record(at(DAY, 9, 15), 500 + n, symbol=Symbol(f"S{n}")))
+        shard.send(a_tick(9, 15), a_record(at(DAY, 9, 16), 900, symbol=Symbol("S1")))
+        sizes.append(len(shard.state[b"foreign"]))
+    assert sizes[1] <= sizes[0] + 20
+
+
+def test_a_shard_lists_its_symbols_in_an_order_that_every_machine_has() -> None:
+    shard = Shard()
+    names = ["VNM", "SSI", "HPG", "ACB", "MBB"]
+    shard.send(a_tick(8, 55))
+    shard.send(a_tick(9, 15), *(a_record(at(DAY, 9, 15), 500, symbol=Symbol(name)) for name in names))
+    shard.send(a_tick(9, 15, 10))
+    assert [symbol.encode() for symbol in sorted(names)] == re.findall(rb"[A-Z]{3}", shard.state[b"foreign-active"])
+
+
+def test_movers_are_exact_when_most_of_them_fall_back() -> None:
+    shard = Shard()
+    names = [Symbol(f"S{n:02}") for n in range(60)]
+    shard.send(a_tick(9), *(a_record(at(DAY, 9, 15), 10_000 - n, symbol=name) for n, name in enumerate(names)))
+    shard.send(a_tick(9, 15))
+    for n, name in enumerate(names[:45]):
+        folded = shard.send(a_record(at(DAY, 9, 16), 10_000 - n, 9_000, symbol=name), a_tick(9, 16, n))
+    market = next(movers for movers in the_partial(folded).movers if movers.scope == "market")
+    assert [mover.symbol for mover in market.buyers] == names[45:55]
+
+
 # --- frames cut anywhere
 
 streams = st.lists(
@@ -287,12 +454,17 @@ streams = st.lists(
             st.integers(0, 5000),
             st.sampled_from(["SSI", "VNM", "ZZZ"]),
         ),
-        st.builds(lambda minute: a_tick(9 + minute // 60, minute % 60), st.integers(0, 440)),
+        st.builds(lambda second: builders.a_tick(UnixMs(at(DAY, 9) + second * 1000)), st.integers(0, 26_000)),
         st.builds(lambda symbol, groups: a_reference(symbol, groups=groups), st.sampled_from(["SSI", "VNM"]), st.just(["VN30"])),
         st.just(a_tick(8, 30, day=NEXT)),
     ),
     max_size=40,
 )
+
+
+def last_rows(folded: list[Folded]) -> dict[tuple[str, int], ForeignRow]:
+    """The last row of each symbol and day, whatever frame it came with."""
+    return {(row.symbol, row.day): changed(row, src=0) for one in folded for row in rows(one)}
 
 
 @given(streams, st.data())
@@ -307,6 +479,7 @@ def test_any_cut_into_frames_gives_the_same_events(records: list[Any], data: st.
 
     assert events([at_once]) == events(parts)
     assert messages(at_once, PARTIAL_FLOW) == [partial for part in parts for partial in messages(part, PARTIAL_FLOW)]
+    assert last_rows([at_once]) == last_rows(parts)
 
 
 @given(streams, st.sampled_from([DAY, NEXT]))

@@ -53,6 +53,10 @@ def kinds() -> list[type[Stored]]:
     return [kind for kind in Stored.__subclasses__() if kind.__module__.startswith("pipelines.core.")]
 
 
+NEW = {"ForeignActive", "ForeignRoster", "ForeignRankings"}
+"""Kinds that the last release did not have, and their keys."""
+NEW_KEYS = {b"foreign-active", b"foreign-roster", b"foreign-rankings"}
+
 KINDS = sorted(kinds(), key=lambda kind: kind.__name__)
 EACH = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 
@@ -63,6 +67,9 @@ WHERE: dict[str, Callable[[str, bytes], bool]] = {
     "Feeds": lambda shard, key: key == b"feeds",
     "ForeignShard": lambda shard, key: key == b"foreign",
     "ForeignTotals": lambda shard, key: key.startswith(b"f:"),
+    "ForeignActive": lambda shard, key: key == b"foreign-active",
+    "ForeignRoster": lambda shard, key: key == b"foreign-roster",
+    "ForeignRankings": lambda shard, key: key == b"foreign-rankings",
     "Index": lambda shard, key: key.startswith(b"i:"),
     "Curve": lambda shard, key: key.startswith(b"c:"),
     "Underlyings": lambda shard, key: key == b"underlyings",
@@ -79,12 +86,12 @@ WHERE: dict[str, Callable[[str, bytes], bool]] = {
 
 
 def state() -> State:
-    """The state of the last release on Friday morning, with the terms that this one keeps beside it."""
+    """The state of the last release on Friday morning, with the terms and the new values that this one keeps beside it."""
     cells = state_of(RELEASES[-1])
     after = Folds(state_of(RELEASES[-1]))
     fold_all(after, on_friday())
     for shard in cells:
-        cells[shard][b"terms"] = after.state[shard][b"terms"]
+        cells[shard] |= {key: value for key, value in after.state[shard].items() if key in NEW_KEYS or key == b"terms"}
     return cells
 
 
@@ -167,7 +174,12 @@ def test_a_kind_says_of_which_day_it_is_or_belongs_to_one_that_does(kind: type[S
         assert kind.__struct_fields__[kind.DAY_AT] == "day"
 
 
-@EACH
+def test_the_kinds_that_the_last_release_did_not_have_are_known() -> None:
+    cells = state_of(RELEASES[-1])
+    assert {kind.__name__ for kind in KINDS if not list(cells_of(kind, cells))} == NEW
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.__name__ not in NEW], ids=lambda kind: kind.__name__)
 def test_the_last_release_had_the_day_where_this_one_has_it(kind: type[Stored]) -> None:
     state = state_of(RELEASES[-1])
     found = list(cells_of(kind, state))

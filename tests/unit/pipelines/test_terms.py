@@ -93,11 +93,11 @@ def test_other_thresholds_wait_for_the_next_trading_day() -> None:
     ledger = Ledger()
     ledger.fold(under(), a_tick("10:00:00"), a_foreign(ts="10:00:00", bought=1_000))
     ledger.fold(under(EASY), a_foreign(ts="10:01:00", bought=800))
-    today = ledger.fold(under(EASY), a_foreign(ts="10:02:00", bought=810))
+    today = ledger.fold(under(EASY), a_foreign(ts="10:02:00", bought=800))
     assert kinds(today) == ["ambiguous"]
     ledger.fold(under(EASY), a_tick(trading_day=MONDAY), a_foreign(trading_day=MONDAY, bought=1_000))
     ledger.fold(under(EASY), a_foreign(ts="10:01:00", trading_day=MONDAY, bought=800))
-    assert kinds(ledger.fold(under(EASY), a_foreign(ts="10:02:00", trading_day=MONDAY, bought=810))) == ["correction"]
+    assert kinds(ledger.fold(under(EASY), a_foreign(ts="10:02:00", trading_day=MONDAY, bought=800))) == ["correction"]
     assert told(ledger) == [(0, FRIDAY, "first", 10, "1.0"), (3, MONDAY, "next_day", 30, "1.0")]
 
 
@@ -115,7 +115,7 @@ def test_an_operator_can_force_them_at_once() -> None:
     ledger = Ledger()
     ledger.fold(under(), a_tick("10:00:00"), a_foreign(ts="10:00:00", bought=1_000))
     ledger.fold(under(EASY, forced=True), a_foreign(ts="10:01:00", bought=800))
-    assert kinds(ledger.fold(under(EASY, forced=True), a_foreign(ts="10:02:00", bought=810))) == ["correction"]
+    assert kinds(ledger.fold(under(EASY, forced=True), a_foreign(ts="10:02:00", bought=800))) == ["correction"]
     assert told(ledger) == [(0, FRIDAY, "first", 10, "1.0"), (1, FRIDAY, "forced", 30, "1.0")]
 
 
@@ -366,7 +366,7 @@ def test_the_same_range_under_the_settings_of_today_would_say_something_else() -
     steps = [
         Step(a_frame(a_tick("10:00:00"), a_foreign(ts="10:00:00", bought=1_000)), under(EASY)),
         Step(a_frame(a_foreign(ts="10:01:00", bought=800), seq=1), under(EASY)),
-        Step(a_frame(a_foreign(ts="10:02:00", bought=810), seq=2), under(EASY)),
+        Step(a_frame(a_foreign(ts="10:02:00", bought=800), seq=2), under(EASY)),
     ]
     ledger, again = Ledger(), Ledger()
     for step in steps:

@@ -1,0 +1,44 @@
+"""The largest buyers and sellers, kept from change to change, are those that a look at all symbols finds."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipelines.core.movers import KEPT, MOVERS, NetFlow, Ranking, top_buyers, top_sellers
+
+SYMBOLS = [f"S{n:02}" for n in range(3 * KEPT)]
+CHANGES = st.lists(st.tuples(st.sampled_from(SYMBOLS), st.integers(-60, 60)), max_size=250)
+
+
+def ranked_again(nets: dict[str, NetFlow]) -> Ranking:
+    ranking = Ranking()
+    for flow in nets.values():
+        ranking.put_in(flow)
+    return ranking
+
+
+@given(CHANGES)
+def test_movers_are_those_of_all_symbols_after_every_change(changes: list[tuple[str, int]]) -> None:
+    nets: dict[str, NetFlow] = {}
+    ranking = Ranking()
+    for symbol, value in changes:
+        nets[symbol] = flow = NetFlow(symbol, value, value)
+        ranking.take_out(symbol)
+        ranking.put_in(flow)
+        if not ranking.is_exact:
+            ranking = ranked_again(nets)
+        assert top_buyers(ranking.buyers.flows) == top_buyers(nets.values())
+        assert top_sellers(ranking.sellers.flows) == top_sellers(nets.values())
+
+
+def test_a_ranking_is_exact_until_too_many_have_fallen_back() -> None:
+    ranking = ranked_again({symbol: NetFlow(symbol, 1_000 - n, 1) for n, symbol in enumerate(SYMBOLS)})
+    assert len(ranking.buyers.flows) == KEPT
+    for n, symbol in enumerate(SYMBOLS[:KEPT]):
+        assert ranking.is_exact is (n <= KEPT - MOVERS)
+        ranking.take_out(symbol)
+        ranking.put_in(NetFlow(symbol, 1, 1))
+
+
+def test_symbols_of_equal_value_are_in_the_order_of_their_names() -> None:
+    ranking = ranked_again({symbol: NetFlow(symbol, 5, 1) for symbol in reversed(SYMBOLS)})
+    assert [mover.symbol for mover in top_buyers(ranking.buyers.flows)] == SYMBOLS[:MOVERS]
