@@ -117,10 +117,18 @@ def _basis_alerts(parameters: "Parameters") -> "Fold[BasisFrame]":
 CATALOGUE: Final = (
     Pipeline(
         "prices",
-        "prints, quotes, day summaries and board lines of stocks",
+        "prints, quotes, day summaries, candles and board lines of stocks",
         (
             Topology(
-                topics.SSI_TICKS, (topics.MARKET_TRADES, topics.MARKET_QUOTES, topics.MARKET_DAILY, topics.STATE_PRICES), _prices
+                topics.SSI_TICKS,
+                (
+                    topics.MARKET_TRADES,
+                    topics.MARKET_QUOTES,
+                    topics.MARKET_DAILY,
+                    topics.MARKET_CANDLES,
+                    topics.STATE_PRICES,
+                ),
+                _prices,
             ),
         ),
     ),
@@ -157,6 +165,7 @@ CATALOGUE: Final = (
         "alerts",
         "what the alert rules find in prints, foreign flow and basis",
         (
+                    topics.MARKET_CANDLES,
             # Two topics have no order between them. A rule reads one of them, so what it says follows from one log alone.
             Topology(topics.MARKET_TRADES, (topics.MARKET_ALERTS,), _tape_alerts),
             Topology(topics.MARKET_FOREIGN, (topics.MARKET_ALERTS,), _foreign_alerts),

@@ -138,6 +138,39 @@ class LedgerEntry(Message):
 
     - ``delta``: grown since the record before it on the same connection.
     - ``catch_up``: grown unseen before a connection's first record of the symbol, somewhere in [since_ms, ts_ms].
+class CandleEvent(Message):
+    """``market.candles``: a symbol's minute; the last one of a (symbol, minute) wins.
+
+    Made 15 seconds of market time after the minute is over, and again whenever a late print amends it. A minute without a match
+    of the order book has none. Put-through deals, odd lots and prints without a total are not in it.
+    """
+
+    symbol: Symbol
+    exchange: Exchange
+    day: TradingDay
+    minute_ms: UnixMs
+    """When the minute began."""
+    ts_ms: UnixMs
+    """Market time at which it was told."""
+    revision: int
+    """How often it had been told before: 0 when its minute is over, more when it is amended."""
+    reference: Price
+    """The day's reference price, as known when the last print came; 0 while the feed had not said it."""
+    opens: bool
+    """Whether the first match of the day is in it, so that ``open`` is the day's."""
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Shares
+    value: Vnd
+    active_buy: Shares
+    """Volume of prints whose aggressor bought."""
+    active_sell: Shares
+    """Volume of prints whose aggressor sold."""
+    prints: int
+
+
     - ``correction``: the feed took volume back (negative).
     - ``reset``: the feed's counter restarted at 0 and has reached ``counter``; the old total stays.
     """
@@ -269,6 +302,12 @@ class LedgerFrame(Versioned):
 
 
 class FlowFrame(Versioned):
+class CandlesFrame(Versioned):
+    """A message of ``market.candles``."""
+
+    events: list[CandleEvent]
+
+
     """A message of ``market.flow``."""
 
     events: list[FlowEvent]

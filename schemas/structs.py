@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from schemas.events import AlertsFrame as AlertsFrame
     from schemas.events import BasisEvent as BasisEvent
     from schemas.events import BasisFrame as BasisFrame
+    from schemas.events import CandleEvent as CandleEvent
+    from schemas.events import CandlesFrame as CandlesFrame
     from schemas.events import DailyEvent as DailyEvent
     from schemas.events import DailyFrame as DailyFrame
     from schemas.events import FlowEvent as FlowEvent
@@ -58,6 +60,8 @@ else:
     AlertsFrame = twin(events.AlertsFrame)
     BasisEvent = twin(events.BasisEvent)
     BasisFrame = twin(events.BasisFrame)
+    CandleEvent = twin(events.CandleEvent)
+    CandlesFrame = twin(events.CandlesFrame)
     DailyEvent = twin(events.DailyEvent)
     DailyFrame = twin(events.DailyFrame)
     FlowEvent = twin(events.FlowEvent)

@@ -28,6 +28,7 @@ from schemas.structs import (
     AlertEvent,
     BarRecord,
     BasisEvent,
+    CandleEvent,
     ClockTick,
     DailyEvent,
     DeadLetter,
@@ -278,7 +279,24 @@ def a_quote_event(
     """The top of a book."""
     return QuoteEvent(
         symbol=symbol, exchange=exchange, day=day, ts_ms=moment(ts, day), bid=bid, bid_volume=bid_volume, ask=ask,
-        ask_volume=ask_volume, session=session,
+        ask_volume=ask_volume, session=session, limit=limit,
+    )  # fmt: skip
+
+
+def a_candle_event(
+    symbol: str = "VNM", minute: str | int = TEN, *, day: int = DAY, exchange: Exchange = Exchange.HOSE,
+    ts: str | int | None = None, revision: int = 0, reference: int = PRICE, opens: bool = False, open: int = PRICE,  # noqa: A002
+    close: int | None = None, volume: int = 100, value: int | None = None, active_buy: int = 0, active_sell: int = 0,
+    prints: int = 1,
+) -> CandleEvent:  # fmt: skip
+    """A minute in which all prints were made at the reference, told when it had been over for fifteen seconds."""
+    minute_ms = moment(minute, day)
+    last = _or(close, open)
+    return CandleEvent(
+        symbol=symbol, exchange=exchange, day=day, minute_ms=minute_ms,
+        ts_ms=UnixMs(minute_ms + 75_000) if ts is None else moment(ts, day), revision=revision, reference=reference, opens=opens,
+        open=open, high=max(open, last), low=min(open, last), close=last, volume=volume,
+        value=_or(value, _vnd(volume, last, exchange)), active_buy=active_buy, active_sell=active_sell, prints=prints,
     )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 import msgspec
 
 from pipelines.core.aggressor import label
+from pipelines.core.candles import Candles
 from pipelines.core.codec import Cells, Codec, State, Stored
 from pipelines.core.figures import Figures, check_book, check_nothing, check_product
 from pipelines.core.frames import Folded, Shard
@@ -23,6 +24,7 @@ from schemas.position import Position
 from schemas.session import close_ms
 from schemas.structs import (
     BarRecord,
+    CandlesFrame,
     DailyEvent,
     DailyFrame,
     ForeignRecord,
@@ -39,7 +41,7 @@ from schemas.structs import (
     TradeRecord,
     TradesFrame,
 )
-from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, STATE_PRICES
+from schemas.topics import MARKET_CANDLES, MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, STATE_PRICES
 from schemas.units import (
     Price,
     Shares,
@@ -110,6 +112,8 @@ class PriceFold:
         self._tapes = TapeRecorder(
             folding.feeds, lambda: folding.terms.thresholds, lambda: self._day.put_through, self._trades, folded.counts
         )
+        self._candles = Candles(state, self._day.day, folding.feeds.now_ms, folded.counts)
+        self._drawn = 0
         # Release 0.1.0 turned a shard of futures at its next price record or clock tick, which may be after this frame.
         self.turn()
 
@@ -126,13 +130,15 @@ class PriceFold:
             return
         if day.day:
             self._close(close_ms(TradingDay(day.day)))
+        self._draw_candles()
+        self._candles.turn(self._feeds.day, close_ms(TradingDay(day.day)) if day.day else self._feeds.now_ms)
         self._roster = Roster()
         self._day = ShardDay(
             day=self._feeds.day, summary=self._feeds.now_ms // SUMMARY_MS, is_patchy=not day.day and self._state.passed_over
         )
 
     def advance(self) -> None:
-        """Summarise the day every five minutes of market time, and at its close."""
+        """Summarise the day every five minutes of market time, and at its close; tell the candles that are due."""
         day, now_ms = self._day, self._feeds.now_ms
         if not day.day:
             return
@@ -141,6 +147,8 @@ class PriceFold:
         elif now_ms // SUMMARY_MS > day.summary:
             day.summary = now_ms // SUMMARY_MS
             self._summarise(now_ms)
+        self._draw_candles()
+        self._candles.advance(now_ms)
 
     def finish(self) -> None:
         """Publish what came of the frame, one row a symbol and one message a topic, and store what it changed."""
@@ -153,11 +161,22 @@ class PriceFold:
             self._folded.publish(MARKET_QUOTES, key, QuotesFrame(events=self._quotes))
         if self._daily:
             self._folded.publish(MARKET_DAILY, key, DailyFrame(events=self._daily))
+        self._draw_candles()
+        if self._candles.events:
+            self._folded.publish(MARKET_CANDLES, key, CandlesFrame(events=self._candles.events))
+        self._candles.finish()
         self._symbol_days.store()
         if self._roster is not None:
             self._state.store(_ROSTERS, _ROSTER_KEY, self._roster)
         if _DAYS.encode(self._day) != self._stored_day:
             self._state.store(_DAYS, _DAY_KEY, self._day)
+
+    def _draw_candles(self) -> None:
+        """Draw what has come on the tape since the last time."""
+        for line in self._trades[self._drawn :]:
+            if symbol_day := self._symbol_days.get(line.symbol):
+                self._candles.draw(line, symbol_day.reference)
+        self._drawn = len(self._trades)
 
     def _close(self, now_ms: int) -> None:
         """Decide what is undecided. Summarise every symbol of the day the first time, and later those that changed since."""
