@@ -87,6 +87,11 @@ class QuoteEvent(Message):
     ask: Price
     ask_volume: Shares
     session: str | None
+    limit: Literal["ceiling", "floor"] | None = None
+    """``ceiling``: the best bid is the day's ceiling and nobody sells; ``floor``: the best ask is its floor and nobody buys.
+
+    None: neither, or the feed has not said the limits yet; always so in events of releases before 0.3.0.
+    """
 
 
 class DailyEvent(Message):
@@ -133,11 +138,6 @@ class DailyEvent(Message):
     put_through_value: Vnd | None = None
 
 
-class LedgerEntry(Message):
-    """``market.foreign``: one line of the foreign ledger; a symbol's day total of a side is the sum of its lines.
-
-    - ``delta``: grown since the record before it on the same connection.
-    - ``catch_up``: grown unseen before a connection's first record of the symbol, somewhere in [since_ms, ts_ms].
 class CandleEvent(Message):
     """``market.candles``: a symbol's minute; the last one of a (symbol, minute) wins.
 
@@ -171,6 +171,11 @@ class CandleEvent(Message):
     prints: int
 
 
+class LedgerEntry(Message):
+    """``market.foreign``: one line of the foreign ledger; a symbol's day total of a side is the sum of its lines.
+
+    - ``delta``: grown since the record before it on the same connection.
+    - ``catch_up``: grown unseen before a connection's first record of the symbol, somewhere in [since_ms, ts_ms].
     - ``correction``: the feed took volume back (negative).
     - ``reset``: the feed's counter restarted at 0 and has reached ``counter``; the old total stays.
     """
@@ -269,6 +274,8 @@ class AlertEvent(Message):
     ts_ms: UnixMs
     message: str
     """One English sentence for a person."""
+    message_vi: str = ""
+    """The same in Vietnamese; empty in alerts of releases before 0.3.0."""
     data: dict[str, int | float | str]
     """The figures behind it, by name."""
 
@@ -295,6 +302,12 @@ class DailyFrame(Versioned):
     events: list[DailyEvent]
 
 
+class CandlesFrame(Versioned):
+    """A message of ``market.candles``."""
+
+    events: list[CandleEvent]
+
+
 class LedgerFrame(Versioned):
     """A message of ``market.foreign``."""
 
@@ -302,12 +315,6 @@ class LedgerFrame(Versioned):
 
 
 class FlowFrame(Versioned):
-class CandlesFrame(Versioned):
-    """A message of ``market.candles``."""
-
-    events: list[CandleEvent]
-
-
     """A message of ``market.flow``."""
 
     events: list[FlowEvent]

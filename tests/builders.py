@@ -275,6 +275,7 @@ def a_trade_event(
 def a_quote_event(
     symbol: str = "VNM", ts: str | int = TEN, *, day: int = DAY, exchange: Exchange = Exchange.HOSE, bid: int = PRICE - 100,
     bid_volume: int = 500, ask: int = PRICE, ask_volume: int = 700, session: str | None = "LO",
+    limit: Literal["ceiling", "floor"] | None = None,
 ) -> QuoteEvent:  # fmt: skip
     """The top of a book."""
     return QuoteEvent(
@@ -350,12 +351,13 @@ def a_basis_event(
 def an_alert(
     alert_id: str = "alert-1", ts: str | int = TEN, *, rule: str = "limit", kind: str = "price_limit",
     severity: Literal["info", "warning", "critical"] = "warning", symbol: str = "VNM", direction: str = "up", day: int = DAY,
-    message: str = "VNM is at its ceiling.", data: dict[str, int | float | str] | None = None,
+    message: str = "VNM is at its ceiling.", message_vi: str = "",
+    data: dict[str, int | float | str] | None = None,
 ) -> AlertEvent:  # fmt: skip
     """A stock at its ceiling."""
     return AlertEvent(
         alert_id=alert_id, rule=rule, kind=kind, severity=severity, symbol=symbol, direction=direction, day=day,
-        ts_ms=moment(ts, day), message=message, data=_or(data, {"price": 64_200}),
+        ts_ms=moment(ts, day), message=message, message_vi=message_vi, data=_or(data, {"price": 64_200}),
     )  # fmt: skip
 
 

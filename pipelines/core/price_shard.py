@@ -4,7 +4,7 @@
 :mod:`pipelines.core.index_shard` hands it their records.
 """
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -352,7 +352,7 @@ class PriceFold:
         symbol_day.bids, symbol_day.asks, symbol_day.quote_ms = record.bids, record.asks, record.ts_ms
         if changed:
             self._counts["quote"] += 1
-            self._quotes.append(_quote_event(record))
+            self._quotes.append(_quote_event(record, symbol_day))
 
 
 _TRADE = Figures("price", "volume", "total_volume", "total_value", "reference", "ceiling", "floor", "high", "low", "expected")
@@ -397,9 +397,14 @@ def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, 
     return fold_records(frame, position, shard, state, _KINDS, PriceFold, offers)
 
 
-def _quote_event(record: QuoteRecord | SnapshotRecord) -> QuoteEvent:
+def _quote_event(record: QuoteRecord | SnapshotRecord, symbol_day: SymbolDay) -> QuoteEvent:
     bid, bid_volume = record.bids[:2] or (0, 0)
     ask, ask_volume = record.asks[:2] or (0, 0)
+    limit: Literal["ceiling", "floor"] | None = None
+    if bid_volume and not ask_volume and 0 < bid == symbol_day.ceiling:
+        limit = "ceiling"
+    elif ask_volume and not bid_volume and 0 < ask == symbol_day.floor:
+        limit = "floor"
     return QuoteEvent(
         symbol=record.symbol,
         exchange=record.exchange,
@@ -410,4 +415,5 @@ def _quote_event(record: QuoteRecord | SnapshotRecord) -> QuoteEvent:
         ask=Price(ask),
         ask_volume=Shares(ask_volume),
         session=record.session,
+        limit=limit,
     )

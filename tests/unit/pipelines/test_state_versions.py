@@ -17,9 +17,11 @@ from pipelines.core.errors import StateNewer, StateOutdated
 from pipelines.core.feeds import Feeds
 from pipelines.core.price_shard import ShardDay
 from pipelines.core.symbol_day import SymbolDay
-from schemas.structs import PartialFlow, TradesFrame
+from schemas.structs import CandlesFrame, PartialFlow, QuotesFrame, TradesFrame
 from schemas.topics import (
+    MARKET_CANDLES,
     MARKET_DAILY,
+    MARKET_QUOTES,
     MARKET_TRADES,
     PARTIAL_FLOW,
     PIPELINES_TERMS,
@@ -32,9 +34,11 @@ from schemas.topics import (
 )
 from schemas.units import TradingDay
 from tests.builders import (
+    a_candle_event,
     a_foreign,
     a_frame,
     a_loss,
+    a_quote_event,
     a_reference,
     a_tick,
     a_trade,
@@ -87,9 +91,12 @@ WHERE: dict[str, Callable[[str, bytes], bool]] = {
     "CandleBook": lambda shard, key: key == b"candles",
     "MinuteCandle": lambda shard, key: key.startswith(b"m:"),
     "MinuteSymbols": lambda shard, key: key.startswith(b"minute:"),
+    "BookWatch": lambda shard, key: shard.startswith("market.quotes") and key.isupper(),
+    "AtLimits": lambda shard, key: key == b"at-limits",
+    "CandleWatch": lambda shard, key: shard.startswith("market.candles") and key.isupper(),
 }
 """Where the values of a kind are in the state."""
-LATER = ("CandleBook", "MinuteCandle", "MinuteSymbols")
+LATER = ("CandleBook", "MinuteCandle", "MinuteSymbols", "BookWatch", "AtLimits", "CandleWatch")
 """The kinds that the last release did not have yet."""
 
 
@@ -141,15 +148,19 @@ def moved(value: Any) -> Any:
 
 
 def on_friday() -> list[Said]:
-    """The minute, and what it does not have: a symbol that was not heard of before, and a loss on the tape."""
+    """The minute, and what it does not have: a symbol not heard of before, a candle, a loss on the tape, a locked book."""
     new_symbol = encode(
         a_frame(a_tick("09:41:00"), a_trade("VNM", "09:41:00"), a_tick("09:42:15"), epoch=1_795_141_540_000, seq=10_000)
     )
     loss = encode(TradesFrame(events=[a_trade_event("VNM", "09:41:00", kind="gap", cause="lost", epoch=1)]))
+    locked = encode(QuotesFrame(events=[a_quote_event("VNM", "09:41:00", bid=64_200, ask=0, ask_volume=0, limit="ceiling")]))
+    candle = encode(CandlesFrame(events=[a_candle_event("VNM", "09:41")]))
     return [
         *minute_of(RELEASES[-1]),
         *(Said(SSI_TICKS, shard, 10_000, "", new_symbol) for shard in range(3)),
         *(Said(MARKET_TRADES, shard, 10_000, "", loss) for shard in range(3)),
+        *(Said(MARKET_QUOTES, shard, 10_000, "", locked) for shard in range(3)),
+        *(Said(MARKET_CANDLES, shard, 10_000, "", candle) for shard in range(3)),
     ]
 
 
