@@ -169,6 +169,10 @@ class CandleEvent(Message):
     active_sell: Shares
     """Volume of prints whose aggressor sold."""
     prints: int
+    usual_volume: Shares | None
+    """What the symbol usually trades in the five minutes in which this one is; None where nothing says so."""
+    usual_days: int | None
+    """Of how many days that is the mean."""
 
 
 class LedgerEntry(Message):

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from schemas.records import IndexRecord as IndexRecord
     from schemas.records import LossMarker as LossMarker
     from schemas.records import OddLotRecord as OddLotRecord
+    from schemas.records import ProfileRecord as ProfileRecord
     from schemas.records import QuoteRecord as QuoteRecord
     from schemas.records import ReferenceMessage as ReferenceMessage
     from schemas.records import ReferenceRecord as ReferenceRecord
@@ -87,6 +88,7 @@ else:
     IndexRecord = twin(records.IndexRecord)
     LossMarker = twin(records.LossMarker)
     OddLotRecord = twin(records.OddLotRecord)
+    ProfileRecord = twin(records.ProfileRecord)
     QuoteRecord = twin(records.QuoteRecord)
     ReferenceMessage = twin(records.ReferenceMessage)
     ReferenceRecord = twin(records.ReferenceRecord)

@@ -6,10 +6,20 @@ from typing import Any, ClassVar
 import msgspec
 
 from pipelines.core import wording
-from pipelines.core.alerts import Finding, Memory, fold_for_each, raise_alert
+from pipelines.core.alerts import Finding, Memory, fired_in, fold_for_each, raise_alert
 from pipelines.core.codec import Codec, Stored
-from pipelines.core.rules import CandleRule, OpenGap
+from pipelines.core.rules import CandleRule, OpenGap, UnusualVolume
+from schemas.profiles import PROFILE_STEP_MS, step_begins_ms, step_of
 from schemas.structs import AlertEvent, CandleEvent
+
+
+class FiveMinutesMemory(Memory, array_like=True, tag="five_minutes"):
+    """What was traded in the five minutes that a profile tells of together."""
+
+    step: int
+    """Their number in the day."""
+    minutes: dict[int, tuple[int, int]]
+    """Volume and value of each of the five that was told, by its start: an amended one takes the place of what it was."""
 
 
 class CandleWatch(Stored):
@@ -18,7 +28,7 @@ class CandleWatch(Stored):
     DAY_AT: ClassVar[int | None] = 0
 
     day: int = 0
-    memories: dict[str, Memory] = msgspec.field(default_factory=dict)
+    memories: dict[str, Memory | FiveMinutesMemory] = msgspec.field(default_factory=dict)
     """What each rule remembers, by the name of the rule."""
 
 
@@ -65,6 +75,41 @@ def _open_gap(rule: OpenGap, known: object, event: CandleEvent) -> tuple[Memory,
     return memory, Finding(direction, f"{event.minute_ms}:{event.open}", message, data)
 
 
+def _unusual(rule: UnusualVolume, known: object, event: CandleEvent) -> tuple[Memory, Finding | None]:
+    step = step_of(event.day, event.minute_ms)
+    memory = known if isinstance(known, FiveMinutesMemory) else FiveMinutesMemory(fired_in(known), step, {})
+    if step < memory.step:
+        # A late print amended what was over before.
+        return memory, None
+    if step > memory.step:
+        memory.step, memory.minutes = step, {}
+    memory.minutes[event.minute_ms] = (event.volume, event.value)
+    volume, value = (sum(amounts) for amounts in zip(*memory.minutes.values(), strict=True))
+    usual, days = event.usual_volume, event.usual_days
+    if usual is None or days is None or days < rule.min_days or value < rule.min_value_vnd or volume < rule.ratio * usual:
+        return memory, None
+    since_ms = step_begins_ms(event.day, step)
+    message = wording.say(
+        "unusual_volume" if usual else "unusual_volume.none",
+        symbol=event.symbol,
+        volume=wording.volume(volume, event.exchange),
+        since=wording.clock(since_ms),
+        ratio=wording.times(volume / max(usual, 1)),
+        window=wording.span(PROFILE_STEP_MS // 1000),
+        usual=wording.volume(usual, event.exchange),
+        days=wording.number(days),
+    )
+    data: dict[str, int | float | str] = {
+        "volume": volume,
+        "value": value,
+        "usual_volume": usual,
+        "usual_days": days,
+        "since_ms": since_ms,
+        "price": event.close,
+    }
+    return memory, Finding("", f"{event.minute_ms}:{volume}", message, data)
+
+
 _Fold = Callable[[Any, object, CandleEvent], tuple[Memory, Finding | None]]
 """From a rule, what it remembers and an event to what it remembers from now on, and whether to alert."""
-_FOLDS: Mapping[type[Any], _Fold] = fold_for_each(CandleRule, {OpenGap: _open_gap})
+_FOLDS: Mapping[type[Any], _Fold] = fold_for_each(CandleRule, {OpenGap: _open_gap, UnusualVolume: _unusual})

@@ -18,7 +18,8 @@ from typing import ClassVar, Final, NamedTuple
 import msgspec
 
 from pipelines.core.codec import Cells, Codec, DayState, Stored
-from schemas.structs import CandleEvent, TradeEvent
+from schemas.profiles import usual
+from schemas.structs import CandleEvent, ProfileRecord, TradeEvent
 from schemas.units import Exchange, Price, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
 
 MINUTE_MS: Final = 60_000
@@ -65,6 +66,16 @@ class MinuteCandle(Stored):
     """Whether it is on the list of those that are to be told."""
 
 
+class UsualVolumes(Stored):
+    """The volume profile of a symbol."""
+
+    DAY_AT: ClassVar[int | None] = 0
+
+    day: int
+    days: int
+    volumes: list[int]
+
+
 class CandleBook(Stored):
     """Which minutes have candles that are to be told."""
 
@@ -109,6 +120,13 @@ class Candles:
         self._book = known
         self._cells = Cells(state, _CANDLES, _CANDLE_PREFIX)
         self._symbols = Cells(state, _MINUTE_SYMBOLS, _SYMBOLS_PREFIX)
+        self._profiles: dict[str, UsualVolumes | None] = {}
+
+    def take_profile(self, record: ProfileRecord) -> None:
+        """Take what a symbol usually trades; candles that were told before say nothing of it."""
+        profile = UsualVolumes(record.trading_day, record.days, list(record.volumes))
+        self._profiles[record.symbol] = profile
+        self._state.store(_PROFILES, _profile_key(record.symbol), profile)
 
     def draw(self, line: TradeEvent, reference: int) -> None:
         """Add a line of the tape to the candle of its minute, if it is a match of the order book with a total.
@@ -187,13 +205,21 @@ class Candles:
         for symbol in waiting.symbols if waiting is not None else ():
             candle = self._candle(symbol, start_ms)
             if candle is not None:
-                self.events.append(_event(Symbol(symbol), candle, now_ms))
+                self.events.append(_event(Symbol(symbol), candle, self._profile(symbol), now_ms))
                 self._counts["candle_amended" if candle.told else "candle"] += 1
                 candle.told += 1
                 candle.waits = False
 
+    def _profile(self, symbol: str) -> UsualVolumes | None:
+        """What the symbol usually trades, if this day's log has said so."""
+        if symbol not in self._profiles:
+            self._profiles[symbol] = self._state.load(_PROFILES, _profile_key(symbol))
+        profile = self._profiles[symbol]
+        return profile if profile is not None and profile.day == self._book.day else None
 
-def _event(symbol: Symbol, candle: MinuteCandle, now_ms: int) -> CandleEvent:
+
+def _event(symbol: Symbol, candle: MinuteCandle, profile: UsualVolumes | None, now_ms: int) -> CandleEvent:
+    usual_volume = None if profile is None else usual(profile.volumes, TradingDay(candle.day), candle.start_ms)
     return CandleEvent(
         symbol=symbol,
         exchange=candle.exchange,
@@ -212,12 +238,18 @@ def _event(symbol: Symbol, candle: MinuteCandle, now_ms: int) -> CandleEvent:
         active_buy=Shares(candle.active_buy),
         active_sell=Shares(candle.active_sell),
         prints=candle.prints,
+        usual_volume=usual_volume,
+        usual_days=None if profile is None or usual_volume is None else profile.days,
     )
 
 
 def _number(start_ms: int) -> str:
     """The number of a minute in its day. State keys are used again the next day: their number stays what it is."""
     return str(start_ms // MINUTE_MS % _MINUTES_A_DAY)
+
+
+def _profile_key(symbol: str) -> bytes:
+    return b"usual:" + symbol.encode()
 
 
 def _name(symbol: str, start_ms: int) -> str:
@@ -230,3 +262,4 @@ _CANDLES: Final = Codec(MinuteCandle)
 _CANDLE_PREFIX: Final = b"m:"
 _MINUTE_SYMBOLS: Final = Codec(MinuteSymbols)
 _SYMBOLS_PREFIX: Final = b"minute:"
+_PROFILES: Final = Codec(UsualVolumes)

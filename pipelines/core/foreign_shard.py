@@ -34,6 +34,7 @@ from schemas.structs import (
     Movers,
     OddLotRecord,
     PartialFlow,
+    ProfileRecord,
     QuoteRecord,
     ReferenceRecord,
     SnapshotRecord,
@@ -252,7 +253,7 @@ _KINDS = Kinds(
         ReferenceRecord: Use(check_nothing, ForeignFold.take_reference),
     },
     ignored=(),
-    unexpected=(TradeRecord, QuoteRecord, SnapshotRecord, BarRecord, OddLotRecord, StatusRecord, IndexRecord),
+    unexpected=(TradeRecord, QuoteRecord, SnapshotRecord, BarRecord, OddLotRecord, StatusRecord, IndexRecord, ProfileRecord),
 )
 
 

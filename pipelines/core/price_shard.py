@@ -10,7 +10,8 @@ import msgspec
 
 from pipelines.core.aggressor import label
 from pipelines.core.candles import Candles
-from pipelines.core.codec import Cells, Codec, State, Stored
+from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
+from pipelines.core.errors import RecordRejected
 from pipelines.core.figures import Figures, check_book, check_nothing, check_product
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.lines import odd_lot_line, status_line, value_of
@@ -21,6 +22,7 @@ from pipelines.core.symbol_day import SYMBOL_DAY, SymbolDay
 from pipelines.core.tape import Booked, PutThrough, Tape
 from pipelines.core.terms import Offers
 from schemas.position import Position
+from schemas.profiles import PROFILE_STEPS
 from schemas.session import close_ms
 from schemas.structs import (
     BarRecord,
@@ -31,6 +33,7 @@ from schemas.structs import (
     Frame,
     IndexRecord,
     OddLotRecord,
+    ProfileRecord,
     QuoteEvent,
     QuoteRecord,
     QuotesFrame,
@@ -289,6 +292,12 @@ class PriceFold:
         if symbol_day is not None:
             self._take_session(symbol_day, record, record.status, decides=True)
 
+    def _profile(self, record: ProfileRecord) -> None:
+        if record.trading_day == self._feeds.day:
+            self._candles.take_profile(record)
+        else:
+            self._counts["previous_day"] += 1
+
     def _odd_lot(self, record: OddLotRecord) -> None:
         """Book a match on the odd-lot board: a line of its own, because its total counts the round lots too."""
         if not self._delivery.leads:
@@ -375,12 +384,18 @@ def _check_odd_lot(record: OddLotRecord) -> None:
     check_product(record, "price × volume", value_of(record.price, record.volume, record.exchange))
 
 
+def _check_profile(record: ProfileRecord) -> None:
+    if len(record.volumes) > PROFILE_STEPS or not all(0 <= volume < LARGEST for volume in (record.days, *record.volumes)):
+        raise RecordRejected("out_of_range", f"a profile has {PROFILE_STEPS} volumes at most, none of them negative")
+
+
 USED: Final[dict[type, Use[PriceFold]]] = {
     TradeRecord: Use(_check_trade, PriceFold._trade),
     QuoteRecord: Use(check_book, PriceFold._quote),
     SnapshotRecord: Use(_check_snapshot, PriceFold._snapshot),
     StatusRecord: Use(check_nothing, PriceFold._status),
     OddLotRecord: Use(_check_odd_lot, PriceFold._odd_lot),
+    ProfileRecord: Use(_check_profile, PriceFold._profile),
 }
 """The kinds of record that say something about prices."""
 _KINDS: Final = Kinds(

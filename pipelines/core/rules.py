@@ -213,6 +213,17 @@ class LimitLock(OnceRule):
         return self
 
 
+class UnusualVolume(RepeatingRule):
+    """Much more traded than is usual at that time of the day."""
+
+    kind: Literal["unusual_volume"]
+    ratio: Ratio
+    min_value_vnd: MinVnd
+    """Least value traded in the five minutes."""
+    min_days: Annotated[int, Field(ge=1)]
+    """Of so many earlier days at least it must be known what is usual."""
+
+
 class OpenGap(OnceRule):
     """The day opened far from its reference."""
 
@@ -225,7 +236,7 @@ TradeRule = VolumeSpike | LargePrint | PriceLimit | LockOpened | FeedGap | PutTh
 """Kinds that read ``market.trades``."""
 QuoteRule = LimitLock
 """Kinds that read ``market.quotes``."""
-CandleRule = OpenGap
+CandleRule = OpenGap | UnusualVolume
 """Kinds that read ``market.candles``."""
 ForeignRule = ForeignAcceleration | RoomExhausted | AmbiguousCorrection
 """Kinds that read ``market.foreign``."""

@@ -186,6 +186,10 @@ SENTENCES: Final[Mapping[str, Text]] = {
         "{symbol} traded {volume} since {since}, {ratio} what it usually trades in those {window} ({usual}, over {days} days).",
         "{symbol} khớp {volume} từ {since}, gấp {ratio} mức thường lệ của {window} này ({usual}, trung bình {days} ngày).",
     ),
+    "unusual_volume.none": Text(
+        "{symbol} traded {volume} since {since}, when it usually trades nothing for {window} (over {days} days).",
+        "{symbol} khớp {volume} từ {since}, thường lệ không có giao dịch trong {window} này (trung bình {days} ngày).",
+    ),
     "open_gap.up": Text(
         "{symbol} opened at {price}, {distance} above its reference of {reference}.",
         "{symbol} mở cửa ở {price}, cao hơn giá tham chiếu {reference} {distance}.",

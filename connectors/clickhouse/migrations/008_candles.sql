@@ -20,6 +20,8 @@ CREATE TABLE IF NOT EXISTS candles_state
     active_buy Int64 CODEC(ZSTD(1)) COMMENT 'Shares of prints whose aggressor bought',
     active_sell Int64 CODEC(ZSTD(1)) COMMENT 'Shares of prints whose aggressor sold',
     prints Int64 CODEC(ZSTD(1)) COMMENT 'Number of prints',
+    usual_volume Nullable(Int64) CODEC(ZSTD(1)) COMMENT 'Shares (contracts) that are usual in its five minutes, from 08:45 on; null unknown',
+    usual_days Nullable(UInt16) CODEC(ZSTD(1)) COMMENT 'Of how many trading days that is the mean',
     partition UInt16 CODEC(ZSTD(1)) COMMENT 'Kafka partition of market.candles',
     offset UInt64 CODEC(Delta, ZSTD(1)) COMMENT 'Kafka offset of the frame',
     idx UInt16 CODEC(ZSTD(1)) COMMENT 'Place in the frame, from 0',
@@ -50,11 +52,13 @@ CREATE VIEW IF NOT EXISTS candles
     active_buy Int64 COMMENT 'Shares of prints whose aggressor bought',
     active_sell Int64 COMMENT 'Shares of prints whose aggressor sold',
     prints Int64 COMMENT 'Number of prints',
+    usual_volume Nullable(Int64) COMMENT 'Shares (contracts) that are usual in its five minutes, from 08:45 on; null unknown',
+    usual_days Nullable(UInt16) COMMENT 'Of how many trading days that is the mean',
     partition UInt16 COMMENT 'Kafka partition of market.candles',
     offset UInt64 COMMENT 'Kafka offset of the frame',
     idx UInt16 COMMENT 'Place in the frame, from 0'
 )
 AS SELECT
     symbol, exchange, day, minute, ts, revision, reference, opens, open, high, low, close, volume, value, active_buy, active_sell,
-    prints, partition, offset, idx
+    prints, usual_volume, usual_days, partition, offset, idx
 FROM candles_state FINAL;

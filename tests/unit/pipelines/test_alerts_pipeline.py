@@ -222,7 +222,8 @@ ANY_QUOTE = st.builds(
 ANY_CANDLE = st.builds(
     CandleEvent, symbol=SYMBOLS, exchange=EXCHANGES, day=DAYS, minute_ms=TIMES, ts_ms=TIMES, revision=st.integers(0, 3),
     reference=NUMBERS, opens=st.booleans(), open=NUMBERS, high=NUMBERS, low=NUMBERS, close=NUMBERS, volume=NUMBERS,
-    value=NUMBERS, active_buy=NUMBERS, active_sell=NUMBERS, prints=st.integers(0, 1_000),
+    value=NUMBERS, active_buy=NUMBERS, active_sell=NUMBERS, prints=st.integers(0, 1_000), usual_volume=st.none() | NUMBERS,
+    usual_days=st.none() | st.integers(0, 20),
 )  # fmt: skip
 
 

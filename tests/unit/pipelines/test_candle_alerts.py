@@ -70,6 +70,59 @@ def test_what_is_no_gap_at_the_open(event: CandleEvent) -> None:
     assert Alerts().fold(event) == []
 
 
+UNUSUAL = load_rules("""
+[[rule]]
+name = "unusual"
+kind = "unusual_volume"
+severity = "warning"
+ratio = 3.0
+min_value_vnd = 1_000_000_000
+min_days = 5
+cooldown_s = 1800
+""").candles
+
+
+def minute(ts: str, volume: int, **changes: Any) -> CandleEvent:
+    fields: dict[str, Any] = {"volume": volume, "open": 50_000, "usual_volume": 10_000, "usual_days": 20}
+    return a_candle_event("VNM", ts, **(fields | changes))
+
+
+def test_13_what_is_usual_at_its_time_is_no_spike_and_what_is_not_is_one() -> None:
+    busy = [minute("09:15", 900_000, usual_volume=1_000_000), minute("14:30", 600_000, usual_volume=700_000)]
+    assert Alerts(UNUSUAL).fold(*busy) == []
+    alerts = Alerts(UNUSUAL)
+    assert alerts.fold(minute("10:35", 12_000), minute("10:36", 17_999)) == []
+    (alert,) = alerts.fold(minute("10:38", 1))
+    assert alert.message == (
+        "VNM traded 30,000 shares since 10:35:00, 3.0 times what it usually trades in those 5 minutes "
+        "(10,000 shares, over 20 days)."
+    )
+    assert (alert.data["volume"], alert.data["usual_volume"]) == (30_000, 10_000)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"usual_volume": None, "usual_days": None}, {"usual_days": 4}, {"value": 999_999_999}, {"usual_volume": 10_001}],
+    ids=["no profile", "too few days", "too little", "nearly"],
+)
+def test_what_is_not_unusual(changes: dict[str, Any]) -> None:
+    assert Alerts(UNUSUAL).fold(minute("10:35", 30_000, **changes)) == []
+
+
+def test_minutes_count_in_their_own_five_and_as_they_are_now() -> None:
+    alerts = Alerts(UNUSUAL)
+    assert alerts.fold(minute("10:34", 29_999), minute("10:35", 20_000), minute("10:34", 60_000, revision=1)) == []
+    assert len(alerts.fold(minute("10:35", 30_000, revision=1))) == 1
+    assert alerts.fold(minute("10:36", 90_000)) == []
+
+
+def test_a_symbol_that_usually_does_not_trade_then_is_unusual_too() -> None:
+    (alert,) = Alerts(UNUSUAL).fold(minute("10:35", 20_000, usual_volume=0))
+    assert (
+        alert.message == "VNM traded 20,000 shares since 10:35:00, when it usually trades nothing for 5 minutes (over 20 days)."
+    )
+
+
 def test_each_day_opens_anew_and_an_earlier_one_no_more() -> None:
     alerts = Alerts()
     assert len(alerts.fold(opening(62_000))) == 1

@@ -16,7 +16,7 @@ from schemas.position import Position
 from schemas.structs import CandleEvent, TradeEvent
 from schemas.topics import MARKET_CANDLES, MARKET_TRADES, SSI_INDICES, SSI_TICKS
 from schemas.units import Exchange, Side, TradingDay
-from tests.builders import DAY, FRONT, PRICE, a_frame, a_tick, a_trade, an_odd_lot, moment, offers
+from tests.builders import DAY, FRONT, PRICE, a_frame, a_profile, a_tick, a_trade, an_odd_lot, moment, offers
 
 MONDAY = TradingDay(20261123)
 
@@ -80,6 +80,8 @@ def test_a_minute_is_told_once_when_it_has_been_over_for_fifteen_seconds() -> No
         active_buy=100,
         active_sell=300,
         prints=3,
+        usual_volume=None,
+        usual_days=None,
     )
     assert market.fold(a_tick("10:01:16"), a_tick("15:00:00")) == []
 
@@ -205,6 +207,39 @@ def test_futures_have_candles_too_in_points() -> None:
     )
     (candle,) = market.fold(a_tick("10:01:15"))
     assert (candle.symbol, candle.reference, candle.close, candle.value) == (FRONT, 200_000, 200_510, 3 * 200_510 * 1_000)
+
+
+def test_a_candle_says_what_is_usual_at_its_time_once_the_days_log_has_said_it() -> None:
+    market = Market()
+    profile = a_profile("VNM", "08:50", volumes=[*range(100, 115), 7_700, 8_800])
+    market.fold(a_tick("08:50"), profile, a_profile("FPT", "08:50", volumes=[5]))
+    market.fold(a_tick("10:00:10"), a_trade("VNM", "10:04:59", total=100), a_trade("VNM", "10:05:00", total=200))
+    market.fold(a_trade("FPT", "10:05:00", total=100), a_trade("HPG", "10:05:00", total=100))
+    told = market.fold(a_tick("10:06:15"))
+    assert [(candle.symbol, candle.usual_volume, candle.usual_days) for candle in told] == [
+        ("VNM", 7_700, 20),
+        ("VNM", 8_800, 20),
+        ("FPT", None, None),
+        ("HPG", None, None),
+    ]
+
+
+def test_a_profile_holds_for_its_day_alone() -> None:
+    market = Market()
+    market.fold(a_tick("08:50"), a_profile("VNM", "08:50", volumes=[100] * 75))
+    market.fold(a_tick("10:00:10", trading_day=MONDAY), a_profile("VNM", "08:50", volumes=[300] * 75))
+    market.fold(a_trade("VNM", "10:00:10", trading_day=MONDAY))
+    assert [candle.usual_volume for candle in market.fold(a_tick("10:01:15", trading_day=MONDAY))] == [None]
+
+
+@pytest.mark.parametrize(
+    "profile", [a_profile(volumes=[0] * 76), a_profile(volumes=[-1]), a_profile(volumes=[1 << 60]), a_profile(days=-1)]
+)
+def test_a_profile_that_cannot_be_is_a_dead_letter_alone(profile: Any) -> None:
+    market = Market()
+    market.fold(a_tick("10:00:10"), profile, a_trade(ts="10:00:10", total=100))
+    assert market.counts["rejected"] == 1
+    assert [candle.usual_volume for candle in market.fold(a_tick("10:01:15"))] == [None]
 
 
 SECONDS = st.integers(0, 179)

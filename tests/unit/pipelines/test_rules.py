@@ -28,7 +28,7 @@ release_pct = 0.5
 """
 KINDS = (
     "volume_spike, large_print, price_limit, lock_opened, feed_gap, put_through, print_cluster, limit_lock, open_gap, "
-    "foreign_acceleration, room_exhausted, ambiguous_correction, basis_flip, basis_band"
+    "unusual_volume, foreign_acceleration, room_exhausted, ambiguous_correction, basis_flip, basis_band"
 )
 
 

@@ -38,6 +38,7 @@ from tests.builders import (
     a_foreign,
     a_frame,
     a_loss,
+    a_profile,
     a_quote_event,
     a_reference,
     a_tick,
@@ -88,6 +89,7 @@ WHERE: dict[str, Callable[[str, bytes], bool]] = {
     "BasisWatch": lambda shard, key: shard.startswith("market.basis") and key.isupper(),
     "Losses": lambda shard, key: key == b"losses",
     "HeldTerms": lambda shard, key: key == b"terms",
+    "UsualVolumes": lambda shard, key: key.startswith(b"usual:"),
     "CandleBook": lambda shard, key: key == b"candles",
     "MinuteCandle": lambda shard, key: key.startswith(b"m:"),
     "MinuteSymbols": lambda shard, key: key.startswith(b"minute:"),
@@ -96,7 +98,7 @@ WHERE: dict[str, Callable[[str, bytes], bool]] = {
     "CandleWatch": lambda shard, key: shard.startswith("market.candles") and key.isupper(),
 }
 """Where the values of a kind are in the state."""
-LATER = ("CandleBook", "MinuteCandle", "MinuteSymbols", "BookWatch", "AtLimits", "CandleWatch")
+LATER = ("CandleBook", "UsualVolumes", "MinuteCandle", "MinuteSymbols", "BookWatch", "AtLimits", "CandleWatch")
 """The kinds that the last release did not have yet."""
 
 
@@ -104,7 +106,7 @@ def state() -> State:
     """The state of the last release on Friday morning, with the terms and the kinds of value that this one keeps beside it."""
     cells = state_of(RELEASES[-1])
     after = Folds(state_of(RELEASES[-1]))
-    fold_all(after, on_friday())
+    fold_all(after, on_friday(with_profile=True))
     for shard, found in after.state.items():
         cells.setdefault(shard, {})[b"terms"] = found[b"terms"]
     for name in LATER:
@@ -147,11 +149,10 @@ def moved(value: Any) -> Any:
     return [moved(each) for each in value] if isinstance(value, list) else value
 
 
-def on_friday() -> list[Said]:
+def on_friday(*, with_profile: bool = False) -> list[Said]:
     """The minute, and what it does not have: a symbol not heard of before, a candle, a loss on the tape, a locked book."""
-    new_symbol = encode(
-        a_frame(a_tick("09:41:00"), a_trade("VNM", "09:41:00"), a_tick("09:42:15"), epoch=1_795_141_540_000, seq=10_000)
-    )
+    vnm: tuple[Any, ...] = (a_trade("VNM", "09:41:00"), *([a_profile("VNM", "09:41:00", volumes=[100])] if with_profile else []))
+    new_symbol = encode(a_frame(a_tick("09:41:00"), *vnm, a_tick("09:42:15"), epoch=1_795_141_540_000, seq=10_000))
     loss = encode(TradesFrame(events=[a_trade_event("VNM", "09:41:00", kind="gap", cause="lost", epoch=1)]))
     locked = encode(QuotesFrame(events=[a_quote_event("VNM", "09:41:00", bid=64_200, ask=0, ask_volume=0, limit="ceiling")]))
     candle = encode(CandlesFrame(events=[a_candle_event("VNM", "09:41")]))
