@@ -62,3 +62,13 @@ AS SELECT
     symbol, exchange, day, minute, ts, revision, reference, opens, open, high, low, close, volume, value, active_buy, active_sell,
     prints, usual_volume, usual_days, partition, offset, idx
 FROM candles_state FINAL;
+
+-- What an alert says, in Vietnamese too.
+
+ALTER TABLE alerts
+    ADD COLUMN IF NOT EXISTS message_vi String DEFAULT '' CODEC(ZSTD(1)) COMMENT 'The same in Vietnamese; empty in alerts of releases before 0.3.0' AFTER message;
+
+-- Whether a book is at the day's limit, with nobody on the other side.
+
+ALTER TABLE quotes
+    ADD COLUMN IF NOT EXISTS limit LowCardinality(Nullable(String)) CODEC(ZSTD(1)) COMMENT 'ceiling: best bid there and nobody sells; floor: best ask there and nobody buys; null elsewhere and before release 0.3.0' AFTER session;
