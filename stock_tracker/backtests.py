@@ -1,6 +1,7 @@
 """Alert rules on a day that is over: where the day's events come from, and how the result reads."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -33,8 +34,8 @@ def run(rules: Rules, day: TradingDay, frames: Iterable[tuple[Position, Any]]) -
     return report
 
 
-def from_topics(environ: Mapping[str, str], day: TradingDay, tell: Tell) -> Frames:
-    """All frames that Kafka still has, committed ones only; ``day`` is not asked, since topics are not kept by day.
+def from_topics(tell: Tell) -> Frames:
+    """All frames that Kafka still has, committed ones only: it keeps them by their age, not by the day that they are of.
 
     Raises:
         KafkaUnavailable: No broker answers.
@@ -46,14 +47,14 @@ def from_topics(environ: Mapping[str, str], day: TradingDay, tell: Tell) -> Fram
     from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.verify.topics import read_topic
 
-    kafka, prefix = kafka_config(environ), topic_prefix(environ)
+    kafka, prefix = kafka_config(os.environ), topic_prefix(os.environ)
     for topic in SOURCES:
         tell(f"Reading {topic.name}")
         for raw in read_topic(kafka, topic.named(prefix)):
             yield Position(topic.name, raw.partition, raw.offset), topic.decode(raw.value)
 
 
-def from_archive(environ: Mapping[str, str], day: TradingDay, tell: Tell) -> Frames:
+def from_archive(day: TradingDay, tell: Tell) -> Frames:
     """The frames of ``day``, put together again from the archive's rows.
 
     Of a minute that was amended the archive has the last state only, and quotes are kept for 90 days.
@@ -61,27 +62,19 @@ def from_archive(environ: Mapping[str, str], day: TradingDay, tell: Tell) -> Fra
     Raises:
         ArchiveError: ClickHouse does not answer, or its tables are not what this release needs.
     """
-    from connectors.clickhouse.client import connect, naming_errors
     from connectors.clickhouse.core.tables import TABLES
-    from connectors.clickhouse.settings import SinkSettings
     from schemas.message import twin
-    from stock_tracker.home import Home
+    from stock_tracker.commands.archive import opened
     from stock_tracker.verify.rows import read_rows
 
-    settings = SinkSettings(kafka={}, home=Home.of(environ).root)
-    url, user = settings.clickhouse_url, settings.user
-    client = connect(url, user, settings.read_password(), settings.database, settings.password_file)
-    try:
-        with naming_errors(url, user, settings.database, settings.password_file):
-            for topic in SOURCES:
-                table = TABLES[topic.name]
-                kind = twin(table.model)
-                tell(f"Reading {table.view}")
-                for position, rows in groupby(read_rows(client, table, day), key=lambda found: found[0].message):
-                    events = [msgspec.convert(row, kind) for _, row in rows]
-                    yield position, topic.decode(encode({"schema": topic.version, "events": events}))
-    finally:
-        client.close()
+    with opened() as (client, _):
+        for topic in SOURCES:
+            table = TABLES[topic.name]
+            kind = twin(table.model)
+            tell(f"Reading {table.view}")
+            for position, rows in groupby(read_rows(client, table, day), key=lambda found: found[0].message):
+                events = [msgspec.convert(row, kind) for _, row in rows]
+                yield position, topic.decode(encode({"schema": topic.version, "events": events}))
 
 
 def table(report: Report) -> Iterator[str]:

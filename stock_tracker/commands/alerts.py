@@ -48,7 +48,6 @@ def backtest(
 ) -> None:
     """Show how often each rule would have fired on a day, and what prices did 1, 5 and 15 minutes after."""
     import json
-    import os
 
     from pipelines.core import backtest as core
     from schemas.calendar import as_date
@@ -63,8 +62,8 @@ def backtest(
     except ValueError as error:
         raise typer.BadParameter(f"{day} is no date: write it as 20261120", param_hint="--day") from error
     with progress() as tell:
-        events = backtests.from_topics if source is Origin.TOPICS else backtests.from_archive
-        report = backtests.run(rules, trading_day, events(os.environ, trading_day, tell))
+        frames = backtests.from_topics(tell) if source is Origin.TOPICS else backtests.from_archive(trading_day, tell)
+        report = backtests.run(rules, trading_day, frames)
     if as_json:
         print(json.dumps(core.as_json(report)))
     else:
