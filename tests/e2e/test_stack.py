@@ -172,6 +172,23 @@ async def test_our_rules_backtested_on_the_morning_say_what_was_said_live(up: Ru
         assert {alert["alert_id"]: alert["message"] for alert in ended.result["alerts"]} == said
 
 
+async def test_the_candles_that_were_told_are_those_that_the_archive_makes_of_the_tape(up: RunningUp) -> None:
+    truth = await play_to(up, 9, 33)
+    await up.drain()
+    archive = connect(up.running.environment["CLICKHOUSE_URL"], "default", "", "market")
+    columns = "open, high, low, close, volume, value, active_buy, active_sell, prints"
+    try:
+        told = archive.query(
+            f"SELECT symbol, toUnixTimestamp(minute) AS m, {columns} FROM candles ORDER BY symbol, m"
+        ).result_rows
+        made = archive.query(f"SELECT symbol, toUnixTimestamp(t) AS m, {columns} FROM candles_1m ORDER BY symbol, m").result_rows
+    finally:
+        archive.close()
+    over_s = (truth.header.market_ms - 76_000) // 1000
+    assert [row for row in made if row[1] <= over_s] == [row for row in told if row[1] <= over_s]
+    assert len(told) > 500
+
+
 def copy_without(kafka: dict[str, str], prefix: str, places: dict[Topic[Any], int]) -> dict[Topic[Any], Any]:
     """Copy every topic under a prefix without the n-th event of some of them; return what was left out."""
     topics.apply(kafka, prefix, 3, 1)
