@@ -20,8 +20,6 @@ class EventReader(Follower):
     topics = tuple(topic for name in EVENT_CHANNELS for topic in CHANNELS[name].topics)
     isolation = "read_committed"
     may_wait = False
-    newest = max(CHANNELS[name].kept or 0 for name in EVENT_CHANNELS)
-    """A message has one event at least, so these are enough for all that are kept."""
 
     def __init__(self, fanout: Fanout, settings: GatewaySettings, post: Post, owner: Owner) -> None:
         super().__init__(settings, post, owner)
@@ -29,6 +27,10 @@ class EventReader(Follower):
         self._channels = {topic.name: name for name in EVENT_CHANNELS for topic in CHANNELS[name].topics}
         self._named = {topic.named(settings.topic_prefix): topic.name for topic in self.topics}
         self._events: dict[str, list[ToldEvent]] = {name: [] for name in EVENT_CHANNELS}
+
+    def newest_of(self, topic: str) -> int:
+        """The newest messages: what is older than they are, nobody could be given."""
+        return CHANNELS[self._channels[self._named[topic]]].read_back
 
     def begin(self, stream: str, starts: Mapping[Partition, int]) -> None:
         """Forget the events of before, those too that were not handed over."""

@@ -51,11 +51,13 @@ AT_LIMITS = Codec(AtLimits)
 
 def concerns(at_limits: AtLimits, event: QuoteEvent) -> bool:
     """Whether a rule may have something to say or to note because of ``event``; a symbol that is new at a limit is put down."""
-    if event.day > at_limits.day:
+    if event.day != at_limits.day:
+        if event.day < at_limits.day:
+            return False
         at_limits.day, at_limits.symbols = event.day, []
     if event.symbol in at_limits.symbols:
         return True
-    if event.limit is None or event.day < at_limits.day:
+    if event.limit is None:
         return False
     at_limits.symbols.append(event.symbol)
     return True
