@@ -1,7 +1,7 @@
 """Alert rules on a day that is over: where the day's events come from, and how the result reads."""
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import groupby
 from typing import Any
 
@@ -47,7 +47,8 @@ def from_topics(tell: Tell) -> Frames:
     from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.verify.topics import read_topic
 
-    kafka, prefix = kafka_config(os.environ), topic_prefix(os.environ)
+    environment = environment_of(os.environ)
+    kafka, prefix = kafka_config(environment), topic_prefix(environment)
     for topic in SOURCES:
         tell(f"Reading {topic.name}")
         for raw in read_topic(kafka, topic.named(prefix)):
@@ -62,19 +63,38 @@ def from_archive(day: TradingDay, tell: Tell) -> Frames:
     Raises:
         ArchiveError: ClickHouse does not answer, or its tables are not what this release needs.
     """
+    from connectors.clickhouse.client import connect, naming_errors
     from connectors.clickhouse.core.tables import TABLES
     from schemas.message import twin
-    from stock_tracker.commands.archive import opened
     from stock_tracker.verify.rows import read_rows
+    from stock_tracker.verify.stack import archive_of
 
-    with opened() as (client, _):
-        for topic in SOURCES:
-            table = TABLES[topic.name]
-            kind = twin(table.model)
-            tell(f"Reading {table.view}")
-            for position, rows in groupby(read_rows(client, table, day), key=lambda found: found[0].message):
-                events = [msgspec.convert(row, kind) for _, row in rows]
-                yield position, topic.decode(encode({"schema": topic.version, "events": events}))
+    sink = archive_of(environment_of(os.environ))
+    client = connect(sink.clickhouse_url, sink.user, sink.read_password(), sink.database, sink.password_file)
+    try:
+        with naming_errors(sink.clickhouse_url, sink.user, sink.database, sink.password_file):
+            for topic in SOURCES:
+                table = TABLES[topic.name]
+                kind = twin(table.model)
+                tell(f"Reading {table.view}")
+                for position, rows in groupby(read_rows(client, table, day), key=lambda found: found[0].message):
+                    events = [msgspec.convert(row, kind) for _, row in rows]
+                    yield position, topic.decode(encode({"schema": topic.version, "events": events}))
+    finally:
+        client.close()
+
+
+def environment_of(environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Where Kafka and the archive are: those of the simulated stack that runs in this home, unless ``environ`` names others."""
+    from stock_tracker.home import Home
+    from stock_tracker.stack import runfile
+
+    home = Home(Home.of(environ).root / "simulated")
+    running = runfile.read(home.runfile)
+    if running is None or not running.alive:
+        return environ
+    named = {name: value for name, value in environ.items() if value}
+    return {**running.environment, **named, "STOCK_TRACKER_HOME": str(home.root)}
 
 
 def table(report: Report) -> Iterator[str]:
