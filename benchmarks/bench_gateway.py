@@ -23,9 +23,9 @@ from aiohttp import web
 
 from gateway import app as routes
 from gateway.app import Gateway, now_ms
-from gateway.core.alerts import Recent
 from gateway.core.board import Board, Change
 from gateway.core.channels import CHANNELS
+from gateway.core.events import recents
 from gateway.core.limits import ClientLimits
 from gateway.core.status import Connectors
 from gateway.fanout import Fanout
@@ -98,7 +98,7 @@ class Case:
         self._clients = clients
         board = Board()
         board.begin("0123abcd")
-        self._fanout = Fanout(board, Recent(), Connectors(), ClientLimits(), now_ms, str)
+        self._fanout = Fanout(board, recents(), Connectors(), ClientLimits(), now_ms, str)
         self._fanout.apply(changes(SYMBOLS, 0))
         self._fanout.complete()
         settings = GatewaySettings(kafka={}, topic_prefix="", port=0, max_connections=100_000)

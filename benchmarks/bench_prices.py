@@ -27,6 +27,7 @@ from schemas.calendar import at
 from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
 from schemas.topics import (
+    MARKET_CANDLES,
     MARKET_DAILY,
     MARKET_QUOTES,
     MARKET_TRADES,
@@ -103,7 +104,16 @@ def bench_application(frames: list[tuple[int, bytes]], bootstrap: str) -> float:
     prefix = f"bench{os.getpid()}."
     config = {"bootstrap.servers": bootstrap}
     admin = AdminClient(config)
-    topics: list[Topic[Any]] = [SSI_TICKS, MARKET_TRADES, MARKET_QUOTES, MARKET_DAILY, STATE_PRICES, SSI_DLQ, PIPELINES_TERMS]
+    topics: list[Topic[Any]] = [
+        SSI_TICKS,
+        MARKET_TRADES,
+        MARKET_QUOTES,
+        MARKET_DAILY,
+        MARKET_CANDLES,
+        STATE_PRICES,
+        SSI_DLQ,
+        PIPELINES_TERMS,
+    ]
     names = [NewTopic(topic.named(prefix), topic.partitions(SHARDS), 1, config=topic.config()) for topic in topics]
     for answer in admin.create_topics(names).values():
         answer.result()

@@ -95,18 +95,18 @@ class Gateway:
 
     async def _snapshot(self, request: web.Request) -> web.Response:
         channel = request.match_info["channel"]
-        board, recent = self._fanout.board, self._fanout.recent
+        board, recent = self._fanout.board, self._fanout.recents.get(channel)
         if channel not in CHANNELS:
             return _problem(404, f"no such channel: there are {', '.join(CHANNELS)}")
-        if not (recent.complete if channel == "alert" else board.complete):
+        if not (board if recent is None else recent).complete:
             return _problem(503, self._reason() or "still reading Kafka")
-        cursor = recent.cursor() if channel == "alert" else board.cursor(channel)
+        cursor = board.cursor(channel) if recent is None else recent.cursor()
         headers = {"ETag": f'"{cursor}"'} if cursor else {}
         if cursor and request.headers.get("If-None-Match") == headers["ETag"]:
             return web.Response(status=304, headers=headers)
         members = board.directory.members(Selection.of(request.query.get("sym", EVERYTHING).split(",")))
-        if channel == "alert":
-            rows = [alert.row for alert in recent.since(None)[0] if members is None or alert.symbol in members]
+        if recent is not None:
+            rows = [event.row for event in recent.since(None)[0] if members is None or event.symbol in members]
         else:
             table = board.tables[channel]
             rows = table.fragments(table.keys(members))
@@ -141,7 +141,7 @@ class Gateway:
             if asyncio.current_task() is not reading:
                 reading.cancel()
 
-        client = Client(Subscriber(fanout.board, fanout.recent, fanout.limits, now_ms()), outlet, end, now_ms())
+        client = Client(Subscriber(fanout.board, fanout.recents, fanout.limits, now_ms()), outlet, end, now_ms())
         self._connections.add(reading)
         reading.add_done_callback(self._connections.discard)
         fanout.join(client)

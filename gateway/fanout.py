@@ -1,19 +1,20 @@
 """From changes of the board to the sockets of all clients.
 
 There is one task for each update interval that clients can choose, and none for a client. At the end of an interval what changed
-is put into messages, once for each selection in use, and each client is written to once. Alerts do not wait for an interval. All
+is put into messages, once for each selection in use, and each client is written to once. Events do not wait for an interval. All
 of this runs on the event loop.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
 from gateway import metrics
 from gateway.core import status, wire
-from gateway.core.alerts import Alert, Recent
 from gateway.core.board import Board, Change
+from gateway.core.channels import EVENT_CHANNELS
+from gateway.core.events import Recents, ToldEvent
 from gateway.core.limits import ClientLimits
 from gateway.core.selection import Selection
 from gateway.core.subscriber import Close, Subscriber
@@ -24,7 +25,7 @@ from schemas.structs import FeedStatus
 YIELD_EVERY = 256
 """Clients that are written to before the event loop may do something else."""
 PUMP_EVERY = 100
-"""Alerts that are put into lanes before these are emptied."""
+"""Events that are put into lanes before these are emptied."""
 STALLED_MS = 30_000
 """How long a client may not read anything before it is sent away."""
 SUBSCRIBE_WITHIN_MS = 10_000
@@ -106,7 +107,7 @@ class Fanout:
     def __init__(
         self,
         board: Board,
-        recent: Recent,
+        recents: Recents,
         connectors: status.Connectors,
         limits: ClientLimits,
         now_ms: Callable[[], int],
@@ -116,14 +117,14 @@ class Fanout:
 
         Args:
             board: The rows.
-            recent: The alerts.
+            recents: The events.
             connectors: What each connector says of itself.
             limits: What clients are held to.
             now_ms: The wall clock.
             reason: Why the gateway is not up to date; empty when it is.
         """
         self.board = board
-        self.recent = recent
+        self.recents = recents
         self.connectors = connectors
         self.limits = limits
         self.clients: set[Client] = set()
@@ -161,7 +162,7 @@ class Fanout:
             own = {
                 channel: subscription
                 for channel, subscription in client.subscriber.subscriptions.items()
-                if subscription.throttle_ms == throttle_ms and channel != "alert"
+                if subscription.throttle_ms == throttle_ms and channel not in EVENT_CHANNELS
             }
             if own:
                 interval.members[client] = own
@@ -179,10 +180,11 @@ class Fanout:
             metrics.REBUILDS.inc()
             self.end_all(Close(CloseCode.STREAM_CHANGED, "topics were made anew"))
 
-    def begin_alerts(self, stream: str, starts: dict[int, int]) -> None:
-        """Start again from no alerts."""
-        is_another = bool(self.recent.stream)
-        self.recent.begin(stream, starts)
+    def begin_events(self, stream: str, starts: Mapping[str, Mapping[int, int]]) -> None:
+        """Start again from no events; ``starts`` has Kafka's offsets by channel and partition."""
+        is_another = any(recent.stream for recent in self.recents.values())
+        for channel, recent in self.recents.items():
+            recent.begin(stream, starts[channel])
         if is_another:
             self.end_all(Close(CloseCode.STREAM_CHANGED, "topics were made anew"))
 
@@ -211,24 +213,25 @@ class Fanout:
         """Everything that was on the topics is on the board: clients may subscribe."""
         self.board.complete = True
 
-    def announce(self, alerts: Iterable[Alert]) -> None:
-        """Pass alerts on at once, in order."""
+    def announce(self, channel: str, events: Iterable[ToldEvent]) -> None:
+        """Pass events of a channel on at once, in order."""
+        recent = self.recents[channel]
         told: set[Client] = set()
-        for count, alert in enumerate(alerts, 1):
+        for count, event in enumerate(events, 1):
             if count % PUMP_EVERY == 0:
                 # A batch from Kafka may hold more than a lane does, and nobody who reads may be sent away for that.
                 self._pump(told)
-            self.recent.add(alert)
-            if not self.recent.complete:
+            recent.add(event)
+            if not recent.complete:
                 continue
-            event = wire.event(alert, self.recent.cursor())
+            body = wire.event(channel, event, recent.cursor())
             for client in self.clients:
-                subscription = client.subscriber.subscriptions.get("alert")
+                subscription = client.subscriber.subscriptions.get(channel)
                 if subscription is None:
                     continue
                 members = self.board.directory.members(subscription.selection)
-                if members is None or alert.symbol in members:
-                    client.subscriber.alert(event)
+                if members is None or event.symbol in members:
+                    client.subscriber.tell(channel, body)
                     told.add(client)
         self._pump(told)
 

@@ -84,8 +84,6 @@ class Follower(ABC):
     """``read_committed``, or ``read_uncommitted`` for messages of transactions that are still open."""
     may_wait: ClassVar[bool] = True
     """Whether the broker may collect messages for a while before it hands them over (``GATEWAY_FETCH_WAIT_MS``)."""
-    newest: ClassVar[int | None] = None
-    """How many messages of each partition to begin with; None for all that are there."""
 
     def __init__(self, settings: GatewaySettings, post: Post, owner: Owner) -> None:
         """Prepare; :meth:`start` begins.
@@ -118,6 +116,10 @@ class Follower(ABC):
     def join(self, timeout_s: float) -> None:
         """Wait for the thread's end."""
         self._thread.join(timeout_s)
+
+    def newest_of(self, topic: str) -> int | None:
+        """With how many messages of each partition of ``topic``, by its name in Kafka, to begin; None for all that are there."""
+        return None
 
     @abstractmethod
     def begin(self, stream: str, starts: Mapping[Partition, int]) -> None:
@@ -226,12 +228,13 @@ class Follower(ABC):
 
     def _start_of(self, consumer: Consumer, partition: Partition) -> int:
         """The offset to begin at."""
-        if self.newest is None:
+        newest = self.newest_of(partition.topic)
+        if newest is None:
             return int(OFFSET_BEGINNING)
         low: int
         high: int
         low, high = consumer.get_watermark_offsets(TopicPartition(*partition), timeout=ANSWER_S)
-        return max(low, high - self.newest)
+        return max(low, high - newest)
 
     def _take_next(self, consumer: Consumer, cluster: Cluster, behind: set[Partition]) -> None:
         """Take and hand over what has come; strike from ``behind`` the partitions that were read to their end."""

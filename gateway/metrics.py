@@ -44,6 +44,11 @@ OLDER_ROWS: Final = Counter(
     ["channel"],
 )
 ALERTS: Final = Counter("stock_tracker_gateway_alerts_total", "Alerts taken from Kafka; none all day: is the alerts app running?")
+CANDLES: Final = Counter(
+    "stock_tracker_gateway_candles_total", "Candles taken from Kafka; none while trading: is prices running?"
+)
+EVENTS: Final = {"alert": ALERTS, "candle": CANDLES}
+"""By channel."""
 UNREADABLE: Final = Counter(
     "stock_tracker_gateway_unreadable_messages_total",
     "Messages that are not what their topic holds; see the log, then who wrote them",
@@ -54,7 +59,7 @@ CONFLATED: Final = Counter(
     "Intervals that a client missed because it did not read; its rows are sent later, latest only",
 )
 CLOSED: Final = Counter(
-    "stock_tracker_gateway_closed_total", "Connections closed, by close code; 4008: clients too slow for their alerts", ["code"]
+    "stock_tracker_gateway_closed_total", "Connections closed, by close code; 4008: clients too slow for their events", ["code"]
 )
 REFUSED: Final = Counter("stock_tracker_gateway_refused_total", "Requests refused before the upgrade, by reason", ["reason"])
 FLUSH: Final = Histogram(

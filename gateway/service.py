@@ -8,13 +8,13 @@ from collections.abc import Callable
 
 from aiohttp import web
 
-from gateway.alert_reader import AlertReader
 from gateway.app import Gateway, now_ms
-from gateway.core.alerts import Recent
 from gateway.core.board import Board
+from gateway.core.events import recents
 from gateway.core.limits import ClientLimits
 from gateway.core.status import Connectors
 from gateway.core.subscriber import Close
+from gateway.event_reader import EventReader
 from gateway.fanout import Fanout
 from gateway.follower import Follower, Post
 from gateway.settings import GatewaySettings
@@ -91,8 +91,8 @@ async def run(
     """
     settings.require_safe_bind()
     limits = ClientLimits(default_ms=settings.throttle_ms)
-    readiness = Readiness("state", "alerts", when_ready=when_ready)
-    fanout = Fanout(Board(), Recent(), Connectors(), limits, now_ms, readiness.reason)
+    readiness = Readiness("state", "events", when_ready=when_ready)
+    fanout = Fanout(Board(), recents(), Connectors(), limits, now_ms, readiness.reason)
     gateway = Gateway(settings, fanout, readiness.reason)
 
     runner = web.AppRunner(gateway.application(), access_log=None, keepalive_timeout=75, shutdown_timeout=FORCE_S)
@@ -113,7 +113,7 @@ async def run(
     post = Post(loop)
     readers: tuple[Follower, ...] = (
         StateReader(fanout, settings, post, readiness),
-        AlertReader(fanout, settings, post, readiness),
+        EventReader(fanout, settings, post, readiness),
     )
     for reader in readers:
         reader.start()

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from gateway.core.board import Change
-from gateway.core.channels import CHANNELS
+from gateway.core.channels import CHANNELS, EVENT_CHANNELS
 from gateway.core.rows import SOURCES, change_of
 from gateway.fanout import Fanout
 from gateway.follower import Follower, Owner, Post
@@ -18,7 +18,7 @@ class StateReader(Follower):
     """``state.*``, ``ssi.reference`` and ``ssi.status``, uncommitted: :mod:`gateway.core.board` says why that is safe."""
 
     name = "state"
-    topics = tuple(topic for name, channel in CHANNELS.items() if name != "alert" for topic in channel.topics)
+    topics = tuple(topic for name, channel in CHANNELS.items() if name not in EVENT_CHANNELS for topic in channel.topics)
     isolation = "read_uncommitted"
 
     def __init__(self, fanout: Fanout, settings: GatewaySettings, post: Post, owner: Owner) -> None:

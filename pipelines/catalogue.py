@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from pipelines.errors import UnknownPipeline
 from schemas import topics
-from schemas.structs import BasisFrame, Frame, LedgerFrame, PartialFlow, TradesFrame
+from schemas.structs import BasisFrame, CandlesFrame, Frame, LedgerFrame, PartialFlow, QuotesFrame, TradesFrame
 from schemas.topics import Topic
 
 if TYPE_CHECKING:
@@ -102,6 +102,18 @@ def _tape_alerts(parameters: "Parameters") -> "Fold[TradesFrame]":
     return partial(fold_trades, offers=parameters.offers(topics.MARKET_TRADES, rules=parameters.rules.trades))
 
 
+def _quote_alerts(parameters: "Parameters") -> "Fold[QuotesFrame]":
+    from pipelines.core.alert_shard import fold_quotes
+
+    return partial(fold_quotes, offers=parameters.offers(topics.MARKET_QUOTES, rules=parameters.rules.quotes))
+
+
+def _candle_alerts(parameters: "Parameters") -> "Fold[CandlesFrame]":
+    from pipelines.core.alert_shard import fold_candles
+
+    return partial(fold_candles, offers=parameters.offers(topics.MARKET_CANDLES, rules=parameters.rules.candles))
+
+
 def _foreign_alerts(parameters: "Parameters") -> "Fold[LedgerFrame]":
     from pipelines.core.alert_shard import fold_foreign
 
@@ -117,10 +129,18 @@ def _basis_alerts(parameters: "Parameters") -> "Fold[BasisFrame]":
 CATALOGUE: Final = (
     Pipeline(
         "prices",
-        "prints, quotes, day summaries and board lines of stocks",
+        "prints, quotes, day summaries, candles and board lines of stocks",
         (
             Topology(
-                topics.SSI_TICKS, (topics.MARKET_TRADES, topics.MARKET_QUOTES, topics.MARKET_DAILY, topics.STATE_PRICES), _prices
+                topics.SSI_TICKS,
+                (
+                    topics.MARKET_TRADES,
+                    topics.MARKET_QUOTES,
+                    topics.MARKET_DAILY,
+                    topics.MARKET_CANDLES,
+                    topics.STATE_PRICES,
+                ),
+                _prices,
             ),
         ),
     ),
@@ -145,6 +165,7 @@ CATALOGUE: Final = (
                     topics.MARKET_TRADES,
                     topics.MARKET_QUOTES,
                     topics.MARKET_DAILY,
+                    topics.MARKET_CANDLES,
                     topics.STATE_INDICES,
                     topics.STATE_BASIS,
                     topics.STATE_PRICES,
@@ -155,10 +176,12 @@ CATALOGUE: Final = (
     ),
     Pipeline(
         "alerts",
-        "what the alert rules find in prints, foreign flow and basis",
+        "what the alert rules find in prints, quotes, candles, foreign flow and basis",
         (
             # Two topics have no order between them. A rule reads one of them, so what it says follows from one log alone.
             Topology(topics.MARKET_TRADES, (topics.MARKET_ALERTS,), _tape_alerts),
+            Topology(topics.MARKET_QUOTES, (topics.MARKET_ALERTS,), _quote_alerts),
+            Topology(topics.MARKET_CANDLES, (topics.MARKET_ALERTS,), _candle_alerts),
             Topology(topics.MARKET_FOREIGN, (topics.MARKET_ALERTS,), _foreign_alerts),
             Topology(topics.MARKET_BASIS, (topics.MARKET_ALERTS,), _basis_alerts),
         ),

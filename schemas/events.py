@@ -87,6 +87,11 @@ class QuoteEvent(Message):
     ask: Price
     ask_volume: Shares
     session: str | None
+    limit: Literal["ceiling", "floor"] | None = None
+    """``ceiling``: the best bid is the day's ceiling and nobody sells; ``floor``: the best ask is its floor and nobody buys.
+
+    None: neither, or the feed has not said the limits yet; always so in events of releases before 0.3.0.
+    """
 
 
 class DailyEvent(Message):
@@ -131,6 +136,43 @@ class DailyEvent(Message):
     active_sell_value: Vnd | None = None
     neutral_value: Vnd | None = None
     put_through_value: Vnd | None = None
+
+
+class CandleEvent(Message):
+    """``market.candles``: a symbol's minute; the last one of a (symbol, minute) wins.
+
+    Made 15 seconds of market time after the minute is over, and again whenever a late print amends it. A minute without a match
+    of the order book has none. Put-through deals, odd lots and prints without a total are not in it.
+    """
+
+    symbol: Symbol
+    exchange: Exchange
+    day: TradingDay
+    minute_ms: UnixMs
+    """When the minute began."""
+    ts_ms: UnixMs
+    """Market time at which it was told."""
+    revision: int
+    """How often it had been told before: 0 when its minute is over, more when it is amended."""
+    reference: Price
+    """The day's reference price, as known when the last print came; 0 while the feed had not said it."""
+    opens: bool
+    """Whether the first match of the day is in it, so that ``open`` is the day's."""
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Shares
+    value: Vnd
+    active_buy: Shares
+    """Volume of prints whose aggressor bought."""
+    active_sell: Shares
+    """Volume of prints whose aggressor sold."""
+    prints: int
+    usual_volume: Shares | None
+    """What the symbol usually trades in the five minutes in which this one is; None where nothing says so."""
+    usual_days: int | None
+    """Of how many days that is the mean."""
 
 
 class LedgerEntry(Message):
@@ -244,6 +286,8 @@ class AlertEvent(Message):
     ts_ms: UnixMs
     message: str
     """One English sentence for a person."""
+    message_vi: str = ""
+    """The same in Vietnamese; empty in alerts of releases before 0.3.0."""
     data: dict[str, int | float | str]
     """The figures behind it, by name."""
 
@@ -268,6 +312,12 @@ class DailyFrame(Versioned):
     schema_: int = version(2)
 
     events: list[DailyEvent]
+
+
+class CandlesFrame(Versioned):
+    """A message of ``market.candles``."""
+
+    events: list[CandleEvent]
 
 
 class LedgerFrame(Versioned):

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from schemas.message import Message, Versioned
+from schemas.message import Message, Versioned, version
+from schemas.profiles import PROFILE_STEPS
 from schemas.units import Exchange, Price, SessionPhase, Shares, Side, Symbol, TradingDay, UnixMs, UnixUs, Vnd
 
 Counter = Annotated[Shares, Field(ge=0)]
@@ -185,6 +186,20 @@ class ReferenceRecord(Message):
     """Of a future; None when REST does not say (then: the third Thursday of its month)."""
 
 
+class ProfileRecord(Record):
+    """What a symbol usually trades at each time of the day, from its days before; ``ts_ms`` is market time when it was said.
+
+    It comes at the start of the day and after each connect, as reference records do, so that what is made of a day follows from
+    the day's own log. Where nobody keeps earlier days there is none.
+    """
+
+    kind: Literal["profile"] = "profile"
+    days: int
+    """Of how many trading days it is the mean: 20, or fewer where fewer are known."""
+    volumes: Annotated[list[Shares], Field(max_length=PROFILE_STEPS)]
+    """Mean volume of each five minutes (:data:`PROFILE_STEP_MS`) from 08:45 on, in shares or contracts."""
+
+
 class ClockTick(Message):
     """One second of market time, from one feed, in every partition of the record topics.
 
@@ -211,12 +226,14 @@ class LossMarker(Message):
 
 SsiRecord = TradeRecord | QuoteRecord | SnapshotRecord | BarRecord | OddLotRecord | StatusRecord | ForeignRecord | IndexRecord
 """What SSI's feed can say."""
-FrameRecord = SsiRecord | ReferenceRecord | ClockTick | LossMarker
+FrameRecord = SsiRecord | ReferenceRecord | ProfileRecord | ClockTick | LossMarker
 """What a frame can hold."""
 
 
 class Frame(Versioned):
     """A Kafka message of the record topics: records of one shard that arrived within a few milliseconds, in order."""
+
+    schema_: int = version(2)
 
     feed: str
     """``a`` or ``b``: which connector."""

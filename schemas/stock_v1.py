@@ -10,15 +10,16 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from schemas.events import AlertEvent
+from schemas.events import AlertEvent, CandleEvent
 from schemas.units import SessionPhase, TradingDay, UnixMs
 
 PROTOCOL: Final = "stock.v1"
 
-ChannelName = Literal["px", "index", "flow", "basis", "alert", "status", "ref"]
+ChannelName = Literal["px", "index", "flow", "basis", "alert", "candle", "status", "ref"]
 """``px``: the board line of a symbol (``schemas.states.PriceRow``). ``index``: an index (``IndexRow``). ``flow``: foreign flow,
 by symbol, or by ``#scope`` (``#market``, ``#HOSE``, ``#VN30``). ``basis``: a contract against its index (``BasisRow``).
-``alert``: every alert, in order. ``status``: what each connector says of itself. ``ref``: names, exchanges and groups of the
+``alert``: every alert, in order. ``candle``: every minute of a symbol once it is over, and again when it is amended, in order.
+``status``: what each connector says of itself. ``ref``: names, exchanges and groups of the
 symbols."""
 
 
@@ -48,7 +49,7 @@ class CloseCode(IntEnum):
     STREAM_CHANGED = 4003
     """Topics were made anew: cursors are void."""
     SLOW = 4008
-    """The client did not read: its alerts overflowed, or nothing left for 30 s."""
+    """The client did not read: its alerts or candles overflowed, or nothing left for 30 s."""
     IDLE = 4010
     """No subscription in time."""
     CONNECTION_LIMIT = 4504
@@ -199,12 +200,12 @@ class Delta(_Numbered):
 
 
 class Event(_Numbered):
-    """An alert. Each comes once, in order; ``cursor`` says where the client is after it."""
+    """An alert or a candle. Each comes once, in the order of its channel; ``cursor`` says where the client is after it."""
 
     op: Literal["event"]
-    ch: Literal["alert"]
+    ch: Literal["alert", "candle"]
     cursor: str
-    data: AlertEvent
+    data: AlertEvent | CandleEvent
 
 
 class Heartbeat(_Numbered):

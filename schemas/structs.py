@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from schemas.events import AlertsFrame as AlertsFrame
     from schemas.events import BasisEvent as BasisEvent
     from schemas.events import BasisFrame as BasisFrame
+    from schemas.events import CandleEvent as CandleEvent
+    from schemas.events import CandlesFrame as CandlesFrame
     from schemas.events import DailyEvent as DailyEvent
     from schemas.events import DailyFrame as DailyFrame
     from schemas.events import FlowEvent as FlowEvent
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from schemas.records import IndexRecord as IndexRecord
     from schemas.records import LossMarker as LossMarker
     from schemas.records import OddLotRecord as OddLotRecord
+    from schemas.records import ProfileRecord as ProfileRecord
     from schemas.records import QuoteRecord as QuoteRecord
     from schemas.records import ReferenceMessage as ReferenceMessage
     from schemas.records import ReferenceRecord as ReferenceRecord
@@ -58,6 +61,8 @@ else:
     AlertsFrame = twin(events.AlertsFrame)
     BasisEvent = twin(events.BasisEvent)
     BasisFrame = twin(events.BasisFrame)
+    CandleEvent = twin(events.CandleEvent)
+    CandlesFrame = twin(events.CandlesFrame)
     DailyEvent = twin(events.DailyEvent)
     DailyFrame = twin(events.DailyFrame)
     FlowEvent = twin(events.FlowEvent)
@@ -83,6 +88,7 @@ else:
     IndexRecord = twin(records.IndexRecord)
     LossMarker = twin(records.LossMarker)
     OddLotRecord = twin(records.OddLotRecord)
+    ProfileRecord = twin(records.ProfileRecord)
     QuoteRecord = twin(records.QuoteRecord)
     ReferenceMessage = twin(records.ReferenceMessage)
     ReferenceRecord = twin(records.ReferenceRecord)

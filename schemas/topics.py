@@ -138,6 +138,7 @@ SSI_DLQ = Topic("ssi.dlq", structs.DeadLetter, sharded=False, cleanup="delete", 
 MARKET_TRADES = Topic("market.trades", structs.TradesFrame, sharded=True, cleanup="delete", retention_ms=7 * _DAY_MS)
 MARKET_QUOTES = Topic("market.quotes", structs.QuotesFrame, sharded=True, cleanup="delete", retention_ms=7 * _DAY_MS)
 MARKET_DAILY = Topic("market.daily", structs.DailyFrame, sharded=True, cleanup="delete", retention_ms=7 * _DAY_MS)
+MARKET_CANDLES = Topic("market.candles", structs.CandlesFrame, sharded=True, cleanup="delete", retention_ms=7 * _DAY_MS)
 MARKET_FOREIGN = Topic("market.foreign", structs.LedgerFrame, sharded=True, cleanup="delete", retention_ms=7 * _DAY_MS)
 MARKET_FLOW = Topic("market.flow", structs.FlowFrame, sharded=False, cleanup="delete", retention_ms=7 * _DAY_MS)
 MARKET_INDICES = Topic("market.indices", structs.IndexFrame, sharded=True, cleanup="delete", retention_ms=7 * _DAY_MS)
@@ -161,6 +162,7 @@ EVENT_TOPICS = (
     MARKET_TRADES,
     MARKET_QUOTES,
     MARKET_DAILY,
+    MARKET_CANDLES,
     MARKET_FOREIGN,
     MARKET_FLOW,
     MARKET_INDICES,

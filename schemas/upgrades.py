@@ -33,5 +33,8 @@ UPGRADES: Final[Mapping[str, Mapping[int, Upgrade]]] = {
     "market.foreign": {1: _as_it_is},
     "market.trades": {1: _as_it_is},
     "state.prices": {1: _name_the_aggressors},
+    "ssi.ticks": {1: _as_it_is},
+    "ssi.foreign": {1: _as_it_is},
+    "ssi.indices": {1: _as_it_is},
 }
 """How a message gets to the next version, by topic and the version that it has."""

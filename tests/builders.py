@@ -28,6 +28,7 @@ from schemas.structs import (
     AlertEvent,
     BarRecord,
     BasisEvent,
+    CandleEvent,
     ClockTick,
     DailyEvent,
     DeadLetter,
@@ -38,6 +39,7 @@ from schemas.structs import (
     LedgerEntry,
     LossMarker,
     OddLotRecord,
+    ProfileRecord,
     QuoteEvent,
     QuoteRecord,
     ReferenceRecord,
@@ -133,6 +135,15 @@ def a_snapshot(
         ceiling=_or(ceiling, top), floor=_or(floor, bottom),
         open=_or(open, price), high=_or(high, price), low=_or(low, price),
         expected=expected, bids=list(bids), asks=list(asks), session=session, status=status,
+    )  # fmt: skip
+
+
+def a_profile(
+    symbol: str = "VNM", ts: str | int = "09:00", *, trading_day: int = DAY, days: int = 20, volumes: Sequence[int] = ()
+) -> ProfileRecord:
+    """What a symbol usually trades in each five minutes from 08:45 on, over twenty days."""
+    return ProfileRecord(
+        symbol=symbol, trading_day=trading_day, ts_ms=moment(ts, trading_day), days=days, volumes=list(volumes)
     )  # fmt: skip
 
 
@@ -274,11 +285,30 @@ def a_trade_event(
 def a_quote_event(
     symbol: str = "VNM", ts: str | int = TEN, *, day: int = DAY, exchange: Exchange = Exchange.HOSE, bid: int = PRICE - 100,
     bid_volume: int = 500, ask: int = PRICE, ask_volume: int = 700, session: str | None = "LO",
+    limit: Literal["ceiling", "floor"] | None = None,
 ) -> QuoteEvent:  # fmt: skip
     """The top of a book."""
     return QuoteEvent(
         symbol=symbol, exchange=exchange, day=day, ts_ms=moment(ts, day), bid=bid, bid_volume=bid_volume, ask=ask,
-        ask_volume=ask_volume, session=session,
+        ask_volume=ask_volume, session=session, limit=limit,
+    )  # fmt: skip
+
+
+def a_candle_event(
+    symbol: str = "VNM", minute: str | int = TEN, *, day: int = DAY, exchange: Exchange = Exchange.HOSE,
+    ts: str | int | None = None, revision: int = 0, reference: int = PRICE, opens: bool = False, open: int = PRICE,  # noqa: A002
+    close: int | None = None, volume: int = 100, value: int | None = None, active_buy: int = 0, active_sell: int = 0,
+    prints: int = 1, usual_volume: int | None = None, usual_days: int | None = None,
+) -> CandleEvent:  # fmt: skip
+    """A minute in which all prints were made at the reference, told when it had been over for fifteen seconds."""
+    minute_ms = moment(minute, day)
+    last = _or(close, open)
+    return CandleEvent(
+        symbol=symbol, exchange=exchange, day=day, minute_ms=minute_ms,
+        ts_ms=UnixMs(minute_ms + 75_000) if ts is None else moment(ts, day), revision=revision, reference=reference, opens=opens,
+        open=open, high=max(open, last), low=min(open, last), close=last, volume=volume,
+        value=_or(value, _vnd(volume, last, exchange)), active_buy=active_buy,
+        active_sell=active_sell, prints=prints, usual_volume=usual_volume, usual_days=usual_days,
     )  # fmt: skip
 
 
@@ -333,12 +363,13 @@ def a_basis_event(
 def an_alert(
     alert_id: str = "alert-1", ts: str | int = TEN, *, rule: str = "limit", kind: str = "price_limit",
     severity: Literal["info", "warning", "critical"] = "warning", symbol: str = "VNM", direction: str = "up", day: int = DAY,
-    message: str = "VNM is at its ceiling.", data: dict[str, int | float | str] | None = None,
+    message: str = "VNM is at its ceiling.", message_vi: str = "",
+    data: dict[str, int | float | str] | None = None,
 ) -> AlertEvent:  # fmt: skip
     """A stock at its ceiling."""
     return AlertEvent(
         alert_id=alert_id, rule=rule, kind=kind, severity=severity, symbol=symbol, direction=direction, day=day,
-        ts_ms=moment(ts, day), message=message, data=_or(data, {"price": 64_200}),
+        ts_ms=moment(ts, day), message=message, message_vi=message_vi, data=_or(data, {"price": 64_200}),
     )  # fmt: skip
 
 

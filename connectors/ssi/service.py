@@ -24,6 +24,7 @@ from connectors.ssi.rest import SsiRest
 from connectors.ssi.settings import SsiSettings
 from schemas.backoff import Backoff
 from schemas.errors import KafkaUnavailable
+from schemas.profiles import DayProfiles
 from schemas.units import TradingDay
 
 log = logging.getLogger(__name__)
@@ -236,7 +237,24 @@ class _Connector:
             stream.refer(records, now_us())
             self._has_reference.set()
             log.info("got reference data of %d instruments for %d", len(records), day)
+            self._profile(stream, day)
         return trouble
+
+    def _profile(self, stream: RecordStream, day: TradingDay) -> None:
+        """Publish what symbols usually trade, if there is a file of it for ``day``."""
+        file = self._settings.profiles
+        if file is None:
+            return
+        try:
+            profiles = DayProfiles.model_validate_json(file.read_bytes())
+        except (OSError, ValueError) as error:
+            log.warning("nothing is known of what symbols usually trade: SSI_PROFILES, %s, cannot be used: %s", file, error)
+            return
+        if profiles.day != day:
+            log.warning("nothing is known of what symbols usually trade on %d: %s is for %d", day, file, profiles.day)
+            return
+        stream.profile(profiles, now_us())
+        log.info("got what %d symbols usually trade on %d", len(profiles.profiles), day)
 
     def _subscribed(self) -> None:
         self._backoff.connected(now_ms())

@@ -33,6 +33,8 @@ class SsiSettings(BaseSettings):
     kafka: Annotated[dict[str, str], Field(repr=False)]
     """librdkafka's connection settings. They may hold a password, so ``repr`` leaves them out."""
     topic_prefix: str = ""
+    profiles: Path | None = None
+    """A file of what symbols usually trade (:class:`schemas.profiles.DayProfiles`); None where nobody keeps earlier days."""
     max_buffered_records: Annotated[int, Field(ge=1_000)] = 200_000
     """Records that wait for Kafka before the oldest are thrown away."""
     max_buffered_bytes: Annotated[int, Field(ge=1_000_000)] = 128_000_000

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from gateway.core import cursor
-from gateway.core.channels import CHANNELS
+from gateway.core.channels import CHANNELS, EVENT_CHANNELS
 from gateway.core.selection import SymbolDirectory
 
 SLOTS_A_TOPIC = 1_000
@@ -78,8 +78,10 @@ class ChannelRows:
 class Board:
     """The latest rows of all channels that have rows, and the symbols in them."""
 
-    tables: dict[str, ChannelRows] = field(default_factory=lambda: {name: ChannelRows() for name in CHANNELS if name != "alert"})
-    """The rows of each channel, by its name. Alerts are kept by :class:`gateway.core.alerts.Recent`."""
+    tables: dict[str, ChannelRows] = field(
+        default_factory=lambda: {name: ChannelRows() for name in CHANNELS if name not in EVENT_CHANNELS}
+    )
+    """The rows of each channel, by its name. Events are kept by :class:`gateway.core.events.Recent`."""
     stream: str = ""
     """Which logs the offsets are of; empty until reading begins."""
     complete: bool = False

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 from schemas import topics
-from schemas.events import AlertEvent
+from schemas.events import AlertEvent, CandleEvent
 from schemas.message import Message
 from schemas.records import ReferenceRecord
 from schemas.states import BasisRow, FlowRow, ForeignRow, IndexRow, PriceRow
@@ -41,6 +41,11 @@ class Channel(NamedTuple):
     """Whether its keys can be named by a group of symbols, as ``@VN30``."""
     has_cursor: bool = True
     """Whether a client can go on where it stopped. Not where rows are this instance's own judgement: it has no offset."""
+    kept: int | None = None
+    """Of a channel of events, each of which a client gets once and in order: how many of the last ones are kept for clients that
+    come or come back. None where rows come, of which a newer one replaces the older."""
+    read_back: int = 0
+    """Of a channel of events: with how many messages of each partition reading begins."""
     stale_ms: int | None = None
     """How old the newest row may be while the market trades; None where nothing is expected to come at any rate."""
 
@@ -61,8 +66,13 @@ CHANNELS: Final[Mapping[str, Channel]] = {
     "index": Channel((topics.STATE_INDICES,), _columns(IndexRow), stale_ms=15_000),
     "flow": Channel((topics.STATE_FOREIGN, topics.STATE_FLOW), _flow_columns(), has_groups=True, stale_ms=15_000),
     "basis": Channel((topics.STATE_BASIS,), _columns(BasisRow), stale_ms=15_000),
-    "alert": Channel((topics.MARKET_ALERTS,), _columns(AlertEvent, "alert_id"), has_groups=True),
+    "alert": Channel((topics.MARKET_ALERTS,), _columns(AlertEvent, "alert_id"), has_groups=True, kept=1_000, read_back=1_000),
+    # The whole market's minutes of a quarter of an hour, or those of a hundred symbols of a morning. A message has the minutes of
+    # many symbols that end together.
+    "candle": Channel((topics.MARKET_CANDLES,), _columns(CandleEvent), has_groups=True, kept=20_000, read_back=200),
     "status": Channel((topics.SSI_STATUS,), StatusRow._fields, has_cursor=False),
     "ref": Channel((topics.SSI_REFERENCE,), _columns(ReferenceRecord, but="kind"), has_groups=True),
 }
 """By the name that clients use, in the order in which ``hello`` lists them (``schemas.stock_v1.ChannelName``)."""
+EVENT_CHANNELS: Final = tuple(name for name, channel in CHANNELS.items() if channel.kept is not None)
+"""The names of those that bring events."""

@@ -1,7 +1,7 @@
-"""What waits for a client that does not read (pure): rows, which later ones replace, and alerts, which nothing replaces.
+"""What waits for a client that does not read (pure): rows, which later ones replace, and events, which nothing replaces.
 
-Of rows only the keys wait: when the client reads again it gets the latest row of each, once, flagged ``con``. Alerts wait in a
-lane of their own. A client whose lane is full is sent away; when it comes back, its cursor says which alerts it lacks.
+Of rows only the keys wait: when the client reads again it gets the latest row of each, once, flagged ``con``. Alerts and
+candles wait in lanes of their own. A client of which one is full is sent away; when it comes back, its cursor says what it lacks.
 """
 
 from collections import deque
@@ -9,9 +9,9 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 LANE_MESSAGES = 1_000
-"""How many alerts may wait for a client."""
+"""How many events of a channel may wait for a client."""
 LANE_BYTES = 256 * 1024
-"""How many bytes the alerts that wait for a client may have together."""
+"""How many bytes the events of a channel that wait for a client may have together."""
 
 
 @dataclass(slots=True)
@@ -44,8 +44,8 @@ class Pending:
 
 
 @dataclass(slots=True)
-class AlertLane:
-    """The alerts that wait for a client: none may be lost, and none may overtake another."""
+class EventLane:
+    """The events of a channel that wait for a client: none may be lost, and none may overtake another."""
 
     _messages: deque[bytes] = field(default_factory=deque)
     _bytes: int = 0

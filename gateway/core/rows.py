@@ -5,7 +5,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple
 
 from gateway.core.board import SLOTS_A_TOPIC, Change
-from gateway.core.channels import CHANNELS
+from gateway.core.channels import CHANNELS, EVENT_CHANNELS
 from schemas import topics
 from schemas.position import Position
 from schemas.structs import FlowRow, ForeignRow, ReferenceMessage
@@ -56,7 +56,7 @@ _MAKERS: dict[str, Callable[[Any], Row]] = {
 SOURCES = tuple(
     Source(topic, name, place * SLOTS_A_TOPIC, _MAKERS.get(topic.name) or attrgetter(*channel.columns))
     for name, channel in CHANNELS.items()
-    if name not in ("alert", "status")
+    if name not in (*EVENT_CHANNELS, "status")
     for place, topic in enumerate(channel.topics)
 )
 """Where the rows come from, those apart that the gateway makes itself."""

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator, Set
 from typing import Final, NamedTuple
 
 from gateway.core import cursor, wire
-from gateway.core.alerts import Recent
 from gateway.core.board import Board
-from gateway.core.channels import CHANNELS
-from gateway.core.conflate import AlertLane
+from gateway.core.channels import CHANNELS, EVENT_CHANNELS
+from gateway.core.conflate import EventLane
 from gateway.core.errors import BadCursor, Refused
+from gateway.core.events import Recent, Recents
 from gateway.core.limits import Allowance, ClientLimits
 from gateway.core.selection import EVERYTHING, Selection, is_group
 from gateway.core.subscription import Subscription
@@ -38,7 +38,7 @@ class Close(NamedTuple):
 class Subscriber:
     """One client: its subscriptions and what it has still to get."""
 
-    def __init__(self, board: Board, recent: Recent, limits: ClientLimits, now_ms: int) -> None:
+    def __init__(self, board: Board, recents: Recents, limits: ClientLimits, now_ms: int) -> None:
         self.subscriptions: dict[str, Subscription] = {}
         """What the client is subscribed to, by channel."""
         self.close: Close | None = None
@@ -48,15 +48,15 @@ class Subscriber:
         self.unfinished = False
         """Whether the last :meth:`drain` left pages of a snapshot for the next one."""
         self._board = board
-        self._recent = recent
+        self._recents = recents
         self._limits = limits
         self._allowance = Allowance(limits.commands_per_s, limits.burst)
         self._strikes = 0
         self._n = 0
         """The number of the last message."""
         self._answers = [wire.hello(limits, board.stream, now_ms)]
-        self._lane = AlertLane()
-        """Alerts."""
+        self._lanes = {channel: EventLane() for channel in EVENT_CHANNELS}
+        """Events that wait, by channel."""
         self._shared: list[bytes] = []
         """Messages that were made for everybody."""
 
@@ -99,7 +99,8 @@ class Subscriber:
         throttle_ms = self._limits.default_ms if command.throttle_ms is None else command.throttle_ms
         if throttle_ms not in self._limits.classes:
             raise Refused(ErrorCode.BAD_THROTTLE, f"throttle_ms is one of {self._limits.classes}")
-        if not (self._recent.complete if channel == "alert" else self._board.complete):
+        recent = self._recents.get(channel)
+        if not (self._board if recent is None else recent).complete:
             raise Refused(ErrorCode.NOT_READY, "the gateway is still reading Kafka: /readyz says why", RETRY_MS)
         words = dict.fromkeys(command.sym)
         unknown = [word for word in words if not self._knows(channel, word)]
@@ -114,8 +115,8 @@ class Subscriber:
         subscription = existing or Subscription(channel, throttle_ms, self._cursor(channel))
         self.subscriptions[channel] = subscription
         subscription.throttle_ms = throttle_ms
-        if channel == "alert":
-            recovered = self._ask_for_alerts(subscription, selection, offsets)
+        if recent is not None:
+            recovered = self._ask_for_events(recent, subscription, selection, offsets)
         else:
             recovered = self._ask_for_rows(subscription, wanted, offsets)
         subscription.selection = selection
@@ -134,12 +135,13 @@ class Subscriber:
         if text is None or not CHANNELS[channel].has_cursor:
             return None
         try:
-            return cursor.read(text, self._recent.stream if channel == "alert" else self._board.stream)
+            return cursor.read(text, self._recents.get(channel, self._board).stream)
         except BadCursor as error:
             raise Refused(ErrorCode.BAD_CURSOR, str(error)) from error
 
     def _cursor(self, channel: str) -> str:
-        return self._recent.cursor() if channel == "alert" else self._board.cursor(channel)
+        recent = self._recents.get(channel)
+        return self._board.cursor(channel) if recent is None else recent.cursor()
 
     def _ask_for_rows(self, subscription: Subscription, wanted: Selection, offsets: cursor.Offsets | None) -> bool:
         """Have the rows of ``wanted`` sent that the client does not have; whether ``offsets`` told which these are."""
@@ -153,15 +155,17 @@ class Subscriber:
         subscription.ask(keys)
         return offsets is not None
 
-    def _ask_for_alerts(self, subscription: Subscription, selection: Selection, offsets: cursor.Offsets | None) -> bool:
-        """Have the alerts sent that the client missed; whether ``offsets`` told which these are, and all are still here."""
+    def _ask_for_events(
+        self, recent: Recent, subscription: Subscription, selection: Selection, offsets: cursor.Offsets | None
+    ) -> bool:
+        """Have the events sent that the client missed; whether ``offsets`` told which these are, and all are still here."""
         if subscription.selection:
-            # Later alerts are already on their way to this client: what it adds starts now.
+            # Later events are already on their way to this client: what it adds starts now.
             subscription.ask(())
             return False
-        missed, recovered = self._recent.since(offsets)
+        missed, recovered = recent.since(offsets)
         members = self._members(selection)
-        subscription.ask(alert.row for alert in missed if members is None or alert.symbol in members)
+        subscription.ask(event.row for event in missed if members is None or event.symbol in members)
         return recovered
 
     def _unsubscribe(self, command: Unsub) -> None:
@@ -171,7 +175,7 @@ class Subscriber:
             subscription.selection -= Selection.of(command.sym)
             if not subscription.selection:
                 del self.subscriptions[channel]
-            elif channel != "alert" and (members := self._members(subscription.selection)) is not None:
+            elif channel not in self._recents and (members := self._members(subscription.selection)) is not None:
                 subscription.drop_all_but(members)
         self.notice(wire.ok(command.id, ch=channel))
 
@@ -182,8 +186,8 @@ class Subscriber:
             return True
         if is_group(word):
             return has_groups and directory.has_group(word)
-        # An alert is about a symbol or an index, which has no exchange.
-        rows = self._board.tables["index" if channel == "alert" else channel].rows
+        # An alert is about a symbol or an index, which has no exchange; a candle is a symbol's.
+        rows = self._board.tables[{"alert": "index", "candle": "px"}.get(channel, channel)].rows
         return word in rows or (has_groups and word in directory.exchanges)
 
     def _members(self, selection: Selection) -> frozenset[str] | None:
@@ -204,10 +208,10 @@ class Subscriber:
         if subscription.end_interval(changed, reached, reads=reads):
             self._shared.extend(bodies)
 
-    def alert(self, body: bytes) -> None:
-        """Take an alert's message, without its number; a client whose lane is full is told to go."""
-        if not self._lane.push(body):
-            self.close = Close(CloseCode.SLOW, "alerts were not read in time")
+    def tell(self, channel: str, body: bytes) -> None:
+        """Take the message of an event, without its number; a client whose lane is full is told to go."""
+        if not self._lanes[channel].push(body):
+            self.close = Close(CloseCode.SLOW, f"channel {channel} was not read in time")
 
     def notice(self, body: bytes) -> None:
         """Take a message that goes out at once, without its number: an answer, a heartbeat, a farewell."""
@@ -218,9 +222,10 @@ class Subscriber:
 
     def heartbeat(self, head: bytes) -> None:
         """Take what a heartbeat says to everybody (:func:`gateway.core.wire.heartbeat_head`)."""
-        alerts = self.subscriptions.get("alert")
-        if alerts is not None and not alerts.has_snapshot and not self._lane:
-            alerts.cursor = self._recent.cursor()
+        for channel, lane in self._lanes.items():
+            events = self.subscriptions.get(channel)
+            if events is not None and not events.has_snapshot and not lane:
+                events.cursor = self._recents[channel].cursor()
         cursors = {
             channel: subscription.cursor
             for channel, subscription in self.subscriptions.items()
@@ -233,21 +238,22 @@ class Subscriber:
     @property
     def waiting(self) -> bool:
         """Whether :meth:`drain` would give anything."""
-        return bool(self._answers or self._lane or self._shared) or any(
+        return bool(self._answers or any(self._lanes.values()) or self._shared) or any(
             subscription.waits for subscription in self.subscriptions.values()
         )
 
     def drain(self, now_ms: int) -> list[bytes]:
         """The messages that are due, numbered, in the order in which they go onto the wire.
 
-        Answers first, then snapshots (:data:`DRAIN_BYTES` at a time), alerts, and rows of channels whose snapshot is complete.
+        Answers first, then snapshots (:data:`DRAIN_BYTES` at a time), events, and rows of channels whose snapshot is complete.
         """
         bodies, self._answers = self._answers, []
         owed = [subscription for subscription in self.subscriptions.values() if subscription.waits]
         if owed:
             bodies += self._pages(owed)
-        if self._lane and not self._misses_alerts:
-            bodies += self._lane.take()
+        for channel, lane in self._lanes.items():
+            if lane and not self._misses_events(channel):
+                bodies += lane.take()
         bodies += self._shared
         self._shared.clear()
         for subscription in owed:
@@ -260,11 +266,10 @@ class Subscriber:
             messages.append(wire.numbered(self._n, body))
         return messages
 
-    @property
-    def _misses_alerts(self) -> bool:
-        """Whether older alerts are still on their way: they come before the alerts that happen."""
-        alerts = self.subscriptions.get("alert")
-        return alerts is not None and alerts.has_snapshot
+    def _misses_events(self, channel: str) -> bool:
+        """Whether older events of the channel are still on their way: they come before those that happen."""
+        events = self.subscriptions.get(channel)
+        return events is not None and events.has_snapshot
 
     def _pages(self, owed: Iterable[Subscription]) -> Iterator[bytes]:
         """The next pages of the snapshots that are on their way, that of alerts first."""

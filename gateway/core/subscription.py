@@ -59,7 +59,7 @@ AFTER: Final[dict[SubscriptionState, tuple[SubscriptionState, ...]]] = {
 }  # fmt: skip
 """The state that follows, for each state and each :class:`Happening`.
 
-Alerts have no intervals: each is sent at once. Their subscription is a snapshot and then ahead.
+Events have no intervals: each is sent at once. Their subscription is a snapshot and then ahead.
 """
 
 _EVEN = (SubscriptionState.LIVE, SubscriptionState.AHEAD)
@@ -79,7 +79,7 @@ class Subscription:
     pending: Pending = field(default_factory=Pending)
     """Keys of rows that have still to be sent, beside those of the snapshot."""
     _snapshot: deque[str | bytes] = field(default_factory=deque)
-    """What the snapshot has still to bring: keys, whose rows are looked up when they are sent; of alerts the rows themselves."""
+    """What the snapshot has still to bring: keys, whose rows are looked up when they are sent; of events the rows themselves."""
 
     @property
     def waits(self) -> bool:

@@ -11,9 +11,9 @@ from typing import Any, Final
 import msgspec
 from pydantic import TypeAdapter, ValidationError
 
-from gateway.core.alerts import Alert
 from gateway.core.channels import CHANNELS
 from gateway.core.errors import Refused
+from gateway.core.events import ToldEvent
 from gateway.core.limits import ClientLimits
 from gateway.core.status import MarketStatus
 from schemas.stock_v1 import PROTOCOL, Command, ErrorCode
@@ -128,9 +128,9 @@ def deltas(channel: str, rows: Iterable[bytes], cursor: str, now_ms: int, *, con
     return bodies
 
 
-def event(alert: Alert, cursor: str) -> bytes:
-    """An alert; ``cursor`` is where a client stands after it."""
-    return b'"op":"event","ch":"alert","cursor":%s,"data":%s}' % (encode(cursor), alert.data)
+def event(channel: str, event_: ToldEvent, cursor: str) -> bytes:
+    """An event of a channel; ``cursor`` is where a client stands after it."""
+    return b'"op":"event","ch":"%s","cursor":%s,"data":%s}' % (channel.encode(), encode(cursor), event_.data)
 
 
 def heartbeat_head(

@@ -5,20 +5,36 @@ Between two topics there is no order, so no rule reads two of them: what a rule 
 
 from collections.abc import Sequence
 
-from pipelines.core import basis_alerts, foreign_alerts, trade_alerts
+from pipelines.core import basis_alerts, candle_alerts, foreign_alerts, quote_alerts, trade_alerts
 from pipelines.core.basis_alerts import BASIS_WATCH, BasisWatch
+from pipelines.core.candle_alerts import CANDLE_WATCH, CandleWatch
 from pipelines.core.codec import Cells, DayState, State
 from pipelines.core.foreign_alerts import LEDGER_WATCH, LedgerWatch
 from pipelines.core.frames import Folded, Shard
+from pipelines.core.quote_alerts import AT_LIMITS, BOOK_WATCH, AtLimits, BookWatch
 from pipelines.core.rules import Rules
 from pipelines.core.terms import Offers, ShardTerms
 from pipelines.core.trade_alerts import LOSSES, TAPE_WATCH, Losses, TapeWatch
 from schemas.position import Position
-from schemas.structs import AlertEvent, AlertsFrame, BasisEvent, BasisFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame
+from schemas.structs import (
+    AlertEvent,
+    AlertsFrame,
+    BasisEvent,
+    BasisFrame,
+    CandleEvent,
+    CandlesFrame,
+    LedgerEntry,
+    LedgerFrame,
+    QuoteEvent,
+    QuotesFrame,
+    TradeEvent,
+    TradesFrame,
+)
 from schemas.topics import MARKET_ALERTS
 from schemas.units import TradingDay
 
 _LOSSES_KEY = b"losses"
+_AT_LIMITS_KEY = b"at-limits"
 
 
 def fold_trades(frame: TradesFrame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
@@ -36,6 +52,34 @@ def fold_trades(frame: TradesFrame, position: Position, shard: Shard, state: Sta
             fold.alerts += trade_alerts.advance(watch, rules, event)
     if losses is not None:
         fold.state.store(LOSSES, _LOSSES_KEY, losses)
+    watches.store()
+    return fold.finish()
+
+
+def fold_quotes(frame: QuotesFrame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
+    """Fold a frame of ``market.quotes``: only what is at a limit, or has been today, is looked at."""
+    fold = _Fold(frame.events, position, shard, state, offers)
+    at_limits = fold.state.load(AT_LIMITS, _AT_LIMITS_KEY) or AtLimits()
+    known = AT_LIMITS.encode(at_limits)
+    watches = Cells(fold.state, BOOK_WATCH, b"")
+    for event in frame.events:
+        rules = fold.rules_on(event.day).quotes
+        if rules and quote_alerts.concerns(at_limits, event):
+            watch = watches.get(event.symbol) or watches.put(event.symbol, BookWatch())
+            fold.alerts += quote_alerts.advance(watch, rules, event)
+    if AT_LIMITS.encode(at_limits) != known:
+        fold.state.store(AT_LIMITS, _AT_LIMITS_KEY, at_limits)
+    watches.store()
+    return fold.finish()
+
+
+def fold_candles(frame: CandlesFrame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
+    """Fold a frame of ``market.candles``."""
+    fold = _Fold(frame.events, position, shard, state, offers)
+    watches = Cells(fold.state, CANDLE_WATCH, b"")
+    for event in frame.events:
+        watch = watches.get(event.symbol) or watches.put(event.symbol, CandleWatch())
+        fold.alerts += candle_alerts.advance(watch, fold.rules_on(event.day).candles, event)
     watches.store()
     return fold.finish()
 
@@ -67,7 +111,7 @@ class _Fold:
 
     def __init__(
         self,
-        events: Sequence[TradeEvent | LedgerEntry | BasisEvent],
+        events: Sequence[TradeEvent | QuoteEvent | CandleEvent | LedgerEntry | BasisEvent],
         position: Position,
         shard: Shard,
         state: State,

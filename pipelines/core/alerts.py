@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, TypeVar, get_args
 import msgspec
 
 from pipelines.core.rules import AnyRule
+from pipelines.core.wording import Text
 from schemas.structs import AlertEvent
 from schemas.units import Symbol, TradingDay, UnixMs
 
@@ -31,7 +32,8 @@ def fold_for_each(kinds: Any, folds: Mapping[type[Any], T], *, elsewhere: Iterab
     Raises:
         ValueError: A kind of the union has no fold, or a fold's kind is not in the union.
     """
-    wrong = {kind.__name__ for kind in {*get_args(kinds)} ^ {*folds, *elsewhere}}
+    # A union of one kind is that kind itself.
+    wrong = {kind.__name__ for kind in {*(get_args(kinds) or (kinds,))} ^ {*folds, *elsewhere}}
     if wrong:
         raise ValueError(f"the fold of {', '.join(sorted(wrong))} is missing, or not for a rule that reads this topic")
     return folds
@@ -51,7 +53,7 @@ class Finding(NamedTuple):
     direction: str
     anchor: str
     """Names the event that gave the reason, by figures of it. With rule, symbol, day and direction it makes the alert's id."""
-    message: str
+    message: Text
     data: dict[str, int | float | str]
 
 
@@ -87,7 +89,8 @@ def raise_alert(
         direction=finding.direction,
         day=day,
         ts_ms=ts_ms,
-        message=finding.message,
+        message=finding.message.en,
+        message_vi=finding.message.vi,
         data=finding.data,
     )
     return (alert,)

@@ -14,6 +14,7 @@ from pipelines.core import wording
 from pipelines.core.alerts import Finding, Memory, fired_in, fold_for_each, is_cooling, raise_alert
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.rules import BasisBand, BasisFlip, BasisRule
+from pipelines.core.wording import Text
 from schemas.instruments import listed_months
 from schemas.structs import AlertEvent, BasisEvent
 from schemas.units import POINT, Exchange, TradingDay
@@ -77,8 +78,7 @@ def _flip(rule: BasisFlip, known: object, event: BasisEvent) -> tuple[Memory, Fi
     if is_cooling(rule, memory, direction, event.ts_ms):
         return memory, None
     memory.sign = sign
-    change = "from a discount to a premium" if sign > 0 else "from a premium to a discount"
-    message = f"{event.symbol} went {change}: {_against(event)}."
+    message = wording.say(f"basis_flip.{direction}", **_figures(event))
     return memory, Finding(direction, _anchor(event), message, _data(event))
 
 
@@ -90,8 +90,7 @@ def _band(rule: BasisBand, known: object, event: BasisEvent) -> tuple[Memory, Fi
     if abs(event.basis_pct) < rule.enter_pct or memory.out == side or is_cooling(rule, memory, side, event.ts_ms):
         return memory, None
     memory.out = side
-    distance = "premium of {} over {}" if side == "up" else "discount of {} to {}"
-    message = f"The {distance.format(event.symbol, event.underlying)} reached {abs(event.basis_pct):.2f}%: {_against(event)}."
+    message = wording.say(f"basis_band.{side}", distance=wording.percent(abs(event.basis_pct)), **_figures(event))
     return memory, Finding(side, _anchor(event), message, _data(event))
 
 
@@ -115,12 +114,15 @@ def _anchor(event: BasisEvent) -> str:
     return f"{event.ts_ms}:{event.price}-{event.index_value}"
 
 
-def _against(event: BasisEvent) -> str:
-    sign = "+" if event.basis > 0 else ""
-    return (
-        f"{wording.points(event.price)} against {event.underlying} at {wording.points(event.index_value)}, "
-        f"{sign}{wording.points(event.basis)} points with {event.days_to_expiry} days to expiry"
-    )
+def _figures(event: BasisEvent) -> dict[str, Text | str]:
+    return {
+        "symbol": event.symbol,
+        "underlying": event.underlying,
+        "price": wording.points(event.price),
+        "index": wording.points(event.index_value),
+        "basis": wording.signed_points(event.basis),
+        "days": wording.number(event.days_to_expiry),
+    }
 
 
 def _data(event: BasisEvent) -> dict[str, int | float | str]:

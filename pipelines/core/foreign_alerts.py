@@ -14,7 +14,7 @@ from pipelines.core.rules import BUCKET_S, AmbiguousCorrection, ForeignAccelerat
 from pipelines.core.windows import Window
 from schemas.session import phase_at, starts
 from schemas.structs import AlertEvent, LedgerEntry
-from schemas.units import Exchange, SessionPhase, Side, TradingDay, UnixMs
+from schemas.units import Exchange, SessionPhase, TradingDay, UnixMs
 
 
 class AccelerationMemory(Memory, array_like=True, tag="acceleration"):
@@ -130,11 +130,14 @@ def _acceleration(rule: ForeignAcceleration, known: object, entry: LedgerEntry) 
     base = max(total - recent, 0)
     if recent * base_s < rule.ratio * base * rule.recent_s:
         return memory, None
-    doing = "buying" if entry.side is Side.BUY else "selling"
-    before = wording.vnd(base * 60 // base_s)
-    message = (
-        f"Foreigners are {doing} {entry.symbol} faster: {wording.vnd(recent)} in the last {wording.span(rule.recent_s)}, "
-        f"after {before} a minute in the {wording.span(base_s)} before."
+    message = wording.say(
+        "foreign_acceleration",
+        doing=wording.FOREIGN[entry.side],
+        symbol=entry.symbol,
+        recent=wording.vnd(recent),
+        window=wording.span(rule.recent_s),
+        pace=wording.vnd(base * 60 // base_s),
+        base=wording.span(base_s),
     )
     data: dict[str, int | float | str] = {
         "recent_value": recent,
@@ -153,8 +156,8 @@ def _room(rule: RoomExhausted, known: object, entry: LedgerEntry) -> tuple[Memor
     if not memory.open or entry.room > rule.max_shares or is_cooling(rule, memory, "", entry.ts_ms):
         return memory, None
     memory.open = False
-    left = f"{wording.volume(entry.room, entry.exchange)} left" if entry.room else "nothing left"
-    message = f"The foreign room of {entry.symbol} is exhausted: {left} to buy."
+    left = wording.left(entry.room, entry.exchange)
+    message = wording.say("room_exhausted", symbol=entry.symbol, left=left)
     return memory, Finding("", _anchor(entry), message, {"room": entry.room})
 
 
@@ -162,18 +165,21 @@ def _ambiguous(rule: AmbiguousCorrection, known: object, entry: LedgerEntry) -> 
     memory = known if isinstance(known, Memory) else Memory({})
     if not entry.ambiguous:
         return memory, None
-    did = "bought" if entry.side is Side.BUY else "sold"
     if entry.kind == "reset":
-        message = (
-            f"The feed's count of what foreigners had {did} of {entry.symbol} fell to {entry.counter:,}, right after one record "
-            f"had more than doubled it: either the feed counts from 0 again, or that record was wrong. "
-            f"It is booked as a restart, and what that record said stays; compare with the exchange's figures."
+        message = wording.say(
+            "ambiguous_correction.reset",
+            did=wording.FOREIGN_PAST[entry.side],
+            symbol=entry.symbol,
+            after=wording.number(entry.counter),
         )
     else:
-        message = (
-            f"The feed took back {wording.volume(-entry.volume, entry.exchange)} that foreigners had {did} of {entry.symbol}, "
-            f"from {entry.counter_from:,} to {entry.counter:,}: too much for a correction, too little for a restart. "
-            f"It is booked as a correction; compare with the exchange's figures."
+        message = wording.say(
+            "ambiguous_correction",
+            volume=wording.volume(-entry.volume, entry.exchange),
+            did=wording.FOREIGN_PAST[entry.side],
+            symbol=entry.symbol,
+            before=wording.number(entry.counter_from),
+            after=wording.number(entry.counter),
         )
     data: dict[str, int | float | str] = {
         "volume": entry.volume,

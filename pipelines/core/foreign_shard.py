@@ -36,6 +36,7 @@ from schemas.structs import (
     Movers,
     OddLotRecord,
     PartialFlow,
+    ProfileRecord,
     QuoteRecord,
     ReferenceRecord,
     SnapshotRecord,
@@ -357,7 +358,7 @@ _KINDS = Kinds(
         ReferenceRecord: Use(check_nothing, ForeignFold.take_reference),
     },
     ignored=(),
-    unexpected=(TradeRecord, QuoteRecord, SnapshotRecord, BarRecord, OddLotRecord, StatusRecord, IndexRecord),
+    unexpected=(TradeRecord, QuoteRecord, SnapshotRecord, BarRecord, OddLotRecord, StatusRecord, IndexRecord, ProfileRecord),
 )
 
 

@@ -19,7 +19,7 @@ class Label(NamedTuple):
     phase: TradePhase
 
 
-class Place(NamedTuple):
+class LineHead(NamedTuple):
     """Of which symbol and day a line is, and when it happened."""
 
     symbol: Symbol
@@ -133,7 +133,7 @@ def reset_line(record: TradeRecord, generation: int, top: int, *, is_ambiguous: 
 
 def status_line(record: Any, session: str | None, status: str | None) -> TradeEvent:
     """The line of a symbol whose session or trading status changed, as ``record`` told."""
-    place = Place(record.symbol, record.exchange, record.trading_day, record.ts_ms)
+    place = LineHead(record.symbol, record.exchange, record.trading_day, record.ts_ms)
     return _line("status", place, 0, 0, 0, 0, session=session, status=status)
 
 
@@ -141,7 +141,7 @@ def deal_line(
     symbol: Symbol, exchange: Exchange, day: TradingDay, generation: int, start: int, total: int, price: int, ts_ms: UnixMs
 ) -> TradeEvent:
     """The line of a fill by a put-through deal, whose interval is (start, total] and which was made at ``ts_ms``."""
-    place = Place(symbol, exchange, day, ts_ms)
+    place = LineHead(symbol, exchange, day, ts_ms)
     value = value_of(price, total - start, exchange)
     return _line("fill", place, generation, start, total, value, price=Price(price), cause="unseen", phase="put_through")
 
@@ -176,7 +176,7 @@ def odd_lot_line(record: OddLotRecord, generation: int) -> TradeEvent:
 
 def _line(
     kind: Literal["gap", "fill", "correction", "reset", "status"],
-    record: TradeRecord | Place,
+    record: TradeRecord | LineHead,
     generation: int,
     start: int,
     total: int,

@@ -4,12 +4,14 @@
 :mod:`pipelines.core.index_shard` hands it their records.
 """
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
 from pipelines.core.aggressor import label
-from pipelines.core.codec import Cells, Codec, State, Stored
+from pipelines.core.candles import Candles
+from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
+from pipelines.core.errors import RecordRejected
 from pipelines.core.figures import Figures, check_book, check_nothing, check_product
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.lines import odd_lot_line, status_line, value_of
@@ -17,18 +19,21 @@ from pipelines.core.phases import trade_phase
 from pipelines.core.prints import TapeRecorder
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.symbol_day import SYMBOL_DAY, SymbolDay
-from pipelines.core.tape import Booked, PutThrough, Tape
+from pipelines.core.tape import Booked, DealCounter, Tape
 from pipelines.core.terms import Offers
 from schemas.position import Position
+from schemas.profiles import PROFILE_STEPS
 from schemas.session import close_ms
 from schemas.structs import (
     BarRecord,
+    CandlesFrame,
     DailyEvent,
     DailyFrame,
     ForeignRecord,
     Frame,
     IndexRecord,
     OddLotRecord,
+    ProfileRecord,
     QuoteEvent,
     QuoteRecord,
     QuotesFrame,
@@ -39,7 +44,7 @@ from schemas.structs import (
     TradeRecord,
     TradesFrame,
 )
-from schemas.topics import MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, STATE_PRICES
+from schemas.topics import MARKET_CANDLES, MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, STATE_PRICES
 from schemas.units import (
     Price,
     Shares,
@@ -70,7 +75,7 @@ class ShardDay(Stored):
     """Symbols that may have an undecided suspect."""
     is_patchy: bool = False
     """Whether what the shard kept of this day was passed over, because it could not be read: the roster then lacks symbols."""
-    put_through: PutThrough = msgspec.field(default_factory=PutThrough)
+    put_through: DealCounter = msgspec.field(default_factory=DealCounter)
 
 
 class Roster(Stored):
@@ -110,6 +115,8 @@ class PriceFold:
         self._tapes = TapeRecorder(
             folding.feeds, lambda: folding.terms.thresholds, lambda: self._day.put_through, self._trades, folded.counts
         )
+        self._candles = Candles(state, self._day.day, folding.feeds.now_ms, folded.counts)
+        self._drawn = 0
         # Release 0.1.0 turned a shard of futures at its next price record or clock tick, which may be after this frame.
         self.turn()
 
@@ -126,13 +133,15 @@ class PriceFold:
             return
         if day.day:
             self._close(close_ms(TradingDay(day.day)))
+        self._draw_candles()
+        self._candles.turn(self._feeds.day, close_ms(TradingDay(day.day)) if day.day else self._feeds.now_ms)
         self._roster = Roster()
         self._day = ShardDay(
             day=self._feeds.day, summary=self._feeds.now_ms // SUMMARY_MS, is_patchy=not day.day and self._state.passed_over
         )
 
     def advance(self) -> None:
-        """Summarise the day every five minutes of market time, and at its close."""
+        """Summarise the day every five minutes of market time, and at its close; tell the candles that are due."""
         day, now_ms = self._day, self._feeds.now_ms
         if not day.day:
             return
@@ -141,6 +150,8 @@ class PriceFold:
         elif now_ms // SUMMARY_MS > day.summary:
             day.summary = now_ms // SUMMARY_MS
             self._summarise(now_ms)
+        self._draw_candles()
+        self._candles.advance(now_ms)
 
     def finish(self) -> None:
         """Publish what came of the frame, one row a symbol and one message a topic, and store what it changed."""
@@ -153,11 +164,22 @@ class PriceFold:
             self._folded.publish(MARKET_QUOTES, key, QuotesFrame(events=self._quotes))
         if self._daily:
             self._folded.publish(MARKET_DAILY, key, DailyFrame(events=self._daily))
+        self._draw_candles()
+        if self._candles.events:
+            self._folded.publish(MARKET_CANDLES, key, CandlesFrame(events=self._candles.events))
+        self._candles.finish()
         self._symbol_days.store()
         if self._roster is not None:
             self._state.store(_ROSTERS, _ROSTER_KEY, self._roster)
         if _DAYS.encode(self._day) != self._stored_day:
             self._state.store(_DAYS, _DAY_KEY, self._day)
+
+    def _draw_candles(self) -> None:
+        """Draw what has come on the tape since the last time."""
+        for line in self._trades[self._drawn :]:
+            if symbol_day := self._symbol_days.get(line.symbol):
+                self._candles.draw(line, symbol_day.reference)
+        self._drawn = len(self._trades)
 
     def _close(self, now_ms: int) -> None:
         """Decide what is undecided. Summarise every symbol of the day the first time, and later those that changed since."""
@@ -270,6 +292,12 @@ class PriceFold:
         if symbol_day is not None:
             self._take_session(symbol_day, record, record.status, decides=True)
 
+    def _profile(self, record: ProfileRecord) -> None:
+        if record.trading_day == self._feeds.day:
+            self._candles.take_profile(record)
+        else:
+            self._counts["previous_day"] += 1
+
     def _odd_lot(self, record: OddLotRecord) -> None:
         """Book a match on the odd-lot board: a line of its own, because its total counts the round lots too."""
         if not self._delivery.leads:
@@ -333,7 +361,7 @@ class PriceFold:
         symbol_day.bids, symbol_day.asks, symbol_day.quote_ms = record.bids, record.asks, record.ts_ms
         if changed:
             self._counts["quote"] += 1
-            self._quotes.append(_quote_event(record))
+            self._quotes.append(_quote_event(record, symbol_day))
 
 
 _TRADE = Figures("price", "volume", "total_volume", "total_value", "reference", "ceiling", "floor", "high", "low", "expected")
@@ -356,12 +384,18 @@ def _check_odd_lot(record: OddLotRecord) -> None:
     check_product(record, "price × volume", value_of(record.price, record.volume, record.exchange))
 
 
+def _check_profile(record: ProfileRecord) -> None:
+    if len(record.volumes) > PROFILE_STEPS or not all(0 <= volume < LARGEST for volume in (record.days, *record.volumes)):
+        raise RecordRejected("out_of_range", f"a profile has {PROFILE_STEPS} volumes at most, none of them negative")
+
+
 USED: Final[dict[type, Use[PriceFold]]] = {
     TradeRecord: Use(_check_trade, PriceFold._trade),
     QuoteRecord: Use(check_book, PriceFold._quote),
     SnapshotRecord: Use(_check_snapshot, PriceFold._snapshot),
     StatusRecord: Use(check_nothing, PriceFold._status),
     OddLotRecord: Use(_check_odd_lot, PriceFold._odd_lot),
+    ProfileRecord: Use(_check_profile, PriceFold._profile),
 }
 """The kinds of record that say something about prices."""
 _KINDS: Final = Kinds(
@@ -378,9 +412,14 @@ def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, 
     return fold_records(frame, position, shard, state, _KINDS, PriceFold, offers)
 
 
-def _quote_event(record: QuoteRecord | SnapshotRecord) -> QuoteEvent:
+def _quote_event(record: QuoteRecord | SnapshotRecord, symbol_day: SymbolDay) -> QuoteEvent:
     bid, bid_volume = record.bids[:2] or (0, 0)
     ask, ask_volume = record.asks[:2] or (0, 0)
+    limit: Literal["ceiling", "floor"] | None = None
+    if bid_volume and not ask_volume and 0 < bid == symbol_day.ceiling:
+        limit = "ceiling"
+    elif ask_volume and not bid_volume and 0 < ask == symbol_day.floor:
+        limit = "floor"
     return QuoteEvent(
         symbol=record.symbol,
         exchange=record.exchange,
@@ -391,4 +430,5 @@ def _quote_event(record: QuoteRecord | SnapshotRecord) -> QuoteEvent:
         ask=Price(ask),
         ask_volume=Shares(ask_volume),
         session=record.session,
+        limit=limit,
     )

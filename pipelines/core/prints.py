@@ -44,7 +44,7 @@ from pipelines.core.suspects import (
     judge_at_close,
     judge_rise,
 )
-from pipelines.core.tape import Booked, Count, Deal, PutThrough, Received, SharedCounter, Tape, identity
+from pipelines.core.tape import Booked, Count, Deal, DealCounter, Received, SharedCounter, Tape, identity
 from schemas.events import GapCause
 from schemas.session import open_ms
 from schemas.structs import TradeEvent, TradeRecord
@@ -80,7 +80,7 @@ class TapeRecorder:
         self,
         feeds: Feeds,
         thresholds: Callable[[], Thresholds],
-        put_through: Callable[[], PutThrough],
+        put_through: Callable[[], DealCounter],
         events: list[TradeEvent],
         counts: Counter[str],
     ) -> None:

@@ -5,9 +5,10 @@ know. ``docs/alerts.md`` says when each kind fires and when it fires again.
 """
 
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, TypeVar, get_args
+from itertools import chain
+from typing import Annotated, Any, Final, Literal, TypeVar, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -107,6 +108,24 @@ class LockOpened(OnceRule):
     """How long it must have been held there: from the first to the last of the prints at the limit."""
 
 
+class PutThrough(OnceRule):
+    """A deal outside the order book that is worth a lot."""
+
+    kind: Literal["put_through"]
+    min_value_vnd: MinVnd
+
+
+class PrintCluster(RepeatingRule):
+    """Several prints within seconds, each worth something: one order that was cut up, or many that came at once."""
+
+    kind: Literal["print_cluster"]
+    within_s: Annotated[int, Field(ge=1, le=60)]
+    """How long the stretch is, the second of the last print included."""
+    min_prints: Annotated[int, Field(ge=2)]
+    min_value_vnd: MinVnd
+    """Smaller prints do not count."""
+
+
 class FeedGap(OnceRule):
     """Prints were lost while no connection covered them."""
 
@@ -175,16 +194,65 @@ class BasisBand(OnceRule):
         return self
 
 
-TradeRule = VolumeSpike | LargePrint | PriceLimit | LockOpened | FeedGap
+class LimitLock(OnceRule):
+    """Nobody sells at the ceiling, or buys at the floor, and many wait."""
+
+    kind: Literal["limit_lock"]
+    limits: Limits
+    min_queue_vnd: MinVnd
+    """Least value of what waits at the limit."""
+    release_queue_vnd: MinVnd
+    """It is locked no more when what waits is worth less than this, or somebody is on the other side."""
+
+    @model_validator(mode="after")
+    def _release_below_min(self) -> "LimitLock":
+        if self.release_queue_vnd >= self.min_queue_vnd:
+            raise ValueError(
+                "release_queue_vnd must be less than min_queue_vnd, else the alert repeats at every step of the queue"
+            )
+        return self
+
+
+class UnusualVolume(RepeatingRule):
+    """Much more traded than is usual at that time of the day."""
+
+    kind: Literal["unusual_volume"]
+    ratio: Ratio
+    min_value_vnd: MinVnd
+    """Least value traded in the five minutes."""
+    min_days: Annotated[int, Field(ge=1)]
+    """Of so many earlier days at least it must be known what is usual."""
+
+
+class OpenGap(OnceRule):
+    """The day opened far from its reference."""
+
+    kind: Literal["open_gap"]
+    min_pct: Positive
+    """In percent of the reference price."""
+
+
+TradeRule = VolumeSpike | LargePrint | PriceLimit | LockOpened | FeedGap | PutThrough | PrintCluster
 """Kinds that read ``market.trades``."""
+QuoteRule = LimitLock
+"""Kinds that read ``market.quotes``."""
+CandleRule = OpenGap | UnusualVolume
+"""Kinds that read ``market.candles``."""
 ForeignRule = ForeignAcceleration | RoomExhausted | AmbiguousCorrection
 """Kinds that read ``market.foreign``."""
 BasisRule = BasisFlip | BasisBand
 """Kinds that read ``market.basis``."""
-AnyRule = TradeRule | ForeignRule | BasisRule
+AnyRule = TradeRule | QuoteRule | CandleRule | ForeignRule | BasisRule
 
 _KINDS: dict[str, type[AnyRule]] = {get_args(t.model_fields["kind"].annotation)[0]: t for t in get_args(AnyRule)}
-_TRADE, _FOREIGN, _BASIS = get_args(TradeRule), get_args(ForeignRule), get_args(BasisRule)
+_READS: Final[Mapping[str, Any]] = {
+    "market.trades": TradeRule,
+    "market.quotes": QuoteRule,
+    "market.candles": CandleRule,
+    "market.foreign": ForeignRule,
+    "market.basis": BasisRule,
+}
+"""The kinds that read a topic, by its name without a prefix."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +260,8 @@ class Rules:
     """The rules of a file, checked: by the one event topic that each reads, in the order of the file."""
 
     trades: tuple[TradeRule, ...]
+    quotes: tuple[QuoteRule, ...]
+    candles: tuple[CandleRule, ...]
     foreign: tuple[ForeignRule, ...]
     basis: tuple[BasisRule, ...]
 
@@ -199,14 +269,26 @@ class Rules:
     def of(rules: Iterable[AnyRule]) -> "Rules":
         """``rules``, sorted to their topics."""
         known = tuple(rules)
+        its: dict[str, tuple[Any, ...]] = {topic: tuple(rule for rule in known if topic_of(rule) == topic) for topic in _READS}
         return Rules(
-            trades=tuple(rule for rule in known if isinstance(rule, _TRADE)),
-            foreign=tuple(rule for rule in known if isinstance(rule, _FOREIGN)),
-            basis=tuple(rule for rule in known if isinstance(rule, _BASIS)),
+            trades=its["market.trades"],
+            quotes=its["market.quotes"],
+            candles=its["market.candles"],
+            foreign=its["market.foreign"],
+            basis=its["market.basis"],
         )
 
+    def __iter__(self) -> Iterator[AnyRule]:
+        """All of them, topic by topic."""
+        return chain[AnyRule](self.trades, self.quotes, self.candles, self.foreign, self.basis)
+
     def __len__(self) -> int:
-        return len(self.trades) + len(self.foreign) + len(self.basis)
+        return sum(1 for _ in self)
+
+
+def topic_of(rule: AnyRule) -> str:
+    """The one event topic that ``rule`` reads, without a prefix."""
+    return next(topic for topic, kinds in _READS.items() if isinstance(rule, kinds))
 
 
 def load_rules(text: str) -> Rules:

@@ -43,7 +43,7 @@ class Minute(msgspec.Struct, array_like=True, gc=False):
     volume: int
 
 
-class Traded(msgspec.Struct, array_like=True, gc=False):
+class PhaseTotals(msgspec.Struct, array_like=True, gc=False):
     """What was traded in a phase, by who made the prints: shares or contracts, and VND."""
 
     buy: int = 0
@@ -115,7 +115,7 @@ class SymbolDay(Stored):
     """The price of the opening auction, once a print of it was seen: all its prints have the same."""
     is_open_sure: bool = False
     """Whether no print before ``own_open`` can have been missed."""
-    traded: dict[TradePhase, Traded] | None = msgspec.field(default_factory=dict)
+    traded: dict[TradePhase, PhaseTotals] | None = msgspec.field(default_factory=dict)
     """What was traded in each phase; None on a day that a release before 0.3.0 began."""
 
     def take_exchange(self, ts_ms: int, exchange: Exchange) -> None:
@@ -197,7 +197,7 @@ class SymbolDay(Stored):
         """Add a print to the sums of its phase."""
         if self.traded is not None:
             if phase not in self.traded:
-                self.traded[phase] = Traded()
+                self.traded[phase] = PhaseTotals()
             self.traded[phase].add(side, volume, value)
 
     def _open(self, booked: Booked) -> None:

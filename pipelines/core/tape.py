@@ -191,7 +191,7 @@ SharedCounter = Literal["unknown", "own", "shared"]
 """Whether put-through deals are counted in the same TotalVol as the matches of the order book."""
 
 
-class PutThrough(msgspec.Struct, array_like=True, gc=False):
+class DealCounter(msgspec.Struct, array_like=True, gc=False):
     """What a shard has learnt today of how its feed counts put-through deals."""
 
     counter: SharedCounter = "unknown"

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -125,6 +126,29 @@ def status(
             print(sentence)
     if lacking or missing:
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: stock-tracker archive profiles --day 20261123 --to profiles.json")
+def profiles(
+    day: Annotated[int, typer.Option(help="The trading day that they are for, as 20261123.", show_default=False)],
+    to: Annotated[Path, typer.Option(help="The file to write; SSI_PROFILES names it to the connector.", show_default=False)],
+) -> None:
+    """Write what symbols usually trade in each five minutes, from the 20 trading days before one."""
+    from connectors.clickhouse.profiles import profiles_for
+    from schemas.calendar import as_date
+    from schemas.units import TradingDay
+
+    try:
+        as_date(TradingDay(day))
+    except ValueError as error:
+        raise typer.BadParameter(f"{day} is no date: write it as 20261123", param_hint="--day") from error
+    with opened() as (client, _):
+        made = profiles_for(client, TradingDay(day))
+    unfinished = to.with_name(f".{to.name}.unfinished")
+    unfinished.write_text(made.model_dump_json(by_alias=True))
+    # The connector may read it at any time: it finds the old file or the new one, whole.
+    unfinished.replace(to)
+    print(f"{to} says what {len(made.profiles)} symbols usually trade on {day}")
 
 
 @contextmanager

@@ -28,6 +28,10 @@ def run(
     names: Annotated[list[str], typer.Argument(help=f"Which: {_WHICH}.", metavar="NAME", callback=_check)],
     port: HealthPort = 0,
     wait: Wait = 0,
+    instances: Annotated[
+        int,
+        typer.Option(help="How many processes share the shards. More than there are shards are of no use.", min=1, max=64),
+    ] = 1,
 ) -> None:
     """Run pipelines until stopped; each begins where its last commit ended."""
     import os
@@ -39,6 +43,7 @@ def run(
     from pipelines.settings import PipelineSettings
     from schemas.deployment import dead_letter_limit
     from stock_tracker.home import Home
+    from stock_tracker.instances import beside, instance_names
     from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.kafka.topics import wait_for
     from stock_tracker.service import log_to_stderr, serving_health, spare_the_collector
@@ -47,6 +52,8 @@ def run(
     settings = PipelineSettings(
         kafka=kafka_config(os.environ), dead_letter_limit=dead_letter_limit(os.environ), home=Home.of(os.environ).root
     )
+    _, *others = instance_names(settings.instance, instances)
     with serving_health(port) as health:
         wait_for(settings.kafka, settings.topic_prefix, wait)
-        run_pipelines(names, settings, health, spare_the_collector)
+        with beside(others, names):
+            run_pipelines(names, settings, health, spare_the_collector)

@@ -22,6 +22,7 @@ from connectors.ssi.simulator.core.truth import Truth
 from schemas.calendar import at, day_of
 from schemas.shards import shard_keys
 from schemas.topics import (
+    MARKET_ALERTS,
     MARKET_FOREIGN,
     MARKET_TRADES,
     PARTIAL_FLOW,
@@ -43,7 +44,8 @@ pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """Where to leave pictures of the page; nowhere when it is not set."""
-FILLED = ("trades", "prices_daily", "foreign_ledger", "indices", "basis", "alerts")
+RULES = Path(__file__).parents[2] / "pipelines" / "alerts.toml"
+FILLED = ("trades", "prices_daily", "candles", "foreign_ledger", "indices", "basis", "alerts")
 VERIFIED_STATES = (STATE_PRICES, STATE_FOREIGN, STATE_INDICES)
 MINUTE_MS = 60_000
 
@@ -155,6 +157,36 @@ async def test_everything_of_a_morning_is_where_it_belongs(up: RunningUp) -> Non
     assert result["missed_volume"] == 0
     assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"]
     assert all(result["archive_rows"][table] > 0 for table in FILLED)
+
+
+async def test_our_rules_backtested_on_the_morning_say_what_was_said_live(up: RunningUp) -> None:
+    await play_to(up, 9, 33)
+    await up.drain()
+    kafka = {"bootstrap.servers": up.running.environment["KAFKA_BOOTSTRAP"]}
+    alerts = [event for stored in read_topic(kafka, MARKET_ALERTS.name) for event in MARKET_ALERTS.decode(stored.value).events]
+    said = {alert.alert_id: alert.message for alert in alerts}
+    day = f"{alerts[0].day}"
+    for source in ("topics", "archive"):
+        ended = await up.command("alerts", "backtest", str(RULES), "--day", day, "--source", source, "--json")
+        assert ended.code == 0, ended.said
+        assert {alert["alert_id"]: alert["message"] for alert in ended.result["alerts"]} == said
+
+
+async def test_the_candles_that_were_told_are_those_that_the_archive_makes_of_the_tape(up: RunningUp) -> None:
+    truth = await play_to(up, 9, 33)
+    await up.drain()
+    archive = connect(up.running.environment["CLICKHOUSE_URL"], "default", "", "market")
+    columns = "open, high, low, close, volume, value, active_buy, active_sell, prints"
+    try:
+        told = archive.query(
+            f"SELECT symbol, toUnixTimestamp(minute) AS m, {columns} FROM candles ORDER BY symbol, m"
+        ).result_rows
+        made = archive.query(f"SELECT symbol, toUnixTimestamp(t) AS m, {columns} FROM candles_1m ORDER BY symbol, m").result_rows
+    finally:
+        archive.close()
+    over_s = (truth.header.market_ms - 76_000) // 1000
+    assert [row for row in made if row[1] <= over_s] == [row for row in told if row[1] <= over_s]
+    assert len(told) > 500
 
 
 def copy_without(kafka: dict[str, str], prefix: str, places: dict[Topic[Any], int]) -> dict[Topic[Any], Any]:

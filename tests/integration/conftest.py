@@ -24,6 +24,8 @@ from schemas.stock_v1 import ServerMessage
 from schemas.structs import (
     AlertsFrame,
     BasisRow,
+    CandleEvent,
+    CandlesFrame,
     FlowRow,
     ForeignRow,
     IndexRow,
@@ -128,6 +130,10 @@ class Market:
         events = [an_alert(f"alert-{number}", OPEN_MS + 1_000 * number, **changes) for number in numbers]
         self.write(names.MARKET_ALERTS, shard_keys(3)[shard], AlertsFrame(events=events))
 
+    def candles(self, *events: CandleEvent, shard: int = 0) -> None:
+        """Write one message with these candles."""
+        self.write(names.MARKET_CANDLES, shard_keys(3)[shard], CandlesFrame(events=list(events)))
+
 
 class Gateway:
     """A gateway that runs in the test's event loop, over real sockets."""
@@ -158,7 +164,7 @@ class Gateway:
 
 
 class Wire:
-    """A client over a real socket: checks every message against the schema and its number, keeps rows, cursors and alerts."""
+    """A client over a real socket: checks every message against the schema and its number, and keeps what they brought."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
@@ -166,6 +172,7 @@ class Wire:
         self.shown: dict[str, dict[str, dict[str, Any]]] = {}
         self.cursors: dict[str, str] = {}
         self.alert_ids: list[str] = []
+        self.candles: list[dict[str, Any]] = []
         self._columns: dict[str, list[str]] = {}
         self._id = 0
 
@@ -182,8 +189,12 @@ class Wire:
                 self._columns[message["ch"]] = columns = message.get("cols") or self._columns[message["ch"]]
                 if message["ch"] == "alert":
                     self.alert_ids += [row[0] for row in message["rows"]]
+                if message["ch"] == "candle":
+                    self.candles += [dict(zip(columns, row, strict=True)) for row in message["rows"]]
                 table = self.shown.setdefault(message["ch"], {})
                 table.update({row[0]: dict(zip(columns, row, strict=True)) for row in message["rows"]})
+            case "event" if message["ch"] == "candle":
+                self.candles.append(message["data"])
             case "event":
                 self.alert_ids.append(message["data"]["alert_id"])
         if isinstance(message.get("cursor"), str):

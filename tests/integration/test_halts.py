@@ -99,7 +99,7 @@ def dead_letters(ticks: Ticks) -> int:
 
 
 def test_a_pipeline_stops_at_what_it_must_not_put_aside_and_goes_on_there_once_it_may(ticks: Ticks) -> None:
-    of_the_next_release = encode(a_frame(a_tick(), a_trade(total=100))).replace(b'"schema":1', b'"schema":2')
+    of_the_next_release = encode(a_frame(a_tick(), a_trade(total=100))).replace(b'"schema":2', b'"schema":3')
     ticks.send(of_the_next_release)
     ended = ticks.process()
     assert ended.returncode == HALTED

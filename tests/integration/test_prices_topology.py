@@ -27,6 +27,7 @@ from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
 from schemas.structs import PriceRow
 from schemas.topics import (
+    MARKET_CANDLES,
     MARKET_DAILY,
     MARKET_QUOTES,
     MARKET_TRADES,
@@ -55,8 +56,11 @@ Log = dict[int, list[bytes]]
 """Values by partition."""
 
 
-def a_market(seconds: int) -> list[tuple[int, bytes]]:
-    """A seeded morning on two feeds, the second of which lags and drops: (shard, frame) in the order of production."""
+def a_market(steps: int) -> list[tuple[int, bytes]]:
+    """A seeded morning on two feeds, the second of which lags and drops: (shard, frame) in the order of production.
+
+    A step is three seconds, so that sixty of them have minutes that are over.
+    """
     draw = random.Random(7)
     totals = dict.fromkeys(SYMBOLS, 0)
     frames: list[tuple[int, bytes]] = []
@@ -68,8 +72,8 @@ def a_market(seconds: int) -> list[tuple[int, bytes]]:
         seqs[feed, shard] = seq + 1
         frames.append((shard, encode(a_frame(*records, feed=feed, seq=seq))))
 
-    for second in range(seconds):
-        ts_ms = UnixMs(at(DAY, 9, 15) + second * 1000)
+    for step in range(steps):
+        ts_ms = UnixMs(at(DAY, 9, 15) + step * 3_000)
         tick = a_tick(ts_ms)
         for shard in range(SHARDS):
             records: list[Any] = [tick]
@@ -176,9 +180,9 @@ def test_frames_become_exactly_the_folds_messages_and_rows_and_a_stop_is_quick(m
         # The service itself ends with an error when a stop takes it longer than nine seconds.
         assert process.wait(PATIENCE_S) == 0
 
-    for topic in (MARKET_TRADES, MARKET_QUOTES):
-        assert market.read(topic) == says[topic.name]
-    assert says[MARKET_TRADES.name].keys() == {0, 1, 2}
+    for topic in (MARKET_TRADES, MARKET_QUOTES, MARKET_CANDLES):
+        assert market.read(topic) == says.get(topic.name, {})
+    assert says[MARKET_TRADES.name].keys() == says[MARKET_CANDLES.name].keys() == {0, 1, 2}
     assert market.read(MARKET_DAILY) == says.get(MARKET_DAILY.name, {})
     assert last_rows(market.read(STATE_PRICES)) == last_rows(says[STATE_PRICES.name])
     (letters,) = market.read(SSI_DLQ).values()
@@ -209,12 +213,60 @@ def test_a_pipeline_that_is_killed_again_and_again_says_the_same_bytes(market: M
             process.kill()
     with market.pipeline():
         until(lambda: market.committed() == len(frames), "all frames folded after the kills")
-    for topic in (MARKET_TRADES, MARKET_QUOTES):
-        assert market.read(topic) == says[topic.name]
+    for topic in (MARKET_TRADES, MARKET_QUOTES, MARKET_CANDLES):
+        assert market.read(topic) == says.get(topic.name, {})
     assert last_rows(market.read(STATE_PRICES)) == last_rows(says[STATE_PRICES.name])
     # Every shard has said once what it folds with, through all the starts.
     adopted = [PIPELINES_TERMS.decode(value) for value in market.read(PIPELINES_TERMS)[0]]
     assert sorted((each.partition, each.offset, each.reason) for each in adopted) == [(n, 0, "first") for n in range(SHARDS)]
+
+
+def test_instances_that_share_the_shards_say_the_same_bytes(market: Market, tmp_path: Path) -> None:
+    frames = a_market(60)
+    command = [sys.executable, "-m", "stock_tracker", "run", "prices", "--instances", "2"]
+    running = subprocess.Popen(command, env=market.environ, stderr=subprocess.PIPE, text=True)
+    admin = AdminClient(market.config)
+    (group,) = [f"{market.prefix}{PRICES.group}"]
+
+    def shards() -> dict[str, int]:
+        """How many shards each instance has, by its name."""
+        described = admin.describe_consumer_groups([group])[group].result(PATIENCE_S)
+        return {str(m.group_instance_id).rpartition("-")[2]: len(m.assignment.topic_partitions) for m in described.members}
+
+    try:
+        # The first to join takes all shards; when the other comes, some of them move, in mid-stream.
+        for n in range(0, len(frames) // 2, 10):
+            market.send(frames[n : min(n + 10, len(frames) // 2)])
+        until(lambda: running.poll() is not None or (len(had := shards()) == 2 and all(had.values())), "two that share")
+        assert {name for name, count in shards().items() if count} == {"0", "0.1"}
+        market.send(frames[len(frames) // 2 :])
+        until(lambda: running.poll() is not None or market.committed() == len(frames), "all frames folded")
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
+        assert len(children) == 1
+    finally:
+        running.terminate()
+        _, said = running.communicate(timeout=PATIENCE_S)
+    assert running.returncode == 0, said
+    assert not Path(f"/proc/{children[0]}").exists()
+    says = expected(frames, market.prefix)
+    for topic in (MARKET_TRADES, MARKET_QUOTES, MARKET_CANDLES):
+        assert market.read(topic) == says.get(topic.name, {})
+    assert last_rows(market.read(STATE_PRICES)) == last_rows(says[STATE_PRICES.name])
+    assert {path.name for path in (tmp_path / "state").iterdir()} == {"prices-0", "prices-0.1"}
+
+
+def test_an_instance_that_dies_ends_the_others_too(market: Market) -> None:
+    command = [sys.executable, "-m", "stock_tracker", "run", "prices", "--instances", "2"]
+    running = subprocess.Popen(command, env=market.environ, stderr=subprocess.PIPE, text=True)
+    try:
+        children = Path(f"/proc/{running.pid}/task/{running.pid}/children")
+        until(lambda: running.poll() is not None or children.read_text().split(), "another process")
+        os.kill(int(children.read_text().split()[0]), signal.SIGKILL)
+        _, said = running.communicate(timeout=PATIENCE_S)
+    finally:
+        running.kill()
+    assert running.returncode == 1
+    assert "Error: instance 0.1 ended with exit code -9, and the others were stopped" in said
 
 
 def test_a_second_process_of_the_same_instance_takes_over_and_the_first_says_so(market: Market, tmp_path: Path) -> None:
@@ -229,8 +281,8 @@ def test_a_second_process_of_the_same_instance_takes_over_and_the_first_says_so(
     assert first.returncode == 1
     assert "another process runs prices as instance '0'" in said
     says = expected(frames, market.prefix)
-    for topic in (MARKET_TRADES, MARKET_QUOTES):
-        assert market.read(topic) == says[topic.name]
+    for topic in (MARKET_TRADES, MARKET_QUOTES, MARKET_CANDLES):
+        assert market.read(topic) == says.get(topic.name, {})
 
 
 def test_a_missing_topic_is_named_with_the_command_that_makes_it(kafka: str, tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from connectors.ssi.simulator.core.market import generate
 from connectors.ssi.simulator.core.records import Quote
 from connectors.ssi.simulator.core.stories import Story
 from pipelines.core import foreign_shard, index_shard, price_shard
-from pipelines.core.alert_shard import fold_basis, fold_foreign, fold_trades
+from pipelines.core.alert_shard import fold_basis, fold_candles, fold_foreign, fold_trades
+from pipelines.core.backtest import Backtest
 from pipelines.core.frames import Folded, Shard
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
@@ -24,6 +25,7 @@ from schemas.structs import AlertEvent
 from schemas.topics import (
     MARKET_ALERTS,
     MARKET_BASIS,
+    MARKET_CANDLES,
     MARKET_FOREIGN,
     MARKET_TRADES,
     RECORD_TOPICS,
@@ -51,22 +53,26 @@ class System:
 
     def __init__(self) -> None:
         rules = Parameters(PipelineSettings(kafka={})).rules
+        self.backtest = Backtest(rules, DAY)
         self._folds: dict[str, Callable[..., Folded]] = {
             "ssi.ticks": partial(price_shard.fold_frame, offers=offers(SSI_TICKS)),
             "ssi.foreign": partial(foreign_shard.fold_frame, offers=offers(SSI_FOREIGN, sectors={})),
             "ssi.indices": partial(index_shard.fold_frame, offers=offers(SSI_INDICES)),
             "market.trades": partial(fold_trades, offers=offers(MARKET_TRADES, rules=rules.trades)),
+            "market.candles": partial(fold_candles, offers=offers(MARKET_CANDLES, rules=rules.candles)),
             "market.foreign": partial(fold_foreign, offers=offers(MARKET_FOREIGN, rules=rules.foreign)),
             "market.basis": partial(fold_basis, offers=offers(MARKET_BASIS, rules=rules.basis)),
         }
         self._states: dict[str, dict[bytes, bytes]] = {topic: {} for topic in self._folds}
         self._offsets = dict.fromkeys(self._folds, -1)
-        self._topics = {topic.name: topic for topic in (MARKET_TRADES, MARKET_FOREIGN, MARKET_BASIS)}
+        self._topics = {topic.name: topic for topic in (MARKET_TRADES, MARKET_CANDLES, MARKET_FOREIGN, MARKET_BASIS)}
         self.alerts: list[AlertEvent] = []
 
     def take(self, topic: str, message: Any) -> None:
         self._offsets[topic] += 1
         position = Position(topic, 0, self._offsets[topic])
+        if topic in self._topics:
+            self.backtest.take(position, message)
         for output in self._folds[topic](message, position, Shard.of("test", 0, 1), self._states[topic]).outputs:
             if output.topic is MARKET_ALERTS:
                 self.alerts += MARKET_ALERTS.decode(output.value).events
@@ -75,13 +81,13 @@ class System:
 
 
 @pytest.fixture(scope="module")
-def morning() -> tuple[tuple[Story, ...], list[AlertEvent]]:
-    """The stories of seed 7 and the alerts from 08:55 to 10:00."""
+def played() -> tuple[tuple[Story, ...], System]:
+    """The stories of seed 7, and what the system made of 08:55 to 10:00."""
     market = generate(7, DAY, Random)
     system = System()
     seconds: dict[int, list[Any]] = {}
     for record in market.records:
-        # No rule looks at a book, and books are most of the records.
+        # Of the rules only that of locked books looks at them, and books are most of the records.
         if record.due_ms < ENDS_MS and not isinstance(record, Quote):
             second = max(record.due_ms, BEGINS_MS) // 1000 * 1000
             seconds.setdefault(second, []).append(decode(wire.broadcast(record.channel, wire.content(record))))
@@ -93,7 +99,23 @@ def morning() -> tuple[tuple[Story, ...], list[AlertEvent]]:
                 frames[partition.topic].append(record)
         for topic, records in frames.items():
             system.take(topic, a_frame(*records, seq=seq))
-    return market.stories, system.alerts
+    return market.stories, system
+
+
+@pytest.fixture
+def morning(played: tuple[tuple[Story, ...], System]) -> tuple[tuple[Story, ...], list[AlertEvent]]:
+    stories, system = played
+    return stories, system.alerts
+
+
+def test_a_backtest_of_the_same_rules_says_what_was_said_live(played: tuple[tuple[Story, ...], System]) -> None:
+    _, system = played
+    report = system.backtest.report()
+    by_id = {alert.alert_id: alert for alert in system.alerts}
+    assert {outcome.alert.alert_id: outcome.alert for outcome in report.outcomes} == by_id
+    assert sum(line.fired for line in report.lines) == len(by_id)
+    up = next(line for line in report.lines if (line.kind, line.direction) == ("foreign_acceleration", "buy"))
+    assert [after.known for after in up.after] == [up.fired] * 3
 
 
 def test_every_story_is_told(morning: tuple[tuple[Story, ...], list[AlertEvent]]) -> None:

@@ -121,6 +121,7 @@ TABLES: Final[Mapping[str, Table]] = {
             last_wins=("symbol", "day"),
             retired=("bought", "sold"),
         ),
+        table(topics.MARKET_CANDLES, events.CandleEvent, "candles_state", view="candles", last_wins=("symbol", "minute")),
         table(topics.MARKET_FOREIGN, events.LedgerEntry, "foreign_ledger"),
         table(topics.MARKET_FLOW, events.FlowEvent, "flow"),
         table(topics.MARKET_INDICES, events.IndexEvent, "indices"),

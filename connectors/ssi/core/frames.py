@@ -12,7 +12,7 @@ from schemas.kinds import FRAME_KINDS, is_from_ssi
 from schemas.position import Partition
 from schemas.records import FrameRecord, SsiRecord
 from schemas.shards import shard_keys, shard_of
-from schemas.structs import ClockTick, ForeignRecord, Frame, IndexRecord, LossMarker, ReferenceRecord
+from schemas.structs import ClockTick, ForeignRecord, Frame, IndexRecord, LossMarker, ProfileRecord, ReferenceRecord
 from schemas.topics import RECORD_TOPICS, SSI_FOREIGN, SSI_INDICES, SSI_TICKS
 from schemas.units import Symbol, TradingDay, UnixMs, UnixUs
 
@@ -40,7 +40,7 @@ class Cut(NamedTuple):
 
 
 def partitions_of(
-    record: SsiRecord | ReferenceRecord, shards: int, is_index: Callable[[str], bool] = is_index
+    record: SsiRecord | ReferenceRecord | ProfileRecord, shards: int, is_index: Callable[[str], bool] = is_index
 ) -> tuple[Partition, ...]:
     """Where ``record`` goes: one partition, or two for the reference record of a stock, which has ticks and foreign records.
 
@@ -102,7 +102,7 @@ class FrameBuilder:
             open_frame.seq = 0
         self._epoch = epoch
 
-    def add(self, record: SsiRecord | ReferenceRecord, now_us: UnixUs) -> None:
+    def add(self, record: SsiRecord | ReferenceRecord | ProfileRecord, now_us: UnixUs) -> None:
         """Put ``record`` at the end of its partition."""
         places = self._places[type(record)].get(record.symbol) or self._place(record)
         for open_frame in places:
@@ -131,7 +131,7 @@ class FrameBuilder:
             self._cut(open_frame)
         return self._take()
 
-    def _place(self, record: SsiRecord | ReferenceRecord) -> tuple[_OpenFrame, ...]:
+    def _place(self, record: SsiRecord | ReferenceRecord | ProfileRecord) -> tuple[_OpenFrame, ...]:
         places = self._places[type(record)]
         if len(places) >= MAX_PLACES:
             places.clear()
@@ -164,13 +164,13 @@ class FrameBuilder:
         return cuts
 
 
-def with_losses(cut: Cut, lost: LossMarker | None, kept: list[ReferenceRecord]) -> Cut:
+def with_losses(cut: Cut, lost: LossMarker | None, kept: list[ReferenceRecord | ProfileRecord]) -> Cut:
     """Put ahead of the records of ``cut`` what a reader has to know of earlier frames of its partition that were thrown away.
 
     Args:
         cut: The first frame since then that is sent.
         lost: How many records of SSI's were in those frames; None when there were none.
-        kept: The reference records in those frames.
+        kept: The reference records and profiles in those frames.
     """
     ahead: list[FrameRecord] = [*([lost] if lost else []), *kept]
     if not ahead:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from connectors.ssi.core.frames import Cut, loss_of, with_losses
 from schemas.position import Partition
-from schemas.structs import LossMarker, ReferenceRecord
+from schemas.structs import LossMarker, ProfileRecord, ReferenceRecord
 from schemas.topics import SSI_STATUS, SSI_WIRE, encode
 
 _BULK = frozenset({SSI_WIRE.name, SSI_STATUS.name})
@@ -50,8 +50,8 @@ class Outbox:
         self._bulk: deque[Outgoing] = deque()
         self._lost: dict[Partition, LossMarker] = {}
         """What was lost in a partition and has not been told there yet."""
-        self._kept: dict[Partition, dict[str, ReferenceRecord]] = {}
-        """The reference records in lost frames, by symbol: the next frame of the partition brings them."""
+        self._kept: dict[Partition, dict[tuple[str, str], ReferenceRecord | ProfileRecord]] = {}
+        """The reference records and profiles in lost frames, by kind and symbol: the next frame of the partition brings them."""
         self.records = 0
         """Records that wait in frames, clock ticks and reference records among them."""
         self.bytes = 0
@@ -91,14 +91,14 @@ class Outbox:
     def lose(self, cut: Cut) -> None:
         """Take note that ``cut`` will never reach Kafka: the next frame of its partition will begin with a loss marker.
 
-        Reference records in it go into that frame too: they come once a day and cost little.
+        Reference records and profiles in it go into that frame too: they come once a day and cost little.
         """
         self.dropped_records += cut.records
         if (marker := loss_of(cut, self._lost.get(cut.partition))) is not None:
             self._lost[cut.partition] = marker
         for record in cut.frame.records:
-            if isinstance(record, ReferenceRecord):
-                self._kept.setdefault(cut.partition, {})[record.symbol] = record
+            if isinstance(record, ReferenceRecord | ProfileRecord):
+                self._kept.setdefault(cut.partition, {})[type(record).__name__, record.symbol] = record
 
     def take(self) -> Outgoing | None:
         """Remove and return what Kafka should get next, None when nothing waits; frames go before the rest."""

@@ -18,9 +18,10 @@ from connectors.ssi.core.quality import FeedQuality, TypeTally
 from connectors.ssi.core.snapshot_trades import SnapshotTrades
 from connectors.ssi.core.symbols import Symbols
 from schemas.calendar import day_of, is_trading_day
+from schemas.profiles import DayProfiles
 from schemas.records import SsiRecord
 from schemas.session import phase_at
-from schemas.structs import ClockTick, DeadLetter, FeedStatus, ReferenceMessage, ReferenceRecord, SnapshotRecord
+from schemas.structs import ClockTick, DeadLetter, FeedStatus, ProfileRecord, ReferenceMessage, ReferenceRecord, SnapshotRecord
 from schemas.topics import SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_WIRE, encode
 from schemas.units import SessionPhase, TradingDay, UnixMs, UnixUs
 
@@ -54,6 +55,7 @@ class RecordStream:
         self._snapshot_trades = SnapshotTrades(subscription)
         self._frames = FrameBuilder(feed, shards, self._symbols.is_index)
         self._reference: tuple[ReferenceRecord, ...] = ()
+        self._profiles: DayProfiles | None = None
         self._last_tick_s: int | None = None
         self._wire_seq = 0
         self.epoch = 0
@@ -111,6 +113,7 @@ class RecordStream:
         self._last_tick_s = None
         self._tick(now_us, "up")
         self._add_reference(now_us)
+        self._add_profiles(now_us)
         return self.epoch
 
     def refer(self, records: Sequence[ReferenceRecord], now_us: UnixUs) -> None:
@@ -141,6 +144,12 @@ class RecordStream:
         market = self._clock.read(UnixMs(now_us // 1000))
         trading = state == "up" and market is not None and _phase(market) is SessionPhase.CONTINUOUS
         self._quality.note(now_s, self.tallies, self.rejected.total(), self.left_out, trading=trading)
+
+    def profile(self, profiles: DayProfiles, now_us: UnixUs) -> None:
+        """Publish what symbols usually trade, now and in each epoch of the day that it is for."""
+        self._profiles = profiles
+        if self.epoch:
+            self._add_profiles(now_us)
 
     def keep(self, text: str | bytes, now_us: UnixUs) -> None:
         """Put a hub message on ``ssi.wire`` as it came. What is published and rejected from here on was in it."""
@@ -295,6 +304,20 @@ class RecordStream:
 
     def _add_reference(self, now_us: UnixUs) -> None:
         for record in self._reference:
+            self._frames.add(record, now_us)
+
+    def _add_profiles(self, now_us: UnixUs) -> None:
+        market = self._clock.read(UnixMs(now_us // 1000))
+        if self._profiles is None or market is None or market.trading_day != self._profiles.day:
+            return
+        for symbol, profile in self._profiles.profiles.items():
+            record = ProfileRecord(
+                symbol=symbol,
+                trading_day=market.trading_day,
+                ts_ms=market.ts_ms,
+                days=profile.days,
+                volumes=profile.volumes,
+            )
             self._frames.add(record, now_us)
 
     def _send(self, now_us: UnixUs) -> None:

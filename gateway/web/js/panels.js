@@ -3,7 +3,7 @@
 import { html } from "/vendor/preact.js";
 import { changeClass, mark } from "./colour.js";
 import { billions, change, clock, percent, price } from "./format.js";
-import { t } from "./text.js";
+import { language, t } from "./text.js";
 
 const SCOPES = ["#market", "#HOSE", "#HNX", "#UPCOM", "#VN30"];
 const SEVERITIES = { info: "i", warning: "!", critical: "‼" };
@@ -95,7 +95,7 @@ export function AlertPanel({ store }) {
           <time>${clock(alert.ts_ms)}</time>
           <i class="severity" title=${alert.severity} aria-label=${alert.severity}>${SEVERITIES[alert.severity]}</i>
           <b>${alert.symbol}</b>
-          <span>${alert.message}</span>
+          <span>${(language.value === "vi" && alert.message_vi) || alert.message}</span>
         </li>`,
       )}
     </ol>

@@ -22,6 +22,7 @@ from schemas.errors import PortTaken
 from schemas.stock_v1 import CloseCode, ErrorCode
 from stock_tracker.kafka import topics as stock_topics
 from stock_tracker.ports import free_port
+from tests.builders import a_candle_event, moment
 from tests.patience import PATIENCE_S, reached
 
 pytestmark = pytest.mark.kafka
@@ -219,6 +220,41 @@ async def test_alerts_of_all_shards_come_each_once(market: Any, gateway: Any, co
     for shard in range(3):
         of_shard = [int(alert_id[6:]) for alert_id in wire.alert_ids if int(alert_id[6:]) // 2 * 2 % 3 == shard]
         assert of_shard == sorted(of_shard)
+
+
+async def test_no_minute_is_lost_when_one_message_has_several_and_a_client_may_come_back_for_them(
+    market: Any, kafka: str, topics: str, start_gateway: Any, connect: Any
+) -> None:
+    first, second = [await (await start_gateway(kafka, topics)).ready() for _ in range(2)]
+    market.price("VNM")
+    market.price("FPT")
+    market.candles(a_candle_event("VNM", "09:15"), a_candle_event("FPT", "09:15"))
+    market.flush()
+    wire = await connect(first)
+    await wire.subscribe("px", throttle_ms=500)
+    await wire.until(lambda: {"VNM", "FPT"} <= wire.shown.get("px", {}).keys())
+    await wire.subscribe("candle", "VNM", throttle_ms=500)
+    market.candles(*(a_candle_event("VNM", f"09:{minute}") for minute in (16, 17, 18)), a_candle_event("FPT", "09:16"))
+    market.candles(a_candle_event("VNM", "09:16", revision=1, volume=300))
+    market.flush()
+    await wire.until(lambda: len(wire.candles) == 5)
+    told = [(candle["minute_ms"], candle["revision"], candle["volume"]) for candle in wire.candles]
+    assert told == [
+        (moment("09:15"), 0, 100),
+        (moment("09:16"), 0, 100),
+        (moment("09:17"), 0, 100),
+        (moment("09:18"), 0, 100),
+        (moment("09:16"), 1, 300),
+    ]
+    await wire.socket.close()
+    market.candles(a_candle_event("VNM", "09:19"), a_candle_event("FPT", "09:19"))
+    market.flush()
+    watcher = await connect(second)
+    await watcher.subscribe("candle", "FPT")
+    await watcher.until(lambda: bool(watcher.candles) and watcher.candles[-1]["minute_ms"] == moment("09:19"))
+    again = await connect(second)
+    assert (await again.subscribe("candle", "VNM", cursor=wire.cursors["candle"]))["recovered"] is True
+    assert [(candle["symbol"], candle["minute_ms"]) for candle in again.candles] == [("VNM", moment("09:19"))]
 
 
 @asynccontextmanager

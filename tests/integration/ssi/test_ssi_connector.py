@@ -35,6 +35,7 @@ from connectors.ssi.simulator.server import simulator
 from connectors.ssi.simulator.settings import SimulatorSettings
 from schemas.errors import TopicsMissing
 from schemas.kinds import is_from_ssi
+from schemas.profiles import DayProfiles, VolumeProfile
 from schemas.records import FrameRecord
 from schemas.shards import shard_keys
 from schemas.structs import (
@@ -44,11 +45,12 @@ from schemas.structs import (
     ForeignRecord,
     Frame,
     LossMarker,
+    ProfileRecord,
     ReferenceRecord,
     TradeRecord,
 )
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_TICKS, SSI_WIRE, Topic
-from schemas.units import TradingDay, UnixMs
+from schemas.units import Symbol, TradingDay, UnixMs
 from stock_tracker.kafka import topics as stock_topics
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.ports import free_port
@@ -287,9 +289,11 @@ def foreign_in(records: dict[tuple[str, int], list[FrameRecord]]) -> dict[str, l
     return found
 
 
-async def test_a_market_stretch_arrives_record_for_record(kafka: str, topics: str, board: Topics) -> None:
+async def test_a_market_stretch_arrives_record_for_record(kafka: str, topics: str, board: Topics, tmp_path: Path) -> None:
+    profiles = DayProfiles(day=DAY, profiles={Symbol("VNM"): VolumeProfile(days=20, volumes=[0, 0, 700])})
+    (tmp_path / "profiles.json").write_text(profiles.model_dump_json(by_alias=True))
     counted = REGISTRY.get_sample_value("stock_tracker_ssi_records_total", {"type": "TradeRecord"}) or 0
-    async with simulator(a_market()) as port, connected(port, kafka, topics) as connector:
+    async with simulator(a_market()) as port, connected(port, kafka, topics, profiles=tmp_path / "profiles.json") as connector:
         truth = await played(port, connector, board)
         assert REGISTRY.get_sample_value("stock_tracker_ssi_up_state") == 1
     assert connector.said[-1] == ""
@@ -313,17 +317,20 @@ async def test_a_market_stretch_arrives_record_for_record(kafka: str, topics: st
     assert kinds["LossMarker"] == 0
     assert board.dead_letters() == []
 
-    # Every partition begins with the time, then the reference; its clock never turns back.
+    # Every partition begins with the time, then the reference and what is usual; its clock never turns back.
     references = {SSI_REFERENCE.decode(message.value()).record.symbol for message in board.messages(SSI_REFERENCE)}
     assert len(references) == 134
     for held in records.values():
         assert isinstance(held[0], ClockTick)
-        first = next(n for n, record in enumerate(held) if not isinstance(record, ClockTick | ReferenceRecord))
+        first = next(n for n, record in enumerate(held) if not isinstance(record, ClockTick | ReferenceRecord | ProfileRecord))
         assert {record.symbol for record in held[:first] if isinstance(record, ReferenceRecord)} >= {
             record.symbol for record in held[first:] if isinstance(record, TradeRecord)
         }
         ticks = [record.ts_ms for record in held if isinstance(record, ClockTick)]
         assert ticks == sorted(set(ticks))
+
+    usual = [record for held in records.values() for record in held if isinstance(record, ProfileRecord)]
+    assert {(record.symbol, record.days, tuple(record.volumes)) for record in usual} == {("VNM", 20, (0, 0, 700))}
 
     # The verbatim hub messages give the very same records again.
     client = HubClient("http://127.0.0.1/", "X-TRADE:ALL")
@@ -334,7 +341,9 @@ async def test_a_market_stretch_arrives_record_for_record(kafka: str, topics: st
         for action in client.receive(message.value(), UnixMs(0)):
             if isinstance(action, Publish):
                 again.update(type(decode(argument)).__name__ for argument in action.arguments)
-    assert again == {name: count for name, count in kinds.items() if name not in ("ClockTick", "ReferenceRecord")}
+    assert again == {
+        name: count for name, count in kinds.items() if name not in ("ClockTick", "ReferenceRecord", "ProfileRecord")
+    }
 
 
 async def test_what_cannot_be_decoded_is_a_dead_letter_and_the_rest_arrives(kafka: str, topics: str, board: Topics) -> None:

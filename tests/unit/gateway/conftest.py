@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
-from gateway.core.alerts import Alert, Recent, alerts_of
 from gateway.core.board import Board, Change
+from gateway.core.events import Recent, Recents, ToldEvent, events_of, recents
 from gateway.core.limits import ClientLimits
 from gateway.core.subscriber import Subscriber
 from schemas.position import Position
@@ -31,10 +31,10 @@ def a_change(key: str = "VNM", **fields: Any) -> Change:
     return Change(**{**defaults, **fields})
 
 
-def some_alerts(*numbers: int, offset: int, partition: int = 0, symbol: str = "VNM") -> list[Alert]:
+def some_alerts(*numbers: int, offset: int, partition: int = 0, symbol: str = "VNM") -> list[ToldEvent]:
     """The alerts of one message."""
     events = [an_alert(f"a{number}", number, symbol=symbol) for number in numbers]
-    return alerts_of(Position("market.alerts", partition, offset), AlertsFrame(events=events))
+    return events_of("alert", Position("market.alerts", partition, offset), AlertsFrame(events=events))
 
 
 class Viewer:
@@ -67,7 +67,7 @@ class Viewer:
 class Peer(Viewer):
     """A client that speaks to a :class:`Subscriber` directly and reads everything at once."""
 
-    def __init__(self, board: Board, recent: Recent, limits: ClientLimits) -> None:
+    def __init__(self, board: Board, recent: Recents, limits: ClientLimits) -> None:
         super().__init__()
         self.subscriber = Subscriber(board, recent, limits, now_ms=0)
         self._now_ms = 0
@@ -98,12 +98,13 @@ def an_empty_board() -> Board:
     return board
 
 
-def no_alerts() -> Recent:
-    """Alerts that have been read to their end."""
-    recent = Recent()
-    recent.begin(STREAM, {0: 0, 1: 0, 2: 0})
-    recent.settle()
-    return recent
+def no_events() -> Recents:
+    """Events of all channels, none yet, that have been read to their end."""
+    made = recents()
+    for recent in made.values():
+        recent.begin(STREAM, {0: 0, 1: 0, 2: 0})
+        recent.settle()
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -112,8 +113,8 @@ def new_board() -> Callable[[], Board]:
 
 
 @pytest.fixture(scope="session")
-def new_recent() -> Callable[[], Recent]:
-    return no_alerts
+def new_recents() -> Callable[[], Recents]:
+    return no_events
 
 
 @pytest.fixture(scope="session")
@@ -127,7 +128,7 @@ def change() -> Callable[..., Change]:
 
 
 @pytest.fixture(scope="session")
-def alerts() -> Callable[..., list[Alert]]:
+def alerts() -> Callable[..., list[ToldEvent]]:
     return some_alerts
 
 
@@ -137,8 +138,13 @@ def board() -> Board:
 
 
 @pytest.fixture
-def recent() -> Recent:
-    return no_alerts()
+def events() -> Recents:
+    return no_events()
+
+
+@pytest.fixture
+def recent(events: Recents) -> Recent:
+    return events["alert"]
 
 
 @pytest.fixture
@@ -148,8 +154,8 @@ def put(board: Board) -> Callable[..., list[tuple[str, str]]]:
 
 
 @pytest.fixture
-def new_peer(board: Board, recent: Recent) -> Callable[..., Peer]:
-    return lambda limits=None: Peer(board, recent, limits or ClientLimits())
+def new_peer(board: Board, events: Recents) -> Callable[..., Peer]:
+    return lambda limits=None: Peer(board, events, limits or ClientLimits())
 
 
 @pytest.fixture

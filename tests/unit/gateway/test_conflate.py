@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import fanout as fanouts
-from gateway.core.conflate import LANE_BYTES, LANE_MESSAGES, AlertLane, Pending
+from gateway.core.conflate import LANE_BYTES, LANE_MESSAGES, EventLane, Pending
 from gateway.core.limits import ClientLimits
 from gateway.core.status import Connectors
 from gateway.core.subscriber import Subscriber
@@ -40,7 +40,7 @@ def test_an_interval_that_could_not_be_written_is_told_once() -> None:
 
 
 def test_the_lane_is_bounded_by_messages_and_by_bytes() -> None:
-    lane = AlertLane()
+    lane = EventLane()
     assert all(lane.push(b"x") for _ in range(LANE_MESSAGES))
     assert not lane.push(b"x")
     assert lane.take() == [b"x"] * LANE_MESSAGES
@@ -55,7 +55,7 @@ class Reader:
         self.view = viewer
         self.writable = True
         self.fanout = fanout
-        self.client = Client(Subscriber(fanout.board, fanout.recent, fanout.limits, now_ms=0), self, self._end, now_ms=0)
+        self.client = Client(Subscriber(fanout.board, fanout.recents, fanout.limits, now_ms=0), self, self._end, now_ms=0)
         self.commands = 0
         fanout.join(self.client)
 
@@ -104,7 +104,7 @@ def play(fanout: Fanout, reader: Reader, step: str, symbol: Any, number: int, ch
         case "older row":
             fanout.apply([change(symbol, value=-1, src=0, offset=number)])
         case "alert":
-            fanout.announce(alerts(number, offset=number))
+            fanout.announce("alert", alerts(number, offset=number))
         case "stall":
             reader.writable = False
         case "read":
@@ -115,9 +115,9 @@ def play(fanout: Fanout, reader: Reader, step: str, symbol: Any, number: int, ch
 
 @given(st.lists(st.one_of(*market, st.tuples(st.just("sub"), st.sampled_from([*SYMBOLS, "@HOSE", "*"]))), max_size=50), throttles)
 def test_however_it_reads_a_client_ends_with_the_boards_rows_and_every_alert(
-    new_board: Any, new_recent: Any, viewer: Any, change: Any, alerts: Any, steps: list[tuple[str, Any]], throttle_ms: int
+    new_board: Any, new_recents: Any, viewer: Any, change: Any, alerts: Any, steps: list[tuple[str, Any]], throttle_ms: int
 ) -> None:
-    fanout = Fanout(new_board(), new_recent(), Connectors(), ClientLimits(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str)
     fanout.apply([change(symbol, value=1) for symbol in SYMBOLS])
     reader = Reader(fanout, viewer())
     reader.send(op="sub", ch="alert")
@@ -136,9 +136,9 @@ def test_however_it_reads_a_client_ends_with_the_boards_rows_and_every_alert(
 
 @given(st.lists(st.one_of(*market, st.tuples(st.just("lose"), st.none())), max_size=50), throttles)
 def test_however_often_it_is_lost_a_client_that_resumes_by_cursor_misses_nothing(
-    new_board: Any, new_recent: Any, viewer: Any, change: Any, alerts: Any, steps: list[tuple[str, Any]], throttle_ms: int
+    new_board: Any, new_recents: Any, viewer: Any, change: Any, alerts: Any, steps: list[tuple[str, Any]], throttle_ms: int
 ) -> None:
-    fanout = Fanout(new_board(), new_recent(), Connectors(), ClientLimits(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str)
     fanout.apply([change(symbol, value=1, offset=place) for place, symbol in enumerate(SYMBOLS)])
     rows: dict[str, int] = {}
     alert_ids: list[str] = []
@@ -171,9 +171,9 @@ def test_however_often_it_is_lost_a_client_that_resumes_by_cursor_misses_nothing
 
 
 def test_a_stalled_client_gets_the_latest_row_once_and_is_told_that_some_were_skipped(
-    new_board: Any, new_recent: Any, viewer: Any, change: Any
+    new_board: Any, new_recents: Any, viewer: Any, change: Any
 ) -> None:
-    fanout = Fanout(new_board(), new_recent(), Connectors(), ClientLimits(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str)
     fanout.apply([change("VNM", value=1)])
     stalled, healthy = Reader(fanout, viewer()), Reader(fanout, viewer())
     for reader in (stalled, healthy):
@@ -190,20 +190,20 @@ def test_a_stalled_client_gets_the_latest_row_once_and_is_told_that_some_were_sk
 
 
 def test_a_batch_of_alerts_larger_than_a_lane_sends_nobody_away_who_reads(
-    new_board: Any, new_recent: Any, viewer: Any, alerts: Any
+    new_board: Any, new_recents: Any, viewer: Any, alerts: Any
 ) -> None:
-    fanout = Fanout(new_board(), new_recent(), Connectors(), ClientLimits(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str)
     reader = Reader(fanout, viewer())
     reader.send(op="sub", ch="alert")
-    fanout.announce([alert for number in range(3 * LANE_MESSAGES) for alert in alerts(number, offset=number)])
+    fanout.announce("alert", [alert for number in range(3 * LANE_MESSAGES) for alert in alerts(number, offset=number)])
     assert reader.view.alert_ids == [f"a{number}" for number in range(3 * LANE_MESSAGES)]
 
 
 def test_a_client_that_catches_up_while_an_interval_is_written_is_not_taken_back(
-    new_board: Any, new_recent: Any, viewer: Any, change: Any, monkeypatch: pytest.MonkeyPatch
+    new_board: Any, new_recents: Any, viewer: Any, change: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fanouts, "YIELD_EVERY", 1)
-    fanout = Fanout(new_board(), new_recent(), Connectors(), ClientLimits(), a_clock(), reason=str)
+    fanout = Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str)
     fanout.apply([change("VNM", value=1)])
     readers = first, slow = Reader(fanout, viewer()), Reader(fanout, viewer())
     for reader in readers:

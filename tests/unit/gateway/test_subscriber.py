@@ -198,7 +198,9 @@ def test_missed_alerts_come_before_the_alerts_that_happen(peer: Any, recent: Any
     for alert in alerts(1, 2, offset=0):
         recent.add(alert)
     peer.subscriber.receive('{"op":"sub","ch":"alert"}', 1_000)
-    peer.subscriber.alert(b'"op":"event","ch":"alert","cursor":"0123abcd.0:1","data":' + alerts(3, offset=1)[0].data + b"}")
+    peer.subscriber.tell(
+        "alert", b'"op":"event","ch":"alert","cursor":"0123abcd.0:1","data":' + alerts(3, offset=1)[0].data + b"}"
+    )
     peer.read()
     assert peer.alert_ids == ["a1", "a2", "a3"]
 
@@ -216,5 +218,5 @@ def test_alerts_are_resumed_between_two_of_one_message(new_peer: Any, recent: An
 def test_a_full_alert_lane_ends_the_connection(peer: Any) -> None:
     peer.send(op="sub", ch="alert")
     for _ in range(2_000):
-        peer.subscriber.alert(b'"op":"event"}')
+        peer.subscriber.tell("alert", b'"op":"event"}')
     assert peer.subscriber.close.code == CloseCode.SLOW

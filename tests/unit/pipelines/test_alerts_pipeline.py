@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.catalogue import named
-from pipelines.core.alert_shard import fold_basis, fold_foreign, fold_trades
+from pipelines.core.alert_shard import fold_basis, fold_candles, fold_foreign, fold_quotes, fold_trades
 from pipelines.core.alerts import alert_id
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.rules import load_rules
@@ -15,8 +15,20 @@ from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
 from schemas.position import Position
-from schemas.structs import AlertEvent, BasisEvent, BasisFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame
-from schemas.topics import MARKET_ALERTS, MARKET_BASIS, MARKET_FOREIGN, MARKET_TRADES
+from schemas.structs import (
+    AlertEvent,
+    BasisEvent,
+    BasisFrame,
+    CandleEvent,
+    CandlesFrame,
+    LedgerEntry,
+    LedgerFrame,
+    QuoteEvent,
+    QuotesFrame,
+    TradeEvent,
+    TradesFrame,
+)
+from schemas.topics import MARKET_ALERTS, MARKET_BASIS, MARKET_CANDLES, MARKET_FOREIGN, MARKET_QUOTES, MARKET_TRADES
 from schemas.units import Exchange, Side, TradingDay
 from tests.builders import DAY, a_basis_event, a_ledger_entry, a_trade_event, offers
 
@@ -120,9 +132,15 @@ def test_foreign_and_basis_events_are_folded_by_their_own_rules() -> None:
 
 def test_each_event_topic_has_a_topology_of_its_own(tmp_path: Path) -> None:
     alerts = named("alerts")
-    assert [source.name for source in alerts.sources] == ["market.trades", "market.foreign", "market.basis"]
+    assert [source.name for source in alerts.sources] == [
+        "market.trades",
+        "market.quotes",
+        "market.candles",
+        "market.foreign",
+        "market.basis",
+    ]
     assert all(source.cleanup == "delete" for source in alerts.sources)
-    assert len(alerts.make_folds(Parameters(PipelineSettings(kafka={}, home=tmp_path)))) == 3
+    assert len(alerts.make_folds(Parameters(PipelineSettings(kafka={}, home=tmp_path)))) == 5
     assert alerts.commit_interval_s == 0.1
 
 
@@ -182,7 +200,8 @@ ANY_TRADE = st.builds(
     exchange=EXCHANGES, day=DAYS, ts_ms=TIMES, since_ms=st.none() | TIMES, generation=st.integers(0, 2), start=NUMBERS,
     total_volume=NUMBERS, volume=NUMBERS, value=NUMBERS, price=st.none() | NUMBERS, last_volume=st.none(),
     side=st.none() | st.sampled_from(list(Side)), side_source=st.none(),
-    phase=st.none() | st.sampled_from(["ato", "continuous", "atc"]), limit=st.none() | st.sampled_from(["ceiling", "floor"]),
+    phase=st.none() | st.sampled_from(["ato", "continuous", "put_through"]),
+    limit=st.none() | st.sampled_from(["ceiling", "floor"]),
     late=st.booleans(), clipped=st.booleans(), anchored=st.booleans(), cause=st.none() | st.sampled_from(["lost", "unseen"]),
     epoch=st.none() | NUMBERS,
 )  # fmt: skip
@@ -196,14 +215,36 @@ ANY_BASIS = st.builds(
     price=NUMBERS, index_value=NUMBERS, basis=NUMBERS, basis_pct=st.floats(-1e6, 1e6), days_to_expiry=st.integers(0, 400),
     stale=st.booleans(),
 )  # fmt: skip
+ANY_QUOTE = st.builds(
+    QuoteEvent, symbol=SYMBOLS, exchange=EXCHANGES, day=DAYS, ts_ms=TIMES, bid=NUMBERS, bid_volume=NUMBERS, ask=NUMBERS,
+    ask_volume=NUMBERS, session=st.none(), limit=st.none() | st.sampled_from(["ceiling", "floor"]),
+)  # fmt: skip
+ANY_CANDLE = st.builds(
+    CandleEvent, symbol=SYMBOLS, exchange=EXCHANGES, day=DAYS, minute_ms=TIMES, ts_ms=TIMES, revision=st.integers(0, 3),
+    reference=NUMBERS, opens=st.booleans(), open=NUMBERS, high=NUMBERS, low=NUMBERS, close=NUMBERS, volume=NUMBERS,
+    value=NUMBERS, active_buy=NUMBERS, active_sell=NUMBERS, prints=st.integers(0, 1_000), usual_volume=st.none() | NUMBERS,
+    usual_days=st.none() | st.integers(0, 20),
+)  # fmt: skip
 
 
-@given(st.lists(ANY_TRADE, max_size=30), st.lists(ANY_ENTRY, max_size=30), st.lists(ANY_BASIS, max_size=30))
+@given(
+    st.lists(ANY_TRADE, max_size=30),
+    st.lists(ANY_QUOTE, max_size=30),
+    st.lists(ANY_CANDLE, max_size=30),
+    st.lists(ANY_ENTRY, max_size=30),
+    st.lists(ANY_BASIS, max_size=30),
+)
 def test_no_event_however_odd_stops_the_folds(
-    trades: list[TradeEvent], entries: list[LedgerEntry], bases: list[BasisEvent]
+    trades: list[TradeEvent],
+    quotes: list[QuoteEvent],
+    candles: list[CandleEvent],
+    entries: list[LedgerEntry],
+    bases: list[BasisEvent],
 ) -> None:
     folds: list[tuple[Any, Any, Any, list[Any]]] = [
         (fold_trades, offers(MARKET_TRADES, rules=DEFAULT_RULES.trades), TradesFrame, trades),
+        (fold_quotes, offers(MARKET_QUOTES, rules=DEFAULT_RULES.quotes), QuotesFrame, quotes),
+        (fold_candles, offers(MARKET_CANDLES, rules=DEFAULT_RULES.candles), CandlesFrame, candles),
         (fold_foreign, offers(MARKET_FOREIGN, rules=DEFAULT_RULES.foreign), LedgerFrame, entries),
         (fold_basis, offers(MARKET_BASIS, rules=DEFAULT_RULES.basis), BasisFrame, bases),
     ]
@@ -211,4 +252,4 @@ def test_no_event_however_odd_stops_the_folds(
         state: dict[bytes, bytes] = {}
         for event in events:
             alerts = alerts_of(fold(frame(events=[event]), POSITION, SHARD, state, offers=offered))
-            assert all(alert.symbol == event.symbol and alert.message for alert in alerts)
+            assert all(alert.symbol == event.symbol and alert.message and alert.message_vi for alert in alerts)

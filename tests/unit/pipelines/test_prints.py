@@ -8,7 +8,7 @@ from pipelines.core.feeds import Feeds
 from pipelines.core.lines import Gap, Label
 from pipelines.core.prints import MAX_GAPS, TapeRecorder
 from pipelines.core.suspects import MAX_HELD, Thresholds
-from pipelines.core.tape import PutThrough, Tape
+from pipelines.core.tape import DealCounter, Tape
 from schemas.calendar import at
 from schemas.structs import TradeEvent
 from schemas.units import Side, UnixMs
@@ -26,7 +26,7 @@ class Reel:
 
     def __init__(self) -> None:
         self.tape = Tape()
-        self.put_through = PutThrough()
+        self.put_through = DealCounter()
         self.counts: Counter[str] = Counter()
         self.feeds = Feeds()
         self.delivery = self.feeds.arrive("a", 1, 0)

@@ -6,12 +6,14 @@ from typing import get_args, get_type_hints
 
 import pytest
 
-from pipelines.core import basis_alerts, foreign_alerts, trade_alerts
+from pipelines.core import basis_alerts, candle_alerts, foreign_alerts, quote_alerts, trade_alerts
 from pipelines.core.alerts import Memory
 from pipelines.core.basis_alerts import BasisWatch
+from pipelines.core.candle_alerts import CandleWatch
 from pipelines.core.codec import Stored
 from pipelines.core.errors import InvalidRules
 from pipelines.core.foreign_alerts import LedgerWatch
+from pipelines.core.quote_alerts import BookWatch
 from pipelines.core.rules import AnyRule, ForeignRule, PriceLimit, load_rules
 from pipelines.core.trade_alerts import TapeWatch
 from schemas.units import Exchange
@@ -25,8 +27,8 @@ limits = ["ceiling"]
 release_pct = 0.5
 """
 KINDS = (
-    "volume_spike, large_print, price_limit, lock_opened, feed_gap, foreign_acceleration, room_exhausted, ambiguous_correction, "
-    "basis_flip, basis_band"
+    "volume_spike, large_print, price_limit, lock_opened, feed_gap, put_through, print_cluster, limit_lock, open_gap, "
+    "unusual_volume, foreign_acceleration, room_exhausted, ambiguous_correction, basis_flip, basis_band"
 )
 
 
@@ -39,7 +41,7 @@ def problems(text: str) -> tuple[str, ...]:
 
 def test_our_own_rules_have_every_kind() -> None:
     rules = load_rules((resources.files("pipelines") / "alerts.toml").read_text())
-    assert {type(rule) for rule in (*rules.trades, *rules.foreign, *rules.basis)} == set(get_args(AnyRule))
+    assert {type(rule) for rule in rules} == set(get_args(AnyRule))
     assert len(rules) == len(get_args(AnyRule))
 
 
@@ -106,6 +108,10 @@ def test_a_mistake_names_the_rule_the_key_and_the_remedy(text: str, problem: str
     ("rule", "problem"),
     [
         ('kind = "basis_band"\ncontracts = "front"\nenter_pct = 0.5\nleave_pct = 0.5', "leave_pct must be less than enter_pct"),
+        (
+            'kind = "limit_lock"\nlimits = ["ceiling"]\nmin_queue_vnd = 10\nrelease_queue_vnd = 10',
+            "release_queue_vnd must be less than min_queue_vnd",
+        ),
         ('kind = "room_exhausted"\nmax_shares = 10\nrelease_shares = 10', "release_shares must be greater than max_shares"),
     ],
 )
@@ -119,7 +125,14 @@ def test_all_mistakes_are_told_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("module", "union"), [("trade_alerts", "TradeRule"), ("foreign_alerts", "ForeignRule"), ("basis_alerts", "BasisRule")]
+    ("module", "union"),
+    [
+        ("trade_alerts", "TradeRule"),
+        ("quote_alerts", "QuoteRule"),
+        ("candle_alerts", "CandleRule"),
+        ("foreign_alerts", "ForeignRule"),
+        ("basis_alerts", "BasisRule"),
+    ],
 )
 def test_a_kind_of_rule_that_nobody_folds_does_not_load(module: str, union: str) -> None:
     code = (
@@ -134,9 +147,17 @@ def test_a_kind_of_rule_that_nobody_folds_does_not_load(module: str, union: str)
 
 
 @pytest.mark.parametrize(
-    ("module", "watch"), [(trade_alerts, TapeWatch), (foreign_alerts, LedgerWatch), (basis_alerts, BasisWatch)]
+    ("module", "watch"),
+    [
+        (trade_alerts, TapeWatch),
+        (quote_alerts, BookWatch),
+        (candle_alerts, CandleWatch),
+        (foreign_alerts, LedgerWatch),
+        (basis_alerts, BasisWatch),
+    ],
 )
 def test_whatever_a_rule_remembers_can_be_read_from_state_again(module: ModuleType, watch: type[Stored]) -> None:
     kinds = {kind for kind in vars(module).values() if isinstance(kind, type) and issubclass(kind, Memory)}
     _, kept = get_args(get_type_hints(watch)["memories"])
-    assert set(get_args(kept)) == kinds
+    # A union of one kind is that kind itself.
+    assert {*(get_args(kept) or (kept,))} == kinds

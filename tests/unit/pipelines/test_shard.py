@@ -217,7 +217,7 @@ def test_a_kind_that_does_not_belong_on_a_topic_is_rejected_and_counted(shard: S
 VALUES: dict[str, Any] = {
     "symbol": "VNM", "trading_day": DAY, "ts_ms": TEN_MS, "exchange": Exchange.HOSE, "phase": SessionPhase.ATO, "health": "up",
     "bids": [], "asks": [], "groups": [], "side": None, "session": None, "status": None, "name": None, "sector": None,
-    "underlying": None, "last_trading_day": None,
+    "underlying": None, "last_trading_day": None, "volumes": [1],
 }  # fmt: skip
 
 
@@ -230,7 +230,7 @@ UNUSED: dict[str, dict[str, set[str]]] = {
     "ssi.ticks": {"ignored": {"bar", "reference"}, "rejected": {"foreign", "index"}},
     "ssi.foreign": {
         "ignored": set(),
-        "rejected": {"trade", "quote", "snapshot", "bar", "odd_lot", "status", "index"},
+        "rejected": {"trade", "quote", "snapshot", "bar", "odd_lot", "status", "index", "profile"},
     },
     "ssi.indices": {"ignored": {"bar"}, "rejected": {"foreign"}},
 }

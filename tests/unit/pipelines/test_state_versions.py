@@ -17,9 +17,11 @@ from pipelines.core.errors import StateNewer, StateOutdated
 from pipelines.core.feeds import Feeds
 from pipelines.core.price_shard import ShardDay
 from pipelines.core.symbol_day import SymbolDay
-from schemas.structs import PartialFlow, TradesFrame
+from schemas.structs import CandlesFrame, PartialFlow, QuotesFrame, TradesFrame
 from schemas.topics import (
+    MARKET_CANDLES,
     MARKET_DAILY,
+    MARKET_QUOTES,
     MARKET_TRADES,
     PARTIAL_FLOW,
     PIPELINES_TERMS,
@@ -31,7 +33,20 @@ from schemas.topics import (
     encode,
 )
 from schemas.units import TradingDay
-from tests.builders import a_foreign, a_frame, a_loss, a_reference, a_tick, a_trade, a_trade_event, an_index, changed
+from tests.builders import (
+    a_candle_event,
+    a_foreign,
+    a_frame,
+    a_loss,
+    a_profile,
+    a_quote_event,
+    a_reference,
+    a_tick,
+    a_trade,
+    a_trade_event,
+    an_index,
+    changed,
+)
 from tests.last_release import RELEASES, Folds, Said, State, minute_of, state_of
 
 FRIDAY, MONDAY = TradingDay(20261120), TradingDay(20261123)
@@ -52,10 +67,6 @@ def kinds() -> list[type[Stored]]:
         importlib.import_module(f"pipelines.core.{module.name}")
     return [kind for kind in Stored.__subclasses__() if kind.__module__.startswith("pipelines.core.")]
 
-
-NEW = {"ForeignActive", "ForeignRoster", "ForeignRankings"}
-"""Kinds that the last release did not have, and their keys."""
-NEW_KEYS = {b"foreign-active", b"foreign-roster", b"foreign-rankings"}
 
 KINDS = sorted(kinds(), key=lambda kind: kind.__name__)
 EACH = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
@@ -81,17 +92,40 @@ WHERE: dict[str, Callable[[str, bytes], bool]] = {
     "BasisWatch": lambda shard, key: shard.startswith("market.basis") and key.isupper(),
     "Losses": lambda shard, key: key == b"losses",
     "HeldTerms": lambda shard, key: key == b"terms",
+    "UsualVolumes": lambda shard, key: key.startswith(b"usual:"),
+    "CandleBook": lambda shard, key: key == b"candles",
+    "MinuteCandle": lambda shard, key: key.startswith(b"m:"),
+    "MinuteSymbols": lambda shard, key: key.startswith(b"minute:"),
+    "BookWatch": lambda shard, key: shard.startswith("market.quotes") and key.isupper(),
+    "AtLimits": lambda shard, key: key == b"at-limits",
+    "CandleWatch": lambda shard, key: shard.startswith("market.candles") and key.isupper(),
 }
 """Where the values of a kind are in the state."""
+LATER = (
+    "ForeignActive",
+    "ForeignRoster",
+    "ForeignRankings",
+    "CandleBook",
+    "UsualVolumes",
+    "MinuteCandle",
+    "MinuteSymbols",
+    "BookWatch",
+    "AtLimits",
+    "CandleWatch",
+)
+"""The kinds that the last release did not have yet."""
 
 
 def state() -> State:
-    """The state of the last release on Friday morning, with the terms and the new values that this one keeps beside it."""
+    """The state of the last release on Friday morning, with the terms and the kinds of value that this one keeps beside it."""
     cells = state_of(RELEASES[-1])
     after = Folds(state_of(RELEASES[-1]))
-    fold_all(after, on_friday())
-    for shard in cells:
-        cells[shard] |= {key: value for key, value in after.state[shard].items() if key in NEW_KEYS or key == b"terms"}
+    fold_all(after, on_friday(with_profile=True))
+    for shard, found in after.state.items():
+        cells.setdefault(shard, {})[b"terms"] = found[b"terms"]
+    for name in LATER:
+        for shard, key in [(shard, key) for shard, found in after.state.items() for key in found if WHERE[name](shard, key)]:
+            cells[shard][key] = after.state[shard][key]
     return cells
 
 
@@ -120,7 +154,7 @@ def moved(value: Any) -> Any:
     """A message of Friday as one of Monday."""
     if isinstance(value, dict):
         days = {"day", "trading_day"} & value.keys()
-        times = {"ts_ms", "since_ms"} & value.keys()
+        times = {"ts_ms", "since_ms", "minute_ms"} & value.keys()
         return (
             {name: moved(field) for name, field in value.items()}
             | dict.fromkeys(days, MONDAY)
@@ -129,14 +163,19 @@ def moved(value: Any) -> Any:
     return [moved(each) for each in value] if isinstance(value, list) else value
 
 
-def on_friday() -> list[Said]:
-    """The minute, and what it does not have: a symbol that was not heard of before, and a loss on the tape."""
-    new_symbol = encode(a_frame(a_tick("09:41:00"), a_trade("VNM", "09:41:00"), epoch=1_795_141_540_000, seq=10_000))
+def on_friday(*, with_profile: bool = False) -> list[Said]:
+    """The minute, and what it does not have: a symbol not heard of before, a candle, a loss on the tape, a locked book."""
+    vnm: tuple[Any, ...] = (a_trade("VNM", "09:41:00"), *([a_profile("VNM", "09:41:00", volumes=[100])] if with_profile else []))
+    new_symbol = encode(a_frame(a_tick("09:41:00"), *vnm, a_tick("09:42:15"), epoch=1_795_141_540_000, seq=10_000))
     loss = encode(TradesFrame(events=[a_trade_event("VNM", "09:41:00", kind="gap", cause="lost", epoch=1)]))
+    locked = encode(QuotesFrame(events=[a_quote_event("VNM", "09:41:00", bid=64_200, ask=0, ask_volume=0, limit="ceiling")]))
+    candle = encode(CandlesFrame(events=[a_candle_event("VNM", "09:41")]))
     return [
         *minute_of(RELEASES[-1]),
         *(Said(SSI_TICKS, shard, 10_000, "", new_symbol) for shard in range(3)),
         *(Said(MARKET_TRADES, shard, 10_000, "", loss) for shard in range(3)),
+        *(Said(MARKET_QUOTES, shard, 10_000, "", locked) for shard in range(3)),
+        *(Said(MARKET_CANDLES, shard, 10_000, "", candle) for shard in range(3)),
     ]
 
 
@@ -176,10 +215,10 @@ def test_a_kind_says_of_which_day_it_is_or_belongs_to_one_that_does(kind: type[S
 
 def test_the_kinds_that_the_last_release_did_not_have_are_known() -> None:
     cells = state_of(RELEASES[-1])
-    assert {kind.__name__ for kind in KINDS if not list(cells_of(kind, cells))} == NEW
+    assert {kind.__name__ for kind in KINDS if not list(cells_of(kind, cells))} == set(LATER)
 
 
-@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.__name__ not in NEW], ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind.__name__ not in LATER], ids=lambda kind: kind.__name__)
 def test_the_last_release_had_the_day_where_this_one_has_it(kind: type[Stored]) -> None:
     state = state_of(RELEASES[-1])
     found = list(cells_of(kind, state))

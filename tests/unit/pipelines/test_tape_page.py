@@ -180,7 +180,9 @@ def test_a_hard_case_gives_the_lines_that_the_page_says(title: str) -> None:
         assert len(events) == len(expected), f"{row}: {events}"
         for event, line in zip(events, expected, strict=True):
             check(event, line)
-        assert +folded.counts == counted(events) + Counter(words(row.counted, ",")), row
+        # The page is of the tape: which minutes are over is another story.
+        counts = Counter({word: count for word, count in folded.counts.items() if word != "candle"})
+        assert +counts == counted(events) + Counter(words(row.counted, ",")), row
         for shown in words(row.shows, ","):
             name, value = shown.split()
             found = getattr(row_of(folded), SHOWN[name])

@@ -62,6 +62,25 @@ severity = "critical"
 """).trades
 
 
+PUT_THROUGH = rules("""
+[[rule]]
+name = "deal"
+kind = "put_through"
+severity = "info"
+min_value_vnd = 100_000_000_000
+""").trades
+CLUSTER = rules("""
+[[rule]]
+name = "cluster"
+kind = "print_cluster"
+severity = "warning"
+within_s = 1
+min_prints = 20
+min_value_vnd = 200_000_000
+cooldown_s = 60
+""").trades
+
+
 class Tape:
     """Makes the events of one symbol, each print after the one before it."""
 
@@ -201,6 +220,70 @@ def test_a_large_print_says_its_worth() -> None:
     assert fold(TapeWatch(), LARGE, [Tape().a_print(0, volume=35_000)]) == []
 
 
+def test_13_a_put_through_deal_of_a_hundred_billion_is_told() -> None:
+    tape, watch = Tape(), TapeWatch()
+    deal = tape.a_print(0, 30_000, volume=4_000_000, phase="put_through", side=None)
+    (alert,) = fold(watch, PUT_THROUGH, [tape.a_print(0), deal, tape.a_print(1)])
+    assert alert.message == "4,000,000 shares of HPG were put through at 30,000 VND, worth 120.00 bn VND."
+    assert alert.message_vi == "Thỏa thuận 4.000.000 cổ phiếu HPG giá 30.000 đồng, trị giá 120,00 tỷ đồng."
+    assert (alert.direction, alert.data) == ("", {"volume": 4_000_000, "value": 120_000_000_000, "price": 30_000})
+
+
+@pytest.mark.parametrize("changes", [{"anchored": False, "total": 0, "start": 0}, {"late": True}, {"total": 50}])
+def test_a_put_through_deal_is_told_wherever_it_stands_in_the_counter(changes: dict[str, Any]) -> None:
+    tape, watch = Tape(), TapeWatch()
+    fold(watch, PUT_THROUGH, steady(tape))
+    deals = [tape.a_print(20 + n, 30_000, volume=4_000_000, phase="put_through", **changes) for n in range(2)]
+    alerts = fold(watch, PUT_THROUGH, deals)
+    assert len({alert.alert_id for alert in alerts}) == 2
+
+
+def test_a_smaller_deal_and_a_print_of_the_order_book_are_no_put_through_of_a_hundred_billion() -> None:
+    tape = Tape()
+    events = [tape.a_print(0, 30_000, volume=3_333_333, phase="put_through"), tape.a_print(1, 30_000, volume=4_000_000)]
+    assert fold(TapeWatch(), PUT_THROUGH, events) == []
+
+
+def test_13_twenty_prints_of_two_hundred_million_in_a_second_are_told() -> None:
+    tape = Tape()
+    sides = [Side.BUY] * 12 + [Side.SELL] * 7 + [Side.NEUTRAL]
+    burst = [tape.a_print(5, 25_000, volume=8_000, side=side) for side in sides]
+    (alert,) = fold(TapeWatch(), CLUSTER, burst)
+    assert alert.message == (
+        "HPG: 20 prints of 200.00 M VND or more within 1 second, worth 4.00 bn VND together, "
+        "2.40 bn VND bought and 1.40 bn VND sold."
+    )
+    assert alert.data == {
+        "prints": 20, "value": 4_000_000_000, "bought": 2_400_000_000, "sold": 1_400_000_000, "price": 25_000
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "burst",
+    [
+        [(n % 2, 8_000, "continuous") for n in range(20)],
+        [(0, 8_000 if n else 7_999, "continuous") for n in range(20)],
+        [(0, 8_000, "atc") for _ in range(20)],
+    ],
+    ids=["over two seconds", "one is too small", "an auction"],
+)
+def test_what_is_no_cluster(burst: list[tuple[int, int, str]]) -> None:
+    tape = Tape()
+    events = [tape.a_print(second, 25_000, volume=volume, phase=phase) for second, volume, phase in sorted(burst)]
+    assert fold(TapeWatch(), CLUSTER, events) == []
+
+
+def test_a_cluster_that_goes_on_is_told_again_after_the_cooldown_and_only_what_lies_within_counts() -> None:
+    wide = rules(
+        '[[rule]]\nname = "cluster"\nkind = "print_cluster"\nseverity = "info"\n'
+        "within_s = 10\nmin_prints = 3\nmin_value_vnd = 1\ncooldown_s = 60"
+    ).trades
+    tape = Tape()
+    alerts = fold(TapeWatch(), wide, [tape.a_print(second) for second in (0, 1, 11, 12, 20, 21, 72, 73, 81, 82)])
+    # At 12 only 11 and 12 lie within ten seconds; at 20 the prints of 11, 12 and 20 do; at 21 the cooldown runs.
+    assert [(alert.ts_ms - OPEN_MS) // 1000 for alert in alerts] == [20, 81]
+
+
 def test_a_lock_that_opens_says_how_long_it_held() -> None:
     tape, watch = Tape(), TapeWatch()
     held = [tape.a_print(second, CEILING) for second in (0, 100, 300)]
@@ -307,7 +390,7 @@ PRINTS = st.lists(
     ),
     max_size=60,
 )
-ALL = (*SPIKE, *LIMIT, *LOCK, *LARGE)
+ALL = (*SPIKE, *LIMIT, *LOCK, *LARGE, *CLUSTER)
 
 
 def history(steps: list[Any]) -> list[TradeEvent]:

@@ -27,13 +27,13 @@ def test_a_frame_of_twins_is_read_by_the_model_and_back() -> None:
 
 
 def test_a_later_version_s_extra_field_is_ignored_on_read() -> None:
-    value = b'{"schema":1,"feed":"a","epoch":1,"seq":0,"recv_us":2,"records":[],"news":true}'
+    value = b'{"schema":2,"feed":"a","epoch":1,"seq":0,"recv_us":2,"records":[],"news":true}'
     assert SSI_TICKS.decode(value).records == []
 
 
 @pytest.mark.parametrize(
     "value",
-    [b"", b"\xff", b"[]", b'{"feed":"a"}', b'{"schema":1,"feed":"a","epoch":"NaN","seq":0,"recv_us":2,"records":[]}'],
+    [b"", b"\xff", b"[]", b'{"feed":"a"}', b'{"schema":2,"feed":"a","epoch":"NaN","seq":0,"recv_us":2,"records":[]}'],
 )
 def test_bytes_that_are_no_message_say_which_topic_and_why(value: bytes) -> None:
     with pytest.raises(InvalidMessage, match=r"ssi\.ticks is not readable"):

@@ -7,7 +7,7 @@ from schemas.position import Partition
 from schemas.records import FrameRecord
 from schemas.structs import Frame, LossMarker, StatusRecord
 from schemas.topics import SSI_TICKS
-from tests.builders import a_frame, a_loss, a_reference, a_status, a_tick
+from tests.builders import a_frame, a_loss, a_profile, a_reference, a_status, a_tick
 
 ROOM = 10_000_000
 
@@ -65,10 +65,10 @@ def test_a_loss_is_told_in_its_own_partition_only() -> None:
 
 def test_reference_records_of_a_dropped_frame_are_kept_and_clock_ticks_are_no_loss() -> None:
     outbox = Outbox(2, ROOM)
-    outbox.put(a_cut(0, [TICK, REFERENCE]))
+    outbox.put(a_cut(0, [TICK, REFERENCE, a_profile()]))
     outbox.put(a_cut(1, [a_record(1), a_record(2)]))
     (frame,) = taken(outbox)
-    assert frame.records == [REFERENCE, a_record(1), a_record(2)]
+    assert frame.records == [REFERENCE, a_profile(), a_record(1), a_record(2)]
     assert outbox.dropped_records == 0
 
 

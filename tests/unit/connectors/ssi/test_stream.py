@@ -6,10 +6,11 @@ from connectors.ssi.core.market_clock import ClockAnswer, FeedClock, MarketClock
 from connectors.ssi.core.outbox import Outbox
 from connectors.ssi.core.stream import CATCH_UP_S, MAX_LETTERS, RecordStream
 from schemas.calendar import at
+from schemas.profiles import DayProfiles, VolumeProfile
 from schemas.records import FrameRecord
-from schemas.structs import BarRecord, ClockTick, DeadLetter, FeedStatus, Frame, ReferenceRecord, TradeRecord
+from schemas.structs import BarRecord, ClockTick, DeadLetter, FeedStatus, Frame, ProfileRecord, ReferenceRecord, TradeRecord
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_WIRE
-from schemas.units import SessionPhase, TradingDay, UnixMs, UnixUs
+from schemas.units import SessionPhase, Symbol, TradingDay, UnixMs, UnixUs
 from tests.builders import a_reference
 
 Arguments = Callable[..., str]
@@ -88,6 +89,35 @@ def test_every_connection_is_a_later_epoch_that_counts_from_0_again(an_argument:
     assert (feed.stream.received, feed.stream.dead_letters, feed.stream.connects) == (0, 0, 2)
     feed.drain()
     assert [frame.seq for _, frame in feed.frames if frame.epoch == second] == [0] * len(RECORD_TOPICS) * SHARDS
+
+
+PROFILES = DayProfiles(
+    day=DAY,
+    profiles={Symbol("VNM"): VolumeProfile(days=20, volumes=[100, 200]), Symbol("41I1GC000"): VolumeProfile(days=3, volumes=[7])},
+)
+
+
+def test_what_is_usual_enters_the_stream_of_its_day_in_each_epoch_and_where_prices_are() -> None:
+    feed = Feed()
+    feed.stream.profile(PROFILES, us(at(DAY, 8, 30)))
+    for hour in (9, 10):
+        feed.stream.begin(us(at(DAY, hour)))
+    feed.drain()
+    told = [(place[:-2], r) for place, frame in feed.frames for r in frame.records if isinstance(r, ProfileRecord)]
+    assert sorted((place, r.symbol, r.ts_ms, r.days, r.volumes) for place, r in told) == [
+        (topic, symbol, at(DAY, hour), days, volumes)
+        for topic, symbol, days, volumes in (("ssi.indices", "41I1GC000", 3, [7]), ("ssi.ticks", "VNM", 20, [100, 200]))
+        for hour in (9, 10)
+    ]
+
+
+def test_what_is_usual_that_comes_late_enters_the_running_stream_and_that_of_another_day_does_not() -> None:
+    feed = Feed()
+    feed.stream.begin(NINE)
+    feed.stream.profile(PROFILES, NINE)
+    feed.stream.profile(PROFILES.model_copy(update={"day": TradingDay(20261120)}), NINE)
+    feed.drain()
+    assert sum(isinstance(record, ProfileRecord) for _, frame in feed.frames for record in frame.records) == 2
 
 
 def test_reference_that_comes_late_enters_the_running_stream() -> None:

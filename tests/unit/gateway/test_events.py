@@ -1,7 +1,10 @@
 from typing import Any
 
 from gateway.core import cursor
-from gateway.core.alerts import KEPT, Recent
+from gateway.core.channels import CHANNELS
+from gateway.core.events import Recent
+
+KEPT = CHANNELS["alert"].kept or 0
 
 
 def offsets(recent: Recent) -> Any:
@@ -20,7 +23,7 @@ def test_what_is_older_than_the_kept_ones_is_said_to_be_missing(recent: Recent, 
 
 
 def test_alerts_before_the_first_offset_read_are_missing_too(alerts: Any) -> None:
-    recent = Recent()
+    recent = Recent("alert")
     recent.begin("0123abcd", {0: 50})
     recent.settle()
     assert recent.since({0: (49 << 16) - 1})[1] is False
@@ -28,7 +31,7 @@ def test_alerts_before_the_first_offset_read_are_missing_too(alerts: Any) -> Non
 
 
 def test_what_was_read_partition_by_partition_is_put_into_the_order_of_time(alerts: Any) -> None:
-    recent = Recent()
+    recent = Recent("alert")
     recent.begin("0123abcd", {0: 0, 1: 0})
     for alert in (*alerts(1, 4, offset=0), *alerts(2, 3, offset=0, partition=1)):
         recent.add(alert)
