@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from pipelines.core.codec import Codec, Stored
-from pipelines.core.foreign_side import UNKNOWN_MARK, Move, Reading, SideTotals, Turnover
+from pipelines.core.foreign_side import UNKNOWN_MARK, Move, Reading, SideTotals, price_of
 from pipelines.core.speed import LONG_MS, STILL, Speeds, speeds
 from pipelines.core.suspects import SuspectVerdict, Thresholds
 from schemas.session import open_ms
@@ -78,6 +78,8 @@ class ForeignTotals(Stored):
     """Whether its shard has it among the symbols that the clock can change."""
     is_ranked: bool = False
     """Whether it is on its shard's roster of the day."""
+    price_before: int = 0
+    """What a share cost foreigners on the last day on which they traded it, on average, in VND; 0 when nobody knows."""
     connections: dict[str, int] = msgspec.field(default_factory=dict)
     """What release 0.2.0 kept instead of marks: the newest epoch of each feed that had told of this symbol today."""
 
@@ -92,8 +94,9 @@ class ForeignTotals(Stored):
         return bool(self.suspects or self.buy.ring.slots or self.sell.ring.slots)
 
     def begin(self, day: TradingDay) -> None:
-        """Start ``day`` from nothing; exchange, groups and sector stay."""
+        """Start ``day`` from nothing; exchange, groups and sector stay, and what a share cost."""
         fresh = ForeignTotals(symbol=self.symbol, exchange=self.exchange, day=day, groups=self.groups, sector=self.sector)
+        fresh.price_before = self.buy.price or self.sell.price or self.price_before
         for name in self.__struct_fields__:
             setattr(self, name, getattr(fresh, name))
 
@@ -124,14 +127,16 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
     tells_room = _tells_room(totals, record, arrival.feed)
     notes: list[str] = []
 
-    def take(side: SideTotals, counter: int, value: int, elsewhere: Turnover) -> list[Move]:
+    def take(side: SideTotals, counter: int, value: int, price: int) -> list[Move]:
         covered = _covered(totals, side.heard_mark, arrival)
         reading = Reading(counter, value, ts_ms, arrival.mark, covered, arrival.feed, arrival.epoch, first_since_ms, first_shows)
-        return side.take(reading, elsewhere, thresholds, notes)
+        return side.take(reading, price, thresholds, notes)
 
-    bought, sold = Turnover(record.bought_value, record.bought), Turnover(record.sold_value, record.sold)
-    buys = take(buy, record.bought, record.bought_value, sell.turnover if sell.volume else sold)
-    sells = take(sell, record.sold, record.sold_value, buy.turnover if buy.volume else bought)
+    # As long as one side does not tell the price, the other does, or the day before.
+    sold_at = sell.price or totals.price_before or price_of(record.sold, record.sold_value)
+    buys = take(buy, record.bought, record.bought_value, sold_at)
+    bought_at = buy.price or totals.price_before or price_of(record.bought, record.bought_value)
+    sells = take(sell, record.sold, record.sold_value, bought_at)
     totals.ts_ms = max(totals.ts_ms, ts_ms)
     _remember_connection(totals, arrival)
     told_ms = totals.room_ms or ts_ms
@@ -156,8 +161,8 @@ def settle(totals: ForeignTotals, thresholds: Thresholds) -> Step:
     A small fall is a correction. Of a large one, and of a rise, nobody can say what it was: it books nothing and is counted.
     """
     notes: list[str] = []
-    buys = totals.buy.settle(totals.sell.turnover, thresholds, notes)
-    sells = totals.sell.settle(totals.buy.turnover, thresholds, notes)
+    buys = totals.buy.settle(totals.sell.price, thresholds, notes)
+    sells = totals.sell.settle(totals.buy.price, thresholds, notes)
     totals.unresolved += notes.count(SuspectVerdict.UNRESOLVED)
     return Step(_entries(totals, buys, sells), tuple(notes))
 
@@ -239,7 +244,7 @@ def _keep_marks(fields: list[Any]) -> list[Any]:
     symbol, exchange, day, groups, sector, buy, sell, room, total_room, ts_ms, covered_ms, connections, *counts = fields
     sides = [_side_with_marks(side) for side in (buy, sell)]
     head = [symbol, exchange, day, groups, sector, *sides, room, total_room, ts_ms, "", ts_ms, covered_ms]
-    return [*head, *counts, False, False, False, connections]
+    return [*head, *counts, False, False, False, 0, connections]
 
 
 def _side_with_marks(side: list[Any]) -> list[Any]:

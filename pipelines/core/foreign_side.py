@@ -57,18 +57,6 @@ class Reading(msgspec.Struct, array_like=True, frozen=True, gc=False):
         return self.ts_ms, self.counter
 
 
-class Turnover(NamedTuple):
-    """Shares, and what was paid for them in VND."""
-
-    value: int
-    volume: int
-
-    @property
-    def price(self) -> int:
-        """What a share cost on average; 0 when nobody knows."""
-        return max(self.value // self.volume, 0) if self.volume else 0
-
-
 class Move(NamedTuple):
     """How the counter of a side moved: a line of the ledger."""
 
@@ -138,9 +126,9 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         return self.earlier_value + self.value
 
     @property
-    def turnover(self) -> Turnover:
-        """The day's totals."""
-        return Turnover(self.total_value, self.volume)
+    def price(self) -> int:
+        """What a share cost on average today, in VND; 0 when nobody knows."""
+        return price_of(self.volume, self.total_value)
 
     @property
     def heard_mark(self) -> int:
@@ -155,19 +143,19 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         """Whether ``counter`` would take the day's total beyond every market."""
         return self.earlier + counter + (self.counter if counter < self.counter else 0) >= LARGEST
 
-    def take(self, reading: Reading, elsewhere: Turnover, thresholds: Thresholds, notes: list[str]) -> list[Move]:
+    def take(self, reading: Reading, price: int, thresholds: Thresholds, notes: list[str]) -> list[Move]:
         """Accept what a record says, hold it, or pass over it; then decide what it decides.
 
         Args:
             reading: What it says.
-            elsewhere: What tells the price of the symbol, as long as this side does not.
+            price: What a share costs elsewhere, in VND, for as long as this side does not tell; 0 when nobody knows.
             thresholds: What decides about a counter that fell.
             notes: Gets words to count by.
 
         Returns:
             How the counter moved, in the order of time.
         """
-        fold = _Fold(self, elsewhere, thresholds, notes)
+        fold = _Fold(self, price, thresholds, notes)
         waiting = len(self.held)
         fold.place(reading)
         while fold.decide():
@@ -176,22 +164,23 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
             notes.append("held")
         return fold.moves
 
-    def settle(self, elsewhere: Turnover, thresholds: Thresholds, notes: list[str]) -> list[Move]:
+    def settle(self, price: int, thresholds: Thresholds, notes: list[str]) -> list[Move]:
         """Decide about what is held, because the day is over and no newer record will."""
-        fold = _Fold(self, elsewhere, thresholds, notes)
+        fold = _Fold(self, price, thresholds, notes)
         while self.held:
-            fold.decide_at_close()
+            if not fold.decide(closing=True):
+                fold.decide_at_close()
         return fold.moves
 
 
 class _Fold:
     """One side, while a reading is folded into it or its day is closed."""
 
-    __slots__ = ("_elsewhere", "_notes", "_side", "_thresholds", "moves")
+    __slots__ = ("_notes", "_price", "_side", "_thresholds", "moves")
 
-    def __init__(self, side: SideTotals, elsewhere: Turnover, thresholds: Thresholds, notes: list[str]) -> None:
+    def __init__(self, side: SideTotals, price: int, thresholds: Thresholds, notes: list[str]) -> None:
         self._side = side
-        self._elsewhere = elsewhere
+        self._price = price
         self._thresholds = thresholds
         self._notes = notes
         self.moves: list[Move] = []
@@ -209,13 +198,13 @@ class _Fold:
             self._grow(reading)
         return True
 
-    def decide(self) -> bool:
+    def decide(self, *, closing: bool = False) -> bool:
         """Decide about the suspect, if something that is held can, and fold the rest. False when nothing is to be decided."""
         side = self._side
         if len(side.held) < 2:
             return False
         suspect, *rest = side.held
-        decider = next((reading for reading in rest if self._can_decide(reading, suspect, rest)), None)
+        decider = next((reading for reading in rest if self._can_decide(reading, suspect, rest, closing=closing)), None)
         if decider is None:
             if len(side.held) <= MAX_HELD:
                 return False
@@ -228,15 +217,18 @@ class _Fold:
         self._carry_out(verdict, suspect, rest)
         return True
 
-    def _can_decide(self, reading: Reading, suspect: Reading, rest: list[Reading]) -> bool:
+    def _can_decide(self, reading: Reading, suspect: Reading, rest: list[Reading], *, closing: bool) -> bool:
         """Whether ``reading`` is of a later second than the suspect.
 
-        A doubtful rise has to be confirmed before it can say something about a fall.
+        A rise that is doubtful itself has to be confirmed before it can say something about the suspect. At the close it may say
+        that another rise was real: nothing more will come.
         """
+        side = self._side
         if reading.ts_ms <= suspect.ts_ms:
             return False
-        side = self._side
-        if suspect.counter >= side.counter or not self._is_doubtful(reading, side.counter, side.value):
+        if closing and suspect.counter >= side.counter:
+            return True
+        if not self._is_doubtful(reading, side.counter, side.value):
             return True
         return any(other.ts_ms > reading.ts_ms and other.counter >= reading.counter for other in rest)
 
@@ -274,12 +266,13 @@ class _Fold:
         """Whether a rise from ``counter`` can only be a mistake.
 
         Its size would look like a restart on the way back, and its value is none that today's prices can make. A foreign record
-        tells no price limits: the average price of the day tells them.
+        tells no price limits: an average price tells them.
         """
         if not is_restart(reading.counter, counter, self._thresholds):
             return False
-        price = self._side.turnover.price or self._elsewhere.price
-        return not Bounds.around(price).allow(reading.counter - counter, reading.value - value)
+        price = self._side.price or self._price
+        bounds = Bounds.around(price) if price else _ANY_PRICE
+        return not bounds.allow(reading.counter - counter, reading.value - value)
 
     def _hold(self, reading: Reading) -> None:
         held = self._side.held
@@ -387,6 +380,15 @@ class _Fold:
         value = side.total_value - side.booked_value
         side.booked_value += value
         return value
+
+
+_ANY_PRICE: Final = Bounds(1, LARGEST)
+"""What a share can cost where nobody knows more: a dong at least."""
+
+
+def price_of(volume: int, value: int) -> int:
+    """What a share cost on average, in VND; 0 when that says nothing."""
+    return max(value // volume, 0) if volume else 0
 
 
 def _comes_after(reading: Reading, suspect: Reading) -> bool:
