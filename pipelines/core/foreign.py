@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NamedTuple
 import msgspec
 
 from pipelines.core.codec import Codec, Stored
-from pipelines.core.foreign_side import UNKNOWN_MARK, Move, Reading, SideTotals, price_of
+from pipelines.core.foreign_side import UNKNOWN_MARK, Move, Price, Reading, SideTotals, price_of
 from pipelines.core.speed import LONG_MS, STILL, Speeds, speeds
 from pipelines.core.suspects import SuspectVerdict, Thresholds
 from schemas.session import open_ms
@@ -127,15 +127,18 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
     tells_room = _tells_room(totals, record, arrival.feed)
     notes: list[str] = []
 
-    def take(side: SideTotals, counter: int, value: int, price: int) -> list[Move]:
+    def take(side: SideTotals, counter: int, value: int, price: Price) -> list[Move]:
         covered = _covered(totals, side.heard_mark, arrival)
         reading = Reading(counter, value, ts_ms, arrival.mark, covered, arrival.feed, arrival.epoch, first_since_ms, first_shows)
         return side.take(reading, price, thresholds, notes)
 
-    # As long as one side does not tell the price, the other does, or the day before.
-    sold_at = sell.price or totals.price_before or price_of(record.sold, record.sold_value)
+    def sold_at() -> int:
+        return sell.price or totals.price_before or price_of(record.sold, record.sold_value)
+
+    def bought_at() -> int:
+        return buy.price or totals.price_before or price_of(record.bought, record.bought_value)
+
     buys = take(buy, record.bought, record.bought_value, sold_at)
-    bought_at = buy.price or totals.price_before or price_of(record.bought, record.bought_value)
     sells = take(sell, record.sold, record.sold_value, bought_at)
     totals.ts_ms = max(totals.ts_ms, ts_ms)
     _remember_connection(totals, arrival)
@@ -161,8 +164,8 @@ def settle(totals: ForeignTotals, thresholds: Thresholds) -> Step:
     A small fall is a correction. Of a large one, and of a rise, nobody can say what it was: it books nothing and is counted.
     """
     notes: list[str] = []
-    buys = totals.buy.settle(totals.sell.price, thresholds, notes)
-    sells = totals.sell.settle(totals.buy.price, thresholds, notes)
+    buys = totals.buy.settle(lambda: totals.sell.price or totals.price_before, thresholds, notes)
+    sells = totals.sell.settle(lambda: totals.buy.price or totals.price_before, thresholds, notes)
     totals.unresolved += notes.count(SuspectVerdict.UNRESOLVED)
     return Step(_entries(totals, buys, sells), tuple(notes))
 

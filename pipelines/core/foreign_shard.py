@@ -92,6 +92,16 @@ class ForeignRankings(Stored):
     by_exchange: dict[str, Ranking] = msgspec.field(default_factory=dict)
 
 
+class _Look(NamedTuple):
+    """What a row shows that nobody would notice alone, as of the last change that somebody would.
+
+    So a row is the same however the records were cut into frames.
+    """
+
+    ts_ms: int
+    stale: int
+
+
 class ForeignFold:
     """The foreign ledger of a shard while a frame is folded."""
 
@@ -110,8 +120,8 @@ class ForeignFold:
         self._rankings: ForeignRankings | None = None
         self._seen: dict[str, _Visible] = {}
         """What the symbols that were touched look like, as of the last record or clock tick."""
-        self._rows: dict[str, ForeignRow] = {}
-        """The row of each symbol that has looked different since the frame began, as of its last change."""
+        self._looks: dict[str, _Look] = {}
+        """The last change of each symbol that has looked different since the frame began."""
         self._entries: list[LedgerEntry] = []
 
     def turn(self) -> None:
@@ -232,14 +242,11 @@ class ForeignFold:
             self._seen[totals.symbol] = _visible(totals)
 
     def _look(self, totals: ForeignTotals) -> None:
-        """Draw the row of a symbol if it looks different from before.
-
-        Its time and its count of stale records are those of this moment, so that they are the same however frames are cut.
-        """
+        """Take note of a symbol that looks different from before."""
         visible = _visible(totals)
         if visible != self._seen[totals.symbol] and totals.ts_ms:
             self._seen[totals.symbol] = visible
-            self._rows[totals.symbol] = _row(totals, self._position.offset)
+            self._looks[totals.symbol] = _Look(totals.ts_ms, totals.stale)
 
     def _place(self, totals: ForeignTotals, exchange: Exchange, groups: list[str], sector: str) -> None:
         """Move a symbol, with what foreigners did in it today, to the scopes that the newest record says."""
@@ -334,10 +341,11 @@ class ForeignFold:
     def _show(self) -> None:
         """Publish the rows of the symbols that have looked different, in the order in which they were touched."""
         for symbol in self._seen:
-            if symbol in self._rows:
-                self.folded.publish(STATE_FOREIGN, symbol, self._rows[symbol])
+            totals, look = self._cells.get(symbol), self._looks.get(symbol)
+            if totals is not None and look is not None:
+                self.folded.publish(STATE_FOREIGN, symbol, _row(totals, look, self._position.offset))
         self._seen.clear()
-        self._rows.clear()
+        self._looks.clear()
 
 
 _FIGURES = Figures("bought", "sold", "bought_value", "sold_value", "current_room", "total_room", least=1 - LARGEST)
@@ -367,29 +375,18 @@ def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, 
     return fold_records(frame, position, shard, state, _KINDS, ForeignFold, offers)
 
 
-class _Visible(NamedTuple):
-    """What a viewer of a row would notice. The count of stale records is none of it: a second feed repeats everything."""
-
-    exchange: Exchange
-    bought: int
-    sold: int
-    bought_value: int
-    sold_value: int
-    room: int
-    total_room: int
-    speeds: Speeds
-    suspects: int
-    unresolved: int
+_Visible = tuple[Exchange, int, int, int, int, int, int, Speeds, int, int]
+"""What a viewer of a row would notice. The count of stale records is none of it: a second feed repeats everything."""
 
 
 def _visible(totals: ForeignTotals) -> _Visible:
     buy, sell = totals.buy, totals.sell
-    return _Visible(
+    return (
         totals.exchange,
-        buy.volume,
-        sell.volume,
-        buy.total_value,
-        sell.total_value,
+        buy.earlier + buy.counter,
+        sell.earlier + sell.counter,
+        buy.earlier_value + buy.value,
+        sell.earlier_value + sell.value,
         totals.room,
         totals.total_room,
         totals.speeds,
@@ -398,12 +395,12 @@ def _visible(totals: ForeignTotals) -> _Visible:
     )
 
 
-def _row(totals: ForeignTotals, src: int) -> ForeignRow:
+def _row(totals: ForeignTotals, look: _Look, src: int) -> ForeignRow:
     buy, sell, speeds = totals.buy, totals.sell, totals.speeds
     return ForeignRow(
         day=TradingDay(totals.day),
         src=src,
-        ts_ms=UnixMs(totals.ts_ms),
+        ts_ms=UnixMs(look.ts_ms),
         symbol=Symbol(totals.symbol),
         exchange=totals.exchange,
         bought=Shares(buy.volume),
@@ -419,7 +416,7 @@ def _row(totals: ForeignTotals, src: int) -> ForeignRow:
         buy_speed_5m=speeds.buy_5m,
         sell_speed_5m=speeds.sell_5m,
         acceleration=speeds.acceleration,
-        stale=totals.stale,
+        stale=look.stale,
         suspects=totals.suspects,
         unresolved=totals.unresolved,
     )

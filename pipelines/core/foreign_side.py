@@ -6,6 +6,7 @@ second decides about it, and then all that was held is folded in the order of it
 """
 
 from bisect import insort
+from collections.abc import Callable
 from typing import Final, Literal, NamedTuple
 
 import msgspec
@@ -30,6 +31,10 @@ MAX_PAST: Final = 4
 
 UNKNOWN_MARK: Final = -1
 """The mark of a reading that release 0.2.0 accepted: it did not keep marks."""
+
+
+Price = Callable[[], int]
+"""Says what a share costs elsewhere, in VND; 0 when nobody knows."""
 
 
 class Reading(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -133,7 +138,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
     @property
     def heard_mark(self) -> int:
         """The mark of the last reading that came, held ones included."""
-        return max((reading.mark for reading in self.held), default=self.mark)
+        return max([reading.mark for reading in self.held]) if self.held else self.mark
 
     def holds(self, counter: int, ts_ms: int) -> bool:
         """Whether a reading with this counter and time is held."""
@@ -143,18 +148,67 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         """Whether ``counter`` would take the day's total beyond every market."""
         return self.earlier + counter + (self.counter if counter < self.counter else 0) >= LARGEST
 
-    def take(self, reading: Reading, price: int, thresholds: Thresholds, notes: list[str]) -> list[Move]:
+    def is_past(self, reading: Reading) -> bool:
+        """Whether a reading is older than the mark, or of its second and no more than it."""
+        return reading.ts_ms < self.ts_ms or (reading.ts_ms == self.ts_ms and reading.counter <= self.counter)
+
+    def leaps(self, reading: Reading, thresholds: Thresholds) -> bool:
+        """Whether a reading is so far above the mark that the way back would look like a restart."""
+        return is_restart(reading.counter, self.counter, thresholds)
+
+    def accept(self, reading: Reading) -> None:
+        """Let the count go on from ``reading``."""
+        self.counter, self.value, self.ts_ms, self.mark = reading.counter, reading.value, reading.ts_ms, reading.mark
+
+    def grow(self, reading: Reading, thresholds: Thresholds) -> Move | None:
+        """Accept a reading that is no lower than the mark. None when nothing moves but the time."""
+        before, since_ms = self.counter, min(self.ts_ms, reading.ts_ms)
+        volume = reading.counter - before
+        self.leapt_from = before if before and self.leaps(reading, thresholds) else None
+        self.accept(reading)
+        if self.held:
+            # A rise that was held, and is no more than another reading said by then, is explained.
+            self.held = [held for held in self.held if held.ts_ms > self.ts_ms or not before < held.counter <= self.counter]
+        if not volume:
+            moved = self.earlier_value + self.value != self.booked_value
+            return self.book("revaluation", reading.ts_ms, since_ms or reading.ts_ms, before) if moved else None
+        if since_ms and reading.covered:
+            self.ring.add(volume, reading.ts_ms)
+            return self.book("delta", reading.ts_ms, since_ms, before)
+        if since_ms:
+            self.ring.spread(volume, since_ms, reading.ts_ms)
+        elif reading.first_shows:
+            self.ring.spread(volume, reading.first_since_ms, reading.ts_ms)
+        return self.book("catch_up", reading.ts_ms, since_ms or reading.first_since_ms, before)
+
+    def book(self, kind: EntryKind, ts_ms: int, since_ms: int, counter_from: int, *, ambiguous: bool = False) -> Move:
+        """Make the line of what has been accepted."""
+        return Move(kind, ts_ms, since_ms, self.generation, counter_from, self.counter, self.take_value(), ambiguous)
+
+    def take_value(self) -> int:
+        """By how much the day's value has changed since the last line."""
+        value = self.earlier_value + self.value - self.booked_value
+        self.booked_value += value
+        return value
+
+    def take(self, reading: Reading, price: Price, thresholds: Thresholds, notes: list[str]) -> list[Move]:
         """Accept what a record says, hold it, or pass over it; then decide what it decides.
 
         Args:
             reading: What it says.
-            price: What a share costs elsewhere, in VND, for as long as this side does not tell; 0 when nobody knows.
+            price: Says what a share costs, for as long as this side does not tell.
             thresholds: What decides about a counter that fell.
             notes: Gets words to count by.
 
         Returns:
             How the counter moved, in the order of time.
         """
+        if not self.held:
+            if self.is_past(reading) and reading.counter <= self.counter and not self.past:
+                return []
+            if not self.is_past(reading) and self.counter <= reading.counter and not self.leaps(reading, thresholds):
+                move = self.grow(reading, thresholds)
+                return [] if move is None else [move]
         fold = _Fold(self, price, thresholds, notes)
         waiting = len(self.held)
         fold.place(reading)
@@ -164,7 +218,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
             notes.append("held")
         return fold.moves
 
-    def settle(self, price: int, thresholds: Thresholds, notes: list[str]) -> list[Move]:
+    def settle(self, price: Price, thresholds: Thresholds, notes: list[str]) -> list[Move]:
         """Decide about what is held, because the day is over and no newer record will."""
         fold = _Fold(self, price, thresholds, notes)
         while self.held:
@@ -178,7 +232,7 @@ class _Fold:
 
     __slots__ = ("_notes", "_price", "_side", "_thresholds", "moves")
 
-    def __init__(self, side: SideTotals, price: int, thresholds: Thresholds, notes: list[str]) -> None:
+    def __init__(self, side: SideTotals, price: Price, thresholds: Thresholds, notes: list[str]) -> None:
         self._side = side
         self._price = price
         self._thresholds = thresholds
@@ -188,7 +242,7 @@ class _Fold:
     def place(self, reading: Reading) -> bool:
         """Accept a reading, hold it, or pass over it. True when it is accepted or held: what comes next goes on from it."""
         side = self._side
-        if reading.ts_ms < side.ts_ms or (reading.ts_ms == side.ts_ms and reading.counter <= side.counter):
+        if side.is_past(reading):
             self._look_back(reading)
             return False
         # What is newer than the suspect waits for its verdict. Growth up to then is real, whatever becomes of the suspect.
@@ -270,7 +324,7 @@ class _Fold:
         """
         if not is_restart(reading.counter, counter, self._thresholds):
             return False
-        price = self._side.price or self._price
+        price = self._side.price or self._price()
         bounds = Bounds.around(price) if price else _ANY_PRICE
         return not bounds.allow(reading.counter - counter, reading.value - value)
 
@@ -283,24 +337,9 @@ class _Fold:
         insort(held, reading, key=lambda each: each.place)
 
     def _grow(self, reading: Reading) -> None:
-        side = self._side
-        before, since_ms = side.counter, min(side.ts_ms, reading.ts_ms)
-        volume = reading.counter - before
-        self._accept(reading)
-        side.leapt_from = before if before and is_restart(reading.counter, before, self._thresholds) else None
-        # A rise that was held, and is no more than another reading said by then, is explained.
-        side.held = [held for held in side.held if held.ts_ms > side.ts_ms or not before < held.counter <= side.counter]
-        kind: EntryKind = "delta" if since_ms and reading.covered else "catch_up"
-        if kind == "delta":
-            side.ring.add(volume, reading.ts_ms)
-        elif since_ms:
-            side.ring.spread(volume, since_ms, reading.ts_ms)
-        elif reading.first_shows:
-            side.ring.spread(volume, reading.first_since_ms, reading.ts_ms)
-        if volume:
-            self._book(kind, reading.ts_ms, since_ms or reading.first_since_ms, before)
-        elif side.total_value != side.booked_value:
-            self._book("revaluation", reading.ts_ms, since_ms or reading.ts_ms, before)
+        move = self._side.grow(reading, self._thresholds)
+        if move is not None:
+            self.moves.append(move)
 
     def _fall(self, suspect: Reading, verdict: SuspectVerdict) -> None:
         """Book a fall that is believed."""
@@ -315,16 +354,16 @@ class _Fold:
             side.generation += 1
             side.earlier += before
             side.earlier_value += side.value
-            self._accept(suspect)
+            side.accept(suspect)
             side.ring.spread(suspect.counter, since_ms, suspect.ts_ms)
-            self._book("reset", suspect.ts_ms, since_ms, 0, ambiguous=is_doubtful)
+            self.moves.append(side.book("reset", suspect.ts_ms, since_ms, 0, ambiguous=is_doubtful))
         else:
             is_doubtful = verdict is SuspectVerdict.AMBIGUOUS
             if is_doubtful:
                 self._notes.append(verdict)
             # A correction says that shares counted earlier were none, and not when they had been counted: no speed changes.
-            self._accept(suspect)
-            self._book("correction", suspect.ts_ms, since_ms, before, ambiguous=is_doubtful)
+            side.accept(suspect)
+            self.moves.append(side.book("correction", suspect.ts_ms, since_ms, before, ambiguous=is_doubtful))
         side.leapt_from = None
         side.settled_ms = suspect.ts_ms
 
@@ -363,23 +402,7 @@ class _Fold:
         else:
             side.ring.spread(growth, since_ms, reading.ts_ms)
         kind: EntryKind = "delta" if past.covered else "catch_up"
-        self.moves.append(Move(kind, reading.ts_ms, since_ms, past.generation, before, reading.counter, self._value()))
-
-    def _accept(self, reading: Reading) -> None:
-        side = self._side
-        side.counter, side.value, side.ts_ms, side.mark = reading.counter, reading.value, reading.ts_ms, reading.mark
-
-    def _book(self, kind: EntryKind, ts_ms: int, since_ms: int, counter_from: int, *, ambiguous: bool = False) -> None:
-        side = self._side
-        value = self._value()
-        self.moves.append(Move(kind, ts_ms, since_ms, side.generation, counter_from, side.counter, value, ambiguous))
-
-    def _value(self) -> int:
-        """By how much the day's value has changed since the last line."""
-        side = self._side
-        value = side.total_value - side.booked_value
-        side.booked_value += value
-        return value
+        self.moves.append(Move(kind, reading.ts_ms, since_ms, past.generation, before, reading.counter, side.take_value()))
 
 
 _ANY_PRICE: Final = Bounds(1, LARGEST)

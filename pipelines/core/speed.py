@@ -13,6 +13,7 @@ BUCKET_MS = 5_000
 MINUTE_MS = 60_000
 LONG_MS = 5 * MINUTE_MS
 """The longer window; also how far back a day's first record may reach."""
+_A_MINUTE = MINUTE_MS // BUCKET_MS
 _SLOTS = LONG_MS // BUCKET_MS + 1
 
 
@@ -58,12 +59,19 @@ class VolumeRing(msgspec.Struct, array_like=True, gc=False):
             placed += share
             self._put(share, min(number, self.newest))
 
-    def volume(self, since_ms: int, until_ms: int) -> int:
-        """The volume of (since_ms, until_ms]. Both are edges of buckets, or the ends of the ring."""
+    def volumes(self, now_ms: int) -> tuple[int, int, int]:
+        """The volume of the last minute, of the minute before it, and of the last five minutes.
+
+        The last minute begins at an edge of buckets, and reaches to ``now_ms``.
+        """
         if not self.slots:
-            return 0
+            return 0, 0, 0
         start = self._start
-        return sum(self.slots[max(since_ms // BUCKET_MS - start, 0) : max(_bucket(until_ms) + 1 - start, 0)])
+        minute, end = now_ms // BUCKET_MS - _A_MINUTE - start, max(_bucket(now_ms) + 1 - start, 0)
+        first, before, long = max(minute, 0), max(minute - _A_MINUTE, 0), max(minute - 4 * _A_MINUTE, 0)
+        last = sum(self.slots[first:end])
+        earlier = sum(self.slots[before:first])
+        return last, earlier, sum(self.slots[long:before]) + earlier + last
 
     @property
     def _start(self) -> int:
@@ -109,19 +117,16 @@ def speeds(buy: VolumeRing, sell: VolumeRing, covered_ms: int, now_ms: int) -> S
         return STILL
     edge = now_ms // BUCKET_MS * BUCKET_MS
     minute, long, before = edge - MINUTE_MS, edge - LONG_MS, edge - 2 * MINUTE_MS
-    bought, sold = buy.volume(minute, now_ms), sell.volume(minute, now_ms)
+    bought, bought_before, bought_long = buy.volumes(now_ms)
+    sold, sold_before, sold_long = sell.volumes(now_ms)
     last = now_ms - max(minute, covered_ms)
     whole = now_ms - max(long, covered_ms)
     acceleration = 0
     if covered_ms < minute:
-        earlier = buy.volume(before, minute) - sell.volume(before, minute)
-        acceleration = _a_minute(bought - sold, last) - _a_minute(earlier, minute - max(before, covered_ms))
+        earlier = _a_minute(bought_before - sold_before, minute - max(before, covered_ms))
+        acceleration = _a_minute(bought - sold, last) - earlier
     return Speeds(
-        _a_minute(bought, last),
-        _a_minute(sold, last),
-        _a_minute(buy.volume(long, now_ms), whole),
-        _a_minute(sell.volume(long, now_ms), whole),
-        acceleration,
+        _a_minute(bought, last), _a_minute(sold, last), _a_minute(bought_long, whole), _a_minute(sold_long, whole), acceleration
     )
 
 
