@@ -3,7 +3,11 @@
 SsiError
 ├── SsiUnavailable: SSI, or the network on the way to it, is down: tried again with growing pauses
 │   ├── TokenRejected: the token ran out: a new one is fetched before the next attempt
-│   └── QuotaExceeded: SSI asks for fewer calls: tried again after a long pause
+│   ├── QuotaExceeded: SSI asks for fewer calls: tried again after a long pause
+│   └── ConnectionClosed: the hub closed the connection, or it broke
+├── StandingBy: the hub serves one connection a key, and another feed has it
+├── PlannedReconnect: the connection is made anew before the market opens, as every day
+├── ReferenceIncomplete: a list of what is listed is empty or too short: asked again with growing pauses
 ├── BadCredentials: SSI knows no such consumer id and secret
 ├── ChannelsRejected: SSI refused the subscription
 ├── InsecureUrl: credentials would travel in clear
@@ -77,6 +81,37 @@ class QuotaExceeded(SsiUnavailable):
 
     def __str__(self) -> str:
         return f"{self.what}: {self.why}; pausing. Do not run other clients with the same SSI key"
+
+
+class ConnectionClosed(SsiUnavailable):
+    """The hub closed the connection, or it broke on the way."""
+
+
+class StandingBy(SsiError):
+    """The hub closes this feed's connection whenever another client of the same key connects, so this one waits."""
+
+    def __init__(self, feed: str, pause_s: float) -> None:
+        super().__init__(feed, pause_s)
+        self.feed = feed
+        self.pause_s = pause_s
+
+    def __str__(self) -> str:
+        return (
+            f"standing by: SSI closed the connection of feed {self.feed} again and again, so it seems to serve one connection a "
+            f"key. Give feed {self.feed} a key of its own (SSI_CONSUMER_ID, SSI_CONSUMER_SECRET); next attempt in "
+            f"{self.pause_s / 60:.0f} minutes"
+        )
+
+
+class PlannedReconnect(SsiError):
+    """The daily time to connect anew has come; nothing is wrong."""
+
+    def __str__(self) -> str:
+        return "connecting anew, as every day before the market opens (SSI_RECONNECT_AT)"
+
+
+class ReferenceIncomplete(SsiError):
+    """SSI gave lists that cannot be all: ask again after a pause."""
 
 
 class BadCredentials(SsiError):

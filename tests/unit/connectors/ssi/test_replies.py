@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from connectors.ssi.core.errors import BadCredentials, QuotaExceeded, SsiUnavailable, TokenRejected
-from connectors.ssi.core.replies import expiry_of, read_answer, read_token, refusal, times_of
+from connectors.ssi.core.replies import expiry_of, life_of, objection, one_line, read_answer, read_token, refusal, said_in
 
 
 def body(**fields: Any) -> bytes:
@@ -18,12 +18,13 @@ def jwt(payload: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("status", [200, "200", "Success"])
 def test_success_is_a_number_or_a_word(status: int | str) -> None:
-    assert read_answer("Securities", 200, body(message="Success", status=status, data=[1], totalRecord=1), None) == [1]
+    answer = read_answer("Securities", 200, body(message="Success", status=status, data=[1], totalRecord=1), None)
+    assert answer == ([1], 1)
 
 
 def test_no_data_is_nothing_and_no_error() -> None:
-    assert read_answer("IndexComponents", 200, body(message="Success", status="Success", data=None), None) is None
-    assert read_answer("IndexComponents", 200, body(message="NoDataFound", status="Error", data=None), None) is None
+    assert read_answer("IndexComponents", 200, body(message="Success", status="Success", data=None), None).data is None
+    assert read_answer("IndexComponents", 200, body(message="NoDataFound", status="Error", data=None), None).data is None
 
 
 @pytest.mark.parametrize(
@@ -42,6 +43,21 @@ def test_refusals_come_by_http_status_or_in_the_body(http_status: int, fields: d
     with pytest.raises(SsiUnavailable) as caught:
         read_answer("Securities", http_status, body(**fields), None)
     assert type(caught.value) is error
+
+
+@pytest.mark.parametrize("http_status", [200, 403, 500])
+@pytest.mark.parametrize("text", [b"API calls quota exceeded! maximum admitted 1 per 1 s", b'"Too many requests"'])
+def test_a_quota_may_be_plain_text(http_status: int, text: bytes) -> None:
+    with pytest.raises(QuotaExceeded):
+        read_answer("Securities", http_status, text, None)
+
+
+def test_a_word_on_somebody_elses_page_proves_nothing() -> None:
+    page = b"<html><body>Your quota of free articles</body></html>"
+    with pytest.raises(SsiUnavailable) as caught:
+        read_answer("Securities", 200, page, None)
+    assert type(caught.value) is SsiUnavailable
+    assert said_in("x" * 501 + " quota").words == ""
 
 
 @pytest.mark.parametrize("text", [b"", b"<html>502</html>", b"[]", b"\xff"])
@@ -76,6 +92,14 @@ def test_refused_credentials_name_both_variables(fields: dict[str, Any]) -> None
         (408, b""),
         (302, b""),
         (403, b"<html>Request blocked</html>"),
+        # ASP.NET's and a gateway's own words, which name no credentials.
+        (400, b'{"message":"An error has occurred."}'),
+        (400, b'{"Message":"The request is invalid."}'),
+        (403, b'{"message":"Forbidden"}'),
+        (403, b'{"status":403}'),
+        (400, b'{"status":400,"message":null}'),
+        (500, b'{"message":"An error occurred while the consumer was read","status":500}'),
+        (403, b"<html>no such consumer</html>"),
     ],
 )
 def test_a_server_that_is_down_says_nothing_about_credentials(http_status: int, text: bytes) -> None:
@@ -86,6 +110,21 @@ def test_a_server_that_is_down_says_nothing_about_credentials(http_status: int, 
 def test_a_refusal_by_http_status_is_one_in_ssis_envelope() -> None:
     with pytest.raises(BadCredentials):
         read_token(401, body(message="Unauthorized"), None)
+    for status in (400, 403):
+        with pytest.raises(BadCredentials):
+            read_token(status, body(message="Invalid consumerID or consumerSecret"), None)
+
+
+def test_what_may_be_the_credentials_says_so() -> None:
+    with pytest.raises(SsiUnavailable, match="check SSI_CONSUMER_ID and SSI_CONSUMER_SECRET"):
+        read_token(403, body(message="Forbidden"), None)
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "two words", "Tiếng", "\x7f", " ", ""])
+def test_a_token_that_no_header_can_hold_is_none(token: str) -> None:
+    with pytest.raises(SsiUnavailable, match="accessToken"):
+        read_token(200, body(message="Success", status=200, data={"accessToken": token}), None)
+    assert read_token(200, body(status=200, data={"accessToken": " abc\r\n"}), None) == "abc"
 
 
 def test_a_quota_is_no_word_about_credentials_either() -> None:
@@ -101,6 +140,12 @@ def test_hub_refusals() -> None:
     assert isinstance(quota, QuotaExceeded)
     assert quota.retry_after_s == 30
     assert type(refusal("negotiate", 504, "gateway", "soon")) is SsiUnavailable
+    assert type(refusal("negotiate", 200, '{"message":"Connection has been blocked"}', None)) is QuotaExceeded
+    assert type(refusal("negotiate", 200, '{"status":401}', None)) is TokenRejected
+    assert type(refusal("negotiate", 200, '{"status":500,"message":"x"}', None)) is SsiUnavailable
+    assert refusal("negotiate", 200, '{"ConnectionToken":"t","ProtocolVersion":"1.5"}', None) is None
+    assert refusal("start", 200, '{ "Response": "started" }', None) is None
+    assert type(refusal("connect", 400, "Protocol error: Missing connection token.", None)) is SsiUnavailable
     patient = refusal("negotiate", 503, "", "99999999")
     assert isinstance(patient, SsiUnavailable)
     assert patient.retry_after_s == 300
@@ -119,13 +164,34 @@ def test_a_token_may_not_say_when_it_expires(token: str) -> None:
 
 
 def test_a_token_is_replaced_an_hour_ahead_or_half_way_through_a_short_life() -> None:
-    assert times_of(jwt({"exp": 100_000}), 80_000.0) == (100_000, 96_400)
-    assert times_of(jwt({"exp": 100_000}), 99_000.0) == (100_000, 99_500)
+    assert life_of(jwt({"exp": 100_000}), 80_000.0) == (20_000, 16_400)
+    assert life_of(jwt({"exp": 100_000}), 99_000.0) == (1_000, 500)
 
 
 def test_a_token_that_does_not_say_when_it_expires_is_good_for_eight_hours() -> None:
-    assert times_of("opaque", 1_000.0) == (29_800, 26_200)
+    assert life_of("opaque", 1_000.0) == (28_800, 25_200)
 
 
-def test_a_token_that_has_expired_already_is_replaced_at_once() -> None:
-    assert times_of(jwt({"exp": 100_000}), 100_500.0).renew_s < 100_500
+def test_a_token_that_says_when_it_was_issued_needs_no_clock() -> None:
+    assert life_of(jwt({"exp": 120_000, "iat": 100_000}), 7.0) == (20_000, 16_400)
+
+
+@pytest.mark.parametrize("wall_s", [100_001.0, 400_000.0, 0.0])
+def test_a_token_that_was_just_issued_and_is_out_of_date_shows_that_the_clock_is_wrong(wall_s: float) -> None:
+    assert life_of(jwt({"exp": 100_000}), wall_s) == (28_800, 25_200)
+
+
+@pytest.mark.parametrize("text", ["Unauthorized", '{"status":401}', '{"error":"invalid_token"}'])
+def test_a_text_on_the_stream_may_object_to_the_token(text: str) -> None:
+    assert isinstance(objection(text), TokenRejected)
+
+
+@pytest.mark.parametrize("text", ["", "going away", '{"status":500}', "{}", "[]", "Missing connection token"])
+def test_any_other_text_on_the_stream_objects_to_nothing(text: str) -> None:
+    assert objection(text) is None
+
+
+def test_a_text_for_the_log_holds_no_token() -> None:
+    token = jwt({"exp": 100_000}).replace("e30", "eyJhbGciOiJSUzI1NiJ9")
+    assert one_line(f"cannot take {token}\n now") == "cannot take *** now"
+    assert one_line("got Authorization: bearer abc.def now") == "got Authorization: *** now"
