@@ -27,7 +27,7 @@ from connectors.ssi.core.symbols import Symbols
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.market import generate
 from schemas.topics import encode
-from schemas.units import TradingDay, UnixMs, UnixUs
+from schemas.units import MonotonicMs, TradingDay, UnixUs
 
 RECORDS = 4_000
 IN_A_MESSAGE = 8
@@ -120,7 +120,7 @@ def decode(messages: list[bytes]) -> int:
     records = 0
     client, decoder = HubClient("http://127.0.0.1/", "ALL"), Decoder(Symbols())
     for message in messages:
-        for action in client.receive(message, UnixMs(0)):
+        for action in client.receive(message, MonotonicMs(0)):
             if isinstance(action, Publish):
                 for argument in action.arguments:
                     decoder.decode(argument)
@@ -134,7 +134,7 @@ def frame(messages: list[bytes]) -> int:
     client, symbols = HubClient("http://127.0.0.1/", "ALL"), Symbols()
     decoder, builder = Decoder(symbols), FrameBuilder("a", SHARDS, symbols.is_index)
     for message in messages:
-        for action in client.receive(message, UnixMs(0)):
+        for action in client.receive(message, MonotonicMs(0)):
             if isinstance(action, Publish):
                 for argument in action.arguments:
                     builder.add(decoder.decode(argument), UnixUs(0))

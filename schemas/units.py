@@ -21,6 +21,9 @@ UnixMs = NewType("UnixMs", int)
 UnixUs = NewType("UnixUs", int)
 """Microseconds since the UTC epoch, of our own clock: receive times."""
 
+MonotonicMs = NewType("MonotonicMs", int)
+"""Milliseconds on a clock that nobody sets. Only the difference of two such times means anything: how long something took."""
+
 TradingDay = NewType("TradingDay", int)
 """A trading date of Vietnam (UTC+7) as YYYYMMDD; sessions never cross midnight UTC either."""
 

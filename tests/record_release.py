@@ -29,7 +29,7 @@ from schemas.calendar import at
 from schemas.shards import shard_of
 from schemas.structs import ReferenceRecord
 from schemas.topics import SSI_REFERENCE, SSI_STATUS, SSI_WIRE, TOPICS
-from schemas.units import Symbol, TradingDay, UnixMs, UnixUs
+from schemas.units import MonotonicMs, Symbol, TradingDay, UnixUs
 from tests.builders import a_reference
 from tests.last_release import SHARDS, Folds, Said
 
@@ -125,7 +125,7 @@ def play(recorder: Recorder) -> dict[str, dict[str, str]]:
         if health == "up":
             for text in hub_messages(seconds[ms]):
                 stream.keep(text, now_us)
-                for action in hub.receive(text, UnixMs(ms)):
+                for action in hub.receive(text, MonotonicMs(ms)):
                     if isinstance(action, Publish):
                         stream.publish(action.arguments, now_us)
             if ms % (5 * MINUTE_MS) == 0:

@@ -8,8 +8,9 @@ from typing import Final, Literal
 
 import aiohttp
 
-from connectors.ssi.calls import bearer, call, why
-from connectors.ssi.core.errors import SsiError, SsiUnavailable, TokenRejected
+from connectors.ssi import calls
+from connectors.ssi.calls import bearer, call, proxy_for, why
+from connectors.ssi.core.errors import QuotaExceeded, SsiError, SsiUnavailable, TokenRejected
 from connectors.ssi.core.hub_client import (
     Action,
     BeginEpoch,
@@ -24,7 +25,7 @@ from connectors.ssi.core.hub_client import (
 )
 from connectors.ssi.core.replies import refusal
 from connectors.ssi.core.stream import RecordStream
-from schemas.units import UnixMs, UnixUs
+from schemas.units import MonotonicMs, UnixMs, UnixUs
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,11 @@ def now_us() -> UnixUs:
 def now_ms() -> UnixMs:
     """The time by this machine's clock, in milliseconds."""
     return UnixMs(time.time_ns() // 1_000_000)
+
+
+def monotonic_ms() -> MonotonicMs:
+    """What durations are measured by, in milliseconds: a clock that nobody sets."""
+    return MonotonicMs(time.monotonic_ns() // 1_000_000)
 
 
 class Conversation:
@@ -74,6 +80,7 @@ class Conversation:
         self._headers = bearer(token)
         self._stream = stream
         self._subscribed = subscribed
+        self._socket: _Socket | None = None
         self._end: SsiError | None = None
         """Why the conversation ends, once that is decided."""
         self.is_open = False
@@ -87,49 +94,74 @@ class Conversation:
             SsiUnavailable: It did not even begin: negotiate or the WebSocket failed.
         """
         reply = await call(self._http, "GET", self._hub_client.negotiate_url, "negotiate", headers=self._headers)
-        if error := refusal("negotiate", reply.status, reply.body.decode(errors="replace"), reply.retry_after):
+        if error := refusal("negotiate", reply.status, reply.text, reply.retry_after):
             raise error
         socket = await self._open(self._hub_client.negotiated(reply.body))
+        self._socket = socket
         self.is_open = True
         watch = asyncio.create_task(self._watch(socket))
         try:
-            await self._carry_out(self._hub_client.connected(now_ms()), socket)
-            async for message in socket:
-                if message.type in (aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY):
-                    self._stream.keep(message.data, now_us())
-                    await self._carry_out(self._hub_client.receive(message.data, now_ms()), socket)
-                if self._end is not None or message.type == aiohttp.WSMsgType.ERROR:
-                    break
-            await self._carry_out(self._hub_client.closed(socket.close_code), socket)
+            await self._carry_out(self._hub_client.connected(monotonic_ms()), socket)
+            while self._end is None:
+                await self._read(socket)
         finally:
             self.is_open = False
             watch.cancel()
             await asyncio.gather(watch, return_exceptions=True)
             await socket.close()
-        return self._end or SsiUnavailable("the stream", "the connection ended")
+        return self._end
+
+    @property
+    def awaited(self) -> str:
+        """What the hub has to do next before data can flow; empty once it can."""
+        return self._hub_client.awaited
+
+    async def leave(self, why: SsiError) -> None:
+        """End the conversation: :meth:`hold` closes the socket and returns ``why``, unless something else ended it before."""
+        self._end = self._end or why
+        if self._socket is not None:
+            await self._socket.close()
+
+    async def _read(self, socket: _Socket) -> None:
+        """Take in the next message, or that there will be none."""
+        message = await socket.receive()
+        match message.type:
+            case aiohttp.WSMsgType.TEXT | aiohttp.WSMsgType.BINARY:
+                self._stream.keep(message.data, now_us())
+                await self._carry_out(self._hub_client.receive(message.data, monotonic_ms()), socket)
+            case aiohttp.WSMsgType.CLOSE:
+                await self._carry_out(self._hub_client.closed(message.data, message.extra or ""), socket)
+            case aiohttp.WSMsgType.ERROR:
+                await self._carry_out(self._hub_client.closed(None, str(message.data)), socket)
+            case _:
+                await self._carry_out(self._hub_client.closed(None, ""), socket)
 
     async def _open(self, url: str) -> _Socket:
+        proxy = proxy_for(url, "connect")
         try:
-            return await self._http.ws_connect(
-                url,
-                headers=self._headers,
-                max_msg_size=MAX_MESSAGE_BYTES,
-                # As bytes: a hub message that is not UTF-8 is a dead letter, not the end of the connection.
-                decode_text=False,
-                # The other end of a broken connection never answers our close frame: do not wait long for it.
-                timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
-            )
+            # aiohttp itself would wait for the upgrade for five minutes.
+            async with asyncio.timeout(calls.STEP_S):
+                return await self._http.ws_connect(
+                    url,
+                    headers=self._headers,
+                    max_msg_size=MAX_MESSAGE_BYTES,
+                    proxy=proxy,
+                    # As bytes: a hub message that is not UTF-8 is a dead letter, not the end of the connection.
+                    decode_text=False,
+                    # The other end of a broken connection never answers our close frame: do not wait long for it.
+                    timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+                )
         except aiohttp.WSServerHandshakeError as error:
             retry_after = error.headers.get("Retry-After") if error.headers else None
             refused = refusal("connect", error.status, "", retry_after)
             raise refused or SsiUnavailable("connect", "the hub did not upgrade to a WebSocket") from None
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, UnicodeError) as error:
             raise SsiUnavailable("connect", why(error)) from None
 
     async def _watch(self, socket: _Socket) -> None:
         while self._end is None:
             await asyncio.sleep(WATCH_S)
-            await self._carry_out(self._hub_client.tick(now_ms()), socket)
+            await self._carry_out(self._hub_client.tick(monotonic_ms()), socket)
         await socket.close()
 
     async def _carry_out(self, actions: list[Action], socket: _Socket) -> None:
@@ -141,7 +173,8 @@ class Conversation:
                     self._stream.begin(now_us())
                 case Start(url):
                     await self._start(url)
-                    await self._carry_out(self._hub_client.started(now_ms()), socket)
+                    if self._end is None:
+                        await self._carry_out(self._hub_client.started(monotonic_ms()), socket)
                 case Send(text):
                     await self._send(text, socket)
                 case Subscribed():
@@ -157,13 +190,13 @@ class Conversation:
         try:
             async with asyncio.timeout(START_S):
                 reply = await call(self._http, "GET", url, "start", headers=self._headers)
-            error = refusal("start", reply.status, reply.body.decode(errors="replace"), reply.retry_after)
+            error = refusal("start", reply.status, reply.text, reply.retry_after)
         except SsiUnavailable as unavailable:
             error = unavailable
         except TimeoutError:
             error = SsiUnavailable("start", f"no reply in {START_S:.0f} s")
-        if isinstance(error, TokenRejected):
-            self._end = error
+        if isinstance(error, TokenRejected | QuotaExceeded):
+            self._end = self._end or error
         elif error is not None:
             log.warning("%s. Subscribing all the same", error)
 

@@ -12,7 +12,7 @@ from connectors.ssi.core.decode import decode
 from connectors.ssi.core.hub_client import HubClient, Publish, RejectMessage
 from schemas import events, records, states, terms
 from schemas.topics import SSI_WIRE, TOPICS, Topic, encode
-from schemas.units import UnixMs
+from schemas.units import MonotonicMs
 from tests.last_release import RELEASES, minute_of
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
@@ -115,7 +115,7 @@ def kinds_in(messages: Iterable[bytes]) -> set[str]:
     client = HubClient("https://fc-datahub.ssi.com.vn/", "X-TRADE:ALL")
     kinds = set()
     for message in messages:
-        for action in client.receive(message, UnixMs(0)):
+        for action in client.receive(message, MonotonicMs(0)):
             assert not isinstance(action, RejectMessage)
             if isinstance(action, Publish):
                 kinds |= {type(decode(argument)).__name__ for argument in action.arguments}

@@ -5,11 +5,12 @@ from typing import Final
 
 from connectors.ssi.core.errors import QuotaExceeded, SsiError, SsiUnavailable
 from schemas.backoff import Backoff
-from schemas.units import UnixMs
+from schemas.units import MonotonicMs
 
 FIRST_S: Final = 1.0
 """The longest that the pause after a first failure may be."""
 LONGEST_S: Final = 60.0
+"""The longest that any pause may be that SSI did not ask for."""
 QUOTA_MIN_S: Final = 60.0
 QUOTA_MAX_S: Final = 300.0
 STABLE_MS: Final = 60_000
@@ -19,17 +20,22 @@ STABLE_MS: Final = 60_000
 class SsiBackoff:
     """The pauses of :class:`~schemas.backoff.Backoff`, from half a second to a minute; minutes when SSI speaks of quotas."""
 
-    def __init__(self, chance: Callable[[], float]) -> None:
-        """``chance`` gives a number in [0, 1), as :func:`random.random` does."""
-        self._chance = chance
-        self._backoff = Backoff(FIRST_S, LONGEST_S, chance)
-        self._connected_ms: UnixMs | None = None
+    def __init__(self, chance: Callable[[], float], longest_s: float | None = None) -> None:
+        """Begin with the shortest pause.
 
-    def connected(self, now_ms: UnixMs) -> None:
+        Args:
+            chance: Gives a number in [0, 1), as :func:`random.random` does.
+            longest_s: The longest that a pause may be that SSI did not ask for; :data:`LONGEST_S` if not given.
+        """
+        self._chance = chance
+        self._backoff = Backoff(FIRST_S, longest_s or LONGEST_S, chance)
+        self._connected_ms: MonotonicMs | None = None
+
+    def connected(self, now_ms: MonotonicMs) -> None:
         """Note that data can flow. That alone resets nothing: a connection that breaks at once was no good one."""
         self._connected_ms = now_ms
 
-    def failed(self, error: SsiError, now_ms: UnixMs) -> float:
+    def failed(self, error: SsiError, now_ms: MonotonicMs) -> float:
         """Seconds to wait after ``error`` before the next attempt; never less than SSI asks for."""
         if self._connected_ms is not None and now_ms - self._connected_ms >= STABLE_MS:
             self._backoff.worked()

@@ -121,7 +121,8 @@ class FrameBuilder:
     def due(self, now_us: UnixUs) -> list[Cut]:
         """Take the frames that are full or old enough, in the order in which they were finished."""
         for open_frame in self._open.values():
-            if open_frame.records and now_us - open_frame.since_us >= FRAME_US:
+            # A clock that was set back says nothing of a frame's age: the frame must not wait until it has caught up.
+            if open_frame.records and not 0 <= now_us - open_frame.since_us < FRAME_US:
                 self._cut(open_frame)
         return self._take()
 

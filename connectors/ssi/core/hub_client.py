@@ -6,6 +6,7 @@ invocation of SwitchChannels, then messages with Broadcasts in them, and ``{}`` 
 its actions out.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,10 +14,18 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from connectors.ssi.core.errors import ChannelsRejected, QuotaExceeded, Reason, SsiError, SsiUnavailable, TokenRejected
-from connectors.ssi.core.replies import one_line, speaks_of_quota, speaks_of_token
+from connectors.ssi.core.errors import (
+    ChannelsRejected,
+    ConnectionClosed,
+    QuotaExceeded,
+    Reason,
+    SsiError,
+    SsiUnavailable,
+    TokenRejected,
+)
+from connectors.ssi.core.replies import objection, one_line, speaks_of_quota, speaks_of_token
 from connectors.ssi.core.salvage import Piece, invocations_in
-from schemas.units import UnixMs
+from schemas.units import MonotonicMs
 
 HUB: Final = "FcMarketDataV2Hub"
 PROTOCOL: Final = "1.5"
@@ -26,6 +35,8 @@ MAX_REJECTIONS: Final = 1_000
 """Invocations of one message that are rejected one by one; of more only the number is told."""
 NO_KEEP_ALIVE_MS: Final = 110_000
 """The longest that the hub may be silent if it promises no keep-alive: SignalR's own time-out of a connection."""
+SHORTEST_SILENCE_MS: Final = 1_000
+"""The shortest silence that ends a connection, whatever the hub promises: less than this happens on every network."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,7 @@ class _Negotiation(msgspec.Struct, rename="pascal"):
     """The reply to negotiate, as far as it is needed."""
 
     connection_token: str
-    keep_alive_timeout: float | None = None
+    keep_alive_timeout: Any = None
     """After so many seconds without a message the connection is dead; None when the hub sends no keep-alives."""
     try_web_sockets: bool = True
 
@@ -110,17 +121,20 @@ class _Invocation(msgspec.Struct, gc=False):
 class _HubMessage(msgspec.Struct, gc=False):
     """What the hub sends; the names are SignalR's."""
 
-    S: int | None = None
-    """1 in the first message of a connection."""
+    S: Any = None
+    """1 in the first message of a connection. In the answer to an invocation it is an object: the state of the hub's client."""
     M: list[_Invocation] | None = None
     """Invocations."""
     I: str | int | None = None  # noqa: E741 - SignalR's name of the id of the invocation that is answered
-    E: str | None = None
+    E: Any = None
     """Why that invocation failed."""
-    T: int | None = None
-    """1 when the server is about to go."""
+    T: Any = None
+    """1 when the server is about to go. In the answer to an invocation that failed it is a text: the server's stack trace."""
 
 
+_KEEP_ALIVE: Final = ("{}", b"{}")
+_MESSAGE_KEYS: Final = frozenset("CMSTLGIERDHP")
+"""The keys of SignalR's messages. An object without any of them is none, unless it is empty."""
 _negotiation = msgspec.json.Decoder(_Negotiation, strict=False)
 _hub_message = msgspec.json.Decoder(_HubMessage)
 _NOT_JSON = (msgspec.MsgspecError, UnicodeError, RecursionError)
@@ -145,11 +159,11 @@ class HubClient:
         self._channels = channels
         self._token = ""
         self._silence_ms = NO_KEEP_ALIVE_MS
-        self._heard_ms = UnixMs(0)
-        self._waiting_since_ms: UnixMs | None = None
+        self._heard_ms = MonotonicMs(0)
+        self._waiting_since_ms: MonotonicMs | None = None
         self._is_ready = False
-        self.is_subscribed = False
-        """Whether data can flow."""
+        self.awaited = "the reply to negotiate"
+        """What the hub has to do next before data can flow; empty once it can."""
 
     @property
     def negotiate_url(self) -> str:
@@ -168,59 +182,81 @@ class HubClient:
             raise SsiUnavailable("negotiate", f"the reply is not SignalR's: {error}"[:200]) from None
         if not reply.try_web_sockets:
             raise SsiUnavailable("negotiate", "the hub offers no WebSocket")
+        if not reply.connection_token:
+            raise SsiUnavailable("negotiate", "the reply holds no ConnectionToken")
         self._token = reply.connection_token
-        if reply.keep_alive_timeout:
-            self._silence_ms = int(reply.keep_alive_timeout * 1000)
+        self._silence_ms = _silence_ms(reply.keep_alive_timeout)
+        self.awaited = "the upgrade to a WebSocket"
         url = self._url("connect", transport="webSockets", connectionToken=self._token, tid="0")
         return "ws" + url.removeprefix("http")
 
-    def connected(self, now_ms: UnixMs) -> list[Action]:
+    @property
+    def is_subscribed(self) -> bool:
+        """Whether data can flow."""
+        return not self.awaited
+
+    def connected(self, now_ms: MonotonicMs) -> list[Action]:
         """Note that the WebSocket is open."""
         self._heard_ms = self._waiting_since_ms = now_ms
+        self.awaited = "the hub's first message"
         return [BeginEpoch()]
 
-    def started(self, now_ms: UnixMs) -> list[Action]:
+    def started(self, now_ms: MonotonicMs) -> list[Action]:
         """Note that start has been called: it is time to subscribe."""
-        self._heard_ms = self._waiting_since_ms = now_ms
+        self._heard_ms = now_ms
+        if not self.is_subscribed:
+            self._waiting_since_ms = now_ms
+            self.awaited = "the answer to SwitchChannels"
         invocation = {"H": HUB, "M": "SwitchChannels", "A": [self._channels], "I": 0}
         return [Send(msgspec.json.encode(invocation).decode())]
 
-    def receive(self, text: str | bytes, now_ms: UnixMs) -> list[Action]:
+    def receive(self, text: str | bytes, now_ms: MonotonicMs) -> list[Action]:
         """Take in one hub message, as it came over the WebSocket."""
-        self._heard_ms = now_ms
         try:
             message = _hub_message.decode(text)
         except _NOT_JSON:
-            return self._receive_odd(text)
+            return self._receive_odd(text, now_ms)
+        if message.M is None and text not in _KEEP_ALIVE and not _has_message_keys(text):
+            return self._receive_foreign(text)
+        self._heard_ms = now_ms
         actions: list[Action] = []
         if message.M:
             self._invoked(message.M, actions)
+        if message.I is not None:
+            self._answered(message.E, actions)
+            return actions
         if message.S == 1 and not self._is_ready:
             self._is_ready = True
+            self.awaited = self.awaited and "the reply to start"
             actions.append(Start(self._url("start", transport="webSockets", connectionToken=self._token)))
         if message.E is not None:
-            actions.append(Reconnect(self._refused(message.E)))
-        elif message.I is not None:
-            self._subscribed(actions)
-        if message.T == 1:
+            actions.append(Reconnect(self._refused(_as_text(message.E))))
+        elif message.T == 1:
             actions.append(Reconnect(SsiUnavailable("the stream", "the hub is shutting down")))
         return actions
 
-    def tick(self, now_ms: UnixMs) -> list[Action]:
+    def tick(self, now_ms: MonotonicMs) -> list[Action]:
         """Note what time it is, to find out that the hub has fallen silent. To be called a few times a second."""
         silent_ms = now_ms - self._heard_ms
         if silent_ms >= self._silence_ms:
             why = f"nothing came for {silent_ms / 1000:.0f} s, not even a keep-alive"
             return [Reconnect(SsiUnavailable("the stream", why))]
         if self._waiting_since_ms is not None and now_ms - self._waiting_since_ms >= HANDSHAKE_MS:
-            awaited = "the answer to SwitchChannels" if self._is_ready else "the hub's first message"
-            return [Reconnect(SsiUnavailable("the stream", f"{awaited} did not come within {HANDSHAKE_MS // 1000} s"))]
+            return [Reconnect(SsiUnavailable("the stream", f"{self.awaited} did not come within {HANDSHAKE_MS // 1000} s"))]
         return []
 
-    def closed(self, code: int | None) -> list[Action]:
-        """Note that the other side closed the WebSocket, or that it broke."""
-        how = f"closed with code {code}" if code is not None else "broke"
-        return [Reconnect(SsiUnavailable("the stream", f"the connection {how}"))]
+    def closed(self, code: int | None, reason: str) -> list[Action]:
+        """Note that the other side closed the WebSocket, or that it broke.
+
+        Args:
+            code: In its close frame; None when it broke without one.
+            reason: In its close frame; it may complain of a quota or of the token.
+        """
+        if error := objection(reason):
+            return [Reconnect(error)]
+        how = f"was closed with code {code}" if code is not None else "broke"
+        why = f": {one_line(reason)}" if reason else ""
+        return [Reconnect(ConnectionClosed("the stream", f"the connection {how}{why}"))]
 
     def _url(self, operation: str, **parameters: str) -> str:
         query = urlencode({**parameters, "connectionData": _CONNECTION_DATA, "clientProtocol": PROTOCOL})
@@ -228,7 +264,7 @@ class HubClient:
 
     def _subscribed(self, actions: list[Action]) -> None:
         if not self.is_subscribed:
-            self.is_subscribed = True
+            self.awaited = ""
             self._waiting_since_ms = None
             actions.append(Subscribed())
 
@@ -249,7 +285,20 @@ class HubClient:
             self._subscribed(actions)
             actions.append(Publish(arguments))
 
-    def _receive_odd(self, text: str | bytes) -> list[Action]:
+    def _answered(self, error: Any, actions: list[Action]) -> None:
+        """Take in the answer to SwitchChannels, the only invocation that we make."""
+        if error is None:
+            self._subscribed(actions)
+        else:
+            actions.append(Reconnect(self._refused(_as_text(error))))
+
+    def _receive_foreign(self, text: str | bytes) -> list[Action]:
+        """Take in what is no SignalR message: it counts as no sign of life, and it may say why the hub will not serve us."""
+        rejected = RejectMessage(Reason.BAD_MESSAGE, "not a SignalR message", None, text)
+        error = objection(text.decode(errors="replace") if isinstance(text, bytes) else text)
+        return [rejected, Reconnect(error)] if error else [rejected]
+
+    def _receive_odd(self, text: str | bytes, now_ms: MonotonicMs) -> list[Action]:
         """Take in a text that is not quite as expected: a message with objects for arguments, a broken one, or none at all."""
         try:
             message = msgspec.json.decode(text)
@@ -258,10 +307,11 @@ class HubClient:
         else:
             invoked = message.get("M") if isinstance(message, dict) else None
             if not isinstance(invoked, list):
-                return [RejectMessage(Reason.BAD_MESSAGE, "not a SignalR message", None, text)]
+                return self._receive_foreign(text)
             pieces = [Piece(invocation, b"") for invocation in invoked]
         if not any(piece.invocation is not None for piece in pieces):
-            return [RejectMessage(Reason.BAD_MESSAGE, "not a SignalR message", None, text)]
+            return self._receive_foreign(text)
+        self._heard_ms = now_ms
         actions: list[Action] = []
         invocations: list[_Invocation] = []
         spare = 0
@@ -284,6 +334,8 @@ class HubClient:
         """The error that the hub answers an invocation with; SwitchChannels is the only one that we make."""
         if speaks_of_quota(why):
             return QuotaExceeded("SwitchChannels", one_line(why))
+        if speaks_of_token(why):
+            return TokenRejected("SwitchChannels", one_line(why))
         return ChannelsRejected(self._channels, one_line(why))
 
     def _told(self, text: str) -> Action:
@@ -306,6 +358,30 @@ def _invocation_in(value: Any) -> _Invocation | None:
     if not isinstance(method, str) or not isinstance(arguments, list):
         return None
     return _Invocation(method.strip(), [_as_text(argument) for argument in arguments])
+
+
+def _silence_ms(promised_s: Any) -> int:
+    """How long the hub may be silent, in milliseconds, when it promises a sign of life every ``promised_s`` seconds.
+
+    Whatever is no such number, or one that no hub means, is taken for no promise.
+    """
+    try:
+        seconds = float(promised_s)
+    except (TypeError, ValueError, OverflowError):
+        return NO_KEEP_ALIVE_MS
+    if not math.isfinite(seconds) or seconds <= 0:
+        return NO_KEEP_ALIVE_MS
+    return max(SHORTEST_SILENCE_MS, int(min(seconds * 1000, NO_KEEP_ALIVE_MS)))
+
+
+def _has_message_keys(text: str | bytes) -> bool:
+    """Whether a JSON object is a SignalR message. It is asked of those without invocations only, which are rare."""
+    try:
+        keys = msgspec.json.decode(text).keys()
+    except _NOT_JSON:
+        # What is skipped when a message is decoded is not looked at closely.
+        return False
+    return not keys or not _MESSAGE_KEYS.isdisjoint(keys)
 
 
 def _as_text(argument: Any) -> str:

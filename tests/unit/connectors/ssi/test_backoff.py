@@ -1,9 +1,9 @@
 from connectors.ssi.core.backoff import SsiBackoff
 from connectors.ssi.core.errors import QuotaExceeded, SsiUnavailable
-from schemas.units import UnixMs
+from schemas.units import MonotonicMs
 
 DOWN = SsiUnavailable("the stream", "HTTP 502")
-NOW = UnixMs(1_795_399_200_000)
+NOW = MonotonicMs(86_400_000)
 
 
 def test_pauses_grow_from_half_a_second_to_a_minute() -> None:
@@ -17,8 +17,8 @@ def test_a_connection_of_less_than_a_minute_resets_nothing() -> None:
     backoff = SsiBackoff(lambda: 1.0)
     pauses = []
     for attempt in range(4):
-        backoff.connected(UnixMs(NOW + attempt * 60_000))
-        pauses.append(backoff.failed(DOWN, UnixMs(NOW + attempt * 60_000 + 59_999)))
+        backoff.connected(MonotonicMs(NOW + attempt * 60_000))
+        pauses.append(backoff.failed(DOWN, MonotonicMs(NOW + attempt * 60_000 + 59_999)))
     assert pauses == [1, 2, 4, 8]
 
 
@@ -27,8 +27,8 @@ def test_a_stable_minute_starts_over() -> None:
     for _ in range(5):
         backoff.failed(DOWN, NOW)
     backoff.connected(NOW)
-    assert backoff.failed(DOWN, UnixMs(NOW + 60_000)) == 1
-    assert backoff.failed(DOWN, UnixMs(NOW + 600_000)) == 2
+    assert backoff.failed(DOWN, MonotonicMs(NOW + 60_000)) == 1
+    assert backoff.failed(DOWN, MonotonicMs(NOW + 600_000)) == 2
 
 
 def test_an_attempt_that_worked_starts_over() -> None:
@@ -47,3 +47,8 @@ def test_a_quota_is_waited_out_for_minutes() -> None:
 def test_what_ssi_asks_for_is_honoured() -> None:
     assert SsiBackoff(lambda: 0.0).failed(QuotaExceeded("negotiate", "HTTP 429", 120.0), NOW) == 120
     assert SsiBackoff(lambda: 0.0).failed(SsiUnavailable("negotiate", "HTTP 503", 7.0), NOW) == 7
+
+
+def test_pauses_may_grow_longer_where_nobody_waits() -> None:
+    backoff = SsiBackoff(lambda: 1.0, 200.0)
+    assert [backoff.failed(DOWN, NOW) for _ in range(10)] == [1, 2, 4, 8, 16, 32, 64, 128, 200, 200]

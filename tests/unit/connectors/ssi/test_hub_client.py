@@ -5,10 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.core.errors import ChannelsRejected, QuotaExceeded, Reason, SsiUnavailable, TokenRejected
+from connectors.ssi.core.errors import ChannelsRejected, ConnectionClosed, QuotaExceeded, Reason, SsiUnavailable, TokenRejected
 from connectors.ssi.core.hub_client import (
     HANDSHAKE_MS,
     NO_KEEP_ALIVE_MS,
+    SHORTEST_SILENCE_MS,
     Action,
     BeginEpoch,
     HubClient,
@@ -20,7 +21,7 @@ from connectors.ssi.core.hub_client import (
     Subscribed,
     Warn,
 )
-from schemas.units import UnixMs
+from schemas.units import MonotonicMs
 
 CHANNELS = "X-TRADE:ALL,R:ALL"
 NEGOTIATED = (
@@ -33,8 +34,8 @@ KEEP_ALIVE = "{}"
 REPLY = '{"I":"0"}'
 
 
-def at(seconds: float) -> UnixMs:
-    return UnixMs(1_795_399_200_000 + int(seconds * 1000))
+def at(seconds: float) -> MonotonicMs:
+    return MonotonicMs(86_400_000 + int(seconds * 1000))
 
 
 def a_client() -> HubClient:
@@ -116,7 +117,7 @@ def test_a_hub_without_keep_alives_may_be_silent_for_longer() -> None:
     client.started(at(0))
     client.receive(REPLY, at(1))
     assert client.tick(at(100)) == []
-    assert reason_to_go(client.tick(UnixMs(at(1) + NO_KEEP_ALIVE_MS)))
+    assert reason_to_go(client.tick(MonotonicMs(at(1) + NO_KEEP_ALIVE_MS)))
 
 
 def test_a_hub_that_never_says_it_is_ready_is_left() -> None:
@@ -124,7 +125,7 @@ def test_a_hub_that_never_says_it_is_ready_is_left() -> None:
     client.negotiated(NEGOTIATED)
     client.connected(at(0))
     client.receive(KEEP_ALIVE, at(10))
-    assert "the hub's first message" in str(reason_to_go(client.tick(UnixMs(at(0) + HANDSHAKE_MS))))
+    assert "the hub's first message" in str(reason_to_go(client.tick(MonotonicMs(at(0) + HANDSHAKE_MS))))
 
 
 def test_a_hub_that_never_answers_the_subscription_is_left() -> None:
@@ -135,7 +136,7 @@ def test_a_hub_that_never_answers_the_subscription_is_left() -> None:
     client.started(at(2))
     client.receive(KEEP_ALIVE, at(10))
     assert client.tick(at(16)) == []
-    assert "the answer to SwitchChannels" in str(reason_to_go(client.tick(UnixMs(at(2) + HANDSHAKE_MS))))
+    assert "the answer to SwitchChannels" in str(reason_to_go(client.tick(MonotonicMs(at(2) + HANDSHAKE_MS))))
 
 
 def test_rejected_channels_name_the_setting_to_mend() -> None:
@@ -217,11 +218,140 @@ def test_no_bytes_break_a_client(noise: bytes) -> None:
 
 
 def test_a_closed_socket_ends_the_conversation() -> None:
-    assert "closed with code 1001" in str(reason_to_go(subscribed().closed(1001)))
-    assert "broke" in str(reason_to_go(subscribed().closed(None)))
+    closed = reason_to_go(subscribed().closed(1001, "going away"))
+    assert isinstance(closed, ConnectionClosed)
+    assert "closed with code 1001: going away" in str(closed)
+    assert "broke" in str(reason_to_go(subscribed().closed(None, "")))
 
 
-@pytest.mark.parametrize("reply", [b"", b"<html>", b"[]", b"{}", b'{"ConnectionToken":"t","TryWebSockets":false}'])
+@pytest.mark.parametrize(
+    ("reason", "error"),
+    [
+        ("Connection has been blocked, quota 5 exceeded by 1", QuotaExceeded),
+        ("Unauthorized", TokenRejected),
+        ("The token has expired", TokenRejected),
+        ("", ConnectionClosed),
+    ],
+)
+def test_the_reason_of_a_close_frame_is_heeded(reason: str, error: type[Exception]) -> None:
+    assert type(reason_to_go(subscribed().closed(1008, reason))) is error
+
+
+def awaiting_the_reply() -> HubClient:
+    client = a_client()
+    client.negotiated(NEGOTIATED)
+    client.connected(at(0))
+    client.receive(INIT, at(0.2))
+    client.started(at(0.4))
+    return client
+
+
+@pytest.mark.parametrize("more", ['"R":null', '"S":{"room":"all"}', '"S":{}', '"R":{"ok":true},"S":{"a":1}', '"S":1', '"D":null'])
+def test_an_answer_may_bring_state_along(more: str) -> None:
+    assert awaiting_the_reply().receive(f'{{{more},"I":"0"}}', at(1)) == [Subscribed()]
+
+
+@pytest.mark.parametrize("more", ['"T":"   at Hub.SwitchChannels()"', '"T":1,"H":true', '"S":{"a":1},"D":{"code":5}', '"R":null'])
+def test_a_refusal_may_bring_a_stack_trace_along(more: str) -> None:
+    error = reason_to_go(awaiting_the_reply().receive(f'{{"I":"0","E":"no such channel",{more}}}', at(1)))
+    assert isinstance(error, ChannelsRejected)
+    assert "no such channel" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("Connection has been blocked, quota 5 exceeded by 1", QuotaExceeded),
+        ("Caller is not authorized to invoke the SwitchChannels method on FcMarketDataV2Hub.", TokenRejected),
+    ],
+)
+def test_a_refusal_that_is_not_about_the_channels_is_not_taken_for_one(text: str, error: type[Exception]) -> None:
+    assert type(reason_to_go(awaiting_the_reply().receive(json.dumps({"I": "0", "E": text}), at(1)))) is error
+
+
+def test_a_client_says_what_it_waits_for() -> None:
+    client = a_client()
+    awaited = [client.awaited]
+    client.negotiated(NEGOTIATED)
+    awaited.append(client.awaited)
+    client.connected(at(0))
+    awaited.append(client.awaited)
+    client.receive(INIT, at(0))
+    awaited.append(client.awaited)
+    client.started(at(0))
+    awaited.append(client.awaited)
+    client.receive(REPLY, at(0))
+    assert awaited == [
+        "the reply to negotiate", "the upgrade to a WebSocket", "the hub's first message", "the reply to start",
+        "the answer to SwitchChannels",
+    ]  # fmt: skip
+    assert client.awaited == ""
+
+
+FOREIGN = [
+    '{"message":"Unknown"}', '{"c":"d-1","m":[{"h":"h","m":"Broadcast","a":["x"]}]}', '{"type":6}', '{"type":6}\x1e',
+    '{"m":null}', '{"Message":"An error has occurred."}', '{"s":1}', b'{"x":"\xff"}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("message", FOREIGN)
+def test_an_object_that_is_no_message_of_signalr_is_counted_and_no_sign_of_life(message: str | bytes) -> None:
+    client = subscribed()
+    for second in range(2, 20, 5):
+        (reject,) = client.receive(message, at(second))
+        assert isinstance(reject, RejectMessage)
+        assert (reject.reason, reject.payload, reject.idx) == (Reason.BAD_MESSAGE, message, None)
+    assert "nothing came for" in str(reason_to_go(client.tick(at(1 + 20))))
+
+
+@pytest.mark.parametrize(
+    "message", ["{}", " { } ", b"{}", '{"C":"d-1"}', '{"C":"d-1","G":"g","M":[]}', '{"L":1}', '{"M":[]}', '{"R":1,"I":"7"}']
+)
+def test_a_message_that_says_nothing_is_a_sign_of_life(message: str | bytes) -> None:
+    client = subscribed()
+    assert client.receive(message, at(15)) == []
+    assert client.tick(at(30)) == []
+
+
+@pytest.mark.parametrize(
+    ("message", "error"),
+    [
+        ('{"message":"Unauthorized"}', TokenRejected),
+        ('{"status":401}', TokenRejected),
+        ('{"status":"401","message":"no"}', TokenRejected),
+        ('{"message":"API calls quota exceeded! maximum admitted 1 per 1 s"}', QuotaExceeded),
+        ("Connection has been blocked, quota 5 exceeded by 1", QuotaExceeded),
+    ],
+)
+def test_what_is_no_message_may_say_why_we_are_not_served(message: str, error: type[Exception]) -> None:
+    reject, reconnect = subscribed().receive(message, at(2))
+    assert isinstance(reject, RejectMessage)
+    assert isinstance(reconnect, Reconnect)
+    assert type(reconnect.error) is error
+
+
+@pytest.mark.parametrize(
+    ("promised", "silence_ms"),
+    [
+        ("20.0", 20_000), ('"20"', 20_000), ("0.001", SHORTEST_SILENCE_MS),
+        *((odd, NO_KEEP_ALIVE_MS) for odd in ("null", "0", "-5", "1e308", '"NaN"', '"inf"', '"-Infinity"', "{}", '"soon"')),
+        ("9" * 400, NO_KEEP_ALIVE_MS),
+    ],
+)  # fmt: skip
+def test_how_long_a_hub_may_be_silent_is_what_it_promises_within_reason(promised: str, silence_ms: int) -> None:
+    client = a_client()
+    client.negotiated(f'{{"ConnectionToken":"t","KeepAliveTimeout":{promised}}}'.encode())
+    client.connected(at(0))
+    client.receive(INIT, at(0))
+    client.started(at(0))
+    client.receive(REPLY, at(0))
+    assert client.tick(MonotonicMs(at(0) + silence_ms - 1)) == []
+    assert reason_to_go(client.tick(MonotonicMs(at(0) + silence_ms)))
+
+
+@pytest.mark.parametrize(
+    "reply", [b"", b"<html>", b"[]", b"{}", b'{"ConnectionToken":""}', b'{"ConnectionToken":"t","TryWebSockets":false}']
+)
 def test_a_negotiation_without_a_websocket_is_unavailable(reply: bytes) -> None:
     with pytest.raises(SsiUnavailable):
         a_client().negotiated(reply)
