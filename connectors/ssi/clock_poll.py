@@ -7,7 +7,8 @@ from collections.abc import Callable
 import aiohttp
 import msgspec
 
-from connectors.ssi.core.errors import ClockUnavailable
+from connectors.ssi.calls import proxy_for
+from connectors.ssi.core.errors import ClockUnavailable, SsiUnavailable
 from connectors.ssi.core.market_clock import SimulatedClock, read_clock_answer
 from schemas.units import UnixMs
 
@@ -25,7 +26,7 @@ async def follow(
     """
     while True:
         try:
-            async with http.get(url, timeout=aiohttp.ClientTimeout(total=5)) as reply:
+            async with http.get(url, timeout=aiohttp.ClientTimeout(total=5), proxy=proxy_for(url, "clock")) as reply:
                 body = await reply.read()
                 if reply.status != 200:
                     raise ClockUnavailable(url, f"HTTP {reply.status}")
@@ -35,4 +36,6 @@ async def follow(
             trouble(ClockUnavailable(url, str(error) or type(error).__name__))
         except ClockUnavailable as error:
             trouble(error)
+        except SsiUnavailable as error:
+            trouble(ClockUnavailable(url, error.why))
         await asyncio.sleep(clock.poll_s)
