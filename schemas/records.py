@@ -184,6 +184,8 @@ class ReferenceRecord(Message):
     """The index under a future; None for everything else."""
     last_trading_day: TradingDay | None
     """Of a future; None when REST does not say (then: the third Thursday of its month)."""
+    as_of: TradingDay | None = None
+    """The earlier day on which REST said so, when it has not answered on ``trading_day`` yet; None when it has."""
 
 
 class ProfileRecord(Record):

@@ -1,97 +1,100 @@
-"""SSI's REST API: fetches the access token, and the reference data of all instruments."""
+"""SSI's REST API: fetches the access token, and the lists of what is listed."""
 
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import aiohttp
 
 from connectors.ssi.calls import bearer, call
-from connectors.ssi.core.errors import SsiError, SsiUnavailable, TokenRejected
-from connectors.ssi.core.reference import GROUPS, MARKETS, details, members, reference_records, securities
-from connectors.ssi.core.replies import read_answer, read_token, times_of
+from connectors.ssi.core.backoff import QUOTA_MIN_S
+from connectors.ssi.core.errors import QuotaExceeded, SsiError, TokenRejected
+from connectors.ssi.core.reference import MARKETS, ListName, Page, read_page, rows_of
+from connectors.ssi.core.replies import Answer, life_of, read_answer, read_token
 from connectors.ssi.settings import SsiSettings, is_loopback
 from schemas.calendar import as_date
-from schemas.structs import ReferenceRecord
 from schemas.units import TradingDay
 
 log = logging.getLogger(__name__)
 
 PACE_S: Final = 1.1
 """Seconds between two calls. SSI limits the calls of a key without saying to how many; its users make about one a second."""
+RENEW_AGAIN_S: Final = 60.0
+"""How long after a token could not be renewed ahead of time it is tried again, in seconds."""
 PAGE_SIZE: Final = 1000
 MAX_PAGES: Final = 10
 """SSI serves no page after the tenth."""
+_QUERIES: Final[dict[str, dict[str, str]]] = {
+    "Securities": {"market": "{}"},
+    "SecuritiesDetails": {"market": "{}", "symbol": ""},
+    "IndexList": {"exchange": "{}"},
+    "IndexComponents": {"indexCode": "{}"},
+}
+"""The parameters of each operation; the market or the index stands for the braces."""
 
 
 class SsiRest:
-    """Makes one call at a time, :data:`PACE_S` apart, and keeps the token, which the hub takes too."""
+    """Makes calls :data:`PACE_S` apart and keeps the token, which the hub takes too.
+
+    When SSI complains of a quota nothing is asked for :data:`~connectors.ssi.core.backoff.QUOTA_MIN_S`, by whomever: its
+    quotas hold for all calls of a key.
+    """
 
     def __init__(self, http: aiohttp.ClientSession, settings: SsiSettings) -> None:
         self._http = http
         self._settings = settings
         self._base = f"{settings.api_url}api/v2/Market/"
         # Only a simulator is on this machine; it limits nobody.
-        self._pace_s = 0.0 if is_loopback(urlsplit(settings.api_url).hostname or "") else PACE_S
-        self._one_call = asyncio.Lock()
+        self.pace_s = 0.0 if is_loopback(urlsplit(settings.api_url).hostname or "") else PACE_S
+        """Seconds between two calls."""
         self._one_fetch = asyncio.Lock()
         self._next_call_s = 0.0
         self._token: str | None = None
-        self._renew_s = 0.0
+        self._renew_s = self._good_until_s = 0.0
 
     async def token(self) -> str:
         """Return the token; fetch a new one first if there is none or it is about to expire.
 
-        Several callers at a time cause one fetch and get the same token.
+        Several callers at a time cause one fetch and get the same token. It does not wait for other calls that are under way:
+        without a token the stream stands still.
 
         Raises:
             BadCredentials: SSI refuses them.
             SsiUnavailable: SSI does not answer.
         """
         async with self._one_fetch:
-            if self._token is None or time.time() >= self._renew_s:
-                self._token = await self._fetch_token()
-                now_s = time.time()
-                expires_s, self._renew_s = times_of(self._token, now_s)
-                log.info("got a token, good for %.1f h", (expires_s - now_s) / 3600)
+            if self._token is None or time.monotonic() >= self._good_until_s:
+                return await self._renew()
+            if time.monotonic() >= self._renew_s:
+                return await self._renew_if_possible(self._token)
             return self._token
+
+    async def renew(self) -> None:
+        """Fetch a new token ahead of time. If none comes the old one is kept: it may be good for hours."""
+        async with self._one_fetch:
+            if self._token is not None:
+                await self._renew_if_possible(self._token)
 
     def forget_token(self) -> None:
         """Note that SSI rejected the token: the next call fetches a new one."""
         self._token = None
 
-    async def reference(self, day: TradingDay) -> tuple[list[ReferenceRecord], SsiError | None]:
-        """Ask what is listed on all markets, and for the details and index members.
+    @property
+    def pause_s(self) -> float:
+        """Seconds until the next call may be made: a moment, or what is left of a pause that SSI asked for."""
+        return max(0.0, self._next_call_s - time.monotonic())
 
-        Returns:
-            The records for ``day``, and an error if they are incomplete: where details could not be fetched, records have no
-            lot and no last trading day; where the members of an index could not, none has that group.
+    async def ask(self, name: ListName) -> Page:
+        """Fetch all pages of a list, as one.
 
         Raises:
-            SsiError: Not even the list of instruments came.
+            SsiError: A page did not come.
         """
-        listed = [(market, row) for market in MARKETS for row in await self._pages("Securities", securities, market=market)]
-        if not listed:
-            # SSI answers so for a while each night. Taken for the truth, it would leave the day without any reference data.
-            raise SsiUnavailable("Securities", "no instrument is listed on any market")
-        trouble: SsiError | None = None
-        detailed: list[dict[str, Any]] = []
-        groups: dict[str, list[str]] = {}
-        for market in MARKETS:
-            try:
-                detailed += await self._pages("SecuritiesDetails", details, market=market, symbol="")
-            except SsiError as error:
-                trouble = trouble or error
-        for index in GROUPS:
-            try:
-                answer = await self._get("IndexComponents", indexCode=index, pageIndex="1", pageSize=str(PAGE_SIZE))
-            except SsiError as error:
-                trouble = trouble or error
-            else:
-                groups[index] = members(answer)
-        return reference_records(day, listed, detailed, groups), trouble
+        query = {key: value.format(name.subject) for key, value in _QUERIES[name.operation].items()}
+        return await self._pages(name.operation, query, lambda answer: read_page(name.operation, answer.data, answer.total))
 
     async def daily_prices(self, day: TradingDay) -> list[dict[str, Any]]:
         """Ask for DailyStockPrice of ``day``: the rows of all markets as SSI writes them.
@@ -102,20 +105,23 @@ class SsiRest:
         date = f"{as_date(day):%d/%m/%Y}"
         rows: list[dict[str, Any]] = []
         for market in MARKETS:
-            rows += await self._pages("DailyStockPrice", securities, symbol="", fromDate=date, toDate=date, market=market)
+            query = {"symbol": "", "fromDate": date, "toDate": date, "market": market}
+            page = await self._pages("DailyStockPrice", query, lambda answer: Page(rows_of(answer.data), answer.total))
+            rows += page.rows
         return rows
 
-    async def _pages(self, operation: str, rows_of: Any, **query: str) -> list[dict[str, Any]]:
+    async def _pages(self, operation: str, query: dict[str, str], read: Callable[[Answer], Page]) -> Page:
         rows: list[dict[str, Any]] = []
-        for page in range(1, MAX_PAGES + 1):
-            data = await self._get(operation, **query, pageIndex=str(page), pageSize=str(PAGE_SIZE))
-            got = rows_of(data)
-            rows += got
-            if len(got) < PAGE_SIZE:
+        stated: int | None = None
+        for number in range(1, MAX_PAGES + 1):
+            page = read(await self._get(operation, {**query, "pageIndex": str(number), "pageSize": str(PAGE_SIZE)}))
+            rows += page.rows
+            stated = page.stated if page.stated is not None else stated
+            if len(page.rows) < PAGE_SIZE:
                 break
-        return rows
+        return Page(rows, stated)
 
-    async def _get(self, operation: str, **query: str) -> Any:
+    async def _get(self, operation: str, query: dict[str, str]) -> Answer:
         """Call ``operation``, once more with a new token if SSI rejects this one."""
         try:
             return await self._get_once(operation, query)
@@ -123,23 +129,56 @@ class SsiRest:
             self.forget_token()
             return await self._get_once(operation, query)
 
-    async def _get_once(self, operation: str, query: dict[str, str]) -> Any:
+    async def _get_once(self, operation: str, query: dict[str, str]) -> Answer:
         token = await self.token()
-        async with self._one_call:
-            await self._keep_pace()
-            reply = await call(self._http, "GET", self._base + operation, operation, headers=bearer(token), query=query)
-        return read_answer(operation, reply.status, reply.body, reply.retry_after)
+        await self._keep_pace()
+        reply = await call(self._http, "GET", self._base + operation, operation, headers=bearer(token), query=query)
+        try:
+            return read_answer(operation, reply.status, _without(reply.body, token), reply.retry_after)
+        except SsiError as error:
+            self._heed(error)
+            raise
+
+    async def _renew(self) -> str:
+        token = await self._fetch_token()
+        life = life_of(token, time.time())
+        now_s = time.monotonic()
+        self._token, self._renew_s, self._good_until_s = token, now_s + life.renew_s, now_s + life.good_s
+        log.info("got a token, good for %.1f h", life.good_s / 3600)
+        return token
+
+    async def _renew_if_possible(self, token: str) -> str:
+        try:
+            return await self._renew()
+        except SsiError as error:
+            log.warning("%s; the token is kept as long as it is good", error)
+            self._renew_s = time.monotonic() + RENEW_AGAIN_S
+            return token
 
     async def _fetch_token(self) -> str:
-        credentials = {
-            "consumerID": self._settings.consumer_id.get_secret_value(),
-            "consumerSecret": self._settings.consumer_secret.get_secret_value(),
-        }
-        async with self._one_call:
-            await self._keep_pace()
-            reply = await call(self._http, "POST", f"{self._base}AccessToken", "AccessToken", body=credentials)
-        return read_token(reply.status, reply.body, reply.retry_after)
+        secret = self._settings.consumer_secret.get_secret_value()
+        credentials = {"consumerID": self._settings.consumer_id.get_secret_value(), "consumerSecret": secret}
+        await self._keep_pace()
+        reply = await call(self._http, "POST", f"{self._base}AccessToken", "AccessToken", body=credentials)
+        try:
+            return read_token(reply.status, _without(reply.body, secret), reply.retry_after)
+        except SsiError as error:
+            self._heed(error)
+            raise
 
     async def _keep_pace(self) -> None:
-        await asyncio.sleep(max(0.0, self._next_call_s - time.monotonic()))
-        self._next_call_s = time.monotonic() + self._pace_s
+        """Wait for the next moment at which a call may be made. Whoever comes first takes it."""
+        now_s = time.monotonic()
+        at_s = max(now_s, self._next_call_s)
+        self._next_call_s = at_s + self.pace_s
+        await asyncio.sleep(at_s - now_s)
+
+    def _heed(self, error: SsiError) -> None:
+        if isinstance(error, QuotaExceeded):
+            pause_s = max(QUOTA_MIN_S, error.retry_after_s or 0.0)
+            self._next_call_s = max(self._next_call_s, time.monotonic() + pause_s)
+
+
+def _without(body: bytes, secret: str) -> bytes:
+    """A body without a secret that it may quote: what it says goes into errors, and these into the log."""
+    return body.replace(secret.encode(), b"***")

@@ -17,6 +17,7 @@ def what_is_wrong(
     undecodable: str,
     kafka: KafkaUnavailable | None,
     waiting: int,
+    reference: str,
 ) -> str:
     """Say what an operator has to see to first, or "" when all is well.
 
@@ -29,6 +30,7 @@ def what_is_wrong(
         undecodable: What of the feed cannot be used (:class:`~connectors.ssi.core.quality.FeedQuality`); "" when all can.
         kafka: Why nothing gets through to Kafka.
         waiting: How many records wait for it.
+        reference: What is wrong with the reference data; empty when nothing is.
     """
     if kafka is not None:
         return f"{kafka}; {waiting} records wait"
@@ -36,4 +38,4 @@ def what_is_wrong(
         return undecodable
     if clock is not None:
         return str(clock)
-    return reason if state != "up" else ""
+    return reason if state != "up" else reference

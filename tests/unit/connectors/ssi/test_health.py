@@ -12,8 +12,9 @@ def wrong(
     clock: ClockUnavailable | None = None,
     undecodable: str = "",
     kafka: KafkaUnavailable | None = None,
+    reference: str = "",
 ) -> str:
-    return what_is_wrong(state, reason, clock=clock, undecodable=undecodable, kafka=kafka, waiting=12)
+    return what_is_wrong(state, reason, clock=clock, undecodable=undecodable, kafka=kafka, waiting=12, reference=reference)
 
 
 def test_nothing_is_wrong_with_a_feed_that_is_up() -> None:
@@ -30,6 +31,11 @@ def test_a_clock_that_does_not_answer_is_told_with_its_remedy() -> None:
 
 def test_a_feed_that_cannot_be_used_is_told_although_it_is_up() -> None:
     assert wrong(undecodable="half of it is nonsense") == "half of it is nonsense"
+
+
+def test_incomplete_reference_data_is_told_although_the_feed_is_up() -> None:
+    assert wrong(reference="no members of VN30") == "no members of VN30"
+    assert wrong("down", "the connection broke", reference="no members of VN30") == "the connection broke"
 
 
 def test_of_several_troubles_the_one_nearest_to_kafka_is_told() -> None:
