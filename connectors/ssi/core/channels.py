@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from typing import Final
 
+from schemas.instruments import INDEX_SYMBOLS
+
 CHANNELS: Final = ("X-TRADE", "X-QUOTE", "X", "R", "MI", "B", "F", "OL")
 """The channels that SSI offers. The DataType of a record is the name of its channel."""
 
@@ -30,4 +32,5 @@ class SubscribedChannels:
 
 
 def _each(symbols: str) -> Iterator[str]:
-    return (symbol.strip() for symbol in symbols.split("-"))
+    names = (symbol.strip() for symbol in symbols.split("-"))
+    return (INDEX_SYMBOLS.get(name, name) for name in names)

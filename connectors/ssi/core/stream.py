@@ -17,7 +17,7 @@ from connectors.ssi.core.outbox import Outbox, Outgoing
 from connectors.ssi.core.quality import FeedQuality, TypeTally
 from connectors.ssi.core.snapshot_trades import SnapshotTrades
 from connectors.ssi.core.symbols import Symbols
-from schemas.calendar import day_of, is_trading_day
+from schemas.calendar import HOLIDAYS, day_of, is_trading_day
 from schemas.profiles import DayProfiles
 from schemas.records import SsiRecord
 from schemas.session import phase_at
@@ -32,11 +32,21 @@ MAX_PAYLOAD: Final = 100_000
 MAX_LETTERS: Final = 100
 """Dead letters that one hub message can cause, besides a last one that says how much more of it could not be used."""
 
+_DATA_TYPE_OF: Final = {kind: data_type for data_type, kind in DATA_TYPES.items()}
+
 
 class RecordStream:
     """The stream of one feed through all its epochs: there is one for each connection to the hub."""
 
-    def __init__(self, feed: str, shards: int, clock: MarketClock, outbox: Outbox, channels: str) -> None:
+    def __init__(
+        self,
+        feed: str,
+        shards: int,
+        clock: MarketClock,
+        outbox: Outbox,
+        channels: str,
+        holidays: frozenset[TradingDay] = HOLIDAYS,
+    ) -> None:
         """Begin before the first epoch.
 
         Args:
@@ -44,9 +54,14 @@ class RecordStream:
             shards: How many partitions a record topic has.
             clock: Tells the market time.
             outbox: Gets what Kafka shall get.
-            channels: What is subscribed, as SwitchChannels takes it.
+            channels: What is subscribed, as SwitchChannels takes it. Records of anything else are left out.
+            holidays: Weekdays on which the exchanges do not open.
         """
         subscription = SubscribedChannels(channels)
+        self._subscription = subscription
+        self._holidays = holidays
+        self._whole_kinds = frozenset(kind for data_type, kind in DATA_TYPES.items() if data_type in subscription.whole)
+        """The kinds of record that are subscribed for all symbols."""
         self._feed = feed
         self._clock = clock
         self._outbox = outbox
@@ -66,6 +81,8 @@ class RecordStream:
         """Records received in this epoch, those that could not be decoded included."""
         self.dead_letters = 0
         """Dead letters of this epoch."""
+        self.unwanted: Counter[str] = Counter()
+        """Records left out since the start because nobody asked for them, by DataType."""
         self.rejected: Counter[Reason] = Counter()
         """What could not be used since the start, by reason."""
         self.tallies = {data_type: TypeTally() for data_type in DATA_TYPES}
@@ -142,7 +159,7 @@ class RecordStream:
             now_us: By this machine's clock.
         """
         market = self._clock.read(UnixMs(now_us // 1000))
-        trading = state == "up" and market is not None and _phase(market) is SessionPhase.CONTINUOUS
+        trading = state == "up" and market is not None and self._phase(market) is SessionPhase.CONTINUOUS
         self._quality.note(now_s, self.tallies, self.rejected.total(), self.left_out, trading=trading)
 
     def profile(self, profiles: DayProfiles, now_us: UnixUs) -> None:
@@ -178,12 +195,14 @@ class RecordStream:
             except InvalidRecord as error:
                 self.reject(error.reason, error.detail, idx, argument, data_type=error.data_type)
                 continue
+            kind = type(record)
+            if kind not in self._whole_kinds and self._is_unwanted(record):
+                continue
             observe(record.trading_day, record.ts_ms)
             if market is None:
                 # The feed itself is the clock, and this record is the first to set it: the clock tick has to go ahead of it.
                 market = self._clock.read(UnixMs(now_us // 1000))
                 self._tick(now_us, "up")
-            kind = type(record)
             tally = tally_of[kind]
             tally.taken += 1
             tally.run = 0
@@ -194,6 +213,14 @@ class RecordStream:
                 add(trade, now_us)
             add(record, now_us)
         self._send(now_us)
+
+    def _is_unwanted(self, record: SsiRecord) -> bool:
+        """Whether nobody asked for ``record``: the hub seems to send every type that is named for every symbol that is named."""
+        data_type = _DATA_TYPE_OF[type(record)]
+        if self._subscription.covers(data_type, record.symbol):
+            return False
+        self.unwanted[data_type] += 1
+        return True
 
     def reject(
         self,
@@ -280,7 +307,7 @@ class RecordStream:
             ts_us=now_us,
             market_ms=market_ms,
             trading_day=day,
-            phase=_phase(market) if market else SessionPhase.CLOSED,
+            phase=self._phase(market) if market else SessionPhase.CLOSED,
             received=self.received,
             dead_letters=self.dead_letters,
             dropped=self.dropped,
@@ -298,7 +325,7 @@ class RecordStream:
             last = second - 1
         for due in range(last + 1, second + 1):
             at = market._replace(ts_ms=UnixMs(due * 1000))
-            tick = ClockTick(trading_day=at.trading_day, ts_ms=at.ts_ms, phase=_phase(at), health=health)
+            tick = ClockTick(trading_day=at.trading_day, ts_ms=at.ts_ms, phase=self._phase(at), health=health)
             self._frames.add_clock(tick, now_us)
         self._last_tick_s = max(second, last)
 
@@ -324,11 +351,10 @@ class RecordStream:
         for cut in self._frames.due(now_us):
             self._outbox.put(cut)
 
-
-def _phase(market: MarketTime) -> SessionPhase:
-    if not is_trading_day(market.date):
-        return SessionPhase.CLOSED
-    return phase_at(market.ts_ms, market.date)
+    def _phase(self, market: MarketTime) -> SessionPhase:
+        if not is_trading_day(market.date, self._holidays):
+            return SessionPhase.CLOSED
+        return phase_at(market.ts_ms, market.date)
 
 
 def _from_the_future(record: SsiRecord, date: TradingDay) -> InvalidRecord:
