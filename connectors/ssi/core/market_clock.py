@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
-from schemas.calendar import day_of, last_trading_day
+from schemas.calendar import HOLIDAYS, day_of, last_trading_day
 from schemas.units import TradingDay, UnixMs
 
 POLL_S = 0.25
@@ -42,7 +42,8 @@ class MarketClock(Protocol):
 class WallClock:
     """Market time is the time of this machine (``SSI_CLOCK=wall``)."""
 
-    def __init__(self) -> None:
+    def __init__(self, holidays: frozenset[TradingDay] = HOLIDAYS) -> None:
+        self._holidays = holidays
         self._ts_ms = UnixMs(0)
         self._day = TradingDay(0)
 
@@ -51,7 +52,7 @@ class WallClock:
         self._ts_ms = max(self._ts_ms, wall_ms)
         date = day_of(self._ts_ms)
         # A day that a record was dated stays the trading day, even if the calendar calls it a holiday: the calendar is wrong.
-        self._day = max(self._day, last_trading_day(date))
+        self._day = max(self._day, last_trading_day(date, self._holidays))
         return MarketTime(self._ts_ms, self._day, date)
 
     def observe(self, day: TradingDay, ts_ms: UnixMs) -> None:
@@ -130,10 +131,10 @@ class SimulatedClock:
         return POLL_S if answer and answer.state != "waiting" and answer.speed is not None else WAITING_POLL_S
 
 
-def make_clock(setting: str) -> MarketClock:
+def make_clock(setting: str, holidays: frozenset[TradingDay] = HOLIDAYS) -> MarketClock:
     """The clock that ``SSI_CLOCK`` names: ``wall``, ``feed``, or else a simulator's."""
     if setting == "wall":
-        return WallClock()
+        return WallClock(holidays)
     if setting == "feed":
         return FeedClock()
     return SimulatedClock()

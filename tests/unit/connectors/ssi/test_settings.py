@@ -1,3 +1,4 @@
+from datetime import time
 from pathlib import Path
 from typing import Any
 
@@ -5,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from connectors.ssi.settings import SsiSettings
+from schemas.calendar import HOLIDAYS
 
 SECRET = "s3cret-of-the-consumer"
 KAFKA = {"bootstrap.servers": "127.0.0.1:9092", "sasl.password": "kafka-password"}
@@ -24,7 +26,7 @@ def test_the_defaults_are_ssi_itself() -> None:
     ours = settings()
     assert (ours.api_url, ours.stream_url) == ("https://fc-data.ssi.com.vn/", "https://fc-datahub.ssi.com.vn/")
     assert ours.channels == "X-TRADE:ALL,X-QUOTE:ALL,R:ALL,MI:ALL,F:ALL"
-    assert (ours.feed, ours.clock) == ("a", "wall")
+    assert (ours.feed, ours.clock, ours.reconnect_time) == ("a", "wall", time(8, 15))
 
 
 def test_everything_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -83,6 +85,38 @@ def test_a_channel_that_ssi_has_not_is_said(channels: str) -> None:
 def test_a_clock_that_is_none_is_said() -> None:
     with pytest.raises(ValidationError, match="SSI_CLOCK"):
         settings(clock="sundial")
+
+
+def test_the_daily_time_is_one_or_never() -> None:
+    assert settings(reconnect_at="07:00").reconnect_time == time(7)
+    assert settings(reconnect_at="never").reconnect_time is None
+    for odd in ("7:00", "24:00", "08:15:00", "noon", "8"):
+        with pytest.raises(ValidationError, match="SSI_RECONNECT_AT"):
+            settings(reconnect_at=odd)
+
+
+def test_a_calendar_file_changes_the_holidays(tmp_path: Path) -> None:
+    file = tmp_path / "calendar.toml"
+    file.write_text("closed = [2026-12-31]\nopen = [2026-11-24]\n")
+    assert settings(calendar_file=file).holidays == (HOLIDAYS | {20261231}) - {20261124}
+    assert settings().holidays == HOLIDAYS
+    for wrong in (
+        "closed = 2026-12-31",
+        "closed = ['31/12/2026']",
+        "holidays = []",
+        "closed = [",
+        "closed = [2026-12-31T00:00:00]",
+    ):
+        file.write_text(wrong)
+        with pytest.raises(ValidationError, match="SSI_CALENDAR_FILE"):
+            settings(calendar_file=file)
+    with pytest.raises(ValidationError, match="SSI_CALENDAR_FILE cannot be read"):
+        settings(calendar_file=tmp_path / "none.toml")
+
+
+def test_reference_data_is_kept_in_the_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STOCK_TRACKER_HOME", str(tmp_path))
+    assert settings().cache == tmp_path / "ssi"
 
 
 def test_secrets_show_nowhere() -> None:
