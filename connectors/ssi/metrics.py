@@ -13,6 +13,8 @@ from connectors.ssi.core.market_clock import MarketTime
 from connectors.ssi.core.outbox import Outbox
 from connectors.ssi.core.stream import RecordStream
 from connectors.ssi.publisher import Publisher
+from connectors.ssi.reference import Reference
+from connectors.ssi.session import Session
 
 RECORDS: Final = Counter(
     "stock_tracker_ssi_records_total",
@@ -47,6 +49,21 @@ CONNECTS: Final = Counter(
     "stock_tracker_ssi_connects_total",
     "Connections made to SSI's hub. More than one a trading day: the network, or a second client with the same key.",
 )
+ENDED: Final = Counter(
+    "stock_tracker_ssi_ended_connections_total",
+    "Connections, and attempts to make one, that ended, by the kind of error. PlannedReconnect: the daily one. Others rising: "
+    "ssi.status and the log say why.",
+    ["error"],
+)
+UNWANTED_RECORDS: Final = Counter(
+    "stock_tracker_ssi_unwanted_records_total",
+    "Records left out because SSI_CHANNELS does not ask for them, by type. SSI sends every type for every symbol that is named.",
+    ["type"],
+)
+OLD_REFERENCE_LISTS: Final = Gauge(
+    "stock_tracker_ssi_old_reference_lists",
+    "Lists of reference data that are not of today: kept from an earlier day, or missing. Not 0 in a session: /readyz says why.",
+)
 UP: Final = Gauge(
     "stock_tracker_ssi_up_state",
     "1 while SSI's stream is connected and subscribed. 0: ssi.status and the log say why.",
@@ -64,10 +81,14 @@ FEED_LAG: Final = Gauge(
 class Tally:
     """Adds to the metrics what the parts of one connector have counted since the last time."""
 
-    def __init__(self, stream: RecordStream, outbox: Outbox, publisher: Publisher) -> None:
+    def __init__(
+        self, stream: RecordStream, outbox: Outbox, publisher: Publisher, session: Session, reference: Reference
+    ) -> None:
         self._stream = stream
         self._outbox = outbox
         self._publisher = publisher
+        self._session = session
+        self._reference = reference
         self._seen: dict[Counter, Counts[Any]] = {}
         """What each metric has been told already, by label."""
 
@@ -79,6 +100,9 @@ class Tally:
         self._add(DROPPED_MESSAGES, self._outbox.dropped_messages)
         self._add(DELIVERY_FAILURES, self._publisher.failures)
         self._add(DROPPED_RECORDS, Counts({"": self._outbox.dropped_records}))
+        self._add(UNWANTED_RECORDS, self._stream.unwanted)
+        self._add(ENDED, self._session.ended)
+        OLD_REFERENCE_LISTS.set(self._reference.old_lists)
         self._add(CONNECTS, Counts({"": self._stream.connects}))
         WAITING_RECORDS.set(self._outbox.records)
         if market is not None and self._stream.last_ts_ms:

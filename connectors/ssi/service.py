@@ -4,23 +4,27 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from datetime import time
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 import aiohttp
 
 from connectors.ssi import metrics
-from connectors.ssi.client import Conversation, now_ms, now_us
+from connectors.ssi.client import now_ms, now_us
 from connectors.ssi.clock_poll import follow
 from connectors.ssi.core.backoff import SsiBackoff
-from connectors.ssi.core.errors import ClockUnavailable, SsiError, SsiUnavailable, TokenRejected
+from connectors.ssi.core.daily import DailyTime
+from connectors.ssi.core.errors import ClockUnavailable
 from connectors.ssi.core.health import FeedState, what_is_wrong
-from connectors.ssi.core.hub_client import HubClient
 from connectors.ssi.core.market_clock import SimulatedClock, make_clock
 from connectors.ssi.core.outbox import Outbox
 from connectors.ssi.core.stream import RecordStream
 from connectors.ssi.metrics import Tally
 from connectors.ssi.publisher import Publisher
+from connectors.ssi.reference import Reference, ReferenceCache
 from connectors.ssi.rest import SsiRest
+from connectors.ssi.session import Session
 from connectors.ssi.settings import SsiSettings
 from schemas.backoff import Backoff
 from schemas.errors import KafkaUnavailable
@@ -42,9 +46,10 @@ STATUS_S: Final = 1.0
 """How often the connector says on ``ssi.status`` how it is, in seconds."""
 CLOSE_S: Final = 8.0
 """How long a stop waits for Kafka to take what was received, in seconds."""
-REFERENCE_PATIENCE_S: Final = 20.0
-"""How long the first connection waits for reference data, in seconds. Records can be decoded without it; until it comes nobody
-knows which groups a symbol is in."""
+REFERENCE_TIME: Final = time(8, 15)
+"""When the reference data of a new day is asked for, in Vietnam, where the connection is never made anew."""
+REFERENCE_LONGEST_S: Final = 900.0
+"""The longest pause before incomplete reference data is asked for again, in seconds."""
 
 
 async def run(settings: SsiSettings, stop: asyncio.Event, health: Callable[[str], None]) -> None:
@@ -75,7 +80,7 @@ async def run(settings: SsiSettings, stop: asyncio.Event, health: Callable[[str]
 
 
 class _Connector:
-    """Runs the parts of one feed side by side, and keeps in mind how the feed is."""
+    """Runs the parts of one feed side by side."""
 
     def __init__(self, settings: SsiSettings, health: Callable[[str], None]) -> None:
         self._settings = settings
@@ -83,50 +88,57 @@ class _Connector:
         self._outbox = Outbox(settings.max_buffered_records, settings.max_buffered_bytes)
         window = settings.max_buffered_records * IN_FLIGHT_PERCENT // 100
         self._publisher = Publisher(settings.kafka, settings.topic_prefix, self._outbox, window)
-        self._clock = make_clock(settings.clock)
-        self._backoff = SsiBackoff(random.random)
-        self._stream: RecordStream | None = None
-        self._tally: Tally | None = None
-        self._conversation: Conversation | None = None
-        self._has_token = asyncio.Event()
-        self._has_reference = asyncio.Event()
+        self._holidays = settings.holidays
+        self._clock = make_clock(settings.clock, self._holidays)
+        self._parts: _Parts | None = None
+        """What can be made only once Kafka has said how many shards there are."""
         self._clock_trouble: ClockUnavailable | None = None
-        self._state: FeedState = "connecting"
-        self._reason = "connecting to SSI"
+        self._waits_for = "connecting to Kafka"
+        """What has to come before SSI; empty once it is SSI's turn."""
         self._told: str | None = None
         """What ``health`` was called with last."""
 
     async def work(self) -> None:
         """Find Kafka, then run all the parts until one of them fails."""
         shards = await self._kafka_ready()
-        stream = RecordStream(self._settings.feed, shards, self._clock, self._outbox, self._settings.channels)
-        self._stream = stream
-        self._tally = Tally(stream, self._outbox, self._publisher)
         async with aiohttp.ClientSession() as http:
-            rest = SsiRest(http, self._settings)
+            parts = self._parts = self._make(http, shards)
             jobs: list[Coroutine[Any, Any, None]] = [
-                self._pump(stream),
-                self._say_status(stream),
-                self._feed(http, rest, stream),
-                self._refer(rest, stream),
+                self._pump(parts),
+                self._say_status(parts),
+                self._feed(parts),
+                self._refer(parts),
             ]
+            if self._settings.profiles is not None:
+                jobs.append(self._profile(self._settings.profiles, parts.stream))
             if isinstance(self._clock, SimulatedClock):
                 jobs.append(follow(self._clock, self._settings.clock, http, self._clock_answered))
             await _first_failure(jobs)
 
     async def close(self) -> None:
         """Send what was received and a last status, and wait for Kafka to have it."""
-        if self._stream is None:
+        if self._parts is None:
             return
-        self._stream.flush()
-        self._state, self._reason = "stopped", "the connector was stopped"
-        self._stream.report(self._state, self._reason, now_us())
+        stream = self._parts.stream
+        stream.flush()
+        stream.report("stopped", "the connector was stopped", now_us())
         left = await self._publisher.close(CLOSE_S)
-        self._observe()
+        self._parts.tally.observe(self._clock.read(now_ms()))
         metrics.UP.set(0)
         if left:
             log.error("Kafka did not take %d records within %.0f s; they are lost", left, CLOSE_S)
         log.info("stopped")
+
+    def _make(self, http: aiohttp.ClientSession, shards: int) -> "_Parts":
+        settings = self._settings
+        stream = RecordStream(settings.feed, shards, self._clock, self._outbox, settings.channels, self._holidays)
+        rest = SsiRest(http, settings)
+        session = Session(http, rest, stream, self._clock, settings, SsiBackoff(random.random), self._changed)
+        cache = ReferenceCache(settings.cache, settings.api_url)
+        daily = DailyTime(settings.reconnect_time or REFERENCE_TIME)
+        backoff = SsiBackoff(random.random, REFERENCE_LONGEST_S)
+        reference = Reference(rest, stream, self._clock, cache, daily, backoff)
+        return _Parts(stream, session, reference, Tally(stream, self._outbox, self._publisher, session, reference))
 
     async def _kafka_ready(self) -> int:
         """Wait for a broker; return how many shards the record topics have."""
@@ -136,115 +148,57 @@ class _Connector:
                 return await self._publisher.shards()
             except KafkaUnavailable as error:
                 log.warning("%s", error)
-                self._set("connecting", str(error))
+                self._waits_for = str(error)
+                self._tell()
                 await asyncio.sleep(backoff.failed())
 
-    async def _pump(self, stream: RecordStream) -> None:
+    async def _pump(self, parts: "_Parts") -> None:
         while True:
-            is_open = self._conversation is not None and self._conversation.is_open
-            stream.tick(now_us(), "up" if is_open else "down")
+            parts.stream.tick(now_us(), "up" if parts.session.is_open else "down")
             self._publisher.pump()
             await asyncio.sleep(PUMP_S)
 
-    async def _say_status(self, stream: RecordStream) -> None:
+    async def _say_status(self, parts: "_Parts") -> None:
         while True:
-            stream.judge(asyncio.get_running_loop().time(), self._state, now_us())
-            stream.report(self._state, self._reason, now_us())
-            self._observe()
-            self._tell()
+            parts.stream.judge(asyncio.get_running_loop().time(), self._state()[0], now_us())
+            self._changed()
+            metrics.UP.set(1 if self._state()[0] == "up" else 0)
+            parts.tally.observe(self._clock.read(now_ms()))
             await asyncio.sleep(STATUS_S)
 
-    async def _feed(self, http: aiohttp.ClientSession, rest: SsiRest, stream: RecordStream) -> None:
-        """Connect to SSI again and again; there is never more than one connection."""
+    async def _feed(self, parts: "_Parts") -> None:
+        """Connect to SSI, with the reference data of the last day in the stream ahead of the first record."""
         await self._clock_ready()
-        await self._first_token(rest)
-        self._has_token.set()
-        try:
-            await asyncio.wait_for(self._has_reference.wait(), REFERENCE_PATIENCE_S)
-        except TimeoutError:
-            log.warning("no reference data after %.0f s; connecting without it", REFERENCE_PATIENCE_S)
-        while True:
-            error = await self._converse(http, rest, stream)
-            pause_s = self._backoff.failed(error, now_ms())
-            if isinstance(error, TokenRejected):
-                rest.forget_token()
-            log.warning("%s (next attempt in %.1f s)", error, pause_s)
-            self._set("down", str(error))
-            await asyncio.sleep(pause_s)
-            self._set("connecting", f"connecting again after: {error}")
+        await parts.reference.begin()
+        self._waits_for = ""
+        await parts.session.authorize()
+        await parts.reference.head_start()
+        await parts.session.run()
 
-    async def _converse(self, http: aiohttp.ClientSession, rest: SsiRest, stream: RecordStream) -> SsiError:
-        try:
-            hub_client = HubClient(self._settings.stream_url, self._settings.channels)
-            self._conversation = Conversation(http, hub_client, await rest.token(), stream, self._subscribed)
-            return await self._conversation.hold()
-        except SsiError as error:
-            return error
-
-    async def _first_token(self, rest: SsiRest) -> None:
-        """Wait for the first token.
-
-        Raises:
-            BadCredentials: SSI refuses them from the start. A refusal of a later token is waited out, because credentials that
-                worked once are probably right.
-        """
-        while True:
-            try:
-                await rest.token()
-            except SsiUnavailable as error:
-                pause_s = self._backoff.failed(error, now_ms())
-                log.warning("%s (next attempt in %.1f s)", error, pause_s)
-                self._set("down", str(error))
-                await asyncio.sleep(pause_s)
-            else:
-                return
+    async def _refer(self, parts: "_Parts") -> None:
+        """Keep the reference data up to date beside the stream. The stream's token comes first."""
+        await parts.session.has_token.wait()
+        await parts.reference.run()
 
     async def _clock_ready(self) -> None:
         """Wait for a simulator's clock: without it nobody knows which day's records are to be accepted."""
+        self._waits_for = "waiting for the market clock"
         while isinstance(self._clock, SimulatedClock) and self._clock.read(now_ms()) is None:
             if self._clock_trouble is not None:
-                self._set("connecting", str(self._clock_trouble))
+                self._waits_for = str(self._clock_trouble)
             await asyncio.sleep(0.05)
 
-    async def _refer(self, rest: SsiRest, stream: RecordStream) -> None:
-        """Fetch reference data once for each trading day, and again as long as it is incomplete."""
-        backoff = SsiBackoff(random.random)
-        await self._has_token.wait()
+    async def _profile(self, file: Path, stream: RecordStream) -> None:
+        """Publish what symbols usually trade, on the trading day that ``file`` is for; it is looked at anew each day."""
         done: TradingDay | None = None
         while True:
             market = self._clock.read(now_ms())
-            if market is None:
-                # With SSI_CLOCK=feed the day is unknown until records come, so connecting must not wait for reference data.
-                self._has_reference.set()
-            elif market.trading_day != done:
-                trouble = await self._refer_once(rest, stream, market.trading_day)
-                if trouble is None:
-                    done = market.trading_day
-                    backoff.worked()
-                else:
-                    pause_s = backoff.failed(trouble, now_ms())
-                    log.warning("reference data is incomplete: %s (next attempt in %.1f s)", trouble, pause_s)
-                    await asyncio.sleep(pause_s)
+            if market is not None and market.trading_day != done:
+                done = market.trading_day
+                self._profile_day(file, stream, done)
             await asyncio.sleep(STATUS_S)
 
-    async def _refer_once(self, rest: SsiRest, stream: RecordStream, day: TradingDay) -> SsiError | None:
-        """Fetch reference data for ``day`` and publish what came; return an error if that is incomplete."""
-        try:
-            records, trouble = await rest.reference(day)
-        except SsiError as error:
-            return error
-        if records:
-            stream.refer(records, now_us())
-            self._has_reference.set()
-            log.info("got reference data of %d instruments for %d", len(records), day)
-            self._profile(stream, day)
-        return trouble
-
-    def _profile(self, stream: RecordStream, day: TradingDay) -> None:
-        """Publish what symbols usually trade, if there is a file of it for ``day``."""
-        file = self._settings.profiles
-        if file is None:
-            return
+    def _profile_day(self, file: Path, stream: RecordStream, day: TradingDay) -> None:
         try:
             profiles = DayProfiles.model_validate_json(file.read_bytes())
         except (OSError, ValueError) as error:
@@ -256,41 +210,46 @@ class _Connector:
         stream.profile(profiles, now_us())
         log.info("got what %d symbols usually trade on %d", len(profiles.profiles), day)
 
-    def _subscribed(self) -> None:
-        self._backoff.connected(now_ms())
-        self._set("up", "")
-        log.info("connected and subscribed to %s", self._settings.channels)
-
     def _clock_answered(self, trouble: ClockUnavailable | None) -> None:
         if trouble is not None and self._clock_trouble is None:
             log.warning("%s", trouble)
         self._clock_trouble = trouble
 
-    def _set(self, state: FeedState, reason: str) -> None:
-        changed = state != self._state
-        self._state, self._reason = state, reason
-        if changed and self._stream is not None:
-            self._stream.report(state, reason, now_us())
+    def _state(self) -> tuple[FeedState, str]:
+        """How the connection to SSI is, and why it is not up."""
+        if self._parts is None or self._waits_for:
+            return "connecting", self._waits_for
+        return self._parts.session.state, self._parts.session.reason
+
+    def _changed(self) -> None:
+        """Say on ``ssi.status`` and to whoever asks for our health how the feed is."""
+        if self._parts is not None:
+            self._parts.stream.report(*self._state(), now_us())
         self._tell()
 
     def _tell(self) -> None:
         """Say what is wrong with the connector, if that has changed."""
+        parts = self._parts
         said = what_is_wrong(
-            self._state,
-            self._reason,
+            *self._state(),
             clock=self._clock_trouble,
-            undecodable=self._stream.undecodable if self._stream is not None else "",
+            undecodable=parts.stream.undecodable if parts is not None else "",
             kafka=self._publisher.trouble,
             waiting=self._outbox.records,
+            reference=parts.reference.trouble if parts is not None else "",
         )
         if said != self._told:
             self._told = said
             self._health(said)
 
-    def _observe(self) -> None:
-        metrics.UP.set(1 if self._state == "up" else 0)
-        if self._tally is not None:
-            self._tally.observe(self._clock.read(now_ms()))
+
+class _Parts(NamedTuple):
+    """The parts of a connector that has found Kafka."""
+
+    stream: RecordStream
+    session: Session
+    reference: Reference
+    tally: Tally
 
 
 async def _first_failure(jobs: list[Coroutine[Any, Any, None]]) -> None:

@@ -23,7 +23,7 @@ from schemas.position import Partition
 from schemas.records import SsiRecord
 from schemas.structs import Frame, LossMarker, SnapshotRecord
 from schemas.topics import encode
-from schemas.units import UnixMs, UnixUs
+from schemas.units import MonotonicMs, UnixMs, UnixUs
 
 MARGIN_US: Final = 1_000_000
 """By how much the receive time of a frame, which is that of its first record, may differ from that of a record in it."""
@@ -71,7 +71,7 @@ class Redecoder:
     def read(self, message: WireMessage) -> Again:
         """Decode ``message``. A record that is dated later than its message was received is rejected, as it was then."""
         again = Again([], [])
-        for action in self._client.receive(message.value, UnixMs(0)):
+        for action in self._client.receive(message.value, MonotonicMs(0)):
             if isinstance(action, RejectMessage):
                 again.rejected.extend([action.reason] * action.count)
             elif isinstance(action, Publish):

@@ -30,6 +30,7 @@ SHRUNK_PERCENT: Final = 50
 _SYMBOL: Final = re.compile(SYMBOL_PATTERN)
 _INDEX_MARKETS: Final = ("HOSE", "HNX")
 """The markets that have indices."""
+_COUNT: Final = re.compile(r"[0-9]{1,6}")
 _KEPT: Final = ("Symbol", "StockName", "StockEnName", "SymbolName", "LotSize", "LastTradingDate", "StockSymbol", "IndexCode")
 """The fields of a row that are of use."""
 
@@ -80,8 +81,8 @@ def read_page(operation: str, data: Any, total: int | None) -> Page:
         return Page([_kept(row) for row in rows_of(data)], total)
     inner, count = ("RepeatedInfo", "TotalNoSym") if operation == "SecuritiesDetails" else ("IndexComponent", "TotalSymbolNo")
     rows = [_kept(row) for page in rows_of(data) for row in rows_of(page.get(inner))]
-    counts = [int(text) for page in rows_of(data) if (text := str(page.get(count))).isascii() and text.isdigit() and len(text) < 7]
-    return Page(rows, max(counts, default=None))
+    counts = [str(page.get(count)) for page in rows_of(data)]
+    return Page(rows, max((int(text) for text in counts if _COUNT.fullmatch(text)), default=None))
 
 
 class ReferenceBook:
@@ -141,12 +142,18 @@ class ReferenceBook:
         groups = {index: [row.get("StockSymbol") for row in self._rows(ListName("IndexComponents", index))] for index in GROUPS}
         return reference_records(day, listed, detailed, groups)
 
+    def indices(self) -> list[str]:
+        """The ids of SSI's indices, as it writes them."""
+        return [str(row["IndexCode"]) for rows in self._indices() for row in rows if "IndexCode" in row]
+
     def _is_unknown(self, name: ListName) -> bool:
         """Whether SSI has no such index, so that an empty list of its members is all there is."""
         if name.operation != "IndexComponents":
             return False
-        known = [self._rows(ListName("IndexList", market)) for market in _INDEX_MARKETS]
-        return all(known) and not any(str(row.get("IndexCode")).upper() == name.subject for rows in known for row in rows)
+        return all(self._indices()) and name.subject not in map(str.upper, self.indices())
+
+    def _indices(self) -> list[list[dict[str, Any]]]:
+        return [self._rows(ListName("IndexList", market)) for market in _INDEX_MARKETS]
 
     def _rows(self, name: ListName) -> list[dict[str, Any]]:
         kept = self.lists.get(name)

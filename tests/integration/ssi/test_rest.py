@@ -1,99 +1,269 @@
-"""SSI's REST, asked over a real socket: what is incomplete is said, and does not take the rest with it."""
+"""SSI's REST, asked over a real socket: lists, pages, tokens, and what is kept of them on the disk."""
 
-from collections import Counter
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
+from connectors.ssi import reference as reference_module
+from connectors.ssi import rest as rest_module
+from connectors.ssi.core.backoff import SsiBackoff
+from connectors.ssi.core.daily import DailyTime
 from connectors.ssi.core.errors import SsiUnavailable
+from connectors.ssi.core.market_clock import MarketTime
+from connectors.ssi.core.outbox import Outbox
+from connectors.ssi.core.reference import LISTS, ListName
+from connectors.ssi.core.stream import RecordStream
+from connectors.ssi.reference import Reference, ReferenceCache
 from connectors.ssi.rest import SsiRest
+from connectors.ssi.service import REFERENCE_TIME
 from connectors.ssi.settings import SsiSettings
-from schemas.units import TradingDay
+from schemas.calendar import at
+from schemas.structs import ReferenceRecord
+from schemas.topics import SSI_REFERENCE
+from schemas.units import TradingDay, UnixMs
+from tests.hostile_hub import HostileHub, said
+from tests.patience import reached
 
 DAY = TradingDay(20261123)
-Answer = Callable[[str, web.Request], Any]
+NEXT = TradingDay(20261124)
+HOSE = ListName("Securities", "HOSE")
+EVERY = len(LISTS)
 
 
-def listing(operation: str, request: web.Request) -> Any:
-    """One stock on HOSE, which is in VN30."""
-    match operation:
-        case "AccessToken":
-            return {"accessToken": "a.b.c"}
-        case "Securities":
-            return [{"Market": "HOSE", "Symbol": "VNM", "StockName": "Vinamilk"}] if request.query["market"] == "HOSE" else []
-        case "SecuritiesDetails":
-            return [{"RepeatedInfo": [{"Symbol": "VNM", "LotSize": "100"}]}] if request.query["market"] == "HOSE" else []
-        case _:
-            return [{"IndexComponent": [{"StockSymbol": "VNM"}]}] if request.query["indexCode"] == "VN30" else []
+@pytest.fixture(autouse=True)
+def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference_module, "LOOK_S", 0.01)
+
+
+class HandClock:
+    """A market clock that a test sets by hand."""
+
+    def __init__(self) -> None:
+        self.now = MarketTime(at(DAY, 9, 0), DAY, DAY)
+
+    def turn(self, day: TradingDay, hour: int, minute: int = 0) -> None:
+        self.now = MarketTime(at(day, hour, minute), day, day)
+
+    def read(self, wall_ms: UnixMs) -> MarketTime:
+        return self.now
+
+    def observe(self, day: TradingDay, ts_ms: UnixMs) -> None:
+        pass
 
 
 @asynccontextmanager
-async def ssi(answer: Answer) -> AsyncIterator[tuple[SsiRest, Counter[str]]]:
-    """A REST client of a server that answers with ``answer``, and what that server was asked."""
-    asked: Counter[str] = Counter()
+async def asking(hub: HostileHub) -> AsyncIterator[SsiRest]:
+    async with hub.serving() as url, aiohttp.ClientSession() as http:
+        values: dict[str, Any] = {"consumer_id": "me", "consumer_secret": "mine", "api_url": url, "kafka": {}}
+        yield SsiRest(http, SsiSettings.model_validate(values))
 
-    async def serve(request: web.Request) -> web.Response:
-        operation = request.path.rpartition("/")[2]
-        asked[operation] += 1
-        data = answer(operation, request)
-        if isinstance(data, web.Response):
-            return data
-        return web.json_response({"message": "Success", "status": 200, "data": data})
 
-    app = web.Application()
-    app.router.add_route("*", "/api/v2/Market/{operation}", serve)
-    async with TestServer(app) as server, aiohttp.ClientSession() as http:
-        settings = SsiSettings.model_validate(
-            {
-                "consumer_id": "me",
-                "consumer_secret": "mine",
-                "api_url": str(server.make_url("/")),
-                "kafka": {},
-                "topic_prefix": "",
-            }
+class Kept:
+    """A connector's reference data, running, with its cache in a folder of the test."""
+
+    def __init__(self, rest: SsiRest, folder: Path) -> None:
+        self.clock = HandClock()
+        self.outbox = Outbox(100_000, 10_000_000)
+        self.stream = RecordStream("a", 1, self.clock, self.outbox, "ALL")
+        self.cache = ReferenceCache(folder, "https://fc-data.ssi.com.vn/")
+        self.reference = Reference(
+            rest, self.stream, self.clock, self.cache, DailyTime(REFERENCE_TIME), SsiBackoff(lambda: 0.0, 0.02)
         )
-        yield SsiRest(http, settings), asked
+        self._told: dict[str, ReferenceRecord] = {}
+
+    def told(self) -> dict[str, ReferenceRecord]:
+        """The last record of each symbol on ``ssi.reference``."""
+        while (message := self.outbox.take()) is not None:
+            if message.topic == SSI_REFERENCE.name:
+                record = SSI_REFERENCE.decode(message.value).record
+                self._told[record.symbol] = record
+        return self._told
 
 
-async def test_what_is_listed_is_joined_with_its_details_and_groups() -> None:
-    async with ssi(listing) as (rest, _):
-        (record,), trouble = await rest.reference(DAY)
-    assert trouble is None
-    assert (record.symbol, record.name, record.lot, record.groups) == ("VNM", "Vinamilk", 100, ["VN30"])
+@asynccontextmanager
+async def keeping(hub: HostileHub, folder: Path, day: TradingDay = DAY) -> AsyncIterator[Kept]:
+    async with asking(hub) as rest:
+        kept = Kept(rest, folder)
+        kept.clock.turn(day, 9)
+        await kept.reference.begin()
+        task = asyncio.create_task(kept.reference.run())
+        try:
+            yield kept
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
 
 
-async def test_an_index_that_fails_does_not_take_the_others_with_it() -> None:
-    def answer(operation: str, request: web.Request) -> Any:
-        fails = operation == "SecuritiesDetails" or request.query.get("indexCode") == "VN100"
-        return web.Response(status=504) if fails else listing(operation, request)
-
-    async with ssi(answer) as (rest, asked):
-        (record,), trouble = await rest.reference(DAY)
-    assert isinstance(trouble, SsiUnavailable)
-    assert (record.lot, record.groups) == (None, ["VN30"])
-    assert asked["IndexComponents"] == 3
+async def empty(_: web.Request) -> web.StreamResponse:
+    """What SSI answers for a while each night."""
+    return said([], 0)
 
 
-async def test_an_empty_list_is_no_answer() -> None:
-    async with ssi(lambda operation, request: listing(operation, request) if operation == "AccessToken" else []) as (rest, _):
-        with pytest.raises(SsiUnavailable, match="no instrument is listed"):
-            await rest.reference(DAY)
+async def test_what_is_listed_is_joined_with_its_details_and_groups(tmp_path: Path) -> None:
+    hub = HostileHub()
+    async with keeping(hub, tmp_path) as kept:
+        await reached(lambda: len(kept.told()) == 5, "all records")
+        vnm = kept.told()["VNM"]
+        assert (vnm.name, vnm.lot, vnm.groups, vnm.trading_day, vnm.as_of) == ("VNM", 100, ["VN100", "VN30"], DAY, None)
+        await reached(lambda: kept.reference.old_lists == 0, "the last list")
+        assert kept.reference.trouble == ""
+    assert hub.asked["AccessToken"] == 1
+
+
+async def test_the_lists_of_the_last_day_are_there_before_rest_has_answered(tmp_path: Path) -> None:
+    async with keeping(HostileHub(), tmp_path) as kept:
+        await reached(lambda: kept.cache.path.exists() and kept.reference.old_lists == 0, "the cache")
+    hub = HostileHub()
+    for operation in ("Securities", "SecuritiesDetails", "IndexComponents"):
+        hub.odd[operation] = hub.never
+    async with asking(hub) as rest:
+        kept = Kept(rest, tmp_path)
+        kept.clock.turn(NEXT, 8)
+        await kept.reference.begin()
+        # The stream begins with them: they are there before its first record is.
+        days = {symbol: (record.trading_day, record.as_of) for symbol, record in kept.told().items()}
+        assert days == dict.fromkeys(("ACV", "FPT", "SHS", "VNM", "41I1GC000"), (NEXT, DAY))
+        assert kept.told()["VNM"].groups == ["VN100", "VN30"]
+        assert kept.reference.old_lists == EVERY
+        assert hub.asked == {}
+
+
+@pytest.mark.parametrize("step", ["Securities", "SecuritiesDetails", "IndexComponents"])
+async def test_a_list_that_is_empty_is_told_asked_for_again_and_replaced_by_the_kept_one(step: str, tmp_path: Path) -> None:
+    async with keeping(HostileHub(), tmp_path) as kept:
+        await reached(lambda: kept.cache.path.exists() and kept.reference.old_lists == 0, "the cache")
+    hub = HostileHub()
+    hub.odd[step] = empty
+    async with keeping(hub, tmp_path, NEXT) as kept:
+        await reached(lambda: hub.asked[step] >= 10, "the second attempt")
+        assert f"{step} of" in kept.reference.trouble
+        assert f"SSI gives none; that of {DAY} is used" in kept.reference.trouble
+        assert kept.told()["VNM"].groups == ["VN100", "VN30"]
+        assert len(kept.told()) == 5
+        # Only what is missing is asked for again.
+        others = {"Securities": 4, "SecuritiesDetails": 4, "IndexComponents": 3}
+        assert all(hub.asked[other] == count for other, count in others.items() if other != step)
+        hub.odd.clear()
+        await reached(lambda: kept.reference.trouble == "", "the list")
+        assert kept.reference.old_lists == 0
+
+
+async def test_an_index_that_fails_does_not_take_the_others_with_it(tmp_path: Path) -> None:
+    hub = HostileHub()
+
+    async def fail_one(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=504) if request.query["indexCode"] == "VN100" else await hub._as_ssi(request)
+
+    hub.odd["IndexComponents"] = fail_one
+    async with keeping(hub, tmp_path) as kept:
+        await reached(lambda: kept.told().get("VNM"), "the records")
+        assert kept.told()["VNM"].groups == ["VN30"]
+        assert "IndexComponents of VN100: HTTP 504; there is none from before" in kept.reference.trouble
+
+
+async def test_the_lists_of_a_new_day_are_asked_for_in_the_morning_not_at_midnight(tmp_path: Path) -> None:
+    hub = HostileHub()
+    async with keeping(hub, tmp_path) as kept:
+        await reached(lambda: kept.reference.old_lists == 0, "the first day's")
+        asked = hub.asked["Securities"]
+        kept.clock.turn(NEXT, 0)
+        await reached(lambda: kept.told()["VNM"].trading_day == NEXT, "the turn of the day")
+        assert kept.told()["VNM"].as_of == DAY
+        assert (hub.asked["Securities"], kept.reference.trouble) == (asked, "")
+        kept.clock.turn(NEXT, 8, 15)
+        await reached(lambda: kept.told()["VNM"].as_of is None, "the new day's")
+        assert hub.asked["Securities"] == 2 * asked
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"layout":99,"lists":{}}', b'{"layout":1,"lists":{"x":5}}', b"\xff"])
+async def test_a_cache_that_cannot_be_read_is_done_without(content: bytes, tmp_path: Path) -> None:
+    cache = ReferenceCache(tmp_path, "https://fc-data.ssi.com.vn/")
+    cache.path.write_bytes(content)
+    async with keeping(HostileHub(), tmp_path) as kept:
+        await reached(lambda: kept.reference.old_lists == 0 and len(cache.load()) == EVERY, "the new cache")
+
+
+async def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").touch()
+    async with keeping(HostileHub(), tmp_path / "file") as kept:
+        await reached(lambda: kept.reference.old_lists == 0, "the lists")
+        await reached(lambda: "reference data cannot be kept" in caplog.text, "the warning")
+
+
+def test_each_server_has_a_cache_of_its_own(tmp_path: Path) -> None:
+    urls = ("https://fc-data.ssi.com.vn/", "http://127.0.0.1:8181/", "http://127.0.0.1:8182/", "http://[::1]:8181/")
+    assert len({ReferenceCache(tmp_path, url).path for url in urls}) == len(urls)
+    assert all(ReferenceCache(tmp_path, url).path.parent == tmp_path for url in urls)
+
+
+async def test_all_pages_of_a_list_are_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest_module, "PAGE_SIZE", 2)
+    symbols = ["A", "B", "C", "D", "E"]
+    hub = HostileHub()
+
+    async def pages(request: web.Request) -> web.StreamResponse:
+        first = (int(request.query["pageIndex"]) - 1) * 2
+        return said([{"Symbol": symbol} for symbol in symbols[first : first + 2]], len(symbols))
+
+    hub.odd["Securities"] = pages
+    async with asking(hub) as rest:
+        page = await rest.ask(HOSE)
+    assert ([row["Symbol"] for row in page.rows], page.stated) == (symbols, 5)
+    assert hub.asked["Securities"] == 3
 
 
 async def test_a_token_that_is_rejected_is_fetched_anew_once() -> None:
-    rejected = [True]
+    hub = HostileHub()
 
-    def answer(operation: str, request: web.Request) -> Any:
-        if operation == "Securities" and rejected:
-            rejected.clear()
+    async def reject_the_first(request: web.Request) -> web.StreamResponse:
+        if request.headers["Authorization"] == "Bearer token-1":
             return web.json_response({"message": "Unauthorized", "status": 401})
-        return listing(operation, request)
+        return await hub._as_ssi(request)
 
-    async with ssi(answer) as (rest, asked):
-        records, trouble = await rest.reference(DAY)
-    assert (len(records), trouble, asked["AccessToken"]) == (1, None, 2)
+    hub.odd["Securities"] = reject_the_first
+    async with asking(hub) as rest:
+        assert len((await rest.ask(HOSE)).rows) == 2
+    assert hub.asked["AccessToken"] == 2
+
+
+async def test_several_who_want_a_token_cause_one_fetch() -> None:
+    hub = HostileHub()
+    async with asking(hub) as rest:
+        assert set(await asyncio.gather(*(rest.token() for _ in range(5)))) == {"token-1"}
+
+
+async def test_a_token_does_not_wait_for_a_list_that_is_slow_to_come() -> None:
+    hub = HostileHub()
+    hub.odd["Securities"] = hub.never
+    async with asking(hub) as rest:
+        asking_for_it = asyncio.create_task(rest.ask(HOSE))
+        await reached(lambda: hub.asked["Securities"], "the slow call")
+        rest.forget_token()
+        assert await rest.token() == "token-2"
+        asking_for_it.cancel()
+        await asyncio.gather(asking_for_it, return_exceptions=True)
+
+
+async def test_a_reply_without_end_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.ssi.calls.MAX_BODY_BYTES", 1_000_000)
+    hub = HostileHub()
+
+    async def pour(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        try:
+            while True:
+                await response.write(b"x" * 65_536)
+        except ConnectionError:
+            return response
+
+    hub.odd["Securities"] = pour
+    async with asking(hub) as rest:
+        with pytest.raises(SsiUnavailable, match="longer than 1000000 bytes"):
+            await rest.ask(HOSE)

@@ -50,7 +50,7 @@ from schemas.structs import (
     TradeRecord,
 )
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_TICKS, SSI_WIRE, Topic
-from schemas.units import Symbol, TradingDay, UnixMs
+from schemas.units import MonotonicMs, Symbol, TradingDay
 from stock_tracker.kafka import topics as stock_topics
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.ports import free_port
@@ -72,10 +72,16 @@ def _days_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def _home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where the reference data of the last day is kept."""
+    monkeypatch.setenv("STOCK_TRACKER_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a failure the shortest pause is taken, and it does not grow."""
     monkeypatch.setattr(backoff, "LONGEST_S", backoff.FIRST_S)
-    monkeypatch.setattr(service, "SsiBackoff", lambda _: SsiBackoff(lambda: 0.0))
+    monkeypatch.setattr(service, "SsiBackoff", lambda *_: SsiBackoff(lambda: 0.0))
 
 
 def a_market(**changes: Any) -> SimulatorSettings:
@@ -338,7 +344,7 @@ async def test_a_market_stretch_arrives_record_for_record(kafka: str, topics: st
     wire = board.messages(SSI_WIRE)
     assert [int(dict(message.headers())["seq"]) for message in wire] == list(range(len(wire)))
     for message in wire:
-        for action in client.receive(message.value(), UnixMs(0)):
+        for action in client.receive(message.value(), MonotonicMs(0)):
             if isinstance(action, Publish):
                 again.update(type(decode(argument)).__name__ for argument in action.arguments)
     assert again == {
@@ -368,7 +374,7 @@ async def test_a_broken_connection_is_made_again_as_a_new_epoch(
     kafka: str, topics: str, board: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Long enough away for something to happen meanwhile.
-    monkeypatch.setattr(service, "SsiBackoff", lambda _: SsiBackoff(lambda: 1.0))
+    monkeypatch.setattr(service, "SsiBackoff", lambda *_: SsiBackoff(lambda: 1.0))
     stretch = a_market(start=time(9, 15), end=time(9, 17), speed=30.0)
     async with simulator(stretch) as port, connected(port, kafka, topics) as connector:
         await held(port, connector)
@@ -459,13 +465,30 @@ async def test_a_server_that_is_not_there_yet_is_waited_for(kafka: str, topics: 
 async def test_without_rest_the_stream_runs_and_groups_are_unknown(
     kafka: str, topics: str, board: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "REFERENCE_PATIENCE_S", 0.2)
     monkeypatch.setattr(rest.ReferenceData, "answer", lambda *_: None)
     async with simulator(a_market(end=time(9, 0))) as port, connected(port, kafka, topics) as connector:
         await played(port, connector, board)
+        await connector.until(lambda: connector.said[-1].startswith("reference data is incomplete: Securities of HOSE"))
     kinds = Counter(type(record).__name__ for held in board.records().values() for record in held)
     assert kinds["QuoteRecord"] > 0
     assert kinds["ReferenceRecord"] == 0
+
+
+async def test_the_reference_data_of_the_last_run_is_there_before_the_first_record(
+    kafka: str, topics: str, board: Topics, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    async with simulator(a_market(port=port, end=time(9, 0))), connected(port, kafka, topics) as connector:
+        await played(port, connector, board)
+        await connector.until(lambda: (connector.settings.cache / f"reference-127.0.0.1_{port}.json").exists())
+    monkeypatch.setattr(rest.ReferenceData, "answer", lambda *_: None)
+    async with simulator(a_market(port=port, end=time(9, 0))), connected(port, kafka, topics, feed="b") as connector:
+        await played(port, connector, board, "b")
+    for held in board.records("b").values():
+        first = next(n for n, record in enumerate(held) if not isinstance(record, ClockTick | ReferenceRecord))
+        assert {record.symbol for record in held[:first] if isinstance(record, ReferenceRecord)} >= {
+            record.symbol for record in held[first:] if isinstance(record, TradeRecord | ForeignRecord)
+        }
 
 
 async def test_no_broker_is_said_with_its_remedy(monkeypatch: pytest.MonkeyPatch) -> None:

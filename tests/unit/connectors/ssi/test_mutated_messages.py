@@ -12,7 +12,7 @@ from connectors.ssi.core.stream import RecordStream
 from schemas.calendar import at
 from schemas.structs import TradeRecord
 from schemas.topics import SSI_DLQ, SSI_TICKS
-from schemas.units import TradingDay, UnixMs, UnixUs
+from schemas.units import MonotonicMs, TradingDay, UnixUs
 from tests.proof import usually
 
 Arguments = Callable[..., str]
@@ -72,7 +72,7 @@ def test_whatever_is_done_to_a_record_it_is_a_record_or_a_dead_letter_and_the_ot
         message = b'{"C":"d-1","M":[' + b",".join((first, spoilt, last)) + b"]}"
         received = stream.received
         stream.keep(message, NOW)
-        for action in client.receive(message, UnixMs(0)):
+        for action in client.receive(message, MonotonicMs(0)):
             if isinstance(action, Publish):
                 stream.publish(action.arguments, NOW)
             elif isinstance(action, RejectMessage):

@@ -6,7 +6,7 @@ import pytest
 
 from connectors.ssi.core.errors import Reason
 from connectors.ssi.core.hub_client import Action, HubClient, Publish, RejectMessage, Subscribed
-from schemas.units import UnixMs
+from schemas.units import MonotonicMs
 
 HUB = "FcMarketDataV2Hub"
 
@@ -26,7 +26,7 @@ def a_message(*invocations: bytes, tail: bytes = b"]}") -> bytes:
 
 def received(message: str | bytes) -> tuple[list[str], list[RejectMessage]]:
     """The arguments that can be read, and what is rejected."""
-    actions: list[Action] = HubClient("https://fc-datahub.ssi.com.vn/", "F:ALL").receive(message, UnixMs(0))
+    actions: list[Action] = HubClient("https://fc-datahub.ssi.com.vn/", "F:ALL").receive(message, MonotonicMs(0))
     assert all(isinstance(action, Publish | RejectMessage | Subscribed) for action in actions)
     published = [argument for action in actions if isinstance(action, Publish) for argument in action.arguments]
     return published, [action for action in actions if isinstance(action, RejectMessage)]

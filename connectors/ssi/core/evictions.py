@@ -1,0 +1,43 @@
+"""Whether SSI serves one connection a key only, so that two feeds with the same key throw each other out. Pure.
+
+SSI does not say how many connections a key may have. If it is one, each feed that connects ends the other's connection, the other
+connects again, and both lose records for ever. One of them has to stand by.
+"""
+
+from collections import deque
+from typing import Final
+
+from connectors.ssi.core.errors import ConnectionClosed, SsiError
+from schemas.units import MonotonicMs
+
+DROPS: Final = 3
+"""So many connections closed by the hub within :data:`WITHIN_MS` are no accident."""
+WITHIN_MS: Final = 60_000
+STAND_BY_S: Final = 300.0
+"""How long a feed stands by before it tries again, in seconds: the other one may be gone, or the key may be another."""
+FIRST_FEED: Final = "a"
+"""The feed that never stands by."""
+
+
+class Evictions:
+    """Counts the connections of one feed that the hub closed soon after they could deliver."""
+
+    def __init__(self, feed: str) -> None:
+        self._feed = feed
+        self._drops: deque[MonotonicMs] = deque(maxlen=DROPS)
+
+    def ended(self, error: SsiError, was_subscribed: bool, now_ms: MonotonicMs) -> bool:
+        """Note that a connection ended, and why. Returns whether this feed has to stand by.
+
+        Args:
+            error: Why it ended. Silence, quotas and rejected tokens are no sign of another client.
+            was_subscribed: Whether the hub had accepted it: one that was never served was not thrown out.
+            now_ms: When.
+        """
+        if self._feed == FIRST_FEED or not (was_subscribed and isinstance(error, ConnectionClosed)):
+            return False
+        self._drops.append(now_ms)
+        if len(self._drops) < DROPS or now_ms - self._drops[0] > WITHIN_MS:
+            return False
+        self._drops.clear()
+        return True
