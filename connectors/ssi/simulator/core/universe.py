@@ -1,15 +1,31 @@
 """What is listed on the simulated market: real tickers with plausible references, the most liquid first.
 
 The VN30 is the basket in force since 2026-08-03. References, share counts and foreign limits are of the right size, but not those
-of the real market. The futures are the four on VN30 that are listed on the day.
+of the real market. The futures are those on VN30 and, in a market of more than :data:`LIGHT_SYMBOLS`, on VN100 that are listed on
+the day. That market also has made-up stocks of HOSE, HNX and UPCOM, ETFs and covered warrants, in the proportions of late 2025,
+as many as it takes; the first of them are always the same.
 """
 
+import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import islice
+from string import ascii_uppercase
+from typing import Literal
 
 from schemas.calendar import HOLIDAYS
 from schemas.instruments import future_symbol, limits, listed_months, tick_of
 from schemas.units import Exchange, Price, Shares, Symbol, TradingDay
+
+Kind = Literal["stock", "etf", "warrant", "future"]
+
+LIGHT_SYMBOLS = 134
+"""Instruments of a light market: 130 stocks and the four futures on VN30."""
+FEWEST_SYMBOLS = 60
+"""A market has the VN30, five stocks of HNX and four futures at least: the stories are about these."""
+MOST_SYMBOLS = 1_900
+"""Instruments of a market of true size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,19 +43,28 @@ class Listing:
     free_float: int
     """Percent of ``shares`` that counts in VN30."""
     total_room: Shares
-    """How many shares foreigners may hold."""
+    """How many shares foreigners may hold; 0 where no limit is kept: for futures and covered warrants."""
     room: Shares
     """How many they may still buy when the day opens."""
     weight: float
     """Its part of all the prints of stocks; these parts add up to 1. For a future it is 0 and means nothing."""
+    kind: Kind = "stock"
+    number: int = 0
+    """What SSI calls StockNo."""
+    underlying: Symbol | None = None
+    """What a future or a covered warrant is on; else None."""
 
     @cached_property
-    def ladder(self) -> list[Price]:
+    def ladder(self) -> tuple[Price, ...]:
         """Every price at which it may trade today, from floor to ceiling."""
         prices = [self.floor]
         while prices[-1] < self.ceiling:
-            prices.append(Price(prices[-1] + tick_of(prices[-1], self.exchange)))
-        return prices
+            prices.append(Price(prices[-1] + self.tick_at(prices[-1])))
+        return tuple(prices)
+
+    def tick_at(self, price: int) -> Price:
+        """The price step at ``price``."""
+        return _FUND_TICK if self.kind in ("etf", "warrant") else tick_of(price, self.exchange)
 
     @property
     def is_future(self) -> bool:
@@ -53,7 +78,13 @@ class Listing:
 
     def opening_at(self, reference: int) -> "Listing":
         """The same instrument on a day that opens with another reference."""
-        ceiling, floor = limits(Price(reference), self.exchange)
+        by = reference - self.reference
+        # The limits of a covered warrant follow from those of what it is on: here they move with its reference.
+        ceiling, floor = (
+            (Price(self.ceiling + by), Price(max(self.floor + by, _FUND_TICK)))
+            if self.kind == "warrant"
+            else _limits(reference, self.exchange, self.kind)
+        )
         return replace(self, reference=Price(reference), ceiling=ceiling, floor=floor)
 
 
@@ -67,7 +98,7 @@ class IndexListing:
     prior: Price
     """The value at which it closed on the day before, in hundredths of a point."""
     index_type: str
-    """SSI's IndexType: Main for the index of an exchange, empty for VN30."""
+    """SSI's IndexType: Main for the index of an exchange, empty for a basket."""
     members: tuple[Listing, ...]
     has_breadth: bool
     """Whether SSI counts advances and declines: it does for the indices of whole exchanges, and sends zeros for VN30."""
@@ -78,8 +109,8 @@ class IndexListing:
         return Symbol(self.index_id.upper())
 
     def shares_of(self, listing: Listing) -> int:
-        """How many shares of a member count, times 100: all that are listed, or in VN30 the free float."""
-        return listing.shares * (listing.free_float if self.index_id == "VN30" else 100)
+        """How many shares of a member count, times 100: all that are listed, or in a basket the free float."""
+        return listing.shares * (100 if self.has_breadth else listing.free_float)
 
 
 @dataclass(frozen=True)
@@ -87,11 +118,12 @@ class Universe:
     """Everything that is listed on one trading day."""
 
     stocks: tuple[Listing, ...]
+    """ETFs and covered warrants among them, the most liquid first."""
     futures: tuple[Listing, ...]
-    """Front month first."""
+    """Those on VN30 first, of each underlying the front month first."""
     indices: tuple[IndexListing, ...]
 
-    @property
+    @cached_property
     def listings(self) -> tuple[Listing, ...]:
         """Stocks, then futures: in this order a subscription to ``ALL`` is answered."""
         return self.stocks + self.futures
@@ -105,31 +137,146 @@ class Universe:
         return next(index.members for index in self.indices if index.index_id == "VN30")
 
 
-def universe_of(day: TradingDay, holidays: frozenset[TradingDay] = HOLIDAYS) -> Universe:
-    """List what trades on ``day``."""
-    thirty, others = _rows(_VN30), _rows(_OTHERS)
-    # By Zipf's law, but flatter at its head: the busiest of the thirty prints about ten times as often as the last of them.
-    pulls = [1 / (place + 3) for place in range(len(thirty))] + [1 / (1.4 * place + 14) for place in range(len(others))]
-    stocks = tuple(_stock(row, pull / sum(pulls)) for row, pull in zip(thirty + others, pulls, strict=True))
-    on_hose = tuple(stock for stock in stocks if stock.exchange is Exchange.HOSE)
-    on_hnx = tuple(stock for stock in stocks if stock.exchange is Exchange.HNX)
-    months = zip(listed_months(day, holidays), _FUTURES, strict=True)
-    return Universe(
-        stocks=stocks,
-        futures=tuple(_future(month, reference) for month, reference in months),
-        indices=(
-            IndexListing("VNINDEX", Exchange.HOSE, Price(1_880_33), "Main", on_hose, has_breadth=True),
-            IndexListing("VN30", Exchange.HOSE, VN30_PRIOR, "", stocks[: len(thirty)], has_breadth=False),
-            IndexListing("HNXIndex", Exchange.HNX, Price(262_82), "Main", on_hnx, has_breadth=True),
-        ),
+def universe_of(day: TradingDay, symbols: int = LIGHT_SYMBOLS, holidays: frozenset[TradingDay] = HOLIDAYS) -> Universe:
+    """List what trades on ``day``: ``symbols`` instruments, from :data:`FEWEST_SYMBOLS` to :data:`MOST_SYMBOLS`."""
+    is_light = symbols <= LIGHT_SYMBOLS
+    underlyings = ("VN30",) if is_light else ("VN30", "VN100")
+    months = listed_months(day, holidays)
+    futures = tuple(
+        _future(underlying, month, reference)
+        for underlying in underlyings
+        for month, reference in zip(months, _FUTURES[underlying], strict=True)
     )
+    listed = list(islice(_all_stocks(), symbols - len(futures)))
+    pulls = [_pull(place) for place in range(len(listed))]
+    stocks = tuple(
+        replace(stock, weight=pull / sum(pulls), number=number)
+        for number, (stock, pull) in enumerate(zip(listed, pulls, strict=True), 1)
+    )
+    return Universe(stocks, futures, tuple(_indices(stocks, is_light)))
+
+
+def _indices(stocks: tuple[Listing, ...], is_light: bool) -> Iterator[IndexListing]:
+    shares = [stock for stock in stocks if stock.kind == "stock"]
+    hose = tuple(stock for stock in shares if stock.exchange is Exchange.HOSE)
+    hnx = tuple(stock for stock in shares if stock.exchange is Exchange.HNX)
+    yield IndexListing("VNINDEX", Exchange.HOSE, Price(1_880_33), "Main", hose, has_breadth=True)
+    yield IndexListing("VN30", Exchange.HOSE, VN30_PRIOR, "", stocks[:_THIRTY], has_breadth=False)
+    yield IndexListing("HNXIndex", Exchange.HNX, Price(262_82), "Main", hnx, has_breadth=True)
+    if is_light:
+        return
+    upcom = tuple(stock for stock in shares if stock.exchange is Exchange.UPCOM)
+    yield IndexListing("VN100", Exchange.HOSE, VN100_PRIOR, "", hose[:100], has_breadth=False)
+    yield IndexListing("HNX30", Exchange.HNX, Price(571_44), "", hnx[:30], has_breadth=False)
+    yield IndexListing("HNXUpcomIndex", Exchange.UPCOM, Price(129_31), "Main", upcom, has_breadth=True)
+
+
+def _pull(place: int) -> float:
+    """How often the stock at ``place`` trades, beside others. By Zipf's law, but flatter at its head.
+
+    The busiest of the thirty prints about ten times as often as the last of them; and a market of true size is one of few liquid
+    stocks: the ten busiest have a third of its prints.
+    """
+    if place < _THIRTY:
+        return 1 / (place + 3)
+    pull = 1 / (1.4 * (place - _THIRTY) + 14)
+    return pull if place < _LISTED else pull * (_LISTED / place) ** 0.9
+
+
+def _all_stocks() -> Iterator[Listing]:
+    """The stocks of the tables, then made-up ones without end; the weights are still missing."""
+    known = [_stock(row) for row in _rows(_VN30) + _rows(_OTHERS)]
+    yield from known
+    names = _tickers(frozenset(stock.symbol for stock in known))
+    warrants = _warrants(known[:_ON_WARRANTS])
+    funds = iter(_FUNDS.split())
+    made = dict.fromkeys(_MIX, 0)
+    while True:
+        # Whichever kind is furthest behind its part of the market comes next.
+        kind = min(_MIX, key=lambda kind: (made[kind] + 0.5) / _MIX[kind])
+        made[kind] += 1
+        if kind == "warrant":
+            yield next(warrants)
+        elif kind == "etf":
+            yield _fund(next(funds))
+        else:
+            yield _made_up(next(names), Exchange(kind))
+
+
+def _tickers(taken: frozenset[Symbol]) -> Iterator[Symbol]:
+    """Three letters that are no ticker yet, in an order without a pattern; ALL is SSI's word for all symbols."""
+    letters = len(ascii_uppercase)
+    for n in range(letters**3):
+        # The factor has no divisor in common with 26, so that every combination comes once.
+        place = n * 7_919 % letters**3
+        name = Symbol("".join(ascii_uppercase[place // letters**power % letters] for power in range(3)))
+        if name not in taken and name != "ALL":
+            yield name
+
+
+def _warrants(underlyings: list[Listing]) -> Iterator[Listing]:
+    """Covered warrants, one on each underlying in turn: CHPG2601, CSSI2601, …, CHPG2602."""
+    for series in range(1, 100):
+        for stock in underlyings:
+            symbol = Symbol(f"C{stock.symbol}26{series:02}")
+            dice = _dice(symbol)
+            ratio = 2 + dice % 9
+            reference = Price(200 + dice // 9 % 380 * 10)
+            # A warrant may move by as many dong as its part of the underlying may (PHS, FPTS, HSC).
+            ceiling = (reference + (stock.ceiling - stock.reference) // ratio) // _FUND_TICK * _FUND_TICK
+            floor = -(-(reference - (stock.reference - stock.floor) // ratio) // _FUND_TICK) * _FUND_TICK
+            yield Listing(
+                symbol=symbol,
+                exchange=Exchange.HOSE,
+                name=f"Covered warrant on {stock.symbol}, series {series}",
+                reference=reference,
+                ceiling=Price(ceiling),
+                floor=Price(max(floor, _FUND_TICK)),
+                shares=Shares((1 + dice % 20) * _MILLION),
+                free_float=100,
+                total_room=Shares(0),
+                room=Shares(0),
+                weight=0.0,
+                kind="warrant",
+                underlying=stock.symbol,
+            )
+
+
+def _fund(symbol: str) -> Listing:
+    reference = Price(9_000 + _dice(symbol) % 2_400 * 10)
+    ceiling, floor = _limits(reference, Exchange.HOSE, "etf")
+    units = Shares((20 + _dice(symbol) % 400) * _MILLION)
+    return Listing(
+        Symbol(symbol), Exchange.HOSE, f"ETF {symbol}", reference, ceiling, floor, units, 100, units, units, 0.0, kind="etf"
+    )
+
+
+def _made_up(symbol: Symbol, exchange: Exchange) -> Listing:
+    dice = _dice(symbol)
+    # Most stocks are cheap: the third power of an even draw from 2,000 to 90,000 dong.
+    price = 2_000 + int((dice % 1_000 / 1_000) ** 3 * 88_000)
+    reference = price // tick_of(price, exchange) * tick_of(price, exchange)
+    millions, left = 5 + dice // 1_000 % 400, 40 + dice // 7 % 60
+    return _stock([symbol, exchange, str(reference), str(millions), str(30 + dice % 60), "49", str(left), f"{symbol} Corp"])
+
+
+def _dice(symbol: str) -> int:
+    """A number that looks drawn, the same for a symbol every day."""
+    return zlib.crc32(symbol.encode())
+
+
+def _limits(reference: int, exchange: Exchange, kind: Kind) -> tuple[Price, Price]:
+    if kind != "etf":
+        return limits(Price(reference), exchange)
+    # The band of HOSE's stocks, rounded inwards to the ETFs' own tick.
+    return Price(reference * 107 // 100 // _FUND_TICK * _FUND_TICK), Price(-(-reference * 93 // (100 * _FUND_TICK)) * _FUND_TICK)
 
 
 def _rows(table: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.split("|")] for line in table.strip().splitlines()]
 
 
-def _stock(row: list[str], weight: float) -> Listing:
+def _stock(row: list[str]) -> Listing:
     symbol, exchange_name, reference_vnd, millions, free_float, foreign_limit, left, name = row
     exchange, reference, shares = Exchange(exchange_name), Price(int(reference_vnd)), Shares(int(millions) * _MILLION)
     ceiling, floor = limits(reference, exchange)
@@ -146,16 +293,16 @@ def _stock(row: list[str], weight: float) -> Listing:
         total_room=Shares(total_room),
         # 0 percent in the table means that 150,000 shares are left: the story ``room`` uses these up.
         room=Shares(total_room * int(left) // 100 if int(left) else 150_000),
-        weight=weight,
+        weight=0.0,
     )
 
 
-def _future(month: int, reference: Price) -> Listing:
+def _future(underlying: str, month: int, reference: Price) -> Listing:
     ceiling, floor = limits(reference, Exchange.DER)
     return Listing(
-        symbol=future_symbol("VN30", month),
+        symbol=future_symbol(underlying, month),
         exchange=Exchange.DER,
-        name=f"VN30 Index Futures {month % 100:02}/{month // 100}",
+        name=f"{underlying} Index Futures {month % 100:02}/{month // 100}",
         reference=reference,
         ceiling=ceiling,
         floor=floor,
@@ -164,14 +311,35 @@ def _future(month: int, reference: Price) -> Listing:
         total_room=Shares(0),
         room=Shares(0),
         weight=0.0,
+        kind="future",
+        underlying=Symbol(underlying),
     )
 
 
 _MILLION = 1_000_000
 VN30_PRIOR = Price(2_061_75)
 """The value at which VN30 closed on the day before, in hundredths of a point."""
-_FUTURES = (Price(2_064_60), Price(2_066_10), Price(2_063_20), Price(2_060_00))
-"""References of the four futures, front month first: the settlement prices of the day before."""
+VN100_PRIOR = Price(1_967_20)
+"""The value at which VN100 closed on the day before, in hundredths of a point."""
+_FUTURES = {
+    "VN30": (Price(2_064_60), Price(2_066_10), Price(2_063_20), Price(2_060_00)),
+    "VN100": (Price(1_968_40), Price(1_969_00), Price(1_970_70), Price(1_965_00)),
+}
+"""References of the four futures on each, front month first: the settlement prices of the day before."""
+_FUND_TICK = Price(10)
+"""The price step of ETFs and covered warrants on HOSE, whatever the price."""
+_THIRTY = 30
+"""So many of the stocks, the first, are the VN30."""
+_LISTED = 130
+"""So many stocks are in the tables below."""
+_ON_WARRANTS = 20
+"""So many of the stocks, the first, have covered warrants on them."""
+_MIX: dict[str, int] = {"HOSE": 306, "HNX": 276, "UPCOM": 870, "warrant": 293, "etf": 17}
+"""How many of each kind a market of true size has beside the tables below (HOSE, HNX and SSI's lists of late 2025)."""
+_FUNDS = """
+E1VFVN30 FUEVFVND FUESSVFL FUESSV50 FUESSV30 FUEVN100 FUEMAV30 FUEKIV30 FUEDCMID FUEKIVFS FUEMAVND FUEFCV50 FUEBFVND FUEIP100
+FUETCC50 FUEABVND FUETPVND
+"""
 
 # symbol | exchange | reference in VND | listed shares in millions | free float % | foreign limit % | of that still free % | name
 _VN30 = """
