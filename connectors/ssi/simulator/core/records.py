@@ -2,8 +2,11 @@
 
 Prices are in VND for stocks and in hundredths of a point for futures and indices; volumes are shares or contracts; values are in
 VND. ``ts_ms`` is the exchange time that a record is stamped with, a whole second. ``due_ms`` is the market time at which the feed
-sends it: in the same second or, after an auction, a few seconds later. A day has a hundred thousand records, so they are msgspec
-Structs that the garbage collector need not visit.
+sends it: in the same second or, after an auction, a few seconds later. A day of true size has 2.5 million records, so they are
+msgspec Structs that the garbage collector need not visit.
+
+``X`` and ``B`` are not among them: they tell what other records have told already, and are written out of those
+(:mod:`connectors.ssi.simulator.core.derived`).
 """
 
 from typing import ClassVar, Literal
@@ -12,15 +15,23 @@ import msgspec
 
 from connectors.ssi.simulator.core.universe import IndexListing, Listing
 
-Channel = Literal["X-TRADE", "X-QUOTE", "R", "MI", "F"]
-"""The channels on which the simulated market speaks."""
+Channel = Literal["X-TRADE", "X-QUOTE", "R", "MI", "F", "OL", "X", "B"]
+"""SSI's channels."""
 SsiSide = Literal["BU", "SD"]
 """SSI's words for who came to the other's price: the buyer (BU) or the seller (SD)."""
-CHANNELS: tuple[Channel, ...] = ("X-TRADE", "X-QUOTE", "R", "MI", "F")
+CHANNELS: tuple[Channel, ...] = ("X-TRADE", "X-QUOTE", "R", "MI", "F", "OL", "X", "B")
+"""In the order in which a subscription is answered."""
+PUT_THROUGH = "PT"
+"""SSI's word for the session of a put-through deal, which two parties agreed on outside the order book."""
+HALT = "H"
+"""SSI's word for the session of a symbol whose trading is halted, in ``X-TRADE``; ``F`` spells it out."""
 
 
 class Trade(msgspec.Struct, frozen=True, gc=False):
-    """``X-TRADE``. With a volume it is a print; without, it says how a symbol stands before its first match or in an auction."""
+    """``X-TRADE``: a print, a put-through deal (in the session ``PT``), or how a symbol stands where nothing has matched.
+
+    It stands so, without a volume, before its first match, in an auction and in a halt.
+    """
 
     channel: ClassVar[Channel] = "X-TRADE"
 
@@ -40,6 +51,16 @@ class Trade(msgspec.Struct, frozen=True, gc=False):
     session: str
     side: SsiSide | None
     """``BU`` when the buyer came to the seller's price, ``SD`` the other way round, None in auctions."""
+
+    @property
+    def is_deal(self) -> bool:
+        """Whether it is a put-through deal."""
+        return self.session == PUT_THROUGH
+
+    @property
+    def is_print(self) -> bool:
+        """Whether it is a match of the order book."""
+        return self.volume > 0 and self.session != PUT_THROUGH
 
 
 class Quote(msgspec.Struct, frozen=True, gc=False):
@@ -105,6 +126,29 @@ class Status(msgspec.Struct, frozen=True, gc=False):
     ts_ms: int
     listing: Listing
     session: str
+    is_halted: bool = False
 
 
-SimulatedRecord = Trade | Quote | Foreign | IndexValue | Status
+class OddLot(msgspec.Struct, frozen=True, gc=False):
+    """``OL``: a match of the odd-lot board, and the book there. Both boards together make its totals, its high and its low."""
+
+    channel: ClassVar[Channel] = "OL"
+
+    due_ms: int
+    ts_ms: int
+    listing: Listing
+    price: int
+    volume: int
+    total_volume: int
+    total_value: int
+    open: int
+    high: int
+    low: int
+    bid_prices: tuple[int, ...]
+    bid_volumes: tuple[int, ...]
+    ask_prices: tuple[int, ...]
+    ask_volumes: tuple[int, ...]
+    session: str
+
+
+SimulatedRecord = Trade | Quote | Foreign | IndexValue | Status | OddLot

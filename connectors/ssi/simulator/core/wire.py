@@ -3,37 +3,62 @@
 Json.NET prints a double with a decimal point (``100.0``), drops trailing zeros (``-2.3``), writes a double that is no number
 as the string ``"NaN"``, and an int without a point (``Highest``, ``Advances``). Every double here is far below 1e15, where
 .NET would change to exponents. Python's ``repr`` of a float gives the same shortest digits.
+
+What never changes in the records of a listing is written once, into a template: with gaps for the numbers, and a second time with
+the quotes escaped twice, as they are in a hub message. So writing a record is filling in numbers.
 """
 
+from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
+from typing import Any, NamedTuple
 
-from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, SimulatedRecord, Status, Trade
-from connectors.ssi.simulator.core.universe import Listing
+from connectors.ssi.simulator.core.records import HALT, Foreign, IndexValue, OddLot, Quote, SimulatedRecord, Status, Trade
+from connectors.ssi.simulator.core.universe import IndexListing, Listing
 from schemas.calendar import ICT
 from schemas.units import POINT, Exchange
 
 HUB = "FcMarketDataV2Hub"
 LEVELS = 10
 """Levels of a book that SSI sends; those that the exchange does not publish are 0."""
+ODD_LOT_LEVELS = 3
+"""Levels of the odd-lot book that SSI sends."""
+_TEMPLATES = 32_768
+"""Most templates that are kept: a market of true size needs about ten for each listing."""
 
 _WIRE_EXCHANGE = {Exchange.DER: "DERIVATIVES"}
 _STATUS = {Exchange.HOSE: "N", Exchange.HNX: "NT", Exchange.UPCOM: "NT", Exchange.DER: "Normal"}
+_HALTED = "H"
+_STOCK_TYPES = {"stock": "Stock", "etf": "ETF", "warrant": "CW", "future": "Future"}
+_STAMP = '"TradingDate":"%s","Time":"%s"'
+
+
+class _Template(NamedTuple):
+    """A record with gaps (``%d``, ``%r``, ``%s``) where the numbers and the times are."""
+
+    content: str
+    invocation: str
+    """The content in its hub invocation."""
+
+    @classmethod
+    def of(cls, data_type: str, text: str) -> "_Template":
+        return cls(text, invocation(broadcast(data_type, text)))
+
+
+_Filled = tuple[_Template, tuple[Any, ...]]
+"""A template, and what belongs into its gaps."""
 
 
 def content(record: SimulatedRecord) -> str:
     """Write the ``Content`` of a record: a JSON object, not yet escaped as a string."""
-    match record:
-        case Trade():
-            return _trade(record)
-        case Quote():
-            return _quote(record)
-        case Foreign():
-            return _foreign(record)
-        case IndexValue():
-            return _index(record)
-        case Status():
-            return _status(record)
+    template, values = _FILL[type(record)](record)
+    return template.content % values
+
+
+def encode(record: SimulatedRecord) -> str:
+    """Write a record as the hub invocation that carries it."""
+    template, values = _FILL[type(record)](record)
+    return template.invocation % values
 
 
 def broadcast(data_type: str, text: str) -> str:
@@ -46,108 +71,212 @@ def invocation(argument: str) -> str:
     return f'{{"H":"{HUB}","M":"Broadcast","A":["{_escaped(argument)}"]}}'
 
 
-def encode(record: SimulatedRecord) -> str:
-    """Write a record as the hub invocation that carries it."""
-    return invocation(broadcast(record.channel, content(record)))
-
-
 def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 @lru_cache(maxsize=1024)
-def _stamp(ts_ms: int) -> str:
-    return datetime.fromtimestamp(ts_ms / 1000, ICT).strftime('"TradingDate":"%d/%m/%Y","Time":"%H:%M:%S"')
+def _stamp(ts_ms: int) -> tuple[str, str]:
+    moment = datetime.fromtimestamp(ts_ms / 1000, ICT)
+    return moment.strftime("%d/%m/%Y"), moment.strftime("%H:%M:%S")
 
 
 def _price(value: int, listing: Listing) -> str:
     return repr(value / POINT) if listing.is_future else f"{value}.0"
 
 
-def _whole(value: int, listing: Listing) -> str:
-    """``Highest`` and ``Lowest``, which SSI writes without a decimal point where they have no decimals."""
-    return repr(value / POINT).removesuffix(".0") if listing.is_future else str(value)
-
-
 def _exchange(exchange: Exchange) -> str:
     return _WIRE_EXCHANGE.get(exchange, exchange.value)
 
 
-def _trade(trade: Trade) -> str:
-    listing, last, reference = trade.listing, trade.price, trade.listing.reference
-    # SSI subtracts doubles, as a captured change of a future shows: -6.099999999999909.
-    change = last / POINT - reference / POINT if listing.is_future else float(last - reference)
-    average = repr(round(trade.total_value / trade.total_volume, 3)) if trade.total_volume else '"NaN"'
-    reference_text = _price(reference, listing)
-    exchange = _exchange(listing.exchange)
-    side = f'"{trade.side}"' if trade.side else "null"
-    return (
-        f'{{"RType":"X-TRADE",{_stamp(trade.ts_ms)},"Isin":"{listing.symbol}","Symbol":"{listing.symbol}",'
-        f'"Ceiling":{_price(listing.ceiling, listing)},"Floor":{_price(listing.floor, listing)},"RefPrice":{reference_text},'
-        f'"AvgPrice":{average},"PriorVal":{reference_text},"LastPrice":{_price(last, listing)},"LastVol":{trade.volume}.0,'
-        f'"TotalVal":{trade.total_value}.0,"TotalVol":{trade.total_volume}.0,"MarketId":"{exchange}","Exchange":"{exchange}",'
-        f'"TradingSession":"{trade.session}","TradingStatus":"{_STATUS[listing.exchange]}","Change":{change!r},'
-        f'"RatioChange":{_percent(last - reference, reference)},"EstMatchedPrice":{_price(trade.expected, listing)},'
-        f'"Highest":{_whole(trade.high, listing)},"Lowest":{_whole(trade.low, listing)},"Side":{side}}}'
-    )
-
-
-def _quote(quote: Quote) -> str:
-    listing = quote.listing
-    return (
-        f'{{{_stamp(quote.ts_ms)},"Exchange":"{_exchange(listing.exchange)}","Symbol":"{listing.symbol}","RType":"X-QUOTE",'
-        f"{_levels('AskPrice', [_price(p, listing) for p in quote.ask_prices])},"
-        f"{_levels('AskVol', [f'{v}.0' for v in quote.ask_volumes])},"
-        f"{_levels('BidPrice', [_price(p, listing) for p in quote.bid_prices])},"
-        f"{_levels('BidVol', [f'{v}.0' for v in quote.bid_volumes])},"
-        f'"TradingSession":"{quote.session}"}}'
-    )
-
-
-_LEVEL_KEYS = {name: [f'"{name}{n}":' for n in range(1, LEVELS + 1)] for name in ("AskPrice", "AskVol", "BidPrice", "BidVol")}
-
-
-def _levels(name: str, numbers: list[str]) -> str:
-    padded = numbers + ["0.0"] * (LEVELS - len(numbers))
-    return ",".join(map("".join, zip(_LEVEL_KEYS[name], padded, strict=True)))
-
-
-def _foreign(foreign: Foreign) -> str:
-    listing, exchange = foreign.listing, _exchange(foreign.listing.exchange)
-    return (
-        f'{{"RType":"R",{_stamp(foreign.ts_ms)},"Isin":"{listing.symbol}","Symbol":"{listing.symbol}",'
-        f'"TotalRoom":{listing.total_room}.0,"CurrentRoom":{foreign.room}.0,"BuyVol":{foreign.bought}.0,'
-        f'"SellVol":{foreign.sold}.0,"BuyVal":{foreign.bought_value}.0,"SellVal":{foreign.sold_value}.0,'
-        f'"MarketId":"{exchange}","Exchange":"{exchange}"}}'
-    )
-
-
-def _index(index: IndexValue) -> str:
-    listing, exchange = index.listing, _exchange(index.listing.exchange)
-    change = index.value - index.prior
-    return (
-        f'{{"IndexId":"{listing.index_id}","IndexValue":{index.value / POINT!r},"PriorIndexValue":{index.prior / POINT!r},'
-        f'{_stamp(index.ts_ms)},"TotalTrade":0.0,"TotalQtty":{index.volume}.0,"TotalValue":{index.traded_value}.0,'
-        f'"IndexName":"{listing.index_id}","Advances":{index.advances},"NoChanges":{index.no_changes},'
-        f'"Declines":{index.declines},"Ceilings":{index.ceilings},"Floors":{index.floors},"Change":{change / POINT!r},'
-        f'"RatioChange":{_percent(change, index.prior)},"TotalQttyPt":{index.put_through_volume}.0,'
-        f'"TotalValuePt":{index.put_through_value}.0,"Exchange":"{exchange}",'
-        f'"AllQty":{index.volume + index.put_through_volume}.0,"AllValue":{index.traded_value + index.put_through_value}.0,'
-        f'"IndexType":"{listing.index_type}","TradingSession":"{index.session}","MarketId":"{exchange}","RType":"MI",'
-        f'"TotalQttyOd":0.0,"TotalValueOd":0.0}}'
-    )
-
-
-def _status(status: Status) -> str:
-    listing, exchange = status.listing, _exchange(status.listing.exchange)
-    return (
-        f'{{"RType":"F","MarketId":"{exchange}",{_stamp(status.ts_ms)},"Symbol":"{listing.symbol}",'
-        f'"TradingSession":"{status.session}","TradingStatus":"{_STATUS[listing.exchange]}","Exchange":"{exchange}",'
-        f'"TradingOlSession":""}}'
-    )
-
-
-def _percent(change: int, base: int) -> str:
+def _percent(change: int, base: int) -> float:
     """``change`` as a percentage of ``base`` to two decimals, halves away from zero."""
     hundredths = (abs(change) * 20_000 + base) // (2 * base)
-    return repr((hundredths if change >= 0 else -hundredths) / 100)
+    return (hundredths if change >= 0 else -hundredths) / 100
+
+
+# -- X-TRADE
+
+
+@lru_cache(maxsize=_TEMPLATES)
+def _trade_template(listing: Listing, session: str, side: str | None, is_traded: bool) -> _Template:
+    exchange, reference = _exchange(listing.exchange), _price(listing.reference, listing)
+    price, whole = ("%r", "%s") if listing.is_future else ("%d.0", "%d")
+    return _Template.of(
+        "X-TRADE",
+        f'{{"RType":"X-TRADE",{_STAMP},"Isin":"{listing.symbol}","Symbol":"{listing.symbol}",'
+        f'"Ceiling":{_price(listing.ceiling, listing)},"Floor":{_price(listing.floor, listing)},"RefPrice":{reference},'
+        f'"AvgPrice":{"%r" if is_traded else _NAN},"PriorVal":{reference},"LastPrice":{price},"LastVol":%d.0,'
+        f'"TotalVal":%d.0,"TotalVol":%d.0,"MarketId":"{exchange}","Exchange":"{exchange}",'
+        f'"TradingSession":"{session}","TradingStatus":"{_HALTED if session == HALT else _STATUS[listing.exchange]}",'
+        f'"Change":{price},"RatioChange":%r,"EstMatchedPrice":{price},'
+        f'"Highest":{whole},"Lowest":{whole},"Side":{_quoted(side)}}}',
+    )
+
+
+_NAN = '"NaN"'
+
+
+def _quoted(text: str | None) -> str:
+    return "null" if text is None else f'"{text}"'
+
+
+def _trade(trade: Trade) -> _Filled:
+    listing, last, volume = trade.listing, trade.price, trade.total_volume
+    template = _trade_template(listing, trade.session, trade.side, volume > 0)
+    average = (round(trade.total_value / volume, 3),) if volume else ()
+    ratio = _percent(last - listing.reference, listing.reference)
+    totals = (trade.volume, trade.total_value, volume)
+    if not listing.is_future:
+        numbers = (last - listing.reference, ratio, trade.expected, trade.high, trade.low)
+        return template, (*_stamp(trade.ts_ms), *average, last, *totals, *numbers)
+    # SSI subtracts doubles, as a captured change of a future shows: -6.099999999999909.
+    change = last / POINT - listing.reference / POINT
+    extremes = (_whole(trade.high), _whole(trade.low))
+    return template, (
+        *_stamp(trade.ts_ms), *average, last / POINT, *totals, change, ratio, trade.expected / POINT, *extremes,
+    )  # fmt: skip
+
+
+def _whole(value: int) -> str:
+    """``Highest`` and ``Lowest`` of a future, which SSI writes without a decimal point where they have no decimals."""
+    return repr(value / POINT).removesuffix(".0")
+
+
+# -- X-QUOTE
+
+
+@lru_cache(maxsize=_TEMPLATES)
+def _quote_template(listing: Listing, session: str) -> _Template:
+    price = "%r" if listing.is_future else "%d.0"
+    depth = listing.depth
+    return _Template.of(
+        "X-QUOTE",
+        f'{{{_STAMP},"Exchange":"{_exchange(listing.exchange)}","Symbol":"{listing.symbol}","RType":"X-QUOTE",'
+        f"{_levels('AskPrice', price, depth, LEVELS)},{_levels('AskVol', '%d.0', depth, LEVELS)},"
+        f"{_levels('BidPrice', price, depth, LEVELS)},{_levels('BidVol', '%d.0', depth, LEVELS)},"
+        f'"TradingSession":"{session}"}}',
+    )
+
+
+def _levels(name: str, gap: str, depth: int, levels: int) -> str:
+    return ",".join(f'"{name}{level}":{gap if level <= depth else "0.0"}' for level in range(1, levels + 1))
+
+
+def _quote(quote: Quote) -> _Filled:
+    listing = quote.listing
+    depth = listing.depth
+    asks, bids = quote.ask_prices, quote.bid_prices
+    if listing.is_future:
+        sides = (_points(asks, depth), _padded(quote.ask_volumes, depth), _points(bids, depth), _padded(quote.bid_volumes, depth))
+    else:
+        sides = (
+            _padded(asks, depth), _padded(quote.ask_volumes, depth), _padded(bids, depth), _padded(quote.bid_volumes, depth),
+        )  # fmt: skip
+    asked, asked_volumes, bid, bid_volumes = sides
+    return _quote_template(listing, quote.session), (*_stamp(quote.ts_ms), *asked, *asked_volumes, *bid, *bid_volumes)
+
+
+def _padded(numbers: tuple[int, ...], levels: int) -> tuple[int, ...]:
+    missing = levels - len(numbers)
+    return numbers + (0,) * missing if missing else numbers
+
+
+def _points(prices: tuple[int, ...], levels: int) -> tuple[float, ...]:
+    return tuple(price / POINT for price in _padded(prices, levels))
+
+
+# -- R, MI, F, OL
+
+
+@lru_cache(maxsize=_TEMPLATES)
+def _foreign_template(listing: Listing) -> _Template:
+    exchange = _exchange(listing.exchange)
+    return _Template.of(
+        "R",
+        f'{{"RType":"R",{_STAMP},"Isin":"{listing.symbol}","Symbol":"{listing.symbol}",'
+        f'"TotalRoom":{listing.total_room}.0,"CurrentRoom":%d.0,"BuyVol":%d.0,"SellVol":%d.0,"BuyVal":%d.0,"SellVal":%d.0,'
+        f'"MarketId":"{exchange}","Exchange":"{exchange}"}}',
+    )
+
+
+def _foreign(foreign: Foreign) -> _Filled:
+    counters = (foreign.room, foreign.bought, foreign.sold, foreign.bought_value, foreign.sold_value)
+    return _foreign_template(foreign.listing), (*_stamp(foreign.ts_ms), *counters)
+
+
+@lru_cache(maxsize=256)
+def _index_template(listing: IndexListing, session: str) -> _Template:
+    exchange = _exchange(listing.exchange)
+    return _Template.of(
+        "MI",
+        f'{{"IndexId":"{listing.index_id}","IndexValue":%r,"PriorIndexValue":%r,'
+        f'{_STAMP},"TotalTrade":0.0,"TotalQtty":%d.0,"TotalValue":%d.0,'
+        f'"IndexName":"{listing.index_id}","Advances":%d,"NoChanges":%d,"Declines":%d,"Ceilings":%d,"Floors":%d,'
+        f'"Change":%r,"RatioChange":%r,"TotalQttyPt":%d.0,"TotalValuePt":%d.0,"Exchange":"{exchange}",'
+        f'"AllQty":%d.0,"AllValue":%d.0,'
+        f'"IndexType":"{listing.index_type}","TradingSession":"{session}","MarketId":"{exchange}","RType":"MI",'
+        f'"TotalQttyOd":0.0,"TotalValueOd":0.0}}',
+    )
+
+
+def _index(index: IndexValue) -> _Filled:
+    change = index.value - index.prior
+    return _index_template(index.listing, index.session), (
+        index.value / POINT, index.prior / POINT, *_stamp(index.ts_ms), index.volume, index.traded_value,
+        index.advances, index.no_changes, index.declines, index.ceilings, index.floors,
+        change / POINT, _percent(change, index.prior), index.put_through_volume, index.put_through_value,
+        index.volume + index.put_through_volume, index.traded_value + index.put_through_value,
+    )  # fmt: skip
+
+
+@lru_cache(maxsize=_TEMPLATES)
+def _status_template(listing: Listing, session: str, is_halted: bool) -> _Template:
+    exchange = _exchange(listing.exchange)
+    return _Template.of(
+        "F",
+        f'{{"RType":"F","MarketId":"{exchange}",{_STAMP},"Symbol":"{listing.symbol}",'
+        f'"TradingSession":"{session}","TradingStatus":"{_HALTED if is_halted else _STATUS[listing.exchange]}",'
+        f'"Exchange":"{exchange}","TradingOlSession":""}}',
+    )
+
+
+def _status(status: Status) -> _Filled:
+    return _status_template(status.listing, status.session, status.is_halted), _stamp(status.ts_ms)
+
+
+@lru_cache(maxsize=_TEMPLATES)
+def _odd_lot_template(listing: Listing, session: str) -> _Template:
+    def whole(name: str) -> str:
+        return ",".join(f'"{name}{level}":%d' for level in range(1, ODD_LOT_LEVELS + 1))
+
+    return _Template.of(
+        "OL",
+        f'{{"RType":"OL",{_STAMP},"StockNo":{listing.number},"Symbol":"{listing.symbol}",'
+        f'"Ceiling":{listing.ceiling},"Floor":{listing.floor},"RefPrice":{listing.reference},"Open":%d,"High":%d,"Low":%d,'
+        f'"LastPrice":%d,"LastVol":%d,"TotalVal":%d,"TotalVol":%d,'
+        f"{whole('BidPrice')},{whole('BidVol')},{whole('AskPrice')},{whole('AskVol')},"
+        f'"Exchange":"{_exchange(listing.exchange)}","TradingSession":"{session}","TradingStatus":"{_STATUS[listing.exchange]}",'
+        f'"Change":%d,"RatioChange":%s,"StockType":"{_STOCK_TYPES[listing.kind]}"}}',
+    )
+
+
+def _odd_lot(odd: OddLot) -> _Filled:
+    listing, change = odd.listing, odd.price - odd.listing.reference
+    books = (odd.bid_prices, odd.bid_volumes, odd.ask_prices, odd.ask_volumes)
+    return _odd_lot_template(listing, odd.session), (
+        *_stamp(odd.ts_ms), odd.open, odd.high, odd.low, odd.price, odd.volume, odd.total_value, odd.total_volume,
+        *(number for side in books for number in _padded(side, ODD_LOT_LEVELS)),
+        # The guide's sample has no decimal point on this board where there are no decimals.
+        change, repr(_percent(change, listing.reference)).removesuffix(".0"),
+    )  # fmt: skip
+
+
+_FILL: dict[type[SimulatedRecord], Callable[[Any], _Filled]] = {
+    Trade: _trade,
+    Quote: _quote,
+    Foreign: _foreign,
+    IndexValue: _index,
+    Status: _status,
+    OddLot: _odd_lot,
+}
