@@ -1,6 +1,6 @@
 """Foreign investors: which prints they had a part in, and the records (``R``) that say how much they have traded."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from connectors.ssi.simulator.core.listing_day import SECOND_MS, second, value_of
@@ -46,44 +46,70 @@ class ForeignAccount:
         return Foreign(ms, second(ms), self._listing, room, *counters)
 
 
-def foreign_steps(trades: Iterable[Trade], rng: "Random", script: Script | None, day: TradingDay) -> Iterator[Foreign]:
-    """The foreign records of one stock's day, in order; the last comes after the close.
+class ForeignFlow:
+    """The foreign records of one stock's day, as far as they are asked for; the last comes after the close."""
 
-    Args:
-        trades: The stock's records of the day, in order; those that are no print are skipped.
-        rng: Decides which prints foreigners have a part in.
-        script: The story of the stock, which may tell how often they buy.
-        day: The trading day.
-    """
-    account, listing = None, None
-    busy = rng.uniform(0.1, 0.3)
-    buying, selling = busy * rng.uniform(0.5, 1.5), busy * rng.uniform(0.5, 1.5)
-    changed, said_ms, price = False, 0, 0
-    for trade in trades:
-        if not trade.volume:
-            continue
-        if account is None:
-            account, listing = ForeignAccount(trade.listing), trade.listing
-        if changed and trade.due_ms > said_ms + COALESCE_MS:
-            changed, said_ms = False, said_ms + COALESCE_MS
-            yield account.state(said_ms)
-        price, moved = trade.price, 0
-        if rng.random() < (buying if script is None else _buying(script, trade.due_ms, buying)):
-            moved += account.buy(price, trade.volume + _odd_lot(rng))
-        if rng.random() < selling:
-            moved += account.sell(price, trade.volume + _odd_lot(rng))
-        changed = changed or moved > 0
-        if changed and trade.due_ms >= said_ms + COALESCE_MS:
-            changed, said_ms = False, trade.due_ms
-            yield account.state(said_ms)
-    if account is None or listing is None:
-        return
-    if changed:
-        yield account.state(said_ms + COALESCE_MS)
-    # Odd lots and late put-through deals are still counted after the close.
-    if said_ms and rng.random() < 0.5:
-        account.sell(price, rng.randrange(1, 5_000))
-    yield account.state(at(day, 15, 32) + rng.randrange(60 * SECOND_MS))
+    def __init__(self, listing: Listing, rng: "Random", script: Script | None, day: TradingDay) -> None:
+        """``rng`` decides which prints foreigners have a part in; a story may tell how often they buy."""
+        self._account = ForeignAccount(listing)
+        self._rng = rng
+        self._script = script
+        busy = rng.uniform(0.1, 0.3)
+        self._buying, self._selling = busy * rng.uniform(0.5, 1.5), busy * rng.uniform(0.5, 1.5)
+        self._ends_ms = at(day, 15, 32) + rng.randrange(60 * SECOND_MS)
+        self._price = 0
+        """Of the last print; 0 before the first of the day."""
+        self._changed = False
+        """Whether they have traded since the last record."""
+        self._said_ms = 0
+
+    def until(self, ms: int, trades: Iterable[Trade]) -> list[Foreign]:
+        """The records that are due before ``ms`` and were not given before.
+
+        Args:
+            ms: Up to when, exclusively.
+            trades: The stock's records that are due before ``ms`` and were not given before, in order; those without a match are
+                skipped.
+        """
+        told: list[Foreign] = []
+        for trade in trades:
+            if trade.volume:
+                self._say_what_is_due(trade.due_ms, told)
+                self._take(trade)
+                if self._changed and trade.due_ms >= self._said_ms + COALESCE_MS:
+                    self._say(trade.due_ms, told)
+        self._say_what_is_due(ms, told)
+        if self._ends_ms < ms and self._price:
+            self._close(told)
+        return told
+
+    def _say_what_is_due(self, before_ms: int, told: list[Foreign]) -> None:
+        if self._changed and self._said_ms + COALESCE_MS < before_ms:
+            self._say(self._said_ms + COALESCE_MS, told)
+
+    def _say(self, ms: int, told: list[Foreign]) -> None:
+        self._changed, self._said_ms = False, ms
+        told.append(self._account.state(ms))
+
+    def _take(self, trade: Trade) -> None:
+        """Let foreigners have their part in a match."""
+        rng, self._price = self._rng, trade.price
+        moved = 0
+        if rng.random() < (self._buying if self._script is None else _buying(self._script, trade.due_ms, self._buying)):
+            moved += self._account.buy(trade.price, trade.volume + _odd_lot(rng))
+        if rng.random() < self._selling:
+            moved += self._account.sell(trade.price, trade.volume + _odd_lot(rng))
+        self._changed = self._changed or moved > 0
+
+    def _close(self, told: list[Foreign]) -> None:
+        # Odd lots and late put-through deals are still counted after the close.
+        if self._said_ms and self._rng.random() < 0.5:
+            self._account.sell(self._price, self._rng.randrange(1, 5_000))
+        self._say(self._ends_ms, told)
+        self._ends_ms = _NEVER
+
+
+_NEVER = 1 << 62
 
 
 def _buying(script: Script, ms: int, usual: float) -> float:

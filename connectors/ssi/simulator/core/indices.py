@@ -1,7 +1,6 @@
 """Indices, computed exactly: every five seconds a record (``MI``) from all the prints of their members that were sent by then."""
 
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from connectors.ssi.simulator.core.listing_day import SECOND_MS, second, value_of, word_at
 from connectors.ssi.simulator.core.records import IndexValue, Trade
@@ -9,12 +8,7 @@ from connectors.ssi.simulator.core.universe import IndexListing, Listing, Univer
 from schemas.calendar import at
 from schemas.units import Symbol, TradingDay
 
-if TYPE_CHECKING:
-    from random import Random
-
 STEP_MS = 5 * SECOND_MS
-_PUT_THROUGHS = 60
-"""Put-through deals in a day."""
 
 
 class IndexBook:
@@ -50,10 +44,10 @@ class IndexBook:
         self._volume += trade.volume
         self._value += value_of(trade.price, trade.volume, trade.listing)
 
-    def put_through(self, member: Listing, volume: int) -> None:
-        """Take in a put-through deal of a member, at its last price. It counts in the put-through totals only."""
-        self._put_through_volume += volume
-        self._put_through_value += volume * self._last[member.symbol]
+    def put_through(self, deal: Trade) -> None:
+        """Take in a put-through deal of a member. It counts in the put-through totals only."""
+        self._put_through_volume += deal.volume
+        self._put_through_value += value_of(deal.price, deal.volume, deal.listing)
 
     def state(self, ms: int, session: str) -> IndexValue:
         """The record that tells how the index stands at ``ms``."""
@@ -83,39 +77,51 @@ def _place(price: int, listing: Listing) -> str:
     return "advances" if price > listing.reference else "declines"
 
 
-def index_values(trades: Iterable[Trade], universe: Universe, day: TradingDay, rng: "Random") -> Iterator[IndexValue]:
-    """The records of all indices of the day, computed from the records of stocks in the order in which these are sent.
+class IndexBooks:
+    """The records of all indices of a day, as far as they are asked for.
 
     In the lunch break and after the close no value changes, and none is sent, but for the last of the day at 15:05.
     """
-    books = {index.symbol: IndexBook(index) for index in universe.indices}
-    books_of = {
-        stock.symbol: [books[index.symbol] for index in universe.indices if stock in index.members] for stock in universe.stocks
-    }
-    deals = sorted((ms, place) for place, ms in enumerate(_deal_times(rng, day)))
-    pending = iter(trades)
-    trade = next(pending, None)
-    for tick_ms in _tick_times(day):
-        while trade is not None and trade.due_ms <= tick_ms:
-            if trade.volume:
-                for book in books_of[trade.listing.symbol]:
-                    book.book(trade)
-            trade = next(pending, None)
-        while deals and deals[0][0] < tick_ms:
-            deals.pop(0)
-            stock, volume = rng.choice(universe.stocks), rng.randrange(20_000, 2_000_000)
-            for book in books_of[stock.symbol]:
-                book.put_through(stock, volume)
+
+    def __init__(self, universe: Universe, day: TradingDay) -> None:
+        self._day = day
+        self._books = {index.symbol: IndexBook(index) for index in universe.indices}
+        self._books_of: dict[Symbol, list[IndexBook]] = {listing.symbol: [] for listing in universe.stocks}
         for index in universe.indices:
-            yield books[index.symbol].state(tick_ms, word_at(tick_ms, day, index.exchange))
+            for member in index.members:
+                self._books_of[member.symbol].append(self._books[index.symbol])
+        self._indices = universe.indices
+        self._ticks = list(reversed(_tick_times(day)))
+        """When records are due that have not been given, the last first."""
+
+    def until(self, ms: int, trades: Iterable[Trade]) -> list[IndexValue]:
+        """The records that are due before ``ms`` and were not given before.
+
+        Args:
+            ms: Up to when, exclusively.
+            trades: The records of stocks that are due before ``ms`` and were not given before, in the order in which they are
+                sent; those without a match are skipped.
+        """
+        told: list[IndexValue] = []
+        for trade in trades:
+            if trade.volume:
+                while self._ticks and self._ticks[-1] < trade.due_ms:
+                    self._tell(told)
+                for book in self._books_of[trade.listing.symbol]:
+                    if trade.is_deal:
+                        book.put_through(trade)
+                    else:
+                        book.book(trade)
+        while self._ticks and self._ticks[-1] < ms:
+            self._tell(told)
+        return told
+
+    def _tell(self, told: list[IndexValue]) -> None:
+        tick_ms = self._ticks.pop()
+        told += [self._books[index.symbol].state(tick_ms, word_at(tick_ms, self._day, index.exchange)) for index in self._indices]
 
 
 def _tick_times(day: TradingDay) -> list[int]:
     morning = range(at(day, 9), at(day, 11, 30) + 1, STEP_MS)
     afternoon = range(at(day, 13), at(day, 14, 45, 15) + 1, STEP_MS)
     return [*morning, *afternoon, at(day, 15, 5)]
-
-
-def _deal_times(rng: "Random", day: TradingDay) -> list[int]:
-    spans = [(at(day, 9, 5), at(day, 11, 30)), (at(day, 13), at(day, 14, 45))]
-    return [rng.randrange(*spans[rng.random() < 0.4]) for _ in range(_PUT_THROUGHS)]

@@ -1,7 +1,6 @@
 """How prices move in a day: random walks with a value a minute, and straight lines in between."""
 
 from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -18,9 +17,9 @@ _STEP_MS = 60_000
 class PricePath:
     """A value over market time: straight lines between knots, constant before the first and after the last."""
 
-    times: Sequence[int]
-    """When each knot is, in Unix milliseconds; they only grow."""
-    values: Sequence[float]
+    times: list[int]
+    """When each knot is, in Unix milliseconds; they only grow. Who owns the path may add knots at its end."""
+    values: list[float]
     """The value at each knot, in the unit of whoever made the path."""
 
     def at(self, ms: int) -> float:
@@ -48,17 +47,21 @@ def market_path(rng: "Random", day: TradingDay) -> PricePath:
     return _walk(rng, day, spread=0.006, pull=0.004)
 
 
-def stock_path(rng: "Random", market: PricePath, day: TradingDay, bound: float) -> PricePath:
-    """Draw how a stock moves, as a fraction of its reference: partly as the market does, partly on its own, within ``bound``."""
+def stock_path(rng: "Random", market: PricePath, day: TradingDay, bound: float, leverage: float = 1.0) -> PricePath:
+    """Draw how a stock moves, as a fraction of its reference: partly as the market does, partly on its own, within ``bound``.
+
+    All moves are ``leverage`` times those of an ordinary stock.
+    """
     own, beta = _walk(rng, day, spread=0.011, pull=0.004), rng.uniform(0.6, 1.3)
     gap = rng.gauss(0.0, 0.004)
-    values = [max(-bound, min(bound, gap + v + beta * m)) for v, m in zip(own.values, market.values, strict=True)]
+    moves = [leverage * (gap + v + beta * m) for v, m in zip(own.values, market.values, strict=True)]
+    values = [max(-bound, min(bound, move)) for move in moves]
     return PricePath(own.times, values)
 
 
 def _walk(rng: "Random", day: TradingDay, spread: float, pull: float) -> PricePath:
     """Draw a walk from 08:45 to 15:00 that strays about ``spread`` from 0; each minute it is pulled back by ``pull`` of that."""
-    times = range(at(day, 8, 45), at(day, 15) + 1, _STEP_MS)
+    times = list(range(at(day, 8, 45), at(day, 15) + 1, _STEP_MS))
     step, value, values = spread / 18, 0.0, []
     for _ in times:
         value += rng.gauss(0.0, step) - pull * value

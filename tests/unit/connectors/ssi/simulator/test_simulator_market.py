@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.foreigners import COALESCE_MS
-from connectors.ssi.simulator.core.listing_day import LARGEST_ORDER, ListingDay
+from connectors.ssi.simulator.core.listing_day import LARGEST_ORDER, ListingDay, Plan
 from connectors.ssi.simulator.core.market import STALE_EVERY, MarketDay, generate
 from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, SimulatedRecord, Status, Trade
 from connectors.ssi.simulator.core.stories import Story
@@ -396,17 +396,17 @@ def test_the_basis_of_the_front_future_changes_sides(any_market: MarketDay) -> N
 def test_any_tape_adds_up_and_stays_legal(seed: int, place: int, prints: int, drift: float) -> None:
     """Even one whose price wants to leave the limits."""
     listing = universe_of(DAY).stocks[place]
-    written = ListingDay(listing, DAY, Random(seed), lambda ms: listing.reference * (1 + drift), prints)
-    written.write(at(DAY, 8))
+    tape = ListingDay(listing, DAY, Random(seed), lambda ms: listing.reference * (1 + drift), Plan(prints), at(DAY, 8))
+    records = tape.until(at(DAY, 16))
     volume = value = 0
-    for record in written.records:
+    for record in records:
         if isinstance(record, Trade) and record.volume:
             volume, value = volume + record.volume, value + record.volume * record.price
             assert record.price in listing.ladder
             assert (record.total_volume, record.total_value) == (volume, value)
         if isinstance(record, Quote) and record.session == "LO" and record.bid_prices and record.ask_prices:
             assert record.bid_prices[0] < record.ask_prices[0]
-    assert all(before.due_ms <= after.due_ms for before, after in pairwise(written.records))
+    assert all(before.due_ms <= after.due_ms for before, after in pairwise(records))
 
 
 @pytest.mark.parametrize("day", [20251105, 20260213])
