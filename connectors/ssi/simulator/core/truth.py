@@ -1,25 +1,27 @@
 """What the market really did: the answers of ``/sim/clock``, ``/sim/status`` and ``/sim/truth``, and the books behind them.
 
-``/sim/truth`` is NDJSON: one :class:`TruthHeader`, then a :class:`PrintTruth` for every print and a :class:`ForeignTruth` for
-every foreign record up to now, in the order in which they were due, each with the connections that it was sent on. Where there is
-none it was withheld: no connection was open and subscribed at that moment, or the client was too slow. A snapshot that repeats
-the last print counts as sending it. :meth:`Truth.load` reads an answer.
+``/sim/truth`` is NDJSON: one :class:`TruthHeader`; then a :class:`PrintTruth` for every print, a :class:`DealTruth` for every
+put-through deal and a :class:`ForeignTruth` for every foreign record up to now, in the order in which they were due, each with
+the connections that it was sent on; then for every connection a :class:`SentTruth`, which tells all that was sent there in its
+order. Where a line has no connection the record was withheld: none was open and subscribed at that moment, or the client was too
+slow. A snapshot that repeats the last print counts as sending it. :meth:`Truth.load` reads an answer.
 
 *Sent* means put on a socket: a server cannot know more. A client may not have read all that was put there in the last moment
 before its connection broke. To find out, compare ``due_ms`` with the ``closed_ms`` of the :class:`ConnectionStatus`, and see how
 that ended.
 """
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
 from connectors.ssi.simulator.core.errors import UnreadableTruth
-from connectors.ssi.simulator.core.records import CHANNELS, Channel, Foreign, SimulatedRecord, SsiSide, Trade
-from schemas.calendar import at
+from connectors.ssi.simulator.core.places import B_PLACE, KINDS, X_PLACE, kinds_of, plain
+from connectors.ssi.simulator.core.records import CHANNELS, Channel, Foreign, SsiSide, Trade
+from connectors.ssi.simulator.core.released import Released
 from schemas.units import Symbol, TradingDay, UnixMs
 
 PlayState = Literal["waiting", "running", "held", "finished"]
@@ -97,8 +99,10 @@ class TruthHeader(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_f
     stories: list[StoryTruth]
     prints: int
     """How many print lines follow."""
+    deals: int
+    """How many deal lines follow. There are none where the feed has put-through deals in the totals of indices only."""
     foreign: int
-    """How many foreign lines follow, after the prints."""
+    """How many foreign lines follow."""
     generated: dict[Channel, int]
     """Records of the trading day up to now, by channel, sent or not."""
     sent: dict[Channel, int]
@@ -141,10 +145,43 @@ class ForeignTruth(msgspec.Struct, frozen=True, kw_only=True, tag="foreign", tag
     connections: tuple[int, ...]
 
 
-TruthLine = TruthHeader | PrintTruth | ForeignTruth
+class DealTruth(msgspec.Struct, frozen=True, kw_only=True, tag="deal", tag_field="kind"):
+    """One put-through deal that the feed has a record of. Units as in :class:`PrintTruth`; its total may count deals alone."""
+
+    symbol: Symbol
+    ts_ms: UnixMs
+    due_ms: UnixMs
+    price: int
+    last_vol: int
+    total_vol: int
+    total_val: int
+    connections: tuple[int, ...]
+
+
+SentStream = Literal["records", "X", "B"]
+"""All channels but X and B together; X; B. A record of these two is named by the place of the record that it follows."""
+
+
+class SentTruth(msgspec.Struct, frozen=True, kw_only=True, tag="sent", tag_field="kind"):
+    """Every record that was sent on one connection, in the order in which they were sent.
+
+    Records are named by their place: their index among all records of the day, in the order in which they are due, those of the
+    trading day before first.
+    """
+
+    connection: int
+    stream: SentStream
+    records: int
+    """How many they are; a record that was sent twice counts twice."""
+    runs: list[tuple[int, int]]
+    """Runs of neighbouring places: the first of each, and how many."""
+
+
+TruthLine = TruthHeader | PrintTruth | DealTruth | ForeignTruth | SentTruth
+Facts = tuple[Sequence[int], Sequence[bytes]]
+"""Places of records, and of each the line that :func:`fact_of` gives."""
 
 _line = msgspec.json.Decoder(TruthLine)
-_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True)
@@ -153,7 +190,9 @@ class Truth:
 
     header: TruthHeader
     prints: list[PrintTruth]
+    deals: list[DealTruth]
     foreign: list[ForeignTruth]
+    sent: list[SentTruth]
 
     @classmethod
     def load(cls, body: bytes) -> "Truth":
@@ -171,13 +210,18 @@ class Truth:
         if not isinstance(header, TruthHeader):
             raise UnreadableTruth("an answer of /sim/truth begins with its header; this does not: fetch it again")
         prints = [line for line in lines if isinstance(line, PrintTruth)]
+        deals = [line for line in lines if isinstance(line, DealTruth)]
         foreign = [line for line in lines if isinstance(line, ForeignTruth)]
-        if (len(prints), len(foreign)) != (header.prints, header.foreign):
+        sent = [line for line in lines if isinstance(line, SentTruth)]
+        announced = (header.prints, header.deals, header.foreign, sum(header.sent.values()))
+        found = (len(prints), len(deals), len(foreign), sum(line.records for line in sent))
+        if announced != found:
             raise UnreadableTruth(
-                f"the truth announces {header.prints} prints and {header.foreign} foreign records and has {len(prints)} and "
-                f"{len(foreign)}: the answer was cut short, fetch it again"
+                f"the truth announces {announced[0]} prints, {announced[1]} deals, {announced[2]} foreign records and "
+                f"{announced[3]} sent ones, and has {found[0]}, {found[1]}, {found[2]} and {found[3]}: the answer was cut short, "
+                f"fetch it again"
             )
-        return cls(header, prints, foreign)
+        return cls(header, prints, deals, foreign, sent)
 
     @property
     def withheld(self) -> list[PrintTruth]:
@@ -185,45 +229,124 @@ class Truth:
         return [line for line in self.prints if not line.connections]
 
 
-class Deliveries:
-    """Which record was sent on which connection. A place is the index of a record in the day's list."""
+_encode_line = msgspec.json.Encoder().encode
+_NO_CONNECTIONS = b'"connections":[]}'
 
-    def __init__(self, records: Sequence[SimulatedRecord], day: TradingDay) -> None:
-        self._records = records
-        self._day_begins_ms = at(day, 0)
-        self._connections: dict[int, tuple[int, ...]] = {}
-        self._sent: dict[int, Counter[Channel]] = {}
+
+def fact_of(record: Trade | Foreign) -> bytes | None:
+    """The line of a print, deal or foreign record without its end, the list of connections; None for what has not matched."""
+    line: PrintTruth | DealTruth | ForeignTruth
+    if isinstance(record, Foreign):
+        line = ForeignTruth(
+            symbol=record.listing.symbol,
+            ts_ms=UnixMs(record.ts_ms),
+            due_ms=UnixMs(record.due_ms),
+            bought=record.bought,
+            sold=record.sold,
+            bought_value=record.bought_value,
+            sold_value=record.sold_value,
+            room=record.room,
+            connections=(),
+        )
+    elif record.is_deal:
+        line = DealTruth(
+            symbol=record.listing.symbol,
+            ts_ms=UnixMs(record.ts_ms),
+            due_ms=UnixMs(record.due_ms),
+            price=record.price,
+            last_vol=record.volume,
+            total_vol=record.total_volume,
+            total_val=record.total_value,
+            connections=(),
+        )
+    elif record.volume:
+        line = PrintTruth(
+            symbol=record.listing.symbol,
+            ts_ms=UnixMs(record.ts_ms),
+            due_ms=UnixMs(record.due_ms),
+            price=record.price,
+            last_vol=record.volume,
+            total_vol=record.total_volume,
+            total_val=record.total_value,
+            side=record.side,
+            session=record.session,
+            connections=(),
+        )
+    else:
+        return None
+    return _encode_line(line).removesuffix(_NO_CONNECTIONS)
+
+
+class Runs:
+    """Numbers in the order in which they came, kept as runs of neighbours: a few bytes where they came one after the other."""
+
+    def __init__(self) -> None:
+        self._firsts = array("q")
+        self._ends = array("q")
+        self.count = 0
+        """How many there are."""
+
+    def add(self, number: int) -> None:
+        """Add a number; one that was there before may come again."""
+        self.count += 1
+        if self._ends and self._ends[-1] == number:
+            self._ends[-1] = number + 1
+        else:
+            self._firsts.append(number)
+            self._ends.append(number + 1)
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        """Each run: its first number, and how many numbers it has."""
+        return ((first, end - first) for first, end in zip(self._firsts, self._ends, strict=True))
+
+
+class Deliveries:
+    """Which record was sent on which connection.
+
+    It is bounded: what was sent to a client that got all records of a channel is one run of numbers, however long the day is.
+    """
+
+    def __init__(self, released: Released) -> None:
+        self._released = released
+        self._sent: dict[int, _SentOn] = {}
         self._sent_previous_day = 0
         self._sent_without_match = 0
 
     def put(self, place: int, connection: int) -> None:
         """Note that the record at ``place`` was sent on ``connection``."""
-        record = self._records[place]
-        self._sent.setdefault(connection, Counter())[record.channel] += 1
-        if record.due_ms < self._day_begins_ms:
-            self._sent_previous_day += 1
-        elif isinstance(record, Trade | Foreign):
-            if isinstance(record, Trade) and not record.volume:
+        sent = self._sent.get(connection)
+        if sent is None:
+            sent = self._sent[connection] = _SentOn()
+        if place < X_PLACE:
+            kind = self._released.kinds[place]
+            sent.kinds[kind] += 1
+            sent.runs["records"].add(place)
+            if place >= self._released.previous and kind == _NO_MATCH:
                 self._sent_without_match += 1
-            known = self._connections.get(place, ())
-            if connection not in known:
-                self._connections[place] = (*known, connection)
+        elif place < B_PLACE:
+            place -= X_PLACE
+            sent.runs["X"].add(place)
+        else:
+            place -= B_PLACE
+            sent.runs["B"].add(place)
+        if place < self._released.previous:
+            self._sent_previous_day += 1
 
     def sent_on(self, connection: int) -> dict[Channel, int]:
         """How many records were sent on ``connection``, by channel."""
-        counts = self._sent.get(connection, Counter())
-        return {channel: counts[channel] for channel in CHANNELS}
+        sent = self._sent.get(connection)
+        return dict.fromkeys(CHANNELS, 0) if sent is None else sent.by_channel()
 
     def sent(self) -> dict[Channel, int]:
         """How many records were sent on all connections, by channel."""
-        whole: Counter[Channel] = sum(self._sent.values(), Counter())
-        return {channel: whole[channel] for channel in CHANNELS}
+        counts = [sent.by_channel() for sent in self._sent.values()]
+        return {channel: sum(count[channel] for count in counts) for channel in CHANNELS}
 
-    def lines(self, released: int, clock: ClockReading, stories: list[StoryTruth], malformed: int) -> Iterator[bytes]:
-        """Write the truth about the first ``released`` records of the day.
+    def lines(self, facts: Iterable[Facts], clock: ClockReading, stories: list[StoryTruth], malformed: int) -> Iterator[bytes]:
+        """Write the truth about what has been due of the day.
 
         Args:
-            released: How many have been due.
+            facts: Of the day, block after block; they are read while the lines are written, and no further than they are true.
             clock: What ``/sim/clock`` says now.
             stories: Those of the day.
             malformed: How much a fault sent that no client can decode.
@@ -231,18 +354,9 @@ class Deliveries:
         Returns:
             Line after line, each with its newline.
         """
-        generated: Counter[Channel] = Counter()
-        prints: list[tuple[int, Trade]] = []
-        foreign: list[tuple[int, Foreign]] = []
-        for place in range(released):
-            record = self._records[place]
-            if record.due_ms < self._day_begins_ms:
-                continue
-            generated[record.channel] += 1
-            if isinstance(record, Trade) and record.volume:
-                prints.append((place, record))
-            elif isinstance(record, Foreign):
-                foreign.append((place, record))
+        released, generated = len(self._released), self._released.by_channel()
+        connections = _Connections(self._sent)
+        sent = [line for connection, sent_on in self._sent.items() for line in sent_on.lines(connection)]
         yield _encoded(
             TruthHeader(
                 trading_day=clock.trading_day,
@@ -250,47 +364,80 @@ class Deliveries:
                 state=clock.state,
                 market_ms=clock.market_ms,
                 stories=stories,
-                prints=len(prints),
-                foreign=len(foreign),
-                generated={channel: generated[channel] for channel in CHANNELS},
+                prints=self._released.prints,
+                deals=self._released.deals,
+                foreign=generated["R"],
+                generated=generated,
                 sent=self.sent(),
                 sent_previous_day=self._sent_previous_day,
                 sent_without_match=self._sent_without_match,
                 malformed=malformed,
             )
         )
-        for place, trade in prints:
-            yield _encoded(self._print(place, trade))
-        for place, step in foreign:
-            yield _encoded(self._foreign(place, step))
+        for places, lines in facts:
+            for place, line in zip(places, lines, strict=True):
+                if place < released:
+                    yield line + _connections_at_its_end(connections.of(place))
+            if places and places[-1] >= released:
+                break
+        yield from map(_encoded, sent)
 
-    def _print(self, place: int, trade: Trade) -> PrintTruth:
-        return PrintTruth(
-            symbol=trade.listing.symbol,
-            ts_ms=UnixMs(trade.ts_ms),
-            due_ms=UnixMs(trade.due_ms),
-            price=trade.price,
-            last_vol=trade.volume,
-            total_vol=trade.total_volume,
-            total_val=trade.total_value,
-            side=trade.side,
-            session=trade.session,
-            connections=self._connections.get(place, ()),
-        )
 
-    def _foreign(self, place: int, step: Foreign) -> ForeignTruth:
-        return ForeignTruth(
-            symbol=step.listing.symbol,
-            ts_ms=UnixMs(step.ts_ms),
-            due_ms=UnixMs(step.due_ms),
-            bought=step.bought,
-            sold=step.sold,
-            bought_value=step.bought_value,
-            sold_value=step.sold_value,
-            room=step.room,
-            connections=self._connections.get(place, ()),
-        )
+_NO_MATCH = plain("X-TRADE")
+
+
+class _SentOn:
+    """What was sent on one connection."""
+
+    def __init__(self) -> None:
+        self.kinds = [0] * KINDS
+        """How many records of each kind; without those of ``X`` and ``B``."""
+        self.runs: dict[SentStream, Runs] = {"records": Runs(), "X": Runs(), "B": Runs()}
+
+    def by_channel(self) -> dict[Channel, int]:
+        counts: dict[Channel, int] = {channel: sum(self.kinds[kind] for kind in kinds_of(channel)) for channel in CHANNELS}
+        return counts | {"X": self.runs["X"].count, "B": self.runs["B"].count}
+
+    def lines(self, connection: int) -> Iterator[SentTruth]:
+        for stream, runs in self.runs.items():
+            if runs.count:
+                yield SentTruth(connection=connection, stream=stream, records=runs.count, runs=list(runs))
+
+
+class _Connections:
+    """The connections that each record was sent on, for who asks in the order of the records' places."""
+
+    def __init__(self, sent: dict[int, _SentOn]) -> None:
+        self._runs = [(connection, _merged(sent_on.runs["records"])) for connection, sent_on in sent.items()]
+        self._at = [0] * len(self._runs)
+
+    def of(self, place: int) -> tuple[int, ...]:
+        """The connections on which the record at ``place`` was sent; it is never before the one that was asked for before."""
+        found = []
+        for index, (connection, runs) in enumerate(self._runs):
+            at = self._at[index]
+            while at < len(runs) and runs[at][1] <= place:
+                at += 1
+            self._at[index] = at
+            if at < len(runs) and runs[at][0] <= place:
+                found.append(connection)
+        return tuple(found)
+
+
+def _merged(runs: Runs) -> list[tuple[int, int]]:
+    """Runs without repetitions: the first number of each and the number after its last, the lowest first."""
+    merged: list[tuple[int, int]] = []
+    for first, count in sorted(runs):
+        if merged and first <= merged[-1][1]:
+            merged[-1] = merged[-1][0], max(merged[-1][1], first + count)
+        else:
+            merged.append((first, first + count))
+    return merged
+
+
+def _connections_at_its_end(connections: tuple[int, ...]) -> bytes:
+    return b'"connections":[' + b",".join(b"%d" % connection for connection in connections) + b"]}\n"
 
 
 def _encoded(line: TruthLine) -> bytes:
-    return _encode(line) + b"\n"
+    return _encode_line(line) + b"\n"
