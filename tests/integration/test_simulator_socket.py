@@ -171,15 +171,15 @@ def prints_of(client: Client) -> list[tuple[str, float, float, float]]:
     return [
         (c["Symbol"], c["TotalVol"], c["LastVol"], round(c["LastPrice"] * (100 if c["Exchange"] == "DERIVATIVES" else 1)))
         for c in contents
-        if c["LastVol"] and c["TradingDate"] == "23/11/2026"
+        if c["LastVol"] and c["TradingDate"] == "23/11/2026" and c["TradingSession"] != "PT"
     ]
 
 
 async def test_a_client_receives_what_the_truth_says_record_for_record() -> None:
-    async with running() as a_client:
+    async with running(put_through="own", end=time(9, 20)) as a_client:
         client = a_client()
         async with client.connected() as ws:
-            await client.subscribe(ws)
+            await client.subscribe(ws, "ALL")
             await client.read_until(ws, client.finished)
             truth, status = await client.truth(), await client.status()
 
@@ -199,10 +199,19 @@ async def test_a_client_receives_what_the_truth_says_record_for_record() -> None
             line.symbol for line in truth.prints if line.due_ms < at(DAY, 9, 14, 50)
         }
 
+        deals = [json.loads(content) for kind, content in client.received if kind == "X-TRADE" and '"PT"' in content]
+        agreed = [(d["Symbol"], d["TotalVol"], d["LastVol"], d["LastPrice"]) for d in deals]
+        assert agreed
+        assert agreed == [(line.symbol, line.total_vol, line.last_vol, line.price) for line in truth.deals if line.connections]
+
         steps = [json.loads(content) for kind, content in client.received if kind == "R"]
         today = [(s["Symbol"], s["BuyVol"], s["SellVol"], s["BuyVal"]) for s in steps if s["TradingDate"] == "23/11/2026"]
         assert sorted(today) == sorted((f.symbol, f.bought, f.sold, f.bought_value) for f in truth.foreign if f.connections)
         assert truth.header.sent_previous_day == sum('"23/11/2026"' not in content for _, content in client.received)
+
+        assert sum(line.records for line in truth.sent) == len(client.received)
+        assert {line.stream for line in truth.sent} == {"records", "X", "B"}
+        assert all(line.records == sum(count for _, count in line.runs) for line in truth.sent)
 
 
 async def test_the_messages_are_signalrs() -> None:

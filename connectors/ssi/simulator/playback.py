@@ -6,16 +6,19 @@ the connections. So a day costs the same few wake-ups at any speed, and nothing 
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Sequence
 
-from connectors.ssi.simulator.core import wire
+from connectors.ssi.simulator.core.blocks import Block, symbols_of
+from connectors.ssi.simulator.core.feed import Feed
 from connectors.ssi.simulator.core.hub import HubSubscription
 from connectors.ssi.simulator.core.market import MarketDay
 from connectors.ssi.simulator.core.playback_clock import PlaybackClock
-from connectors.ssi.simulator.core.records import CHANNELS, Channel
-from connectors.ssi.simulator.core.truth import ClockReading, PlayState
+from connectors.ssi.simulator.core.released import Released
+from connectors.ssi.simulator.core.truth import ClockReading, Facts, PlayState
 from connectors.ssi.simulator.hub_socket import HubSocket
-from schemas.units import Symbol, UnixMs
+from connectors.ssi.simulator.played_day import PlayedDay
+from schemas.units import UnixMs
 
 PACE_S = 0.01
 """The shortest time between two batches, in seconds of wall time."""
@@ -32,20 +35,45 @@ PATIENCE_S = 5.0
 class Playback:
     """Plays a market day to the connections that are open."""
 
-    def __init__(self, market: MarketDay, clock: PlaybackClock, sockets: Callable[[], Sequence[HubSocket]]) -> None:
+    def __init__(
+        self,
+        market: MarketDay,
+        day: PlayedDay,
+        clock: PlaybackClock,
+        released: Released,
+        sockets: Callable[[], Sequence[HubSocket]],
+    ) -> None:
+        """Nothing is played before :meth:`wind`.
+
+        Args:
+            market: What is played.
+            day: Its records.
+            clock: Tells the market time.
+            released: Where what has been due is counted.
+            sockets: Gives the connections that are open.
+        """
         self.market = market
-        self.released = 0
-        """How many of the day's records have been due."""
+        self._day = day
         self._clock = clock
+        self._released = released
         self._sockets = sockets
         self._begin = asyncio.Event()
-        self._cache: dict[tuple[Symbol, Channel], int] = {}
-        """The place of the last record of each symbol on each channel that has been due."""
-        self._symbols = [listing.symbol for listing in market.universe.listings]
-        self._symbols += [index.symbol for index in market.universe.indices]
+        self._block: Block | None = None
+        """The block in which the next record is; None after the last."""
+        self._number = -1
+        """The number of that block."""
+        self._at = 0
+        """The index of the next record in its block."""
+        self._is_reading = False
+        """Whether the next block is just being read or made."""
+        self._feed = Feed(symbols_of(market), released)
         self._stalled: set[int] = set()
         """Numbers of the connections that are no longer waited for."""
-        self._release(clock.start_ms)
+
+    async def wind(self) -> None:
+        """Take for granted whatever is due up to the start: it is in SSI's cache."""
+        await self._next_block()
+        await self._release(self._clock.start_ms)
 
     def begin(self) -> None:
         """Let the clock run, if it does not already."""
@@ -68,6 +96,9 @@ class Playback:
         """How far it is. It is finished when the clock is at its end and no record that was due still waits for a socket."""
         if not self._clock.running:
             return "waiting"
+        if self._is_reading:
+            # Records that are due may be in the block that is just being read.
+            return "running"
         if self.now_ms() < self._clock.end_ms or self._next_due_ms() is not None:
             return "held" if self._clock.held else "running"
         return "running" if any(socket.connection.waiting for socket in self._sockets()) else "finished"
@@ -86,10 +117,16 @@ class Playback:
 
     def snapshot(self, subscription: HubSubscription) -> list[tuple[int, str]]:
         """The last record of everything that ``subscription`` names, with its place: first of listings, then of indices."""
-        symbols = [s for s in self._symbols if subscription.symbols is None or s in subscription.symbols]
-        keys = ((symbol, channel) for symbol in symbols for channel in CHANNELS if channel in subscription.channels)
-        places = [self._cache[key] for key in keys if key in self._cache]
-        return [(place, wire.encode(self.market.records[place])) for place in places]
+        return self._feed.snapshot(subscription.channels, subscription.symbols)
+
+    @property
+    def released(self) -> int:
+        """How many of the day's records have been due."""
+        return len(self._released)
+
+    def facts(self) -> Iterator[Facts]:
+        """What the truth has to tell of the day, block after block, from the first on."""
+        return self._day.facts()
 
     async def play(self) -> None:
         """Send records as they fall due, until the clock is at its end."""
@@ -99,42 +136,66 @@ class Playback:
             self._clock.look(time.monotonic(), HOLD_S)
             if self._clock.held:
                 # It may have come to stand since the last batch: what was due by then is still sent.
-                self._release(self.now_ms())
+                await self._release(self.now_ms())
                 await asyncio.sleep(PACE_S)
                 continue
             if self._clock.speed is None:
                 await self._play_a_batch()
                 continue
             now_ms = self.now_ms()
-            self._release(now_ms)
+            await self._release(now_ms)
             await asyncio.sleep(min(max((due_ms - now_ms) / 1000 / self._clock.speed, PACE_S), IDLE_S))
         self._clock.reach(self._clock.end_ms)
 
     def _next_due_ms(self) -> int | None:
         """When the next record is due; None when none is before the end."""
-        if self.released == len(self.market.records):
+        if self._block is None:
             return None
-        due_ms = self.market.records[self.released].due_ms
+        due_ms = self._block.dues[self._at]
         return due_ms if due_ms <= self._clock.end_ms else None
 
-    def _release(self, until_ms: int) -> None:
-        """Hand every record that is due up to ``until_ms`` to the connections that are subscribed to it; it is encoded once."""
-        records, sockets = self.market.records, self._sockets()
-        while self.released < len(records) and records[self.released].due_ms <= until_ms:
-            place, self.released = self.released, self.released + 1
-            record = records[place]
-            self._cache[record.listing.symbol, record.channel] = place
-            text = None
-            for socket in sockets:
-                if socket.connection.wants(record):
-                    text = text or wire.encode(record)
+    async def _next_block(self) -> None:
+        """Go on to the next block. It is read, or made, beside what else the simulator does."""
+        self._is_reading = True
+        try:
+            self._number, self._at = self._number + 1, 0
+            self._block = await asyncio.to_thread(self._day.block, self._number)
+        finally:
+            self._is_reading = False
+
+    async def _release(self, until_ms: int) -> None:
+        """Hand every record that is due up to ``until_ms`` to the connections that are subscribed to it."""
+        while self._block is not None and self._block.dues[self._at] <= until_ms:
+            await self._hand_out(bisect_right(self._block.dues, until_ms, lo=self._at))
+
+    async def _hand_out(self, end: int) -> None:
+        """Hand the records before ``end`` of this block to the connections that are subscribed to them."""
+        if self._block is None or end == self._at:
+            return
+        listeners = [
+            (socket, self._feed.wanted(subscription.channels, subscription.symbols))
+            for socket in self._sockets()
+            if (subscription := socket.connection.subscription) is not None
+        ]
+        derived = [wanted for socket, wanted in listeners if _listens_to_derived(socket)]
+        for key, place, text in self._feed.speak(self._block, self._at, end, derived):
+            for socket, wanted in listeners:
+                if wanted[key]:
                     socket.offer(place, text)
+        self._at = end
+        if end == len(self._block):
+            await self._next_block()
 
     async def _play_a_batch(self) -> None:
-        last = min(self.released + BATCH_RECORDS, len(self.market.records)) - 1
-        until_ms = min(self.market.records[last].due_ms, self._clock.limit_ms)
-        self._release(until_ms)
-        self._clock.reach(until_ms)
+        """Send some records at once, whenever they are due."""
+        if self._block is None:
+            return
+        dues, limit_ms = self._block.dues, self._clock.limit_ms
+        within = bisect_right(dues, limit_ms, lo=self._at)
+        end = min(self._at + BATCH_RECORDS, within)
+        reached_ms = limit_ms if end == within < len(dues) else dues[end - 1]
+        await self._hand_out(end)
+        self._clock.reach(reached_ms)
         await self._readers_catch_up()
 
     async def _readers_catch_up(self) -> None:
@@ -156,3 +217,8 @@ class Playback:
                 elif now_s - since_s > PATIENCE_S:
                     self._stalled.add(number)
             await asyncio.sleep(PACE_S / 10)
+
+
+def _listens_to_derived(socket: HubSocket) -> bool:
+    subscription = socket.connection.subscription
+    return subscription is not None and not subscription.channels.isdisjoint(("X", "B"))

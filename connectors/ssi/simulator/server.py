@@ -21,13 +21,15 @@ from connectors.ssi.simulator.core import hub, rest
 from connectors.ssi.simulator.core.errors import ProtocolError, UnknownFault
 from connectors.ssi.simulator.core.market import MarketDay, generate
 from connectors.ssi.simulator.core.playback_clock import PlaybackClock
+from connectors.ssi.simulator.core.released import Released
 from connectors.ssi.simulator.core.tokens import accepts_token, issue_token
 from connectors.ssi.simulator.core.truth import Deliveries, SimulatorStatus, StoryTruth
 from connectors.ssi.simulator.faults import read_fault, strike
 from connectors.ssi.simulator.hub_socket import HubSocket
 from connectors.ssi.simulator.playback import Playback
+from connectors.ssi.simulator.played_day import PlayedDay
 from connectors.ssi.simulator.settings import HOST, SimulatorSettings
-from schemas.calendar import ICT, as_day, last_trading_day
+from schemas.calendar import ICT, as_day, at, last_trading_day
 from schemas.errors import PortTaken
 from schemas.units import UnixMs
 
@@ -67,7 +69,13 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
         remedy = "Stop what is there, or set SIM_PORT to another port (0: any free one)"
         raise PortTaken.of(error, HOST, settings.port, remedy) from error
     day = settings.day or last_trading_day(as_day(datetime.now(ICT).date()))
-    server = Simulator(generate(settings.seed, day, Random), settings)
+    market = generate(settings.seed, day, Random, settings.size)
+    played = PlayedDay(market, settings.cache)
+    if settings.speed == "max" and settings.cache is not None:
+        # As fast as clients read is faster than a day is made: so it is made before.
+        await _make_whole(played)
+    server = Simulator(market, played, settings)
+    await server.playback.wind()
     application = web.Application(client_max_size=1 << 16)
     application.router.add_route("*", "/{path:.*}", server.answer)
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1)
@@ -82,18 +90,26 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
             playing.cancel()
             await server.close()
             await runner.cleanup()
+            played.close()
+
+
+async def _make_whole(played: PlayedDay) -> None:
+    if not played.is_whole:
+        logger.info("making the whole day; a later run finds it ready")
+        await asyncio.to_thread(played.make_whole)
 
 
 class Simulator:
     """Answers every request. As at SSI, paths may be in upper or lower case and have more than one slash between their parts."""
 
-    def __init__(self, market: MarketDay, settings: SimulatorSettings) -> None:
+    def __init__(self, market: MarketDay, played: PlayedDay, settings: SimulatorSettings) -> None:
         self._settings = settings
         self._market = market
         self._key = secrets.token_bytes(32)
         self._tokens = hub.ConnectionTokens(self._key)
         self._reference = rest.ReferenceData(market.universe, market.day)
-        self._deliveries = Deliveries(market.records, market.day)
+        released = Released(at(market.day, 0))
+        self._deliveries = Deliveries(released)
         self._sockets: list[HubSocket] = []
         """The socket of every connection ever made, in the order of their numbers."""
         clock = PlaybackClock(
@@ -101,7 +117,7 @@ class Simulator:
             settings.instant(market.day, settings.end),
             None if settings.speed == "max" else settings.speed,
         )
-        self.playback = Playback(market, clock, self._open)
+        self.playback = Playback(market, played, clock, released, self._open)
         if not settings.wait_for_client:
             self.playback.begin()
 
@@ -240,7 +256,7 @@ class Simulator:
             for story in self._market.stories
         ]
         malformed = sum(hub_socket.connection.malformed for hub_socket in self._sockets)
-        lines = self._deliveries.lines(self.playback.released, self.playback.reading(), stories, malformed)
+        lines = self._deliveries.lines(self.playback.facts(), self.playback.reading(), stories, malformed)
         response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
         await response.prepare(request)
         try:

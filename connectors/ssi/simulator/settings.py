@@ -1,11 +1,15 @@
 """The settings of the simulator: from ``SIM_*`` in the environment, or as arguments."""
 
 from datetime import time
+from pathlib import Path
 from typing import Final, Literal, Self
 
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from connectors.ssi.simulator.core.listing_day import PutThrough
+from connectors.ssi.simulator.core.market import MarketSize
+from connectors.ssi.simulator.core.universe import FEWEST_SYMBOLS, MOST_SYMBOLS
 from schemas.calendar import as_date, at, is_trading_day
 from schemas.deployment import SIMULATOR_PORT
 from schemas.units import TradingDay, UnixMs
@@ -25,6 +29,15 @@ class SimulatorSettings(BaseSettings):
     """The same seed and day give the same records."""
     day: TradingDay | None = None
     """The simulated trading day, YYYYMMDD; None for the last one of the calendar."""
+    scale: float = Field(default=0.05, ge=0.01, le=100)
+    """Records of the day, as a part of a real day's 2.5 million."""
+    symbols: int | None = Field(default=None, ge=FEWEST_SYMBOLS, le=MOST_SYMBOLS)
+    """Instruments that are listed; None for as many as fit the scale: 134 up to 0.07, all 1,900 from 1 on."""
+    put_through: PutThrough = "index"
+    """What ``X-TRADE`` says of put-through deals: nothing (``index``: they are in the totals of indices only), or each one, with
+    a total of deals alone (``own``) or with the total of all matches (``shared``)."""
+    cache: Path | None = None
+    """Where days are kept that have been made as a whole; None for nowhere."""
     start: time = time(8, 55)
     """Market time (Vietnam) at which the day begins. What the feed said before that is in SSI's cache: a subscription is answered
     with the last of it."""
@@ -65,6 +78,11 @@ class SimulatorSettings(BaseSettings):
         if self.start >= self.end:
             raise ValueError(f"the day would end at {self.end:%H:%M:%S}, before it starts at {self.start:%H:%M:%S}")
         return self
+
+    @property
+    def size(self) -> MarketSize:
+        """How much happens in the day."""
+        return MarketSize.of(self.scale, self.symbols, self.put_through)
 
     def instant(self, day: TradingDay, clock: time) -> UnixMs:
         """The market time of ``clock`` on ``day``."""

@@ -28,7 +28,7 @@ from connectors.ssi.simulator.core.records import SimulatedRecord
 from connectors.ssi.simulator.core.wire import HUB, broadcast, invocation
 
 KNOWN_CHANNELS = ("X", "X-QUOTE", "X-TRADE", "R", "MI", "B", "F", "OL")
-"""The channels that SSI offers. The simulated market sends nothing on X, B and OL."""
+"""The channels that SSI offers."""
 METHOD = "SwitchChannels"
 """The only hub method that clients call."""
 KEEP_ALIVE = "{}"

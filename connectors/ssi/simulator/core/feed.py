@@ -1,0 +1,167 @@
+"""What the feed says: the records of all channels, in the order in which they are due, and the last of each, which SSI caches.
+
+Blocks hold six channels. ``X`` and ``B`` follow from these, and are written only while somebody is subscribed to them. Pure.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+from connectors.ssi.simulator.core.blocks import Block
+from connectors.ssi.simulator.core.derived import Snapshots, bar_of_index, bar_of_match, volume_of_index
+from connectors.ssi.simulator.core.places import B_PLACE, DEAL_BIT, KINDS, PRINT_BIT, X_PLACE, kinds_of, plain
+from connectors.ssi.simulator.core.records import CHANNELS, Channel
+from connectors.ssi.simulator.core.released import Released
+from schemas.units import Symbol
+
+
+class Spoken(NamedTuple):
+    """A record of the feed."""
+
+    place: int
+    text: str
+    """The hub invocation."""
+
+
+_TRADE: Final = plain("X-TRADE")
+_QUOTE: Final = plain("X-QUOTE")
+_INDEX: Final = plain("MI")
+_SNAPSHOT: Final = plain("X")
+_BAR: Final = plain("B")
+_PRINT: Final = _TRADE | PRINT_BIT
+_DEAL: Final = _TRADE | DEAL_BIT
+_SHOWN: Final = frozenset({_TRADE, _PRINT, _QUOTE})
+"""What an ``X`` follows. A put-through deal is none of the order book, and changes nothing in it."""
+_MOST_WANTED: Final = 64
+"""Subscriptions of which it is remembered what they ask for."""
+
+
+class Feed:
+    """Says the records of blocks, one after the other, and remembers the last of each."""
+
+    def __init__(self, symbols: Sequence[Symbol], released: Released) -> None:
+        """All records of ``symbols``, which stand in the order of their numbers, are counted in ``released`` as they are said."""
+        self._numbers = {symbol: number for number, symbol in enumerate(symbols)}
+        self._released = released
+        self._last: dict[int, Spoken] = {}
+        """By key."""
+        self._snapshots = Snapshots()
+        self._opened: set[int] = set()
+        """Numbers of the symbols that have matched on the trading day."""
+        self._index_volumes: dict[int, int] = {}
+        """The last TotalQtty of each index."""
+        self._steps: dict[int, int] = {}
+        """By how much that grew last."""
+        self._wanted: dict[tuple[frozenset[str], frozenset[str] | None], bytearray] = {}
+
+    def wanted(self, channels: frozenset[str], symbols: frozenset[str] | None) -> bytearray:
+        """For each key 1 if a subscription to ``channels`` of ``symbols`` (None for all) is one to records with this key."""
+        found = self._wanted.get((channels, symbols))
+        if found is None:
+            if len(self._wanted) == _MOST_WANTED:
+                self._wanted.clear()
+            found = self._wanted[channels, symbols] = self._wanted_keys(channels, symbols)
+        return found
+
+    def _wanted_keys(self, channels: frozenset[str], symbols: frozenset[str] | None) -> bytearray:
+        chosen = {kind for channel in CHANNELS if channel in channels for kind in kinds_of(channel)}
+        of_symbol = bytes(kind in chosen for kind in range(KINDS))
+        nothing = bytes(KINDS)
+        return bytearray().join(of_symbol if symbols is None or symbol in symbols else nothing for symbol in self._numbers)
+
+    def speak(self, block: Block, begin: int, end: int, wanted: Sequence[bytearray] = ()) -> Iterator[tuple[int, int, str]]:
+        """Say some records of a block: the key, the place and the text of each.
+
+        To be read to its end, before anything else is asked.
+
+        Args:
+            block: The block that the feed has got to.
+            begin: The first of the records, an index.
+            end: The index after the last of them.
+            wanted: What the subscriptions ask for that have ``X`` or ``B`` in them: see :meth:`wanted`. Records of other channels
+                are said in any case.
+        """
+        last, text, first = self._last, block.text, block.first
+        keys = block.keys[begin:end]
+        self._released.take(block.dues[begin:end], keys)
+        texts = zip(keys, block.begins[begin:end], block.ends[begin:end], strict=True)
+        for place, (key, text_begins, text_ends) in enumerate(texts, first + begin):
+            invocation = text[text_begins:text_ends]
+            last[key] = Spoken(place, invocation)
+            yield key, place, invocation
+            symbol, kind = divmod(key, KINDS)
+            if kind == _PRINT and symbol not in self._opened:
+                self._snapshots.open(symbol, invocation)
+                if place >= self._released.previous:
+                    self._opened.add(symbol)
+            elif kind == _INDEX:
+                self._step(symbol, invocation)
+            if wanted:
+                yield from self._derive(symbol, kind, place, invocation, wanted)
+
+    def _derive(
+        self, symbol: int, kind: int, place: int, invocation: str, wanted: Sequence[bytearray]
+    ) -> Iterator[tuple[int, int, str]]:
+        """The ``B`` and the ``X`` that follow a record, where somebody wants them."""
+        shown, bar = symbol * KINDS + _SNAPSHOT, symbol * KINDS + _BAR
+        if kind in (_PRINT, _INDEX) and any(keys[bar] for keys in wanted):
+            yield bar, place + B_PLACE, self._bar(symbol, kind, invocation)
+        if kind in _SHOWN and any(keys[shown] for keys in wanted):
+            yield shown, place + X_PLACE, self._show(symbol, kind, invocation)
+
+    def snapshot(self, channels: frozenset[str], symbols: frozenset[str] | None) -> list[tuple[int, str]]:
+        """The last record of each of ``channels`` of each of ``symbols`` (None for all): its place and its text."""
+        numbers = [number for symbol, number in self._numbers.items() if symbols is None or symbol in symbols]
+        told = (self._told(number, channel) for number in numbers for channel in CHANNELS if channel in channels)
+        return [spoken for spoken in told if spoken is not None]
+
+    def _told(self, symbol: int, channel: Channel) -> Spoken | None:
+        if channel == "X":
+            return self._shown(symbol)
+        if channel == "B":
+            return self._last_bar(symbol)
+        kinds = (_TRADE, _PRINT, _DEAL) if channel == "X-TRADE" else (plain(channel),)
+        return self._newest(symbol, *kinds)
+
+    def _newest(self, symbol: int, *kinds: int) -> Spoken | None:
+        found = (self._last.get(symbol * KINDS + kind) for kind in kinds)
+        return max((last for last in found if last is not None), default=None, key=lambda last: last.place)
+
+    # -- X
+
+    def _show(self, symbol: int, kind: int, invocation: str) -> str:
+        """The ``X`` that follows a match or a book."""
+        if kind == _QUOTE:
+            self._snapshots.book(symbol, invocation)
+        else:
+            self._snapshots.match(symbol, invocation)
+        return self._snapshots.write(symbol, of_book=kind == _QUOTE)
+
+    def _shown(self, symbol: int) -> Spoken | None:
+        """The last ``X`` of a symbol. From here on the snapshots know its last match and book, whoever was subscribed before."""
+        match, book = self._newest(symbol, _TRADE, _PRINT), self._newest(symbol, _QUOTE)
+        if match is None:
+            return None
+        self._snapshots.match(symbol, match.text)
+        newest = match
+        if book is not None:
+            self._snapshots.book(symbol, book.text)
+            newest = max(match, book)
+        return Spoken(newest.place + X_PLACE, self._snapshots.write(symbol, of_book=newest is book))
+
+    # -- B
+
+    def _step(self, symbol: int, index: str) -> None:
+        volume = volume_of_index(index)
+        # The first record of a day begins again at nothing.
+        before = self._index_volumes.get(symbol, volume)
+        self._steps[symbol] = volume - before if volume >= before else volume
+        self._index_volumes[symbol] = volume
+
+    def _bar(self, symbol: int, kind: int, invocation: str) -> str:
+        return bar_of_match(invocation) if kind == _PRINT else bar_of_index(invocation, self._steps[symbol])
+
+    def _last_bar(self, symbol: int) -> Spoken | None:
+        for kind in (_PRINT, _INDEX):
+            if last := self._last.get(symbol * KINDS + kind):
+                return Spoken(last.place + B_PLACE, self._bar(symbol, kind, last.text))
+        return None
