@@ -42,18 +42,39 @@ def simulate(
     port: Annotated[int | None, typer.Option(help="Where it listens, on 127.0.0.1; 8181 if not given.", min=0, max=65535)] = None,
     seed: Annotated[int | None, typer.Option(help="Which synthetic day: the same seed gives the same records.")] = None,
     speed: Annotated[str | None, typer.Option(help="Market seconds a second (20 if not given), or max.")] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="Records, as a part of a real day's 2.5 million; 0.05 if not given.", min=0.01, max=100)
+    ] = None,
+    symbols: Annotated[
+        int | None, typer.Option(help="Instruments; as many as fit the scale if not given: 134, or 1900 from scale 1 on.")
+    ] = None,
+    put_through: Annotated[
+        str | None,
+        typer.Option(
+            help="What X-TRADE says of put-through deals: nothing (index, the default), or each one, with a total of deals (own) "
+            "or with the total of prints (shared).",
+            metavar="index|own|shared",
+        ),
+    ] = None,
     start: Annotated[str | None, typer.Option(help="Market time to begin at, HH:MM; 08:55 if not given.")] = None,
     end: Annotated[str | None, typer.Option(help="Market time to stop at, HH:MM[:SS]; 15:45 if not given.")] = None,
     day: Annotated[int | None, typer.Option(help="Trading day, YYYYMMDD; the last one if not given.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Hold the clock until the first client has subscribed.")] = False,
 ) -> None:
     """Play a synthetic market day as SSI's servers would send it, on this machine."""
+    import os
+
     from connectors.ssi.simulator.server import run
     from connectors.ssi.simulator.settings import SimulatorSettings
+    from stock_tracker.home import cache
     from stock_tracker.service import log_to_stderr, run_until_signalled
 
     log_to_stderr()
-    given = {"port": port, "seed": seed, "speed": speed, "start": start, "end": end, "day": day, "wait_for_client": wait or None}
+    given = {
+        "port": port, "seed": seed, "speed": speed, "start": start, "end": end, "day": day, "wait_for_client": wait or None,
+        "scale": scale, "symbols": symbols, "put_through": put_through,
+        "cache": None if "SIM_CACHE" in os.environ else cache(os.environ) / "days",
+    }  # fmt: skip
     settings = SimulatorSettings.model_validate({name: value for name, value in given.items() if value is not None})
     run_until_signalled(lambda stop: run(settings, stop))
 

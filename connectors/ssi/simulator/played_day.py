@@ -35,20 +35,21 @@ _WHOLE = b"wholeday"
 class PlayedDay:
     """The blocks of a market day, in order. Not to be asked by two threads at a time, but for :meth:`facts`."""
 
-    def __init__(self, market: MarketDay, cache: Path | None = None) -> None:
-        """Take the day from ``cache`` if it is there; if not, make it, and keep it there once it is whole.
+    def __init__(self, market: MarketDay, cache: Path | None = None, *, keep: bool = False) -> None:
+        """Take the day from ``cache`` if it is there; if not, make it, in a file that vanishes with this object.
 
-        Without a cache it is made in a file that vanishes with this object.
+        With ``keep`` that file becomes one of the cache once the day is whole.
         """
-        self._kept = None if cache is None else cache / _name_of(market)
+        kept = None if cache is None else cache / _name_of(market)
         self._offsets = array("Q", [0])
         """Where each block begins in the file, and where the next will."""
         self._making: Iterator[Block] | None = None
         self._partial: Path | None = None
-        found = None if self._kept is None else _whole(self._kept)
+        self._kept = kept if keep else None
+        found = None if kept is None else _whole(kept)
         if found is not None:
             self._file, self._offsets = found
-            logger.info("this day was made before: %s", self._kept)
+            logger.info("this day was made before: %s", kept)
             return
         self._making = blocks_of(market)
         if self._kept is None:

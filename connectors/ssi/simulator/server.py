@@ -70,9 +70,10 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
         raise PortTaken.of(error, HOST, settings.port, remedy) from error
     day = settings.day or last_trading_day(as_day(datetime.now(ICT).date()))
     market = generate(settings.seed, day, Random, settings.size)
-    played = PlayedDay(market, settings.cache)
-    if settings.speed == "max" and settings.cache is not None:
-        # As fast as clients read is faster than a day is made: so it is made before.
+    # As fast as clients read is faster than a day is made: so it is made before, and kept for the next time.
+    is_made_before = settings.speed == "max" and settings.cache is not None
+    played = PlayedDay(market, settings.cache, keep=is_made_before)
+    if is_made_before:
         await _make_whole(played)
     server = Simulator(market, played, settings)
     await server.playback.wind()

@@ -37,7 +37,7 @@ class SimulatorSettings(BaseSettings):
     """What ``X-TRADE`` says of put-through deals: nothing (``index``: they are in the totals of indices only), or each one, with
     a total of deals alone (``own``) or with the total of all matches (``shared``)."""
     cache: Path | None = None
-    """Where days are kept that have been made as a whole; None for nowhere."""
+    """Where days are kept that are played as fast as the clients read, so that they are made only once; None for nowhere."""
     start: time = time(8, 55)
     """Market time (Vietnam) at which the day begins. What the feed said before that is in SSI's cache: a subscription is answered
     with the last of it."""
