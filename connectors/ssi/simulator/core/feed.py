@@ -4,7 +4,7 @@ Blocks hold six channels. ``X`` and ``B`` follow from these, and are written onl
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 from connectors.ssi.simulator.core.blocks import Block
 from connectors.ssi.simulator.core.derived import Snapshots, bar_of_index, bar_of_match, volume_of_index
@@ -13,14 +13,8 @@ from connectors.ssi.simulator.core.records import CHANNELS, Channel
 from connectors.ssi.simulator.core.released import Released
 from schemas.units import Symbol
 
-
-class Spoken(NamedTuple):
-    """A record of the feed."""
-
-    place: int
-    text: str
-    """The hub invocation."""
-
+Spoken = tuple[int, int, str]
+"""A record of the feed: its key, its place, and the hub invocation."""
 
 _TRADE: Final = plain("X-TRADE")
 _QUOTE: Final = plain("X-QUOTE")
@@ -31,6 +25,10 @@ _PRINT: Final = _TRADE | PRINT_BIT
 _DEAL: Final = _TRADE | DEAL_BIT
 _SHOWN: Final = frozenset({_TRADE, _PRINT, _QUOTE})
 """What an ``X`` follows. A put-through deal is none of the order book, and changes nothing in it."""
+_COUNTED: Final = frozenset({_PRINT, _INDEX})
+"""What a ``B`` follows."""
+_KIND: Final = KINDS - 1
+"""Leaves of a key its kind."""
 _MOST_WANTED: Final = 64
 """Subscriptions of which it is remembered what they ask for."""
 
@@ -68,10 +66,8 @@ class Feed:
         nothing = bytes(KINDS)
         return bytearray().join(of_symbol if symbols is None or symbol in symbols else nothing for symbol in self._numbers)
 
-    def speak(self, block: Block, begin: int, end: int, wanted: Sequence[bytearray] = ()) -> Iterator[tuple[int, int, str]]:
-        """Say some records of a block: the key, the place and the text of each.
-
-        To be read to its end, before anything else is asked.
+    def speak(self, block: Block, begin: int, end: int, wanted: Sequence[bytearray] = ()) -> list[Spoken]:
+        """Say some records of a block.
 
         Args:
             block: The block that the feed has got to.
@@ -80,30 +76,37 @@ class Feed:
             wanted: What the subscriptions ask for that have ``X`` or ``B`` in them: see :meth:`wanted`. Records of other channels
                 are said in any case.
         """
-        last, text, first = self._last, block.text, block.first
+        last, text = self._last, block.text
         keys = block.keys[begin:end]
         self._released.take(block.dues[begin:end], keys)
-        texts = zip(keys, block.begins[begin:end], block.ends[begin:end], strict=True)
-        for place, (key, text_begins, text_ends) in enumerate(texts, first + begin):
-            invocation = text[text_begins:text_ends]
-            last[key] = Spoken(place, invocation)
-            yield key, place, invocation
-            symbol, kind = divmod(key, KINDS)
-            if kind == _PRINT and symbol not in self._opened:
-                self._snapshots.open(symbol, invocation)
-                if place >= self._released.previous:
-                    self._opened.add(symbol)
-            elif kind == _INDEX:
-                self._step(symbol, invocation)
+        said: list[Spoken] = []
+        slices = zip(keys, block.begins[begin:end], block.ends[begin:end], strict=True)
+        for place, (key, text_begins, text_ends) in enumerate(slices, block.first + begin):
+            last[key] = spoken = (key, place, text[text_begins:text_ends])
+            said.append(spoken)
+            if key & _KIND in _COUNTED:
+                self._count(spoken)
             if wanted:
-                yield from self._derive(symbol, kind, place, invocation, wanted)
+                said += self._derive(spoken, wanted)
+        return said
 
-    def _derive(
-        self, symbol: int, kind: int, place: int, invocation: str, wanted: Sequence[bytearray]
-    ) -> Iterator[tuple[int, int, str]]:
+    def _count(self, spoken: Spoken) -> None:
+        """Remember of a print whether it is the open, and of an index by how much its turnover has grown."""
+        key, place, invocation = spoken
+        symbol, kind = divmod(key, KINDS)
+        if kind == _INDEX:
+            self._step(symbol, invocation)
+        elif symbol not in self._opened:
+            self._snapshots.open(symbol, invocation)
+            if place >= self._released.previous:
+                self._opened.add(symbol)
+
+    def _derive(self, spoken: Spoken, wanted: Sequence[bytearray]) -> Iterator[Spoken]:
         """The ``B`` and the ``X`` that follow a record, where somebody wants them."""
+        key, place, invocation = spoken
+        symbol, kind = divmod(key, KINDS)
         shown, bar = symbol * KINDS + _SNAPSHOT, symbol * KINDS + _BAR
-        if kind in (_PRINT, _INDEX) and any(keys[bar] for keys in wanted):
+        if kind in _COUNTED and any(keys[bar] for keys in wanted):
             yield bar, place + B_PLACE, self._bar(symbol, kind, invocation)
         if kind in _SHOWN and any(keys[shown] for keys in wanted):
             yield shown, place + X_PLACE, self._show(symbol, kind, invocation)
@@ -112,7 +115,7 @@ class Feed:
         """The last record of each of ``channels`` of each of ``symbols`` (None for all): its place and its text."""
         numbers = [number for symbol, number in self._numbers.items() if symbols is None or symbol in symbols]
         told = (self._told(number, channel) for number in numbers for channel in CHANNELS if channel in channels)
-        return [spoken for spoken in told if spoken is not None]
+        return [(place, text) for _, place, text in filter(None, told)]
 
     def _told(self, symbol: int, channel: Channel) -> Spoken | None:
         if channel == "X":
@@ -124,7 +127,7 @@ class Feed:
 
     def _newest(self, symbol: int, *kinds: int) -> Spoken | None:
         found = (self._last.get(symbol * KINDS + kind) for kind in kinds)
-        return max((last for last in found if last is not None), default=None, key=lambda last: last.place)
+        return max(filter(None, found), default=None, key=_place)
 
     # -- X
 
@@ -141,12 +144,11 @@ class Feed:
         match, book = self._newest(symbol, _TRADE, _PRINT), self._newest(symbol, _QUOTE)
         if match is None:
             return None
-        self._snapshots.match(symbol, match.text)
-        newest = match
+        self._snapshots.match(symbol, match[2])
         if book is not None:
-            self._snapshots.book(symbol, book.text)
-            newest = max(match, book)
-        return Spoken(newest.place + X_PLACE, self._snapshots.write(symbol, of_book=newest is book))
+            self._snapshots.book(symbol, book[2])
+        key, place, _ = newest = max(filter(None, (match, book)), key=_place)
+        return key, place + X_PLACE, self._snapshots.write(symbol, of_book=newest is book)
 
     # -- B
 
@@ -163,5 +165,10 @@ class Feed:
     def _last_bar(self, symbol: int) -> Spoken | None:
         for kind in (_PRINT, _INDEX):
             if last := self._last.get(symbol * KINDS + kind):
-                return Spoken(last.place + B_PLACE, self._bar(symbol, kind, last.text))
+                key, place, invocation = last
+                return key, place + B_PLACE, self._bar(symbol, kind, invocation)
         return None
+
+
+def _place(spoken: Spoken) -> int:
+    return spoken[1]
