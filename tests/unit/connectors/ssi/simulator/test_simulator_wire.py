@@ -3,19 +3,22 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.ssi.simulator.core import wire
+from connectors.ssi.simulator.core.derived import Snapshots, bar_of_index, bar_of_match
 from connectors.ssi.simulator.core.market import MarketDay
-from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, SimulatedRecord, Status, Trade
+from connectors.ssi.simulator.core.records import Foreign, IndexValue, OddLot, Quote, SimulatedRecord, Status, Trade
 from connectors.ssi.simulator.core.universe import Listing, universe_of
 from schemas.calendar import at
-from schemas.units import TradingDay
+from schemas.units import Price, Symbol, TradingDay
 
 DAY = TradingDay(20261123)
 SAMPLES = Path(__file__).parents[6] / "shared" / "data" / "ssi_samples.jsonl"
@@ -79,6 +82,7 @@ def kind_of(raw: str) -> str:
         ("R", Foreign(MORNING, MORNING, HPG, 1000, 5, 6, 7, 8)),
         ("MI", IndexValue(MORNING, MORNING, UNIVERSE.indices[0], 174636, 178745, 4, 5, 6, 7, 37, 33, 275, 0, 9, "LO")),
         ("F", Status(MORNING, MORNING, HPG, "LO")),
+        ("OL", OddLot(MORNING, MORNING, HPG, 27200, 7, 107, 8, 1, 2, 3, (27050,), (5,), (27100,), (6,), "LO")),
     ],
 )
 def test_a_record_has_the_keys_and_the_kinds_of_values_of_the_captured_ones(kind: str, record: SimulatedRecord) -> None:
@@ -88,7 +92,9 @@ def test_a_record_has_the_keys_and_the_kinds_of_values_of_the_captured_ones(kind
         # The F of 2023 ends before TradingOlSession, which 2025 and 2026 have.
         assert list(ours)[: len(theirs)] == list(theirs)
         assert set(list(ours)[len(theirs) :]) <= {"TradingOlSession"}
-        assert {key: kind_of(ours[key]) for key in theirs} == {key: kind_of(value) for key, value in theirs.items()}
+        # The OL of SSI's guide has a sum of doubles as its TotalVal, with a rounding error that ours does not have.
+        told = [key for key in theirs if (kind, key) != ("OL", "TotalVal")]
+        assert {key: kind_of(ours[key]) for key in told} == {key: kind_of(theirs[key]) for key in told}
 
 
 def test_a_captured_index_record_is_written_byte_for_byte() -> None:
@@ -121,6 +127,50 @@ def test_a_captured_book_is_written_byte_for_byte() -> None:
     assert wire.broadcast("X-QUOTE", wire.content(record)) == json.dumps(
         {"DataType": "X-QUOTE", "Content": samples("X-QUOTE")[0]}, separators=(",", ":")
     )
+
+
+def test_a_captured_snapshot_of_a_future_is_written_byte_for_byte() -> None:
+    day = TradingDay(20260319)
+    future = replace(FRONT, symbol=Symbol("41I1G4000"), reference=Price(188_000), ceiling=Price(201_160), floor=Price(174_840))
+    ms = at(day, 8, 0, 7)
+    snapshots = Snapshots()
+    snapshots.match(0, wire.encode(msgspec.structs.replace(a_zero(future), ts_ms=ms)))
+    assert argument_of(snapshots.write(0, of_book=False)) == argument("X", samples("X")[0])
+    snapshots.book(0, wire.encode(Quote(ms, ms, future, (), (), (), (), "C")))
+    assert argument_of(snapshots.write(0, of_book=True)) == argument("X", samples("X")[0])
+
+
+def test_captured_bars_of_a_match_and_of_an_index_are_written_byte_for_byte() -> None:
+    vcb = next(listing for listing in UNIVERSE.stocks if listing.symbol == "VCB")
+    trade = a_trade(vcb, ts_ms=at(TradingDay(20260717), 14, 45), price=58_500, volume=500, session="ATC", side=None)
+    assert argument_of(bar_of_match(wire.encode(trade))) == argument("B", samples("B")[0])
+    ms = at(TradingDay(20260720), 13, 35, 30)
+    index = IndexValue(ms, ms, UNIVERSE.indices[0], 174641, 178745, 4, 5, 6, 7, 37, 33, 275, 0, 9, "LO")
+    sample = next(content for content in samples("B") if "VNINDEX" in content)
+    assert argument_of(bar_of_index(wire.encode(index), 449_983)) == argument("B", sample)
+
+
+def test_a_snapshot_repeats_the_last_match_when_the_book_changes() -> None:
+    snapshots = Snapshots()
+    snapshots.open(0, wire.encode(a_trade(price=27_000)))
+    snapshots.match(0, wire.encode(a_trade(price=27_200, high=27_250, low=26_950, volume=700)))
+    snapshots.book(0, wire.encode(Quote(MORNING, MORNING + 2_000, HPG, (27_150, 27_100), (100, 200), (27_200,), (300,), "ATC")))
+    said = json.loads(json.loads(argument_of(snapshots.write(0, of_book=True)))["Content"])
+    assert said["Time"] == "09:20:07"
+    assert (said["Open"], said["High"], said["Low"], said["Close"]) == (27_000, 27_250, 26_950, 27_200)
+    assert (said["LastPrice"], said["LastVol"]) == (27_200, 700)
+    assert (said["BidPrice2"], said["BidVol2"], said["AskPrice1"], said["AskVol1"]) == (27_100, 200, 27_200, 300)
+    assert said["TradingSession"] == "ATC"
+    assert said["Side"] is None
+
+
+def argument(data_type: str, content: str) -> str:
+    return json.dumps({"DataType": data_type, "Content": content}, separators=(",", ":"))
+
+
+def argument_of(invocation: str) -> str:
+    said: str = json.loads(invocation)["A"][0]
+    return said
 
 
 def test_a_record_without_a_match_has_no_average_and_a_change_of_minus_100_percent() -> None:
