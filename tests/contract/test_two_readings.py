@@ -2,6 +2,7 @@
 
 import ast
 import json
+from collections import Counter
 from itertools import chain
 from pathlib import Path
 from random import Random
@@ -10,12 +11,19 @@ from typing import Any
 import connectors.ssi
 from connectors.ssi.core.decode import decode
 from connectors.ssi.simulator.core import wire
-from connectors.ssi.simulator.core.market import generate
-from connectors.ssi.simulator.core.records import Foreign, IndexValue, Quote, SimulatedRecord, Status, Trade
+from connectors.ssi.simulator.core.blocks import blocks_of, symbols_of
+from connectors.ssi.simulator.core.feed import Feed
+from connectors.ssi.simulator.core.market import MarketSize, generate
+from connectors.ssi.simulator.core.places import KINDS, X_PLACE, channel_of
+from connectors.ssi.simulator.core.records import Foreign, IndexValue, OddLot, Quote, SimulatedRecord, Status, Trade
+from connectors.ssi.simulator.core.released import Released
+from connectors.ssi.simulator.core.universe import FEWEST_SYMBOLS
+from schemas.calendar import at
+from schemas.structs import BarRecord, SnapshotRecord
 from schemas.units import TradingDay
 
 SIDES = {"BU": "buy", "SD": "sell", None: None}
-EVERY = 3
+EVERY = 5
 
 
 def meaning(record: SimulatedRecord) -> dict[str, Any]:
@@ -42,6 +50,11 @@ def meaning(record: SimulatedRecord) -> dict[str, Any]:
             found |= {"ceilings": record.ceilings, "floors": record.floors}
         case Status():
             found |= {"session": record.session}
+        case OddLot():
+            found |= {"price": record.price, "volume": record.volume, "session": record.session}
+            found |= {"total_volume": record.total_volume, "total_value": record.total_value}
+            found |= {"bids": list(chain.from_iterable(zip(record.bid_prices, record.bid_volumes, strict=True)))}
+            found |= {"asks": list(chain.from_iterable(zip(record.ask_prices, record.ask_volumes, strict=True)))}
     return found
 
 
@@ -50,6 +63,37 @@ def test_the_connector_reads_what_the_simulator_meant() -> None:
         read = decode(json.loads(wire.encode(record))["A"][0])
         meant = meaning(record)
         assert {name: getattr(read, name) for name in meant} == meant
+
+
+def test_the_connector_reads_the_channels_that_repeat_what_others_say() -> None:
+    market = generate(7, TradingDay(20261123), Random, MarketSize.of(0.01, FEWEST_SYMBOLS, "own"))
+    feed = Feed(symbols_of(market), Released(at(market.day, 0)))
+    wanted = [feed.wanted(frozenset({"X", "B"}), None)]
+    trades: dict[str, Trade] = {}
+    seen: Counter[str] = Counter()
+    for block in blocks_of(market):
+        for key, place, text in feed.speak(block, 0, len(block), wanted):
+            record, channel = market.records[place % X_PLACE], channel_of(key % KINDS)
+            if isinstance(record, Trade) and not record.is_deal:
+                trades[record.listing.symbol] = record
+            if channel not in ("X", "B") or place % EVERY:
+                continue
+            seen[channel] += 1
+            read = decode(json.loads(text)["A"][0])
+            assert read.symbol == record.listing.symbol
+            if isinstance(read, SnapshotRecord):
+                trade = trades[read.symbol]
+                assert (read.price, read.volume, read.total_volume) == (trade.price, trade.volume, trade.total_volume)
+                assert (read.total_value, read.high, read.low) == (trade.total_value, trade.high, trade.low)
+                assert read.ts_ms == record.ts_ms
+                if isinstance(record, Quote):
+                    assert read.bids == meaning(record)["bids"]
+                    assert read.asks == meaning(record)["asks"]
+            else:
+                assert isinstance(read, BarRecord)
+                price = record.value if isinstance(record, IndexValue) else trades[read.symbol].price
+                assert read.open == read.high == read.low == read.close == price
+    assert min(seen["X"], seen["B"]) > 500
 
 
 def test_the_two_readings_are_independent() -> None:

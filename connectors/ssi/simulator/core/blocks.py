@@ -22,7 +22,7 @@ BLOCK_RECORDS = 2_048
 """Records in a block; in the last of a day there are fewer."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Block:
     """Some records of a day, one after the other."""
 

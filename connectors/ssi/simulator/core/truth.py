@@ -405,14 +405,14 @@ class _SentOn:
 
 
 class _Connections:
-    """The connections that each record was sent on, for who asks in the order of the records' places."""
+    """The connections that each record was sent on, lowest number first, for who asks in the order of the records' places."""
 
     def __init__(self, sent: dict[int, _SentOn]) -> None:
-        self._runs = [(connection, _merged(sent_on.runs["records"])) for connection, sent_on in sent.items()]
+        self._runs = [(connection, _merged(sent_on.runs["records"])) for connection, sent_on in sorted(sent.items())]
         self._at = [0] * len(self._runs)
 
     def of(self, place: int) -> tuple[int, ...]:
-        """The connections on which the record at ``place`` was sent; it is never before the one that was asked for before."""
+        """The connections on which the record at ``place`` was sent; no place is asked for after a later one."""
         found = []
         for index, (connection, runs) in enumerate(self._runs):
             at = self._at[index]

@@ -6,7 +6,9 @@ from random import Random
 
 import pytest
 
-from connectors.ssi.simulator.core.market import MarketDay, generate
+from connectors.ssi.simulator.core.blocks import Block, blocks_of
+from connectors.ssi.simulator.core.market import MarketDay, MarketSize, generate
+from connectors.ssi.simulator.core.universe import FEWEST_SYMBOLS
 from schemas.units import TradingDay
 
 DAY = TradingDay(20261123)
@@ -33,3 +35,15 @@ def market() -> MarketDay:
 def any_market(request: pytest.FixtureRequest) -> MarketDay:
     """A market day; the test runs for several."""
     return _market(request.param)
+
+
+@pytest.fixture(scope="session")
+def small() -> MarketDay:
+    """A day of few symbols and few records, with put-through deals."""
+    return generate(7, DAY, Random, MarketSize.of(0.01, FEWEST_SYMBOLS, "own"))
+
+
+@pytest.fixture(scope="session")
+def blocks(small: MarketDay) -> list[Block]:
+    """The blocks of the small day."""
+    return list(blocks_of(small))
