@@ -159,7 +159,7 @@ def messages_in(data: bytes) -> list[bytes]:
 def connect(messages: list[bytes]) -> Cost:
     """Do the connector's work on hub messages."""
     outbox = Outbox(1_000_000, 1_000_000_000)
-    stream = RecordStream("a", 3, FeedClock(), outbox)
+    stream = RecordStream("a", 3, FeedClock(), outbox, CHANNELS)
     hub = HubClient("http://127.0.0.1/", CHANNELS)
     now_us = UnixUs(1_790_000_000_000_000)
     stream.begin(now_us)
