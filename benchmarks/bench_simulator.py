@@ -35,7 +35,7 @@ from connectors.ssi.simulator.core.market import MarketSize, generate
 from connectors.ssi.simulator.played_day import PlayedDay
 from connectors.ssi.simulator.server import simulator
 from connectors.ssi.simulator.settings import SimulatorSettings
-from schemas.units import TradingDay, UnixMs, UnixUs
+from schemas.units import MonotonicMs, TradingDay, UnixUs
 
 DAY = TradingDay(20261123)
 SEED = 7
@@ -167,7 +167,7 @@ def connect(messages: list[bytes]) -> Cost:
     for message in messages:
         now_us = UnixUs(now_us + 500)
         stream.keep(message, now_us)
-        for action in hub.receive(message, UnixMs(now_us // 1000)):
+        for action in hub.receive(message, MonotonicMs(now_us // 1000)):
             if isinstance(action, Publish):
                 stream.publish(action.arguments, now_us)
         while outbox.take() is not None:
