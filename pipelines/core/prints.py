@@ -109,9 +109,9 @@ class TapeRecorder:
         if (tape.dismissed or tape.waiting) and tape.knows(record):
             self._repeat(tape, received)
         elif record.total_volume == 0 and tape.count.top > 0:
-            # In the middle of a day the feed sends zeros when it has nothing to say. Had the counter restarted, the next match
-            # would show it.
+            # In the middle of a day the feed sends zeros when it has nothing to say, and when its counter has restarted.
             self._counts["empty"] += 1
+            self._note_zero(tape, received)
         elif tape.before is not None and tape.is_before(record):
             self._take_tail(tape, tape.before, received, booked)
         else:
@@ -167,8 +167,7 @@ class TapeRecorder:
             self.take_unanchored(tape, record, label)
             return Booked(record, label, volume, 0, late=False)
         known = total <= tape.deals_until or any(deal.start == start and deal.total == total for deal in tape.deals)
-        # Where it ends at the top and fills nothing, it is the last match of the order book, told again under the session of now.
-        if known or (total == count.top and not any(gap.start < total and gap.end > start for gap in count.gaps)):
+        if known or self._is_last_match(count, record):
             tape.repeats += 1
             self._counts["repeat"] += 1
             return None
@@ -181,6 +180,13 @@ class TapeRecorder:
             self._learn("own")
         self.explain(tape, record.symbol, record.exchange, record.trading_day)
         return Booked(record, label, volume, start, late=False)
+
+    def _is_last_match(self, count: Count, record: TradeRecord) -> bool:
+        """Whether it is the last match of the order book, told again under the session of now: it ends at the top."""
+        if record.total_volume != count.top or not is_over(UnixMs(self._feeds.now_ms), record.trading_day, record.exchange):
+            return False
+        start = record.total_volume - record.volume
+        return not any(gap.start < record.total_volume and gap.end > start for gap in count.gaps)
 
     def explain(self, tape: Tape, symbol: Symbol, exchange: Exchange, day: TradingDay) -> None:
         """Take the deals of a tape off its gaps, where deals share the counter of the order book.
@@ -213,12 +219,19 @@ class TapeRecorder:
         """Fold a record of the counter that runs now."""
         record, count = received.record, tape.count
         total = record.total_volume
+        if tape.zero is not None and record.ts_ms > tape.zero.record.ts_ms:
+            zero, tape.zero = tape.zero, None
+            is_below = total < count.top and zero.record.ts_ms > count.top_ms
+            if is_below and is_restart(count.top, 0, self._thresholds()):
+                self._counts[SuspectVerdict.RESET.value] += 1
+                self._restart(tape, zero, zero.record.ts_ms, total, booked)
+                count = tape.count
         if total > count.top:
             if self._doubts(count, received):
                 self._hold(tape, received, booked, is_rise=True)
             else:
                 self._grow(tape, received, booked)
-        elif total < count.top and record.ts_ms > count.top_ms:
+        elif total < count.top and (record.ts_ms > count.top_ms or tape.may_be_of_suspects(record)):
             # A counter does not run backwards, so this is no late print, even where a gap lies. Else a counter that had begun at
             # 0 again would fill the gap, and the last price would stay as it was.
             self._hold(tape, received, booked, is_rise=False)
@@ -235,7 +248,10 @@ class TapeRecorder:
             # Its own match explains it, or the feed tells no values.
             return False
         value = record.total_value - count.top_value - value_of(record.price, record.total_volume - start, record.exchange)
-        return is_doubtful(count.top, start, value, _bounds(record), self._thresholds())
+        bounds = _bounds(record)
+        # Where the totals agree with one another it was the value before that was wrong.
+        is_sound = bounds.allow(record.total_volume, record.total_value)
+        return not is_sound and is_doubtful(count.top, start, value, bounds, self._thresholds())
 
     def _hold(self, tape: Tape, received: Received, booked: list[Booked], *, is_rise: bool) -> None:
         """Let a record wait for a verdict."""
@@ -246,10 +262,23 @@ class TapeRecorder:
             self._fold(tape, received, booked)
             return
         self._counts["held" if waiting else "suspect"] += 1
-        if received.covered_since is None:
-            received.covered_since, received.opening = self._feeds.covered_since, self._opening(received.record)
+        self._remember_coverage(received)
         received.is_rise = is_rise
         waiting.append(received)
+
+    def _note_zero(self, tape: Tape, received: Received) -> None:
+        """Keep the first of some zeros: it is the restart, if the next total that is none is lower than the top.
+
+        Another zero decides nothing.
+        """
+        if tape.zero is None and received.record.ts_ms > tape.count.top_ms:
+            self._remember_coverage(received)
+            tape.zero = received
+
+    def _remember_coverage(self, received: Received) -> None:
+        """Take down what the feeds say now, for a record that must wait."""
+        if received.covered_since is None:
+            received.covered_since, received.opening = self._feeds.covered_since, self._opening(received.record)
 
     def _decide(self, tape: Tape, decider: int | None, until: int, booked: list[Booked]) -> None:
         """Decide about the suspect, and fold what has waited behind it.
@@ -260,18 +289,31 @@ class TapeRecorder:
             until: The lowest total that is known of a time after the suspect.
             booked: Gets the prints that are booked because of it.
         """
-        suspect, *held = tape.waiting
+        waiting, top = tape.waiting, tape.count.top
+        suspect, *held = waiting
         tape.waiting = []
         verdict = self._verdict(tape.count, suspect, decider)
-        self._counts[verdict.value] += 1
+        if verdict is SuspectVerdict.UNRESOLVED:
+            # What waits for the same reason is a part of the same fall or rise.
+            alike = [each for each in waiting if each.is_rise is suspect.is_rise]
+            held = [each for each in waiting if each.is_rise is not suspect.is_rise]
+            self._counts[verdict.value] += len(alike)
+            for each in alike:
+                self._dismiss(tape, each.record)
+        else:
+            self._counts[verdict.value] += 1
         if verdict is SuspectVerdict.CONFIRMED:
             self._accept(tape, suspect, booked)
-        elif verdict is SuspectVerdict.RESET:
-            self._restart(tape, suspect, until, booked)
-        elif verdict in (SuspectVerdict.CORRECTION, SuspectVerdict.AMBIGUOUS):
-            self._correct(tape, suspect, until, is_ambiguous=verdict is SuspectVerdict.AMBIGUOUS)
-        else:
+        elif verdict is SuspectVerdict.GLITCH:
             self._dismiss(tape, suspect.record)
+        elif verdict is not SuspectVerdict.UNRESOLVED:
+            # A counter grows with time: the lowest total is the oldest, and the first of the count that goes on from here.
+            fallen = sorted((each for each in waiting if each.record.total_volume < top), key=_total)
+            held = [*fallen[1:], *(each for each in waiting if each.record.total_volume >= top)]
+            if verdict is SuspectVerdict.RESET:
+                self._restart(tape, fallen[0], suspect.record.ts_ms, until, booked)
+            else:
+                self._correct(tape, fallen[0], suspect.record.ts_ms, until, booked, verdict)
         for received in held:
             self._fold(tape, received, booked)
 
@@ -338,7 +380,7 @@ class TapeRecorder:
         """Book what comes late from before a correction or reset, in the counter as it was: two feeds give the union."""
         record = received.record
         total, start, top = record.total_volume, received.start, before.top
-        if record.ts_ms <= before.begun_ms:
+        if record.ts_ms < before.begun_ms:
             self._repeat(tape, received)
             return
         if self._doubts(before, received) or (total < top and record.ts_ms > before.top_ms):
@@ -405,30 +447,54 @@ class TapeRecorder:
             tape.repeats += 1
             self._counts["repeat"] += 1
 
-    def _correct(self, tape: Tape, suspect: Received, until: int, *, is_ambiguous: bool) -> None:
-        """Go on from the lower total that a suspect said."""
-        record, count = suspect.record, tape.count
-        total, top, value = record.total_volume, count.top, record.total_value - count.top_value
-        self._events.append(correction_line(record, count.generation, top, total, value, is_ambiguous=is_ambiguous))
+    def _correct(
+        self, tape: Tape, first: Received, settled_ms: int, until: int, booked: list[Booked], verdict: SuspectVerdict
+    ) -> None:
+        """Go on from a lower total: from what the first record that said so counted before its own match.
+
+        Args:
+            tape: Changed in place.
+            first: The record with the lowest total.
+            settled_ms: Exchange time of the suspect.
+            until: The lowest total that is known of a time after it.
+            booked: Gets the print of ``first``.
+            verdict: CORRECTION or AMBIGUOUS.
+        """
+        record, count = first.record, tape.count
+        total, top = first.start, count.top
+        value = record.total_value - value_of(record.price, record.total_volume - total, record.exchange)
+        is_ambiguous = verdict is SuspectVerdict.AMBIGUOUS
+        line = correction_line(record, count.generation, top, total, value - count.top_value, is_ambiguous=is_ambiguous)
+        self._events.append(line)
         # The feed will count the volume above the new top once more, and nothing would tell that from a gap up there. So such
         # gaps are left to the counter as it was.
         above = [Gap(max(gap.start, total), gap.end, gap.cause) for gap in count.gaps if gap.end > total]
         before = Count(count.generation, top, count.top_value, count.top_ms, count.mark, above, begun_ms=count.begun_ms)
-        self._settle(tape, before, record.ts_ms, until, corrected_to=total)
+        self._settle(tape, before, settled_ms, until, corrected_to=total)
         count.gaps = [Gap(gap.start, min(gap.end, total), gap.cause) for gap in count.gaps if gap.start < total]
-        count.top, count.top_value, count.top_ms, count.mark = total, record.total_value, record.ts_ms, suspect.mark
+        count.top, count.top_value, count.top_ms, count.mark = total, value, record.ts_ms, first.mark
         count.risen_from = count.risen_to = 0
         count.begun_ms = record.ts_ms
+        if total < record.total_volume:
+            self._grow(tape, first, booked)
 
-    def _restart(self, tape: Tape, suspect: Received, until: int, booked: list[Booked]) -> None:
-        """Begin to count from 0 again. What was counted stays, and the suspect becomes the first record of the new count."""
-        record, old = suspect.record, tape.count
+    def _restart(self, tape: Tape, first: Received, settled_ms: int, until: int, booked: list[Booked]) -> None:
+        """Begin to count from 0 again. What was counted stays, and ``first`` is the first record of the new count.
+
+        Args:
+            tape: Changed in place.
+            first: The record with the lowest total.
+            settled_ms: Exchange time of the suspect.
+            until: The lowest total that is known of a time after it.
+            booked: Gets the print of ``first``.
+        """
+        record, old = first.record, tape.count
         is_ambiguous = self._ends_a_rise(old, record.total_volume)
         self._counts[SuspectVerdict.UNRESOLVED.value] += is_ambiguous
-        self._settle(tape, old, record.ts_ms, until, corrected_to=0)
+        self._settle(tape, old, settled_ms, until, corrected_to=0)
         tape.count = Count(old.generation + 1, top_ms=old.top_ms, mark=old.mark, begun_ms=record.ts_ms)
         self._events.append(reset_line(record, old.generation + 1, old.top, is_ambiguous=is_ambiguous))
-        self._grow(tape, suspect, booked)
+        self._grow(tape, first, booked)
         tape.count.top_ms = record.ts_ms
 
     def _ends_a_rise(self, count: Count, total: int) -> bool:
@@ -462,7 +528,8 @@ class TapeRecorder:
             if is_counted_twice or (deal.total > record.total_volume and deal.ts_ms < record.ts_ms):
                 self._learn("own")
                 return
-        if cause == "unseen" and _fit_exactly(deals, top, start):
+        # At the beginning of a day both counters are at 0.
+        if cause == "unseen" and top and _fit_exactly(deals, top, start):
             self._learn("shared")
 
     def _learn(self, counter: SharedCounter) -> None:
@@ -492,6 +559,10 @@ def _bounds(record: TradeRecord) -> Bounds:
     if record.floor > 0 and record.ceiling > 0:
         return Bounds(record.floor * unit, record.ceiling * unit)
     return Bounds.around(record.price * unit)
+
+
+def _total(received: Received) -> int:
+    return received.record.total_volume
 
 
 def _holds(gap: Gap, deal: Deal) -> bool:

@@ -70,7 +70,7 @@ class Count(msgspec.Struct, array_like=True, gc=False):
     has_final_holes: bool = False
     """Whether a gap over time that no feed covered has become final."""
     begun_ms: int = 0
-    """Exchange time of the correction or reset that it began with, 0 of the day's first: totals up to then are not of it."""
+    """Exchange time of the correction or reset that it began with, 0 of the day's first: totals of before are not of it."""
 
 
 class Deal(msgspec.Struct, array_like=True, gc=False):
@@ -119,6 +119,8 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
     explained: int = 0
     """Volume of the deals that were taken off gaps, because they share the counter, and their value in VND."""
     explained_value: int = 0
+    zero: Received | None = None
+    """The first of the zeros that were told since the top was."""
 
     @property
     def total(self) -> int:
@@ -143,6 +145,10 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
         """Whether a record waits already, or is a glitch that was dropped."""
         told = identity(record)
         return told in self.dismissed or any(identity(other.record) == told for other in self.waiting)
+
+    def may_be_of_suspects(self, record: TradeRecord) -> bool:
+        """Whether a record is of the very second of the suspect: it may be of another count than the growth in that second."""
+        return bool(self.waiting) and record.ts_ms == self.waiting[0].record.ts_ms and not self.waiting[0].is_rise
 
     def is_before(self, record: TradeRecord) -> bool:
         """Whether a record belongs to the counter as it was before its last correction or reset.

@@ -135,7 +135,7 @@ def _tape_differences(history: History[Match], expected: Tape) -> list[str]:
     """What the fold makes of a day that the oracle does not."""
     outputs = _fold(TAPE, history)
     events: list[TradeEvent] = _events(outputs, MARKET_TRADES)
-    matched = [event for event in events if event.kind == "print" and event.phase != "put_through"]
+    matched = [event for event in events if event.kind == "print" and event.phase != "put_through" and event.anchored]
     booked = Counter(
         Print(event.generation, (event.ts_ms - MIDNIGHT) // 1000, event.total_volume, event.last_volume or 0, event.price or 0)
         for event in matched
@@ -144,7 +144,8 @@ def _tape_differences(history: History[Match], expected: Tape) -> list[str]:
     wrong += [f"{known} is booked {times} times" for known, times in booked.items() if times > 1]
     wrong += [f"{known} is not booked" for known in sorted(expected.prints - set(booked))]
     wrong += [f"{known} is booked" for known in sorted(set(booked) - expected.prints - expected.possible)]
-    deals = Counter((event.total_volume, event.last_volume or 0) for event in events if event.phase == "put_through")
+    told = (event for event in events if event.kind == "print" and event.phase == "put_through")
+    deals = Counter((event.total_volume, event.last_volume or 0) for event in told)
     if deals != Counter(expected.deals):
         wrong.append(f"put-through deals are {sorted(deals.elements())} for {sorted(expected.deals)}")
     rows: list[PriceRow] = outputs[STATE_PRICES]

@@ -324,9 +324,10 @@ class TestDay:
         assert [(event.day, event.final, event.close) for event in shard.daily] == [(FRIDAY, True, 60_000)]
 
     def test_a_fall_is_settled_when_the_day_ends(self, shard: Shard) -> None:
-        shard.fold(a_trade(1_000, 1_000), a_trade(950, 50, ts_ms=clock(10, 1)))
+        shard.fold(a_trade(1_000, 1_000), a_trade(950, 50, 60_100, clock(10, 1)))
         shard.fold(a_tick(clock(16, 0)))
-        assert [(event.kind, event.volume) for event in shard.trades] == [("correction", -50)]
+        assert [(event.kind, event.volume) for event in shard.trades] == [("correction", -100), ("print", 50)]
+        assert shard.row.last == 60_100
         assert shard.row.total_volume == 950
         assert [(event.final, event.total_volume) for event in shard.daily] == [(True, 950)]
 

@@ -226,14 +226,27 @@ class TestFallingTotal:
 
     def test_a_small_fall_is_a_correction(self, reel: Reel) -> None:
         reel.take(2, 950, 50, value=950 * PRICE - 5)
-        correction, booked = reel.take(3, 980, 30)
-        assert lines([correction, booked]) == [("correction", 1_000, 950, -50), ("print", 950, 980, 30)]
-        assert correction.value == -50 * PRICE - 5
-        assert correction.ts_ms == clock(10, 0, 2)
+        correction, held, booked = reel.take(3, 980, 30)
+        # Before its own match of 50 the counter stood at 900.
+        assert lines([correction, held, booked]) == [
+            ("correction", 1_000, 900, -100),
+            ("print", 900, 950, 50),
+            ("print", 950, 980, 30),
+        ]
+        assert correction.value == -100 * PRICE - 5
+        assert correction.ts_ms == held.ts_ms == clock(10, 0, 2)
+        assert (correction.ambiguous, held.late) == (False, False)
+        assert reel.tape.total == 980
+
+    def test_a_fall_without_a_match_is_a_correction_to_its_total(self, reel: Reel) -> None:
+        reel.take(2, 950, 0)
+        assert lines(reel.take(3, 980, 30)) == [("correction", 1_000, 950, -50), ("print", 950, 980, 30)]
 
     def test_a_middling_fall_is_a_correction_counted_as_ambiguous(self, reel: Reel) -> None:
         reel.take(2, 700, 50)
-        assert lines(reel.take(3, 700, 50)) == [("correction", 1_000, 700, -300)]
+        correction, booked = reel.take(3, 700, 50)
+        assert lines([correction, booked]) == [("correction", 1_000, 650, -350), ("print", 650, 700, 50)]
+        assert correction.ambiguous
         assert reel.counts["ambiguous"] == 1
 
     def test_a_large_fall_is_a_reset_and_the_suspects_print_counts(self, reel: Reel) -> None:
@@ -259,12 +272,19 @@ class TestFallingTotal:
         # A match that lies in the gap all the same is booked.
         assert lines(reel.take(1, 300, 100)) == [("print", 200, 300, 100), ("fill", 200, 300, 100)]
 
-    def test_zeros_say_nothing_and_a_restart_after_them_is_seen_all_the_same(self, reel: Reel) -> None:
+    def test_a_zero_decides_nothing_and_the_next_total_says_whether_it_was_a_restart(self, reel: Reel) -> None:
         assert reel.take(2, 0, 0) == reel.take(3, 0, 0) == []
         assert (reel.tape.count.top, reel.tape.waiting, reel.counts["empty"]) == (1_000, [], 2)
-        assert reel.take(4, 100, 100) == []
+        reset, booked = reel.take(4, 100, 100)
+        assert lines([reset, booked]) == [("reset", 1_000, 0, 0), ("print", 0, 100, 100)]
+        assert reset.ts_ms == clock(10, 0, 2)
         assert reel.take(5, 0, 0) == []
-        assert lines(reel.take(6, 130, 30)) == [("reset", 1_000, 0, 0), ("print", 0, 100, 100), ("print", 100, 130, 30)]
+        assert lines(reel.take(6, 130, 30)) == [("print", 100, 130, 30)]
+
+    def test_a_zero_that_comes_while_a_suspect_waits_does_not_decide(self, reel: Reel) -> None:
+        reel.take(2, 950, 50)
+        assert reel.take(3, 0, 0) == []
+        assert lines(reel.take(4, 1_010, 10)) == [("print", 1_000, 1_010, 10)]
 
     def test_zeros_between_two_matches_change_nothing(self, reel: Reel) -> None:
         reel.take(2, 0, 0)
@@ -284,8 +304,8 @@ class TestFallingTotal:
         assert reel.counts["late"] == 0
 
     def test_the_decider_may_be_the_next_suspect(self, reel: Reel) -> None:
-        reel.take(2, 950, 50)
-        assert lines(reel.take(3, 920, 50)) == [("correction", 1_000, 950, -50)]
+        reel.take(2, 950, 0)
+        assert lines(reel.take(3, 920, 0)) == [("correction", 1_000, 950, -50)]
         assert lines(reel.take(4, 930, 10)) == [("correction", 950, 920, -30), ("print", 920, 930, 10)]
 
     def test_a_gap_above_the_corrected_top_is_closed_for_good(self, reel: Reel) -> None:
@@ -303,7 +323,7 @@ class TestFallingTotal:
 
     def test_at_the_close_a_small_fall_is_a_correction(self, reel: Reel) -> None:
         reel.take(2, 950, 50)
-        assert lines(reel.close()) == [("correction", 1_000, 950, -50)]
+        assert lines(reel.close()) == [("correction", 1_000, 900, -100), ("print", 900, 950, 50)]
         assert reel.close() == []
 
     def test_at_the_close_a_large_fall_books_nothing(self, reel: Reel) -> None:
@@ -378,7 +398,7 @@ class TestFullList:
         for n in range(MAX_HELD):
             reel.take(2, 95_000 + n * 10, 10)
         events = reel.take(2, 95_000 + MAX_HELD * 10, 10)
-        assert lines(events)[:2] == [("correction", 100_000, 95_000, -5_000), ("print", 95_000, 95_010, 10)]
+        assert lines(events)[:2] == [("correction", 100_000, 94_990, -5_010), ("print", 94_990, 95_000, 10)]
         assert reel.tape.total == 95_000 + MAX_HELD * 10
 
     def test_a_rise_that_so_many_records_tell_is_believed(self) -> None:
