@@ -44,7 +44,7 @@ from pipelines.core.suspects import (
     judge_at_close,
     judge_rise,
 )
-from pipelines.core.tape import Booked, Count, Deal, DealCounter, Received, SharedCounter, Tape, identity
+from pipelines.core.tape import Booked, Count, Deal, DealCounter, Doubt, Received, SharedCounter, Tape, identity
 from schemas.events import GapCause
 from schemas.session import open_ms
 from schemas.structs import TradeEvent, TradeRecord
@@ -228,13 +228,15 @@ class TapeRecorder:
                 count = tape.count
         if total > count.top:
             if self._doubts(count, received):
-                self._hold(tape, received, booked, is_rise=True)
+                self._hold(tape, received, booked, "rise")
             else:
                 self._grow(tape, received, booked)
-        elif total < count.top and (record.ts_ms > count.top_ms or tape.may_be_of_suspects(record)):
+        elif total < count.top and record.ts_ms > count.top_ms:
             # A counter does not run backwards, so this is no late print, even where a gap lies. Else a counter that had begun at
             # 0 again would fill the gap, and the last price would stay as it was.
-            self._hold(tape, received, booked, is_rise=False)
+            self._hold(tape, received, booked, "fall")
+        elif total < count.top and tape.may_be_of_suspects(record):
+            self._hold(tape, received, booked, "second")
         elif not self._fill_late(tape, received, booked):
             self._repeat(tape, received)
         count = tape.count
@@ -253,7 +255,7 @@ class TapeRecorder:
         is_sound = bounds.allow(record.total_volume, record.total_value)
         return not is_sound and is_doubtful(count.top, start, value, bounds, self._thresholds())
 
-    def _hold(self, tape: Tape, received: Received, booked: list[Booked], *, is_rise: bool) -> None:
+    def _hold(self, tape: Tape, received: Received, booked: list[Booked], reason: Doubt) -> None:
         """Let a record wait for a verdict."""
         waiting = tape.waiting
         if len(waiting) == MAX_HELD:
@@ -263,7 +265,7 @@ class TapeRecorder:
             return
         self._counts["held" if waiting else "suspect"] += 1
         self._remember_coverage(received)
-        received.is_rise = is_rise
+        received.waits_for = reason
         waiting.append(received)
 
     def _note_zero(self, tape: Tape, received: Received) -> None:
@@ -293,20 +295,18 @@ class TapeRecorder:
         suspect, *held = waiting
         tape.waiting = []
         verdict = self._verdict(tape.count, suspect, decider)
-        if verdict is SuspectVerdict.UNRESOLVED:
-            # What waits for the same reason is a part of the same fall or rise.
-            alike = [each for each in waiting if each.is_rise is suspect.is_rise]
-            held = [each for each in waiting if each.is_rise is not suspect.is_rise]
+        self._counts[verdict.value] += 1
+        if verdict is SuspectVerdict.CONFIRMED:
+            self._accept(tape, suspect, booked)
+        elif verdict in (SuspectVerdict.GLITCH, SuspectVerdict.UNRESOLVED):
+            self._dismiss(tape, suspect.record)
+            # What waits for the same reason is wrong with it.
+            alike = [each for each in held if each.waits_for == suspect.waits_for]
+            held = [each for each in held if each.waits_for != suspect.waits_for]
             self._counts[verdict.value] += len(alike)
             for each in alike:
                 self._dismiss(tape, each.record)
         else:
-            self._counts[verdict.value] += 1
-        if verdict is SuspectVerdict.CONFIRMED:
-            self._accept(tape, suspect, booked)
-        elif verdict is SuspectVerdict.GLITCH:
-            self._dismiss(tape, suspect.record)
-        elif verdict is not SuspectVerdict.UNRESOLVED:
             # A counter grows with time: the lowest total is the oldest, and the first of the count that goes on from here.
             fallen = sorted((each for each in waiting if each.record.total_volume < top), key=_total)
             held = [*fallen[1:], *(each for each in waiting if each.record.total_volume >= top)]
@@ -319,7 +319,7 @@ class TapeRecorder:
 
     def _verdict(self, count: Count, suspect: Received, decider: int | None) -> SuspectVerdict:
         total = suspect.record.total_volume
-        if suspect.is_rise:
+        if suspect.waits_for == "rise":
             if total <= count.top:
                 # Growth that could be believed has gone past it meanwhile.
                 return SuspectVerdict.CONFIRMED

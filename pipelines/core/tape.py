@@ -13,6 +13,9 @@ from schemas.events import GapCause, TradePhase
 from schemas.structs import TradeRecord
 from schemas.units import Side
 
+Doubt = Literal["fall", "rise", "second"]
+"""Why a record waits: its total fell; it rose beyond belief; or it is of the suspect's second, below growth in that second."""
+
 
 class Received(msgspec.Struct, array_like=True, gc=False):
     """A record, and what was known when it came: so it can be booked later as it would have been booked then."""
@@ -29,8 +32,8 @@ class Received(msgspec.Struct, array_like=True, gc=False):
     """:attr:`Feeds.covered_since` at that moment; None as long as the record need not wait and the feeds can be asked."""
     opening: GapCause | None = None
     """Why volume before it was not seen, were it the first record of its day; None likewise."""
-    is_rise: bool = False
-    """Whether it waits because its total rose beyond belief, and not because it fell."""
+    waits_for: Doubt = "fall"
+    """Why it waits."""
 
     @property
     def label(self) -> Label:
@@ -148,7 +151,7 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
 
     def may_be_of_suspects(self, record: TradeRecord) -> bool:
         """Whether a record is of the very second of the suspect: it may be of another count than the growth in that second."""
-        return bool(self.waiting) and record.ts_ms == self.waiting[0].record.ts_ms and not self.waiting[0].is_rise
+        return bool(self.waiting) and record.ts_ms == self.waiting[0].record.ts_ms and self.waiting[0].waits_for == "fall"
 
     def is_before(self, record: TradeRecord) -> bool:
         """Whether a record belongs to the counter as it was before its last correction or reset.
