@@ -43,6 +43,11 @@ class Step(NamedTuple):
     """Words to count by beside the kinds of its entries: ``stale``, ``suspect``, ``held``, ``glitch``, ``ambiguous``, ``forced``,
     ``unresolved``."""
 
+    @property
+    def tells(self) -> bool:
+        """Whether it told anything: the record was no mere repeat, and not one that just moved the time."""
+        return bool(self.entries) or self.notes not in ((), ("stale",))
+
 
 class ForeignTotals(Stored):
     """What foreigners did in a symbol today, and the scopes that it belongs to."""
@@ -114,7 +119,7 @@ class ForeignTotals(Stored):
 
 
 def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thresholds: Thresholds) -> Step:
-    """Fold one record of its symbol and day into ``totals``, in place, and measure the speeds.
+    """Fold one record of its symbol and day into ``totals``, in place, all but the speeds.
 
     Every record is folded in some way: a repeat or a late one books nothing and is counted; one that contradicts the count is
     held until a strictly newer record decides. The two sides know nothing of one another but the price.
@@ -154,7 +159,6 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
     if not (newer or entries or notes):
         totals.stale += 1
         notes.append("stale")
-    totals.measure(arrival.now_ms)
     return Step(entries, tuple(notes))
 
 

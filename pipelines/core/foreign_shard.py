@@ -102,6 +102,14 @@ class _Look(NamedTuple):
     stale: int
 
 
+class _Touch(NamedTuple):
+    """A record of a symbol: what a row would show because of it."""
+
+    look: _Look
+    changed: bool
+    """Whether it changed something that a viewer notices; else only the speeds may have."""
+
+
 class ForeignFold:
     """The foreign ledger of a shard while a frame is folded."""
 
@@ -118,8 +126,12 @@ class ForeignFold:
         self._cells = Cells(state, TOTALS, prefix=_TOTALS_PREFIX)
         self._active: ForeignActive | None = None
         self._rankings: ForeignRankings | None = None
+        self._now_ms = UnixMs(folding.feeds.now_ms)
+        """The market second of the records that are folded."""
         self._seen: dict[str, _Visible] = {}
-        """What the symbols that were touched look like, as of the last record or clock tick."""
+        """What the symbols that were touched looked like when that was last measured."""
+        self._touched: dict[str, _Touch] = {}
+        """Those of them that were touched since."""
         self._looks: dict[str, _Look] = {}
         """The last change of each symbol that has looked different since the frame began."""
         self._entries: list[LedgerEntry] = []
@@ -129,7 +141,7 @@ class ForeignFold:
         for totals in self._look_through():
             if totals.suspects:
                 self._note(settle(totals, self._terms.thresholds))
-                self._look(totals)
+                self._touched[totals.symbol] = _Touch(_Look(totals.ts_ms, totals.stale), True)
         self._show()
         self._active = ForeignActive(self._feeds.day)
         self._shard.sums.clear()
@@ -139,7 +151,8 @@ class ForeignFold:
 
     def advance(self) -> None:
         """Let volume age, and report the shard's share of the flow."""
-        now_ms = UnixMs(self._feeds.now_ms)
+        self._measure()
+        self._now_ms = now_ms = UnixMs(self._feeds.now_ms)
         if now_ms // BUCKET_MS > self._shard.bucket:
             self._shard.bucket = now_ms // BUCKET_MS
             self._age(now_ms)
@@ -168,7 +181,8 @@ class ForeignFold:
                 "out_of_range",
                 f"{record.symbol} bought {record.bought}, sold {record.sold}: the day's total is beyond every market",
             )
-        totals = self._touch(record.symbol, record.exchange)
+        totals = self._of_today(record.symbol, record.exchange)
+        looked = totals.exchange, totals.total_room
         if record.ts_ms >= totals.ts_ms:
             self._place(totals, record.exchange, totals.groups, totals.sector)
         arrival = Arrival(
@@ -181,8 +195,9 @@ class ForeignFold:
             now_ms=UnixMs(self._feeds.now_ms or record.ts_ms),
         )
         before = _sum_of(totals)
-        self._book(totals, before, advance(totals, record, arrival, self._terms.thresholds))
-        self._look(totals)
+        step = advance(totals, record, arrival, self._terms.thresholds)
+        self._book(totals, before, step)
+        self._touch(totals, changed=step.tells or looked != (totals.exchange, totals.total_room))
 
     def take_reference(self, record: ReferenceRecord) -> None:
         """Take the groups and sector of a symbol, and its exchange before a record of the day has said it.
@@ -192,11 +207,10 @@ class ForeignFold:
         if record.trading_day < self._feeds.day:
             self.folded.count(["previous_day"])
             return
-        totals = self._touch(record.symbol, record.exchange)
+        totals = self._of_today(record.symbol, record.exchange)
         sector = record.sector or self._terms.sectors.get(record.symbol, "")
         exchange = totals.exchange if totals.ts_ms else record.exchange
         self._place(totals, exchange, sorted(set(record.groups)), sector)
-        self._look(totals)
 
     def _age(self, now_ms: UnixMs) -> None:
         """Let volume age to ``now_ms`` and, after the close, decide what is undecided."""
@@ -207,7 +221,7 @@ class ForeignFold:
                 before = _sum_of(totals)
                 self._book(totals, before, settle(totals, self._terms.thresholds))
             totals.measure(now_ms)
-            self._look(totals)
+            self._look(totals, _Look(totals.ts_ms, totals.stale))
             totals.is_active = totals.active
             if totals.active:
                 still.append(totals.symbol)
@@ -223,7 +237,7 @@ class ForeignFold:
                 self._watch(totals)
                 yield totals
 
-    def _touch(self, symbol: Symbol, exchange: Exchange) -> ForeignTotals:
+    def _of_today(self, symbol: Symbol, exchange: Exchange) -> ForeignTotals:
         """The totals of ``symbol`` on the shard's day."""
         totals = self._cells.get(symbol)
         if totals is None:
@@ -241,12 +255,29 @@ class ForeignFold:
         if totals.symbol not in self._seen:
             self._seen[totals.symbol] = _visible(totals)
 
-    def _look(self, totals: ForeignTotals) -> None:
-        """Take note of a symbol that looks different from before."""
+    def _look(self, totals: ForeignTotals, look: _Look, *, changed: bool = False) -> None:
+        """Take note of what a symbol looks like. It has a row to come if that is different from before."""
         visible = _visible(totals)
-        if visible != self._seen[totals.symbol] and totals.ts_ms:
+        if changed or visible != self._seen[totals.symbol]:
             self._seen[totals.symbol] = visible
-            self._looks[totals.symbol] = _Look(totals.ts_ms, totals.stale)
+            self._looks[totals.symbol] = look
+
+    def _touch(self, totals: ForeignTotals, *, changed: bool) -> None:
+        """Take note of a record of a symbol. Its speeds are measured once the second is over, or the frame."""
+        if changed or totals.symbol not in self._touched:
+            self._touched[totals.symbol] = _Touch(_Look(totals.ts_ms, totals.stale), changed)
+        if not self._now_ms:
+            # Without a clock the time is that of each record.
+            self._measure()
+
+    def _measure(self) -> None:
+        """Measure the speeds of the symbols that records have touched in this second."""
+        for symbol, touch in self._touched.items():
+            totals = self._cells.get(symbol)
+            if totals is not None:
+                totals.measure(UnixMs(self._now_ms or totals.ts_ms))
+                self._look(totals, touch.look, changed=touch.changed)
+        self._touched.clear()
 
     def _place(self, totals: ForeignTotals, exchange: Exchange, groups: list[str], sector: str) -> None:
         """Move a symbol, with what foreigners did in it today, to the scopes that the newest record says."""
@@ -269,8 +300,11 @@ class ForeignFold:
 
     def _note(self, step: Step) -> None:
         self._entries += step.entries
-        self.folded.count(entry.kind for entry in step.entries)
-        self.folded.count(step.notes)
+        counts = self.folded.counts
+        for entry in step.entries:
+            counts[entry.kind] += 1
+        for note in step.notes:
+            counts[note] += 1
 
     def _add(self, totals: ForeignTotals, part: ScopeSum, times: int = 1) -> None:
         """Add ``part`` to the sums of every scope that the symbol is in, and note that its net has moved."""
@@ -340,6 +374,7 @@ class ForeignFold:
 
     def _show(self) -> None:
         """Publish the rows of the symbols that have looked different, in the order in which they were touched."""
+        self._measure()
         for symbol in self._seen:
             totals, look = self._cells.get(symbol), self._looks.get(symbol)
             if totals is not None and look is not None:

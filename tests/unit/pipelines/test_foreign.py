@@ -60,7 +60,9 @@ class Ledger:
         self._frames[connection] += 1
         now_ms = UnixMs(OPEN_MS + (delivery.second if now_s is None else now_s) * 1000)
         arrival = Arrival(*connection, self.feeds.mark, self.feeds.covered_since, joined_ms, joined_ms, now_ms)
-        return advance(self.totals, changed(a_record(delivery), **changes), arrival, Thresholds())
+        step = advance(self.totals, changed(a_record(delivery), **changes), arrival, Thresholds())
+        self.totals.measure(now_ms)
+        return step
 
     def fold(self, deliveries: list[Delivery]) -> list[LedgerEntry]:
         return [entry for delivery in deliveries for entry in self.take(delivery).entries]
