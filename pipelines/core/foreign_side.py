@@ -142,7 +142,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
 
     def holds(self, counter: int, ts_ms: int) -> bool:
         """Whether a reading with this counter and time is held."""
-        return any(reading.place == (ts_ms, counter) for reading in self.held)
+        return bool(self.held) and any(reading.place == (ts_ms, counter) for reading in self.held)
 
     def is_too_much(self, counter: int) -> bool:
         """Whether ``counter`` would take the day's total beyond every market."""
@@ -164,7 +164,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         """Accept a reading that is no lower than the mark. None when nothing moves but the time."""
         before, since_ms = self.counter, min(self.ts_ms, reading.ts_ms)
         volume = reading.counter - before
-        self.leapt_from = before if before and self.leaps(reading, thresholds) else None
+        self.leapt_from = before if before and volume and self.leaps(reading, thresholds) else None
         self.accept(reading)
         if self.held:
             # A rise that was held, and is no more than another reading said by then, is explained.

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipelines.core.feeds import Feeds
 from pipelines.core.foreign import TOTALS, Arrival, ForeignTotals, Step, advance, settle
 from pipelines.core.speed import STILL
-from pipelines.core.suspects import Thresholds
+from pipelines.core.suspects import MAX_HELD, Thresholds
 from schemas.calendar import at
 from schemas.structs import ForeignRecord, LedgerEntry
 from schemas.units import Exchange, Side, TradingDay, UnixMs, Vnd
@@ -182,6 +182,36 @@ def test_a_lower_counter_books_nothing_until_a_newer_record_decides() -> None:
     assert (ledger.totals.buy.volume, ledger.totals.suspects, ledger.totals.active) == (1500, 1, True)
     assert ledger.take(Delivery(20, 250, 0)).entries == ()
     assert ledger.totals.suspects == 1
+
+
+@pytest.mark.parametrize(
+    ("first", "kind", "total"), [(200, "reset", 10_000 + 264), (9_500, "correction", 9_564)], ids=["a restart", "a correction"]
+)
+def test_more_readings_of_one_second_than_are_held_force_a_verdict(first: int, kind: str, total: int) -> None:
+    ledger = Ledger()
+    ledger.fold(buys((10, 10_000)))
+    steps = [ledger.take(Delivery(20, first + n, 0)) for n in range(MAX_HELD + 1)]
+    assert [step.notes for step in steps[:-1]] == [("suspect",), *[("held",)] * (MAX_HELD - 1)]
+    assert "forced" in steps[-1].notes
+    assert [entry.kind for entry in steps[-1].entries] == [kind, *["delta"] * MAX_HELD]
+    assert (ledger.totals.buy.volume, ledger.totals.suspects) == (total, 0)
+
+
+def test_what_is_held_keeps_how_it_came() -> None:
+    ledger = Ledger()
+    ledger.fold(buys((10, 1000), (20, 200)))
+    # Feed a connects anew in the suspect's second: what it then tells was not seen to happen, whatever comes before the verdict.
+    assert ledger.take(Delivery(20, 250, 0, epoch=2)).notes == ("held",)
+    assert ledger.take(Delivery(20, 260, 0, epoch=2)).notes == ("held",)
+    lines = ledger.take(Delivery(21, 300, 0, epoch=2)).entries
+    assert [(line.kind, line.counter) for line in lines] == [("reset", 200), ("catch_up", 250), ("delta", 260), ("delta", 300)]
+
+
+def test_a_break_behind_a_dropped_suspect_is_not_forgotten() -> None:
+    ledger = Ledger()
+    ledger.fold([Delivery(10, 1000, 0), Delivery(20, 200, 0, epoch=2)])
+    [line] = ledger.take(Delivery(21, 1100, 0, epoch=2)).entries
+    assert (line.kind, line.since_ms) == ("catch_up", OPEN_MS + 10_000)
 
 
 def test_another_value_at_the_same_time_is_a_repeat() -> None:

@@ -109,6 +109,40 @@ def test_a_catch_up_neither_fires_nor_is_measured_against() -> None:
     assert fold(watch, FASTER, [*calm, caught_up, *after]) == []
 
 
+@pytest.mark.parametrize("kind", ["room", "revaluation"])
+def test_lines_without_shares_leave_the_acceleration_alone(kind: str) -> None:
+    ledger, other = Ledger(), Ledger()
+    steps = [(second, 1_000) for second in range(0, 300, 5)] + [(300 + second, 20_000) for second in range(0, 60, 5)]
+    alone = [ledger.an_entry(second, volume) for second, volume in steps]
+    among = [
+        entry
+        for second, volume in steps
+        for entry in (other.an_entry(second, volume), other.an_entry(second, 0, kind=kind, value=-(10**9)))
+    ]
+    alerts = fold(LedgerWatch(), FASTER, alone)
+    assert len(alerts) == 1
+    assert fold(LedgerWatch(), FASTER, among) == alerts
+
+
+def test_what_a_lagging_feed_adds_to_an_ended_count_is_new_once() -> None:
+    ledger, watch = Ledger(), LedgerWatch()
+    before = [ledger.an_entry(0, 10_000), ledger.an_entry(10, 0, kind="reset"), ledger.an_entry(11, 50)]
+    tail = a_ledger_entry(ts=OPEN_MS + 9_000, counter_from=10_000, volume=500, room=3_000)
+    more = a_ledger_entry(ts=OPEN_MS + 9_000, counter_from=10_500, volume=500, room=0)
+    fold(watch, ROOM, before)
+    assert [alert.ts_ms for alert in fold(watch, ROOM, [tail, more])] == [OPEN_MS + 9_000]
+    assert fold(watch, ROOM, [*before, tail, more]) == []
+
+
+def test_what_was_traded_before_the_measuring_began_does_not_count() -> None:
+    ledger, watch = Ledger(), LedgerWatch()
+    fold(watch, FASTER, [ledger.an_entry(0, 100), ledger.an_entry(300, 0, kind="reset")])
+    fold(watch, FASTER, [ledger.an_entry(300 + second, 1_000) for second in range(0, 300, 5)])
+    late = a_ledger_entry(ts=OPEN_MS + 299_000, counter_from=100, volume=1_000_000, value=10**12)
+    assert fold(watch, FASTER, [late]) == []
+    assert fold(watch, FASTER, [ledger.an_entry(600, 1_000)]) == []
+
+
 def test_after_lunch_acceleration_warms_up_again() -> None:
     ledger, watch = Ledger(), LedgerWatch()
     afternoon = (at(DAY, 13) - OPEN_MS) // 1000
@@ -154,6 +188,16 @@ def test_an_ambiguous_correction_alerts_with_its_counters() -> None:
     assert (alert.direction, alert.data["counter_from"], alert.data["counter"]) == ("buy", 10_000, 7_000)
     assert alert.message.startswith("The feed took back 3,000 shares that foreigners had bought of VNM, from 10,000 to 7,000:")
     assert fold(watch, AMBIGUOUS, [ledger.an_entry(9, -50, kind="correction")]) == []
+
+
+def test_a_restart_that_may_be_a_mistake_alerts() -> None:
+    ledger, watch = Ledger(), LedgerWatch()
+    doubt = [ledger.an_entry(0, 1_000), ledger.an_entry(5, 998_999), ledger.an_entry(9, 1_100, kind="reset", ambiguous=True)]
+    (alert,) = fold(watch, AMBIGUOUS, doubt)
+    assert (alert.direction, alert.data["counter"]) == ("buy", 1_100)
+    assert alert.message.startswith(
+        "The feed's count of what foreigners had bought of VNM fell to 1,100, right after one record had"
+    )
 
 
 def test_both_sides_of_one_record_count() -> None:
