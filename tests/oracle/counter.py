@@ -33,6 +33,8 @@ class Stretch:
     """The highest total in it."""
     records: list[int] = field(default_factory=list)
     """Places in the list that was read, in order of time."""
+    base: int = 0
+    """Where it begins: a corrected counter goes on from what the suspect said."""
 
 
 @dataclass
@@ -45,8 +47,7 @@ class Reading:
     undecided: set[int] = field(default_factory=set)
     """Records of which the day ended before a newer one said what they were."""
     unclear: bool = False
-    """It would matter in which order things came: one second both fell and rose, or says two kinds of fall, two suspects met, or
-    the first newer record to arrive after a suspect says otherwise than the next one by the exchange's time."""
+    """In which order things came matters, or what the design does not say in figures. See :class:`_Reader`."""
 
     @property
     def tops(self) -> list[int]:
@@ -63,92 +64,144 @@ def read(told: Sequence[Told], floor: int, ceiling: int) -> Reading:
         floor: The lowest price of the day in VND.
         ceiling: The highest.
     """
-    reading = Reading([Stretch("day", 0, 0)])
     seconds: dict[int, list[int]] = {}
     for place, one in enumerate(told):
         seconds.setdefault(one.second, []).append(place)
-    value = 0
-    fall: list[int] = []
-    spike: list[int] = []
-
+    reader = _Reader(told, floor, ceiling)
     for second in sorted(seconds):
-        group = sorted(seconds[second], key=lambda place: told[place].total)  # stable: equals stay as they arrived
-        highest = told[group[-1]].total
-        now = reading.stretches[-1]
-        reading.unclear |= bool(fall and spike)
+        reader.take(sorted(seconds[second], key=lambda place: told[place].total))  # stable: equals stay as they arrived
+    return reader.end()
 
-        if spike:
-            mark = told[spike[0]].total
-            reading.unclear |= (highest >= mark) != (_first_answer(told, spike) >= mark)
-            if highest >= told[spike[0]].total:
-                now.records += spike
-                now.top, value = told[spike[-1]].total, told[spike[-1]].value
-            else:
-                reading.dropped |= set(spike)
-            spike = []
 
-        if fall and highest < now.top and min(group) < min(fall):
+class _Reader:
+    """Somebody who reads second by second.
+
+    Each ``doubt`` is a case in which a reader of one record at a time, who cannot know what is still on its way, may come to
+    something else and be right by the same rules.
+    """
+
+    def __init__(self, told: Sequence[Told], floor: int, ceiling: int) -> None:
+        self._told = told
+        self._floor, self._ceiling = floor, ceiling
+        self._reading = Reading([Stretch("day", 0, 0)])
+        self._value = 0
+        self._fall: list[int] = []
+        self._spike: list[int] = []
+
+    @property
+    def _now(self) -> Stretch:
+        return self._reading.stretches[-1]
+
+    def take(self, group: list[int]) -> None:
+        """Read the records of a second, the lowest total first."""
+        self._doubt(bool(self._fall and self._spike))
+        if self._spike:
+            self._answer_spike(group)
+        if self._fall and self._total(group[-1]) < self._now.top and min(group) < min(self._fall):
             # The one that is older by the exchange's time came later: the other is the suspect, and it waits with it.
-            fall += group
-            continue
-
-        if fall:
-            believable = [place for place in group if not _is_implausible(told[place], now.top, value, floor, ceiling)]
-            reading.unclear |= len(believable) < len(group) or told[group[0]].total < now.top <= highest
-            reading.unclear |= (highest >= now.top) != (_first_answer(told, fall) >= now.top)
-            if highest >= now.top:
-                reading.dropped |= set(fall)
-            else:
-                now = _judge(reading, told, fall)
-                value = told[now.records[-1]].value
-            fall = []
-
+            self._fall += group
+            return
+        if self._fall:
+            self._answer_fall(group)
+        # It fell and grew within one second.
+        self._doubt(self._total(group[0]) < self._now.top <= self._total(group[-1]))
         for place in group:
-            one = told[place]
-            if one.total < now.top:  # by an earlier second, since the lowest of a second comes first
-                fall.append(place)
-            elif _is_implausible(one, now.top, value, floor, ceiling):
-                spike.append(place)
-            else:
-                now.records.append(place)
-                if one.total >= now.top:
-                    now.top, value = one.total, one.value
+            self._count(place)
 
-    if fall and _verdict(reading.stretches[-1].top, told[min(fall)].total) == "correction":
-        _judge(reading, told, fall)
-    else:
-        reading.undecided |= set(fall)
-    reading.undecided |= set(spike)
-    return reading
+    def end(self) -> Reading:
+        """Close the day."""
+        reading, fall = self._reading, self._fall
+        verdicts = {self._verdict(place) for place in fall}
+        self._doubt(len(verdicts) > 1 or len({self._told[place].second for place in fall}) > 1)
+        if verdicts == {"correction"}:
+            self._judge()
+        else:
+            reading.undecided |= set(fall)
+        reading.undecided |= set(self._spike)
+        return reading
 
+    def _count(self, place: int) -> None:
+        one, now = self._told[place], self._now
+        if one.total < now.top:
+            # What fell arrived before what it fell from.
+            self._doubt(place < min(above for above in now.records if self._total(above) > one.total))
+            self._fall.append(place)
+        elif self._is_implausible(one):
+            # The design says in no figures how large a rise has to be.
+            self._doubt(one.total - now.top <= max(1_000_000, 100 * now.top))
+            # Nothing was known when it came, no price either.
+            self._doubt(all(known > place or not self._total(known) for known in now.records))
+            self._spike.append(place)
+        else:
+            now.records.append(place)
+            if one.total >= now.top:
+                now.top, self._value = one.total, one.value
 
-def _first_answer(told: Sequence[Told], suspects: list[int]) -> int:
-    """The total of the first record to arrive after a suspect that is newer than it."""
-    first = min(suspects)
-    return next((one.total for one in told[first:] if one.second > told[first].second), 0)
+    def _answer_spike(self, group: list[int]) -> None:
+        spike, self._spike = self._spike, []
+        risen = self._told[spike[-1]]
+        is_true = self._total(group[-1]) >= self._total(spike[0])
+        self._compare_arrivals(spike, self._total(spike[0]), is_true=is_true)
+        if is_true:
+            # It is believed at no price, so what the next rise has to be worth nobody knows.
+            self._doubt(True)
+            self._now.records += spike
+            self._now.top, self._value = risen.total, risen.value
+        else:
+            self._reading.dropped |= set(spike)
 
+    def _answer_fall(self, group: list[int]) -> None:
+        is_glitch = self._total(group[-1]) >= self._now.top
+        self._compare_arrivals(self._fall, self._now.top, is_true=is_glitch)
+        # A wrong total answers.
+        self._doubt(any(self._is_implausible(self._told[place]) for place in group))
+        if is_glitch:
+            # By the exchange's time a later one had confirmed it.
+            self._doubt(len({self._told[place].second for place in self._fall}) > 1)
+            self._reading.dropped |= set(self._fall)
+            self._fall = []
+            return
+        several = len(self._fall) > 1
+        self._judge()
+        # What answers falls itself.
+        self._doubt(several and self._total(group[0]) < self._now.top)
 
-def _is_implausible(one: Told, top: int, value: int, floor: int, ceiling: int) -> bool:
-    """Whether the counter jumped a hundredfold at a price that no share can have today."""
-    growth = one.total - top
-    if growth <= 1_000_000 or growth <= 100 * top:
-        return False
-    return not floor * growth <= one.value - value <= ceiling * growth
+    def _judge(self) -> None:
+        """Begin the stretch that the records of a fall belong to."""
+        fall, self._fall = self._fall, []
+        first = min(fall)
+        # The first to arrive is the one that is judged.
+        verdict = self._verdict(first)
+        self._doubt(any(self._verdict(place) != verdict for place in fall))
+        held = sorted(fall, key=self._total)
+        top = self._told[held[-1]]
+        generation = self._now.generation + (verdict == "reset")
+        base = 0 if verdict == "reset" else self._total(first)
+        self._reading.stretches.append(Stretch(verdict, generation, top.total, held, base))
+        self._value = top.value
 
+    def _verdict(self, place: int) -> Beginning:
+        mark, suspect = self._now.top, self._total(place)
+        if (mark - suspect) * 100 <= CORRECTION_PERCENT * mark:
+            return "correction"
+        return "reset" if suspect * 100 < RESET_PERCENT * mark else "ambiguous"
 
-def _verdict(mark: int, suspect: int) -> Beginning:
-    if (mark - suspect) * 100 <= CORRECTION_PERCENT * mark:
-        return "correction"
-    return "reset" if suspect * 100 < RESET_PERCENT * mark else "ambiguous"
+    def _is_implausible(self, one: Told) -> bool:
+        """Whether the counter more than doubled at a price that no share can have today."""
+        growth = one.total - self._now.top
+        return growth > self._now.top and not self._floor * growth <= one.value - self._value <= self._ceiling * growth
 
+    def _compare_arrivals(self, suspects: list[int], mark: int, *, is_true: bool) -> None:
+        """Doubt an answer if the first newer record to arrive says otherwise, or some arrived before the suspects were there."""
+        first = min(suspects)
+        newer = (one for one in self._told[first:] if one.second > self._told[first].second)
+        answer = next(newer, None)
+        self._doubt(answer is not None and (answer.total >= mark) != is_true)
+        second = self._told[suspects[0]].second
+        self._doubt(any(one.second > second and one.total >= mark for one in self._told[: max(suspects)]))
 
-def _judge(reading: Reading, told: Sequence[Told], fall: list[int]) -> Stretch:
-    """Begin the stretch that the records of a fall belong to."""
-    before = reading.stretches[-1]
-    # The first to arrive is the one that is judged.
-    verdict = _verdict(before.top, told[min(fall)].total)
-    reading.unclear |= any(_verdict(before.top, told[place].total) != verdict for place in fall)
-    held = sorted(fall, key=lambda place: told[place].total)
-    stretch = Stretch(verdict, before.generation + (verdict == "reset"), told[held[-1]].total, held)
-    reading.stretches.append(stretch)
-    return stretch
+    def _total(self, place: int) -> int:
+        return self._told[place].total
+
+    def _doubt(self, is_in_doubt: bool) -> None:
+        self._reading.unclear |= is_in_doubt

@@ -16,9 +16,10 @@ TROUBLES = ("restart", "correction", "glitch", "spike")
 """What the exchange's counter does: begins again at 0, is taken back a little, is told too low once, is told too high once."""
 TRAITS = (
     *TROUBLES, "put_through_own", "put_through_shared", "exchange", "two_feeds", "lag", "reorder", "repeats", "drops",
-    "reconnects", "outages",
+    "reconnects", "outages", "spike_from_nothing",
 )  # fmt: skip
-"""All that a history may have. The two wires of put-through deals exclude one another."""
+"""All that a history may have. The two wires of put-through deals exclude one another; ``spike_from_nothing`` says whether a
+counter may be told too high before anything was counted, when no price of the day is known either."""
 
 PRICE, FLOOR, CEILING = 60_000, 55_800, 64_200
 """VND: the reference of the day and its limits on HOSE."""
@@ -142,6 +143,7 @@ def a_flow(seed: int, without: Iterable[str] = ()) -> History[Count]:
 def _traits(random: Random, without: Iterable[str]) -> frozenset[str]:
     """Some of the traits; every draw is made, so that leaving some out leaves the others as they are."""
     chosen = {trait for trait in TRAITS if random.random() < (0.25 if trait in TROUBLES else 0.45)}
+    chosen.add("spike_from_nothing")
     if "put_through_own" in chosen:
         chosen.discard("put_through_shared")
     return frozenset(chosen - set(without))
@@ -201,6 +203,12 @@ class _Counter:
         return self.total * 1_000 + 9_000_000 + self.random.randint(0, 999_999)
 
 
+def _trouble(traits: frozenset[str], planned: str | None, counter: _Counter) -> str | None:
+    """What becomes of the trouble that was planned for a step."""
+    is_possible = planned != "spike" or counter.total or "spike_from_nothing" in traits
+    return planned if is_possible else None
+
+
 class _Tape:
     """The exchange, while it plays the matches of a symbol."""
 
@@ -218,7 +226,7 @@ class _Tape:
         steps = random.randint(8, 28)
         planned = _planned(random, self._traits, steps)
         for step, pause in enumerate(_pauses(random, steps)):
-            trouble = planned.get(step)
+            trouble = _trouble(self._traits, planned.get(step), self._counter)
             self._second += max(pause, _least_pause(trouble, planned.get(step - 1)))
             if trouble is not None:
                 self._get_into(trouble)
@@ -232,7 +240,7 @@ class _Tape:
         if wire is not None and random.random() < 0.15:
             counter = self._deals if wire == "put_through_own" else self._counter
             price = random.choice((FLOOR, self._price, CEILING))
-            volume = random.choice((2_000, 50_000, 500_000))
+            volume = random.choice((2_300, 51_000, 520_000))
             counter.grow(volume, price)
             self._say("put_through", counter.total, volume, price, counter.value)
             return
@@ -274,7 +282,7 @@ def _flow(random: Random, traits: frozenset[str]) -> list[Count]:
         second += max(pause, *(_least_pause(plan.get(step), plan.get(step - 1)) for plan in plans))
         shown: list[tuple[int, bool]] = []
         for plan, counter in zip(plans, counters, strict=True):
-            trouble = plan.get(step)
+            trouble = _trouble(traits, plan.get(step), counter)
             if trouble == "restart":
                 counter.restart()
             elif trouble == "correction":
@@ -411,7 +419,7 @@ def _arrivals(random: Random, traits: frozenset[str], feed: str, wire: _Wire, sa
 
 
 def _ticks(random: Random, feed: str, wire: _Wire, first_ms: int, last_ms: int) -> list[Heard[S]]:
-    step_ms, says_down = random.choice((1_000, 1_000, 2_000, 5_000)), random.random() < 0.5
+    step_ms, says_down = random.choice((1_000, 3_000, 5_000, 5_000)), random.random() < 0.5
     ticks: list[Heard[S]] = []
     for at_ms in range(first_ms - 2_000, last_ms + 8_000, step_ms):
         epoch = wire.epoch_at(at_ms)

@@ -36,10 +36,12 @@ class Tape:
     prints: set[Print]
     """Each is on the tape exactly once."""
     possible: set[Print]
-    """These may be: what was taken back while it was still on its way, what overlaps another (an unseen correction, or a wrong
-    total that was confirmed), and what the day ended too early to decide."""
+    """These may be: what was taken back while it was still on its way, the match in a record that corrects the counter, what
+    overlaps another (an unseen correction, or a wrong total that was confirmed), and what the day ended too early to decide."""
     deals: set[tuple[int, int]]
     """Put-through deals by (total, volume)."""
+    like_a_match: set[tuple[int, int]]
+    """Those of them that end where a match ends, on a counter of their own: they look like that match, told again."""
     untold: dict[int, set[tuple[int, int]]]
     """By generation: the stretches of the count, from above the first number to the second, that no print covers."""
 
@@ -51,7 +53,8 @@ class Tape:
 
 def tape_of(records: Sequence[TapeRecord], floor: int, ceiling: int) -> Tape:
     """What a day's records, in the order in which they arrived, must come to; ``floor`` and ``ceiling`` are its limits."""
-    matched = [record for record in records if not record.is_put_through]
+    # A record without a total says nothing of the counter; a match in it is told apart.
+    matched = [record for record in records if not record.is_put_through and record.total]
     reading = read([Told(record.second, record.total, record.value) for record in matched], floor, ceiling)
     prints: set[Print] = set()
     possible: set[Print] = set()
@@ -63,7 +66,7 @@ def tape_of(records: Sequence[TapeRecord], floor: int, ceiling: int) -> Tape:
         for record in told:
             known = Print(stretch.generation, record.second, record.total, record.volume, record.price)
             overlaps = any(_overlap(record, other) for other in told if other is not record)
-            (possible if record.total > kept or overlaps else prints).add(known)
+            (prints if stretch.base < record.total <= kept and not overlaps else possible).add(known)
             covered.setdefault(stretch.generation, []).append((record.total - record.volume, record.total))
     for place in reading.undecided:
         record = matched[place]
@@ -71,7 +74,8 @@ def tape_of(records: Sequence[TapeRecord], floor: int, ceiling: int) -> Tape:
         possible |= {Print(last + more, record.second, record.total, record.volume, record.price) for more in (0, 1)}
     deals = {(record.total, record.volume) for record in records if record.is_put_through}
     untold = {generation: _holes(covered.get(generation, []), top) for generation, top in enumerate(reading.tops)}
-    return Tape(reading, prints, possible - prints, deals, untold)
+    totals = {record.total for record in matched}
+    return Tape(reading, prints, possible - prints, deals, {deal for deal in deals if deal[0] in totals}, untold)
 
 
 def _overlap(one: TapeRecord, other: TapeRecord) -> bool:

@@ -24,7 +24,6 @@ from tests.oracle.histories import (
     CEILING,
     FLOOR,
     PRICE,
-    TROUBLES,
     Count,
     Counted,
     Heard,
@@ -39,8 +38,12 @@ from tests.oracle.tape import Print, Tape, TapeRecord, tape_of
 from tests.proof import usually
 
 HISTORIES = usually(500, proving=20_000)
-NOT_YET: frozenset[str] = frozenset((*TROUBLES, "put_through_own", "put_through_shared", "exchange"))
-"""Traits of histories that the folds do not master yet. Empty it to see which days differ, by seed: the tests say them all."""
+NOT_YET: frozenset[str] = frozenset(("spike_from_nothing",))
+"""Traits of histories that the folds do not master yet. Empty it to see which days differ, by seed: the tests say them all.
+
+Of ``spike_from_nothing``: nothing was counted of a symbol yet, and a record says nine million shares that were worth nothing. It
+is believed, because no value tells against it.
+"""
 SLICES = 10
 YESTERDAY = 20261119
 MIDNIGHT = moment("00:00")
@@ -135,18 +138,18 @@ def _tape_differences(history: History[Match], expected: Tape) -> list[str]:
     """What the fold makes of a day that the oracle does not."""
     outputs = _fold(TAPE, history)
     events: list[TradeEvent] = _events(outputs, MARKET_TRADES)
-    matched = [event for event in events if event.kind == "print" and event.phase != "put_through" and event.anchored]
+    prints = [event for event in events if event.kind == "print" and event.anchored]
     booked = Counter(
         Print(event.generation, (event.ts_ms - MIDNIGHT) // 1000, event.total_volume, event.last_volume or 0, event.price or 0)
-        for event in matched
+        for event in prints
+        if event.phase != "put_through"
     )
     wrong: list[str] = []
     wrong += [f"{known} is booked {times} times" for known, times in booked.items() if times > 1]
     wrong += [f"{known} is not booked" for known in sorted(expected.prints - set(booked))]
     wrong += [f"{known} is booked" for known in sorted(set(booked) - expected.prints - expected.possible)]
-    told = (event for event in events if event.kind == "print" and event.phase == "put_through")
-    deals = Counter((event.total_volume, event.last_volume or 0) for event in told)
-    if deals != Counter(expected.deals):
+    deals = Counter((event.total_volume, event.last_volume or 0) for event in prints if event.phase == "put_through")
+    if set(deals.values()) - {1} or not expected.deals - expected.like_a_match <= set(deals) <= expected.deals:
         wrong.append(f"put-through deals are {sorted(deals.elements())} for {sorted(expected.deals)}")
     rows: list[PriceRow] = outputs[STATE_PRICES]
     if not rows:
@@ -183,7 +186,7 @@ def test_the_oracle_reads_off_the_tape_what_happened(seeds: Sequence[int]) -> No
     tellable = 0
     for seed in seeds:
         history = a_tape(seed)
-        delivered = [(arrived, match) for arrived, match in history.delivered if match.kind != "put_through"]
+        delivered = [(arrived, match) for arrived, match in history.delivered if match.kind != "put_through" and match.total]
         counted = [_of_tape(arrived, match) for arrived, match in delivered]
         tape = _expected_tape(history)
         if not is_tellable(counted) or tape.reading.unclear:
