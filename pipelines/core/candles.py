@@ -13,7 +13,7 @@ told, and when, follows from the lines and the clock ticks alone, however they w
 
 from bisect import insort
 from collections import Counter
-from typing import ClassVar, Final, NamedTuple
+from typing import ClassVar, Final
 
 import msgspec
 
@@ -29,12 +29,9 @@ _MINUTES_A_DAY: Final = 24 * 60
 _ELSEWHERE: Final = ("put_through", "odd_lot")
 
 
-class PrintOrder(NamedTuple):
-    """Where a print stands among those of its symbol's day. The clock has one-second steps; inside one the totals say it."""
-
-    ts_ms: int
-    generation: int
-    total_volume: int
+PrintOrder = tuple[int, int, int]
+"""Where a print stands among those of its symbol's day: its time in milliseconds, which has one-second steps, the generation of
+the feed's counter, and the total after it, which tells the prints of one second apart."""
 
 
 class MinuteCandle(Stored):
@@ -121,6 +118,8 @@ class Candles:
         self._cells = Cells(state, _CANDLES, _CANDLE_PREFIX)
         self._symbols = Cells(state, _MINUTE_SYMBOLS, _SYMBOLS_PREFIX)
         self._profiles: dict[str, UsualVolumes | None] = {}
+        self._drawn: dict[tuple[str, int], MinuteCandle] = {}
+        """The candles that the frame has drawn in, by symbol and start of the minute."""
 
     def take_profile(self, record: ProfileRecord) -> None:
         """Take what a symbol usually trades; candles that were told before say nothing of it."""
@@ -138,29 +137,30 @@ class Candles:
         price = line.price
         if line.kind != "print" or not line.anchored or price is None or line.phase in _ELSEWHERE:
             return
-        start_ms = line.ts_ms // MINUTE_MS * MINUTE_MS
-        place = PrintOrder(line.ts_ms, line.generation, line.total_volume)
-        candle = self._candle(line.symbol, start_ms)
-        is_unknown = start_ms < self._book.since_ms or line.day != self._book.day
-        if is_unknown or (candle is not None and candle.start_ms != start_ms):
+        start_ms = line.ts_ms - line.ts_ms % MINUTE_MS
+        candle = self._drawn.get((line.symbol, start_ms)) or self._begin(line, start_ms, price)
+        if candle is None:
             self._counts["candle_unknown"] += 1
             return
-        if candle is None:
-            candle = self._cells.put(
-                _name(line.symbol, start_ms),
-                MinuteCandle(self._book.day, start_ms, line.exchange, price, place, price, place, price, price),
-            )
-        if place < candle.open_at:
-            candle.open, candle.open_at = price, place
+        place = (line.ts_ms, line.generation, line.total_volume)
         if place >= candle.close_at:
             candle.close, candle.close_at = price, place
-        candle.high, candle.low = max(candle.high, price), min(candle.low, price)
-        candle.reference = reference or candle.reference
-        candle.opens = candle.opens or line.phase == "ato" or (line.generation, line.start) == (0, 0)
+        elif place < candle.open_at:
+            candle.open, candle.open_at = price, place
+        if price > candle.high:
+            candle.high = price
+        elif price < candle.low:
+            candle.low = price
+        if reference:
+            candle.reference = reference
+        if line.phase == "ato" or (not line.start and not line.generation):
+            candle.opens = True
         candle.volume += line.volume
         candle.value += line.value
-        candle.active_buy += line.volume if line.side is Side.BUY else 0
-        candle.active_sell += line.volume if line.side is Side.SELL else 0
+        if line.side is Side.BUY:
+            candle.active_buy += line.volume
+        elif line.side is Side.SELL:
+            candle.active_sell += line.volume
         candle.prints += 1
         if not candle.waits:
             candle.waits = True
@@ -179,6 +179,7 @@ class Candles:
         for start_ms in self._book.minutes:
             self._tell(start_ms, now_ms)
         self._book = CandleBook(day=day)
+        self._drawn.clear()
 
     def finish(self) -> None:
         """Store what the frame changed."""
@@ -186,6 +187,20 @@ class Candles:
         self._symbols.store()
         if _BOOK.encode(self._book) != self._stored_book:
             self._state.store(_BOOK, _BOOK_KEY, self._book)
+
+    def _begin(self, line: TradeEvent, start_ms: int, price: int) -> MinuteCandle | None:
+        """The candle that the print ``line`` belongs to, a new one if it is the first; None when its minute is unknown."""
+        if start_ms < self._book.since_ms or line.day != self._book.day:
+            return None
+        candle = self._candle(line.symbol, start_ms)
+        if candle is None:
+            place = (line.ts_ms, line.generation, line.total_volume)
+            candle = MinuteCandle(self._book.day, start_ms, line.exchange, price, place, price, place, price, price)
+            self._cells.put(_name(line.symbol, start_ms), candle)
+        elif candle.start_ms != start_ms:
+            return None
+        self._drawn[line.symbol, start_ms] = candle
+        return candle
 
     def _candle(self, symbol: str, start_ms: int) -> MinuteCandle | None:
         """The candle of the symbol's minute; None when this day has none yet. Its place in the state is that of a day before."""
