@@ -79,7 +79,7 @@ def paint(market: Any) -> None:
                      total_volume=93_211 // (place + 1), high=191_400, low=189_900, average=190_500)  # fmt: skip
         market.basis(code, month=month, alias=alias, price=price, index_value=190_021, basis=price - 190_021,
                      basis_pct=round((price - 190_021) / 1_900.21, 4), days_to_expiry=27 + 28 * place)  # fmt: skip
-    market.alert(1, symbol="FPT", message="FPT is at its ceiling.")
+    market.alert(1, symbol="FPT", message="FPT is at its ceiling.", message_vi="FPT chạm giá trần.")
     market.alert(2, symbol="VIC", severity="critical", message="VIC is at its floor and has no bids.", direction="down")
     market.alert(3, symbol="HPG", severity="info", message="HPG traded 5 times the volume of its last minutes.")
     market.flush()
@@ -155,8 +155,10 @@ async def test_a_phone_gets_the_best_level_and_futures_are_in_points(
     await expect(page.locator('tr[data-symbol="41I1GC000"] .last')).to_have_text("1,903.5")
     await expect(page.locator('tr[data-symbol="41I1GC000"] .bid2-price')).to_have_text("1,903.3")
     await picture(page, "dashboard-futures.png")
+    await expect(page.locator("[data-alert=alert-1] span")).to_have_text("FPT chạm giá trần.")
     await page.get_by_role("button", name="EN").click()
     await expect(page.locator(".phase")).to_have_text("Continuous")
+    await expect(page.locator("[data-alert=alert-1] span")).to_have_text("FPT is at its ceiling.")
     await page.locator("[data-tab=HOSE]").click()
     await expect(page.locator("tbody tr[data-symbol]")).to_have_count(len(VN30))
     await picture(page, "dashboard-english.png")

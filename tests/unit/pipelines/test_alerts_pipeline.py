@@ -30,7 +30,7 @@ from schemas.structs import (
 )
 from schemas.topics import MARKET_ALERTS, MARKET_BASIS, MARKET_CANDLES, MARKET_FOREIGN, MARKET_QUOTES, MARKET_TRADES
 from schemas.units import Exchange, Side, TradingDay
-from tests.builders import DAY, a_basis_event, a_ledger_entry, a_trade_event, offers
+from tests.builders import DAY, a_basis_event, a_candle_event, a_ledger_entry, a_quote_event, a_trade_event, offers
 
 OPEN_MS = at(DAY, 9, 15)
 POSITION, SHARD = Position("market.trades", 0, 0), Shard("alerts", 0, 3, "s0")
@@ -159,6 +159,54 @@ def test_an_unusable_rule_file_is_named_with_the_remedy(tmp_path: Path, text: st
         named("alerts").make_folds(Parameters(PipelineSettings(kafka={}, home=tmp_path, alert_rules=own)))
     assert str(own) in str(refused.value)
     assert "unset PIPELINE_ALERT_RULES" in str(refused.value)
+
+
+def changed_rules(topic: Any, *rules: str) -> Any:
+    """What is offered by an operator who does not wait for the next day."""
+    return offers(topic, rules=list(load_rules("".join(rules))), forced=True)
+
+
+@pytest.mark.parametrize(
+    ("fold", "topic", "frames", "kind", "before", "after"),
+    [
+        (
+            fold_trades,
+            MARKET_TRADES,
+            [TradesFrame(events=[a_print("VNM", total, second=total)]) for total in (100, 200)],
+            'kind = "price_limit"\nlimits = ["ceiling"]\n',
+            "release_pct = 0.5",
+            "release_pct = 0.1",
+        ),
+        (
+            fold_quotes,
+            MARKET_QUOTES,
+            [
+                QuotesFrame(events=[a_quote_event("VNM", ts, bid=64_200, bid_volume=1_000, ask_volume=0, limit="ceiling")])
+                for ts in ("10:00:00", "10:00:01")
+            ],
+            'kind = "limit_lock"\nlimits = ["ceiling"]\nrelease_queue_vnd = 1\n',
+            "min_queue_vnd = 60_000_000",
+            "min_queue_vnd = 6_000_000",
+        ),
+        (
+            fold_candles,
+            MARKET_CANDLES,
+            [CandlesFrame(events=[a_candle_event("VNM", revision=n, open=64_000, opens=True)]) for n in (0, 1)],
+            'kind = "open_gap"\n',
+            "min_pct = 5.0",
+            "min_pct = 1.0",
+        ),
+    ],
+    ids=["price_limit", "limit_lock", "open_gap"],
+)
+def test_rules_that_are_changed_in_the_middle_of_a_day_say_nothing_again(
+    fold: Any, topic: Any, frames: list[Any], kind: str, before: str, after: str
+) -> None:
+    head = '[[rule]]\nname = "one"\nseverity = "info"\n'
+    state: dict[bytes, bytes] = {}
+    first, second = frames
+    assert len(alerts_of(fold(first, POSITION, SHARD, state, offers=changed_rules(topic, head, kind, before)))) == 1
+    assert alerts_of(fold(second, POSITION, SHARD, state, offers=changed_rules(topic, head, kind, after))) == []
 
 
 TAPES = st.lists(
