@@ -20,9 +20,10 @@ from schemas.units import SessionPhase
 
 
 class QueueMemory(Memory, array_like=True, tag="queue"):
-    """The limit at which the symbol was said to be locked; None when it is not, or not any more."""
+    """The limit at which the symbol was said to be locked, and its price; None when it is not, or not any more."""
 
     limit: str | None
+    price: int
 
 
 class BookWatch(Stored):
@@ -85,11 +86,16 @@ def advance(watch: BookWatch, rules: tuple[QuoteRule, ...], event: QuoteEvent) -
 
 
 def _lock(rule: LimitLock, known: object, event: QuoteEvent) -> tuple[Memory, Finding | None]:
-    memory = known if isinstance(known, QueueMemory) else QueueMemory(fired_in(known), None)
+    memory = known if isinstance(known, QueueMemory) else QueueMemory(fired_in(known), None, 0)
     limit = event.limit if event.limit in rule.limits else None
+    if limit is None:
+        best = event.bid if memory.limit == "ceiling" else event.ask
+        if abs(best - memory.price) * 100 >= rule.release_pct * memory.price:
+            memory.limit = None
+        return memory, None
     price, queue = (event.bid, event.bid_volume) if limit == "ceiling" else (event.ask, event.ask_volume)
     value = value_of(price, queue, event.exchange)
-    if limit is None or not rule.release_queue_vnd <= value < LARGEST:
+    if not rule.release_queue_vnd <= value < LARGEST:
         memory.limit = None
         return memory, None
     direction = "up" if limit == "ceiling" else "down"
@@ -98,7 +104,7 @@ def _lock(rule: LimitLock, known: object, event: QuoteEvent) -> tuple[Memory, Fi
     if phase_at(event.ts_ms, event.day, event.exchange) is not SessionPhase.CONTINUOUS:
         # In an auction all orders wait until its end, those at a limit among them.
         return memory, None
-    memory.limit = limit
+    memory.limit, memory.price = limit, price
     message = wording.say(
         f"limit_lock.{limit}",
         symbol=event.symbol,

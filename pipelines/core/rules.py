@@ -202,7 +202,9 @@ class LimitLock(OnceRule):
     min_queue_vnd: MinVnd
     """Least value of what waits at the limit."""
     release_queue_vnd: MinVnd
-    """It is locked no more when what waits is worth less than this, or somebody is on the other side."""
+    """It is locked no more when what waits at the limit is worth less than this."""
+    release_pct: Positive
+    """It is locked no more either when the best price on the waiting side is so far from the limit, in percent of it."""
 
     @model_validator(mode="after")
     def _release_below_min(self) -> "LimitLock":

@@ -184,7 +184,7 @@ def changed_rules(topic: Any, *rules: str) -> Any:
                 QuotesFrame(events=[a_quote_event("VNM", ts, bid=64_200, bid_volume=1_000, ask_volume=0, limit="ceiling")])
                 for ts in ("10:00:00", "10:00:01")
             ],
-            'kind = "limit_lock"\nlimits = ["ceiling"]\nrelease_queue_vnd = 1\n',
+            'kind = "limit_lock"\nlimits = ["ceiling"]\nrelease_queue_vnd = 1\nrelease_pct = 1.0\n',
             "min_queue_vnd = 60_000_000",
             "min_queue_vnd = 6_000_000",
         ),

@@ -26,6 +26,7 @@ exchanges = ["HOSE"]
 limits = ["ceiling", "floor"]
 min_queue_vnd = 10_000_000_000
 release_queue_vnd = 2_000_000_000
+release_pct = 0.5
 """).quotes
 
 
@@ -87,9 +88,12 @@ def test_what_is_no_lock(event: QuoteEvent) -> None:
     [
         (at_ceiling("10:05:00", 40_000), False),
         (at_ceiling("10:05:00", 30_000), True),
-        (at_ceiling("10:05:00", ask=CEILING, ask_volume=100, limit=None), True),
+        (at_ceiling("10:05:00", ask=CEILING, ask_volume=100, limit=None), False),
+        (at_ceiling("10:05:00", bid=CEILING - 300, ask=CEILING, ask_volume=100, limit=None), False),
+        (at_ceiling("10:05:00", bid=CEILING - 400, ask=CEILING, ask_volume=100, limit=None), True),
+        (at_ceiling("10:05:00", bid=0, limit=None), True),
     ],
-    ids=["the queue shrank", "it nearly went", "somebody sold"],
+    ids=["the queue shrank", "it nearly went", "an offer came", "three ticks away", "four ticks away", "nobody waits"],
 )
 def test_a_lock_is_told_again_only_after_it_was_none(between: QuoteEvent, again: bool) -> None:
     alerts = Alerts()
@@ -100,8 +104,8 @@ def test_a_lock_is_told_again_only_after_it_was_none(between: QuoteEvent, again:
 def test_an_older_quote_and_one_of_an_earlier_day_change_nothing_and_a_new_day_starts_afresh() -> None:
     alerts = Alerts()
     alerts.fold(at_ceiling("10:00:00"))
-    assert alerts.fold(at_ceiling("09:59:00", limit=None), at_ceiling("10:01:00")) == []
-    assert alerts.fold(at_ceiling("10:02:00", day=TradingDay(20261119), limit=None), at_ceiling("10:03:00")) == []
+    assert alerts.fold(at_ceiling("09:59:00", bid=0, limit=None), at_ceiling("10:01:00")) == []
+    assert alerts.fold(at_ceiling("10:02:00", day=TradingDay(20261119), bid=0, limit=None), at_ceiling("10:03:00")) == []
     assert len(alerts.fold(at_ceiling("10:00:00", day=MONDAY))) == 1
 
 

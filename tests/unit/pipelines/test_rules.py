@@ -109,7 +109,7 @@ def test_a_mistake_names_the_rule_the_key_and_the_remedy(text: str, problem: str
     [
         ('kind = "basis_band"\ncontracts = "front"\nenter_pct = 0.5\nleave_pct = 0.5', "leave_pct must be less than enter_pct"),
         (
-            'kind = "limit_lock"\nlimits = ["ceiling"]\nmin_queue_vnd = 10\nrelease_queue_vnd = 10',
+            'kind = "limit_lock"\nlimits = ["ceiling"]\nmin_queue_vnd = 10\nrelease_queue_vnd = 10\nrelease_pct = 1.0',
             "release_queue_vnd must be less than min_queue_vnd",
         ),
         ('kind = "room_exhausted"\nmax_shares = 10\nrelease_shares = 10', "release_shares must be greater than max_shares"),
