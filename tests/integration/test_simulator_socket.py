@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import socket
 import struct
 from collections import Counter
@@ -9,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import time
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import aiohttp
@@ -17,7 +19,7 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from yarl import URL
 
-from connectors.ssi.simulator import playback, server
+from connectors.ssi.simulator import playback, played_day, server
 from connectors.ssi.simulator.core import market
 from connectors.ssi.simulator.core.errors import UnreadableTruth
 from connectors.ssi.simulator.core.truth import ClockReading, SimulatorStatus, Truth
@@ -583,3 +585,20 @@ async def test_a_taken_port_is_said_with_the_remedy() -> None:
 def test_settings_that_cannot_be_played_say_why(wrong: dict[str, Any], text: str) -> None:
     with pytest.raises(ValidationError, match=text):
         settings(**wrong)
+
+
+async def test_a_day_is_made_once_for_all_that_play_it_flat_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The market waits for it, the server does not; and what is kept is what is played."""
+    streams = []
+    for _ in range(2):
+        async with running(scale=0.01, symbols=60, cache=tmp_path, put_through="own") as a_client:
+            client = a_client()
+            async with client.connected() as ws:
+                await client.subscribe(ws)
+                await client.read_until(ws, client.finished)
+            streams.append(client.received)
+        (kept,) = os.listdir(tmp_path)
+        assert kept.endswith(".day")
+        monkeypatch.setattr(played_day, "blocks_of", None)
+    assert streams[0] == streams[1]
+    assert len(streams[0]) > 300

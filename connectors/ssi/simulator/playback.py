@@ -5,6 +5,7 @@ the connections. So a day costs the same few wake-ups at any speed, and nothing 
 """
 
 import asyncio
+import logging
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +20,8 @@ from connectors.ssi.simulator.core.truth import ClockReading, Facts, PlayState
 from connectors.ssi.simulator.hub_socket import HubSocket
 from connectors.ssi.simulator.played_day import PlayedDay
 from schemas.units import UnixMs
+
+logger = logging.getLogger(__name__)
 
 PACE_S = 0.01
 """The shortest time between two batches, in seconds of wall time."""
@@ -129,7 +132,11 @@ class Playback:
         return self._day.facts()
 
     async def play(self) -> None:
-        """Send records as they fall due, until the clock is at its end."""
+        """Send records as they fall due, until the clock is at its end. A day that is to be kept is made whole before."""
+        if self._day.is_to_be_kept:
+            logger.info("making the whole day; the market waits, and a later run finds it made")
+            await asyncio.to_thread(self._day.make_whole)
+            logger.info("the day is made")
         await self._begin.wait()
         self._clock.begin(time.monotonic())
         while (due_ms := self._next_due_ms()) is not None:

@@ -13,6 +13,7 @@ import tempfile
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 
 import lz4.block
 
@@ -33,7 +34,7 @@ _WHOLE = b"wholeday"
 
 
 class PlayedDay:
-    """The blocks of a market day, in order. Not to be asked by two threads at a time, but for :meth:`facts`."""
+    """The blocks of a market day, in order. It may be asked by several threads."""
 
     def __init__(self, market: MarketDay, cache: Path | None = None, *, keep: bool = False) -> None:
         """Take the day from ``cache`` if it is there; if not, make it, in a file that vanishes with this object.
@@ -41,6 +42,9 @@ class PlayedDay:
         With ``keep`` that file becomes one of the cache once the day is whole.
         """
         kept = None if cache is None else cache / _name_of(market)
+        self._lock = Lock()
+        """Held while a block is read or made, so that :meth:`close` closes no file that is in use."""
+        self._is_closed = False
         self._offsets = array("Q", [0])
         """Where each block begins in the file, and where the next will."""
         self._making: Iterator[Block] | None = None
@@ -66,12 +70,21 @@ class PlayedDay:
         return self._making is None
 
     @property
+    def is_to_be_kept(self) -> bool:
+        """Whether it becomes one of the cache once it is whole, and is not yet."""
+        return self._kept is not None and not self.is_whole
+
+    @property
     def blocks(self) -> int:
         """Blocks that have been made."""
         return len(self._offsets) - 1
 
     def block(self, number: int) -> Block | None:
-        """The block with ``number``, from 0; None after the last. What has not been made yet is made now."""
+        """The block with ``number``, from 0; None after the last, and once this is closed. If need be it is made now."""
+        with self._lock:
+            return None if self._is_closed else self._found(number)
+
+    def _found(self, number: int) -> Block | None:
         made: Block | None = None
         while self._making is not None and number >= self.blocks:
             made = next(self._making, None)
@@ -84,8 +97,8 @@ class PlayedDay:
         return made or Block.unpacked(*self._pieces(number, (0, 1, 2)))
 
     def make_whole(self) -> None:
-        """Make all that has not been made yet."""
-        while not self.is_whole:
+        """Make all that has not been made yet, unless it is closed meanwhile."""
+        while not (self.is_whole or self._is_closed):
             self.block(self.blocks)
 
     def facts(self) -> Iterator[Facts]:
@@ -99,9 +112,11 @@ class PlayedDay:
 
     def close(self) -> None:
         """Let go of the file. What is not whole is not kept."""
-        os.close(self._file)
-        if self._partial is not None:
-            self._partial.unlink(missing_ok=True)
+        self._is_closed = True
+        with self._lock:
+            os.close(self._file)
+            if self._partial is not None:
+                self._partial.unlink(missing_ok=True)
 
     def _append(self, block: Block) -> None:
         pieces = [lz4.block.compress(piece) for piece in block.packed()]

@@ -70,11 +70,8 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
         raise PortTaken.of(error, HOST, settings.port, remedy) from error
     day = settings.day or last_trading_day(as_day(datetime.now(ICT).date()))
     market = generate(settings.seed, day, Random, settings.size)
-    # As fast as clients read is faster than a day is made: so it is made before, and kept for the next time.
-    is_made_before = settings.speed == "max" and settings.cache is not None
-    played = PlayedDay(market, settings.cache, keep=is_made_before)
-    if is_made_before:
-        await _make_whole(played)
+    # As fast as clients read is faster than a day is made: so it is made before it is played, and kept for the next time.
+    played = PlayedDay(market, settings.cache, keep=settings.speed == "max" and settings.cache is not None)
     server = Simulator(market, played, settings)
     await server.playback.wind()
     application = web.Application(client_max_size=1 << 16)
@@ -92,12 +89,6 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
             await server.close()
             await runner.cleanup()
             played.close()
-
-
-async def _make_whole(played: PlayedDay) -> None:
-    if not played.is_whole:
-        logger.info("making the whole day; a later run finds it ready")
-        await asyncio.to_thread(played.make_whole)
 
 
 class Simulator:

@@ -2,8 +2,10 @@
 
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Event
 
 import pytest
 
@@ -13,6 +15,7 @@ from connectors.ssi.simulator.core.market import MarketDay, MarketSize
 from connectors.ssi.simulator.core.universe import FEWEST_SYMBOLS
 from connectors.ssi.simulator.played_day import KEPT_DAYS, PlayedDay
 from schemas.units import TradingDay
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +78,32 @@ def test_a_day_that_is_not_whole_is_not_kept(small: MarketDay, tmp_path: Path) -
     day.block(1)
     assert [path.suffix for path in tmp_path.iterdir()] == [".part"]
     day.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_day_that_is_let_go_while_it_is_made_writes_no_more(
+    small: MarketDay, blocks: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file descriptor may be another file's by then."""
+    is_making, go_on = Event(), Event()
+
+    def slowly(_: MarketDay) -> Iterator[Block]:
+        yield blocks[0]
+        is_making.set()
+        assert go_on.wait(PATIENCE_S)
+        yield from blocks[1:]
+
+    monkeypatch.setattr(played_day, "blocks_of", slowly)
+    day = PlayedDay(small, tmp_path, keep=True)
+    with ThreadPoolExecutor() as pool:
+        making = pool.submit(day.make_whole)
+        assert is_making.wait(PATIENCE_S)
+        closing = pool.submit(day.close)
+        go_on.set()
+        making.result()
+        closing.result()
+    assert day.blocks < len(blocks)
+    assert day.block(0) is None
     assert list(tmp_path.iterdir()) == []
 
 
