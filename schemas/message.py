@@ -50,7 +50,8 @@ def twin(model: type[M]) -> type[M]:
     """The msgspec Struct with the fields of ``model``: same names, order, JSON and keyword arguments, ~4× faster.
 
     It is typed as the model itself, because it has the same attributes; it has none of its methods. A ``kind`` that can
-    only be one word becomes the Struct's tag, so that a union decodes by it.
+    only be one word becomes the Struct's tag, so that a union decodes by it. Where no required field comes after one with a
+    default it also takes its fields by position, which is five times as fast: for the few places that make millions.
     """
     if model not in _twins:
         tag: str | None = None
@@ -75,11 +76,17 @@ def twin(model: type[M]) -> type[M]:
             tag=tag,
             rename=rename or None,
             frozen=True,
-            kw_only=True,
+            kw_only=not _required_first(fields),
             gc=False,
             module=model.__module__,
         )
     return _twins[model]
+
+
+def _required_first(fields: list[tuple[str, Any] | tuple[str, Any, Any]]) -> bool:
+    """Whether all fields with a default are at the end."""
+    required = [len(field) == 2 for field in fields]
+    return required == sorted(required, reverse=True)
 
 
 def _twinned(annotation: Any) -> Any:

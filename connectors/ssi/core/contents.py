@@ -5,8 +5,10 @@ and futures in points; once :mod:`connectors.ssi.core.decode` has read them, the
 """
 
 import re
+from collections.abc import Callable
 from datetime import date
 from functools import lru_cache
+from operator import itemgetter
 from typing import Annotated, Any, Final, TypeVar, cast
 
 import msgspec
@@ -24,7 +26,7 @@ from schemas.structs import (
     StatusRecord,
     TradeRecord,
 )
-from schemas.units import Exchange, Price, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
+from schemas.units import POINT, Exchange, Price, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
 
 # Bounds far beyond anything that is traded. They keep price × volume of a stock within 64 bits wherever it is computed.
 MAX_PRICE: Final = 10**8
@@ -34,7 +36,7 @@ MAX_VND: Final = 2**53
 """SSI writes amounts as floating-point numbers, which hold no larger whole number exactly."""
 
 _Price = Annotated[Price, Meta(ge=0, le=MAX_PRICE, title="price")]
-_PointPrice = Annotated[float, Meta(ge=0, le=MAX_PRICE, title="price")]
+_PointPrice = Annotated[float, Meta(ge=0, le=MAX_PRICE / POINT, title="price")]
 _Shares = Annotated[Shares, Meta(ge=0, le=_MAX_SHARES, title="shares")]
 _MarketShares = Annotated[Shares, Meta(ge=0, le=_MAX_MARKET_SHARES, title="shares")]
 _Room = Annotated[Shares, Meta(ge=-_MAX_SHARES, le=_MAX_SHARES, title="shares")]
@@ -185,8 +187,6 @@ _EXCHANGES: Final = {
     "DER": Exchange.DER,
     "HNXBOND": Exchange.HNXBOND,
 }
-DERIVATIVES: Final = frozenset(name for name, exchange in _EXCHANGES.items() if exchange is Exchange.DER)
-"""What SSI calls the exchange of derivatives."""
 _SIDES: Final = {"BU": Side.BUY, "SD": Side.SELL}
 
 C = TypeVar("C", bound=msgspec.Struct)
@@ -229,6 +229,11 @@ def prices_of(content: type[msgspec.Struct]) -> tuple[str, ...]:
     return tuple(field.name for field in msgspec.structs.fields(content) if field.type == _Price)
 
 
+def prices_outside_the_book(content: type[msgspec.Struct]) -> tuple[str, ...]:
+    """The same without those of the levels of its book."""
+    return tuple(name for name in prices_of(content) if not re.fullmatch(r"(ask|bid)_price[0-9]+", name))
+
+
 def amounts_of(content: type[msgspec.Struct]) -> tuple[str, ...]:
     """The names of the attributes of ``content`` that are amounts of dong, and whole where SSI writes them."""
     return tuple(field.name for field in msgspec.structs.fields(content) if field.type == _Vnd)
@@ -237,36 +242,59 @@ def amounts_of(content: type[msgspec.Struct]) -> tuple[str, ...]:
 QUOTE: Final = with_book(QuoteContent, ("ask", "bid"), 10, before="trading_session")
 SNAPSHOT: Final = with_book(SnapshotContent, ("bid", "ask"), 10, before="exchange")
 ODD_LOT: Final = with_book(OddLotContent, ("bid", "ask"), 3, before="exchange")
-_QUOTE_BOOK: Final = QUOTE.__struct_fields__.index("ask_price1")
-_SNAPSHOT_BOOK: Final = SNAPSHOT.__struct_fields__.index("bid_price1")
-_ODD_LOT_BOOK: Final = ODD_LOT.__struct_fields__.index("bid_price1")
-"""Where the books begin among the fields."""
+HOSE_LEVELS: Final = 3
+"""HOSE publishes so many levels of a book; SSI writes zeros for the others."""
 
 
-def _book_in(content: msgspec.Struct, start: int, levels: int) -> tuple[list[int], list[int]]:
-    """The two sides of the book in a content that was made by :func:`with_book`, in SSI's order."""
-    values = msgspec.structs.astuple(content)
-    first, second = start + levels, start + 2 * levels
-    third, end = start + 3 * levels, start + 4 * levels
-    return _side(values[start:first], values[first:second]), _side(values[second:third], values[third:end])
+class _Book:
+    """Where the two sides of a book are among the fields of a content that was made by :func:`with_book`."""
+
+    def __init__(self, content: type[msgspec.Struct], levels: int) -> None:
+        place = content.__struct_fields__.index
+        columns = {
+            side: [[place(f"{side}_{what}{number}") for what in ("price", "vol")] for number in range(1, levels + 1)]
+            for side in ("bid", "ask")
+        }
+        self._bids, self._asks = (_getter(columns[side]) for side in ("bid", "ask"))
+        self._top_bids, self._top_asks = (_getter(columns[side][:HOSE_LEVELS]) for side in ("bid", "ask"))
+        deep = [[*columns["bid"], *columns["ask"]][n] for n in range(2 * levels) if n % levels >= HOSE_LEVELS]
+        self._deep = _getter(deep)
+        self._nothing = (0,) * (2 * len(deep))
+
+    def sides(self, content: msgspec.Struct, in_points: bool) -> tuple[list[int], list[int]]:
+        """Bids and asks, price and volume of a level in turn, without the empty levels at their ends.
+
+        A level with a volume and no price holds ATO or ATC orders, which have no price: it stays.
+
+        Args:
+            content: That has the book.
+            in_points: Whether its prices are points. They are hundredths of a point afterwards.
+        """
+        values = msgspec.structs.astuple(content)
+        # Most books are HOSE's, and there is nothing to look for behind its three levels.
+        if self._deep(values) == self._nothing:
+            bids, asks = list(self._top_bids(values)), list(self._top_asks(values))
+        else:
+            bids, asks = list(self._bids(values)), list(self._asks(values))
+        while bids and not bids[-1] and not bids[-2]:
+            del bids[-2:]
+        while asks and not asks[-1] and not asks[-2]:
+            del asks[-2:]
+        if in_points:
+            bids[::2] = [round(price * POINT) for price in bids[::2]]
+            asks[::2] = [round(price * POINT) for price in asks[::2]]
+        return bids, asks
 
 
-def _side(prices: tuple[int, ...], volumes: tuple[int, ...]) -> list[int]:
-    """One side of the book, price and volume of a level in turn, without the empty levels at its end.
+def _getter(levels: list[list[int]]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    """Takes price and volume of each of ``levels`` out of the values of a content."""
+    places = [place for level in levels for place in level]
+    return itemgetter(*places) if places else lambda values: ()
 
-    A level with a volume and no price holds ATO or ATC orders, which have no price: it stays.
-    """
-    if not any(prices[3:]) and not any(volumes[3:]):
-        # HOSE publishes three levels only, so for most quotes the search for the last filled one can begin here.
-        prices, volumes = prices[:3], volumes[:3]
-    filled = len(prices)
-    while filled and not prices[filled - 1] and not volumes[filled - 1]:
-        filled -= 1
-    side = [0] * (2 * filled)
-    side[::2] = prices[:filled]
-    side[1::2] = volumes[:filled]
-    return side
 
+_QUOTE_BOOK: Final = _Book(QUOTE, 10)
+_SNAPSHOT_BOOK: Final = _Book(SNAPSHOT, 10)
+_ODD_LOT_BOOK: Final = _Book(ODD_LOT, 3)
 
 _DATE: Final = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})")
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])")
@@ -286,14 +314,26 @@ def _day_of(text: str) -> tuple[TradingDay, UnixMs]:
     return day, midnight
 
 
-@lru_cache(maxsize=100_000)
+_moments: dict[str, tuple[TradingDay, UnixMs]] = {}
+"""Day and instant by date and time as one text, which costs half of a cache with two keys."""
+_MOST_MOMENTS: Final = 100_000
+
+
 def _moment_of(trading_date: str, time: str) -> tuple[TradingDay, UnixMs]:
     """The day that ``dd/MM/yyyy`` names, and the instant that ``HH:mm:ss`` names on it."""
+    return _moments.get(f"{trading_date} {time}") or _look_up_moment(trading_date, time)
+
+
+def _look_up_moment(trading_date: str, time: str) -> tuple[TradingDay, UnixMs]:
     day, midnight = _day_of(trading_date)
     match = _TIME.fullmatch(time)
     if match is None:
         raise InvalidRecord(Reason.BAD_TIME, f"Time {time[:20]!r} is no time: expected HH:mm:ss")
-    return day, UnixMs(midnight + (int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3])) * 1000)
+    if len(_moments) >= _MOST_MOMENTS:
+        _moments.clear()
+    moment = day, UnixMs(midnight + (int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3])) * 1000)
+    _moments[f"{trading_date} {time}"] = moment
+    return moment
 
 
 @lru_cache(maxsize=64)
@@ -314,160 +354,172 @@ def is_exchange(text: str) -> bool:
     return text.upper() in _EXCHANGES
 
 
-# Each function below makes the record of one content, whose prices and amounts have to be in their units by then.
-# It raises InvalidRecord for a time or an exchange that is none.
+# Each function below makes the record of one content. Amounts, and prices outside of the book, have to be in their units by then;
+# those of the book are brought to theirs here, if the content is in points, because most levels are empty. All of them raise
+# InvalidRecord for a time or an exchange that is none.
+#
+# Fields are given by position, in the order of schemas.records: by keyword it takes five times as long. A test holds each to its
+# place.
+_trade: Final[Callable[..., TradeRecord]] = TradeRecord
+_quote: Final[Callable[..., QuoteRecord]] = QuoteRecord
+_snapshot: Final[Callable[..., SnapshotRecord]] = SnapshotRecord
+_odd_lot: Final[Callable[..., OddLotRecord]] = OddLotRecord
+_bar: Final[Callable[..., BarRecord]] = BarRecord
+_status: Final[Callable[..., StatusRecord]] = StatusRecord
+_foreign: Final[Callable[..., ForeignRecord]] = ForeignRecord
+_index: Final[Callable[..., IndexRecord]] = IndexRecord
 
 
-def trade_record(content: TradeContent, symbol: Symbol) -> TradeRecord:
+def trade_record(content: TradeContent, symbol: Symbol, in_points: bool) -> TradeRecord:
     """The record of ``symbol`` in an ``X-TRADE``."""
     day, ts_ms = _moment_of(content.trading_date, content.time)
-    return TradeRecord(
-        symbol=symbol,
-        trading_day=day,
-        ts_ms=ts_ms,
-        exchange=exchange_of(content.exchange),
-        price=content.last_price,
-        volume=content.last_vol,
-        total_volume=content.total_vol,
-        total_value=content.total_val,
-        reference=content.ref_price,
-        ceiling=content.ceiling,
-        floor=content.floor,
-        high=content.highest,
-        low=content.lowest,
-        expected=content.est_matched_price,
-        side=_SIDES.get(content.side) if content.side else None,
-        session=content.trading_session or None,
-        status=content.trading_status or None,
+    return _trade(
+        symbol,
+        day,
+        ts_ms,
+        exchange_of(content.exchange),
+        content.last_price,
+        content.last_vol,
+        content.total_vol,
+        content.total_val,
+        content.ref_price,
+        content.ceiling,
+        content.floor,
+        content.highest,
+        content.lowest,
+        content.est_matched_price,
+        _SIDES.get(content.side) if content.side else None,
+        content.trading_session or None,
+        content.trading_status or None,
     )
 
 
-def quote_record(content: QuoteContent, symbol: Symbol) -> QuoteRecord:
+def quote_record(content: QuoteContent, symbol: Symbol, in_points: bool) -> QuoteRecord:
     """The record of ``symbol`` in an ``X-QUOTE``."""
     day, ts_ms = _moment_of(content.trading_date, content.time)
-    asks, bids = _book_in(content, _QUOTE_BOOK, levels=10)
-    return QuoteRecord(
-        symbol=symbol,
-        trading_day=day,
-        ts_ms=ts_ms,
-        exchange=exchange_of(content.exchange),
-        bids=bids,
-        asks=asks,
-        session=content.trading_session or None,
+    bids, asks = _QUOTE_BOOK.sides(content, in_points)
+    return _quote(
+        symbol,
+        day,
+        ts_ms,
+        exchange_of(content.exchange),
+        bids,
+        asks,
+        content.trading_session or None,
     )
 
 
-def snapshot_record(content: SnapshotContent, symbol: Symbol) -> SnapshotRecord:
+def snapshot_record(content: SnapshotContent, symbol: Symbol, in_points: bool) -> SnapshotRecord:
     """The record of ``symbol`` in an ``X``."""
     day, ts_ms = _moment_of(content.trading_date, content.time)
-    bids, asks = _book_in(content, _SNAPSHOT_BOOK, levels=10)
-    return SnapshotRecord(
-        symbol=symbol,
-        trading_day=day,
-        ts_ms=ts_ms,
-        exchange=exchange_of(content.exchange),
-        price=content.last_price,
-        volume=content.last_vol,
-        total_volume=content.total_vol,
-        total_value=content.total_val,
-        reference=content.ref_price,
-        ceiling=content.ceiling,
-        floor=content.floor,
-        open=content.open,
-        high=content.high,
-        low=content.low,
-        expected=content.est_matched_price,
-        bids=bids,
-        asks=asks,
-        session=content.trading_session or None,
-        status=content.trading_status or None,
+    bids, asks = _SNAPSHOT_BOOK.sides(content, in_points)
+    return _snapshot(
+        symbol,
+        day,
+        ts_ms,
+        exchange_of(content.exchange),
+        content.last_price,
+        content.last_vol,
+        content.total_vol,
+        content.total_val,
+        content.ref_price,
+        content.ceiling,
+        content.floor,
+        content.open,
+        content.high,
+        content.low,
+        content.est_matched_price,
+        bids,
+        asks,
+        content.trading_session or None,
+        content.trading_status or None,
     )
 
 
-def odd_lot_record(content: OddLotContent, symbol: Symbol) -> OddLotRecord:
+def odd_lot_record(content: OddLotContent, symbol: Symbol, in_points: bool) -> OddLotRecord:
     """The record of ``symbol`` in an ``OL``."""
     day, ts_ms = _moment_of(content.trading_date, content.time)
-    bids, asks = _book_in(content, _ODD_LOT_BOOK, levels=3)
-    return OddLotRecord(
-        symbol=symbol,
-        trading_day=day,
-        ts_ms=ts_ms,
-        exchange=exchange_of(content.exchange),
-        price=content.last_price,
-        volume=content.last_vol,
-        total_volume=content.total_vol,
-        total_value=Vnd(round(content.total_val)),
-        bids=bids,
-        asks=asks,
-        session=content.trading_session or None,
-        status=content.trading_status or None,
+    bids, asks = _ODD_LOT_BOOK.sides(content, in_points)
+    return _odd_lot(
+        symbol,
+        day,
+        ts_ms,
+        exchange_of(content.exchange),
+        content.last_price,
+        content.last_vol,
+        content.total_vol,
+        Vnd(round(content.total_val)),
+        bids,
+        asks,
+        content.trading_session or None,
+        content.trading_status or None,
     )
 
 
-def bar_record(content: BarContent, symbol: Symbol) -> BarRecord:
+def bar_record(content: BarContent, symbol: Symbol, in_points: bool) -> BarRecord:
     """The record of ``symbol`` in a ``B``."""
     day, ts_ms = _moment_of(content.trading_date, content.time)
-    return BarRecord(
-        symbol=symbol,
-        trading_day=day,
-        ts_ms=ts_ms,
-        open=content.open,
-        high=content.high,
-        low=content.low,
-        close=content.close,
-        volume=content.volume,
+    return _bar(
+        symbol,
+        day,
+        ts_ms,
+        content.open,
+        content.high,
+        content.low,
+        content.close,
+        content.volume,
     )
 
 
-def status_record(content: StatusContent, symbol: Symbol) -> StatusRecord:
+def status_record(content: StatusContent, symbol: Symbol, in_points: bool) -> StatusRecord:
     """The record of ``symbol`` in an ``F``."""
     day, ts_ms = _moment_of(content.trading_date, content.time)
-    return StatusRecord(
-        symbol=symbol,
-        trading_day=day,
-        ts_ms=ts_ms,
-        exchange=exchange_of(content.exchange),
-        session=content.trading_session or None,
-        status=content.trading_status or None,
+    return _status(
+        symbol,
+        day,
+        ts_ms,
+        exchange_of(content.exchange),
+        content.trading_session or None,
+        content.trading_status or None,
     )
 
 
-def foreign_record(content: ForeignContent, symbol: Symbol) -> ForeignRecord:
+def foreign_record(content: ForeignContent, symbol: Symbol, in_points: bool) -> ForeignRecord:
     """The record of ``symbol`` in an ``R``."""
     day, ts_ms = _moment_of(content.trading_date, content.time)
-    return ForeignRecord(
-        symbol=symbol,
-        trading_day=day,
-        ts_ms=ts_ms,
-        exchange=exchange_of(content.exchange),
-        total_room=content.total_room,
-        current_room=content.current_room,
-        bought=content.buy_vol,
-        sold=content.sell_vol,
-        bought_value=content.buy_val,
-        sold_value=content.sell_val,
+    return _foreign(
+        symbol,
+        day,
+        ts_ms,
+        exchange_of(content.exchange),
+        content.total_room,
+        content.current_room,
+        content.buy_vol,
+        content.sell_vol,
+        content.buy_val,
+        content.sell_val,
     )
 
 
-def index_record(content: IndexContent, symbol: Symbol) -> IndexRecord:
+def index_record(content: IndexContent, symbol: Symbol, in_points: bool) -> IndexRecord:
     """The record of the index ``symbol`` in an ``MI``."""
     day, ts_ms = _moment_of(content.trading_date, content.time)
     exchange = content.exchange or content.market_id
-    return IndexRecord(
-        symbol=symbol,
-        trading_day=day,
-        ts_ms=ts_ms,
-        exchange=exchange_of(exchange) if exchange else None,
-        value=content.index_value,
-        prior_value=content.prior_index_value,
-        volume=content.total_qtty,
-        traded_value=content.total_value,
-        put_through_volume=content.total_qtty_pt,
-        put_through_value=content.total_value_pt,
-        advances=content.advances,
-        no_changes=content.no_changes,
-        declines=content.declines,
-        ceilings=content.ceilings,
-        floors=content.floors,
-        session=content.trading_session or None,
+    return _index(
+        symbol,
+        day,
+        ts_ms,
+        exchange_of(exchange) if exchange else None,
+        content.index_value,
+        content.prior_index_value,
+        content.total_qtty,
+        content.total_value,
+        content.total_qtty_pt,
+        content.total_value_pt,
+        content.advances,
+        content.no_changes,
+        content.declines,
+        content.ceilings,
+        content.floors,
+        content.trading_session or None,
     )

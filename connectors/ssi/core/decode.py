@@ -43,7 +43,7 @@ from schemas.structs import (
     StatusRecord,
     TradeRecord,
 )
-from schemas.units import POINT, Exchange, Symbol
+from schemas.units import POINT, Symbol
 
 C = TypeVar("C", bound=msgspec.Struct)
 
@@ -80,60 +80,41 @@ class _Unusual(Exception):
 class _Kind(Generic[C]):
     """One of SSI's data types: how its content is read, and how that becomes a record."""
 
-    def __init__(self, name: str, content: type[C], record: Callable[[C, Symbol], SsiRecord]) -> None:
+    def __init__(self, name: str, content: type[C], record: Callable[[C, Symbol, bool], SsiRecord]) -> None:
         self.name = name
         self.content = content
         self.record = record
         self.is_index = "index_id" in content.__struct_fields__
         self.names_exchange = "exchange" in content.__struct_fields__ and not self.is_index
-        self.prices = contents.prices_of(content)
-        self.amounts = contents.amounts_of(content)
+        self._prices = contents.prices_of(content)
+        self._prices_outside_the_book = contents.prices_outside_the_book(content)
+        self._amounts = contents.amounts_of(content)
         self.fields = tuple(_Field.of(field) for field in msgspec.structs.fields(content))
-        self._whole = msgspec.json.Decoder(content, strict=False)
-        self._decimal = msgspec.json.Decoder(contents.with_decimals(content), strict=False)
+        self.whole = msgspec.json.Decoder(content, strict=False).decode
+        """Reads a content whose prices are whole numbers."""
+        self.decimal = msgspec.json.Decoder(contents.with_decimals(content), strict=False).decode
+        """Reads a content whose prices or amounts may have decimals; the methods below make it one of whole numbers."""
 
-    def read(self, text: str, symbols: Symbols) -> SsiRecord:
-        """Read a content on the fast path.
+    def to_hundredths(self, content: Any) -> None:
+        """Bring the points of ``content`` to hundredths of a point, but for those in its book; and round its amounts."""
+        for name in self._prices_outside_the_book:
+            setattr(content, name, round(getattr(content, name) * POINT))
+        for name in self._amounts:
+            setattr(content, name, round(getattr(content, name)))
+
+    def to_whole(self, content: Any) -> None:
+        """Make the prices and amounts of ``content`` whole, which are in dong and were read as decimal numbers.
 
         Raises:
-            msgspec.MsgspecError: ``text`` is not JSON, or a field is missing or no plain number.
-            InvalidRecord: A symbol, time or exchange is none.
-            _Unusual: A stock's price has decimals, a price is out of bounds, or nothing tells whether it is in points or dong.
+            _Unusual: A price has decimals.
         """
-        content: Any
-        if self.is_index:
-            content = self._decimal.decode(text)
-            symbol = symbols.index(content.index_id)
-            self._scale(content, POINT)
-            return self.record(content, symbol)
-        try:
-            content = self._whole.decode(text)
-        except msgspec.ValidationError:
-            # Points have decimals, and at times sums of amounts have. Where it is neither, the tolerant path says what is wrong.
-            content = self._decimal.decode(text)
-            symbol, in_points = self._instrument(content, symbols)
-            self._scale(content, POINT if in_points else 1)
-        else:
-            symbol, in_points = self._instrument(content, symbols)
-            if in_points and self.prices:
-                self._scale(content, POINT)
-        return self.record(content, symbol)
-
-    def _instrument(self, content: Any, symbols: Symbols) -> tuple[Symbol, bool]:
-        symbol, in_points = symbols.instrument(content.symbol)
-        if in_points is None or (self.names_exchange and not in_points and content.exchange in contents.DERIVATIVES):
-            raise _Unusual
-        return symbol, in_points
-
-    def _scale(self, content: Any, unit: int) -> None:
-        """Bring the prices of ``content`` to their smallest unit, of which ``unit`` make a point or a dong; and round amounts."""
-        for name in self.prices:
-            price = getattr(content, name) * unit
+        for name in self._prices:
+            price = getattr(content, name)
             whole = round(price)
-            if whole > contents.MAX_PRICE or (unit == 1 and abs(price - whole) > _TOLERANCE):
+            if abs(price - whole) > _TOLERANCE:
                 raise _Unusual
             setattr(content, name, whole)
-        for name in self.amounts:
+        for name in self._amounts:
             setattr(content, name, round(getattr(content, name)))
 
 
@@ -213,8 +194,56 @@ class _BroadcastArgument(msgspec.Struct, rename="pascal", gc=False):
     content: str
 
 
-_broadcast_argument = msgspec.json.Decoder(_BroadcastArgument)
-_NOT_JSON = (msgspec.MsgspecError, UnicodeError, RecursionError)
+_broadcast_argument = msgspec.json.Decoder(_BroadcastArgument).decode
+_NOT_JSON: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
+_NOT_FAST: Final = (*_NOT_JSON, KeyError, _Unusual, InvalidRecord)
+
+
+_OF_A_DERIVATIVE: Final = '"Symbol":"4'
+"""How SSI writes the symbols of derivatives: those of securities begin with a letter. To look for it spares the attempt to read
+decimals as whole numbers; where it is missed, or found in vain, the record is the same."""
+_HEAD: Final = 160
+"""Within so many characters of a content SSI writes its symbol."""
+
+
+class _Reader(Generic[C]):
+    """Reads the contents of one data type."""
+
+    __slots__ = ("kind", "known", "record", "symbols", "whole")
+
+    def __init__(self, kind: _Kind[C], symbols: Symbols) -> None:
+        self.kind = kind
+        self.symbols = symbols
+        self.known = symbols.listed if kind.names_exchange else symbols.unlisted
+        """Symbols that have been met, and whether they are in points."""
+        self.whole = kind.whole
+        self.record = kind.record
+
+    def read_decimals(self, text: str) -> SsiRecord:
+        """The record in a content that has decimals, as points have and at times sums of amounts, or whose symbol is new.
+
+        Raises:
+            msgspec.MsgspecError: ``text`` is not JSON, or a field is missing or no plain number.
+            InvalidRecord: A symbol, time or exchange is none.
+            _Unusual: A stock's price has decimals, a price is out of bounds, or nothing tells whether it is in points or dong.
+        """
+        content: Any = self.kind.decimal(text)
+        if self.kind.is_index:
+            symbol, in_points = self.symbols.index(content.index_id), True
+        else:
+            symbol, in_points = self.known.get(content.symbol) or self._look_up(content)
+        if in_points:
+            self.kind.to_hundredths(content)
+        else:
+            self.kind.to_whole(content)
+        return self.record(content, symbol, in_points)
+
+    def _look_up(self, content: Any) -> tuple[Symbol, bool]:
+        exchange = contents.exchange_of(content.exchange) if self.kind.names_exchange else None
+        symbol, in_points = self.symbols.instrument(content.symbol, exchange)
+        if in_points is None:
+            raise _Unusual
+        return symbol, in_points
 
 
 class Decoder:
@@ -223,6 +252,7 @@ class Decoder:
     def __init__(self, symbols: Symbols) -> None:
         """Begin with what is known of ``symbols``; records add to it."""
         self._symbols = symbols
+        self._readers = {kind.name: _Reader(kind, symbols) for kind in _KINDS.values()}
         self.left_out: Counter[tuple[str, str]] = Counter()
         """Fields since the start that could not be read though their record could: by DataType and SSI's name of the field."""
 
@@ -232,10 +262,25 @@ class Decoder:
         Raises:
             InvalidRecord: There is none in it; the error says why.
         """
+        # All that most records need is in this function: for the smallest of them a call more is a tenth of the time.
         try:
-            broadcast = _broadcast_argument.decode(argument)
-            return _KINDS[broadcast.data_type].read(broadcast.content, self._symbols)
-        except (*_NOT_JSON, KeyError, _Unusual, InvalidRecord):
+            broadcast = _broadcast_argument(argument)
+            reader, text = self._readers[broadcast.data_type], broadcast.content
+            if reader.kind.is_index or text.find(_OF_A_DERIVATIVE, 0, _HEAD) >= 0:
+                return reader.read_decimals(text)
+            content: Any = reader.whole(text)
+            symbol, in_points = reader.known[content.symbol]
+            if not in_points:
+                return reader.record(content, symbol, False)
+        except _NOT_FAST:
+            pass
+        return self._decode_otherwise(argument)
+
+    def _decode_otherwise(self, argument: str | bytes) -> SsiRecord:
+        try:
+            broadcast = _broadcast_argument(argument)
+            return self._readers[broadcast.data_type].read_decimals(broadcast.content)
+        except _NOT_FAST:
             return self.decode_tolerantly(argument)
 
     def decode_tolerantly(self, argument: str | bytes) -> SsiRecord:
@@ -255,7 +300,8 @@ class Decoder:
         try:
             fields = content if isinstance(content, dict) else _object(content, "Content")
             meant = _Meant(kind, fields, self._symbols)
-            record = kind.record(meant.content(), meant.symbol)
+            # Its prices are in their smallest unit already, those of the book too.
+            record = kind.record(meant.content(), meant.symbol, False)
         except InvalidRecord as error:
             error.data_type = kind.name
             raise
@@ -321,31 +367,26 @@ class _Meant(Generic[C]):
         named = self._said[identity]
         if not isinstance(named, str):
             raise InvalidRecord(Reason.BAD_SYMBOL, f"{identity} is missing or no text")
-        self._in_points = True
         if kind.is_index:
-            self.symbol = symbols.index(named)
+            self.symbol, self._in_points = symbols.index(named), True
         else:
-            self.symbol, in_points = symbols.instrument(named)
-            self._in_points = self._find_unit(in_points, symbols)
+            self.symbol, self._in_points = self._find(named, symbols)
 
-    def _find_unit(self, in_points: bool | None, symbols: Symbols) -> bool:
-        kind = self._kind
-        if kind.names_exchange:
-            exchange = self._said["Exchange"]
-            if not isinstance(exchange, str):
+    def _find(self, named: str, symbols: Symbols) -> tuple[Symbol, bool]:
+        exchange = None
+        if self._kind.names_exchange:
+            said = self._said["Exchange"]
+            if not isinstance(said, str):
                 raise InvalidRecord(Reason.UNKNOWN_EXCHANGE, "Exchange is missing")
-            of_derivatives = contents.exchange_of(exchange) is Exchange.DER
-            if in_points is None or (of_derivatives and not in_points):
-                # From here on a bar of it, which names no exchange, can be read too.
-                symbols.list_instruments([(self.symbol, contents.exchange_of(exchange))])
-                return of_derivatives
-        elif in_points is None and kind.prices:
-            if not any(_has_decimals(self._said[field.name]) for field in kind.fields if field.unit == "price"):
+            exchange = contents.exchange_of(said)
+        symbol, in_points = symbols.instrument(named, exchange)
+        if in_points is None:
+            if not any(_has_decimals(self._said[field.name]) for field in self._kind.fields if field.unit == "price"):
                 why = "no list and no other record tells whether it is quoted in dong or in points"
-                raise InvalidRecord(Reason.UNKNOWN_SYMBOL, f"{self.symbol}: {why}")
-            symbols.name_indices([self.symbol])
-            return True
-        return bool(in_points)
+                raise InvalidRecord(Reason.UNKNOWN_SYMBOL, f"{symbol}: {why}")
+            symbols.name_indices([symbol])
+            in_points = True
+        return symbol, in_points
 
     def content(self) -> C:
         """The content as the fast path would have read it.

@@ -271,6 +271,9 @@ class HubClient:
     def _invoked(self, invocations: list[_Invocation], actions: list[Action]) -> None:
         arguments: list[str] = []
         for idx, invocation in enumerate(invocations):
+            if invocation.M == "Broadcast" and invocation.A:
+                arguments += invocation.A
+                continue
             method = invocation.M.lower()
             if method == "broadcast" and invocation.A:
                 arguments += invocation.A

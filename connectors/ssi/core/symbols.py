@@ -47,18 +47,36 @@ class Symbols:
         """What is listed on another exchange than that of derivatives."""
         self._derivatives: set[str] = set()
         """What is listed among the derivatives."""
-        self._known: dict[str, Instrument] = {}
-        """By the symbol as SSI writes it."""
+        self.unlisted: dict[str, tuple[Symbol, bool]] = {}
+        """Symbols of records without an exchange, and whether they are in points, by the symbol as SSI writes it: those of which
+        both are known."""
+        self.listed: dict[str, tuple[Symbol, bool]] = {}
+        """The same of records with an exchange."""
         self._index_ids: dict[str, Symbol] = {}
         """Symbols of indices by the id as SSI writes it."""
 
-    def instrument(self, text: str) -> Instrument:
+    def instrument(self, text: str, exchange: Exchange | None) -> Instrument:
         """What ``text`` in a record of any channel but ``MI`` means.
+
+        Args:
+            text: The symbol as SSI writes it.
+            exchange: That the record names; None if it names none. From here on it is known where the symbol is listed.
 
         Raises:
             InvalidRecord: It is no symbol.
         """
-        return self._known.get(text) or self._look_up(text)
+        upper = text.upper()
+        symbol = INDEX_SYMBOLS.get(upper, Symbol(upper))
+        # SSI writes the ids of indices in mixed case (HNXIndex). Any other symbol in lower case is an error.
+        if not _SYMBOL.fullmatch(symbol) or (text != upper and not self.is_index(symbol)):
+            raise _no_symbol(text)
+        unit = self._unit(symbol)
+        if exchange is not None and (unit is None or (exchange is Exchange.DER and not unit)):
+            self.list_instruments([(symbol, exchange)])
+            unit = exchange is Exchange.DER
+        if unit is not None:
+            _remember(self.unlisted if exchange is None else self.listed, text, (symbol, unit))
+        return Instrument(symbol, unit)
 
     def index(self, text: str) -> Symbol:
         """The symbol of the index that an ``MI`` calls ``text``. From here on it is known as an index.
@@ -79,23 +97,18 @@ class Symbols:
         for text in ids:
             upper = text.upper()
             _add(self._indices, INDEX_SYMBOLS.get(upper, upper))
-        self._known.clear()
+        self._forget()
 
     def list_instruments(self, listed: Iterable[tuple[str, Exchange]]) -> None:
         """Take note of where instruments are listed, as REST's Securities says or a record that names an exchange."""
         for symbol, exchange in listed:
             _add(self._derivatives if exchange is Exchange.DER else self._securities, symbol)
-        self._known.clear()
+        self._forget()
 
-    def _look_up(self, text: str) -> Instrument:
-        upper = text.upper()
-        symbol = INDEX_SYMBOLS.get(upper, Symbol(upper))
-        # SSI writes the ids of indices in mixed case (HNXIndex). Any other symbol in lower case is an error.
-        if not _SYMBOL.fullmatch(symbol) or (text != upper and not self.is_index(symbol)):
-            raise _no_symbol(text)
-        found = Instrument(symbol, self._unit(symbol))
-        _remember(self._known, text, found)
-        return found
+    def _forget(self) -> None:
+        """Find out anew what symbols mean: more is known of them than before."""
+        self.unlisted.clear()
+        self.listed.clear()
 
     def _look_up_index(self, text: str) -> Symbol:
         upper = text.upper()

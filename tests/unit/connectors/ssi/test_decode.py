@@ -97,6 +97,60 @@ def test_bar_status_and_odd_lot_decode(an_argument: Arguments) -> None:
     )  # fmt: skip
 
 
+FIELDS = {
+    "X-TRADE": {
+        "LastPrice": "price", "LastVol": "volume", "TotalVol": "total_volume", "TotalVal": "total_value", "RefPrice": "reference",
+        "Ceiling": "ceiling", "Floor": "floor", "Highest": "high", "Lowest": "low", "EstMatchedPrice": "expected",
+        "TradingSession": "session", "TradingStatus": "status",
+    },
+    "X-QUOTE": {"TradingSession": "session"},
+    "X": {
+        "LastPrice": "price", "LastVol": "volume", "TotalVol": "total_volume", "TotalVal": "total_value", "RefPrice": "reference",
+        "Ceiling": "ceiling", "Floor": "floor", "Open": "open", "High": "high", "Low": "low", "EstMatchedPrice": "expected",
+        "TradingSession": "session", "TradingStatus": "status",
+    },
+    "R": {
+        "TotalRoom": "total_room", "CurrentRoom": "current_room", "BuyVol": "bought", "SellVol": "sold", "BuyVal": "bought_value",
+        "SellVal": "sold_value",
+    },
+    "MI": {
+        "IndexValue": "value", "PriorIndexValue": "prior_value", "TotalQtty": "volume", "TotalValue": "traded_value",
+        "TotalQttyPt": "put_through_volume", "TotalValuePt": "put_through_value", "Advances": "advances",
+        "NoChanges": "no_changes", "Declines": "declines", "Ceilings": "ceilings", "Floors": "floors",
+        "TradingSession": "session",
+    },
+    "B": {"Open": "open", "High": "high", "Low": "low", "Close": "close", "Volume": "volume"},
+    "F": {"TradingSession": "session", "TradingStatus": "status"},
+    "OL": {
+        "LastPrice": "price", "LastVol": "volume", "TotalVol": "total_volume", "TotalVal": "total_value",
+        "TradingSession": "session", "TradingStatus": "status",
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("data_type", "field"), [(data_type, field) for data_type in FIELDS for field in FIELDS[data_type]])
+def test_each_field_of_the_wire_becomes_its_own_field_of_the_record(an_argument: Arguments, data_type: str, field: str) -> None:
+    is_text = FIELDS[data_type][field] in ("session", "status")
+    in_points = data_type == "MI" and field.endswith("IndexValue")
+    said: Any = "ABC" if is_text else 1234.0
+    record = decode(an_argument(data_type, **{field: said}))
+    meant = "ABC" if is_text else 123_400 if in_points else 1234
+    assert record == changed(decode(an_argument(data_type)), **{FIELDS[data_type][field]: meant})
+
+
+@pytest.mark.parametrize("data_type", ["X-QUOTE", "X", "OL"])
+def test_each_level_of_a_book_has_its_place(an_argument: Arguments, data_type: str) -> None:
+    levels = 3 if data_type == "OL" else 10
+    for side, of_record in (("Bid", "bids"), ("Ask", "asks")):
+        for level in range(1, levels + 1):
+            for place, what in enumerate(("Price", "Vol")):
+                record = decode(an_argument(data_type, **{f"{side}{what}{level}": 1234.0}))
+                whole = getattr(decode(an_argument(data_type)), of_record)
+                book = whole + [0] * (2 * level - len(whole))
+                book[2 * level - 2 + place] = 1234
+                assert record == changed(decode(an_argument(data_type)), **{of_record: book}), (side, what, level)
+
+
 @pytest.mark.parametrize(
     ("sent", "hundredths"), [(1746.36, 174_636), (0.29, 29), (1284.5, 128_450), (1880.0, 188_000), (2011, 201_100)]
 )
