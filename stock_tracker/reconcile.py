@@ -16,17 +16,18 @@ SHOWN: Final = 50
 """How many symbols that differ are listed; all are counted."""
 
 _TRADES: Final = """
+WITH ifNull(phase, '') = 'put_through' AS is_put_through
 SELECT
     symbol, generation, any(exchange),
-    sumIf(volume, kind = 'print' AND anchored) AS printed,
-    sumIf(volume, kind = 'gap') - sumIf(volume, kind = 'fill') AS missed,
+    sumIf(volume, kind = 'print' AND anchored AND NOT is_put_through) AS printed,
+    sumIf(volume, kind = 'gap') - sumIf(volume, kind = 'fill' AND NOT is_put_through) AS missed,
     sumIf(volume, kind = 'correction') AS corrected,
-    sumIf(volume, kind = 'print' AND ifNull(phase, '') = 'put_through') AS put_through,
+    sumIf(volume, kind = 'print' AND is_put_through) AS put_through,
     sumIf(volume, kind = 'print' AND NOT anchored AND ifNull(phase, '') NOT IN ('put_through', 'odd_lot')) AS unanchored
 FROM trades WHERE day = {day:Date} GROUP BY symbol, generation ORDER BY symbol, generation
 """
 _LEDGER: Final = """
-SELECT symbol, side, generation, any(exchange), sum(volume) AS total, sumIf(volume, ambiguous) AS unsure
+SELECT symbol, side, generation, any(exchange), sum(volume) AS total, sumIf(volume, ambiguous AND kind = 'correction') AS unsure
 FROM foreign_ledger WHERE day = {day:Date} GROUP BY symbol, side, generation ORDER BY symbol, side, generation
 """
 

@@ -44,7 +44,8 @@ class ArchivedDay(NamedTuple):
     printed: int = 0
     """Prints of the order book that have a total."""
     missed: int = 0
-    """Gaps, less what late prints filled of them."""
+    """Gaps, less what late prints filled of them. Put-through deals that fill a gap leave it here: the feed counts both in one
+    total."""
     corrected: int = 0
     """Corrections: what the feed took back, as a negative number."""
     last_generation: int = 0
