@@ -208,7 +208,8 @@ def _read_delivered(kafka: Mapping[str, str], prefix: str, day: int) -> Delivere
         for raw in read_topic(kafka, topic.named(prefix)):
             frame = topic.decode(raw.value)
             for idx, record in enumerate(frame.records):
-                delivered.records += is_from_ssi(record)
+                # A match that was made of an X is not a record of its own.
+                delivered.records += is_from_ssi(record) and not getattr(record, "from_snapshot", False)
                 if record.trading_day != day:
                     continue
                 delivered.newest.see(record)

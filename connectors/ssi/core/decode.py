@@ -187,6 +187,8 @@ DATA_TYPES: Final[dict[str, type[Any]]] = {
     "OL": OddLotRecord,
 }
 """The kind of record that each of SSI's data types becomes."""
+DATA_TYPE_OF: Final = {kind: data_type for data_type, kind in DATA_TYPES.items()}
+"""The other way round."""
 
 
 class _BroadcastArgument(msgspec.Struct, rename="pascal", gc=False):

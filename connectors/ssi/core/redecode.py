@@ -11,7 +11,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from connectors.ssi.core.channels import SubscribedChannels
-from connectors.ssi.core.decode import Decoder
+from connectors.ssi.core.decode import DATA_TYPE_OF, Decoder
 from connectors.ssi.core.errors import InvalidRecord, Reason
 from connectors.ssi.core.frames import partitions_of
 from connectors.ssi.core.hub_client import HubClient, Publish, RejectMessage
@@ -69,7 +69,11 @@ class Redecoder:
         self._snapshot_trades: dict[tuple[str, int], SnapshotTrades] = {}
 
     def read(self, message: WireMessage) -> Again:
-        """Decode ``message``. A record that is dated later than its message was received is rejected, as it was then."""
+        """Decode ``message``.
+
+        A record that is dated later than its message was received is rejected, and one that nobody asked for left out, as they
+        were then.
+        """
         again = Again([], [])
         for action in self._client.receive(message.value, MonotonicMs(0)):
             if isinstance(action, RejectMessage):
@@ -90,6 +94,8 @@ class Redecoder:
                 continue
             if record.trading_day > date:
                 again.rejected.append(Reason.FUTURE_DAY)
+                continue
+            if not self._subscription.covers(DATA_TYPE_OF[type(record)], record.symbol):
                 continue
             if isinstance(record, SnapshotRecord) and (trade := trades.trade_in(record)) is not None:
                 again.records.append(trade)

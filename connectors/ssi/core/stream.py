@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, Literal
 
 from connectors.ssi.core.channels import SubscribedChannels
-from connectors.ssi.core.decode import DATA_TYPES, Decoder
+from connectors.ssi.core.decode import DATA_TYPE_OF, DATA_TYPES, Decoder
 from connectors.ssi.core.errors import InvalidRecord, Reason
 from connectors.ssi.core.frames import FrameBuilder
 from connectors.ssi.core.health import FeedState
@@ -31,8 +31,6 @@ MAX_PAYLOAD: Final = 100_000
 """A dead letter's payload is cut to this many characters: Kafka takes a megabyte, and ``ssi.wire`` has the whole."""
 MAX_LETTERS: Final = 100
 """Dead letters that one hub message can cause, besides a last one that says how much more of it could not be used."""
-
-_DATA_TYPE_OF: Final = {kind: data_type for data_type, kind in DATA_TYPES.items()}
 
 
 class RecordStream:
@@ -216,7 +214,7 @@ class RecordStream:
 
     def _is_unwanted(self, record: SsiRecord) -> bool:
         """Whether nobody asked for ``record``: the hub seems to send every type that is named for every symbol that is named."""
-        data_type = _DATA_TYPE_OF[type(record)]
+        data_type = DATA_TYPE_OF[type(record)]
         if self._subscription.covers(data_type, record.symbol):
             return False
         self.unwanted[data_type] += 1
@@ -359,7 +357,7 @@ class RecordStream:
 
 def _from_the_future(record: SsiRecord, date: TradingDay) -> InvalidRecord:
     error = InvalidRecord(Reason.FUTURE_DAY, f"dated {record.trading_day}, and the market is at {date}")
-    error.data_type = next(data_type for data_type, kind in DATA_TYPES.items() if kind is type(record))
+    error.data_type = DATA_TYPE_OF[type(record)]
     return error
 
 

@@ -96,5 +96,7 @@ def test_a_subscription_knows_its_channels_and_symbols() -> None:
     assert [subscription.covers("R", symbol) for symbol in ("VNM", "SSI", "FPT", "ACB")] == [True, True, True, False]
     assert subscription.covers("MI", "HNXINDEX")
     assert not subscription.covers("X", "VNM")
+    # The symbol in a record is not always SSI's id.
+    assert SubscribedChannels("MI:HNXUpcomIndex").covers("MI", "UPCOMINDEX")
     assert subscription.whole == {"X-TRADE"}
     assert SubscribedChannels("ALL").covers("OL", "VNM")
