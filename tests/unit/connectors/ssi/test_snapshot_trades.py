@@ -3,16 +3,22 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from connectors.ssi.core.channels import SubscribedChannels
 from connectors.ssi.core.market_clock import WallClock
 from connectors.ssi.core.outbox import Outbox
 from connectors.ssi.core.stream import RecordStream
+from pipelines.core.frames import Shard
+from pipelines.core.price_shard import fold_frame
 from schemas.calendar import at
+from schemas.position import Position
 from schemas.records import FrameRecord
-from schemas.structs import SnapshotRecord, TradeRecord
-from schemas.topics import SSI_TICKS
+from schemas.structs import Frame, SnapshotRecord, TradeEvent, TradeRecord
+from schemas.topics import MARKET_TRADES, SSI_TICKS
 from schemas.units import TradingDay, UnixUs
+from tests.builders import offers
 
 Arguments = Callable[..., str]
 DAY = TradingDay(20261123)
@@ -25,12 +31,16 @@ class Feed:
         self.stream = RecordStream("a", 1, WallClock(), self._outbox, channels)
         self.stream.begin(NOW)
 
-    def say(self, *arguments: str) -> list[FrameRecord]:
-        """What comes of ``arguments``: trades and snapshots in their order."""
+    def frames(self, *arguments: str) -> list[Frame]:
+        """What comes of ``arguments``."""
         self.stream.publish(arguments, NOW)
         self.stream.flush()
         messages = [message for message in iter(self._outbox.take, None) if message.topic == SSI_TICKS.name]
-        records = [record for message in messages for record in SSI_TICKS.decode(message.value).records]
+        return [SSI_TICKS.decode(message.value) for message in messages]
+
+    def say(self, *arguments: str) -> list[FrameRecord]:
+        """What comes of ``arguments``: trades and snapshots in their order."""
+        records = [record for frame in self.frames(*arguments) for record in frame.records]
         return [record for record in records if isinstance(record, TradeRecord | SnapshotRecord)]
 
 
@@ -100,3 +110,39 @@ def test_a_subscription_knows_its_channels_and_symbols() -> None:
     assert SubscribedChannels("MI:HNXUpcomIndex").covers("MI", "UPCOMINDEX")
     assert subscription.whole == {"X-TRADE"}
     assert SubscribedChannels("ALL").covers("OL", "VNM")
+
+
+matches = st.lists(st.tuples(st.integers(1, 50), st.integers(500, 700), st.integers(0, 3)), min_size=1, max_size=30)
+"""Matches of a symbol: volume and price in hundreds, and how many X come after it; after 0 the next match follows at once."""
+
+
+@given(matches)
+def test_of_x_alone_the_fold_books_each_match_that_was_told_once_and_the_others_as_gaps(
+    an_argument: Arguments, matches: list[tuple[int, int, int]]
+) -> None:
+    feed = Feed("X:ALL")
+    total, said, told = 0, [], []
+    for number, (hundreds, price, snapshots) in enumerate(matches):
+        volume = hundreds * 100
+        total += volume
+        if snapshots:
+            told.append((total - volume, total, price * 100))
+        said += [
+            an_argument(
+                "X", Time=f"09:{15 + number // 60:02}:{number % 60:02}", LastPrice=price * 100.0, LastVol=float(volume),
+                TotalVol=float(total), TotalVal=float(total * 60_000), Ceiling=90_000.0, Floor=30_000.0, BidVol1=100.0 + change,
+            )
+            for change in range(snapshots)
+        ]  # fmt: skip
+    state: dict[bytes, bytes] = {}
+    events: list[TradeEvent] = []
+    for offset, frame in enumerate(feed.frames(*said)):
+        folded = fold_frame(frame, Position(SSI_TICKS.name, 0, offset), Shard.of("prices", 0, 1), state, offers=offers(SSI_TICKS))
+        trades = [output for output in folded.outputs if output.topic is MARKET_TRADES]
+        events += [event for output in trades for event in MARKET_TRADES.decode(output.value).events]
+    booked = [(event.start, event.total_volume, event.price) for event in events if event.kind == "print"]
+    assert booked == told
+    missed = sum(event.volume for event in events if event.kind == "gap")
+    last = told[-1][1] if told else 0
+    assert missed == last - sum(end - start for start, end, _ in told)
+    assert {event.side_source for event in events if event.kind == "print"} <= {"quote", "none", "auction"}
