@@ -73,6 +73,14 @@ def test_a_frame_is_cut_when_it_is_old_enough_or_full() -> None:
     assert frames.flush() == []
 
 
+def test_a_clock_that_was_set_back_holds_no_frame_up() -> None:
+    frames = FrameBuilder("a", SHARDS)
+    frames.begin(1)
+    frames.add(a_status("VNM"), NOW)
+    (cut,) = frames.due(UnixUs(NOW - 3_600_000_000))
+    assert len(cut.frame.records) == 1
+
+
 def test_a_new_epoch_counts_from_0_and_leaves_the_old_one_whole() -> None:
     frames = FrameBuilder("a", SHARDS)
     frames.begin(1)
