@@ -39,6 +39,8 @@ class HostileHub:
         self.first_message: str | None = '{"C":"d-1","S":1,"M":[]}'
         self.reply: str | None = '{"R":null,"I":"0"}'
         """The answer to SwitchChannels."""
+        self.is_deaf = False
+        """Whether it reads nothing more once a client has subscribed, close frames included."""
         self.talk: Talk = nothing_more
         """What is said on a connection once its client has subscribed; the connection stays open afterwards."""
         self.tokens = 0
@@ -128,7 +130,7 @@ class HostileHub:
         return web.Response(status=404)
 
     async def _connect(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
+        socket = web.WebSocketResponse(autoclose=not self.is_deaf)
         await socket.prepare(request)
         self.sockets.append(socket)
         if self.first_message is not None:
@@ -139,4 +141,6 @@ class HostileHub:
                 if self.reply is not None:
                     await socket.send_str(self.reply)
                     await self.talk(socket)
+                if self.is_deaf:
+                    await self._closing.wait()
         return socket

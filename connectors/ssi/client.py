@@ -80,7 +80,6 @@ class Conversation:
         self._headers = bearer(token)
         self._stream = stream
         self._subscribed = subscribed
-        self._socket: _Socket | None = None
         self._end: SsiError | None = None
         """Why the conversation ends, once that is decided."""
         self.is_open = False
@@ -97,7 +96,6 @@ class Conversation:
         if error := refusal("negotiate", reply.status, reply.text, reply.retry_after):
             raise error
         socket = await self._open(self._hub_client.negotiated(reply.body))
-        self._socket = socket
         self.is_open = True
         watch = asyncio.create_task(self._watch(socket))
         try:
@@ -116,11 +114,13 @@ class Conversation:
         """What the hub has to do next before data can flow; empty once it can."""
         return self._hub_client.awaited
 
-    async def leave(self, why: SsiError) -> None:
-        """End the conversation: :meth:`hold` closes the socket and returns ``why``, unless something else ended it before."""
+    def leave(self, why: SsiError) -> None:
+        """End the conversation: :meth:`hold` closes the socket and returns ``why``, unless something else ended it before.
+
+        Nobody else closes it: whoever did would leave :meth:`hold` to return while the hub's answer is still waited for, and
+        the next conversation would begin beside this one.
+        """
         self._end = self._end or why
-        if self._socket is not None:
-            await self._socket.close()
 
     async def _read(self, socket: _Socket) -> None:
         """Take in the next message, or that there will be none."""
@@ -159,6 +159,7 @@ class Conversation:
             raise SsiUnavailable("connect", why(error)) from None
 
     async def _watch(self, socket: _Socket) -> None:
+        """Find out that the hub has fallen silent, and wake the reader up once the conversation is to end."""
         while self._end is None:
             await asyncio.sleep(WATCH_S)
             await self._carry_out(self._hub_client.tick(monotonic_ms()), socket)

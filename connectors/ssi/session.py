@@ -161,12 +161,14 @@ class Session:
         """Make the connection anew once a day. A new token comes first: without one the old connection is worth keeping."""
         while True:
             await asyncio.sleep(LOOK_S)
-            conversation = self._conversation
-            if conversation is None or self.state != "up" or not self._daily.is_due(self._opened_ms, self._market_ms()):
+            conversation, market_ms = self._conversation, self._market_ms()
+            if conversation is None or self.state != "up" or not self._daily.is_due(self._opened_ms, market_ms):
                 continue
+            # From here on it is seen to for today, whatever becomes of it.
+            self._opened_ms = market_ms
             await self._rest.renew()
             if self._conversation is conversation:
-                await conversation.leave(PlannedReconnect())
+                conversation.leave(PlannedReconnect())
 
     def _market_ms(self) -> UnixMs:
         market = self._clock.read(now_ms())

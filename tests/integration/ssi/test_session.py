@@ -39,13 +39,18 @@ STEPS = {
 """The steps of a connection, and how each is called while it is waited for."""
 
 
-@pytest.fixture(autouse=True)
-def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps that never end are given up soon, and pauses are short."""
+@pytest.fixture
+def short_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Steps that never end are given up soon."""
     monkeypatch.setattr(calls, "STEP_S", 0.3)
     monkeypatch.setattr(client, "START_S", 0.1)
-    monkeypatch.setattr(client, "WATCH_S", 0.02)
     monkeypatch.setattr(hub_client, "HANDSHAKE_MS", 300)
+
+
+@pytest.fixture(autouse=True)
+def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pauses are short."""
+    monkeypatch.setattr(client, "WATCH_S", 0.02)
     monkeypatch.setattr(backoff, "FIRST_S", 0.02)
     monkeypatch.setattr(session, "LOOK_S", 0.02)
 
@@ -132,13 +137,10 @@ def relent(hub: HostileHub) -> None:
 
 
 def test_no_step_may_take_longer_than_15_seconds() -> None:
-    # The fixture above has changed them in their modules; these are what the modules were loaded with.
-    assert _AS_LOADED == (15.0, 4.0, 15_000)
+    assert (calls.STEP_S, client.START_S, hub_client.HANDSHAKE_MS) == (15.0, 4.0, 15_000)
 
 
-_AS_LOADED = (calls.STEP_S, client.START_S, hub_client.HANDSHAKE_MS)
-
-
+@pytest.mark.usefixtures("short_steps")
 @pytest.mark.parametrize("step", STEPS)
 async def test_a_step_that_never_ends_is_named_given_up_and_tried_again(step: str) -> None:
     hub = HostileHub()
@@ -157,7 +159,7 @@ async def test_a_step_that_never_ends_is_named_given_up_and_tried_again(step: st
 
 
 async def test_a_hub_that_never_answers_start_is_subscribed_to_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hub_client, "HANDSHAKE_MS", 15_000)
+    monkeypatch.setattr(client, "START_S", 0.1)
     hub = HostileHub()
     hub.odd["start"] = hub.never
     async with running(hub) as one:
@@ -166,9 +168,11 @@ async def test_a_hub_that_never_answers_start_is_subscribed_to_all_the_same(monk
         assert "SwitchChannels" in hub.invoked[0]
 
 
-async def test_a_hub_that_falls_silent_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("is_deaf", [False, True])
+async def test_a_hub_that_falls_silent_is_left(is_deaf: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(hub_client, "SHORTEST_SILENCE_MS", 300)
     hub = HostileHub()
+    hub.is_deaf = is_deaf
     hub.keep_alive_s = 0.3
     async with running(hub) as one:
         await one.until(lambda: one.said("not even a keep-alive"), "the silence to be noticed")
@@ -213,6 +217,7 @@ async def test_a_wall_clock_that_is_set_back_hides_no_silence(monkeypatch: pytes
         await one.until(lambda: hub.asked["connect"] >= 2, "another connection")
 
 
+@pytest.mark.usefixtures("short_steps")
 @pytest.mark.parametrize("step", [*STEPS, "up"])
 async def test_a_stop_at_any_step_leaves_no_socket(step: str) -> None:
     hub = HostileHub()
@@ -227,8 +232,10 @@ async def test_a_stop_at_any_step_leaves_no_socket(step: str) -> None:
     assert hub.asked["connect"] == asked
 
 
-async def test_the_connection_is_made_anew_before_the_open_with_a_new_token() -> None:
+@pytest.mark.parametrize("is_deaf", [False, True])
+async def test_the_connection_is_made_anew_before_the_open_with_a_new_token(is_deaf: bool) -> None:
     hub = HostileHub()
+    hub.is_deaf = is_deaf
     async with running(hub) as one:
         await one.up()
         one.clock.ts_ms = at(DAY, 8, 14)
@@ -241,10 +248,11 @@ async def test_the_connection_is_made_anew_before_the_open_with_a_new_token() ->
         assert "down" not in {state for state, _ in one.changes}
 
 
-async def test_a_connection_outlives_the_daily_time_when_no_new_token_is_to_be_had() -> None:
+async def test_without_a_new_token_the_connection_is_made_anew_with_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
     hub = HostileHub()
     async with running(hub) as one:
         await one.up()
+        monkeypatch.setattr(calls, "STEP_S", 0.3)
         hub.odd["AccessToken"] = hub.never
         one.clock.ts_ms = at(DAY, 8, 20)
         await one.until(lambda: one.session.ended["PlannedReconnect"] and one.session.state == "up", "the new connection")
