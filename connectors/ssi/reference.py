@@ -26,6 +26,9 @@ LOOK_S: Final = 1.0
 """How often it is looked whether there is anything to ask for, in seconds."""
 HEAD_START_S: Final = 2.0
 """How long the first connection to a simulator waits for reference data when none is kept, in seconds."""
+TOLD_AFTER_S: Final = 120.0
+"""How long lists have to be incomplete before that is told as a trouble of the connector, in seconds. Most come at the next
+attempt, and what starts the connector should not take it for broken while data flows."""
 LAYOUT: Final = 1
 """Of the file. One of another layout is passed over: SSI is asked for all of it in a quarter of a minute."""
 
@@ -109,12 +112,16 @@ class Reference:
         self._due: set[ListName] = set()
         """The lists that are still to come."""
         self._next_ms = monotonic_ms()
+        self._incomplete_since_ms: MonotonicMs | None = None
         self._has_asked = asyncio.Event()
 
     @property
     def trouble(self) -> str:
-        """What is wrong with it, for an operator; empty when all is well."""
-        return self._book.trouble(self._day) if self._day is not None else ""
+        """What has been wrong with it for some time, for an operator; empty when all is well."""
+        if self._day is None or self._incomplete_since_ms is None:
+            return ""
+        lasted_ms = monotonic_ms() - self._incomplete_since_ms
+        return self._book.trouble(self._day) if lasted_ms >= TOLD_AFTER_S * 1000 else ""
 
     @property
     def old_lists(self) -> int:
@@ -179,6 +186,7 @@ class Reference:
             else:
                 if not self._book.take(name, day, page):
                     self._due.discard(name)
+        self._incomplete_since_ms = (self._incomplete_since_ms or monotonic_ms()) if self._due else None
         self._publish(day)
         self._has_asked.set()
         await asyncio.to_thread(self._cache.save, dict(self._book.lists))

@@ -39,6 +39,7 @@ EVERY = len(LISTS)
 @pytest.fixture(autouse=True)
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reference_module, "LOOK_S", 0.01)
+    monkeypatch.setattr(reference_module, "TOLD_AFTER_S", 0.0)
 
 
 class HandClock:
@@ -152,6 +153,15 @@ async def test_a_list_that_is_empty_is_told_asked_for_again_and_replaced_by_the_
         hub.odd.clear()
         await reached(lambda: kept.reference.trouble == "", "the list")
         assert kept.reference.old_lists == 0
+
+
+async def test_a_list_that_comes_at_the_next_attempt_is_no_trouble(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reference_module, "TOLD_AFTER_S", 120.0)
+    hub = HostileHub()
+    hub.odd["Securities"] = empty
+    async with keeping(hub, tmp_path) as kept:
+        await reached(lambda: hub.asked["Securities"] >= 10, "another attempt")
+        assert (kept.reference.trouble, kept.reference.old_lists) == ("", 4)
 
 
 async def test_an_index_that_fails_does_not_take_the_others_with_it(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from prometheus_client import REGISTRY
 
-from connectors.ssi import publisher, service
+from connectors.ssi import publisher, reference, service
 from connectors.ssi.core import backoff
 from connectors.ssi.core.backoff import SsiBackoff
 from connectors.ssi.core.decode import decode
@@ -465,6 +465,7 @@ async def test_a_server_that_is_not_there_yet_is_waited_for(kafka: str, topics: 
 async def test_without_rest_the_stream_runs_and_groups_are_unknown(
     kafka: str, topics: str, board: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(reference, "TOLD_AFTER_S", 0.0)
     monkeypatch.setattr(rest.ReferenceData, "answer", lambda *_: None)
     async with simulator(a_market(end=time(9, 0))) as port, connected(port, kafka, topics) as connector:
         await played(port, connector, board)

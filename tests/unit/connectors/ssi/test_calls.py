@@ -83,6 +83,6 @@ async def test_a_proxy_that_is_not_there_is_said_without_its_password(monkeypatc
         pass
     monkeypatch.setenv("HTTPS_PROXY", f"http://me:hidden@127.0.0.1:{port}")
     async with aiohttp.ClientSession() as http:
-        with pytest.raises(SsiUnavailable, match="127.0.0.1") as caught:
+        with pytest.raises(SsiUnavailable, match=r"127\.0\.0\.1") as caught:
             await call(http, "GET", REST, "Securities")
     assert "hidden" not in str(caught.value)
