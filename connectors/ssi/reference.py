@@ -183,6 +183,8 @@ class Reference:
                 self._book.fail(name, error.why if isinstance(error, SsiUnavailable) else str(error))
                 if isinstance(error, QuotaExceeded):
                     break
+                # The next one may take as long to fail: what is there already does not wait for it.
+                self._publish(day)
             else:
                 if not self._book.take(name, day, page):
                     self._due.discard(name)
@@ -190,6 +192,7 @@ class Reference:
         self._publish(day)
         self._has_asked.set()
         await asyncio.to_thread(self._cache.save, dict(self._book.lists))
+        log.info("reference data for %d: %d of %d lists are of today", day, len(LISTS) - self._book.cached(day), len(LISTS))
         if self._due:
             said = self._book.trouble(day)
             pause_s = self._backoff.failed(trouble or ReferenceIncomplete(said), monotonic_ms())
@@ -202,7 +205,6 @@ class Reference:
         self._stream.name_indices(self._book.indices())
         if records := self._book.records(day):
             self._stream.refer(records, now_us())
-            log.info("reference data of %d instruments for %d", len(records), day)
 
 
 def _key(name: ListName) -> str:

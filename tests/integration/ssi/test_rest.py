@@ -143,7 +143,7 @@ async def test_a_list_that_is_empty_is_told_asked_for_again_and_replaced_by_the_
     hub.odd[step] = empty
     async with keeping(hub, tmp_path, NEXT) as kept:
         await reached(lambda: hub.asked[step] >= 10, "the second attempt")
-        assert f"{step} of" in kept.reference.trouble
+        await reached(lambda: f"{step} of" in kept.reference.trouble, "the trouble to be told")
         assert f"SSI gives none; that of {DAY} is used" in kept.reference.trouble
         assert kept.told()["VNM"].groups == ["VN100", "VN30"]
         assert len(kept.told()) == 5
@@ -174,7 +174,21 @@ async def test_an_index_that_fails_does_not_take_the_others_with_it(tmp_path: Pa
     async with keeping(hub, tmp_path) as kept:
         await reached(lambda: kept.told().get("VNM"), "the records")
         assert kept.told()["VNM"].groups == ["VN30"]
-        assert "IndexComponents of VN100: HTTP 504; there is none from before" in kept.reference.trouble
+        told = "IndexComponents of VN100: HTTP 504; there is none from before"
+        await reached(lambda: told in kept.reference.trouble, "the trouble to be told")
+
+
+async def test_what_has_come_does_not_wait_for_lists_that_do_not(tmp_path: Path) -> None:
+    hub = HostileHub()
+
+    async def hang_after_the_first(request: web.Request) -> web.StreamResponse:
+        one = request.query["indexCode"]
+        return web.Response(status=504) if one == "VN30" else await hub.never(request)
+
+    hub.odd["IndexComponents"] = hang_after_the_first
+    async with keeping(hub, tmp_path) as kept:
+        await reached(lambda: len(kept.told()) == 5, "the records")
+        assert hub.asked["SecuritiesDetails"] == 0
 
 
 async def test_the_lists_of_a_new_day_are_asked_for_in_the_morning_not_at_midnight(tmp_path: Path) -> None:
