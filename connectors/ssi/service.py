@@ -21,6 +21,7 @@ from connectors.ssi.core.market_clock import SimulatedClock, make_clock
 from connectors.ssi.core.outbox import Outbox
 from connectors.ssi.core.stream import RecordStream
 from connectors.ssi.metrics import Tally
+from connectors.ssi.other_feeds import StatusListener
 from connectors.ssi.publisher import Publisher
 from connectors.ssi.reference import Reference, ReferenceCache
 from connectors.ssi.rest import SsiRest
@@ -133,12 +134,15 @@ class _Connector:
         settings = self._settings
         stream = RecordStream(settings.feed, shards, self._clock, self._outbox, settings.channels, self._holidays)
         rest = SsiRest(http, settings)
-        session = Session(http, rest, stream, self._clock, settings, SsiBackoff(random.random), self._changed)
+        session = Session(http, rest, stream, self._clock, settings, SsiBackoff(random.random), self._listen, self._changed)
         cache = ReferenceCache(settings.cache, settings.api_url)
         daily = DailyTime(settings.reconnect_time or REFERENCE_TIME)
         backoff = SsiBackoff(random.random, REFERENCE_LONGEST_S)
         reference = Reference(rest, stream, self._clock, cache, daily, backoff)
         return _Parts(stream, session, reference, Tally(stream, self._outbox, self._publisher, session, reference))
+
+    def _listen(self) -> StatusListener:
+        return StatusListener(self._settings.kafka, self._settings.topic_prefix, self._settings.feed)
 
     async def _kafka_ready(self) -> int:
         """Wait for a broker; return how many shards the record topics have."""

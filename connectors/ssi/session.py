@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 
@@ -27,6 +27,16 @@ LOOK_S: Final = 1.0
 """How often it is looked whether the daily time to connect anew has come, in seconds."""
 
 
+class Others(Protocol):
+    """Knows how the other feeds are, while this one stands by."""
+
+    def is_any_up(self) -> bool | None:
+        """Whether one of them is up; None while that is not known."""
+
+    def close(self) -> None:
+        """Listen no longer."""
+
+
 class Session:
     """Connects to SSI again and again, and says how that goes."""
 
@@ -38,6 +48,7 @@ class Session:
         clock: MarketClock,
         settings: SsiSettings,
         backoff: SsiBackoff,
+        others: Callable[[], Others],
         changed: Callable[[], None],
     ) -> None:
         """Nothing happens before :meth:`run`.
@@ -49,6 +60,7 @@ class Session:
             clock: Says what time it is on the market, for the daily reconnect.
             settings: Where the hub is, and what to subscribe to.
             backoff: The pauses between attempts; the only ones.
+            others: Begins to listen to the other feeds.
             changed: Called whenever ``state`` has changed.
         """
         self._http = http
@@ -57,6 +69,7 @@ class Session:
         self._clock = clock
         self._settings = settings
         self._backoff = backoff
+        self._listen = others
         self._changed = changed
         self._daily = DailyTime(settings.reconnect_time)
         self._evictions = Evictions(settings.feed)
@@ -135,19 +148,37 @@ class Session:
             self._rest.forget_token()
         if self._evictions.ended(error, hub_client.is_subscribed, monotonic_ms()):
             log.warning("%s", error)
-            error = StandingBy(self._settings.feed, STAND_BY_S)
-        await self._pause(error)
+            await self._stand_by()
+        else:
+            await self._pause(error)
 
     async def _pause(self, error: SsiError) -> None:
         """Wait as long as an error asks for before the next attempt."""
         self.ended[type(error).__name__] += 1
         pause_s = self._backoff.failed(error, monotonic_ms())
-        if isinstance(error, StandingBy):
-            pause_s = max(pause_s, error.pause_s)
         log.warning("%s (next attempt in %.1f s)", error, pause_s)
         self._error = error
         self._set("down")
         await asyncio.sleep(pause_s)
+        self._set("connecting")
+
+    async def _stand_by(self) -> None:
+        """Wait until the other feeds are gone; for a while where nobody says how they are."""
+        self._error = StandingBy(self._settings.feed)
+        self.ended[type(self._error).__name__] += 1
+        log.warning("%s", self._error)
+        self._set("down")
+        until_ms = monotonic_ms() + int(STAND_BY_S * 1000)
+        others = self._listen()
+        try:
+            while True:
+                is_up = others.is_any_up()
+                if is_up is False or (is_up is None and monotonic_ms() >= until_ms):
+                    break
+                await asyncio.sleep(LOOK_S)
+        finally:
+            others.close()
+        log.info("the other feed is gone, or says nothing of itself: connecting again")
         self._set("connecting")
 
     def _subscribed(self) -> None:

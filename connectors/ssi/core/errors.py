@@ -90,16 +90,14 @@ class ConnectionClosed(SsiUnavailable):
 class StandingBy(SsiError):
     """The hub closes this feed's connection whenever another client of the same key connects, so this one waits."""
 
-    def __init__(self, feed: str, pause_s: float) -> None:
-        super().__init__(feed, pause_s)
+    def __init__(self, feed: str) -> None:
+        super().__init__(feed)
         self.feed = feed
-        self.pause_s = pause_s
 
     def __str__(self) -> str:
         return (
             f"standing by: SSI closed the connection of feed {self.feed} again and again, so it seems to serve one connection a "
-            f"key. Give feed {self.feed} a key of its own (SSI_CONSUMER_ID, SSI_CONSUMER_SECRET); next attempt in "
-            f"{self.pause_s / 60:.0f} minutes"
+            f"key. It connects again when the other feed is gone. Give it a key of its own (SSI_CONSUMER_ID, SSI_CONSUMER_SECRET)"
         )
 
 

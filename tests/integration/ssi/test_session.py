@@ -68,6 +68,24 @@ class HandClock:
         pass
 
 
+class Others:
+    """What a feed that stands by hears of the others."""
+
+    def __init__(self) -> None:
+        self.up: bool | None = None
+        self.listeners = 0
+
+    def listen(self) -> "Others":
+        self.listeners += 1
+        return self
+
+    def is_any_up(self) -> bool | None:
+        return self.up
+
+    def close(self) -> None:
+        self.listeners -= 1
+
+
 class Running:
     """A session that runs, and how its state was each time it changed."""
 
@@ -80,7 +98,10 @@ class Running:
         self.stream = RecordStream(feed, 3, self.clock, Outbox(10_000, 10_000_000), "ALL")
         self.changes: list[tuple[str, str]] = []
         self.rest = SsiRest(http, settings)
-        self.session = Session(http, self.rest, self.stream, self.clock, settings, SsiBackoff(lambda: 0.0, 0.05), self._note)
+        self.others = Others()
+        self.session = Session(
+            http, self.rest, self.stream, self.clock, settings, SsiBackoff(lambda: 0.0, 0.05), self.others.listen, self._note
+        )
         self.task = asyncio.create_task(self.session.run())
 
     def _note(self) -> None:
@@ -435,6 +456,12 @@ async def test_of_two_feeds_with_one_key_one_stands_by_where_ssi_serves_but_one(
             await a.until(lambda: a.session.state == "up" and hub.live == 1, "feed a to be the only one")
             assert hub.asked["connect"] <= connects + 1
             assert not a.said("standing by")
+            b.others.up = True
+            assert b.others.listeners == 1
+            await a.stop()
+            b.others.up = False
+            await b.up()
+            assert b.others.listeners == 0
         finally:
             await b.stop()
 
