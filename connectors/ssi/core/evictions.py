@@ -14,7 +14,7 @@ from schemas.units import MonotonicMs
 DROPS: Final = 3
 """So many connections closed by the hub within :data:`WITHIN_MS` are no accident."""
 WITHIN_MS: Final = 60_000
-STAND_BY_S: Final = 300.0
+STAND_BY_S: Final = 60.0
 """How long a feed stands by that hears of no other, in seconds."""
 GONE_MS: Final = 10_000
 """A feed that has not said for so long that it is up has gone, in milliseconds. Each says how it is once a second."""
