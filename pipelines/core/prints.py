@@ -231,12 +231,10 @@ class TapeRecorder:
                 self._hold(tape, received, booked, "rise")
             else:
                 self._grow(tape, received, booked)
-        elif total < count.top and record.ts_ms > count.top_ms:
+        elif total < count.top and (record.ts_ms > count.top_ms or tape.falls_with_suspect(record)):
             # A counter does not run backwards, so this is no late print, even where a gap lies. Else a counter that had begun at
             # 0 again would fill the gap, and the last price would stay as it was.
             self._hold(tape, received, booked, "fall")
-        elif total < count.top and tape.may_be_of_suspects(record):
-            self._hold(tape, received, booked, "second")
         elif not self._fill_late(tape, received, booked):
             self._repeat(tape, received)
         count = tape.count
@@ -265,15 +263,16 @@ class TapeRecorder:
             return
         self._counts["held" if waiting else "suspect"] += 1
         self._remember_coverage(received)
-        received.waits_for = reason
+        received.waits_for, received.top = reason, tape.count.top
         waiting.append(received)
 
     def _note_zero(self, tape: Tape, received: Received) -> None:
-        """Keep the first of some zeros: it is the restart, if the next total that is none is lower than the top.
+        """Keep the newest zero: it is a restart, if the next total that is none is lower than the top.
 
         Another zero decides nothing.
         """
-        if tape.zero is None and received.record.ts_ms > tape.count.top_ms:
+        known_ms = tape.count.top_ms if tape.zero is None else tape.zero.record.ts_ms
+        if received.record.ts_ms > known_ms:
             self._remember_coverage(received)
             tape.zero = received
 
@@ -380,7 +379,7 @@ class TapeRecorder:
         """Book what comes late from before a correction or reset, in the counter as it was: two feeds give the union."""
         record = received.record
         total, start, top = record.total_volume, received.start, before.top
-        if record.ts_ms < before.begun_ms:
+        if before.may_precede(record):
             self._repeat(tape, received)
             return
         if self._doubts(before, received) or (total < top and record.ts_ms > before.top_ms):
@@ -469,12 +468,13 @@ class TapeRecorder:
         # The feed will count the volume above the new top once more, and nothing would tell that from a gap up there. So such
         # gaps are left to the counter as it was.
         above = [Gap(max(gap.start, total), gap.end, gap.cause) for gap in count.gaps if gap.end > total]
-        before = Count(count.generation, top, count.top_value, count.top_ms, count.mark, above, begun_ms=count.begun_ms)
+        before = Count(count.generation, top, count.top_value, count.top_ms, count.mark, above)
+        before.begun_ms, before.begun_below = count.begun_ms, count.begun_below
         self._settle(tape, before, settled_ms, until, corrected_to=total)
         count.gaps = [Gap(gap.start, min(gap.end, total), gap.cause) for gap in count.gaps if gap.start < total]
         count.top, count.top_value, count.top_ms, count.mark = total, value, record.ts_ms, first.mark
         count.risen_from = count.risen_to = 0
-        count.begun_ms = record.ts_ms
+        count.begun_ms, count.begun_below = record.ts_ms, top
         if total < record.total_volume:
             self._grow(tape, first, booked)
 
@@ -492,7 +492,7 @@ class TapeRecorder:
         is_ambiguous = self._ends_a_rise(old, record.total_volume)
         self._counts[SuspectVerdict.UNRESOLVED.value] += is_ambiguous
         self._settle(tape, old, settled_ms, until, corrected_to=0)
-        tape.count = Count(old.generation + 1, top_ms=old.top_ms, mark=old.mark, begun_ms=record.ts_ms)
+        tape.count = Count(old.generation + 1, top_ms=old.top_ms, mark=old.mark, begun_ms=record.ts_ms, begun_below=old.top)
         self._events.append(reset_line(record, old.generation + 1, old.top, is_ambiguous=is_ambiguous))
         self._grow(tape, first, booked)
         tape.count.top_ms = record.ts_ms
@@ -554,10 +554,13 @@ class TapeRecorder:
 
 
 def _bounds(record: TradeRecord) -> Bounds:
-    """What one share, or contract, can be worth on the day of a record: within its limits, where it says any."""
+    """What one share, or contract, can be worth on the day of a record: within its limits, where it says any.
+
+    A tenth is allowed beyond them: values that were rounded, taken back or told a match too late are no wrong totals.
+    """
     unit = value_of(1, 1, record.exchange)
     if record.floor > 0 and record.ceiling > 0:
-        return Bounds(record.floor * unit, record.ceiling * unit)
+        return Bounds(record.floor * unit * 9 // 10, record.ceiling * unit * 11 // 10)
     return Bounds.around(record.price * unit)
 
 

@@ -13,8 +13,8 @@ from schemas.events import GapCause, TradePhase
 from schemas.structs import TradeRecord
 from schemas.units import Side
 
-Doubt = Literal["fall", "rise", "second"]
-"""Why a record waits: its total fell; it rose beyond belief; or it is of the suspect's second, below growth in that second."""
+Doubt = Literal["fall", "rise"]
+"""Why a record waits: its total fell, or it rose beyond belief."""
 
 
 class Received(msgspec.Struct, array_like=True, gc=False):
@@ -34,6 +34,8 @@ class Received(msgspec.Struct, array_like=True, gc=False):
     """Why volume before it was not seen, were it the first record of its day; None likewise."""
     waits_for: Doubt = "fall"
     """Why it waits."""
+    top: int = 0
+    """The top when it came to wait."""
 
     @property
     def label(self) -> Label:
@@ -73,7 +75,15 @@ class Count(msgspec.Struct, array_like=True, gc=False):
     has_final_holes: bool = False
     """Whether a gap over time that no feed covered has become final."""
     begun_ms: int = 0
-    """Exchange time of the correction or reset that it began with, 0 of the day's first: totals of before are not of it."""
+    """Exchange time of the correction or reset that it began with; 0 of the day's first."""
+    begun_below: int = 0
+    """The top from which the count before it fell."""
+
+    def may_precede(self, record: TradeRecord) -> bool:
+        """Whether a record may be of a count before this one."""
+        if record.ts_ms == self.begun_ms:
+            return record.total_volume >= self.begun_below
+        return record.ts_ms < self.begun_ms
 
 
 class Deal(msgspec.Struct, array_like=True, gc=False):
@@ -123,7 +133,7 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
     """Volume of the deals that were taken off gaps, because they share the counter, and their value in VND."""
     explained_value: int = 0
     zero: Received | None = None
-    """The first of the zeros that were told since the top was."""
+    """The newest of the zeros that were told since the top was."""
 
     @property
     def total(self) -> int:
@@ -149,9 +159,12 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
         told = identity(record)
         return told in self.dismissed or any(identity(other.record) == told for other in self.waiting)
 
-    def may_be_of_suspects(self, record: TradeRecord) -> bool:
-        """Whether a record is of the very second of the suspect: it may be of another count than the growth in that second."""
-        return bool(self.waiting) and record.ts_ms == self.waiting[0].record.ts_ms and self.waiting[0].waits_for == "fall"
+    def falls_with_suspect(self, record: TradeRecord) -> bool:
+        """Whether a record of the suspect's second fell as the suspect did, though the old count has grown in that second too."""
+        if not self.waiting or self.waiting[0].waits_for != "fall":
+            return False
+        suspect = self.waiting[0]
+        return record.ts_ms == suspect.record.ts_ms and record.total_volume < suspect.top
 
     def is_before(self, record: TradeRecord) -> bool:
         """Whether a record belongs to the counter as it was before its last correction or reset.

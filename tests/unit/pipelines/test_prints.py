@@ -277,7 +277,7 @@ class TestFallingTotal:
         assert (reel.tape.count.top, reel.tape.waiting, reel.counts["empty"]) == (1_000, [], 2)
         reset, booked = reel.take(4, 100, 100)
         assert lines([reset, booked]) == [("reset", 1_000, 0, 0), ("print", 0, 100, 100)]
-        assert reset.ts_ms == clock(10, 0, 2)
+        assert reset.ts_ms == clock(10, 0, 3)
         assert reel.take(5, 0, 0) == []
         assert lines(reel.take(6, 130, 30)) == [("print", 100, 130, 30)]
 
