@@ -309,6 +309,9 @@ class TapeRecorder:
             # A counter grows with time: the lowest total is the oldest, and the first of the count that goes on from here.
             fallen = sorted((each for each in waiting if each.record.total_volume < top), key=_total)
             held = [*fallen[1:], *(each for each in waiting if each.record.total_volume >= top)]
+            if until < fallen[-1].record.total_volume:
+                # The decider fell again, and says nothing of how far this count came.
+                until = top
             if verdict is SuspectVerdict.RESET:
                 self._restart(tape, fallen[0], suspect.record.ts_ms, until, booked)
             else:
