@@ -44,7 +44,7 @@ from pipelines.core.suspects import (
     judge_at_close,
     judge_rise,
 )
-from pipelines.core.tape import Booked, Count, Deal, DealCounter, Doubt, Received, SharedCounter, Tape, identity
+from pipelines.core.tape import Booked, BookedDeal, Count, DealCounter, Doubt, Received, SharedCounter, Tape, identity
 from schemas.events import GapCause
 from schemas.session import open_ms
 from schemas.structs import TradeEvent, TradeRecord
@@ -109,9 +109,9 @@ class TapeRecorder:
         if (tape.dismissed or tape.waiting) and tape.knows(record):
             self._repeat(tape, received)
         elif record.total_volume == 0 and tape.count.top > 0:
-            # In the middle of a day the feed sends zeros when it has nothing to say, and when its counter has restarted.
+            # In the middle of a day the feed sends zeros when it has nothing to say. Had the counter restarted, the next match
+            # would show it.
             self._counts["empty"] += 1
-            self._note_zero(tape, received)
         elif tape.before is not None and tape.is_before(record):
             self._take_tail(tape, tape.before, received, booked)
         else:
@@ -173,7 +173,7 @@ class TapeRecorder:
             return None
         self._counts["put_through"] += 1
         self._events.append(print_line(record, label, count.generation, start=start, volume=volume, late=False, anchored=True))
-        tape.deals.append(Deal(start, total, record.price, record.ts_ms))
+        tape.deals.append(BookedDeal(start, total, record.price, record.ts_ms))
         if len(tape.deals) > MAX_DEALS:
             tape.deals_until = max(tape.deals_until, tape.deals.pop(0).total)
         if total < count.top and record.ts_ms > count.top_ms:
@@ -219,13 +219,6 @@ class TapeRecorder:
         """Fold a record of the counter that runs now."""
         record, count = received.record, tape.count
         total = record.total_volume
-        if tape.zero is not None and record.ts_ms > tape.zero.record.ts_ms:
-            zero, tape.zero = tape.zero, None
-            is_below = total < count.top and zero.record.ts_ms > count.top_ms
-            if is_below and is_restart(count.top, 0, self._thresholds()):
-                self._counts[SuspectVerdict.RESET.value] += 1
-                self._restart(tape, zero, zero.record.ts_ms, total, booked)
-                count = tape.count
         if total > count.top:
             if self._doubts(count, received):
                 self._hold(tape, received, booked, "rise")
@@ -262,24 +255,10 @@ class TapeRecorder:
             self._fold(tape, received, booked)
             return
         self._counts["held" if waiting else "suspect"] += 1
-        self._remember_coverage(received)
-        received.waits_for, received.top = reason, tape.count.top
-        waiting.append(received)
-
-    def _note_zero(self, tape: Tape, received: Received) -> None:
-        """Keep the newest zero: it is a restart, if the next total that is none is lower than the top.
-
-        Another zero decides nothing.
-        """
-        known_ms = tape.count.top_ms if tape.zero is None else tape.zero.record.ts_ms
-        if received.record.ts_ms > known_ms:
-            self._remember_coverage(received)
-            tape.zero = received
-
-    def _remember_coverage(self, received: Received) -> None:
-        """Take down what the feeds say now, for a record that must wait."""
         if received.covered_since is None:
             received.covered_since, received.opening = self._feeds.covered_since, self._opening(received.record)
+        received.waits_for, received.top = reason, tape.count.top
+        waiting.append(received)
 
     def _decide(self, tape: Tape, decider: int | None, until: int, booked: list[Booked]) -> None:
         """Decide about the suspect, and fold what has waited behind it.
@@ -571,12 +550,12 @@ def _total(received: Received) -> int:
     return received.record.total_volume
 
 
-def _holds(gap: Gap, deal: Deal) -> bool:
+def _holds(gap: Gap, deal: BookedDeal) -> bool:
     """Whether a deal can be taken off a gap."""
     return gap.cause == "unseen" and gap.start <= deal.start and deal.total <= gap.end
 
 
-def _fit_exactly(deals: list[Deal], start: int, end: int) -> bool:
+def _fit_exactly(deals: list[BookedDeal], start: int, end: int) -> bool:
     """Whether deals cover (start, end] without a hole, and nothing twice."""
     for deal in sorted(deals, key=lambda deal: deal.start):
         if start <= deal.start and deal.total <= end:

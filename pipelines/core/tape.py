@@ -86,7 +86,7 @@ class Count(msgspec.Struct, array_like=True, gc=False):
         return record.ts_ms < self.begun_ms
 
 
-class Deal(msgspec.Struct, array_like=True, gc=False):
+class BookedDeal(msgspec.Struct, array_like=True, gc=False):
     """A put-through deal that was booked. Its interval tells it from others."""
 
     start: int
@@ -125,15 +125,13 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
     """The suspect and what waits behind it, in the order in which they came."""
     dismissed: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
     """Time, total and volume of the last few glitches. What another feed repeats of them later must not be believed then."""
-    deals: list[Deal] = msgspec.field(default_factory=list)
+    deals: list[BookedDeal] = msgspec.field(default_factory=list)
     """The newest put-through deals, in the order in which they came."""
     deals_until: int = 0
     """The highest total of the deals that are not kept any more."""
     explained: int = 0
     """Volume of the deals that were taken off gaps, because they share the counter, and their value in VND."""
     explained_value: int = 0
-    zero: Received | None = None
-    """The newest of the zeros that were told since the top was."""
 
     @property
     def total(self) -> int:
@@ -187,7 +185,7 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
             for count in counts
         )
 
-    def counts(self, deal: Deal) -> bool:
+    def counts(self, deal: BookedDeal) -> bool:
         """Whether the total of a deal can be compared with those of the counter that runs now."""
         return deal.ts_ms > self.settled_ms or deal.total <= self.corrected_to
 
