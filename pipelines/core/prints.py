@@ -237,8 +237,8 @@ class TapeRecorder:
     def _doubts(self, count: Count, received: Received) -> bool:
         """Whether the volume that a record shows above the top, and nobody told of, is more than can be believed."""
         record, start = received.record, received.start
-        if start <= count.top or not (record.total_value or count.top_value):
-            # Its own match explains it, or the feed tells no values.
+        if start <= count.top:
+            # Its own match explains it.
             return False
         value = record.total_value - count.top_value - value_of(record.price, record.total_volume - start, record.exchange)
         bounds = _bounds(record)
