@@ -35,7 +35,11 @@ _SESSIONS: Final[dict[str | None, SessionPhase]] = {
     "ATC": SessionPhase.ATC,
     "PLO": SessionPhase.POST_CLOSE,
     "PT": SessionPhase.POST_CLOSE,
+    "C": SessionPhase.CLOSED,
+    "CLOSE": SessionPhase.CLOSED,
 }
+_CLOSED: Final = ("C", "CLOSE")
+"""Sent before the open too, where they say nothing."""
 _BY_CLOCK: Final[dict[SessionPhase, TradePhase]] = {
     SessionPhase.ATO: "ato",
     SessionPhase.CONTINUOUS: "continuous",
@@ -48,9 +52,36 @@ def trade_phase(session: str | None, exchange: Exchange, day: TradingDay, ts_ms:
     return _TRADES.get(session) or _trade_phase_at(exchange, day, ts_ms)
 
 
-def exchange_phase(session: str | None, exchange: Exchange, day: TradingDay, ts_ms: UnixMs) -> SessionPhase:
-    """What a symbol's exchange is doing, by its last session code; by the clock where that says nothing."""
-    return _SESSIONS.get(session) or _session_phase_at(session, exchange, day, ts_ms)
+def exchange_phase(session: str | None, exchange: Exchange, day: TradingDay, said_ms: int, now_ms: int) -> SessionPhase:
+    """What a symbol's exchange is doing, by its last session code; by the clock where that says nothing, or nothing any more.
+
+    Many a symbol is not heard of for hours. A code that the schedule explains ends with its phase there, a minute later at most,
+    since the feed lags; any other with the next phase that begins.
+
+    Args:
+        session: The code.
+        exchange: Of the symbol.
+        day: On which it was said.
+        said_ms: Exchange time at which it was said.
+        now_ms: Market time, not before ``said_ms``.
+    """
+    clock = _phase_at(exchange, day, now_ms)
+    said = _SESSIONS.get(session)
+    if said is None or said is clock:
+        return clock
+    when_said = _phase_at(exchange, day, said_ms)
+    if session in _CLOSED and when_said is SessionPhase.PRE_OPEN:
+        return clock
+    if said in (when_said, _phase_at(exchange, day, said_ms - LAG_MS)):
+        return said if _phase_at(exchange, day, now_ms - LAG_MS) is said else clock
+    return said if clock is when_said else clock
+
+
+@lru_cache(maxsize=64)
+def turning_points(day: TradingDay) -> tuple[UnixMs, ...]:
+    """When :func:`exchange_phase` may say something else without a new code, on any exchange; in order."""
+    begins = {begin_ms for exchange in Exchange for begin_ms, _ in starts(day, exchange)}
+    return tuple(sorted(begins | {UnixMs(begin_ms + LAG_MS) for begin_ms in begins}))
 
 
 def is_over(ts_ms: UnixMs, day: TradingDay, exchange: Exchange) -> bool:
@@ -75,9 +106,14 @@ def _trade_phase_at(exchange: Exchange, day: TradingDay, ts_ms: UnixMs) -> Trade
     return _BY_CLOCK.get(phase, "post_close")
 
 
-@lru_cache(maxsize=4096)
-def _session_phase_at(session: str | None, exchange: Exchange, day: TradingDay, ts_ms: UnixMs) -> SessionPhase:
-    phase = phase_at(ts_ms, day, exchange)
-    if session in ("C", "CLOSE") and phase is not SessionPhase.PRE_OPEN:
-        return SessionPhase.CLOSED
-    return phase
+def _phase_at(exchange: Exchange, day: TradingDay, ts_ms: int) -> SessionPhase:
+    """As :func:`schemas.session.phase_at`, for times that hardly ever come twice."""
+    current = SessionPhase.PRE_OPEN
+    for begin_ms, phase in _starts(day, exchange):
+        if ts_ms < begin_ms:
+            break
+        current = phase
+    return current
+
+
+_starts = lru_cache(maxsize=64)(starts)

@@ -4,6 +4,7 @@
 :mod:`pipelines.core.index_shard` hands it their records.
 """
 
+from bisect import bisect_right
 from typing import Any, ClassVar, Final, Literal
 
 import msgspec
@@ -15,7 +16,7 @@ from pipelines.core.errors import RecordRejected
 from pipelines.core.figures import Figures, check_book, check_nothing, check_product
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.lines import odd_lot_line, status_line, value_of
-from pipelines.core.phases import trade_phase
+from pipelines.core.phases import trade_phase, turning_points
 from pipelines.core.prints import TapeRecorder
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.symbol_day import SYMBOL_DAY, SymbolDay
@@ -76,6 +77,8 @@ class ShardDay(Stored):
     is_patchy: bool = False
     """Whether what the shard kept of this day was passed over, because it could not be read: the roster then lacks symbols."""
     put_through: DealCounter = msgspec.field(default_factory=DealCounter)
+    phased_ms: int = 0
+    """Market time up to which rows show the phase of their exchange; 0 where release 0.2.0 began the day."""
 
 
 class Roster(Stored):
@@ -137,7 +140,10 @@ class PriceFold:
         self._candles.turn(self._feeds.day, close_ms(TradingDay(day.day)) if day.day else self._feeds.now_ms)
         self._roster = Roster()
         self._day = ShardDay(
-            day=self._feeds.day, summary=self._feeds.now_ms // SUMMARY_MS, is_patchy=not day.day and self._state.passed_over
+            day=self._feeds.day,
+            summary=self._feeds.now_ms // SUMMARY_MS,
+            is_patchy=not day.day and self._state.passed_over,
+            phased_ms=self._feeds.now_ms,
         )
 
     def advance(self) -> None:
@@ -150,8 +156,30 @@ class PriceFold:
         elif now_ms // SUMMARY_MS > day.summary:
             day.summary = now_ms // SUMMARY_MS
             self._summarise(now_ms)
+        self._change_phases(now_ms)
         self._draw_candles()
         self._candles.advance(now_ms)
+
+    def _change_phases(self, now_ms: int) -> None:
+        """Show the symbols whose exchange does something else now, though nothing new was said of them."""
+        day = self._day
+        points, before_ms = turning_points(TradingDay(day.day)), day.phased_ms
+        if before_ms and bisect_right(points, now_ms) == bisect_right(points, before_ms):
+            return
+        day.phased_ms = now_ms
+        if not before_ms:
+            return
+        for symbol in self._symbols():
+            symbol_day = self._symbol_days.get(symbol)
+            if symbol_day is None or symbol_day.day != day.day or not symbol_day.is_told:
+                continue
+            if symbol_day.phase_at(now_ms) != symbol_day.phase_at(before_ms):
+                self._shown[symbol] = symbol_day
+
+    def _symbols(self) -> list[str]:
+        """The symbols of the day, in the order they came."""
+        self._roster = self._roster or self._state.load(_ROSTERS, _ROSTER_KEY, self._day.day) or Roster()
+        return self._roster.symbols
 
     def finish(self) -> None:
         """Publish what came of the frame, one row a symbol and one message a topic, and store what it changed."""
@@ -194,8 +222,7 @@ class PriceFold:
         day.suspects = []
         if not day.closed:
             day.closed = True
-            self._roster = self._roster or self._state.load(_ROSTERS, _ROSTER_KEY, self._day.day) or Roster()
-            day.due = list(self._roster.symbols)
+            day.due = list(self._symbols())
             if day.put_through.counter == "shared":
                 self._explain_deals()
         self._summarise(now_ms)
@@ -215,8 +242,7 @@ class PriceFold:
             symbol_day = self._symbol_days.get(symbol)
             if symbol_day is not None and symbol_day.day == self._day.day:
                 symbol_day.due = False
-                # A symbol of which only earlier days were heard has no day to summarise.
-                if symbol_day.info_ms or symbol_day.session_ms or symbol_day.quote_ms is not None:
+                if symbol_day.is_told:
                     self._daily.append(symbol_day.daily(Symbol(symbol), UnixMs(now_ms), final=self._day.closed))
         self._day.due = []
 
@@ -333,15 +359,12 @@ class PriceFold:
         return None
 
     def _enrol(self, symbol: str) -> None:
-        if self._roster is None:
-            self._roster = self._state.load(_ROSTERS, _ROSTER_KEY, self._day.day) or Roster()
-        self._roster.symbols.append(symbol)
+        self._symbols().append(symbol)
 
     def _enrol_again(self, symbol: str, symbol_day: SymbolDay) -> None:
         """Take a symbol of today back that the shard has forgotten."""
-        self._roster = self._roster or self._state.load(_ROSTERS, _ROSTER_KEY, self._day.day) or Roster()
-        if symbol not in self._roster.symbols:
-            self._roster.symbols.append(symbol)
+        if symbol not in self._symbols():
+            self._symbols().append(symbol)
             symbol_day.due = False
             self._due(symbol, symbol_day)
             if symbol_day.tape.waiting and symbol not in self._day.suspects:

@@ -254,11 +254,20 @@ class SymbolDay(Stored):
             volume *= FUTURES_MULTIPLIER_VND // POINT
         return Price((2 * value + volume) // (2 * volume))
 
+    def phase_at(self, now_ms: int) -> SessionPhase:
+        """What the symbol's exchange is doing at market time ``now_ms``."""
+        return exchange_phase(self.session, self.exchange, TradingDay(self.day), self.session_ms, max(now_ms, self.session_ms))
+
+    @property
+    def is_told(self) -> bool:
+        """Whether anything of today was told: there is nothing to show of a symbol of which only earlier days were heard."""
+        return bool(self.info_ms or self.session_ms or self.quote_ms is not None)
+
     def row(self, symbol: Symbol, feeds: Feeds, src: int) -> PriceRow:
         """The row of ``symbol`` on ``state.prices``, as the frame at offset ``src`` leaves it."""
         tape, minute, last = self.tape, self.minute, self.last
         shown_ms = UnixMs(max(self.info_ms, self.session_ms, self.quote_ms or 0))
-        phase = exchange_phase(self.session, self.exchange, TradingDay(self.day), UnixMs(max(shown_ms, feeds.now_ms)))
+        phase = self.phase_at(max(shown_ms, feeds.now_ms))
         return PriceRow(
             day=TradingDay(self.day),
             src=src,

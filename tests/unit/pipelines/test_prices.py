@@ -94,9 +94,12 @@ class Shard:
         return self._values(SSI_DLQ)
 
     @property
+    def rows(self) -> list[PriceRow]:
+        return self._values(STATE_PRICES)
+
+    @property
     def row(self) -> PriceRow:
-        (row,) = self._values(STATE_PRICES)
-        assert isinstance(row, PriceRow)
+        (row,) = self.rows
         return row
 
 
@@ -130,6 +133,44 @@ class TestRow:
         assert shard.row.expected is None
         shard.fold(a_trade(100, 100, ts_ms=clock(14, 31), session="ATC", expected=60_500))
         assert shard.row.expected == 60_500
+
+    @pytest.mark.parametrize(
+        ("session", "said", "still", "over", "phase"),
+        [
+            ("ATO", (9, 14, 50), (9, 15, 59), (9, 16, 0), SessionPhase.CONTINUOUS),
+            ("LO", (11, 29, 50), (11, 30, 59), (11, 31, 0), SessionPhase.BREAK),
+            ("ATC", (14, 44, 50), (14, 45, 59), (14, 46, 0), SessionPhase.POST_CLOSE),
+            (None, (14, 44, 50), (14, 44, 59), (14, 45, 0), SessionPhase.POST_CLOSE),
+        ],
+    )
+    def test_a_phase_ends_though_nothing_more_is_heard_of_the_symbol(
+        self,
+        shard: Shard,
+        session: str | None,
+        said: tuple[int, int, int],
+        still: tuple[int, int, int],
+        over: tuple[int, int, int],
+        phase: SessionPhase,
+    ) -> None:
+        shard.fold(a_tick(clock(*said)), a_trade(100, 100, ts_ms=clock(*said), session=session, expected=60_500))
+        before = shard.row
+        shard.fold(a_tick(clock(*still)))
+        assert shard.rows == []
+        shard.fold(a_tick(clock(*over)))
+        assert (shard.row.phase, shard.row.expected) == (phase, None)
+        assert builders.changed(shard.row, phase=before.phase, expected=before.expected, src=before.src) == before
+
+    def test_a_phase_ends_however_frames_are_cut(self) -> None:
+        records = [a_tick(clock(9, 14)), a_trade(0, 0, 0, clock(9, 14, 50), session="ATO", expected=60_500)]
+        records += [a_tick(clock(9, 17)), a_quote([60_000, 1], [60_100, 1], clock(9, 17, 1)), a_tick(clock(11, 45))]
+        whole = Shard()
+        whole.fold(*records)
+        for size in (1, 2, 3, 4):
+            cut, rows = Shard(), list[PriceRow]()
+            for place in range(0, len(records), size):
+                cut.fold(*records[place : place + size])
+                rows += cut.rows
+            assert builders.changed(rows[-1], src=0) == whole.row
 
     def test_extremes_are_the_feeds_and_never_inside_our_own_prints(self, shard: Shard) -> None:
         shard.fold(a_trade(100, 100, 60_000, high=61_000, low=59_000))
