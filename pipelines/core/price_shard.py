@@ -135,6 +135,7 @@ class PriceFold:
         if self._feeds.day <= day.day:
             return
         if day.day:
+            self._change_phases(close_ms(TradingDay(day.day)))
             self._close(close_ms(TradingDay(day.day)))
         self._draw_candles()
         self._candles.turn(self._feeds.day, close_ms(TradingDay(day.day)) if day.day else self._feeds.now_ms)

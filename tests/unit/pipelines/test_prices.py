@@ -160,9 +160,10 @@ class TestRow:
         assert (shard.row.phase, shard.row.expected) == (phase, None)
         assert builders.changed(shard.row, phase=before.phase, expected=before.expected, src=before.src) == before
 
-    def test_a_phase_ends_however_frames_are_cut(self) -> None:
+    @pytest.mark.parametrize("last", [a_tick(clock(11, 45)), a_tick(clock(16, 30)), a_tick(clock(8, 45, day=MONDAY), MONDAY)])
+    def test_a_phase_ends_however_frames_are_cut(self, last: ClockTick) -> None:
         records = [a_tick(clock(9, 14)), a_trade(0, 0, 0, clock(9, 14, 50), session="ATO", expected=60_500)]
-        records += [a_tick(clock(9, 17)), a_quote([60_000, 1], [60_100, 1], clock(9, 17, 1)), a_tick(clock(11, 45))]
+        records += [a_tick(clock(9, 17)), a_quote([60_000, 1], [60_100, 1], clock(9, 17, 1)), last]
         whole = Shard()
         whole.fold(*records)
         for size in (1, 2, 3, 4):
