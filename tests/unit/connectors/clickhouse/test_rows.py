@@ -14,14 +14,16 @@ from tests.builders import a_dead_letter, a_quote_event, an_alert, changed
 TAKEN_MS = 1_795_140_900_123
 TYPES = {
     "quotes": {
-        **dict.fromkeys(("symbol", "exchange", "session"), "LowCardinality(String)"),
+        **dict.fromkeys(("symbol", "exchange", "session", "limit"), "LowCardinality(String)"),
         "day": "Date",
         "ts": "DateTime64(3, 'Asia/Ho_Chi_Minh')",
         **dict.fromkeys(("bid", "ask"), "Int32"),
         **dict.fromkeys(("bid_volume", "ask_volume"), "Int64"),
     },
     "alerts": {
-        **dict.fromkeys(("alert_id", "rule", "kind", "severity", "symbol", "direction", "message", "data"), "String"),
+        **dict.fromkeys(
+            ("alert_id", "rule", "kind", "severity", "symbol", "direction", "message", "message_vi", "data"), "String"
+        ),
         "day": "Date",
         "ts": "DateTime64(3, 'Asia/Ho_Chi_Minh')",
     },
@@ -51,7 +53,7 @@ def test_an_event_becomes_a_row_with_its_position() -> None:
     first, second = lines(block)
     assert first == {
         "symbol": "VNM", "exchange": "HOSE", "day": 20_777, "ts": TAKEN_MS, "bid": 60_000, "bid_volume": 100, "ask": 60_100,
-        "ask_volume": 200, "session": None, "partition": 2, "offset": 0, "idx": 0,
+        "ask_volume": 200, "session": None, "limit": None, "partition": 2, "offset": 0, "idx": 0,
     }  # fmt: skip
     assert (second["bid"], second["idx"]) == (0, 1)
 
