@@ -99,6 +99,8 @@ class _Reader:
         """Read the records of a second, the lowest total first."""
         self._doubt(bool(self._fall and self._spike))
         if self._fall and not self._zeros_answer and not self._total(group[-1]):
+            # It may have begun anew once more, or have nothing to say.
+            self._doubt(self._total(self._fall[0]) > 0)
             return
         if self._spike:
             self._answer_spike(group)
