@@ -147,14 +147,11 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
     sells = take(sell, record.sold, record.sold_value, bought_at)
     totals.ts_ms = max(totals.ts_ms, ts_ms)
     _remember_connection(totals, arrival)
-    told_ms = totals.room_ms or ts_ms
     # Of a record that is held nothing is told, its room neither.
     is_held = buy.holds(record.bought, ts_ms) or sell.holds(record.sold, ts_ms)
-    moved = tells_room and not is_held and _take_room(totals, record, arrival.feed)
-    entries = _entries(totals, buys, sells)
-    if moved and not entries:
-        line = Move("room", ts_ms, told_ms, buy.generation, buy.counter, buy.counter, 0)
-        entries = (_entry(totals, Side.BUY, line),)
+    room = _take_room(totals, record, arrival.feed) if tells_room and not is_held else None
+    # Every line tells the room. It has one of its own only if there is no other.
+    entries = _entries(totals, buys, sells) or _entries(totals, [room] if room is not None else [], [])
     totals.unresolved += notes.count(SuspectVerdict.UNRESOLVED)
     if not (newer or entries or notes):
         totals.stale += 1
@@ -215,12 +212,15 @@ def _tells_room(totals: ForeignTotals, record: ForeignRecord, feed: str) -> bool
     return feed == totals.room_feed or record.bought > buy.counter or record.sold > sell.counter
 
 
-def _take_room(totals: ForeignTotals, record: ForeignRecord, feed: str) -> bool:
-    """Take the room that a record tells. True when it is another one."""
-    moved = record.current_room != totals.room
+def _take_room(totals: ForeignTotals, record: ForeignRecord, feed: str) -> Move | None:
+    """Take the room that a record tells. Returns the line for it; None when it is the same as before."""
+    before, since_ms = totals.room, totals.room_ms or record.ts_ms
     totals.room, totals.total_room = record.current_room, record.total_room
     totals.room_ms, totals.room_feed = record.ts_ms, feed
-    return moved
+    if record.current_room == before:
+        return None
+    counter = totals.buy.counter
+    return Move("room", record.ts_ms, since_ms, totals.buy.generation, counter, counter, 0)
 
 
 def _entries(totals: ForeignTotals, buys: list[Move], sells: list[Move]) -> tuple[LedgerEntry, ...]:

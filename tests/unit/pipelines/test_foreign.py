@@ -311,23 +311,41 @@ def test_entries_add_up_to_the_newest_that_was_delivered(data: st.DataObject) ->
     assert sum(entry.value for entry in entries) == (newest.bought + newest.sold) * PRICE
 
 
-@given(st.data())
-def test_entries_add_up_over_restarts_of_the_counters(data: st.DataObject) -> None:
-    day = data.draw(true_days(generations=data.draw(st.integers(2, 4))))
+@st.composite
+def restarted_journeys(draw: st.DrawFn) -> tuple[list[Delivery], int, int]:
+    """Counters that begin at 0 again a few times, as they come; and what was bought and sold in all."""
     journey: list[Delivery] = []
     bought = sold = 0
-    for told in day:
+    for told in draw(true_days(generations=draw(st.integers(2, 4)))):
         # A restart shows in its first two seconds, and what a generation had come to in its last.
         first, second, last = told[0], told[1], told[-1]
-        repeats = [journey[n] for n in data.draw(st.lists(st.integers(0, len(journey) - 1), max_size=3))] if journey else []
-        journey += [*repeats, first, second, *data.draw(journeys(told[2:])), last]
+        repeats = [journey[n] for n in draw(st.lists(st.integers(0, len(journey) - 1), max_size=3))] if journey else []
+        journey += [*repeats, first, second, *draw(journeys(told[2:])), last]
         bought, sold = bought + last.bought, sold + last.sold
+    return journey, bought, sold
+
+
+@given(restarted_journeys())
+def test_entries_add_up_over_restarts_of_the_counters(day: tuple[list[Delivery], int, int]) -> None:
+    journey, bought, sold = day
     ledger = Ledger()
     entries = ledger.fold(journey)
     assert (booked(entries, Side.BUY), booked(entries, Side.SELL)) == (bought, sold)
     assert (ledger.totals.buy.volume, ledger.totals.sell.volume) == (bought, sold)
     assert ledger.totals.suspects == 0
     assert_chained(entries)
+
+
+@given(restarted_journeys(), st.data())
+def test_any_prefix_of_a_day_with_restarts_books_nothing_again(day: tuple[list[Delivery], int, int], data: st.DataObject) -> None:
+    journey, bought, sold = day
+    ledger = Ledger()
+    ledger.fold(journey)
+    now_s = max(delivery.second for delivery in journey)
+    for delivery in journey[: data.draw(st.integers(0, len(journey)))]:
+        assert [entry for entry in ledger.take(delivery, now_s=now_s).entries if entry.volume] == []
+    assert (ledger.totals.buy.volume, ledger.totals.sell.volume) == (bought, sold)
+    assert ledger.totals.suspects == 0
 
 
 hostile = st.lists(

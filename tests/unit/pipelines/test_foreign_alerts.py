@@ -222,7 +222,7 @@ ENTRIES = st.lists(
         st.integers(0, 90),
         st.sampled_from([100, 5_000, 200_000]),
         st.sampled_from([Side.BUY, Side.SELL]),
-        st.sampled_from(["delta", "delta", "delta", "catch_up", "correction", "reset"]),
+        st.sampled_from(["delta", "delta", "delta", "catch_up", "correction", "reset", "revaluation", "room"]),
         st.sampled_from([0, 500, 1_000, 50_000]),
     ),
     max_size=60,
@@ -233,9 +233,9 @@ def history(steps: list[Any]) -> list[LedgerEntry]:
     ledger, entries, second = Ledger(), [], 0
     for pause, volume, side, kind, room in steps:
         # A counter that falls does so at a newer time: the ledger's own rule.
-        second += max(pause, 1) if kind in ("correction", "reset") else pause
-        taken_back = -(ledger.counters[side] // 3) if kind == "correction" else volume
-        entries.append(ledger.an_entry(second, taken_back, side, kind=kind, room=room, ambiguous=kind == "correction"))
+        second += pause if kind in ("delta", "catch_up") else max(pause, 1)
+        moved = {"correction": -(ledger.counters[side] // 3), "revaluation": 0, "room": 0}.get(kind, volume)
+        entries.append(ledger.an_entry(second, moved, side, kind=kind, room=room, ambiguous=kind == "correction"))
     return entries
 
 
