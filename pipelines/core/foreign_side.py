@@ -32,6 +32,8 @@ MAX_PAST: Final = 4
 UNKNOWN_MARK: Final = -1
 """The mark of a reading that release 0.2.0 accepted: it did not keep marks."""
 
+_ANY_PRICE: Final = Bounds(1, LARGEST)
+"""What a share can cost where nobody knows more: a dong at least."""
 
 Price = Callable[[], int]
 """Says what a share costs elsewhere, in VND; 0 when nobody knows."""
@@ -148,7 +150,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         """Whether ``counter`` would take the day's total beyond every market."""
         return self.earlier + counter + (self.counter if counter < self.counter else 0) >= LARGEST
 
-    def is_past(self, reading: Reading) -> bool:
+    def is_behind(self, reading: Reading) -> bool:
         """Whether a reading is older than the mark, or of its second and no more than it."""
         return reading.ts_ms < self.ts_ms or (reading.ts_ms == self.ts_ms and reading.counter <= self.counter)
 
@@ -204,9 +206,9 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
             How the counter moved, in the order of time.
         """
         if not self.held:
-            if self.is_past(reading) and reading.counter <= self.counter and not self.past:
+            if self.is_behind(reading) and reading.counter <= self.counter and not self.past:
                 return []
-            if not self.is_past(reading) and self.counter <= reading.counter and not self.leaps(reading, thresholds):
+            if not self.is_behind(reading) and self.counter <= reading.counter and not self.leaps(reading, thresholds):
                 move = self.grow(reading, thresholds)
                 return [] if move is None else [move]
         fold = _Fold(self, price, thresholds, notes)
@@ -242,7 +244,7 @@ class _Fold:
     def place(self, reading: Reading) -> bool:
         """Accept a reading, hold it, or pass over it. True when it is accepted or held: what comes next goes on from it."""
         side = self._side
-        if side.is_past(reading):
+        if side.is_behind(reading):
             self._look_back(reading)
             return False
         # What is newer than the suspect waits for its verdict. Growth up to then is real, whatever becomes of the suspect.
@@ -403,10 +405,6 @@ class _Fold:
             side.ring.spread(growth, since_ms, reading.ts_ms)
         kind: EntryKind = "delta" if past.covered else "catch_up"
         self.moves.append(Move(kind, reading.ts_ms, since_ms, past.generation, before, reading.counter, side.take_value()))
-
-
-_ANY_PRICE: Final = Bounds(1, LARGEST)
-"""What a share can cost where nobody knows more: a dong at least."""
 
 
 def price_of(volume: int, value: int) -> int:
