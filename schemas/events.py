@@ -371,7 +371,7 @@ class Mover(Message):
 
 
 class Movers(Message):
-    """The largest net buyers and sellers of a scope: the market, or an exchange."""
+    """The largest net buyers and sellers of a scope: the market, an exchange, VN30 or a sector."""
 
     scope: str
     buyers: list[Mover]

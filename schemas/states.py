@@ -124,7 +124,7 @@ class ForeignRow(Row):
 
 
 class FlowRow(Row):
-    """``state.flow``: the foreign flow of a scope; movers only where ``scope`` is ``market`` or an exchange."""
+    """``state.flow``: the foreign flow of a scope; movers where ``scope`` is the market, an exchange, VN30 or a sector."""
 
     scope: str
     bought: Shares

@@ -235,7 +235,7 @@ class _Flow:
         return sums
 
     def _movers(self) -> dict[str, Movers]:
-        """The movers of the market and of each exchange.
+        """The movers of each scope that has some.
 
         A symbol lives in one shard, so those that moved most in all are among those that moved most in their shards.
         """

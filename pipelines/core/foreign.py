@@ -81,8 +81,8 @@ class ForeignTotals(Stored):
     """Whether its net has moved since its shard last reported the flow."""
     is_active: bool = False
     """Whether its shard has it among the symbols that the clock can change."""
-    is_ranked: bool = False
-    """Whether it is on its shard's roster of the day."""
+    ranked_in: list[str] = msgspec.field(default_factory=list)
+    """The scopes whose movers it may be among; empty before its first trade of the day, when it is on no roster yet."""
     price_before: int = 0
     """What a share cost foreigners on the last day on which they traded it, on average, in VND; 0 when nobody knows."""
     connections: dict[str, int] = msgspec.field(default_factory=dict)
@@ -251,7 +251,7 @@ def _keep_marks(fields: list[Any]) -> list[Any]:
     symbol, exchange, day, groups, sector, buy, sell, room, total_room, ts_ms, covered_ms, connections, *counts = fields
     sides = [_side_with_marks(side) for side in (buy, sell)]
     head = [symbol, exchange, day, groups, sector, *sides, room, total_room, ts_ms, "", ts_ms, covered_ms]
-    return [*head, *counts, False, False, False, 0, connections]
+    return [*head, *counts, False, False, [], 0, connections]
 
 
 def _side_with_marks(side: list[Any]) -> list[Any]:

@@ -17,7 +17,7 @@ from pipelines.core.figures import Figures, check_nothing
 from pipelines.core.foreign import TOTALS, Arrival, ForeignTotals, Step, advance, settle
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.movers import NetFlow, Ranking, top_buyers, top_sellers
-from pipelines.core.scopes import MARKET, NOTHING, ScopeSum, scopes_of
+from pipelines.core.scopes import MARKET, NOTHING, ScopeSum, ranked_scopes, scopes_of
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.speed import BUCKET_MS, Speeds
 from pipelines.core.terms import Offers
@@ -89,7 +89,8 @@ class ForeignRankings(Stored):
     DAY_AT: ClassVar[int | None] = 0
 
     day: int
-    by_exchange: dict[str, Ranking] = msgspec.field(default_factory=dict)
+    by_scope: dict[str, Ranking] = msgspec.field(default_factory=dict)
+    """Without the market."""
 
 
 class _Look(NamedTuple):
@@ -333,10 +334,11 @@ class ForeignFold:
         self.folded.publish(PARTIAL_FLOW, shard_keys(1)[0], partial)
 
     def _rank(self) -> dict[str, Ranking]:
-        """The largest buyers and sellers of each exchange, now that some symbols have moved."""
+        """The largest buyers and sellers of each scope, now that some symbols have moved."""
         day = self._feeds.day
         rankings = self._rankings or self._state.load(_RANKINGS, _RANKINGS_KEY)
-        if rankings is None or rankings.day != day:
+        is_new = rankings is None or rankings.day != day
+        if rankings is None or is_new:
             rankings = ForeignRankings(day)
         self._rankings = rankings
         newcomers = []
@@ -344,24 +346,25 @@ class ForeignFold:
             totals = self._cells.get(symbol)
             if totals is None or totals.day != day:
                 continue
-            if not totals.is_ranked:
+            if not totals.ranked_in:
                 newcomers.append(symbol)
-            totals.is_ranked, totals.is_moved = True, False
-            for ranking in rankings.by_exchange.values():
-                ranking.take_out(symbol)
+            totals.is_moved = False
+            for scope in totals.ranked_in:
+                if ranking := rankings.by_scope.get(scope):
+                    ranking.take_out(symbol)
             _rank_in(rankings, totals)
         self._shard.moved.clear()
         if newcomers:
             roster = self._roster()
             self._state.store(_ROSTERS, _ROSTER_KEY, ForeignRoster(day, [*roster, *newcomers]))
-        if not all(ranking.is_exact for ranking in rankings.by_exchange.values()):
+        # Rankings of today that could not be read are made again. Before the first trade of a day the roster is empty.
+        if is_new or not all(ranking.is_exact for ranking in rankings.by_scope.values()):
             self._rank_all(rankings)
-        return rankings.by_exchange
+        return rankings.by_scope
 
     def _rank_all(self, rankings: ForeignRankings) -> None:
         """Rank all symbols of the day anew."""
-        for exchange in rankings.by_exchange:
-            rankings.by_exchange[exchange] = Ranking()
+        rankings.by_scope = {scope: Ranking() for scope in rankings.by_scope}
         for symbol in self._roster():
             totals = self._cells.get(symbol)
             if totals is not None and totals.day == rankings.day:
@@ -478,16 +481,17 @@ def _flow_sums(sums: dict[str, ScopeSum]) -> list[FlowSum]:
 def _rank_in(rankings: ForeignRankings, totals: ForeignTotals) -> None:
     buy, sell = totals.buy, totals.sell
     net = NetFlow(totals.symbol, buy.total_value - sell.total_value, buy.volume - sell.volume)
-    rankings.by_exchange.setdefault(totals.exchange.value, Ranking()).put_in(net)
+    totals.ranked_in = list(ranked_scopes(totals.exchange, totals.groups, totals.sector))
+    for scope in totals.ranked_in:
+        rankings.by_scope.setdefault(scope, Ranking()).put_in(net)
 
 
 def _movers(rankings: dict[str, Ranking]) -> list[Movers]:
-    """The shard's movers of the market and of each exchange in it. The market's are among those of its exchanges."""
-    flows = {exchange: (ranking.buyers.flows, ranking.sellers.flows) for exchange, ranking in rankings.items()}
-    flows[MARKET] = (
-        [flow for buyers, _ in flows.values() for flow in buyers],
-        [flow for _, sellers in flows.values() for flow in sellers],
-    )
+    """The shard's movers of the market, and of each exchange, group and sector in it that has some."""
+    flows = {scope: (ranking.buyers.flows, ranking.sellers.flows) for scope, ranking in rankings.items()}
+    exchanges = [flows[exchange.value] for exchange in Exchange if exchange.value in flows]
+    buying = [flow for buyers, _ in exchanges for flow in buyers]
+    flows[MARKET] = buying, [flow for _, sellers in exchanges for flow in sellers]
     return [
         Movers(scope=scope, buyers=top_buyers(buyers), sellers=top_sellers(sellers))
         for scope, (buyers, sellers) in sorted(flows.items())

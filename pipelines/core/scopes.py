@@ -30,9 +30,24 @@ NOTHING = ScopeSum()
 """The sums of a scope in which nothing happened. Compare with it, and change it never."""
 
 
+RANKED_GROUPS = frozenset(("VN30",))
+"""The index groups that have movers: those that a desk watches by name. The market, exchanges and sectors all have."""
+
+
 def scopes_of(exchange: Exchange, groups: Iterable[str], sector: str) -> tuple[str, ...]:
     """The scopes that a symbol is in, each once, though an index group may be named like an exchange."""
     scopes = dict.fromkeys((MARKET, exchange.value, *groups))
     if sector:
-        scopes[f"sector:{sector}"] = None
+        scopes[sector_scope(sector)] = None
     return tuple(scopes)
+
+
+def ranked_scopes(exchange: Exchange, groups: Iterable[str], sector: str) -> tuple[str, ...]:
+    """The scopes in which a symbol may be a mover, without the market: its movers are among those of the exchanges."""
+    ranked = (exchange.value, *(group for group in groups if group in RANKED_GROUPS))
+    return (*ranked, sector_scope(sector)) if sector else ranked
+
+
+def sector_scope(sector: str) -> str:
+    """What the scope of a sector is called."""
+    return f"sector:{sector}"

@@ -254,7 +254,8 @@ ANY_TRADE = st.builds(
     epoch=st.none() | NUMBERS,
 )  # fmt: skip
 ANY_ENTRY = st.builds(
-    LedgerEntry, kind=st.sampled_from(["delta", "catch_up", "correction", "reset", "revaluation", "room"]), symbol=SYMBOLS, exchange=EXCHANGES, day=DAYS,
+    LedgerEntry, kind=st.sampled_from(["delta", "catch_up", "correction", "reset", "revaluation", "room"]), symbol=SYMBOLS,
+    exchange=EXCHANGES, day=DAYS,
     ts_ms=TIMES, since_ms=TIMES, side=st.sampled_from([Side.BUY, Side.SELL]), generation=st.integers(0, 2), counter_from=NUMBERS,
     counter=NUMBERS, volume=NUMBERS, value=NUMBERS, room=NUMBERS, ambiguous=st.booleans(),
 )  # fmt: skip

@@ -142,7 +142,7 @@ def test_movers_of_all_shards_are_merged_by_net_value() -> None:
     assert [mover.net_value for mover in row.sellers] == [-101, -100, -99, -98, -97, -96, -95, -94, -93, -92]
 
 
-def test_an_exchange_has_movers_and_a_sector_has_none() -> None:
+def test_a_scope_has_the_movers_that_its_shards_name() -> None:
     mover = Mover(symbol=Symbol("SHS"), net_value=Vnd(5), net_volume=Shares(5))
     flow = Flow()
     flow.take(a_partial(1, 1))

@@ -206,15 +206,35 @@ def test_buyers_are_positive_and_sellers_negative_and_both_in_order() -> None:
     assert [(mover.symbol, mover.net_volume) for mover in market.sellers] == [("GGG", -900), ("BBB", -700)]
 
 
-def test_each_exchange_has_movers_of_its_own() -> None:
+def test_exchanges_vn30_and_sectors_have_movers_of_their_own() -> None:
     shard = Shard()
     shard.send(
         a_tick(9),
+        a_reference("SHS", exchange=Exchange.HNX, groups=["HNX30", "VN30"]),
         a_record(at(DAY, 9, 15), 900),
         a_record(at(DAY, 9, 15), 100, symbol=Symbol("SHS"), exchange=Exchange.HNX),
     )
     movers = {one.scope: [mover.symbol for mover in one.buyers] for one in the_partial(shard.send(a_tick(9, 15))).movers}
-    assert movers == {"HNX": ["SHS"], "HOSE": ["SSI"], "market": ["SSI", "SHS"]}
+    assert movers == {
+        "HNX": ["SHS"],
+        "HOSE": ["SSI"],
+        "VN30": ["SHS"],
+        "market": ["SSI", "SHS"],
+        "sector:Securities": ["SSI"],
+    }
+    shard.send(a_reference("SHS", exchange=Exchange.HNX))
+    left = {one.scope: [mover.symbol for mover in one.buyers] for one in the_partial(shard.send(a_tick(9, 16))).movers}
+    assert left == movers | {"VN30": []}
+
+
+def test_movers_that_an_operator_did_without_are_made_again() -> None:
+    shard = Shard()
+    shard.send(a_tick(9), *(a_record(at(DAY, 9, 15), 900 + n, symbol=Symbol(f"S{n}")) for n in range(5)))
+    shard.send(a_tick(9, 15))
+    del shard.state[b"foreign-rankings"]
+    shard.send(a_record(at(DAY, 9, 16), 2_000, symbol=Symbol("S0")))
+    market = next(movers for movers in the_partial(shard.send(a_tick(9, 16))).movers if movers.scope == "market")
+    assert [mover.symbol for mover in market.buyers] == ["S0", "S4", "S3", "S2", "S1"]
 
 
 def test_a_new_day_begins_at_nothing() -> None:
