@@ -146,7 +146,8 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
     buys = take(buy, record.bought, record.bought_value, sold_at)
     sells = take(sell, record.sold, record.sold_value, bought_at)
     totals.ts_ms = max(totals.ts_ms, ts_ms)
-    _remember_connection(totals, arrival)
+    if totals.connections:
+        _remember_connection(totals, arrival)
     # Of a record that is held nothing is told, its room neither.
     is_held = buy.holds(record.bought, ts_ms) or sell.holds(record.sold, ts_ms)
     room = _take_room(totals, record, arrival.feed) if tells_room and not is_held else None
