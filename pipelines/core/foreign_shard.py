@@ -123,7 +123,7 @@ class ForeignFold:
         self._terms = folding.terms
         self._feeds = folding.feeds
         self._delivery = folding.delivery
-        self._shard = state.load(_SHARDS, _SHARD_KEY, folding.feeds.day) or ForeignShard()
+        self._shard = state.load(_SHARDS, _SHARD_KEY, folding.feeds.day) or self._forgetful()
         self._cells = Cells(state, TOTALS, prefix=_TOTALS_PREFIX)
         self._active: ForeignActive | None = None
         self._rankings: ForeignRankings | None = None
@@ -232,7 +232,9 @@ class ForeignFold:
     def _look_through(self) -> Iterator[ForeignTotals]:
         """The symbols that the clock can change, in an order that every replay repeats."""
         active = self._active or self._state.load(_ACTIVE, _ACTIVE_KEY)
-        for symbol in sorted({*(active.symbols if active is not None else ()), *self._shard.stirred}):
+        # Where the list of today could not be read any symbol may have been on it.
+        symbols = active.symbols if active is not None else self._roster()
+        for symbol in sorted({*symbols, *self._shard.stirred}):
             totals = self._cells.get(symbol)
             if totals is not None:
                 self._watch(totals)
@@ -369,6 +371,11 @@ class ForeignFold:
             totals = self._cells.get(symbol)
             if totals is not None and totals.day == rankings.day:
                 _rank_in(rankings, totals)
+
+    def _forgetful(self) -> ForeignShard:
+        """A shard at its beginning, or one that looks at all its symbols again because it could not be read."""
+        roster = self._roster()
+        return ForeignShard(moved=roster, stirred=list(roster))
 
     def _roster(self) -> list[str]:
         """The symbols that foreigners have traded today."""

@@ -227,11 +227,16 @@ def test_exchanges_vn30_and_sectors_have_movers_of_their_own() -> None:
     assert left == movers | {"VN30": []}
 
 
-def test_movers_that_an_operator_did_without_are_made_again() -> None:
+@pytest.mark.parametrize("lost", [b"foreign-rankings", b"foreign-active", b"foreign"])
+def test_what_an_operator_did_without_is_made_again(lost: bytes) -> None:
     shard = Shard()
-    shard.send(a_tick(9), *(a_record(at(DAY, 9, 15), 900 + n, symbol=Symbol(f"S{n}")) for n in range(5)))
-    shard.send(a_tick(9, 15))
-    del shard.state[b"foreign-rankings"]
+    shard.send(a_tick(8, 55))
+    shard.send(a_tick(9, 15), *(a_record(at(DAY, 9, 15), 900 + n, symbol=Symbol(f"S{n}")) for n in range(5)))
+    shard.send(a_tick(9, 15, 6))
+    shard.send(a_record(at(DAY, 9, 15), 901, symbol=Symbol("S0")))
+    del shard.state[lost]
+    aged = rows(shard.send(a_tick(9, 15, 30)))
+    assert {row.symbol for row in aged} == {f"S{n}" for n in range(5)}
     shard.send(a_record(at(DAY, 9, 16), 2_000, symbol=Symbol("S0")))
     market = next(movers for movers in the_partial(shard.send(a_tick(9, 16))).movers if movers.scope == "market")
     assert [mover.symbol for mover in market.buyers] == ["S0", "S4", "S3", "S2", "S1"]
