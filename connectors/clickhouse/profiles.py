@@ -2,7 +2,7 @@
 
 from clickhouse_connect.driver.client import Client
 
-from connectors.clickhouse.core.profiles import Traded, mean_profiles
+from connectors.clickhouse.core.profiles import TradedInStep, mean_profiles
 from schemas.calendar import at
 from schemas.profiles import PROFILE_STEP_MS, DayProfiles, step_begins_ms
 from schemas.units import TradingDay
@@ -27,4 +27,4 @@ def profiles_for(archive: Client, day: TradingDay) -> DayProfiles:
         " {step:Int64}), sum(volume) FROM candles_5m WHERE toYYYYMMDD(t) IN {days:Array(UInt32)} GROUP BY 1, 2, 3",
         parameters={"begins": begins_s, "step": PROFILE_STEP_MS // 1000, "days": before},
     ).result_rows
-    return mean_profiles(day, before, (Traded(*row) for row in rows))
+    return mean_profiles(day, before, (TradedInStep(*row) for row in rows))

@@ -8,7 +8,7 @@ from schemas.profiles import PROFILE_STEPS, DayProfiles, VolumeProfile
 from schemas.units import Shares, Symbol, TradingDay
 
 
-class Traded(NamedTuple):
+class TradedInStep(NamedTuple):
     """What a symbol traded in one step of one day."""
 
     symbol: Symbol
@@ -17,7 +17,7 @@ class Traded(NamedTuple):
     volume: int
 
 
-def mean_profiles(day: TradingDay, before: Sequence[TradingDay], traded: Iterable[Traded]) -> DayProfiles:
+def mean_profiles(day: TradingDay, before: Sequence[TradingDay], traded: Iterable[TradedInStep]) -> DayProfiles:
     """What is usual on ``day``.
 
     Args:
