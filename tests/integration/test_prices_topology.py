@@ -2,11 +2,13 @@
 
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +41,7 @@ from schemas.topics import (
     encode,
 )
 from schemas.units import Symbol, UnixMs
+from stock_tracker.instances import instance_names
 from stock_tracker.verify.topics import read_topic
 from tests.builders import DAY, a_frame, a_quote, a_tick, a_trade, offers
 from tests.commits import Commits
@@ -221,38 +224,52 @@ def test_a_pipeline_that_is_killed_again_and_again_says_the_same_bytes(market: M
     assert sorted((each.partition, each.offset, each.reason) for each in adopted) == [(n, 0, "first") for n in range(SHARDS)]
 
 
-def test_instances_that_share_the_shards_say_the_same_bytes(market: Market, tmp_path: Path) -> None:
-    frames = a_market(60)
-    command = [sys.executable, "-m", "stock_tracker", "run", "prices", "--instances", "2"]
+@contextmanager
+def instances(market: Market, count: int) -> Iterator["subprocess.Popen[str]"]:
+    """``stock-tracker run prices --instances``, stopped at the end: with exit code 0, and without leaving anything behind."""
+    command = [sys.executable, "-m", "stock_tracker", "run", "prices", "--instances", str(count)]
     running = subprocess.Popen(command, env=market.environ, stderr=subprocess.PIPE, text=True)
-    admin = AdminClient(market.config)
-    (group,) = [f"{market.prefix}{PRICES.group}"]
-
-    def shards() -> dict[str, int]:
-        """How many shards each instance has, by its name."""
-        described = admin.describe_consumer_groups([group])[group].result(PATIENCE_S)
-        return {str(m.group_instance_id).rpartition("-")[2]: len(m.assignment.topic_partitions) for m in described.members}
-
     try:
-        # The first to join takes all shards; when the other comes, some of them move, in mid-stream.
-        for n in range(0, len(frames) // 2, 10):
-            market.send(frames[n : min(n + 10, len(frames) // 2)])
-        until(lambda: running.poll() is not None or (len(had := shards()) == 2 and all(had.values())), "two that share")
-        assert {name for name, count in shards().items() if count} == {"0", "0.1"}
-        market.send(frames[len(frames) // 2 :])
-        until(lambda: running.poll() is not None or market.committed() == len(frames), "all frames folded")
+        yield running
         children = Path(f"/proc/{running.pid}/task/{running.pid}/children").read_text().split()
-        assert len(children) == 1
     finally:
         running.terminate()
         _, said = running.communicate(timeout=PATIENCE_S)
     assert running.returncode == 0, said
-    assert not Path(f"/proc/{children[0]}").exists()
+    assert len(children) == count - 1
+    assert not any(Path(f"/proc/{child}").exists() for child in children)
+
+
+def are_sharing(market: Market, running: "subprocess.Popen[str]", count: int) -> bool:
+    """Whether that many instances, and no others, have the shards; also when they have ended."""
+    group = f"{market.prefix}{PRICES.group}"
+    described = AdminClient(market.config).describe_consumer_groups([group])[group].result(PATIENCE_S)
+    names = {str(m.group_instance_id).rpartition("-")[2] for m in described.members if m.assignment.topic_partitions}
+    return running.poll() is not None or (names <= {*instance_names("0", count)} and len(names) == min(count, SHARDS))
+
+
+def is_folded(market: Market, running: "subprocess.Popen[str]") -> bool:
+    return running.poll() is not None or market.committed() == sum(market.sent)
+
+
+def test_instances_that_share_the_shards_say_the_same_bytes(market: Market, tmp_path: Path) -> None:
+    counts = usually((2,), proving=(1, 2, 4, 1))
+    frames = a_market(60 * len(counts))
+    for step, count in enumerate(counts, 1):
+        part = frames[sum(market.sent) : len(frames) * step // len(counts)]
+        with instances(market, count) as running:
+            # The first to join takes all shards; when others come, some of them move, in mid-stream.
+            for n in range(0, len(part) // 2, 10):
+                market.send(part[n : min(n + 10, len(part) // 2)])
+            until(partial(are_sharing, market, running, count), "instances that share")
+            market.send(part[len(part) // 2 :])
+            until(partial(is_folded, market, running), "all of it folded")
+        # What one of them kept is gone: it recovers that from Kafka.
+        shutil.rmtree(tmp_path / "state" / "prices-0")
     says = expected(frames, market.prefix)
     for topic in (MARKET_TRADES, MARKET_QUOTES, MARKET_CANDLES):
-        assert market.read(topic) == says.get(topic.name, {})
+        assert market.read(topic) == says[topic.name]
     assert last_rows(market.read(STATE_PRICES)) == last_rows(says[STATE_PRICES.name])
-    assert {path.name for path in (tmp_path / "state").iterdir()} == {"prices-0", "prices-0.1"}
 
 
 def test_an_instance_that_dies_ends_the_others_too(market: Market) -> None:
