@@ -203,10 +203,12 @@ def test_futures_have_candles_too_in_points() -> None:
     market = Market(index_shard.fold_frame, SSI_INDICES)
     market.fold(
         a_tick("10:00:10"),
+        a_profile(FRONT, "10:00:10", volumes=[9] * 75),
         a_trade(FRONT, "10:00:10", exchange=Exchange.DER, total=3, volume=3, price=200_510, reference=200_000),
     )
     (candle,) = market.fold(a_tick("10:01:15"))
     assert (candle.symbol, candle.reference, candle.close, candle.value) == (FRONT, 200_000, 200_510, 3 * 200_510 * 1_000)
+    assert (candle.usual_volume, candle.usual_days) == (9, 20)
 
 
 def test_a_candle_says_what_is_usual_at_its_time_once_the_days_log_has_said_it() -> None:
