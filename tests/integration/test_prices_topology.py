@@ -123,6 +123,7 @@ class Market:
         self.commits = Commits(self.config, f"{prefix}{PRICES.group}", SSI_TICKS.named(prefix))
         self.producer = Producer({**self.config, "partitioner": "murmur2"})
         self.sent = [0] * SHARDS
+        self.admin = AdminClient(self.config)
 
     def send(self, frames: Sequence[tuple[int, bytes | None]]) -> None:
         for shard, value in frames:
@@ -243,7 +244,7 @@ def instances(market: Market, count: int) -> Iterator["subprocess.Popen[str]"]:
 def are_sharing(market: Market, running: "subprocess.Popen[str]", count: int) -> bool:
     """Whether that many instances, and no others, have the shards; also when they have ended."""
     group = f"{market.prefix}{PRICES.group}"
-    described = AdminClient(market.config).describe_consumer_groups([group])[group].result(PATIENCE_S)
+    described = market.admin.describe_consumer_groups([group])[group].result(PATIENCE_S)
     names = {str(m.group_instance_id).rpartition("-")[2] for m in described.members if m.assignment.topic_partitions}
     return running.poll() is not None or (names <= {*instance_names("0", count)} and len(names) == min(count, SHARDS))
 
