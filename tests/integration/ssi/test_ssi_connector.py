@@ -378,8 +378,14 @@ async def test_a_broken_connection_is_made_again_as_a_new_epoch(
     stretch = a_market(start=time(9, 15), end=time(9, 17), speed=30.0)
     async with simulator(stretch) as port, connected(port, kafka, topics) as connector:
         await held(port, connector)
-        (sending,) = (await status_of(port)).connections
-        await connector.until(lambda: (status := board.last_status()) is not None and status.received == sending.records > 500)
+
+        async def has_it_all() -> bool:
+            connector.check()
+            (sending,) = (await status_of(port)).connections
+            status = board.last_status()
+            return status is not None and status.received == sending.records > 500
+
+        await reached(has_it_all, "the connector to have what was sent before the market stood")
         await make_fault(port, fault="drop")
         await order(port, "resume")
         await connector.until(lambda: (status := board.last_status()) is not None and status.state in ("down", "connecting"))
