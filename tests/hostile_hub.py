@@ -92,12 +92,13 @@ class HostileHub:
             self._upgrades.append(request)
             self.most_live = max(self.most_live, self.live)
         try:
-            return await self.odd.get(step, self._as_ssi)(request)
+            return await self.odd.get(step, self.as_ssi)(request)
         finally:
             if step == "connect":
                 self._upgrades.remove(request)
 
-    async def _as_ssi(self, request: web.Request) -> web.StreamResponse:
+    async def as_ssi(self, request: web.Request) -> web.StreamResponse:
+        """Answer as SSI does."""
         match request.match_info["step"]:
             case "AccessToken":
                 self.tokens += 1

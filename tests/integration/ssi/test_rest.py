@@ -168,7 +168,7 @@ async def test_an_index_that_fails_does_not_take_the_others_with_it(tmp_path: Pa
     hub = HostileHub()
 
     async def fail_one(request: web.Request) -> web.StreamResponse:
-        return web.Response(status=504) if request.query["indexCode"] == "VN100" else await hub._as_ssi(request)
+        return web.Response(status=504) if request.query["indexCode"] == "VN100" else await hub.as_ssi(request)
 
     hub.odd["IndexComponents"] = fail_one
     async with keeping(hub, tmp_path) as kept:
@@ -248,7 +248,7 @@ async def test_a_token_that_is_rejected_is_fetched_anew_once() -> None:
     async def reject_the_first(request: web.Request) -> web.StreamResponse:
         if request.headers["Authorization"] == "Bearer token-1":
             return web.json_response({"message": "Unauthorized", "status": 401})
-        return await hub._as_ssi(request)
+        return await hub.as_ssi(request)
 
     hub.odd["Securities"] = reject_the_first
     async with asking(hub) as rest:

@@ -94,6 +94,7 @@ class Running:
             {"consumer_id": "me", "consumer_secret": SECRET, "api_url": url, "stream_url": url, "kafka": {}, "feed": feed}
             | changes
         )
+        self.url = url
         self.clock = HandClock(at(DAY, 8, 0))
         self.stream = RecordStream(feed, 3, self.clock, Outbox(10_000, 10_000_000), "ALL")
         self.changes: list[tuple[str, str]] = []
@@ -296,7 +297,7 @@ async def test_a_rejected_token_in_the_body_of_a_negotiation_is_replaced() -> No
     async def reject_the_first(request: web.Request) -> web.StreamResponse:
         if request.headers["Authorization"] == "Bearer token-1":
             return web.json_response({"message": "Unauthorized", "status": 401})
-        return await hub._as_ssi(request)
+        return await hub.as_ssi(request)
 
     hub.odd["negotiate"] = reject_the_first
     async with running(hub) as one:
@@ -446,7 +447,7 @@ async def test_of_two_feeds_with_one_key_one_stands_by_where_ssi_serves_but_one(
     hub.talk = throw_the_other_out
     async with running(hub) as a, aiohttp.ClientSession() as http:
         await a.up()
-        b = Running(http, str(a.session._settings.api_url), "b")
+        b = Running(http, a.url, "b")
         try:
             await b.until(lambda: b.session.reason.startswith("standing by"), "feed b to stand by")
             assert "feed b" in b.session.reason
