@@ -17,7 +17,7 @@ from connectors.ssi.core.backoff import SsiBackoff
 from connectors.ssi.core.daily import DailyTime
 from connectors.ssi.core.errors import ClockUnavailable
 from connectors.ssi.core.health import FeedState, what_is_wrong
-from connectors.ssi.core.market_clock import SimulatedClock, make_clock
+from connectors.ssi.core.market_clock import SimulatedClock, WallClock, make_clock
 from connectors.ssi.core.outbox import Outbox
 from connectors.ssi.core.stream import RecordStream
 from connectors.ssi.metrics import Tally
@@ -236,7 +236,7 @@ class _Connector:
         parts = self._parts
         said = what_is_wrong(
             *self._state(),
-            clock=self._clock_trouble,
+            clock=self._clock.trouble if isinstance(self._clock, WallClock) else self._clock_trouble,
             undecodable=parts.stream.undecodable if parts is not None else "",
             kafka=self._publisher.trouble,
             waiting=self._outbox.records,

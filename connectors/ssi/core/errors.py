@@ -13,6 +13,7 @@ SsiError
 ├── InsecureUrl: credentials would travel in clear
 ├── InvalidRecord: a Broadcast argument that is no record; it goes to the dead-letter topic and the rest goes on
 ├── SideTopicsInUse: the topics that records should be decoded into anew are there already
+├── ClockSetBack: market time stands still, because this machine's clock was set back
 └── ClockUnavailable: the market clock's URL does not answer
 
 Kafka's errors are those of :mod:`schemas.errors`: KafkaUnavailable and TopicsMissing.
@@ -177,6 +178,20 @@ class SideTopicsInUse(SsiError):
 
     def __str__(self) -> str:
         return f"there is a topic {self.name} already: name others with --into, or delete it"
+
+
+class ClockSetBack(SsiError):
+    """This machine's clock was set back; market time never goes back, so it stands still until the clock has caught up."""
+
+    def __init__(self, behind_s: float) -> None:
+        super().__init__(behind_s)
+        self.behind_s = behind_s
+
+    def __str__(self) -> str:
+        return (
+            f"this machine's clock was set back, so market time stands still for another {self.behind_s:.0f} s. "
+            "Let a time service (NTP) keep the clock"
+        )
 
 
 class ClockUnavailable(SsiError):

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from connectors.ssi.core.errors import ClockUnavailable
+from connectors.ssi.core.errors import ClockSetBack, ClockUnavailable
 from schemas.errors import KafkaUnavailable
 
 FeedState = Literal["connecting", "up", "down", "stopped"]
@@ -13,7 +13,7 @@ def what_is_wrong(
     state: FeedState,
     reason: str,
     *,
-    clock: ClockUnavailable | None,
+    clock: ClockUnavailable | ClockSetBack | None,
     undecodable: str,
     kafka: KafkaUnavailable | None,
     waiting: int,
@@ -26,7 +26,7 @@ def what_is_wrong(
     Args:
         state: How the connection to SSI is.
         reason: Why it is not up.
-        clock: Why a simulator's clock cannot be read.
+        clock: Why a simulator's clock cannot be read, or market time stands still.
         undecodable: What of the feed cannot be used (:class:`~connectors.ssi.core.quality.FeedQuality`); "" when all can.
         kafka: Why nothing gets through to Kafka.
         waiting: How many records wait for it.

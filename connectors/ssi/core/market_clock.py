@@ -8,6 +8,7 @@ from typing import Literal, NamedTuple, Protocol
 
 import msgspec
 
+from connectors.ssi.core.errors import ClockSetBack
 from schemas.calendar import HOLIDAYS, day_of, last_trading_day
 from schemas.units import TradingDay, UnixMs
 
@@ -39,21 +40,33 @@ class MarketClock(Protocol):
         """Take note of the day and time of a record; what a clock makes of it is its own affair."""
 
 
+SET_BACK_MS = 2_000
+"""A clock that was set back by less than this is as good as any, in milliseconds."""
+
+
 class WallClock:
     """Market time is the time of this machine (``SSI_CLOCK=wall``)."""
 
     def __init__(self, holidays: frozenset[TradingDay] = HOLIDAYS) -> None:
         self._holidays = holidays
         self._ts_ms = UnixMs(0)
+        self._behind_ms = 0
+        """How far this machine's clock is behind market time."""
         self._day = TradingDay(0)
 
     def read(self, wall_ms: UnixMs) -> MarketTime:
         """Market time: ``wall_ms`` itself, unless this machine's clock was set back; then it stands still."""
         self._ts_ms = max(self._ts_ms, wall_ms)
+        self._behind_ms = self._ts_ms - wall_ms
         date = day_of(self._ts_ms)
         # A day that a record was dated stays the trading day, even if the calendar calls it a holiday: the calendar is wrong.
         self._day = max(self._day, last_trading_day(date, self._holidays))
         return MarketTime(self._ts_ms, self._day, date)
+
+    @property
+    def trouble(self) -> ClockSetBack | None:
+        """That market time stands still, if it did when it was read last."""
+        return ClockSetBack(self._behind_ms / 1000) if self._behind_ms >= SET_BACK_MS else None
 
     def observe(self, day: TradingDay, ts_ms: UnixMs) -> None:
         """Learn the trading day from the feed."""

@@ -1,4 +1,4 @@
-from connectors.ssi.core.errors import ClockUnavailable
+from connectors.ssi.core.errors import ClockSetBack, ClockUnavailable
 from connectors.ssi.core.health import FeedState, what_is_wrong
 from schemas.errors import KafkaUnavailable
 
@@ -9,7 +9,7 @@ KAFKA = KafkaUnavailable("127.0.0.1:9092", "Connection refused")
 def wrong(
     state: FeedState = "up",
     reason: str = "",
-    clock: ClockUnavailable | None = None,
+    clock: ClockUnavailable | ClockSetBack | None = None,
     undecodable: str = "",
     kafka: KafkaUnavailable | None = None,
     reference: str = "",
@@ -27,6 +27,7 @@ def test_a_feed_that_is_not_up_says_why() -> None:
 
 def test_a_clock_that_does_not_answer_is_told_with_its_remedy() -> None:
     assert "SSI_CLOCK" in wrong(clock=CLOCK)
+    assert "NTP" in wrong(clock=ClockSetBack(3600.0))
 
 
 def test_a_feed_that_cannot_be_used_is_told_although_it_is_up() -> None:

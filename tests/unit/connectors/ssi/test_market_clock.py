@@ -20,6 +20,18 @@ def test_the_wall_is_the_market_and_never_goes_backwards() -> None:
     assert clock.read(UnixMs(OPEN - 5_000)) == (OPEN, MONDAY, MONDAY)
 
 
+def test_that_market_time_stands_still_is_told_until_the_clock_has_caught_up() -> None:
+    clock = WallClock()
+    clock.read(OPEN)
+    assert clock.trouble is None
+    clock.read(UnixMs(OPEN - 100))
+    assert clock.trouble is None
+    clock.read(UnixMs(OPEN - 3_600_000))
+    assert "market time stands still for another 3600 s" in str(clock.trouble)
+    clock.read(UnixMs(OPEN + 1))
+    assert clock.trouble is None
+
+
 def test_on_a_saturday_the_market_is_still_at_friday() -> None:
     clock = WallClock()
     assert clock.read(at(TradingDay(20261121), 10))[1:] == (FRIDAY, 20261121)
