@@ -66,17 +66,17 @@ class SsiRest:
             SsiUnavailable: SSI does not answer.
         """
         async with self._one_fetch:
-            if self._token is None or time.monotonic() >= self._good_until_s:
+            token = self._token
+            if token is None or time.monotonic() >= self._good_until_s:
                 return await self._renew()
             if time.monotonic() >= self._renew_s:
-                return await self._renew_if_possible(self._token)
-            return self._token
+                return await self._renew_ahead() or token
+            return token
 
-    async def renew(self) -> None:
-        """Fetch a new token ahead of time. If none comes the old one is kept: it may be good for hours."""
+    async def renew(self) -> bool:
+        """Fetch a new token ahead of time, and return whether one came. If none does the old one is kept."""
         async with self._one_fetch:
-            if self._token is not None:
-                await self._renew_if_possible(self._token)
+            return await self._renew_ahead() is not None
 
     def forget_token(self) -> None:
         """Note that SSI rejected the token: the next call fetches a new one."""
@@ -147,13 +147,13 @@ class SsiRest:
         log.info("got a token, good for %.1f h", life.good_s / 3600)
         return token
 
-    async def _renew_if_possible(self, token: str) -> str:
+    async def _renew_ahead(self) -> str | None:
         try:
             return await self._renew()
         except SsiError as error:
             log.warning("%s; the token is kept as long as it is good", error)
             self._renew_s = time.monotonic() + RENEW_AGAIN_S
-            return token
+            return None
 
     async def _fetch_token(self) -> str:
         secret = self._settings.consumer_secret.get_secret_value()

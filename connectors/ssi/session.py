@@ -17,7 +17,7 @@ from connectors.ssi.core.health import FeedState
 from connectors.ssi.core.hub_client import HubClient
 from connectors.ssi.core.market_clock import MarketClock
 from connectors.ssi.core.stream import RecordStream
-from connectors.ssi.rest import SsiRest
+from connectors.ssi.rest import RENEW_AGAIN_S, SsiRest
 from connectors.ssi.settings import SsiSettings
 from schemas.units import UnixMs
 
@@ -122,13 +122,10 @@ class Session:
             BadCredentials: As :meth:`authorize`, which comes first.
         """
         await self.authorize()
-        daily = asyncio.create_task(self._reconnect_daily())
-        try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._reconnect_daily())
             while True:
                 await self._connect_once()
-        finally:
-            daily.cancel()
-            await asyncio.gather(daily, return_exceptions=True)
 
     async def _connect_once(self) -> None:
         hub_client = HubClient(self._settings.stream_url, self._settings.channels)
@@ -189,16 +186,19 @@ class Session:
         log.info("connected and subscribed to %s", self._settings.channels)
 
     async def _reconnect_daily(self) -> None:
-        """Make the connection anew once a day. A new token comes first: without one the old connection is worth keeping."""
+        """Make the connection anew once a day.
+
+        A new token comes first: a connection can outlive its own, and could not be made again without one.
+        """
         while True:
             await asyncio.sleep(LOOK_S)
             conversation, market_ms = self._conversation, self._market_ms()
             if conversation is None or self.state != "up" or not self._daily.is_due(self._opened_ms, market_ms):
                 continue
-            # From here on it is seen to for today, whatever becomes of it.
-            self._opened_ms = market_ms
-            await self._rest.renew()
-            if self._conversation is conversation:
+            if not await self._rest.renew():
+                await asyncio.sleep(RENEW_AGAIN_S)
+            elif self._conversation is conversation:
+                self._opened_ms = market_ms
                 conversation.leave(PlannedReconnect())
 
     def _market_ms(self) -> UnixMs:

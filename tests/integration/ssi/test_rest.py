@@ -18,6 +18,7 @@ from connectors.ssi.core.errors import SsiUnavailable
 from connectors.ssi.core.market_clock import MarketTime
 from connectors.ssi.core.outbox import Outbox
 from connectors.ssi.core.reference import LISTS, ListName
+from connectors.ssi.core.replies import TokenLife
 from connectors.ssi.core.stream import RecordStream
 from connectors.ssi.reference import Reference, ReferenceCache
 from connectors.ssi.rest import SsiRest
@@ -260,6 +261,30 @@ async def test_several_who_want_a_token_cause_one_fetch() -> None:
     hub = HostileHub()
     async with asking(hub) as rest:
         assert set(await asyncio.gather(*(rest.token() for _ in range(5)))) == {"token-1"}
+
+
+@pytest.mark.parametrize("good_s", [3600.0, 0.0])
+async def test_a_token_that_cannot_be_renewed_ahead_is_used_as_long_as_it_is_good(
+    good_s: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rest_module, "life_of", lambda *_: TokenLife(good_s, 0.0))
+    hub = HostileHub()
+    async with asking(hub) as rest:
+        assert await rest.token() == "token-1"
+        hub.odd["AccessToken"] = lambda _: _answer(503)
+        if good_s:
+            assert await rest.token() == "token-1"
+            assert not await rest.renew()
+        else:
+            with pytest.raises(SsiUnavailable):
+                await rest.token()
+        hub.odd.clear()
+        assert await rest.renew()
+        assert hub.tokens == 2
+
+
+async def _answer(status: int) -> web.StreamResponse:
+    return web.Response(status=status)
 
 
 async def test_a_token_does_not_wait_for_a_list_that_is_slow_to_come() -> None:

@@ -270,15 +270,21 @@ async def test_the_connection_is_made_anew_before_the_open_with_a_new_token(is_d
         assert "down" not in {state for state, _ in one.changes}
 
 
-async def test_without_a_new_token_the_connection_is_made_anew_with_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_a_new_token_the_connection_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session, "RENEW_AGAIN_S", 0.02)
     hub = HostileHub()
     async with running(hub) as one:
         await one.up()
         monkeypatch.setattr(calls, "STEP_S", 0.3)
         hub.odd["AccessToken"] = hub.never
         one.clock.ts_ms = at(DAY, 8, 20)
+        await one.until(lambda: hub.asked["AccessToken"] >= 3, "the second attempt to get a token")
+        # Its token may have run out long ago: once given up it could not be made again.
+        assert (one.session.state, hub.asked["connect"]) == ("up", 1)
+        monkeypatch.setattr(calls, "STEP_S", 15.0)
+        hub.odd.clear()
         await one.until(lambda: one.session.ended["PlannedReconnect"] and one.session.state == "up", "the new connection")
-        assert hub.authorizations == ["Bearer token-1", "Bearer token-1"]
+        assert hub.authorizations == ["Bearer token-1", "Bearer token-2"]
 
 
 async def test_late_in_the_morning_nothing_is_made_anew() -> None:
