@@ -13,7 +13,7 @@ from connectors.ssi.calls import bearer, call
 from connectors.ssi.core.backoff import QUOTA_MIN_S
 from connectors.ssi.core.errors import QuotaExceeded, SsiError, TokenRejected
 from connectors.ssi.core.reference import MARKETS, ListName, Page, read_page, rows_of
-from connectors.ssi.core.replies import Answer, life_of, read_answer, read_token
+from connectors.ssi.core.replies import RestAnswer, life_of, read_answer, read_token
 from connectors.ssi.settings import SsiSettings, is_loopback
 from schemas.calendar import as_date
 from schemas.units import TradingDay
@@ -110,7 +110,7 @@ class SsiRest:
             rows += page.rows
         return rows
 
-    async def _pages(self, operation: str, query: dict[str, str], read: Callable[[Answer], Page]) -> Page:
+    async def _pages(self, operation: str, query: dict[str, str], read: Callable[[RestAnswer], Page]) -> Page:
         rows: list[dict[str, Any]] = []
         stated: int | None = None
         for number in range(1, MAX_PAGES + 1):
@@ -121,7 +121,7 @@ class SsiRest:
                 break
         return Page(rows, stated)
 
-    async def _get(self, operation: str, query: dict[str, str]) -> Answer:
+    async def _get(self, operation: str, query: dict[str, str]) -> RestAnswer:
         """Call ``operation``, once more with a new token if SSI rejects this one."""
         try:
             return await self._get_once(operation, query)
@@ -129,7 +129,7 @@ class SsiRest:
             self.forget_token()
             return await self._get_once(operation, query)
 
-    async def _get_once(self, operation: str, query: dict[str, str]) -> Answer:
+    async def _get_once(self, operation: str, query: dict[str, str]) -> RestAnswer:
         token = await self.token()
         await self._keep_pace()
         reply = await call(self._http, "GET", self._base + operation, operation, headers=bearer(token), query=query)

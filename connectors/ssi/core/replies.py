@@ -36,7 +36,7 @@ _SENDABLE: Final = re.compile(r"[\x21-\x7e]+")
 _NOT_JSON: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
 
 
-class RestAnswer(msgspec.Struct):
+class _Body(msgspec.Struct):
     """The body of every REST reply; ``data`` and ``status`` come in several shapes."""
 
     message: Any = None
@@ -55,7 +55,7 @@ class _Complaint(msgspec.Struct):
     description: Any = msgspec.field(name="error_description", default=None)
 
 
-_answer = msgspec.json.Decoder(RestAnswer)
+_answer = msgspec.json.Decoder(_Body)
 _complaint = msgspec.json.Decoder(_Complaint)
 
 
@@ -75,7 +75,7 @@ class Said(NamedTuple):
         return self.status not in _SUCCESS
 
 
-class Answer(NamedTuple):
+class RestAnswer(NamedTuple):
     """What a REST reply brings."""
 
     data: Any
@@ -142,7 +142,7 @@ def objection(text: str) -> SsiError | None:
     return error if isinstance(error, QuotaExceeded | TokenRejected) else None
 
 
-def read_answer(what: str, http_status: int, body: bytes, retry_after: str | None) -> Answer:
+def read_answer(what: str, http_status: int, body: bytes, retry_after: str | None) -> RestAnswer:
     """Return what a REST reply brings.
 
     Raises:
@@ -153,13 +153,13 @@ def read_answer(what: str, http_status: int, body: bytes, retry_after: str | Non
     text = body.decode(errors="replace")
     if error := refusal(what, http_status, text, retry_after):
         if http_status == 200 and type(error) is SsiUnavailable and "nodata" in error.why.lower().replace(" ", ""):
-            return Answer(None, 0)
+            return RestAnswer(None, 0)
         raise error
     try:
         answer = _answer.decode(body)
     except _NOT_JSON:
         raise SsiUnavailable(what, "the reply is not SSI's JSON") from None
-    return Answer(answer.data, _count(answer.total))
+    return RestAnswer(answer.data, _count(answer.total))
 
 
 def read_token(http_status: int, body: bytes, retry_after: str | None) -> str:
