@@ -28,7 +28,7 @@ def large() -> MarketDay:
 @pytest.fixture(scope="module")
 def shared() -> MarketDay:
     """A small market in which deals and prints have one total."""
-    return generate(7, DAY, Random, MarketSize.of(0.03, FEWEST_SYMBOLS, "shared"))
+    return generate(7, DAY, Random, MarketSize.of(0.01, FEWEST_SYMBOLS, "shared"))
 
 
 def today(market: MarketDay) -> list[SimulatedRecord]:
@@ -125,9 +125,9 @@ def test_a_day_has_as_many_records_as_the_scale_says() -> None:
     """2.5 million at scale 1. A small one has more than its part: indices speak, and sessions change, at any scale."""
     records = [
         sum(len(period) for period in generate(3, DAY, Random, MarketSize.of(scale, FEWEST_SYMBOLS, "index")).periods())
-        for scale in (0.01, 0.03)
+        for scale in (0.01, 0.02)
     ]
-    assert 0.9 < (records[1] - records[0]) / (2_500_000 * 0.02) < 1.1
+    assert 0.9 < (records[1] - records[0]) / (2_500_000 * 0.01) < 1.1
 
 
 def test_all_that_is_listed_is_announced_and_told_its_sessions(large: MarketDay) -> None:
@@ -145,14 +145,14 @@ def test_records_come_in_order_across_periods(large: MarketDay) -> None:
 
 
 def test_a_busier_market_is_made_in_shorter_periods_and_in_the_same_order() -> None:
-    market = generate(5, DAY, Random, MarketSize.of(7, FEWEST_SYMBOLS, "index"))
-    assert market.size.period_ms == 6_000
+    market = generate(5, DAY, Random, MarketSize.of(3, FEWEST_SYMBOLS, "index"))
+    assert market.size.period_ms == 20_000
     last_ms = 0
     for period in market.periods():
         assert all(before.due_ms <= after.due_ms for before, after in pairwise(period))
         assert last_ms <= period[0].due_ms
         last_ms = period[-1].due_ms
-        if last_ms > at(DAY, 9, 2):
+        if last_ms > at(DAY, 9, 0, 30):
             break
 
 
@@ -187,8 +187,8 @@ def test_a_halted_stock_says_so_and_neither_trades_nor_quotes(large: MarketDay) 
 
 
 def test_an_auction_bursts_with_hundreds_of_identical_prints() -> None:
-    """Of the busiest symbol, at scale 1."""
-    market = generate(7, DAY, Random, MarketSize.of(1, FEWEST_SYMBOLS, "index"))
+    """Of the busiest symbol, at half the scale of a real day."""
+    market = generate(7, DAY, Random, MarketSize.of(0.5, FEWEST_SYMBOLS, "index"))
     opening: Counter[tuple[str, int, int]] = Counter()
     for period in market.periods():
         if period[0].due_ms > at(DAY, 9, 16):
@@ -196,8 +196,8 @@ def test_an_auction_bursts_with_hundreds_of_identical_prints() -> None:
         opening.update(
             (r.listing.symbol, r.price, r.ts_ms) for r in period if isinstance(r, Trade) and r.volume and r.session == "ATO"
         )
-    assert max(opening.values()) > 300
-    assert sum(n for (_, _, ts_ms), n in opening.items() if ts_ms == at(DAY, 9, 15)) > 3_000
+    assert max(opening.values()) > 150
+    assert sum(n for (_, _, ts_ms), n in opening.items() if ts_ms == at(DAY, 9, 15)) > 1_500
 
 
 def test_the_order_book_of_odd_lots_counts_both_boards(large: MarketDay) -> None:
@@ -245,7 +245,7 @@ def test_deals_and_prints_share_a_total(shared: MarketDay) -> None:
             value += trade.price * trade.volume * (1000 if trade.listing.is_future else 1)
             assert (trade.total_volume, trade.total_value) == (volume, value)
             deals += trade.is_deal
-    assert deals > 20
+    assert deals > 5
 
 
 def test_an_index_has_the_deals_of_its_members(large: MarketDay, shared: MarketDay) -> None:
