@@ -63,6 +63,10 @@ class ForeignFlow:
         """Whether they have traded since the last record."""
         self._said_ms = 0
 
+    def speaks_before(self, ms: int) -> bool:
+        """Whether it has a record that is due before ``ms`` even if nothing trades until then."""
+        return self._ends_ms < ms or (self._changed and self._said_ms + COALESCE_MS < ms)
+
     def until(self, ms: int, trades: Iterable[Trade]) -> list[Foreign]:
         """The records that are due before ``ms`` and were not given before.
 

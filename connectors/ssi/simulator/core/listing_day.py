@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from math import exp
 from operator import attrgetter
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Literal
@@ -243,6 +244,8 @@ class ListingDay:
         self._quotes_owed += _QUOTES * expected
         quotes = int(self._quotes_owed)
         self._quotes_owed -= quotes
+        if not (prints or quotes or self._deals or self._plan.script):
+            return []
         events = [(start + int(random() * span), 1) for _ in range(prints)]
         if self._extras or self._plan.script is not None:
             events += self._story(start, stop)
@@ -439,7 +442,11 @@ _FOREVER = 1 << 62
 _QUEUE = 20
 """How many times the usual volume waits at a limit that nobody trades beyond."""
 _NOISE = tuple(1 + 0.0004 * NormalDist().inv_cdf((n + 0.5) / 1024) for n in range(1024))
-"""What the middle of the book strays by, evenly drawn from a normal distribution."""
+"""What the middle of the book strays by: a normal distribution, to be drawn from evenly."""
+_PRINT_VALUES = tuple(min(exp(17.2 + NormalDist().inv_cdf((n + 0.5) / 256)), 6e8) for n in range(256))
+"""What a print is worth, in VND; likewise. Half of them are above 30 million."""
+_LEVEL_VALUES = tuple(exp(19.3 + 0.8 * NormalDist().inv_cdf((n + 0.5) / 256)) for n in range(256))
+"""What waits at a level of the book, in VND; likewise. Half of them are above 240 million."""
 _due_of = attrgetter("due_ms")
 
 
@@ -457,8 +464,8 @@ def _sizes(rng: "Random", listing: Listing) -> tuple[list[int], list[int]]:
     if listing.is_future:
         return [1 + int(rng.expovariate(0.4)) for _ in range(256)], [1 + int(rng.expovariate(0.02)) for _ in range(256)]
     lot = 100
-    prints = [max(1, round(min(rng.lognormvariate(17.2, 1.0), 6e8) / listing.reference / lot)) * lot for _ in range(256)]
-    levels = [max(1, round(rng.lognormvariate(19.3, 0.8) / listing.reference / lot)) * lot for _ in range(256)]
+    prints = [max(1, round(value / listing.reference / lot)) * lot for value in _PRINT_VALUES]
+    levels = [max(1, round(value / listing.reference / lot)) * lot for value in _LEVEL_VALUES]
     return prints, levels
 
 

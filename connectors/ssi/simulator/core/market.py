@@ -180,7 +180,7 @@ class _Trading:
         for listing_day, flow in self._stocks:
             written = listing_day.until(ms)
             stocks += written
-            if flow is not None:
+            if flow is not None and (written or flow.speaks_before(ms)):
                 foreign += flow.until(ms, [r for r in written if type(r) is Trade and self._is_said(r)])
         stocks.sort(key=_due)
         indices = self._books.until(ms, [record for record in stocks if type(record) is Trade])
