@@ -12,7 +12,7 @@ import connectors.ssi
 from connectors.ssi.core.decode import decode
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.blocks import blocks_of, symbols_of
-from connectors.ssi.simulator.core.feed import Feed
+from connectors.ssi.simulator.core.feed import DayFeed
 from connectors.ssi.simulator.core.market import MarketSize, generate
 from connectors.ssi.simulator.core.places import KINDS, X_PLACE, channel_of
 from connectors.ssi.simulator.core.records import Foreign, IndexValue, OddLot, Quote, SimulatedRecord, Status, Trade
@@ -67,7 +67,7 @@ def test_the_connector_reads_what_the_simulator_meant() -> None:
 
 def test_the_connector_reads_the_channels_that_repeat_what_others_say() -> None:
     market = generate(7, TradingDay(20261123), Random, MarketSize.of(0.01, FEWEST_SYMBOLS, "own"))
-    feed = Feed(symbols_of(market), Released(at(market.day, 0)))
+    feed = DayFeed(symbols_of(market), Released(at(market.day, 0)))
     wanted = [feed.wanted(frozenset({"X", "B"}), None)]
     trades: dict[str, Trade] = {}
     seen: Counter[str] = Counter()

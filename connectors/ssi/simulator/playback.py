@@ -10,8 +10,8 @@ import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 
-from connectors.ssi.simulator.core.blocks import Block, symbols_of
-from connectors.ssi.simulator.core.feed import Feed
+from connectors.ssi.simulator.core.blocks import DayBlock, symbols_of
+from connectors.ssi.simulator.core.feed import DayFeed
 from connectors.ssi.simulator.core.hub import HubSubscription
 from connectors.ssi.simulator.core.market import MarketDay
 from connectors.ssi.simulator.core.playback_clock import PlaybackClock
@@ -61,7 +61,7 @@ class Playback:
         self._released = released
         self._sockets = sockets
         self._begin = asyncio.Event()
-        self._block: Block | None = None
+        self._block: DayBlock | None = None
         """The block in which the next record is; None after the last."""
         self._number = -1
         """The number of that block."""
@@ -69,7 +69,7 @@ class Playback:
         """The index of the next record in its block."""
         self._is_reading = False
         """Whether the next block is just being read or made."""
-        self._feed = Feed(symbols_of(market), released)
+        self._feed = DayFeed(symbols_of(market), released)
         self._stalled: set[int] = set()
         """Numbers of the connections that are no longer waited for."""
 

@@ -17,7 +17,7 @@ from threading import Lock
 
 import lz4.block
 
-from connectors.ssi.simulator.core.blocks import Block, blocks_of
+from connectors.ssi.simulator.core.blocks import DayBlock, blocks_of
 from connectors.ssi.simulator.core.market import MarketDay
 from connectors.ssi.simulator.core.truth import Facts
 
@@ -47,7 +47,7 @@ class PlayedDay:
         self._is_closed = False
         self._offsets = array("Q", [0])
         """Where each block begins in the file, and where the next will."""
-        self._making: Iterator[Block] | None = None
+        self._making: Iterator[DayBlock] | None = None
         self._partial: Path | None = None
         self._kept = kept if keep else None
         found = None if kept is None else _whole(kept)
@@ -79,13 +79,13 @@ class PlayedDay:
         """Blocks that have been made."""
         return len(self._offsets) - 1
 
-    def block(self, number: int) -> Block | None:
+    def block(self, number: int) -> DayBlock | None:
         """The block with ``number``, from 0; None after the last, and once this is closed. If need be it is made now."""
         with self._lock:
             return None if self._is_closed else self._found(number)
 
-    def _found(self, number: int) -> Block | None:
-        made: Block | None = None
+    def _found(self, number: int) -> DayBlock | None:
+        made: DayBlock | None = None
         while self._making is not None and number >= self.blocks:
             made = next(self._making, None)
             if made is None:
@@ -94,7 +94,7 @@ class PlayedDay:
                 self._append(made)
         if number >= self.blocks:
             return None
-        return made or Block.unpacked(*self._pieces(number, (0, 1, 2)))
+        return made or DayBlock.unpacked(*self._pieces(number, (0, 1, 2)))
 
     def make_whole(self) -> None:
         """Make all that has not been made yet, unless it is closed meanwhile."""
@@ -106,7 +106,7 @@ class PlayedDay:
         number = 0
         while number < self.blocks:
             numbers, facts = self._pieces(number, (0, 2))
-            places = Block.unpacked(numbers, b"", b"").fact_places
+            places = DayBlock.unpacked(numbers, b"", b"").fact_places
             yield places, facts.split(b"\n") if facts else []
             number += 1
 
@@ -118,7 +118,7 @@ class PlayedDay:
             if self._partial is not None:
                 self._partial.unlink(missing_ok=True)
 
-    def _append(self, block: Block) -> None:
+    def _append(self, block: DayBlock) -> None:
         pieces = [lz4.block.compress(piece) for piece in block.packed()]
         data = b"".join((_PIECES.pack(*map(len, pieces)), *pieces))
         _write(self._file, data, self._offsets[-1])

@@ -23,7 +23,7 @@ BLOCK_RECORDS = 2_048
 
 
 @dataclass(frozen=True, repr=False)
-class Block:
+class DayBlock:
     """Some records of a day, one after the other."""
 
     first: int
@@ -56,7 +56,7 @@ class Block:
         return numbers, self.text.encode("ascii"), self.facts
 
     @classmethod
-    def unpacked(cls, numbers: bytes, text: bytes, facts: bytes) -> "Block":
+    def unpacked(cls, numbers: bytes, text: bytes, facts: bytes) -> "DayBlock":
         """What :meth:`packed` was called on."""
         columns: list[array[int]] = []
         begins = 0
@@ -79,7 +79,7 @@ def symbols_of(market: MarketDay) -> list[Symbol]:
     return [*(listing.symbol for listing in market.universe.listings), *(index.symbol for index in market.universe.indices)]
 
 
-def blocks_of(market: MarketDay) -> Iterator[Block]:
+def blocks_of(market: MarketDay) -> Iterator[DayBlock]:
     """Make a day, block after block."""
     writer = _Writer(market)
     for records in market.periods():
@@ -118,10 +118,10 @@ class _Writer:
         self._ends.append(self._length)
         self._texts.append(text)
 
-    def take(self) -> Block:
+    def take(self) -> DayBlock:
         """The block of what has been added since the last."""
         columns = self._dues, self._keys, self._ends, self._fact_places
-        block = Block(self._first, *columns, "".join(self._texts), b"\n".join(self._facts))
+        block = DayBlock(self._first, *columns, "".join(self._texts), b"\n".join(self._facts))
         self._first += self.waiting
         self._clear()
         return block

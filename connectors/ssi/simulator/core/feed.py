@@ -6,7 +6,7 @@ Blocks hold six channels. ``X`` and ``B`` follow from these, and are written onl
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from connectors.ssi.simulator.core.blocks import Block
+from connectors.ssi.simulator.core.blocks import DayBlock
 from connectors.ssi.simulator.core.derived import Snapshots, bar_of_index, bar_of_match, volume_of_index
 from connectors.ssi.simulator.core.places import B_PLACE, DEAL_BIT, KINDS, PRINT_BIT, X_PLACE, kinds_of, plain
 from connectors.ssi.simulator.core.records import CHANNELS, Channel
@@ -33,7 +33,7 @@ _MOST_WANTED: Final = 64
 """Subscriptions of which it is remembered what they ask for."""
 
 
-class Feed:
+class DayFeed:
     """Says the records of blocks, one after the other, and remembers the last of each."""
 
     def __init__(self, symbols: Sequence[Symbol], released: Released) -> None:
@@ -66,7 +66,7 @@ class Feed:
         nothing = bytes(KINDS)
         return bytearray().join(of_symbol if symbols is None or symbol in symbols else nothing for symbol in self._numbers)
 
-    def speak(self, block: Block, begin: int, end: int, wanted: Sequence[bytearray] = ()) -> list[Spoken]:
+    def speak(self, block: DayBlock, begin: int, end: int, wanted: Sequence[bytearray] = ()) -> list[Spoken]:
         """Say some records of a block.
 
         Args:

@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from connectors.ssi.simulator.core.blocks import Block, blocks_of
+from connectors.ssi.simulator.core.blocks import DayBlock, blocks_of
 from connectors.ssi.simulator.core.market import MarketDay, MarketSize, generate
 from connectors.ssi.simulator.core.universe import FEWEST_SYMBOLS
 from schemas.units import TradingDay
@@ -44,6 +44,6 @@ def small() -> MarketDay:
 
 
 @pytest.fixture(scope="session")
-def blocks(small: MarketDay) -> list[Block]:
+def blocks(small: MarketDay) -> list[DayBlock]:
     """The blocks of the small day."""
     return list(blocks_of(small))

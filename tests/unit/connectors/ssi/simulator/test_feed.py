@@ -5,8 +5,8 @@ from collections import Counter
 from typing import Any
 
 from connectors.ssi.simulator.core import wire
-from connectors.ssi.simulator.core.blocks import BLOCK_RECORDS, Block, symbols_of
-from connectors.ssi.simulator.core.feed import Feed, Spoken
+from connectors.ssi.simulator.core.blocks import BLOCK_RECORDS, DayBlock, symbols_of
+from connectors.ssi.simulator.core.feed import DayFeed, Spoken
 from connectors.ssi.simulator.core.market import MarketDay
 from connectors.ssi.simulator.core.places import B_PLACE, KINDS, X_PLACE, channel_of
 from connectors.ssi.simulator.core.records import CHANNELS, IndexValue, Quote, Trade
@@ -21,12 +21,12 @@ STEP = 700
 """Records that are played at a time; no divisor of the records in a block."""
 
 
-def a_feed(market: MarketDay) -> tuple[Feed, Released]:
+def a_feed(market: MarketDay) -> tuple[DayFeed, Released]:
     released = Released(at(market.day, 0))
-    return Feed(symbols_of(market), released), released
+    return DayFeed(symbols_of(market), released), released
 
 
-def said_by(feed: Feed, blocks: list[Block], channels: frozenset[str] = EVERYTHING) -> list[Spoken]:
+def said_by(feed: DayFeed, blocks: list[DayBlock], channels: frozenset[str] = EVERYTHING) -> list[Spoken]:
     """All that a client gets that is subscribed to ``channels`` from the first record on."""
     wanted = feed.wanted(channels, None)
     said: list[Spoken] = []
@@ -45,7 +45,7 @@ def channel(spoken: Spoken) -> str:
     return channel_of(spoken[0] % KINDS)
 
 
-def test_blocks_hold_the_records_of_the_day_in_their_order(small: MarketDay, blocks: list[Block]) -> None:
+def test_blocks_hold_the_records_of_the_day_in_their_order(small: MarketDay, blocks: list[DayBlock]) -> None:
     texts = [block.text[begin:end] for block in blocks for begin, end in zip(block.begins, block.ends, strict=True)]
     assert texts == [wire.encode(record) for record in small.records]
     assert [due for block in blocks for due in block.dues] == [record.due_ms for record in small.records]
@@ -56,12 +56,12 @@ def test_blocks_hold_the_records_of_the_day_in_their_order(small: MarketDay, blo
     assert [block.first for block in blocks] == [BLOCK_RECORDS * number for number in range(len(blocks))]
 
 
-def test_a_block_is_the_same_after_it_was_packed(blocks: list[Block]) -> None:
+def test_a_block_is_the_same_after_it_was_packed(blocks: list[DayBlock]) -> None:
     for block in (blocks[0], blocks[-1]):
-        assert Block.unpacked(*block.packed()) == block
+        assert DayBlock.unpacked(*block.packed()) == block
 
 
-def test_a_client_of_all_channels_gets_each_record_once(small: MarketDay, blocks: list[Block]) -> None:
+def test_a_client_of_all_channels_gets_each_record_once(small: MarketDay, blocks: list[DayBlock]) -> None:
     feed, released = a_feed(small)
     said = said_by(feed, blocks)
     places = [place for _, place, _ in said]
@@ -70,7 +70,7 @@ def test_a_client_of_all_channels_gets_each_record_once(small: MarketDay, blocks
     assert len(released) == len(small.records)
 
 
-def test_what_was_due_is_counted_by_channel(small: MarketDay, blocks: list[Block]) -> None:
+def test_what_was_due_is_counted_by_channel(small: MarketDay, blocks: list[DayBlock]) -> None:
     feed, released = a_feed(small)
     said = said_by(feed, blocks)
     begins_ms = at(DAY, 0)
@@ -84,7 +84,7 @@ def test_what_was_due_is_counted_by_channel(small: MarketDay, blocks: list[Block
     assert released.previous == sum(record.due_ms < begins_ms for record in small.records)
 
 
-def test_an_x_follows_every_change_of_match_or_book_and_says_both(small: MarketDay, blocks: list[Block]) -> None:
+def test_an_x_follows_every_change_of_match_or_book_and_says_both(small: MarketDay, blocks: list[DayBlock]) -> None:
     feed, _ = a_feed(small)
     shown = {place - X_PLACE: text for _, place, text in said_by(feed, blocks) if X_PLACE <= place < B_PLACE}
     matches: dict[str, Trade] = {}
@@ -122,7 +122,7 @@ def test_an_x_follows_every_change_of_match_or_book_and_says_both(small: MarketD
     assert len(shown) == sum(isinstance(r, Quote) or (isinstance(r, Trade) and not r.is_deal) for r in small.records)
 
 
-def test_a_b_follows_every_print_and_every_step_of_an_index(small: MarketDay, blocks: list[Block]) -> None:
+def test_a_b_follows_every_print_and_every_step_of_an_index(small: MarketDay, blocks: list[DayBlock]) -> None:
     feed, _ = a_feed(small)
     bars = {place - B_PLACE: text for _, place, text in said_by(feed, blocks) if place >= B_PLACE}
     turnover: dict[str, int] = {}
@@ -142,7 +142,7 @@ def test_a_b_follows_every_print_and_every_step_of_an_index(small: MarketDay, bl
         assert (said["Volume"], said["Value"]) == (volume, 0)
 
 
-def test_a_snapshot_is_the_last_record_of_each_channel_whoever_listened_before(small: MarketDay, blocks: list[Block]) -> None:
+def test_a_snapshot_is_the_last_record_of_each_channel_whoever_listened_before(small: MarketDay, blocks: list[DayBlock]) -> None:
     """``X`` and ``B`` too, which nobody was subscribed to until then."""
     listened, _ = a_feed(small)
     silent, _ = a_feed(small)
@@ -156,7 +156,7 @@ def test_a_snapshot_is_the_last_record_of_each_channel_whoever_listened_before(s
     assert silent.snapshot(frozenset({"X"}), frozenset({"HPG"})) == [last[0, "X"]]
 
 
-def test_a_subscription_wants_its_channels_of_its_symbols(small: MarketDay, blocks: list[Block]) -> None:
+def test_a_subscription_wants_its_channels_of_its_symbols(small: MarketDay, blocks: list[DayBlock]) -> None:
     feed, _ = a_feed(small)
     wanted = feed.wanted(frozenset({"X-TRADE", "MI"}), frozenset({"HPG", "VN30"}))
     symbols = symbols_of(small)

@@ -10,7 +10,7 @@ from threading import Event
 import pytest
 
 from connectors.ssi.simulator import played_day
-from connectors.ssi.simulator.core.blocks import Block
+from connectors.ssi.simulator.core.blocks import DayBlock
 from connectors.ssi.simulator.core.market import MarketDay, MarketSize
 from connectors.ssi.simulator.core.universe import FEWEST_SYMBOLS
 from connectors.ssi.simulator.played_day import KEPT_DAYS, PlayedDay
@@ -19,17 +19,17 @@ from tests.patience import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
-def _made(blocks: list[Block], monkeypatch: pytest.MonkeyPatch) -> None:
+def _made(blocks: list[DayBlock], monkeypatch: pytest.MonkeyPatch) -> None:
     """The day was made before these tests."""
 
-    def made_before(_: MarketDay) -> Iterator[Block]:
+    def made_before(_: MarketDay) -> Iterator[DayBlock]:
         return iter(blocks)
 
     monkeypatch.setattr(played_day, "blocks_of", made_before)
 
 
-def all_of(day: PlayedDay) -> list[Block]:
-    found: list[Block] = []
+def all_of(day: PlayedDay) -> list[DayBlock]:
+    found: list[DayBlock] = []
     while (block := day.block(len(found))) is not None:
         found.append(block)
     return found
@@ -39,7 +39,7 @@ def refuse_to_make(market: MarketDay) -> None:
     raise AssertionError("this day was kept and need not be made")
 
 
-def test_a_day_that_is_made_while_it_is_played_is_the_same_at_every_reading(small: MarketDay, blocks: list[Block]) -> None:
+def test_a_day_that_is_made_while_it_is_played_is_the_same_at_every_reading(small: MarketDay, blocks: list[DayBlock]) -> None:
     day = PlayedDay(small)
     assert [day.block(0), day.block(2), day.block(1)] == [blocks[0], blocks[2], blocks[1]]
     assert all_of(day) == blocks
@@ -48,7 +48,7 @@ def test_a_day_that_is_made_while_it_is_played_is_the_same_at_every_reading(smal
     day.close()
 
 
-def test_the_facts_of_a_day_can_be_read_as_far_as_it_was_made(small: MarketDay, blocks: list[Block]) -> None:
+def test_the_facts_of_a_day_can_be_read_as_far_as_it_was_made(small: MarketDay, blocks: list[DayBlock]) -> None:
     day = PlayedDay(small)
     assert list(day.facts()) == []
     day.block(3)
@@ -60,7 +60,7 @@ def test_the_facts_of_a_day_can_be_read_as_far_as_it_was_made(small: MarketDay, 
 
 
 def test_a_whole_day_is_kept_and_not_made_again(
-    small: MarketDay, blocks: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: MarketDay, blocks: list[DayBlock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = PlayedDay(small, tmp_path, keep=True)
     made.make_whole()
@@ -82,12 +82,12 @@ def test_a_day_that_is_not_whole_is_not_kept(small: MarketDay, tmp_path: Path) -
 
 
 def test_a_day_that_is_let_go_while_it_is_made_writes_no_more(
-    small: MarketDay, blocks: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    small: MarketDay, blocks: list[DayBlock], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its file descriptor may be another file's by then."""
     is_making, go_on = Event(), Event()
 
-    def slowly(_: MarketDay) -> Iterator[Block]:
+    def slowly(_: MarketDay) -> Iterator[DayBlock]:
         yield blocks[0]
         is_making.set()
         assert go_on.wait(PATIENCE_S)
@@ -136,7 +136,7 @@ def test_another_seed_size_or_generator_is_another_day(small: MarketDay, tmp_pat
 
 
 @pytest.mark.parametrize("left", [0, 1, 10, 1_000, -1])
-def test_a_file_that_was_cut_short_is_made_anew(small: MarketDay, blocks: list[Block], tmp_path: Path, left: int) -> None:
+def test_a_file_that_was_cut_short_is_made_anew(small: MarketDay, blocks: list[DayBlock], tmp_path: Path, left: int) -> None:
     day = PlayedDay(small, tmp_path, keep=True)
     day.make_whole()
     day.close()

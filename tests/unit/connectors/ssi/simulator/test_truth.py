@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from connectors.ssi.simulator.core.blocks import Block
+from connectors.ssi.simulator.core.blocks import DayBlock
 from connectors.ssi.simulator.core.errors import UnreadableTruth
 from connectors.ssi.simulator.core.market import MarketDay
 from connectors.ssi.simulator.core.places import B_PLACE, X_PLACE
@@ -22,7 +22,7 @@ from tests.proof import usually
 DAY = TradingDay(20261123)
 
 
-def released_to(blocks: list[Block], count: int) -> Released:
+def released_to(blocks: list[DayBlock], count: int) -> Released:
     """The first ``count`` records of the day have been due."""
     released = Released(at(DAY, 0))
     dues = [due for block in blocks for due in block.dues]
@@ -31,7 +31,7 @@ def released_to(blocks: list[Block], count: int) -> Released:
     return released
 
 
-def truth_of(deliveries: Deliveries, blocks: list[Block]) -> Truth:
+def truth_of(deliveries: Deliveries, blocks: list[DayBlock]) -> Truth:
     clock = ClockReading(
         market_ms=at(DAY, 10), speed=1.0, state="held", trading_day=DAY, start_ms=at(DAY, 9), end_ms=at(DAY, 15), seed=7
     )
@@ -61,7 +61,7 @@ def test_every_record_of_a_day_on_a_connection_is_one_run() -> None:
 
 @pytest.mark.parametrize("part", [0.3, 1.0])
 def test_the_truth_tells_each_print_deal_and_foreign_record_that_was_due(
-    small: MarketDay, blocks: list[Block], part: float
+    small: MarketDay, blocks: list[DayBlock], part: float
 ) -> None:
     count = int(len(small.records) * part)
     truth = truth_of(Deliveries(released_to(blocks, count)), blocks)
@@ -86,7 +86,7 @@ def test_the_truth_tells_each_print_deal_and_foreign_record_that_was_due(
 
 @pytest.mark.parametrize("seed", range(usually(4, proving=200)))
 def test_the_truth_names_the_connections_of_each_record_whatever_their_order(
-    small: MarketDay, blocks: list[Block], seed: int
+    small: MarketDay, blocks: list[DayBlock], seed: int
 ) -> None:
     """Also if records are repeated, come late, or come in a snapshot."""
     rng, count = Random(seed), 2_500
@@ -112,7 +112,7 @@ def test_the_truth_names_the_connections_of_each_record_whatever_their_order(
             assert foreign[record.listing.symbol, record.due_ms] == connections
 
 
-def test_what_was_sent_is_counted_by_channel_and_by_day(small: MarketDay, blocks: list[Block]) -> None:
+def test_what_was_sent_is_counted_by_channel_and_by_day(small: MarketDay, blocks: list[DayBlock]) -> None:
     released = released_to(blocks, 2_000)
     deliveries = Deliveries(released)
     for place in range(2_000):
@@ -132,7 +132,7 @@ def test_what_was_sent_is_counted_by_channel_and_by_day(small: MarketDay, blocks
     assert streams == {"records": 2_000, "X": 1, "B": 1}
 
 
-def test_a_truth_that_was_cut_short_is_refused(blocks: list[Block]) -> None:
+def test_a_truth_that_was_cut_short_is_refused(blocks: list[DayBlock]) -> None:
     deliveries = Deliveries(released_to(blocks, 2_000))
     deliveries.put(3, 1)
     clock = ClockReading(
