@@ -56,20 +56,18 @@ class Reading:
         return [last[generation] for generation in sorted(last)]
 
 
-def read(told: Sequence[Told], floor: int, ceiling: int, *, zeros_answer: bool = True) -> Reading:
+def read(told: Sequence[Told], floor: int, ceiling: int) -> Reading:
     """Read a day's records, in the order in which they arrived.
 
     Args:
         told: By any connection, repeats included.
         floor: The lowest price of the day in VND.
         ceiling: The highest.
-        zeros_answer: Whether a total of 0 says something of a fall before it. On the tape it does not: SSI sends zeros, too,
-            when it has nothing to say.
     """
     seconds: dict[int, list[int]] = {}
     for place, one in enumerate(told):
         seconds.setdefault(one.second, []).append(place)
-    reader = _Reader(told, floor, ceiling, zeros_answer=zeros_answer)
+    reader = _Reader(told, floor, ceiling)
     for second in sorted(seconds):
         reader.take(sorted(seconds[second], key=lambda place: told[place].total))  # stable: equals stay as they arrived
     return reader.end()
@@ -82,9 +80,8 @@ class _Reader:
     something else and be right by the same rules.
     """
 
-    def __init__(self, told: Sequence[Told], floor: int, ceiling: int, *, zeros_answer: bool) -> None:
+    def __init__(self, told: Sequence[Told], floor: int, ceiling: int) -> None:
         self._told = told
-        self._zeros_answer = zeros_answer
         self._floor, self._ceiling = floor, ceiling
         self._reading = Reading([Stretch("day", 0, 0)])
         self._value = 0
@@ -98,10 +95,6 @@ class _Reader:
     def take(self, group: list[int]) -> None:
         """Read the records of a second, the lowest total first."""
         self._doubt(bool(self._fall and self._spike))
-        if self._fall and not self._zeros_answer and not self._total(group[-1]):
-            # It may have begun anew once more, or have nothing to say.
-            self._doubt(self._total(self._fall[0]) > 0)
-            return
         if self._spike:
             self._answer_spike(group)
         if self._fall and self._total(group[-1]) < self._now.top and min(group) < min(self._fall):
@@ -201,7 +194,7 @@ class _Reader:
     def _compare_arrivals(self, suspects: list[int], mark: int, *, is_true: bool) -> None:
         """Doubt an answer if the first newer record to arrive says otherwise, or some arrived before the suspects were there."""
         first = min(suspects)
-        newer = (one for one in self._told[first:] if one.second > self._told[first].second and (one.total or self._zeros_answer))
+        newer = (one for one in self._told[first:] if one.second > self._told[first].second)
         answer = next(newer, None)
         self._doubt(answer is not None and (answer.total >= mark) != is_true)
         second = self._told[suspects[0]].second

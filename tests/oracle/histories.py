@@ -329,7 +329,7 @@ def is_tellable(counted: Sequence[Counted]) -> bool:
     mark = stretch = generation = 0
     for group, following in zip(groups, [*groups, []][1:], strict=True):
         first, then = group[0], max((one.total for one in following), default=None)
-        is_decided = bool(then) and all(one.is_true for one in following)
+        is_decided = then is not None and all(one.is_true for one in following)
         if not all(one.is_true for one in group):
             passes_for_growth = mark <= first.total < mark + 1_000_000
             if passes_for_growth or not is_decided or then is None or not mark <= then < max(first.total, mark + 1_000_000):

@@ -53,20 +53,19 @@ class Tape:
 
 def tape_of(records: Sequence[TapeRecord], floor: int, ceiling: int) -> Tape:
     """What a day's records, in the order in which they arrived, must come to; ``floor`` and ``ceiling`` are its limits."""
-    # A match without a total says nothing of the counter: it is told apart.
-    matched = [record for record in records if not record.is_put_through and (record.total or not record.volume)]
-    told = [Told(record.second, record.total, record.value) for record in matched]
-    reading = read(told, floor, ceiling, zeros_answer=False)
+    # A record without a total says nothing of the counter; a match in it is told apart.
+    matched = [record for record in records if not record.is_put_through and record.total]
+    reading = read([Told(record.second, record.total, record.value) for record in matched], floor, ceiling)
     prints: set[Print] = set()
     possible: set[Print] = set()
     covered: dict[int, list[tuple[int, int]]] = {}
     for number, stretch in enumerate(reading.stretches):
         following = reading.stretches[number + 1 :]
         kept = min((later.top for later in following if later.generation == stretch.generation), default=stretch.top)
-        prints_in_it = {matched[place] for place in stretch.records if matched[place].volume and matched[place].price}
-        for record in prints_in_it:
+        told = {matched[place] for place in stretch.records if matched[place].volume and matched[place].price}
+        for record in told:
             known = Print(stretch.generation, record.second, record.total, record.volume, record.price)
-            overlaps = any(_overlap(record, other) for other in prints_in_it if other is not record)
+            overlaps = any(_overlap(record, other) for other in told if other is not record)
             (prints if stretch.base < record.total <= kept and not overlaps else possible).add(known)
             covered.setdefault(stretch.generation, []).append((record.total - record.volume, record.total))
     for place in reading.undecided:
