@@ -13,8 +13,10 @@ import aiohttp
 import pytest
 
 from connectors.ssi.simulator import server
+from connectors.ssi.simulator.captures import read_day
 from connectors.ssi.simulator.core import market
 from connectors.ssi.simulator.core.garble import UNKNOWN_TYPE
+from connectors.ssi.simulator.played_day import PlayedDay
 from schemas.calendar import at
 from tests.patience import reached
 from tests.simulator_client import ALL, DAY, Client, running
@@ -387,3 +389,20 @@ async def test_a_captured_day_is_played_to_the_letter(tmp_path: Path) -> None:
     assert again.received == [*client.received, ("X", "cut sh"), ("NEWS", "{}")]
     assert status["connections"][0]["malformed"] == 2
     assert len(json.loads(prices)["data"]) == 89
+
+
+async def test_a_captured_day_is_not_looked_for_among_those_that_are_kept(tmp_path: Path) -> None:
+    """A kept day is found by date and seed, of which a captured one has no seed."""
+    argument = '{"DataType":"F","Content":"{\\"TradingDate\\":\\"23/11/2026\\",\\"Time\\":\\"09:00:00\\",\\"Symbol\\":\\"%s\\"}"}'
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text(argument % "HPG")
+    second.write_text(argument % "SSI")
+    kept = PlayedDay(read_day(first), tmp_path, keep=True)
+    kept.make_whole()
+    kept.close()
+    async with running(day=None, recording=second, start=None, end=None, cache=tmp_path) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws, "F:ALL")
+            await client.read_until(ws, client.finished)
+    assert [json.loads(content)["Symbol"] for _, content in client.received] == ["SSI"]
