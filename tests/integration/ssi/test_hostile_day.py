@@ -84,7 +84,7 @@ def board(kafka: str, topics: str) -> Iterator[Topics]:
 def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
     """After a failure the shortest pause is taken, and it does not grow: a minute of this market is a second."""
     monkeypatch.setattr(backoff, "LONGEST_S", backoff.FIRST_S)
-    monkeypatch.setattr(service, "SsiBackoff", lambda _: SsiBackoff(lambda: 0.0))
+    monkeypatch.setattr(service, "SsiBackoff", lambda *_: SsiBackoff(lambda: 0.0))
 
 
 def plain(record: Any) -> str:

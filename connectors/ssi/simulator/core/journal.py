@@ -46,11 +46,12 @@ class Journal:
 
     def put(self, sent: Sent) -> None:
         """Note a record that was put on the socket."""
-        if sent.state != "good":
-            self._states[self._places.count] = sent.state
-        if sent.state in ("altered", "garbled"):
-            self._written[self._places.count] = sent.text
-        self._places.add(sent.place)
+        place, text, state = sent
+        if state != "good":
+            self._states[self._places.count] = state
+            if state != "message":
+                self._written[self._places.count] = text
+        self._places.add(place)
 
     def __len__(self) -> int:
         """How many records were."""

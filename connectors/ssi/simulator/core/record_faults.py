@@ -103,11 +103,8 @@ class RecordFaults:
         """What strikes it and the ``X`` and ``B`` that follow it, by their places: several clients may get them."""
         self._restarted: dict[int, tuple[Counters, int]] = {}
         """By key: what its foreign counters are lower by, and the fault that did it."""
-
-    @property
-    def are_done(self) -> bool:
-        """Whether none of them strikes any record any more."""
-        return not (self._by_chance or self._counted or self._restarted)
+        self.are_done = not self._by_chance
+        """Whether none of them strikes any record any more. It is asked for every record, so it is kept."""
 
     @property
     def need_older(self) -> bool:
@@ -117,6 +114,7 @@ class RecordFaults:
     def arm(self, fault: RecordFault, number: int) -> None:
         """Have ``fault`` strike the next records that fit; ``number`` is its place in the log."""
         self._counted.append(_Counted(fault, number, fault.count))
+        self.are_done = False
 
     def strike(self, record: DueRecord) -> Struck:
         """What strikes ``record``. Records come in the order of the day."""
@@ -139,6 +137,8 @@ class RecordFaults:
             struck.append((counted.fault, counted.number))
             if not counted.left:
                 self._counted.remove(counted)
+        restarts = any(isinstance(fault, ForeignRestart) for fault, _ in struck)
+        self.are_done = not (self._by_chance or self._counted or self._restarted or restarts)
         return struck
 
     def _fits(self, fault: RecordFault, key: int) -> bool:
