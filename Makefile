@@ -15,7 +15,7 @@ TEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadsc
 NO_JAVA_HOME := $(or $(TMPDIR),/tmp)/stock-tracker-no-java
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test quick prove prove-examples prove-kills prove-stack test-no-java pictures lint types fmt hooks bench record lock clean
+.PHONY: help setup up down test quick prove prove-examples prove-kills prove-hostile prove-stack test-no-java official pictures lint types fmt hooks bench record lock clean
 
 help: ## Say what there is
 	@echo "stock-tracker: Vietnam's stock market data, exact and replayable"
@@ -35,18 +35,22 @@ down: setup ## Stop what is still running
 
 test: setup ## All tests, on a real Kafka and a real ClickHouse
 	@infra/browser/install
+	@infra/ssi-client/install >/dev/null
 	$(TEST) $(ARGS)
 
 quick: .venv/.ready ## Unit tests, but for those that play whole market days: seconds, and no Kafka
 	$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit --ignore tests/unit/connectors/ssi/simulator
 
-prove: prove-examples prove-kills prove-stack ## All the long proofs, one after the other: most of an hour
+prove: prove-examples prove-kills prove-hostile prove-stack ## All the long proofs, one after the other: most of an hour
 
 prove-examples: setup ## Every property on thousands of examples
 	PROVE=1 $(TEST) tests/unit tests/contract $(ARGS)
 
 prove-kills: setup ## Pipelines, sink and archive killed again and again, each some twenty times
 	PROVE=1 $(TEST) tests/integration -k "killed or kills or whatever_dies" $(ARGS)
+
+prove-hostile: setup ## The connector through a whole day on which everything goes wrong
+	PROVE=1 $(TEST) tests/integration/ssi/test_hostile_day.py $(ARGS)
 
 prove-stack: setup ## A whole stack whose processes are killed for a morning
 	PROVE=1 $(TEST) tests/e2e/test_up.py $(ARGS)
@@ -58,6 +62,10 @@ test-no-java: .venv/.ready ## The local Kafka as on a machine without Java and M
 	STOCK_TRACKER_NO_JAVA=1 STOCK_TRACKER_CACHE=$(NO_JAVA_HOME)/cache CI=1 KAFKA_BOOTSTRAP= \
 		$(BIN)/pytest tests/contract/test_partitions.py tests/integration/test_broker.py -k "partitions or command or killed"
 	rm -rf $(NO_JAVA_HOME)
+
+official: setup ## SSI's own Python client against the simulator
+	@infra/ssi-client/install
+	$(BIN)/pytest tests/integration/ssi/test_official_client.py $(ARGS)
 
 pictures: setup ## The README's screenshot, by the browser test
 	@infra/browser/install

@@ -45,7 +45,12 @@ settings.load_profile("unhurried")
 # Nor does how long a page takes to show something.
 expect.set_options(timeout=PATIENCE_S * 1000)
 
-LONGEST_FIRST = ("tests/e2e/test_stack.py", "tests/integration/clickhouse/test_sink.py", "tests/e2e/test_up.py")
+LONGEST_FIRST = (
+    "tests/e2e/test_stack.py",
+    "tests/integration/clickhouse/test_sink.py",
+    "tests/e2e/test_up.py",
+    "tests/integration/ssi/test_hostile_day.py",
+)
 """Each for half a minute or more."""
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_ARGS = (

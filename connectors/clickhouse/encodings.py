@@ -1,16 +1,11 @@
 """Compression of HTTP bodies, both ways: lz4 and zstd frames, as ClickHouse's clients send and understand them."""
 
-import sys
 from typing import Protocol
 
 import lz4.frame
 
 from connectors.clickhouse.core.errors import StatementRefused, TooLarge
-
-if sys.version_info >= (3, 14):
-    from compression import zstd
-else:
-    from backports import zstd
+from connectors.zstd import zstd
 
 
 class Compressor(Protocol):

@@ -37,7 +37,25 @@ def run_connector(
         run_until_signalled(lambda stop: run(settings, stop, health))
 
 
-@app.command(epilog="Example: stock-tracker ssi simulate --speed 20 --seed 7")
+_SIMULATE = """\b
+Example: stock-tracker ssi simulate --speed 20 --seed 7
+\b
+Point any client of SSI at http://127.0.0.1:8181/, for REST and for the
+stream; the key is demo, and so is its secret.
+\b
+As fast as a client reads, from its first subscription on:
+    stock-tracker ssi simulate --speed max --wait
+With everything that can go wrong:
+    stock-tracker ssi simulate --faults hostile
+A captured day, as it was:
+    stock-tracker ssi simulate --day captured.jsonl
+What really happened, and what was sent to whom:
+    curl http://127.0.0.1:8181/sim/truth
+\b
+Clients in Python and Node, and all faults: docs/simulator.md"""
+
+
+@app.command(epilog=_SIMULATE)
 def simulate(
     port: Annotated[int | None, typer.Option(help="Where it listens, on 127.0.0.1; 8181 if not given.", min=0, max=65535)] = None,
     seed: Annotated[int | None, typer.Option(help="Which synthetic day: the same seed gives the same records.")] = None,
@@ -58,10 +76,34 @@ def simulate(
     ] = None,
     start: Annotated[str | None, typer.Option(help="Market time to begin at, HH:MM; 08:55 if not given.")] = None,
     end: Annotated[str | None, typer.Option(help="Market time to stop at, HH:MM[:SS]; 15:45 if not given.")] = None,
-    day: Annotated[int | None, typer.Option(help="Trading day, YYYYMMDD; the last one if not given.")] = None,
+    date: Annotated[int | None, typer.Option(help="Trading day, YYYYMMDD; the last one if not given.")] = None,
+    day: Annotated[
+        Path | None,
+        typer.Option(
+            help="Play this captured or recorded day instead: Broadcast arguments line by line, or a fixture with ssi.wire.",
+            metavar="FILE",
+        ),
+    ] = None,
+    faults: Annotated[
+        str | None, typer.Option(help="What goes wrong: calm, rough, hostile, or a file with a schedule.", metavar="NAME|FILE")
+    ] = None,
+    quota: Annotated[
+        str | None, typer.Option(help="How many REST calls are allowed in how many seconds.", metavar="CALLS/SECONDS")
+    ] = None,
+    snapshot: Annotated[
+        bool | None, typer.Option(help="Answer a subscription with the last record of each symbol, which is the default.")
+    ] = None,
+    second_subscription: Annotated[
+        str | None,
+        typer.Option(
+            help="Whether a second SwitchChannels replaces the first, which is the default, or adds to it.",
+            metavar="replaces|adds",
+        ),
+    ] = None,
+    evict: Annotated[bool | None, typer.Option("--evict", help="End a key's connection when the key connects once more.")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Hold the clock until the first client has subscribed.")] = False,
 ) -> None:
-    """Play a synthetic market day as SSI's servers would send it, on this machine."""
+    """Be SSI's servers on this machine, with a market day of your choice: the sandbox that SSI does not have."""
     import os
 
     from connectors.ssi.simulator.server import run
@@ -71,8 +113,9 @@ def simulate(
 
     log_to_stderr()
     given = {
-        "port": port, "seed": seed, "speed": speed, "start": start, "end": end, "day": day, "wait_for_client": wait or None,
-        "scale": scale, "symbols": symbols, "put_through": put_through,
+        "port": port, "seed": seed, "speed": speed, "start": start, "end": end, "day": date, "recording": day, "faults": faults,
+        "quota": quota, "snapshot": snapshot, "second_subscription": second_subscription, "evict": evict,
+        "wait_for_client": wait or None, "scale": scale, "symbols": symbols, "put_through": put_through,
         "cache": None if "SIM_CACHE" in os.environ else cache(os.environ) / "days",
     }  # fmt: skip
     settings = SimulatorSettings.model_validate({name: value for name, value in given.items() if value is not None})

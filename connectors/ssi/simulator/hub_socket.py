@@ -1,75 +1,110 @@
 """A hub connection on its WebSocket: one task reads, one writes, and nobody else waits for either."""
 
 import asyncio
+import fcntl
 import logging
+import math
 import socket
 import struct
-from collections.abc import Callable
+import termios
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from connectors.ssi.simulator.core.errors import InvalidInvocation
-from connectors.ssi.simulator.core.hub import KEEP_ALIVE_S, HubConnection, HubSubscription
+from connectors.ssi.simulator.core.faults import Unanswered
+from connectors.ssi.simulator.core.feed import Spoken
+from connectors.ssi.simulator.core.gates import Gates
+from connectors.ssi.simulator.core.hub import Customs, HubConnection, HubSubscription
+from connectors.ssi.simulator.core.journal import Journal
+from connectors.ssi.simulator.core.record_faults import DueRecord, RecordPath
+from connectors.ssi.simulator.core.sent import SentRecord, state_of
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Deliveries, Ending
 from schemas.units import UnixMs
 
 logger = logging.getLogger(__name__)
 
 CLOSE_S = 1.0
-"""How long a client may take to answer our WebSocket close frame, in seconds; then its socket is reset."""
+"""How long a client may take to read the last of what was sent to it, and to answer our WebSocket close frame, in seconds; then
+its socket is reset."""
+SHUTDOWN_S = 5.0
+"""How long a client may stay after it was told that the server is about to go, in seconds."""
+_LOOK_S = 0.005
 
 _GONE = (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
-TakeSnapshot = Callable[[HubSubscription], list[tuple[int, str]]]
-"""The last record of everything that a subscription names: its place and how it is written."""
+TakeSnapshot = Callable[[HubSubscription], list[Spoken]]
+"""The last record of everything that a subscription names."""
+
+
+@dataclass(frozen=True)
+class HubRoom:
+    """What all connections have in common."""
+
+    customs: Customs
+    deliveries: Deliveries
+    """Told of every record that is put on a socket."""
+    now_ms: Callable[[], UnixMs]
+    """Gives the market time."""
+    snapshot: TakeSnapshot
+    """Gives what a new subscription is answered with."""
+    on_answered: Callable[[], None]
+    """Called after each message to a client that has subscribed."""
+    gates: Gates
+    """Says which step of the protocol a fault spoils."""
+    path: Callable[[int], RecordPath]
+    """Makes the way of the records to a connection, by its number."""
 
 
 class HubSocket:
     """The WebSocket of one hub connection, and the books of what was put on it."""
 
-    def __init__(
-        self,
-        connection: HubConnection,
-        request: web.Request,
-        deliveries: Deliveries,
-        now_ms: Callable[[], UnixMs],
-        snapshot: TakeSnapshot,
-        on_answered: Callable[[], None],
-    ) -> None:
+    def __init__(self, connection: HubConnection, request: web.Request, room: HubRoom, owner: str) -> None:
         """Nothing is sent before :meth:`serve`.
 
         Args:
             connection: Says what is to be sent.
             request: The client's request to upgrade.
-            deliveries: Told of every record that is put on the socket.
-            now_ms: Gives the market time.
-            snapshot: Gives what a new subscription is answered with.
-            on_answered: Called after each message to a client that has subscribed.
+            room: What it shares with the other connections.
+            owner: The key that the client connected with.
         """
         self.connection = connection
+        self.owner = owner
+        self.journal = Journal()
         self._request = request
         self._socket = web.WebSocketResponse(max_msg_size=1 << 16, compress=False)
-        self._deliveries = deliveries
-        self._now_ms = now_ms
-        self._snapshot = snapshot
-        self._on_answered = on_answered
+        self._room = room
+        self._path = room.path(connection.number)
         self._ready = asyncio.Event()
         """Set when there may be something to write."""
         self._silent_until_s = 0.0
-        """Until when nothing is sent, in seconds of the event loop's clock."""
-        self._opened_ms = now_ms()
+        """Until when nothing is sent and nothing is heard, in seconds of the event loop's clock."""
+        self._silenced_by = 0
+        """The fault that silenced it."""
+        self._slow_until_s = 0.0
+        """Until when records wait, in seconds of the event loop's clock."""
+        self._opened_ms = room.now_ms()
         self._subscribed_ms: UnixMs | None = None
         self._closed_ms: UnixMs | None = None
         self._ended: Ending | None = None
+        self._parting: Callable[[], Awaitable[None]] | None = None
+        """How it is ended once all that is queued has been sent; None while it stays."""
 
     @property
     def is_open(self) -> bool:
-        """Whether its socket is still there."""
+        """Whether it is there to stay."""
         return self._closed_ms is None
 
-    async def serve(self) -> web.WebSocketResponse:
-        """Upgrade to a WebSocket, then read and write until either side ends it."""
+    async def serve(self, first: Callable[[], None]) -> web.WebSocketResponse:
+        """Upgrade to a WebSocket, then read and write until either side ends it.
+
+        Args:
+            first: Queues the first message; it is not called where a fault keeps that back.
+        """
         await self._socket.prepare(self._request)
+        if not isinstance(self._room.gates.take("init", self._room.now_ms()), Unanswered):
+            first()
         self._ready.set()
         tasks = [asyncio.create_task(self._write()), asyncio.create_task(self._keep_alive())]
         try:
@@ -79,24 +114,34 @@ class HubSocket:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self.connection.skip(self.connection.waiting)
         return self._socket
 
-    def offer(self, place: int, text: str) -> None:
-        """Queue a record for the client. While a fault keeps the connection silent it is skipped and counted instead."""
+    def offer(self, spoken: Spoken, due_ms: int) -> None:
+        """Queue a record that is due at ``due_ms`` for the client, as far as the faults let it through."""
+        key, place, text = spoken
         if self._is_silent():
             self.connection.skip()
-            return
-        self.connection.offer(place, text)
-        self._ready.set()
+            self._path.miss(DueRecord(key, place, text, due_ms), self._silenced_by)
+        elif self._path.is_clear:
+            self._queue(SentRecord(place, text, state_of(key)))
+        else:
+            for sent in self._path.pass_on(DueRecord(key, place, text, due_ms)):
+                self._queue(sent)
+
+    def finish(self) -> None:
+        """Queue what a fault still holds back: the day is over."""
+        for sent in self._path.release(None):
+            self._queue(sent)
 
     # -- how it ends, and what goes wrong
 
-    async def close(self) -> None:
+    async def close(self, code: int = WSCloseCode.GOING_AWAY, reason: str = "") -> None:
         """Close it as a server does that shuts down; reset the socket if the client does not answer."""
         self._close_books("server_closed")
         try:
             async with asyncio.timeout(CLOSE_S):
-                await self._socket.close(code=WSCloseCode.GOING_AWAY)
+                await self._socket.close(code=code, message=reason.encode())
         except TimeoutError:
             self._break()
 
@@ -106,22 +151,47 @@ class HubSocket:
         self._break()
 
     def drop(self) -> None:
-        """End it by a reset of the socket, as the fault ``drop`` asks."""
-        self._close_books("dropped")
-        self._break()
+        """Send what is queued, then reset the socket."""
+        self._part("dropped", self._reset)
 
-    def silence(self, seconds: float) -> None:
-        """Stay connected, but send nothing for ``seconds`` of wall time, not even a keep-alive."""
-        self._silent_until_s = asyncio.get_running_loop().time() + seconds
+    def part(self, ended: Ending, code: int, reason: str) -> None:
+        """Send what is queued, then close the WebSocket."""
+        self._part(ended, lambda: self.close(code, reason))
+
+    def shut_down(self) -> None:
+        """Send what is queued, then say that the server is about to go; close the connection if the client does not."""
+        self._part("server_closed", self._go, SHUTDOWN_S + CLOSE_S)
+
+    def silence(self, seconds: float | None, fault: int) -> None:
+        """Stay connected, but send and hear nothing for ``seconds`` of wall time, not even a keep-alive; None for ever."""
+        self._silent_until_s = math.inf if seconds is None else asyncio.get_running_loop().time() + seconds
+        self._silenced_by = fault
+
+    def slow(self, seconds: float) -> None:
+        """Hold records back for ``seconds`` of wall time."""
+        loop = asyncio.get_running_loop()
+        self._slow_until_s = loop.time() + seconds
+        loop.call_later(seconds, self._ready.set)
 
     def garble(self) -> None:
         """Send a message and a record that no client can decode."""
         self.connection.garble()
         self._ready.set()
 
+    def say(self, text: str) -> None:
+        """Send a message that is none of SignalR's."""
+        self.connection.say(text)
+        self.connection.malformed += 1
+        self._ready.set()
+
+    def call_error(self, text: str) -> None:
+        """Call the client's method Error."""
+        self.connection.call_error(text)
+        self._ready.set()
+
     def status(self) -> ConnectionStatus:
         """What ``/sim/status`` says of it."""
-        sent, subscription = self._deliveries.sent_on(self.connection.number), self.connection.subscription
+        sent, subscription = self._room.deliveries.sent_on(self.connection.number), self.connection.subscription
         return ConnectionStatus(
             id=self.connection.number,
             connection_id=self.connection.connection_id,
@@ -142,7 +212,8 @@ class HubSocket:
         while True:
             message = await self._socket.receive()
             if message.type is WSMsgType.TEXT:
-                self._take(message.data)
+                if not self._is_silent():
+                    self._take(message.data)
             elif message.type is WSMsgType.CLOSE:
                 self._close_books("client_closed")
                 return
@@ -151,15 +222,18 @@ class HubSocket:
 
     def _take(self, text: str) -> None:
         try:
-            subscription = self.connection.receive(text)
+            subscription = self.connection.receive(text, lambda: self._room.gates.take("subscribe", self._room.now_ms()))
         except InvalidInvocation as error:
             logger.info("connection %d sent what is no invocation: %s", self.connection.number, error)
             return
         if subscription is not None:
             # Without an await in between, so that no record can fall due between the snapshot and what follows it.
-            for place, record in self._snapshot(subscription):
-                self.offer(place, record)
-            self._subscribed_ms = self._now_ms()
+            if self._room.customs.snapshot:
+                now_ms = self._room.now_ms()
+                for spoken in self._room.snapshot(subscription):
+                    for sent in self._path.answer(DueRecord(*spoken, now_ms)):
+                        self._queue(sent)
+            self._subscribed_ms = self._room.now_ms()
             logger.info("connection %d subscribed to %r", self.connection.number, subscription.text)
         self._ready.set()
 
@@ -167,42 +241,84 @@ class HubSocket:
         while True:
             await self._ready.wait()
             self._ready.clear()
-            while self._is_writable() and not self._is_silent() and (message := self.connection.next_message()):
-                # Noted before it is sent: send_str may wait for room in the kernel's buffer after the client has read a part.
-                for place in message.places:
-                    self._deliveries.put(place, self.connection.number)
+            while self._is_writable() and (message := self.connection.next_message(only_answers=self._is_slow())):
+                # Noted before it is sent: sending may wait for room in the kernel's buffer after the client has read a part.
+                for sent in message.records:
+                    self.journal.put(sent)
+                    if sent.state in ("good", "altered"):
+                        self._room.deliveries.put(sent.place, self.connection.number)
                 try:
-                    await self._socket.send_str(message.text)
+                    await self._socket.send_frame(message.bytes, WSMsgType.TEXT)
                 except ConnectionError:
                     return
                 if self._subscribed_ms is not None:
-                    self._on_answered()
+                    self._room.on_answered()
+            if self._parting is not None:
+                await self._parting()
+                return
 
     async def _keep_alive(self) -> None:
         while True:
-            await asyncio.sleep(KEEP_ALIVE_S)
+            await asyncio.sleep(self._room.customs.keep_alive_s)
             if not self._is_silent():
-                self.connection.keep_alive()
+                self.connection.keep_alive(records_wait=self._is_slow())
             self._ready.set()
+
+    def _queue(self, sent: SentRecord) -> None:
+        self.connection.offer(sent)
+        self._ready.set()
 
     def _is_writable(self) -> bool:
         transport = self._request.transport
         return transport is not None and not transport.is_closing() and not self._socket.closed
 
     def _is_silent(self) -> bool:
-        return asyncio.get_running_loop().time() < self._silent_until_s
+        return self._silent_until_s > 0 and asyncio.get_running_loop().time() < self._silent_until_s
+
+    def _is_slow(self) -> bool:
+        return self._parting is None and asyncio.get_running_loop().time() < self._slow_until_s
 
     def _close_books(self, ended: Ending) -> None:
         if self._closed_ms is None:
-            self._closed_ms, self._ended = self._now_ms(), ended
-            self.connection.skip(self.connection.waiting)
+            self._closed_ms, self._ended = self._room.now_ms(), ended
             logger.info("connection %d ended: %s", self.connection.number, ended)
+
+    async def _go(self) -> None:
+        await self._socket.send_frame(self.connection.leaving().encode(), WSMsgType.TEXT)
+        await asyncio.sleep(SHUTDOWN_S)
+        await self.close()
+
+    def _part(self, ended: Ending, parting: Callable[[], Awaitable[None]], patience_s: float = CLOSE_S) -> None:
+        """End it once all that is queued has been sent; or in any case after ``patience_s``, if the client does not read."""
+        self._close_books(ended)
+        self._parting = parting
+        self._ready.set()
+        asyncio.get_running_loop().call_later(patience_s, self._break)
+
+    async def _reset(self) -> None:
+        """Reset the socket once the client's kernel has what was written to it: a reset takes back what is still on its way."""
+        for _ in range(round(CLOSE_S / _LOOK_S)):
+            if not _unsent(self._request.transport):
+                break
+            await asyncio.sleep(_LOOK_S)
+        self._break()
 
     def _break(self) -> None:
         """Make the kernel send a TCP reset: the client finds the connection broken, not closed."""
         transport = self._request.transport
-        if transport is None:
+        if transport is None or transport.is_closing():
             return
         raw = transport.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         transport.abort()
+
+
+def _unsent(transport: asyncio.Transport | None) -> bool:
+    """Whether bytes that were written to a socket have not reached the other side's kernel."""
+    if transport is None or transport.is_closing():
+        return False
+    if transport.get_write_buffer_size():
+        return True
+    file = transport.get_extra_info("socket").fileno()
+    (waiting,) = struct.unpack("i", fcntl.ioctl(file, termios.TIOCOUTQ, struct.pack("i", 0)))
+    return bool(waiting)

@@ -9,11 +9,13 @@ import logging
 import time
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
+from typing import Protocol
 
-from connectors.ssi.simulator.core.blocks import DayBlock, symbols_of
-from connectors.ssi.simulator.core.feed import DayFeed
+from connectors.ssi.simulator.core.blocks import DayBlock
+from connectors.ssi.simulator.core.feed import DayFeed, Spoken
 from connectors.ssi.simulator.core.hub import HubSubscription
 from connectors.ssi.simulator.core.market import MarketDay
+from connectors.ssi.simulator.core.places import BASE
 from connectors.ssi.simulator.core.playback_clock import PlaybackClock
 from connectors.ssi.simulator.core.released import Released
 from connectors.ssi.simulator.core.truth import ClockReading, Facts, PlayState
@@ -35,6 +37,19 @@ PATIENCE_S = 5.0
 """At ``--speed max`` a client that has read nothing for this long is no longer waited for, in seconds of wall time."""
 
 
+class Strikes(Protocol):
+    """What strikes at moments of the market, between the records that are due before and after it."""
+
+    @property
+    def next_ms(self) -> UnixMs | None:
+        """When the next one does; None when none will."""
+        ...
+
+    def strike(self) -> None:
+        """Make it happen."""
+        ...
+
+
 class Playback:
     """Plays a market day to the connections that are open."""
 
@@ -44,7 +59,9 @@ class Playback:
         day: PlayedDay,
         clock: PlaybackClock,
         released: Released,
+        feed: DayFeed,
         sockets: Callable[[], Sequence[HubSocket]],
+        strikes: Strikes,
     ) -> None:
         """Nothing is played before :meth:`wind`.
 
@@ -53,7 +70,9 @@ class Playback:
             day: Its records.
             clock: Tells the market time.
             released: Where what has been due is counted.
+            feed: Says the records.
             sockets: Gives the connections that are open.
+            strikes: What happens between them.
         """
         self.market = market
         self._day = day
@@ -69,7 +88,8 @@ class Playback:
         """The index of the next record in its block."""
         self._is_reading = False
         """Whether the next block is just being read or made."""
-        self._feed = DayFeed(symbols_of(market), released)
+        self._feed = feed
+        self._strikes = strikes
         self._stalled: set[int] = set()
         """Numbers of the connections that are no longer waited for."""
 
@@ -118,8 +138,8 @@ class Playback:
             seed=self.market.seed,
         )
 
-    def snapshot(self, subscription: HubSubscription) -> list[tuple[int, str]]:
-        """The last record of everything that ``subscription`` names, with its place: first of listings, then of indices."""
+    def snapshot(self, subscription: HubSubscription) -> list[Spoken]:
+        """The last record of everything that ``subscription`` names: first of listings, then of indices."""
         return self._feed.snapshot(subscription.channels, subscription.symbols)
 
     @property
@@ -153,6 +173,9 @@ class Playback:
             await self._release(now_ms)
             await asyncio.sleep(min(max((due_ms - now_ms) / 1000 / self._clock.speed, PACE_S), IDLE_S))
         self._clock.reach(self._clock.end_ms)
+        await self._release(self._clock.end_ms)
+        for socket in self._sockets():
+            socket.finish()
 
     def _next_due_ms(self) -> int | None:
         """When the next record is due; None when none is before the end."""
@@ -171,6 +194,13 @@ class Playback:
             self._is_reading = False
 
     async def _release(self, until_ms: int) -> None:
+        """Let happen what falls due up to ``until_ms``, in its order: records are sent, and faults strike between them."""
+        while (strike_ms := self._strikes.next_ms) is not None and strike_ms <= until_ms:
+            await self._send(strike_ms - 1)
+            self._strikes.strike()
+        await self._send(until_ms)
+
+    async def _send(self, until_ms: int) -> None:
         """Hand every record that is due up to ``until_ms`` to the connections that are subscribed to it."""
         while self._block is not None and self._block.dues[self._at] <= until_ms:
             await self._hand_out(bisect_right(self._block.dues, until_ms, lo=self._at))
@@ -179,30 +209,37 @@ class Playback:
         """Hand the records before ``end`` of this block to the connections that are subscribed to them."""
         if self._block is None or end == self._at:
             return
-        listeners = [
-            (socket, self._feed.wanted(subscription.channels, subscription.symbols))
-            for socket in self._sockets()
-            if (subscription := socket.connection.subscription) is not None
-        ]
+        listeners = [(socket, self._wanted(socket)) for socket in self._sockets() if socket.connection.subscriptions]
         derived = [wanted for socket, wanted in listeners if _listens_to_derived(socket)]
-        for key, place, text in self._feed.speak(self._block, self._at, end, derived):
+        dues, first = self._block.dues, self._block.first
+        for spoken in self._feed.speak(self._block, self._at, end, derived):
+            key, place, _ = spoken
             for socket, wanted in listeners:
                 if wanted[key]:
-                    socket.offer(place, text)
+                    socket.offer(spoken, dues[(place & BASE) - first])
         self._at = end
         if end == len(self._block):
             await self._next_block()
+
+    def _wanted(self, socket: HubSocket) -> bytearray:
+        """For each key 1 if a connection is subscribed to records with it."""
+        first, *others = (self._feed.wanted(s.channels, s.symbols) for s in socket.connection.subscriptions)
+        for other in others:
+            first = bytearray(map(int.__or__, first, other))
+        return first
 
     async def _play_a_batch(self) -> None:
         """Send some records at once, whenever they are due."""
         if self._block is None:
             return
-        dues, limit_ms = self._block.dues, self._clock.limit_ms
-        within = bisect_right(dues, limit_ms, lo=self._at)
-        end = min(self._at + BATCH_RECORDS, within)
-        reached_ms = limit_ms if end == within < len(dues) else dues[end - 1]
-        await self._hand_out(end)
-        self._clock.reach(reached_ms)
+        last = min(self._at + BATCH_RECORDS, len(self._block)) - 1
+        until_ms = min(self._block.dues[last], self._clock.limit_ms)
+        strike_ms = self._strikes.next_ms
+        if strike_ms is not None and strike_ms <= until_ms:
+            await self._release(strike_ms)
+        else:
+            await self._hand_out(min(last + 1, bisect_right(self._block.dues, until_ms, lo=self._at)))
+        self._clock.reach(until_ms if strike_ms is None else min(until_ms, strike_ms))
         await self._readers_catch_up()
 
     async def _readers_catch_up(self) -> None:
@@ -227,5 +264,4 @@ class Playback:
 
 
 def _listens_to_derived(socket: HubSocket) -> bool:
-    subscription = socket.connection.subscription
-    return subscription is not None and not subscription.channels.isdisjoint(("X", "B"))
+    return any(not subscription.channels.isdisjoint(("X", "B")) for subscription in socket.connection.subscriptions)

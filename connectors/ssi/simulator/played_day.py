@@ -17,7 +17,7 @@ from threading import Lock
 
 import lz4.block
 
-from connectors.ssi.simulator.core.blocks import DayBlock, blocks_of
+from connectors.ssi.simulator.core.blocks import BLOCK_RECORDS, DayBlock, blocks_of
 from connectors.ssi.simulator.core.market import MarketDay
 from connectors.ssi.simulator.core.truth import Facts
 
@@ -48,6 +48,8 @@ class PlayedDay:
         self._offsets = array("Q", [0])
         """Where each block begins in the file, and where the next will."""
         self._making: Iterator[DayBlock] | None = None
+        self._shown: tuple[int, DayBlock] | None = None
+        """The block that a text was asked for last, and its number."""
         self._partial: Path | None = None
         self._kept = kept if keep else None
         found = None if kept is None else _whole(kept)
@@ -101,9 +103,16 @@ class PlayedDay:
         while not (self.is_whole or self._is_closed):
             self.block(self.blocks)
 
-    def facts(self) -> Iterator[Facts]:
-        """What the truth has to tell of each block, of those that have been made when they are reached."""
-        number = 0
+    def text_of(self, place: int) -> str:
+        """The invocation of the record at ``place``, which has been due."""
+        number = place // BLOCK_RECORDS
+        if self._shown is None or self._shown[0] != number:
+            self._shown = number, DayBlock.unpacked(*self._pieces(number, (0, 1, 2)))
+        block, at = self._shown[1], place % BLOCK_RECORDS
+        return block.text[block.begins[at] : block.ends[at]]
+
+    def facts(self, number: int = 0) -> Iterator[Facts]:
+        """What the truth has to tell of each block from ``number`` on, of those that have been made when they are reached."""
         while number < self.blocks:
             numbers, facts = self._pieces(number, (0, 2))
             places = DayBlock.unpacked(numbers, b"", b"").fact_places

@@ -6,26 +6,33 @@ import secrets
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from random import Random
 from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
-from aiohttp import web
+from aiohttp import WSCloseCode, web
 
+from connectors.ssi.simulator.captures import read_day
 from connectors.ssi.simulator.core import hub, rest
-from connectors.ssi.simulator.core.errors import ProtocolError, UnknownFault
+from connectors.ssi.simulator.core.blocks import symbols_of
+from connectors.ssi.simulator.core.errors import ProtocolError, UnknownFault, UnknownTransport
+from connectors.ssi.simulator.core.faults import Refuse, Step, Unanswered, read_fault
+from connectors.ssi.simulator.core.feed import DayFeed
 from connectors.ssi.simulator.core.market import MarketDay, generate
 from connectors.ssi.simulator.core.playback_clock import PlaybackClock
+from connectors.ssi.simulator.core.quota import Quota
+from connectors.ssi.simulator.core.record_faults import RecordPath
 from connectors.ssi.simulator.core.released import Released
-from connectors.ssi.simulator.core.tokens import accepts_token, issue_token
-from connectors.ssi.simulator.core.truth import Deliveries, SimulatorStatus, StoryTruth
-from connectors.ssi.simulator.faults import read_fault, strike
-from connectors.ssi.simulator.hub_socket import HubSocket
+from connectors.ssi.simulator.core.rest import OPERATIONS, RestApi
+from connectors.ssi.simulator.core.tokens import issue_token, owner_of
+from connectors.ssi.simulator.core.truth import Deliveries, SimulatorStatus, StoryTruth, encode_line
+from connectors.ssi.simulator.faults import Faults, read_schedule
+from connectors.ssi.simulator.hub_socket import HubRoom, HubSocket
 from connectors.ssi.simulator.playback import Playback
 from connectors.ssi.simulator.played_day import PlayedDay
 from connectors.ssi.simulator.settings import HOST, SimulatorSettings
@@ -39,8 +46,12 @@ _REST = "api/v2/market/"
 _HUB = "v2.0/signalr/"
 _SIM = "sim/"
 _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+_STEPS: Mapping[str, Step] = {"negotiate": "negotiate", "connect": "connect", "reconnect": "connect", "start": "start"}
+"""What is asked of the hub, and which step of the protocol that is."""
+_LOOK_S = 0.05
+"""How often it is looked whether a client that is not to be answered has given up, in seconds."""
 _TRUTH_LINES = 500
-"""Lines of ``/sim/truth`` that are written at a time; between two such parts the rest of the simulator gets its turn."""
+"""Lines of ``/sim/truth`` and ``/sim/sent`` that are written at a time; in between the rest of the simulator gets its turn."""
 
 
 async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
@@ -68,10 +79,11 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
     except OSError as error:
         remedy = "Stop what is there, or set SIM_PORT to another port (0: any free one)"
         raise PortTaken.of(error, HOST, settings.port, remedy) from error
-    day = settings.day or last_trading_day(as_day(datetime.now(ICT).date()))
-    market = generate(settings.seed, day, Random, settings.size)
+    market = the_day(settings)
+    # A captured day is in a file already.
+    cache = settings.cache if settings.recording is None else None
     # As fast as clients read is faster than a day is made: so it is made before it is played, and kept for the next time.
-    played = PlayedDay(market, settings.cache, keep=settings.speed == "max" and settings.cache is not None)
+    played = PlayedDay(market, cache, keep=settings.speed == "max" and cache is not None)
     server = Simulator(market, played, settings)
     await server.playback.wind()
     application = web.Application(client_max_size=1 << 16)
@@ -91,25 +103,49 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
             played.close()
 
 
+def the_day(settings: SimulatorSettings) -> MarketDay:
+    """The day that ``settings`` ask for: generated, or captured or recorded in a file.
+
+    Raises:
+        UnreadableDay: The file holds no day, or cannot be read.
+        FixtureError: The file is a fixture, and damaged.
+    """
+    if settings.recording is not None:
+        return read_day(settings.recording)
+    return generate(settings.seed, settings.day or last_trading_day(as_day(datetime.now(ICT).date())), Random, settings.size)
+
+
 class Simulator:
     """Answers every request. As at SSI, paths may be in upper or lower case and have more than one slash between their parts."""
 
     def __init__(self, market: MarketDay, played: PlayedDay, settings: SimulatorSettings) -> None:
         self._settings = settings
         self._market = market
-        self._key = secrets.token_bytes(32)
-        self._tokens = hub.ConnectionTokens(self._key)
-        self._reference = rest.ReferenceData(market.universe, market.day)
-        released = Released(at(market.day, 0))
-        self._deliveries = Deliveries(released)
+        self._token_key = secrets.token_bytes(32)
+        """Signs access tokens. When it changes, those issued before are expired."""
+        self._tokens = hub.ConnectionTokens(secrets.token_bytes(32))
         self._sockets: list[HubSocket] = []
         """The socket of every connection ever made, in the order of their numbers."""
-        clock = PlaybackClock(
-            settings.instant(market.day, settings.start),
-            settings.instant(market.day, settings.end),
-            None if settings.speed == "max" else settings.speed,
+        symbols = symbols_of(market)
+        self._faults = Faults(market.day, symbols, read_schedule(settings.faults), self._open, self._expire_tokens)
+        derives, remembers = settings.recording is None, self._faults.on_records.need_older
+        released = Released(at(market.day, 0), derives=derives)
+        feed = DayFeed(symbols, released, derives=derives, remembers=remembers)
+        self._deliveries = Deliveries(released)
+        self._played = played
+        clock = PlaybackClock(*settings.span(market), None if settings.speed == "max" else settings.speed)
+        self.playback = Playback(market, played, clock, released, feed, self._open, self._faults)
+        self._rest = RestApi(market, played.facts, lambda symbol: feed.last("MI", symbol), Random)
+        self._quota = Quota.parse(settings.quota)
+        self._room = HubRoom(
+            customs=settings.customs,
+            deliveries=self._deliveries,
+            now_ms=self.playback.now_ms,
+            snapshot=self.playback.snapshot,
+            on_answered=self.playback.begin,
+            gates=self._faults.gates,
+            path=lambda connection: RecordPath(self._faults.on_records, feed.older, self._faults.log, connection),
         )
-        self.playback = Playback(market, played, clock, released, self._open)
         if not settings.wait_for_client:
             self.playback.begin()
 
@@ -129,34 +165,57 @@ class Simulator:
                 return web.Response(status=400, text=str(error))
         if path.startswith(_SIM):
             return await self._answer_sim(request, path.removeprefix(_SIM))
-        return web.Response(status=404, text=f"no such path: SSI's are /{_REST}… and /{_HUB}…, the simulator's own /{_SIM}…")
+        return _json(rest.no_resource(str(request.url)), status=404)
 
     def _open(self) -> list[HubSocket]:
         return [hub_socket for hub_socket in self._sockets if hub_socket.is_open]
 
     # -- REST
 
-    async def _answer_rest(self, request: web.Request, operation: str) -> web.Response:
-        if operation == "accesstoken":
-            return (
-                self._grant(rest.read_credentials(await request.read())) if request.method == "POST" else web.Response(status=405)
-            )
+    async def _answer_rest(self, request: web.Request, operation: str) -> web.StreamResponse:
+        is_token = operation == "accesstoken"
+        if (spoilt := await self._spoilt(request, "token" if is_token else "rest")) is not None:
+            return spoilt
+        if (wait_s := self._quota.call(time.monotonic())) is not None:
+            return web.Response(status=429, text=self._quota.exceeded, headers={"Retry-After": str(wait_s)})
+        if is_token:
+            if request.method != "POST":
+                return _json(rest.wrong_method(request.method), status=405)
+            return self._grant(rest.read_credentials(await request.read()))
+        if operation not in OPERATIONS:
+            return _json(rest.no_resource(str(request.url), operation), status=404)
+        if request.method != "GET":
+            return _json(rest.wrong_method(request.method), status=405)
         token = self._bearer(request)
         if token is None:
             return _json(rest.unauthorized())
-        if not accepts_token(self._key, token, int(time.time())):
+        if owner_of(self._token_key, token, int(time.time())) is None:
             return _json(rest.unauthorized("Unauthorized"))
-        answer = self._reference.answer(operation, request.query)
-        return _json(answer) if answer is not None else web.Response(status=404)
+        return _json(self._rest.answer(operation, request.query, self.playback.released, self.playback.now_ms()))
 
     def _grant(self, credentials: tuple[str, str] | None) -> web.Response:
-        wanted = (self._settings.consumer_id, self._settings.consumer_secret.get_secret_value())
-        if credentials != wanted:
+        consumer_id, secret = credentials or ("", "")
+        if consumer_id not in self._settings.consumers or secret != self._settings.consumer_secret.get_secret_value():
             logger.info(
                 "refused an access token: the simulator takes SIM_CONSUMER_ID and SIM_CONSUMER_SECRET (demo and demo by default)"
             )
             return _json(rest.token_refused())
-        return _json(rest.token_granted(issue_token(self._key, wanted[0], int(time.time()))))
+        return _json(rest.token_granted(issue_token(self._token_key, consumer_id, int(time.time()))))
+
+    def _expire_tokens(self) -> None:
+        self._token_key = secrets.token_bytes(32)
+
+    async def _spoilt(self, request: web.Request, step: Step) -> web.Response | None:
+        """What a fault answers a request of ``step``; None where none spoils it. It may never answer at all."""
+        match self._faults.gates.take(step, self.playback.now_ms()):
+            case Refuse(status=status, body=body, retry_after=retry_after):
+                headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+                kind = "application/json" if body.startswith("{") else "text/plain"
+                return web.Response(status=status, text=body, headers=headers, content_type=kind)
+            case Unanswered():
+                await _given_up(request)
+                return web.Response()
+        return None
 
     @staticmethod
     def _bearer(request: web.Request) -> str | None:
@@ -164,9 +223,10 @@ class Simulator:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         return token.strip() if scheme.lower() == "bearer" and token else request.query.get("access_token")
 
-    def _is_authorized(self, request: web.Request) -> bool:
+    def _owner(self, request: web.Request) -> str | None:
+        """The key that a request was made with; None when its token is not valid."""
         token = self._bearer(request)
-        return token is not None and accepts_token(self._key, token, int(time.time()))
+        return None if token is None else owner_of(self._token_key, token, int(time.time()))
 
     # -- SignalR
 
@@ -177,30 +237,33 @@ class Simulator:
             # Clients send no Authorization header with an abort.
             self._abort(self._tokens.connection_id(request.query.get("connectionToken")))
             return web.Response()
-        if not self._is_authorized(request):
+        if verb not in _STEPS:
+            raise UnknownTransport
+        step: Step = _STEPS[verb]
+        if (spoilt := await self._spoilt(request, step)) is not None:
+            return spoilt
+        owner = self._owner(request)
+        if owner is None:
             return web.Response(status=401, text="Unauthorized")
         if verb == "negotiate":
             fresh = uuid.uuid4()
-            return _json(hub.negotiated(str(fresh), self._tokens.issue(fresh), request.query.get("clientProtocol")))
-        if verb not in ("connect", "reconnect", "start"):
-            return web.Response(status=404)
+            token = self._tokens.issue(fresh)
+            return _json(hub.negotiated(str(fresh), token, request.query.get("clientProtocol"), self._room.customs))
         hub.check_transport(request.query.get("transport"))
         connection_id = self._tokens.connection_id(request.query.get("connectionToken"))
         if verb == "start":
             return _text(hub.STARTED)
-        return await self._serve(request, connection_id, is_new=verb == "connect")
+        return await self._serve(request, connection_id, owner, is_new=verb == "connect")
 
-    async def _serve(self, request: web.Request, connection_id: str, is_new: bool) -> web.StreamResponse:
-        connection = hub.HubConnection(len(self._sockets) + 1, connection_id, self._settings.most_waiting)
-        if is_new:
-            connection.open()
-        else:
-            connection.reopen()
-        hub_socket = HubSocket(
-            connection, request, self._deliveries, self.playback.now_ms, self.playback.snapshot, self.playback.begin
-        )
+    async def _serve(self, request: web.Request, connection_id: str, owner: str, is_new: bool) -> web.StreamResponse:
+        connection = hub.HubConnection(len(self._sockets) + 1, connection_id, self._settings.most_waiting, self._room.customs)
+        hub_socket = HubSocket(connection, request, self._room, owner)
+        if self._room.customs.evicts:
+            for other in self._open():
+                if other.owner == owner:
+                    other.part("evicted", WSCloseCode.OK, "")
         self._sockets.append(hub_socket)
-        return await hub_socket.serve()
+        return await hub_socket.serve(connection.open if is_new else connection.reopen)
 
     def _abort(self, connection_id: str) -> None:
         for hub_socket in self._open():
@@ -219,6 +282,8 @@ class Simulator:
                 return _json(self._status())
             case "truth", "GET":
                 return await self._tell_truth(request)
+            case "sent", "GET":
+                return await self._tell_sent(request)
             case "hold", "POST":
                 self.playback.hold()
                 return _json(self.playback.reading())
@@ -231,7 +296,7 @@ class Simulator:
             case "faults", "POST":
                 return await self._make_fault(request)
         return web.Response(
-            status=404, text="GET /sim/clock, /sim/status or /sim/truth, or POST /sim/hold, /sim/resume or /sim/faults"
+            status=404, text="GET /sim/clock, /sim/status, /sim/truth or /sim/sent, or POST /sim/hold, /sim/resume or /sim/faults"
         )
 
     def _status(self) -> SimulatorStatus:
@@ -248,23 +313,26 @@ class Simulator:
             for story in self._market.stories
         ]
         malformed = sum(hub_socket.connection.malformed for hub_socket in self._sockets)
-        lines = self._deliveries.lines(self.playback.facts(), self.playback.reading(), stories, malformed)
-        response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
-        await response.prepare(request)
-        try:
-            while chunk := b"".join(islice(lines, _TRUTH_LINES)):
-                await response.write(chunk)
-            await response.write_eof()
-        except ConnectionError:
-            logger.info("who asked for the truth left before its end")
-        return response
+        log = self._faults.log
+        lines = self._deliveries.lines(
+            self.playback.facts(), self.playback.reading(), stories, malformed, log.faults, log.affected
+        )
+        faults, affected = log.fault_lines(log.faults), log.affected_lines(log.affected)
+        return await _stream(request, chain(lines, map(encode_line, faults), map(encode_line, affected)))
+
+    async def _tell_sent(self, request: web.Request) -> web.StreamResponse:
+        """Tell what was put on a connection, record by record, as :class:`~connectors.ssi.simulator.core.journal.SentLine`."""
+        number = request.query.get("connection", "")
+        if not number.isdecimal() or not 1 <= int(number) <= len(self._sockets):
+            return web.Response(status=404, text=f"GET /sim/sent?connection=N, with N from 1 to {len(self._sockets)}")
+        return await _stream(request, self._sockets[int(number) - 1].journal.lines(self._played.text_of))
 
     async def _make_fault(self, request: web.Request) -> web.Response:
         try:
             fault = read_fault(await request.read())
         except UnknownFault as error:
             return web.Response(status=400, text=str(error))
-        struck = strike(fault, self._open())
+        struck = self._faults.do(fault, self.playback.now_ms())
         logger.info("fault on %d connections: %s", struck, fault)
         return _json({"connections": struck})
 
@@ -278,8 +346,27 @@ def _is_local(request: web.Request) -> bool:
     return all(name in _LOOPBACK for name in names)
 
 
-def _json(value: Any) -> web.Response:
-    return web.Response(body=msgspec.json.encode(value), content_type="application/json", charset="utf-8")
+async def _given_up(request: web.Request) -> None:
+    """Wait until the client has closed its connection; aiohttp tells nobody when it does."""
+    while request.transport is not None and not request.transport.is_closing():  # noqa: ASYNC110
+        await asyncio.sleep(_LOOK_S)
+
+
+async def _stream(request: web.Request, lines: Iterator[bytes]) -> web.StreamResponse:
+    """Answer with many lines, a part at a time."""
+    response = web.StreamResponse(headers={"Content-Type": "application/x-ndjson"})
+    await response.prepare(request)
+    try:
+        while chunk := b"".join(islice(lines, _TRUTH_LINES)):
+            await response.write(chunk)
+        await response.write_eof()
+    except ConnectionError:
+        logger.info("who asked for %s left before its end", request.path)
+    return response
+
+
+def _json(value: Any, status: int = 200) -> web.Response:
+    return web.Response(body=msgspec.json.encode(value), status=status, content_type="application/json", charset="utf-8")
 
 
 def _text(body: str) -> web.Response:

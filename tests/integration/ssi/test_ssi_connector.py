@@ -61,6 +61,8 @@ pytestmark = pytest.mark.kafka
 DAY = TradingDay(20261123)
 SHARDS = 3
 SECRET = "a-secret-to-look-for"
+NOT_SUPPORTED = {"message": "Not support", "status": "Error", "data": None}
+"""How REST refuses to answer."""
 
 _generate_once = lru_cache(market.generate)
 
@@ -472,7 +474,7 @@ async def test_without_rest_the_stream_runs_and_groups_are_unknown(
     kafka: str, topics: str, board: Topics, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reference, "TOLD_AFTER_S", 0.0)
-    monkeypatch.setattr(rest.ReferenceData, "answer", lambda *_: None)
+    monkeypatch.setattr(rest.RestApi, "answer", lambda *_: NOT_SUPPORTED)
     async with simulator(a_market(end=time(9, 0))) as port, connected(port, kafka, topics) as connector:
         await played(port, connector, board)
         await connector.until(lambda: connector.said[-1].startswith("reference data is incomplete: Securities of HOSE"))
@@ -488,7 +490,7 @@ async def test_the_reference_data_of_the_last_run_is_there_before_the_first_reco
     async with simulator(a_market(port=port, end=time(9, 0))), connected(port, kafka, topics) as connector:
         await played(port, connector, board)
         await connector.until(lambda: (connector.settings.cache / f"reference-127.0.0.1_{port}.json").exists())
-    monkeypatch.setattr(rest.ReferenceData, "answer", lambda *_: None)
+    monkeypatch.setattr(rest.RestApi, "answer", lambda *_: NOT_SUPPORTED)
     async with simulator(a_market(port=port, end=time(9, 0))), connected(port, kafka, topics, feed="b") as connector:
         await played(port, connector, board, "b")
     for held in board.records("b").values():

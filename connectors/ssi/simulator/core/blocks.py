@@ -13,7 +13,7 @@ from typing import Any
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.market import MarketDay
 from connectors.ssi.simulator.core.places import KINDS, kind_of
-from connectors.ssi.simulator.core.records import Foreign, SimulatedRecord, Trade
+from connectors.ssi.simulator.core.records import Foreign, SimulatedRecord, Trade, Verbatim
 from connectors.ssi.simulator.core.truth import fact_of
 from schemas.calendar import at
 from schemas.units import Symbol
@@ -108,7 +108,8 @@ class _Writer:
 
     def add(self, record: SimulatedRecord) -> None:
         """Add the next record of the day."""
-        if isinstance(record, Trade | Foreign) and record.due_ms >= self._day_begins_ms and (fact := fact_of(record)):
+        told = record.meaning if isinstance(record, Verbatim) else record
+        if isinstance(told, Trade | Foreign) and record.due_ms >= self._day_begins_ms and (fact := fact_of(told)):
             self._facts.append(fact)
             self._fact_places.append(self._first + self.waiting)
         text = wire.encode(record)

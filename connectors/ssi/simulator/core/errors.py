@@ -3,6 +3,9 @@
 SimulatorError
 ├── UnreadableTruth: a text that should be an answer of /sim/truth is none
 ├── UnknownFault: a fault that the simulator does not know
+├── UnreadableSchedule: a schedule of faults that cannot be read
+├── UnreadableQuota: a limit to REST calls that cannot be read
+├── UnreadableDay: a captured or recorded day that cannot be played
 └── ProtocolError: a client broke the protocol: answer it with the error's text, and go on
     ├── UnknownTransport
     ├── MissingConnectionToken
@@ -29,7 +32,45 @@ class UnknownFault(SimulatorError):
         self.reason = reason
 
     def __str__(self) -> str:
-        return f'{self.reason}; send {{"fault":"drop"}}, {{"fault":"silence","seconds":n}} or {{"fault":"malformed"}}'
+        return f'{self.reason}; send one as {{"fault":"drop"}} or {{"fault":"silence","seconds":3}}: docs/simulator.md lists them'
+
+
+class UnreadableSchedule(SimulatorError):
+    """A schedule of faults that cannot be read; the text names the entry."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}. docs/simulator.md shows how a schedule is written"
+
+
+class UnreadableQuota(SimulatorError):
+    """A limit to REST calls that cannot be read."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f"{self.text!r} is no quota; write it as CALLS/SECONDS, such as 60/60"
+
+
+class UnreadableDay(SimulatorError):
+    """A file that holds no day which could be played."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"{self.source}: {self.reason}; a day is one Broadcast argument a line, bare or under broadcast_arg, or a fixture "
+            "with ssi.wire in it"
+        )
 
 
 class ProtocolError(SimulatorError):

@@ -8,7 +8,7 @@ from typing import Final
 
 from connectors.ssi.simulator.core.blocks import DayBlock
 from connectors.ssi.simulator.core.derived import Snapshots, bar_of_index, bar_of_match, volume_of_index
-from connectors.ssi.simulator.core.places import B_PLACE, DEAL_BIT, KINDS, PRINT_BIT, X_PLACE, kinds_of, plain
+from connectors.ssi.simulator.core.places import ARGUMENT, B_PLACE, DEAL_BIT, KINDS, MESSAGE, PRINT_BIT, X_PLACE, kinds_of, plain
 from connectors.ssi.simulator.core.records import CHANNELS, Channel
 from connectors.ssi.simulator.core.released import Released
 from schemas.units import Symbol
@@ -27,6 +27,7 @@ _SHOWN: Final = frozenset({_TRADE, _PRINT, _QUOTE})
 """What an ``X`` follows. A put-through deal is none of the order book, and changes nothing in it."""
 _COUNTED: Final = frozenset({_PRINT, _INDEX})
 """What a ``B`` follows."""
+_UNREADABLE: Final = frozenset({ARGUMENT, MESSAGE})
 _KIND: Final = KINDS - 1
 """Leaves of a key its kind."""
 _MOST_WANTED: Final = 64
@@ -36,8 +37,17 @@ _MOST_WANTED: Final = 64
 class DayFeed:
     """Says the records of blocks, one after the other, and remembers the last of each."""
 
-    def __init__(self, symbols: Sequence[Symbol], released: Released) -> None:
-        """All records of ``symbols``, which stand in the order of their numbers, are counted in ``released`` as they are said."""
+    def __init__(self, symbols: Sequence[Symbol], released: Released, *, derives: bool = True, remembers: bool = False) -> None:
+        """Nothing has been said yet.
+
+        Args:
+            symbols: Those of the day, in the order of their numbers.
+            released: Where records are counted as they are said.
+            derives: Whether ``X`` and ``B`` follow from the other records. In a captured day they are there themselves.
+            remembers: Whether the record before the last of each key is to be kept as well: see :meth:`older`.
+        """
+        self._derives = derives
+        self._before: dict[int, Spoken] | None = {} if remembers else None
         self._numbers = {symbol: number for number, symbol in enumerate(symbols)}
         self._released = released
         self._last: dict[int, Spoken] = {}
@@ -63,7 +73,9 @@ class DayFeed:
     def _wanted_keys(self, channels: frozenset[str], symbols: frozenset[str] | None) -> bytearray:
         chosen = {kind for channel in CHANNELS if channel in channels for kind in kinds_of(channel)}
         of_symbol = bytes(kind in chosen for kind in range(KINDS))
-        nothing = bytes(KINDS)
+        # What nobody could read says not what it is of: everybody gets it.
+        of_symbol = bytes(wanted or kind in _UNREADABLE for kind, wanted in enumerate(of_symbol))
+        nothing = bytes(kind in _UNREADABLE for kind in range(KINDS))
         return bytearray().join(of_symbol if symbols is None or symbol in symbols else nothing for symbol in self._numbers)
 
     def speak(self, block: DayBlock, begin: int, end: int, wanted: Sequence[bytearray] = ()) -> list[Spoken]:
@@ -76,14 +88,18 @@ class DayFeed:
             wanted: What the subscriptions ask for that have ``X`` or ``B`` in them: see :meth:`wanted`. Records of other channels
                 are said in any case.
         """
-        last, text = self._last, block.text
+        last, before, text = self._last, self._before, block.text
         keys = block.keys[begin:end]
         self._released.take(block.dues[begin:end], keys)
         said: list[Spoken] = []
         slices = zip(keys, block.begins[begin:end], block.ends[begin:end], strict=True)
         for place, (key, text_begins, text_ends) in enumerate(slices, block.first + begin):
+            if before is not None and key in last:
+                before[key] = last[key]
             last[key] = spoken = (key, place, text[text_begins:text_ends])
             said.append(spoken)
+            if not self._derives:
+                continue
             if key & _KIND in _COUNTED:
                 self._count(spoken)
             if wanted:
@@ -111,13 +127,24 @@ class DayFeed:
         if kind in _SHOWN and any(keys[shown] for keys in wanted):
             yield shown, place + X_PLACE, self._show(symbol, kind, invocation)
 
-    def snapshot(self, channels: frozenset[str], symbols: frozenset[str] | None) -> list[tuple[int, str]]:
-        """The last record of each of ``channels`` of each of ``symbols`` (None for all): its place and its text."""
+    def older(self, key: int) -> Spoken | None:
+        """The record before the last with ``key``; None where there is none, or none is kept."""
+        return None if self._before is None else self._before.get(key)
+
+    def last(self, channel: Channel, symbol: Symbol) -> str | None:
+        """The last record of a channel, ``X`` and ``B`` apart, of a symbol, as an invocation; None where there is none."""
+        spoken = self._newest(self._numbers[symbol], *kinds_of(channel)) if symbol in self._numbers else None
+        return None if spoken is None else spoken[2]
+
+    def snapshot(self, channels: frozenset[str], symbols: frozenset[str] | None) -> list[Spoken]:
+        """The last record of each of ``channels`` of each of ``symbols`` (None for all)."""
         numbers = [number for symbol, number in self._numbers.items() if symbols is None or symbol in symbols]
         told = (self._told(number, channel) for number in numbers for channel in CHANNELS if channel in channels)
-        return [(place, text) for _, place, text in filter(None, told)]
+        return list(filter(None, told))
 
     def _told(self, symbol: int, channel: Channel) -> Spoken | None:
+        if not self._derives:
+            return self._newest(symbol, *kinds_of(channel))
         if channel == "X":
             return self._shown(symbol)
         if channel == "B":
@@ -147,8 +174,8 @@ class DayFeed:
         self._snapshots.match(symbol, match[2])
         if book is not None:
             self._snapshots.book(symbol, book[2])
-        key, place, _ = newest = max(filter(None, (match, book)), key=_place)
-        return key, place + X_PLACE, self._snapshots.write(symbol, of_book=newest is book)
+        _, place, _ = newest = max(filter(None, (match, book)), key=_place)
+        return symbol * KINDS + _SNAPSHOT, place + X_PLACE, self._snapshots.write(symbol, of_book=newest is book)
 
     # -- B
 
@@ -165,8 +192,8 @@ class DayFeed:
     def _last_bar(self, symbol: int) -> Spoken | None:
         for kind in (_PRINT, _INDEX):
             if last := self._last.get(symbol * KINDS + kind):
-                key, place, invocation = last
-                return key, place + B_PLACE, self._bar(symbol, kind, invocation)
+                _, place, invocation = last
+                return symbol * KINDS + _BAR, place + B_PLACE, self._bar(symbol, kind, invocation)
         return None
 
 

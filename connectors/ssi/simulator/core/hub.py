@@ -1,17 +1,18 @@
 """SSI's hub without a socket: the messages of ASP.NET SignalR 2, subscriptions, and what waits to be sent to one client.
 
-Text in, text out; :mod:`connectors.ssi.simulator.hub_socket` does the reading and writing. Two things SSI does not document. We
-assume that a second SwitchChannels replaces the first; and that ``X-TRADE:VCB,R:SSI`` asks for both channels of both symbols,
-because a capture of such a subscription holds records that ``X-TRADE`` of VCB and ``R`` of SSI alone would not have brought.
+Text in, text out; :mod:`connectors.ssi.simulator.hub_socket` does the reading and writing. SSI does not document whether a second
+SwitchChannels replaces the first or adds to it: :class:`Customs` says which it is here. That ``X-TRADE:VCB,R:SSI`` asks for both
+channels of both symbols is assumed, because a capture of such a subscription holds records that ``X-TRADE`` of VCB and ``R`` of
+SSI alone would not have brought.
 """
 
 import base64
 import hmac
 import uuid
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -24,7 +25,9 @@ from connectors.ssi.simulator.core.errors import (
     UnknownMethod,
     UnknownTransport,
 )
-from connectors.ssi.simulator.core.records import SimulatedRecord
+from connectors.ssi.simulator.core.faults import OddReply, RequestFault, Unanswered
+from connectors.ssi.simulator.core.garble import UNKNOWN_TYPE
+from connectors.ssi.simulator.core.sent import SentRecord
 from connectors.ssi.simulator.core.wire import HUB, broadcast, invocation
 
 KNOWN_CHANNELS = ("X", "X-QUOTE", "X-TRADE", "R", "MI", "B", "F", "OL")
@@ -32,8 +35,6 @@ KNOWN_CHANNELS = ("X", "X-QUOTE", "X-TRADE", "R", "MI", "B", "F", "OL")
 METHOD = "SwitchChannels"
 """The only hub method that clients call."""
 KEEP_ALIVE = "{}"
-KEEP_ALIVE_S = 10.0
-"""Seconds between two keep-alives, where nothing else is sent."""
 MESSAGE_INVOCATIONS = 50
 """Most invocations, and so records, in one hub message."""
 STARTED = '{ "Response": "started" }'
@@ -45,13 +46,27 @@ _TOKEN_PREFIX = b"\xfb\xff\xbf"
 _TAG_BYTES = 15
 
 
-def negotiated(connection_id: str, token: str, protocol: str | None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Customs:
+    """What nobody outside SSI knows of its hub, and a client must be right under either way."""
+
+    snapshot: bool = True
+    """Whether a subscription is answered with the last record of everything that it names."""
+    second_subscription: Literal["replaces", "adds"] = "replaces"
+    """What a second SwitchChannels on a connection does to the first."""
+    evicts: bool = False
+    """Whether a second connection of a key ends the first."""
+    keep_alive_s: float = 10.0
+    """Seconds between two keep-alives, where nothing else is sent. (These are SignalR's; SSI's own are unknown.)"""
+
+
+def negotiated(connection_id: str, token: str, protocol: str | None, customs: Customs) -> dict[str, Any]:
     """The answer to negotiate: SignalR's default time-outs, and the client's protocol version, brought between 1.2 and 2.0."""
     return {
         "Url": "/v2.0/signalr",
         "ConnectionToken": token,
         "ConnectionId": connection_id,
-        "KeepAliveTimeout": 20.0,
+        "KeepAliveTimeout": 2 * customs.keep_alive_s,
         "DisconnectTimeout": 30.0,
         "ConnectionTimeout": 110.0,
         "TryWebSockets": True,
@@ -146,10 +161,6 @@ class HubSubscription:
             symbols.update(name.strip() for name in names.split("-"))
         return cls(text, frozenset(channels), None if "ALL" in symbols else frozenset(symbols))
 
-    def wants(self, record: SimulatedRecord) -> bool:
-        """Whether it asks for ``record``."""
-        return record.channel in self.channels and (self.symbols is None or record.listing.symbol in self.symbols)
-
 
 class _Invocation(msgspec.Struct):
     method: str = msgspec.field(name="M")
@@ -165,8 +176,15 @@ class HubMessage(NamedTuple):
     """One message to a client."""
 
     text: str
-    places: tuple[int, ...]
-    """The places of its records in the day's list."""
+    records: tuple[SentRecord, ...] = ()
+    """Its records."""
+
+    @property
+    def bytes(self) -> bytes:
+        """As it goes over the socket; a message of a captured day that nobody could read is kept in Base64."""
+        if self.records and self.records[0].state == "message":
+            return base64.b64decode(self.text)
+        return self.text.encode(errors="surrogateescape")
 
 
 class HubConnection:
@@ -175,18 +193,22 @@ class HubConnection:
     If a client reads too slowly, the oldest records in its queue are dropped and counted. SignalR's own buffer does the same.
     """
 
-    def __init__(self, number: int, connection_id: str, most_waiting: int) -> None:
+    def __init__(self, number: int, connection_id: str, most_waiting: int, customs: Customs | None = None) -> None:
         self.number = number
         self.connection_id = connection_id
         self.subscription: HubSubscription | None = None
+        """The last that the client asked for."""
         self.skipped = 0
         """Records that the client was subscribed to and does not get."""
         self.malformed = 0
         """Messages and records that no client can decode."""
         self._most_waiting = most_waiting
+        self._customs = customs or Customs()
+        self.subscriptions: list[HubSubscription] = []
+        """Those that hold."""
         self._answers: deque[str] = deque()
         """Messages of the protocol itself; they go before the records."""
-        self._records: deque[tuple[int, str]] = deque()
+        self._records: deque[SentRecord] = deque()
         self._sent = 0
         """Invocations in the messages taken so far; the cursor counts them."""
 
@@ -200,10 +222,6 @@ class HubConnection:
         """Whether nothing at all waits to be sent."""
         return not self._records and not self._answers
 
-    def wants(self, record: SimulatedRecord) -> bool:
-        """Whether the client is subscribed to ``record``."""
-        return self.subscription is not None and self.subscription.wants(record)
-
     def open(self) -> None:
         """Queue the message that says that the connection is up."""
         self._answers.append(f'{{"C":"{self._cursor()}","S":1,"M":[]}}')
@@ -212,13 +230,30 @@ class HubConnection:
         """Queue the first message after a reconnect. Nothing was kept for the client, not even its subscription."""
         self._answers.append(f'{{"C":"{self._cursor()}","M":[]}}')
 
-    def keep_alive(self) -> None:
-        """Queue a keep-alive, unless something is to be sent anyway."""
-        if self.idle:
+    def keep_alive(self, records_wait: bool = False) -> None:
+        """Queue a keep-alive, unless something is to be sent anyway; with ``records_wait`` records are held back meanwhile."""
+        if self.idle or (records_wait and not self._answers):
             self._answers.append(KEEP_ALIVE)
 
-    def receive(self, text: str) -> HubSubscription | None:
+    def say(self, text: str) -> None:
+        """Queue a message of any text, which goes before the records."""
+        self._answers.append(text)
+
+    def call_error(self, text: str) -> None:
+        """Queue an invocation of the client's method Error."""
+        told = msgspec.json.encode(text).decode()
+        self._answers.append(self._message([f'{{"H":"{HUB}","M":"Error","A":[{told}]}}']))
+
+    def leaving(self) -> str:
+        """The message that says that the server is about to shut down; it is the last."""
+        return f'{{"C":"{self._cursor()}","T":1,"M":[]}}'
+
+    def receive(self, text: str, spoilt_by: Callable[[], RequestFault | None] = lambda: None) -> HubSubscription | None:
         """Take in a message of the client and queue the answer. Returns its new subscription, if the message made one.
+
+        Args:
+            text: The message.
+            spoilt_by: Called for a subscription; gives the fault that it meets.
 
         Raises:
             InvalidInvocation: It is no invocation; SignalR gives no answer to such a message.
@@ -231,9 +266,17 @@ class HubConnection:
         try:
             subscription = self._switch(call)
         except ProtocolError as error:
-            self._reply(call, error)
+            self._reply(call, str(error))
             return None
-        self._reply(call, None)
+        fault = spoilt_by()
+        if isinstance(fault, Unanswered):
+            return None
+        self._reply(call, None, fault if isinstance(fault, OddReply) else None)
+        if isinstance(fault, OddReply) and fault.error is not None:
+            return None
+        if self._customs.second_subscription == "replaces":
+            self.subscriptions.clear()
+        self.subscriptions.append(subscription)
         self.subscription = subscription
         return subscription
 
@@ -244,21 +287,24 @@ class HubConnection:
             raise UnknownMethod(call.method)
         return HubSubscription.parse(call.arguments[0])
 
-    def _reply(self, call: _Invocation, error: ProtocolError | None) -> None:
+    def _reply(self, call: _Invocation, error: str | None, fault: OddReply | None = None) -> None:
         """Queue the answer to a call. It has the call's identifier as a string, even if that was a number."""
         if call.identifier is None:
             return
-        answer = {"I": str(call.identifier)} | ({"E": str(error)} if error else {})
-        self._answers.append(msgspec.json.encode(answer).decode())
+        said: dict[str, Any] = {"I": str(call.identifier)}
+        if fault is not None and fault.state is not None:
+            said["S"] = fault.state
+        if error is None and fault is not None:
+            error = fault.error
+        if error is not None:
+            said["E"] = error
+        if fault is not None and fault.trace is not None:
+            said["T"] = fault.trace
+        self._answers.append(msgspec.json.encode(said).decode())
 
-    def offer(self, place: int, text: str) -> None:
-        """Queue a record, which is encoded as an invocation; if too many wait, drop the oldest.
-
-        Args:
-            place: Its place in the day's list of records.
-            text: The invocation.
-        """
-        self._records.append((place, text))
+    def offer(self, sent: SentRecord) -> None:
+        """Queue a record; if too many wait, drop the oldest."""
+        self._records.append(sent)
         if len(self._records) > self._most_waiting:
             self._records.popleft()
             self.skipped += 1
@@ -270,17 +316,31 @@ class HubConnection:
     def garble(self) -> None:
         """Queue a message that ends in the middle, and a record of a DataType that does not exist."""
         self._answers.append(f'{{"C":"{self._cursor()}","M":[{{"H":"{HUB}","M":"Broadcast","A":["{{\\"DataType')
-        self._answers.append(self._message([invocation(broadcast("Z-UNKNOWN", '{"RType":"Z-UNKNOWN","Symbol":"SSI"}'))]))
+        self._answers.append(self._message([invocation(broadcast(UNKNOWN_TYPE, f'{{"RType":"{UNKNOWN_TYPE}","Symbol":"SSI"}}'))]))
         self.malformed += 2
 
-    def next_message(self) -> HubMessage | None:
-        """Take the next message out of the queue: an answer, or as many records as one message holds. None when nothing waits."""
+    def next_message(self, only_answers: bool = False) -> HubMessage | None:
+        """Take the next message out of the queue: an answer, or as many records as one message holds. None when nothing waits.
+
+        With ``only_answers`` the records stay in it.
+        """
         if self._answers:
-            return HubMessage(self._answers.popleft(), ())
-        if not self._records:
+            return HubMessage(self._answers.popleft())
+        if not self._records or only_answers:
             return None
-        taken = [self._records.popleft() for _ in range(min(MESSAGE_INVOCATIONS, len(self._records)))]
-        return HubMessage(self._message([text for _, text in taken]), tuple(place for place, _ in taken))
+        if self._records[0].state == "message":
+            self.malformed += 1
+            return HubMessage(self._records[0].text, (self._records.popleft(),))
+        taken = tuple(self._take_records())
+        self.malformed += sum(sent.state == "garbled" for sent in taken)
+        return HubMessage(self._message([sent.text for sent in taken]), taken)
+
+    def _take_records(self) -> Iterator[SentRecord]:
+        """Take as many records as one message holds."""
+        for _ in range(MESSAGE_INVOCATIONS):
+            if not self._records or self._records[0].state == "message":
+                return
+            yield self._records.popleft()
 
     def _message(self, invocations: Iterable[str]) -> str:
         texts = list(invocations)

@@ -151,4 +151,21 @@ class OddLot(msgspec.Struct, frozen=True, gc=False):
     session: str
 
 
-SimulatedRecord = Trade | Quote | Foreign | IndexValue | Status | OddLot
+class Verbatim(msgspec.Struct, frozen=True, gc=False):
+    """What SSI's hub once said, to be said again to the letter."""
+
+    channel: Channel
+    """It says nothing of what nobody could read."""
+    due_ms: int
+    ts_ms: int
+    listing: Listing | IndexListing
+    """What it is of; anything that is listed, where nobody could read it."""
+    text: str
+    """The argument of Broadcast, or a whole hub message in Base64."""
+    form: Literal["record", "argument", "message"] = "record"
+    """Whether it is a record, an argument that nobody could read, or a whole message that nobody could."""
+    meaning: Trade | Foreign | None = None
+    """The match, the deal or the foreign counters of the trading day that it tells of, if it does."""
+
+
+SimulatedRecord = Trade | Quote | Foreign | IndexValue | Status | OddLot | Verbatim

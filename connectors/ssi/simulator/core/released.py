@@ -7,13 +7,21 @@ from connectors.ssi.simulator.core.places import DEAL_BIT, KINDS, PRINT_BIT, kin
 from connectors.ssi.simulator.core.records import CHANNELS, Channel
 
 _TRADE, _QUOTE, _INDEX = plain("X-TRADE"), plain("X-QUOTE"), plain("MI")
+_FOREIGN = plain("R")
 _PRINT, _DEAL = _TRADE | PRINT_BIT, _TRADE | DEAL_BIT
 
 
 class Released:
     """The records that have been due: a byte for each, and counts."""
 
-    def __init__(self, day_begins_ms: int) -> None:
+    def __init__(self, day_begins_ms: int, *, derives: bool = True) -> None:
+        """Nothing has been due yet.
+
+        Args:
+            day_begins_ms: When the trading day begins.
+            derives: Whether ``X`` and ``B`` follow from the other records; in a captured day they are there themselves.
+        """
+        self._derives = derives
         self._day_begins_ms = day_begins_ms
         self.kinds = bytearray()
         """Of each record, by its place: see :mod:`connectors.ssi.simulator.core.places`."""
@@ -35,10 +43,17 @@ class Released:
         """Put-through deals of the trading day that the feed has a record of."""
         return self._today[_DEAL]
 
+    @property
+    def foreign(self) -> int:
+        """Foreign records of the trading day."""
+        return self._today[_FOREIGN]
+
     def by_channel(self) -> dict[Channel, int]:
         """Records of the trading day, by channel; those of ``X`` and ``B`` follow from the others."""
         today = self._today
         counted: dict[Channel, int] = {channel: sum(today[kind] for kind in kinds_of(channel)) for channel in CHANNELS}
+        if not self._derives:
+            return counted
         counted["X"] = today[_TRADE] + today[_PRINT] + today[_QUOTE]
         counted["B"] = today[_PRINT] + today[_INDEX]
         return counted

@@ -21,14 +21,14 @@ def issue_token(key: bytes, consumer_id: str, now_s: int) -> str:
     return f"{body}.{_signature(key, body)}"
 
 
-def accepts_token(key: bytes, token: str, now_s: int) -> bool:
-    """Whether ``token`` was issued with ``key`` and has not expired at ``now_s``."""
+def owner_of(key: bytes, token: str, now_s: int) -> str | None:
+    """Whom ``token`` was issued to with ``key``; None when it was not, or has expired at ``now_s``."""
     body, _, signature = token.rpartition(".")
     if not hmac.compare_digest(signature.encode(), _signature(key, body).encode()):
-        return False
+        return None
     payload = body.partition(".")[2]
-    expires_s: int = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))["exp"]
-    return now_s < expires_s
+    claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    return str(claims["uuid"]) if now_s < claims["exp"] else None
 
 
 def _encoded(value: dict[str, object]) -> str:

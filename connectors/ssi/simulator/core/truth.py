@@ -4,7 +4,9 @@
 put-through deal and a :class:`ForeignTruth` for every foreign record up to now, in the order in which they were due, each with
 the connections that it was sent on; then for every connection a :class:`SentTruth`, which tells all that was sent there in its
 order. Where a line has no connection the record was withheld: none was open and subscribed at that moment, or the client was too
-slow. A snapshot that repeats the last print counts as sending it. :meth:`Truth.load` reads an answer.
+slow, or a fault kept it. A snapshot that repeats the last print counts as sending it. Last come a :class:`FaultTruth` for every
+fault of the day, and an :class:`AffectedTruth` for every record that one of them did something to. :meth:`Truth.load` reads an
+answer.
 
 *Sent* means put on a socket: a server cannot know more. A client may not have read all that was put there in the last moment
 before its connection broke. To find out, compare ``due_ms`` with the ``closed_ms`` of the :class:`ConnectionStatus`, and see how
@@ -27,9 +29,12 @@ from schemas.units import Symbol, TradingDay, UnixMs
 PlayState = Literal["waiting", "running", "held", "finished"]
 """``waiting``: for the first subscription. ``held``: somebody asked it to stand still. ``finished``: the clock is at its end and
 all that was due has been sent."""
-Ending = Literal["client_closed", "reset", "aborted", "dropped", "server_closed"]
+Ending = Literal["client_closed", "reset", "aborted", "dropped", "server_closed", "evicted"]
 """How a connection ended, in this order: the client sent a WebSocket close frame; its socket went without one; the client posted
-abort; a fault dropped it; the simulator shut down."""
+abort; a fault dropped it; the simulator shut down, or a fault had it do so; another connection of the same key took its place."""
+Effect = Literal["withheld", "garbled", "repeated", "late", "altered", "stale"]
+"""What a fault did to a record: never sent it; sent it so that nobody can decode it; sent it once more; sent it after later ones;
+sent it with other numbers; sent it in a snapshot, although there was a later one."""
 
 
 class ClockReading(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +118,10 @@ class TruthHeader(msgspec.Struct, frozen=True, kw_only=True, tag="header", tag_f
     """Among ``sent``: X-TRADE records that are no print."""
     malformed: int
     """Not among ``sent``: what a fault sent and no client can decode."""
+    faults: int = 0
+    """How many fault lines follow, at the end."""
+    affected: int = 0
+    """How many lines of affected records follow them."""
 
 
 class PrintTruth(msgspec.Struct, frozen=True, kw_only=True, tag="print", tag_field="kind"):
@@ -177,7 +186,42 @@ class SentTruth(msgspec.Struct, frozen=True, kw_only=True, tag="sent", tag_field
     """Runs of neighbouring places: the first of each, and how many."""
 
 
-TruthLine = TruthHeader | PrintTruth | DealTruth | ForeignTruth | SentTruth
+class FaultTruth(msgspec.Struct, frozen=True, kw_only=True, tag="fault", tag_field="kind"):
+    """A fault that struck; or one that strikes by chance, with all that it has done."""
+
+    id: int
+    """Counts from 1."""
+    fault: str
+    """Its kind."""
+    entry: int
+    """Its place in the schedule, from 1; 0 where it was asked for by ``/sim/faults``."""
+    ms: UnixMs
+    """The market time at which it struck or was armed; 0 where it strikes by chance."""
+    connections: tuple[int, ...]
+    """The connections that it struck."""
+    requests: int
+    """How many requests it spoilt."""
+    records: dict[Effect, int]
+    """To how many records it did what."""
+
+
+class AffectedTruth(msgspec.Struct, frozen=True, kw_only=True, tag="affected", tag_field="kind"):
+    """A record that a fault did something to, on one connection."""
+
+    fault: int
+    """The ``id`` of the fault."""
+    connection: int
+    effect: Effect
+    place: int
+    """As in :class:`SentTruth`; of an ``X`` or a ``B`` that of the record which it follows."""
+    channel: Channel
+    symbol: Symbol
+    due_ms: UnixMs
+    argument: str | None
+    """The argument of Broadcast that was sent instead of the day's own, where it was another."""
+
+
+TruthLine = TruthHeader | PrintTruth | DealTruth | ForeignTruth | SentTruth | FaultTruth | AffectedTruth
 Facts = tuple[Sequence[int], Sequence[bytes]]
 """Places of records, and of each the line that :func:`fact_of` gives."""
 
@@ -193,6 +237,8 @@ class Truth:
     deals: list[DealTruth]
     foreign: list[ForeignTruth]
     sent: list[SentTruth]
+    faults: list[FaultTruth]
+    affected: list[AffectedTruth]
 
     @classmethod
     def load(cls, body: bytes) -> "Truth":
@@ -213,15 +259,16 @@ class Truth:
         deals = [line for line in lines if isinstance(line, DealTruth)]
         foreign = [line for line in lines if isinstance(line, ForeignTruth)]
         sent = [line for line in lines if isinstance(line, SentTruth)]
-        announced = (header.prints, header.deals, header.foreign, sum(header.sent.values()))
-        found = (len(prints), len(deals), len(foreign), sum(line.records for line in sent))
-        if announced != found:
+        faults = [line for line in lines if isinstance(line, FaultTruth)]
+        affected = [line for line in lines if isinstance(line, AffectedTruth)]
+        announced = (header.prints, header.deals, header.foreign, sum(header.sent.values()), header.faults, header.affected)
+        counted = (len(prints), len(deals), len(foreign), sum(line.records for line in sent), len(faults), len(affected))
+        if announced != counted:
             raise UnreadableTruth(
-                f"the truth announces {announced[0]} prints, {announced[1]} deals, {announced[2]} foreign records and "
-                f"{announced[3]} sent ones, and has {found[0]}, {found[1]}, {found[2]} and {found[3]}: the answer was cut short, "
-                f"fetch it again"
+                f"the truth announces {announced} prints, deals, foreign records, sent ones, faults and affected ones, and has "
+                f"{counted}: the answer was cut short, fetch it again"
             )
-        return cls(header, prints, deals, foreign, sent)
+        return cls(header, prints, deals, foreign, sent, faults, affected)
 
     @property
     def withheld(self) -> list[PrintTruth]:
@@ -342,14 +389,24 @@ class Deliveries:
         counts = [sent.by_channel() for sent in self._sent.values()]
         return {channel: sum(count[channel] for count in counts) for channel in CHANNELS}
 
-    def lines(self, facts: Iterable[Facts], clock: ClockReading, stories: list[StoryTruth], malformed: int) -> Iterator[bytes]:
-        """Write the truth about what has been due of the day.
+    def lines(
+        self,
+        facts: Iterable[Facts],
+        clock: ClockReading,
+        stories: list[StoryTruth],
+        malformed: int,
+        faults: int = 0,
+        affected: int = 0,
+    ) -> Iterator[bytes]:
+        """Write the truth about what has been due of the day; the lines about faults are to follow it.
 
         Args:
             facts: Of the day, block after block; they are read while the lines are written, and no further than they are true.
             clock: What ``/sim/clock`` says now.
             stories: Those of the day.
             malformed: How much a fault sent that no client can decode.
+            faults: How many lines about faults will follow.
+            affected: How many lines about affected records will follow.
 
         Returns:
             Line after line, each with its newline.
@@ -357,7 +414,7 @@ class Deliveries:
         released, generated = len(self._released), self._released.by_channel()
         connections = _Connections(self._sent)
         sent = [line for connection, sent_on in self._sent.items() for line in sent_on.lines(connection)]
-        yield _encoded(
+        yield encode_line(
             TruthHeader(
                 trading_day=clock.trading_day,
                 seed=clock.seed,
@@ -366,12 +423,14 @@ class Deliveries:
                 stories=stories,
                 prints=self._released.prints,
                 deals=self._released.deals,
-                foreign=generated["R"],
+                foreign=self._released.foreign,
                 generated=generated,
                 sent=self.sent(),
                 sent_previous_day=self._sent_previous_day,
                 sent_without_match=self._sent_without_match,
                 malformed=malformed,
+                faults=faults,
+                affected=affected,
             )
         )
         for places, lines in facts:
@@ -380,7 +439,7 @@ class Deliveries:
                     yield line + _connections_at_its_end(connections.of(place))
             if places and places[-1] >= released:
                 break
-        yield from map(_encoded, sent)
+        yield from map(encode_line, sent)
 
 
 _NO_MATCH = plain("X-TRADE")
@@ -396,7 +455,8 @@ class _SentOn:
 
     def by_channel(self) -> dict[Channel, int]:
         counts: dict[Channel, int] = {channel: sum(self.kinds[kind] for kind in kinds_of(channel)) for channel in CHANNELS}
-        return counts | {"X": self.runs["X"].count, "B": self.runs["B"].count}
+        # In a captured day X and B are records like others, and none follows from another.
+        return counts | {"X": counts["X"] + self.runs["X"].count, "B": counts["B"] + self.runs["B"].count}
 
     def lines(self, connection: int) -> Iterator[SentTruth]:
         for stream, runs in self.runs.items():
@@ -439,5 +499,14 @@ def _connections_at_its_end(connections: tuple[int, ...]) -> bytes:
     return b'"connections":[' + b",".join(b"%d" % connection for connection in connections) + b"]}\n"
 
 
-def _encoded(line: TruthLine) -> bytes:
+def read_fact(line: bytes) -> "PrintTruth | DealTruth | ForeignTruth":
+    """Read a line that :func:`fact_of` gave."""
+    fact = _line.decode(line + _NO_CONNECTIONS)
+    if not isinstance(fact, PrintTruth | DealTruth | ForeignTruth):
+        raise TypeError("not a line about a match, a deal or foreigners")
+    return fact
+
+
+def encode_line(line: TruthLine) -> bytes:
+    """A line of the truth, with its newline."""
     return _encode_line(line) + b"\n"

@@ -8,12 +8,23 @@ What never changes in the records of a listing is written once, into a template:
 the quotes escaped twice, as they are in a hub message. So writing a record is filling in numbers.
 """
 
+import json
 from collections.abc import Callable
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from connectors.ssi.simulator.core.records import HALT, Foreign, IndexValue, OddLot, Quote, SimulatedRecord, Status, Trade
+from connectors.ssi.simulator.core.records import (
+    HALT,
+    Foreign,
+    IndexValue,
+    OddLot,
+    Quote,
+    SimulatedRecord,
+    Status,
+    Trade,
+    Verbatim,
+)
 from connectors.ssi.simulator.core.universe import IndexListing, Listing
 from schemas.calendar import ICT
 from schemas.units import POINT, Exchange
@@ -56,7 +67,9 @@ def content(record: SimulatedRecord) -> str:
 
 
 def encode(record: SimulatedRecord) -> str:
-    """Write a record as the hub invocation that carries it."""
+    """Write a record as the hub invocation that carries it; a whole message that was captured as it was kept."""
+    if isinstance(record, Verbatim):
+        return record.text if record.form == "message" else carrying(record.text)
     template, values = _FILL[type(record)](record)
     return template.invocation % values
 
@@ -69,6 +82,11 @@ def broadcast(data_type: str, text: str) -> str:
 def invocation(argument: str) -> str:
     """Write one hub invocation of ``Broadcast``, an element of a hub message's ``M``."""
     return f'{{"H":"{HUB}","M":"Broadcast","A":["{_escaped(argument)}"]}}'
+
+
+def carrying(argument: str) -> str:
+    """Write one hub invocation of ``Broadcast`` with any argument, in ASCII; :func:`invocation` takes only those of ours."""
+    return f'{{"H":"{HUB}","M":"Broadcast","A":[{json.dumps(argument)}]}}'
 
 
 def _escaped(text: str) -> str:

@@ -147,9 +147,9 @@ def test_a_snapshot_is_the_last_record_of_each_channel_whoever_listened_before(s
     listened, _ = a_feed(small)
     silent, _ = a_feed(small)
     half = blocks[: len(blocks) // 2]
-    last: dict[tuple[int, str], tuple[int, str]] = {}
-    for key, place, text in said_by(listened, half):
-        last[key // KINDS, channel((key, place, text))] = (place, text)
+    last: dict[tuple[int, str], tuple[int, int, str]] = {}
+    for spoken in said_by(listened, half):
+        last[spoken[0] // KINDS, channel(spoken)] = spoken
     said_by(silent, half, channels=frozenset({"R"}))
     expected = [last[symbol, name] for symbol in range(len(symbols_of(small))) for name in CHANNELS if (symbol, name) in last]
     assert silent.snapshot(EVERYTHING, None) == expected == listened.snapshot(EVERYTHING, None)

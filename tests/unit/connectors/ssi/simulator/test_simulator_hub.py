@@ -1,7 +1,9 @@
 """The hub without a socket: SignalR's words, SSI's subscriptions, a bounded queue."""
 
+import base64
 import json
 import uuid
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,21 +16,24 @@ from connectors.ssi.simulator.core.errors import (
     UnknownChannel,
     UnknownTransport,
 )
+from connectors.ssi.simulator.core.faults import OddReply, RequestFault, Unanswered
 from connectors.ssi.simulator.core.hub import (
     MESSAGE_INVOCATIONS,
     ConnectionTokens,
+    Customs,
     HubConnection,
     HubSubscription,
     check_transport,
     negotiated,
 )
+from connectors.ssi.simulator.core.sent import SentRecord
 
 PYTHON = '{"H": "FcMarketDataV2Hub", "M": "SwitchChannels", "A": ["X-TRADE:ALL"], "I": 0}'
 NODE = '{"H":"fcmarketdatav2hub","M":"SwitchChannels","A":["X-QUOTE:ALL"],"I":1}'
 
 
-def a_connection(most_waiting: int = 1000) -> HubConnection:
-    return HubConnection(1, "0b9de0c4-5ad2-4f5e-9d28-3f64bd3a7a11", most_waiting)
+def a_connection(most_waiting: int = 1000, customs: Customs | None = None) -> HubConnection:
+    return HubConnection(1, "0b9de0c4-5ad2-4f5e-9d28-3f64bd3a7a11", most_waiting, customs)
 
 
 def texts(connection: HubConnection) -> list[str]:
@@ -42,7 +47,7 @@ def texts(connection: HubConnection) -> list[str]:
     ("asked", "answered"), [("1.5", "1.5"), ("1.3", "1.3"), ("2.1", "2.0"), ("1.0", "1.2"), (None, "1.2"), ("x", "1.2")]
 )
 def test_negotiate_answers_the_protocol_within_bounds(asked: str | None, answered: str) -> None:
-    answer = negotiated("id", "token", asked)
+    answer = negotiated("id", "token", asked, Customs())
     assert answer["ProtocolVersion"] == answered
     assert list(answer)[:3] == ["Url", "ConnectionToken", "ConnectionId"]
     assert answer["TryWebSockets"] is True
@@ -127,6 +132,45 @@ def test_a_second_subscription_replaces_the_first() -> None:
     assert connection.subscription.channels == {"X-QUOTE"}
 
 
+def test_a_second_subscription_adds_to_the_first_where_the_hub_is_so() -> None:
+    connection = a_connection(customs=Customs(second_subscription="adds"))
+    connection.receive(PYTHON.replace("X-TRADE:ALL", "X-TRADE:SSI"))
+    connection.receive(NODE.replace("X-QUOTE:ALL", "X-QUOTE:HPG"))
+    # No cross product of the two: SSI's trades and HPG's quotes, as they were asked for.
+    asked = [(subscription.channels, subscription.symbols) for subscription in connection.subscriptions]
+    assert asked == [(frozenset({"X-TRADE"}), frozenset({"SSI"})), (frozenset({"X-QUOTE"}), frozenset({"HPG"}))]
+
+
+@pytest.mark.parametrize(
+    ("fault", "answer"),
+    [
+        (OddReply(error="no", trace="   at F()"), {"I": "0", "E": "no", "T": "   at F()"}),
+        (OddReply(state={"filter": {}}), {"I": "0", "S": {"filter": {}}}),
+        (Unanswered(step="subscribe"), None),
+    ],
+)
+def test_a_fault_answers_a_subscription_as_signalr_may(fault: RequestFault, answer: dict[str, Any] | None) -> None:
+    connection = a_connection()
+    subscription = connection.receive(PYTHON, lambda: fault)
+    assert [json.loads(text) for text in texts(connection)] == ([answer] if answer else [])
+    assert (subscription is not None) is (answer is not None and "E" not in answer)
+
+
+def test_a_whole_message_of_a_captured_day_stands_alone() -> None:
+    connection = a_connection()
+    whole = base64.b64encode(b"not JSON\xff").decode()
+    for sent in (
+        SentRecord(0, '"a"', "good"),
+        SentRecord(1, whole, "message"),
+        SentRecord(2, '"b"', "good"),
+        SentRecord(3, '"c"', "garbled"),
+    ):
+        connection.offer(sent)
+    first, alone, last = (message.bytes for _ in range(3) if (message := connection.next_message()))
+    assert (json.loads(first)["M"], alone, json.loads(last)["M"]) == (["a"], b"not JSON\xff", ["b", "c"])
+    assert connection.malformed == 2
+
+
 def test_an_unknown_channel_is_an_error_and_changes_nothing() -> None:
     connection = a_connection()
     connection.receive(PYTHON)
@@ -157,15 +201,15 @@ def test_a_queue_keeps_the_newest_in_order_and_counts_the_rest(bursts: list[int]
     connection, offered, received = a_connection(most_waiting), 0, []
     for burst in bursts:
         for _ in range(burst):
-            connection.offer(offered, f'"{offered}"')
+            connection.offer(SentRecord(offered, f'"{offered}"', "good"))
             offered += 1
         if message := connection.next_message():
-            received += list(message.places)
-            assert len(message.places) <= MESSAGE_INVOCATIONS
-            assert json.loads(message.text)["M"] == [str(place) for place in message.places]
+            received += [sent.place for sent in message.records]
+            assert len(message.records) <= MESSAGE_INVOCATIONS
+            assert json.loads(message.text)["M"] == [str(sent.place) for sent in message.records]
         assert connection.waiting <= most_waiting
     while message := connection.next_message():
-        received += list(message.places)
+        received += [sent.place for sent in message.records]
     assert received == sorted(received)
     assert len(received) + connection.skipped == offered
     assert not received or received[-1] == offered - 1
@@ -176,7 +220,7 @@ def test_a_keep_alive_is_sent_when_nothing_else_is() -> None:
     connection.keep_alive()
     connection.keep_alive()
     assert texts(connection) == ["{}"]
-    connection.offer(0, '""')
+    connection.offer(SentRecord(0, '""', "good"))
     connection.keep_alive()
     assert "{}" not in texts(connection)
 
@@ -184,7 +228,7 @@ def test_a_keep_alive_is_sent_when_nothing_else_is() -> None:
 def test_each_message_moves_the_cursor() -> None:
     connection = a_connection()
     for place in range(MESSAGE_INVOCATIONS + 1):
-        connection.offer(place, '""')
+        connection.offer(SentRecord(place, '""', "good"))
     cursors = [json.loads(text)["C"] for text in texts(connection)]
     assert cursors == ["d-0B9DE0C4-B,32|C,0|D,1|E,0", "d-0B9DE0C4-B,33|C,0|D,1|E,0"]
 

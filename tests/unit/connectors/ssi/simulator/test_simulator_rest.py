@@ -2,6 +2,7 @@
 
 import base64
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,31 +10,32 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from connectors.ssi.simulator.core import rest
-from connectors.ssi.simulator.core.tokens import LIFETIME_S, accepts_token, issue_token
-from connectors.ssi.simulator.core.universe import universe_of
+from connectors.ssi.simulator.core.market import MarketDay
+from connectors.ssi.simulator.core.tokens import LIFETIME_S, issue_token, owner_of
+from schemas.calendar import at
 from schemas.units import TradingDay
+from tests.played import PlayedSoFar, played
 
 DAY = TradingDay(20261123)
 KEY = b"a key"
 NOW_S = 1_795_400_000
 
 
-@pytest.fixture
-def reference() -> rest.ReferenceData:
-    return rest.ReferenceData(universe_of(DAY), DAY)
+@pytest.fixture(scope="module")
+def reference(market: MarketDay) -> Iterator[PlayedSoFar]:
+    with played(market, at(DAY, 8)) as so_far:
+        yield so_far
 
 
-def answer(reference: rest.ReferenceData, operation: str, **query: str) -> dict[str, Any]:
-    answered = reference.answer(operation, query)
-    assert answered is not None
-    return answered
+def answer(reference: PlayedSoFar, operation: str, **query: str) -> dict[str, Any]:
+    return reference.ask(operation, **query)
 
 
 def symbols(answered: dict[str, Any]) -> list[str]:
     return [row["Symbol"] for row in answered["data"]]
 
 
-def test_securities_are_paged_and_all_values_are_strings(reference: rest.ReferenceData) -> None:
+def test_securities_are_paged_and_all_values_are_strings(reference: PlayedSoFar) -> None:
     pages = [answer(reference, "Securities", market="HOSE", pageIndex=str(n), pageSize="50") for n in (1, 2, 3)]
     assert [page["totalRecord"] for page in pages] == [89, 89, 89]
     assert [len(page["data"]) for page in pages] == [50, 39, 0]
@@ -44,18 +46,18 @@ def test_securities_are_paged_and_all_values_are_strings(reference: rest.Referen
     assert len(set(symbols(pages[0])) | set(symbols(pages[1]))) == 89
 
 
-def test_without_a_page_it_is_the_first_ten_of_every_market(reference: rest.ReferenceData) -> None:
+def test_without_a_page_it_is_the_first_ten_of_every_market(reference: PlayedSoFar) -> None:
     answered = answer(reference, "securities", market="", symbol="")
     assert len(answered["data"]) == 10
     assert answered["totalRecord"] == 134
 
 
 @pytest.mark.parametrize("name", ["symbol", "Symbol", "lookupRequest.symbol"])
-def test_a_parameter_may_be_spelt_in_three_ways(reference: rest.ReferenceData, name: str) -> None:
+def test_a_parameter_may_be_spelt_in_three_ways(reference: PlayedSoFar, name: str) -> None:
     assert symbols(answer(reference, "SECURITIES", **{name: "vcb"})) == ["VCB"]
 
 
-def test_a_page_of_another_size_is_refused_in_ssis_words(reference: rest.ReferenceData) -> None:
+def test_a_page_of_another_size_is_refused_in_ssis_words(reference: PlayedSoFar) -> None:
     answered = answer(reference, "Securities", pageSize="30")
     assert answered["status"] == "Error"
     assert answered["message"] == "Size of a page must 10, 20, 50, 100 or 1000"
@@ -63,11 +65,11 @@ def test_a_page_of_another_size_is_refused_in_ssis_words(reference: rest.Referen
 
 
 @pytest.mark.parametrize("index", ["0", "11", "x"])
-def test_a_page_that_cannot_be_is_refused(reference: rest.ReferenceData, index: str) -> None:
+def test_a_page_that_cannot_be_is_refused(reference: PlayedSoFar, index: str) -> None:
     assert answer(reference, "Securities", pageIndex=index)["status"] == "Error"
 
 
-def test_futures_say_when_they_expire_and_on_what(reference: rest.ReferenceData) -> None:
+def test_futures_say_when_they_expire_and_on_what(reference: PlayedSoFar) -> None:
     report = answer(reference, "SecuritiesDetails", market="DER", pageSize="100")["data"][0]
     assert list(report) == ["RType", "ReportDate", "TotalNoSym", "RepeatedInfo"]
     assert (report["ReportDate"], report["TotalNoSym"]) == ("23/11/2026", "4")
@@ -76,7 +78,7 @@ def test_futures_say_when_they_expire_and_on_what(reference: rest.ReferenceData)
     assert (front["LotSize"], front["ContractMultiplier"], front["TickIncrement1"]) == ("1", "100000", "0.1")
 
 
-def test_details_have_ssis_keys_and_the_ticks_of_the_exchange(reference: rest.ReferenceData) -> None:
+def test_details_have_ssis_keys_and_the_ticks_of_the_exchange(reference: PlayedSoFar) -> None:
     detail = answer(reference, "SecuritiesDetails", symbol="HPG")["data"][0]["RepeatedInfo"][0]
     assert list(detail)[:8] == ["Isin", "Symbol", "SymbolName", "SymbolEngName", "SecType", "MarketId", "Exchange", "Issuer"]
     assert "ExcerciseRatio" in detail
@@ -84,7 +86,7 @@ def test_details_have_ssis_keys_and_the_ticks_of_the_exchange(reference: rest.Re
     assert [detail[f"TickPrice{n}"] for n in (1, 2, 3)] == ["0", "10000", "50000"]
 
 
-def test_an_index_is_one_row_with_its_members_nested(reference: rest.ReferenceData) -> None:
+def test_an_index_is_one_row_with_its_members_nested(reference: PlayedSoFar) -> None:
     answered = answer(reference, "IndexComponents", indexCode="vn30")
     assert answered["totalRecord"] == 1
     row = answered["data"][0]
@@ -92,16 +94,20 @@ def test_an_index_is_one_row_with_its_members_nested(reference: rest.ReferenceDa
     assert row["IndexComponent"][0] == {"Isin": "ACB", "StockSymbol": "ACB"}
 
 
-def test_an_unknown_index_has_no_data(reference: rest.ReferenceData) -> None:
+def test_an_unknown_index_has_no_data(reference: PlayedSoFar) -> None:
     assert answer(reference, "IndexComponents", indexCode="VN31")["data"] == []
 
 
-def test_indices_are_listed_by_exchange(reference: rest.ReferenceData) -> None:
+def test_indices_are_listed_by_exchange(reference: PlayedSoFar) -> None:
     assert [row["IndexCode"] for row in answer(reference, "IndexList", exchange="HOSE")["data"]] == ["VNINDEX", "VN30"]
 
 
-def test_an_unknown_operation_is_not_answered(reference: rest.ReferenceData) -> None:
-    assert reference.answer("IntradaybyTick", {}) is None
+def test_what_is_not_there_is_answered_as_aspnet_does() -> None:
+    assert "intradaybytick" not in rest.OPERATIONS
+    assert rest.no_resource("http://here/x", "x") == {
+        "Message": "No HTTP resource was found that matches the request URI 'http://here/x'.",
+        "MessageDetail": "No action was found on the controller 'Market' that matches the name 'x'.",
+    }
 
 
 def test_a_grant_has_exactly_the_keys_that_the_official_client_takes() -> None:
@@ -126,11 +132,11 @@ def test_a_token_is_read_with_plain_base64_and_holds_for_eight_hours(consumer_id
     assert json.loads(base64.b64decode(payload + "=" * (-len(payload) % 4)))["exp"] == NOW_S + LIFETIME_S
     assert json.loads(base64.b64decode(header + "=" * (-len(header) % 4))) == {"alg": "RS256", "typ": "JWT"}
     assert len(signature) == 342
-    assert accepts_token(KEY, token, NOW_S + LIFETIME_S - 1)
-    assert not accepts_token(KEY, token, NOW_S + LIFETIME_S)
-    assert not accepts_token(b"another key", token, NOW_S)
+    assert owner_of(KEY, token, NOW_S + LIFETIME_S - 1) == owner_of(KEY, token, NOW_S)
+    assert owner_of(KEY, token, NOW_S + LIFETIME_S) is None
+    assert owner_of(b"another key", token, NOW_S) is None
 
 
 @pytest.mark.parametrize("token", ["", "a.b.c", "Bearer", "..", "é.é.é"])
 def test_what_is_no_token_is_refused(token: str) -> None:
-    assert not accepts_token(KEY, token, NOW_S)
+    assert owner_of(KEY, token, NOW_S) is None

@@ -1,0 +1,171 @@
+"""The days before the simulated one, as REST tells of them. Pure: chance is an argument.
+
+They are made up, but always the same, and each begins where the one before closed: they are drawn backwards from the day that is
+played, whose references are the last closes.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from connectors.ssi.simulator.core.day_so_far import MINUTE_MS, Bar, Bars, ListingTotals, joined
+from connectors.ssi.simulator.core.listing_day import value_of
+from connectors.ssi.simulator.core.universe import IndexListing, Listing
+from schemas.calendar import as_date, as_day, at, is_trading_day, previous_trading_day
+from schemas.instruments import tick_of
+from schemas.units import Price, TradingDay
+
+if TYPE_CHECKING:
+    from random import Random
+
+YEARS = 3
+"""So far back there is something to tell."""
+_SESSIONS = ((9, 15, 135), (13, 0, 90))
+"""When trading is continuous: hour, minute, and for how many minutes."""
+_CLOSING_MINUTE = (14, 45)
+
+
+@dataclass(frozen=True)
+class PastDay:
+    """A day of an instrument that is over."""
+
+    day: TradingDay
+    listing: Listing
+    """As it opened that day: with that day's reference, ceiling and floor."""
+    total: ListingTotals
+
+
+@dataclass(frozen=True)
+class PastIndex:
+    """A day of an index that is over; values in hundredths of a point."""
+
+    day: TradingDay
+    value: int
+    prior: int
+    volume: int
+    traded_value: int
+    deal_volume: int
+    deal_value: int
+    advances: int
+    declines: int
+
+
+class History:
+    """The past of everything that is listed."""
+
+    def __init__(self, seed: int, day: TradingDay, seeded: Callable[[str], "Random"]) -> None:
+        """Nothing is drawn before it is asked for.
+
+        Args:
+            seed: Of the market.
+            day: The day that is played; history ends on the trading day before.
+            seeded: ``random.Random``.
+        """
+        self._seed = seed
+        self._seeded = seeded
+        self._last = previous_trading_day(day)
+        self._first = as_day(as_date(day) - timedelta(days=365 * YEARS))
+        self._days: dict[str, list[PastDay]] = {}
+        """Of each symbol that was asked for, the newest day first."""
+        self._indices: dict[str, list[PastIndex]] = {}
+
+    def tells(self, day: TradingDay) -> bool:
+        """Whether ``day`` is a trading day of the past that is told of."""
+        return self._first <= day <= self._last and is_trading_day(day)
+
+    def day(self, listing: Listing, day: TradingDay) -> PastDay:
+        """What became of ``listing`` on ``day``, which has to be one that is told of."""
+        days = self._days.setdefault(listing.symbol, [])
+        while not days or days[-1].day > day:
+            days.append(self._day_before(days[-1] if days else None, listing))
+        return next(past for past in reversed(days) if past.day == day)
+
+    def index(self, listing: IndexListing, day: TradingDay) -> PastIndex:
+        """What became of an index on ``day``, which has to be one that is told of."""
+        days = self._indices.setdefault(listing.symbol, [])
+        while not days or days[-1].day > day:
+            days.append(self._index_before(days[-1] if days else None, listing))
+        return next(past for past in reversed(days) if past.day == day)
+
+    def bars(self, past: PastDay, minutes: int) -> list[Bar]:
+        """The minutes of a day that is over, in bars of ``minutes``: together they make the day's high, low and volume."""
+        total, rng = past.total, self._seeded(f"{self._seed} {past.listing.symbol} {past.day} minutes")
+        starts = [at(past.day, hour, minute) + n * MINUTE_MS for hour, minute, count in _SESSIONS for n in range(count)]
+        chosen = [*sorted(rng.sample(starts, min(len(starts), max(3, total.volume // 5000)))), at(past.day, *_CLOSING_MINUTE)]
+        weights = [rng.uniform(0.2, 1.8) for _ in chosen]
+        volumes = [max(1, int(total.volume * weight / sum(weights))) for weight in weights]
+        volumes[-1] += total.volume - sum(volumes)
+        closes = [self._between(rng, past, n / len(chosen)) for n in range(1, len(chosen) + 1)]
+        highest, lowest = rng.sample(range(len(chosen) - 1), 2)
+        closes[highest], closes[lowest], closes[-1] = total.high, total.low, total.close
+        bars: Bars = {}
+        opened = total.open
+        for start_ms, close, volume in zip(chosen, closes, volumes, strict=True):
+            last_ms = start_ms + rng.randrange(60) * 1000
+            bars[start_ms // MINUTE_MS] = Bar(last_ms, opened, max(opened, close), min(opened, close), close, volume)
+            opened = close
+        return joined(bars, minutes)
+
+    def _between(self, rng: "Random", past: PastDay, part: float) -> int:
+        """A price on the way from open to close, within the day's high and low."""
+        total = past.total
+        straight = total.open + (total.close - total.open) * part
+        strayed = straight + rng.gauss(0, 0.25) * (total.high - total.low)
+        return min(total.high, max(total.low, _on_tick(strayed, past.listing)))
+
+    def _day_before(self, later: PastDay | None, listing: Listing) -> PastDay:
+        day = self._last if later is None else previous_trading_day(later.day)
+        close = listing.reference if later is None else later.listing.reference
+        rng = self._seeded(f"{self._seed} {listing.symbol} {day}")
+        # At most half of the way to a limit, so that the close is always a price of that day.
+        bound = 0.5 * (listing.ceiling / listing.reference - 1) if listing.reference else 0.0
+        reference = _on_tick(close / (1 + max(-bound, min(bound, rng.gauss(0, 0.012)))), listing)
+        opened = listing.opening_at(reference)
+        stray = [_on_tick(reference * (1 + rng.uniform(-0.012, 0.012)), listing) for _ in range(3)]
+        prices = [min(opened.ceiling, max(opened.floor, price)) for price in (*stray, close)]
+        total = ListingTotals(
+            open=prices[0],
+            high=max(prices),
+            low=min(prices),
+            close=close,
+            deal_volume=rng.randrange(200_000) if rng.random() < 0.3 else 0,
+            room=listing.room,
+        )
+        total.volume = rng.randrange(1_000, 60_000) * (1 if listing.is_future else 100)
+        total.value = value_of(sum(prices) // len(prices), total.volume, listing)
+        total.deal_value = value_of(reference, total.deal_volume, listing)
+        if not listing.is_future:
+            total.bought, total.sold = (round(total.volume * rng.uniform(0.0, 0.3)) for _ in range(2))
+            total.bought_value, total.sold_value = (value_of(close, shares, listing) for shares in (total.bought, total.sold))
+        total.buy_volume = round(total.volume * rng.uniform(0.3, 0.6))
+        total.sell_volume = total.volume - total.buy_volume
+        total.buys, total.sells = total.buy_volume // 800 + 1, total.sell_volume // 800 + 1
+        return PastDay(day, opened, total)
+
+    def _index_before(self, later: PastIndex | None, listing: IndexListing) -> PastIndex:
+        day = self._last if later is None else previous_trading_day(later.day)
+        value = listing.prior if later is None else later.prior
+        rng = self._seeded(f"{self._seed} {listing.symbol} {day}")
+        prior = round(value / (1 + max(-0.03, min(0.03, rng.gauss(0, 0.008)))))
+        volume, deals = rng.randrange(200_000, 900_000) * 1_000, rng.randrange(1_000, 50_000) * 1_000
+        counted = len(listing.members) if listing.has_breadth else 0
+        advances = rng.randrange(counted) if counted else 0
+        return PastIndex(
+            day=day,
+            value=value,
+            prior=prior,
+            volume=volume,
+            traded_value=volume * 24_000,
+            deal_volume=deals,
+            deal_value=deals * 25_000,
+            advances=advances,
+            declines=(counted - advances) // 2,
+        )
+
+
+def _on_tick(price: float, listing: Listing) -> Price:
+    """The nearest price below that the exchange allows."""
+    whole = Price(max(1, round(price)))
+    tick = tick_of(whole, listing.exchange)
+    return Price(max(tick, whole // tick * tick))

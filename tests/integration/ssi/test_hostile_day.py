@@ -1,0 +1,313 @@
+"""The connector on a day on which everything goes wrong, between a real simulator and a real Kafka.
+
+What was published is what the simulator put on the sockets, record by record and in order; what nobody could decode is a dead
+letter; and what was withheld is in gaps, share for share. Two feeds, of which one or the other is killed, give the union, once.
+"""
+
+import itertools
+import os
+import subprocess
+import sys
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from connectors.ssi import service
+from connectors.ssi.core import backoff
+from connectors.ssi.core.backoff import SsiBackoff
+from connectors.ssi.core.decode import decode
+from connectors.ssi.simulator.core.journal import SentLine
+from connectors.ssi.simulator.core.truth import ConnectionStatus, Truth
+from connectors.ssi.simulator.server import simulator
+from pipelines.core import foreign_shard, index_shard, price_shard
+from pipelines.core.frames import Shard
+from pipelines.core.terms import Offers
+from schemas.kinds import is_from_ssi
+from schemas.position import Position
+from schemas.structs import ForeignRecord, Frame, LedgerEntry, TradeEvent, TradeRecord
+from schemas.topics import MARKET_FOREIGN, MARKET_TRADES, RECORD_TOPICS, SSI_FOREIGN, SSI_INDICES, SSI_TICKS
+from stock_tracker.verify.core.differences import EventPosition
+from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
+from stock_tracker.verify.core.tape import (
+    ClosedConnections,
+    ConnectionTimes,
+    DeliveredPrint,
+    PrintKey,
+    TapeReport,
+    TruePrint,
+    compare_tape,
+)
+from tests.builders import offers
+from tests.integration.ssi.test_ssi_connector import (
+    DAY,
+    SECRET,
+    SHARDS,
+    Connector,
+    Topics,
+    a_market,
+    ask,
+    connected,
+    order,
+    status_of,
+)
+from tests.patience import reached
+from tests.proof import usually
+
+pytestmark = pytest.mark.kafka
+
+FOLDS = {
+    SSI_TICKS.name: price_shard.fold_frame,
+    SSI_FOREIGN.name: foreign_shard.fold_frame,
+    SSI_INDICES.name: index_shard.fold_frame,
+}
+NOTHING_LOST = ClosedConnections({}, 0)
+UNDER_WAY_MS = 120_000
+"""How long a record can be under way in market time: two seconds of ours."""
+Frames = list[tuple[str, int, Frame]]
+"""Topic, partition and frame, in the order of each partition."""
+
+
+@pytest.fixture
+def board(kafka: str, topics: str) -> Iterator[Topics]:
+    board = Topics(kafka, topics)
+    yield board
+    board.close()
+
+
+@pytest.fixture(autouse=True)
+def _impatience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a failure the shortest pause is taken, and it does not grow: a minute of this market is a second."""
+    monkeypatch.setattr(backoff, "LONGEST_S", backoff.FIRST_S)
+    monkeypatch.setattr(service, "SsiBackoff", lambda *_: SsiBackoff(lambda: 0.0))
+
+
+def plain(record: Any) -> str:
+    """A record as text, without the time at which it was received."""
+    fields = msgspec.to_builtins(record)
+    fields.pop("recv_us", None)
+    return msgspec.json.encode(fields).decode()
+
+
+def by_symbol(records: list[Any]) -> dict[tuple[str, str], list[str]]:
+    """The records of each kind of each symbol, in their order."""
+    found: dict[tuple[str, str], list[str]] = defaultdict(list)
+    for record in records:
+        found[type(record).__name__, record.symbol].append(plain(record))
+    return found
+
+
+def published(frames: Frames) -> list[list[Any]]:
+    """What came of each connection, in their order."""
+    epochs: dict[int, list[Any]] = defaultdict(list)
+    for _, _, frame in sorted(frames, key=lambda one: (one[2].epoch, one[0], one[1], one[2].seq)):
+        epochs[frame.epoch] += [record for record in frame.records if is_from_ssi(record)]
+    return [epochs[epoch] for epoch in sorted(epochs)]
+
+
+async def sent_on(port: int, connection: int) -> list[SentLine]:
+    body = await ask(port, f"sent?connection={connection}")
+    return [msgspec.json.decode(line, type=SentLine) for line in body.splitlines()]
+
+
+async def all_is_received(port: int, connector: Connector, board: Topics) -> None:
+    """Wait for the day's end, and until the connector has all that was put on the connection that is open then."""
+
+    async def it_is() -> bool:
+        connector.check()
+        status, told = await status_of(port), board.last_status()
+        last = status.connections[-1] if status.connections else None
+        return (
+            status.state == "finished"
+            and last is not None
+            and last.ended is None
+            and told is not None
+            and told.connects == len(status.connections)
+            and told.received >= last.records
+        )
+
+    await reached(it_is, "the day's end")
+
+
+@dataclass
+class Folded:
+    """What the folds made of the frames, and what of the truth reached them."""
+
+    trades: list[tuple[EventPosition, TradeEvent]] = field(default_factory=list)
+    entries: list[tuple[EventPosition, LedgerEntry]] = field(default_factory=list)
+    prints: dict[PrintKey, DeliveredPrint] = field(default_factory=dict)
+    foreign: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """By symbol, the highest counters of the trading day."""
+
+
+def folded(frames: Frames) -> Folded:
+    """Fold the frames of all three topics, as the pipelines do."""
+    states: dict[tuple[str, int], dict[bytes, bytes]] = defaultdict(dict)
+    offered: dict[str, Offers] = {topic.name: offers(topic) for topic in RECORD_TOPICS}
+    result = Folded()
+    for offset, (topic, partition, frame) in enumerate(frames):
+        position = Position(topic, partition, offset)
+        for idx, record in enumerate(frame.records):
+            if isinstance(record, TradeRecord) and record.volume:
+                key = (record.symbol, record.total_volume, record.volume)
+                result.prints.setdefault(key, DeliveredPrint(EventPosition(position, idx), frame.epoch))
+            elif isinstance(record, ForeignRecord) and record.trading_day == DAY:
+                known = result.foreign.get(record.symbol, (0, 0))
+                result.foreign[record.symbol] = max(known, (record.bought, record.sold))
+        shard = Shard.of("any", partition, SHARDS)
+        made = FOLDS[topic](frame, position, shard, states[topic, partition], offers=offered[topic])
+        for output in made.outputs:
+            if output.topic is MARKET_TRADES:
+                events = MARKET_TRADES.decode(output.value).events
+                result.trades += [(EventPosition(position, idx), event) for idx, event in enumerate(events)]
+            elif output.topic is MARKET_FOREIGN:
+                entries = MARKET_FOREIGN.decode(output.value).events
+                result.entries += [(EventPosition(position, idx), entry) for idx, entry in enumerate(entries)]
+    return result
+
+
+def tape_of(made: Folded, truth: Truth, closed: ClosedConnections) -> TapeReport:
+    prints = [
+        TruePrint(line.symbol, line.ts_ms, line.due_ms, line.price, line.last_vol, line.total_vol, line.connections)
+        for line in truth.prints
+    ]
+    return compare_tape(prints, made.prints, made.trades, closed)
+
+
+def ledger_of(made: Folded, truth: Truth) -> LedgerReport:
+    steps = [
+        TrueCounters(s.symbol, s.due_ms, s.bought, s.sold, s.bought_value, s.sold_value, s.connections) for s in truth.foreign
+    ]
+    return compare_ledger(steps, made.foreign, made.entries, NOTHING_LOST)
+
+
+def closed_by_us(connections: list[ConnectionStatus]) -> ClosedConnections:
+    """The connections that the connector closed: what was under way then it did not read."""
+    times = {
+        connection.id: ConnectionTimes(connection.subscribed_ms, connection.closed_ms)
+        for connection in connections
+        if connection.ended == "client_closed" and connection.subscribed_ms is not None and connection.closed_ms is not None
+    }
+    return ClosedConnections(times, UNDER_WAY_MS)
+
+
+def never_two_at_a_time(connections: list[ConnectionStatus]) -> bool:
+    return all(
+        before.closed_ms is not None and before.closed_ms <= after.opened_ms for before, after in itertools.pairwise(connections)
+    )
+
+
+async def test_a_hostile_day_is_published_record_by_record(kafka: str, topics: str, board: Topics) -> None:
+    """Short: the first half hour of trading, in which most of it happens. Long: the day, in which all of it does."""
+    day = a_market(
+        start=usually(time(9, 13), proving=time(8, 57)),
+        end=usually(time(9, 31), proving=time(15, 40)),
+        speed=60.0,
+        faults="hostile",
+        keep_alive_s=2.0,
+    )
+    async with simulator(day) as port:
+        async with connected(port, kafka, topics) as connector:
+            await all_is_received(port, connector, board)
+        status, truth = await status_of(port), Truth.load(await ask(port, "truth"))
+        sent = [await sent_on(port, connection.id) for connection in status.connections]
+
+    assert never_two_at_a_time(status.connections)
+    struck = Counter(fault.fault for fault in truth.faults if fault.connections or fault.requests or fault.records)
+    assert struck >= Counter(("drop", "close", "shutdown", "silence", "refuse", "reply", "slow", "malformed", "odd_message"))
+    effects = Counter(line.effect for line in truth.affected)
+    assert all(effects[effect] for effect in ("withheld", "garbled", "repeated", "late", "altered"))
+
+    frames = list(board.frames())
+    of_epochs = published(frames)
+    assert len(of_epochs) == len(status.connections)
+    for connection, lines, records in zip(status.connections, sent, of_epochs, strict=True):
+        readable = [line.argument for line in lines if line.state in ("good", "altered") and line.argument is not None]
+        assert len(readable) == connection.records
+        if connection.ended == "client_closed":
+            # Whoever closes a connection does not read what was under way.
+            readable = readable[: len(records)]
+        assert by_symbol(records) == by_symbol([decode(argument) for argument in readable]), f"connection {connection.id}"
+    malformed = sum(connection.malformed for connection in status.connections)
+    assert len(board.dead_letters()) == malformed > usually(10, proving=100)
+
+    report = tape_of(folded(frames), truth, closed_by_us(status.connections))
+    assert report.differences == []
+    assert report.withheld > usually(20, proving=200)
+    assert report.missed_volume > 0
+
+
+class Process:
+    """A connector that runs in a process of its own, and can be killed."""
+
+    def __init__(self, port: int, bootstrap: str, prefix: str, feed: str, home: Path) -> None:
+        base = f"http://127.0.0.1:{port}/"
+        environ = {
+            **os.environ, "SSI_CONSUMER_ID": "me", "SSI_CONSUMER_SECRET": SECRET, "SSI_API_URL": base, "SSI_STREAM_URL": base,
+            "SSI_CLOCK": f"{base}sim/clock", "SSI_FEED": feed, "KAFKA_BOOTSTRAP": bootstrap, "TOPIC_PREFIX": prefix,
+            "STOCK_TRACKER_HOME": str(home),
+        }  # fmt: skip
+        command = (sys.executable, "-m", "stock_tracker", "ssi", "run")
+        self._process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def check(self) -> None:
+        """Fail if it has ended by itself."""
+        if self._process.poll() is not None:
+            assert self._process.stderr is not None
+            pytest.fail(f"a connector ended: {self._process.stderr.read().decode()[-2_000:]}")
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+
+async def test_two_feeds_of_which_one_is_killed_in_turn_give_the_union_once(
+    kafka: str, topics: str, board: Topics, tmp_path: Path
+) -> None:
+    day = a_market(start=time(9, 14), end=time(15, 40), speed=10.0, wait_for_client=False)
+    async with simulator(day) as port:
+        await order(port, "hold")
+        feeds = {feed: Process(port, kafka, topics, feed, tmp_path) for feed in "ab"}
+
+        async def both_listen() -> bool:
+            for feed in feeds.values():
+                feed.check()
+            open_ones = [connection for connection in (await status_of(port)).connections if connection.ended is None]
+            return len([connection for connection in open_ones if connection.records]) == 2
+
+        async def all_is_published() -> bool:
+            open_ones = [connection for connection in (await status_of(port)).connections if connection.ended is None]
+            told = [status.received for feed in feeds if (status := board.last_status(feed)) is not None]
+            return sorted(told) == sorted(connection.records for connection in open_ones)
+
+        try:
+            await reached(both_listen, "both feeds")
+            for feed in "ab" * usually(1, proving=10):
+                await order(port, "resume")
+                begun_ms = (await status_of(port)).market_ms
+                feeds[feed].kill()
+
+                async def has_traded(since_ms: int = begun_ms) -> bool:
+                    return (await status_of(port)).market_ms > since_ms + 20_000
+
+                await reached(has_traded, "trading without one of the feeds")
+                feeds[feed] = Process(port, kafka, topics, feed, tmp_path)
+                await reached(both_listen, "both feeds")
+            await order(port, "hold")
+            await reached(all_is_published, "everything that was sent")
+            truth = Truth.load(await ask(port, "truth"))
+        finally:
+            for process in feeds.values():
+                process.kill()
+
+    made = folded(list(board.frames()))
+    tape, ledger = tape_of(made, truth, NOTHING_LOST), ledger_of(made, truth)
+    assert (tape.differences, ledger.differences) == ([], [])
+    assert tape.booked == tape.sent > 200
+    assert ledger.entries > 50
+    assert board.dead_letters() == []

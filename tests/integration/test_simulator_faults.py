@@ -1,0 +1,408 @@
+"""Faults on a real socket: each is seen by a client as it would be, and each is in the truth, record by record."""
+
+import asyncio
+import json
+from collections import Counter
+from collections.abc import Callable
+from datetime import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from connectors.ssi.simulator import server
+from connectors.ssi.simulator.captures import read_day
+from connectors.ssi.simulator.core import market
+from connectors.ssi.simulator.core.garble import UNKNOWN_TYPE
+from connectors.ssi.simulator.played_day import PlayedDay
+from schemas.calendar import at
+from tests.patience import reached
+from tests.simulator_client import ALL, DAY, Client, running
+
+_generate_once = lru_cache(market.generate)
+
+
+@pytest.fixture(autouse=True)
+def _days_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A market day is immutable: the simulators of all tests share theirs."""
+    monkeypatch.setattr(server, "generate", _generate_once)
+
+
+@pytest.fixture
+def schedule(tmp_path: Path) -> Callable[..., str]:
+    """Writes a schedule with these entries to a file, and gives its name."""
+
+    def write(*entries: str) -> str:
+        path = tmp_path / "faults.toml"
+        path.write_text("\n".join(f"[[fault]]\n{entry}" for entry in entries))
+        return str(path)
+
+    return write
+
+
+async def next_end(ws: aiohttp.ClientWebSocketResponse, client: Client) -> aiohttp.WSMessage:
+    """Take what comes until the connection ends, and return how it does."""
+    while (message := await ws.receive()).type is aiohttp.WSMsgType.TEXT:
+        client.take(message.data)
+    return message
+
+
+async def ask(client: Client, method: str, path: str, **kwargs: Any) -> tuple[int, str]:
+    async with client.http.request(method, f"{client.base}{path}", **kwargs) as response:
+        return response.status, await response.text()
+
+
+# -- connections
+
+
+async def test_a_scheduled_drop_comes_after_all_that_was_due_and_before_the_rest(schedule: Callable[..., str]) -> None:
+    faults = schedule('fault = "drop"\nat = "09:15:02"')
+    for _ in range(2):
+        async with running(faults=faults) as a_client:
+            client = a_client()
+            async with client.connected() as ws:
+                await client.subscribe(ws)
+                await next_end(ws, client)
+                assert ws.close_code == 1006
+            truth = await client.truth()
+            sent = await client.sent(1)
+        # Everything before that moment arrived, in order, and nothing after it.
+        assert [
+            json.dumps({"DataType": kind, "Content": content}, separators=(",", ":")) for kind, content in client.received
+        ] == [line.argument for line in sent]
+        delivered = [line for line in truth.prints if line.connections]
+        assert max(line.due_ms for line in delivered) < at(DAY, 9, 15, 2)
+        assert all(line.connections for line in truth.prints if at(DAY, 9, 14, 50) < line.due_ms < at(DAY, 9, 15, 2))
+        assert truth.withheld
+        (fault,) = truth.faults
+        assert (fault.fault, fault.entry, fault.ms, fault.connections) == ("drop", 1, at(DAY, 9, 15, 2), (1,))
+
+
+async def test_a_close_has_its_code_and_reason() -> None:
+    async with running(speed=1) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            await client.until(lambda status: status["records"] > 0)
+            await client.fault(fault="close", code=1011, reason="Connection has been blocked, quota 60 exceeded by 1")
+            end = await next_end(ws, client)
+        assert (end.data, end.extra) == (1011, "Connection has been blocked, quota 60 exceeded by 1")
+        (connection,) = (await client.status())["connections"]
+        assert connection["ended"] == "server_closed"
+        assert connection["records"] == len(client.received)
+
+
+async def test_a_server_that_shuts_down_says_so_first() -> None:
+    async with running(speed=1) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.fault(fault="shutdown")
+            assert json.loads(await ws.receive_str())["S"] == 1
+            assert json.loads(await ws.receive_str())["T"] == 1
+
+
+async def test_a_half_open_connection_neither_speaks_nor_hears_and_what_it_misses_is_in_the_truth() -> None:
+    async with running(speed=100, end=time(9, 45)) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            await client.until(lambda status: status["records"] > 500)
+            await client.fault(fault="silence")
+            await client.subscribe(ws, "MI:ALL")
+            status = await client.until(lambda status: status["connections"][0]["skipped"] > 100)
+            assert status["connections"][0]["channels"] == ALL
+            await client.order("hold")
+
+            async def all_that_was_due_is_missed() -> bool:
+                status, before = await client.status(), len((await client.truth()).affected)
+                return bool(status["connections"][0]["skipped"] == before == len((await client.truth()).affected))
+
+            await reached(all_that_was_due_is_missed, "a market that stands")
+            truth = await client.truth()
+        (fault,) = truth.faults
+        assert fault.records == {"withheld": len(truth.affected)}
+        missed = Counter((line.symbol, line.due_ms) for line in truth.affected if line.channel == "R")
+        assert missed == Counter((line.symbol, line.due_ms) for line in truth.foreign if line.due_ms > fault.ms)
+
+
+async def test_a_slow_server_holds_back_and_loses_nothing() -> None:
+    async with running(speed=20, end=time(9, 16), keep_alive_s=0.3) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            await client.until(lambda status: status["records"] > 0)
+            await client.fault(fault="slow", seconds=0.8)
+            await client.read_until(ws, client.finished)
+        assert {} in client.messages
+        (connection,) = (await client.status())["connections"]
+        assert (connection["skipped"], connection["records"]) == (0, len(client.received))
+
+
+async def test_the_hub_reports_an_error_and_sends_what_is_no_message() -> None:
+    async with running(speed=1) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            assert json.loads(await ws.receive_str())["S"] == 1
+            await client.fault(fault="hub_error", text="Connection has been blocked, quota x exceeded by y")
+            (told,) = json.loads(await ws.receive_str())["M"]
+            assert (told["M"], told["A"]) == ("Error", ["Connection has been blocked, quota x exceeded by y"])
+            await client.fault(fault="odd_message", text='{"message":"Unauthorized"}')
+            assert await ws.receive_str() == '{"message":"Unauthorized"}'
+        assert (await client.truth()).header.malformed == 1
+
+
+# -- requests
+
+
+@pytest.mark.parametrize(
+    ("step", "method", "path"),
+    [
+        ("token", "POST", "/api/v2/Market/AccessToken"),
+        ("rest", "GET", "/api/v2/Market/Securities"),
+        ("negotiate", "GET", "/v2.0/signalr/negotiate"),
+        ("connect", "GET", "/v2.0/signalr/connect"),
+        ("start", "GET", "/v2.0/signalr/start"),
+    ],
+)
+async def test_a_step_is_refused_once_with_any_status_and_body(step: str, method: str, path: str) -> None:
+    async with running() as a_client:
+        client = a_client()
+        body = '{"message":"Unauthorized","status":401}'
+        await client.fault(fault="refuse", step=step, status=502, body="Bad Gateway", retry_after=3)
+        await client.fault(fault="refuse", step=step, body=body)
+        async with client.http.request(method, f"{client.base}{path}") as response:
+            assert (response.status, await response.text()) == (502, "Bad Gateway")
+            assert response.headers["Retry-After"] == "3"
+        assert await ask(client, method, path) == (200, body)
+        assert (await ask(client, method, path))[1] != body
+        assert [line.requests for line in (await client.truth()).faults] == [1, 1]
+
+
+@pytest.mark.parametrize("step", ["negotiate", "connect", "rest"])
+async def test_a_step_is_never_answered_until_the_client_gives_up(step: str) -> None:
+    async with running() as a_client:
+        client = a_client()
+        await client.log_in()
+        await client.negotiate()
+        await client.fault(fault="unanswered", step=step)
+        path = {"rest": "/api/v2/Market/Securities", "negotiate": "/v2.0/signalr/negotiate", "connect": "/v2.0/signalr/connect"}[
+            step
+        ]
+        asked = asyncio.create_task(ask(client, "GET", path, params=client.query, headers=client.headers))
+
+        async def is_met() -> bool:
+            return [line.requests for line in (await client.truth()).faults] == [1]
+
+        await reached(is_met, "the request that is not answered")
+        assert not asked.done()
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+        # The next one is.
+        assert (await ask(client, "GET", "/api/v2/Market/IndexList", headers=client.headers))[0] == 200
+
+
+async def test_an_upgraded_connection_may_get_no_first_message() -> None:
+    async with running(speed=1) as a_client:
+        client = a_client()
+        await client.fault(fault="unanswered", step="init")
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            assert json.loads(await ws.receive_str()) == {"I": "0"}
+
+
+async def test_a_subscription_is_answered_otherwise() -> None:
+    async with running(speed=1) as a_client:
+        client = a_client()
+        await client.fault(fault="reply", error="There was an error", trace="   at F()")
+        await client.fault(fault="reply", state={"filter": {}})
+        await client.fault(fault="unanswered", step="subscribe")
+        async with client.connected() as ws:
+            await ws.receive_str()
+            await client.subscribe(ws)
+            assert json.loads(await ws.receive_str()) == {"I": "0", "E": "There was an error", "T": "   at F()"}
+            await client.subscribe(ws, "R:HPG")
+            assert json.loads(await ws.receive_str()) == {"I": "0", "S": {"filter": {}}}
+            client.take(await ws.receive_str())
+            assert {kind for kind, _ in client.received} == {"R"}
+
+
+async def test_tokens_expire_when_they_are_to() -> None:
+    async with running() as a_client:
+        client = a_client()
+        await client.log_in()
+        assert (await ask(client, "GET", "/v2.0/signalr/negotiate", headers=client.headers))[0] == 200
+        await client.fault(fault="expire_tokens")
+        assert await ask(client, "GET", "/api/v2/Market/IndexList", headers=client.headers) == (
+            200, '{"message":"Unauthorized","status":401}',
+        )  # fmt: skip
+        assert (await ask(client, "GET", "/v2.0/signalr/negotiate", headers=client.headers))[0] == 401
+        await client.log_in()
+        assert (await ask(client, "GET", "/v2.0/signalr/negotiate", headers=client.headers))[0] == 200
+
+
+async def test_more_calls_than_the_quota_are_refused_in_ssis_words() -> None:
+    async with running(quota="3/600") as a_client:
+        client = a_client()
+        await client.log_in()
+        path = "/api/v2/Market/IndexList"
+        assert [(await ask(client, "GET", path, headers=client.headers))[0] for _ in range(3)] == [200, 200, 429]
+        assert (await ask(client, "GET", path))[1] == "API calls quota exceeded! maximum admitted 3 per 600 s."
+
+
+# -- records
+
+
+async def test_every_record_on_the_socket_is_in_the_books_whatever_the_faults_made_of_it(schedule: Callable[..., str]) -> None:
+    faults = schedule(
+        *(
+            f'fault = "{fault}"\nprobability = 0.01'
+            for fault in ("repeat", "withhold", "garble", "foreign_back", "stale_snapshot")
+        ),
+        'fault = "late"\nseconds = 2\nprobability = 0.01',
+    )
+    async with running(faults=faults, end=time(9, 17)) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            await client.read_until(ws, client.finished)
+        truth, sent, status = await client.truth(), await client.sent(1), await client.status()
+    arguments = [i["A"][0] for message in client.messages for i in message.get("M", [])]
+    assert arguments == [line.argument for line in sent]
+    states = Counter(line.state for line in sent)
+    assert states["garbled"] == status["connections"][0]["malformed"] == truth.header.malformed
+    assert states["good"] + states["altered"] == status["connections"][0]["records"]
+    effects = Counter(line.effect for line in truth.affected)
+    assert all(effects[effect] for effect in ("repeated", "withheld", "garbled", "late"))
+    assert effects["garbled"] == states["garbled"]
+    for line in truth.affected:
+        if line.argument is not None:
+            assert line.argument in arguments
+    # A print that was withheld or garbled was sent on no connection, unless it came in the snapshot.
+    kept = {(a.symbol, a.due_ms) for a in truth.affected if a.effect in ("withheld", "garbled") and a.channel == "X-TRADE"}
+    lost = {(p.symbol, p.due_ms) for p in truth.prints if not p.connections and p.due_ms > at(DAY, 9, 14, 50)}
+    assert lost <= kept
+    assert lost
+
+
+async def test_a_bad_byte_is_on_the_wire_and_its_neighbours_are_not_touched() -> None:
+    async with running(end=time(9, 15, 20)) as a_client:
+        client = a_client()
+        await client.fault(fault="bad_byte", channels=["X-TRADE"], count=3)
+        await client.log_in()
+        await client.negotiate()
+        raw: list[bytes] = []
+        url = f"{client.base}/v2.0/signalr/connect"
+        async with client.http.ws_connect(url, params=client.query, headers=client.headers, decode_text=False) as ws:
+            await client.subscribe(ws)  # type: ignore[arg-type]
+
+            async def all_is_read() -> bool:
+                sent = await client.sent(1)
+                return await client.finished() and sum(m.count(b'"Broadcast"') for m in raw) == len(sent)
+
+            while not await all_is_read():
+                try:
+                    raw.append((await asyncio.wait_for(ws.receive(), 0.2)).data)
+                except TimeoutError:
+                    continue
+        truth = await client.truth()
+    bad = [message for message in raw if b"\xff" in message]
+    assert sum(message.count(b"\xff") for message in bad) == truth.header.malformed == 3
+    assert any(message.count(b'"Broadcast"') > 1 for message in bad)
+
+
+async def test_a_record_of_an_unknown_type_can_be_asked_for() -> None:
+    async with running(end=time(9, 15, 5)) as a_client:
+        client = a_client()
+        await client.fault(fault="garble", how="type", symbols=["HPG"], channels=["X-TRADE"])
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            await client.read_until(ws, client.finished)
+        (line,) = (await client.truth()).affected
+    assert [json.loads(content)["Symbol"] for kind, content in client.received if kind == UNKNOWN_TYPE] == ["HPG"]
+    assert (line.symbol, line.effect) == ("HPG", "garbled")
+
+
+# -- what nobody knows of SSI's hub
+
+
+async def test_a_hub_may_answer_a_subscription_without_a_snapshot() -> None:
+    async with running(snapshot=False, speed=10) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await ws.receive_str()
+            await client.subscribe(ws, "MI:ALL")
+            assert json.loads(await ws.receive_str()) == {"I": "0"}
+            client.take(await ws.receive_str())
+    times = {json.loads(content)["Time"] for _, content in client.received}
+    assert times == {"09:14:55"}, "the first that it gets is the next that is due"
+
+
+async def test_a_second_subscription_may_add_to_the_first() -> None:
+    async with running(second_subscription="adds", end=time(9, 16)) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws, "MI:ALL")
+            await client.subscribe(ws, "R:ALL")
+            await client.read_until(ws, client.finished)
+    late = {kind for kind, content in client.received if json.loads(content)["Time"] >= "09:15:30"}
+    assert late == {"MI", "R"}
+
+
+async def test_a_second_connection_of_a_key_may_end_the_first_and_only_that_keys() -> None:
+    async with running(evict=True, consumer_id="demo,other", speed=1) as a_client:
+        first, other, second = a_client(), a_client(), a_client()
+        await other.log_in("other")
+        async with first.connected() as ws, other.connected() as others:
+            await first.subscribe(ws)
+            await first.until(lambda status: status["records"] > 0)
+            async with second.connected() as fresh:
+                end = await next_end(ws, first)
+                assert end.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED)
+                assert json.loads(await fresh.receive_str())["S"] == 1
+                assert json.loads(await others.receive_str())["S"] == 1
+                status = await second.status()
+                assert [connection["ended"] for connection in status["connections"]] == ["evicted", None, None]
+
+
+# -- captured days
+
+
+async def test_a_captured_day_is_played_to_the_letter(tmp_path: Path) -> None:
+    async with running() as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            await client.read_until(ws, client.finished)
+    arguments = [i["A"][0] for message in client.messages for i in message.get("M", [])]
+    path = tmp_path / "day.jsonl"
+    unreadable = ['{"DataType":"X","Content":"cut sh"}', '{"DataType":"NEWS","Content":"{}"}']
+    path.write_text("\n".join([*arguments, *unreadable]))
+    async with running(day=None, recording=path, start=None, end=None) as a_client:
+        again = a_client()
+        async with again.connected() as ws:
+            await again.subscribe(ws)
+            await again.read_until(ws, again.finished)
+            status = await again.status()
+        prices = await again.get("/api/v2/Market/DailyStockPrice?market=HOSE&pageSize=1000", headers=again.headers)
+    assert again.received == [*client.received, ("X", "cut sh"), ("NEWS", "{}")]
+    assert status["connections"][0]["malformed"] == 2
+    assert len(json.loads(prices)["data"]) == 89
+
+
+async def test_a_captured_day_is_not_looked_for_among_those_that_are_kept(tmp_path: Path) -> None:
+    """A kept day is found by date and seed, of which a captured one has no seed."""
+    argument = '{"DataType":"F","Content":"{\\"TradingDate\\":\\"23/11/2026\\",\\"Time\\":\\"09:00:00\\",\\"Symbol\\":\\"%s\\"}"}'
+    first, second = tmp_path / "first.jsonl", tmp_path / "second.jsonl"
+    first.write_text(argument % "HPG")
+    second.write_text(argument % "SSI")
+    kept = PlayedDay(read_day(first), tmp_path, keep=True)
+    kept.make_whole()
+    kept.close()
+    async with running(day=None, recording=second, start=None, end=None, cache=tmp_path) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws, "F:ALL")
+            await client.read_until(ws, client.finished)
+    assert [json.loads(content)["Symbol"] for _, content in client.received] == ["SSI"]
