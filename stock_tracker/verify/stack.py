@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from contextlib import asynccontextmanager
-from typing import Final
+from typing import Final, Protocol
 
 import aiohttp
 
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.settings import SinkSettings
+from connectors.ssi.simulator.core.truth import ClockReading
 from schemas.deployment import kafka_config, topic_prefix
+from schemas.units import UnixMs
 from stock_tracker.errors import NotRunning, NoTruth
 from stock_tracker.home import Home
 from stock_tracker.kafka import metadata
@@ -60,10 +62,24 @@ async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]
             return await asyncio.to_thread(verify_against, simulated, environment, tell, ())
 
 
+class PlayedMarket(Protocol):
+    """What is asked of the simulator here; SimulatorClient is one."""
+
+    async def clock(self) -> ClockReading:
+        """The market time, and where the market is going."""
+
+    async def hold(self) -> None:
+        """Stop the market."""
+
+    async def resume(self, until: UnixMs | None = None) -> None:
+        """Let it go on, for good or until that market time."""
+
+
 @asynccontextmanager
-async def stopped_market(simulator: SimulatorClient, tell: Callable[[str], None]) -> AsyncIterator[None]:
+async def stopped_market(simulator: PlayedMarket, tell: Callable[[str], None]) -> AsyncIterator[None]:
     """Stop a market that still plays as long as the block runs, so that what is compared does not change meanwhile."""
-    if (await simulator.clock()).state != "running":
+    clock = await simulator.clock()
+    if clock.state != "running":
         yield
         return
     tell("The simulated market is stopped meanwhile")
@@ -74,10 +90,10 @@ async def stopped_market(simulator: SimulatorClient, tell: Callable[[str], None]
     finally:
         holding.cancel()
         await asyncio.gather(holding, return_exceptions=True)
-        await simulator.resume()
+        await simulator.resume(clock.stand_ms)
 
 
-async def _keep_holding(simulator: SimulatorClient) -> None:
+async def _keep_holding(simulator: PlayedMarket) -> None:
     """Ask again and again that the market be held. It goes on by itself some time after it was last asked to stand."""
     while True:
         await asyncio.sleep(HOLD_AGAIN_S)

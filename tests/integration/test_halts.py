@@ -104,7 +104,7 @@ def test_a_pipeline_stops_at_what_it_must_not_put_aside_and_goes_on_there_once_i
     ended = ticks.process()
     assert ended.returncode == HALTED
     assert (
-        "Error: a newer release writes ssi.ticks (version 2, this one reads up to 1): upgrade this process first" in ended.stderr
+        "Error: a newer release writes ssi.ticks (version 3, this one reads up to 2): upgrade this process first" in ended.stderr
     )
     assert ticks.committed == 0
 

@@ -135,6 +135,7 @@ class Playback:
             trading_day=self.market.day,
             start_ms=UnixMs(self._clock.start_ms),
             end_ms=UnixMs(self._clock.end_ms),
+            stand_ms=None if self._clock.stand_ms is None else UnixMs(self._clock.stand_ms),
             seed=self.market.seed,
         )
 

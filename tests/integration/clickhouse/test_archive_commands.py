@@ -56,8 +56,13 @@ def test_status_names_a_table_that_is_gone_and_the_command_that_brings_it_back(
 
     assert archive(server, database, "migrate").returncode == 1
     assert archive(server, database, "migrate", "--again", "98").returncode == 2
-    mended = archive(server, database, "migrate", "--again", "5")
-    assert (mended.returncode, mended.stdout.splitlines()[0]) == (0, "applied 005_alerts_and_dead_letters.sql")
+    again = archive(server, database, "migrate", "--again", "5")
+    # A later file has given the table another column, and says so next.
+    assert (again.returncode, again.stdout.splitlines()[0]) == (1, "applied 005_alerts_and_dead_letters.sql")
+    assert "alerts has no message_vi" in again.stderr
+    assert "`stock-tracker archive migrate --again 10`" in again.stderr
+    mended = archive(server, database, "migrate", "--again", "10")
+    assert (mended.returncode, mended.stdout.splitlines()[0]) == (0, "applied 010_candles_and_alerts.sql")
     assert archive(server, database, "status").returncode == 0
 
 

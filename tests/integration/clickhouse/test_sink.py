@@ -35,6 +35,7 @@ from tests.proof import usually
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
 
 SHARDS = 3
+PARTITIONS = sum(topic.partitions(SHARDS) for topic in SOURCES)
 OPEN_MS = 1_795_140_900_000  # 2026-11-20 09:15 in Vietnam
 BAD = b'{"schema":1,"events":[{"kind":"print"}]}'
 ENOUGH = 6_500
@@ -391,10 +392,10 @@ def test_two_sinks_share_the_partitions_and_hand_them_over(
     second = a_sink(embedded, ARCHIVE_DATABASE=database, ARCHIVE_INSTANCE="second")
     with trading(market, frames=4):
         first.start()
-        until(lambda: first.said("reading 23 partitions"), "the first sink alone")
+        until(lambda: first.said(f"reading {PARTITIONS} partitions"), "the first sink alone")
         second.start()
         until(lambda: second.said("reading"), "a rebalance to the second")
-        until(lambda: any(first.said(f"reading {n} partitions") for n in range(1, 23)), "a rebalance of the first")
+        until(lambda: any(first.said(f"reading {n} partitions") for n in range(1, PARTITIONS)), "a rebalance of the first")
     drain.wait()
     assert (first.stop(), second.stop()) == (0, 0)
     client = connect(embedded.url, embedded.user, embedded.password, database)

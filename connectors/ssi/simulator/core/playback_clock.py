@@ -21,7 +21,7 @@ class PlaybackClock:
     """Since when it stands still; None while it runs."""
     _until_s: float = 0.0
     """When it goes on by itself, if it is held."""
-    _stand_ms: int | None = None
+    stand_ms: int | None = None
     """The market time at which it is held by itself."""
 
     def begin(self, now_s: float) -> None:
@@ -57,9 +57,9 @@ class PlaybackClock:
             self._began_s += now_s - self._held_s
             self._held_s = None
             self._until_s = 0.0
-        self._stand_ms = None
+        self.stand_ms = None
         if stand_ms is not None:
-            self._stand_ms = max(stand_ms, self.at(now_s))
+            self.stand_ms = max(stand_ms, self.at(now_s))
 
     def look(self, now_s: float, hold_s: float) -> None:
         """Do what has fallen due: go on after a hold, or be held, for ``hold_s``, where it was to stand.
@@ -68,15 +68,15 @@ class PlaybackClock:
         """
         if self._held_s is not None and now_s >= self._until_s:
             self.resume(now_s)
-        elif self._stand_ms is not None and self._began_s is not None and self.at(now_s) >= self._stand_ms:
-            reached_s = (self._stand_ms - self.start_ms) / 1000 / self.speed if self.speed is not None else 0.0
+        elif self.stand_ms is not None and self._began_s is not None and self.at(now_s) >= self.stand_ms:
+            reached_s = (self.stand_ms - self.start_ms) / 1000 / self.speed if self.speed is not None else 0.0
             self.hold(self._began_s + reached_s, now_s + hold_s)
-            self._stand_ms = None
+            self.stand_ms = None
 
     @property
     def limit_ms(self) -> int:
         """How far it may go for now, in market time."""
-        return self.end_ms if self._stand_ms is None else min(self._stand_ms, self.end_ms)
+        return self.end_ms if self.stand_ms is None else min(self.stand_ms, self.end_ms)
 
     def reach(self, ms: int) -> None:
         """Set it forward to ``ms``; for a clock without a speed."""

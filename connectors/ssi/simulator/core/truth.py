@@ -47,6 +47,8 @@ class ClockReading(msgspec.Struct, frozen=True, kw_only=True):
     trading_day: TradingDay
     start_ms: UnixMs
     end_ms: UnixMs
+    stand_ms: UnixMs | None = None
+    """The market time at which it is going to stand still by itself; None when it plays to its end."""
     seed: int
 
 
