@@ -99,18 +99,20 @@ def dead_letters(ticks: Ticks) -> int:
 
 
 def test_a_pipeline_stops_at_what_it_must_not_put_aside_and_goes_on_there_once_it_may(ticks: Ticks) -> None:
-    of_the_next_release = encode(a_frame(a_tick(), a_trade(total=100))).replace(b'"schema":2', b'"schema":3')
+    now, then = SSI_TICKS.version, SSI_TICKS.version + 1
+    frame = encode(a_frame(a_tick(), a_trade(total=100)))
+    of_the_next_release = frame.replace(b'"schema":%d' % now, b'"schema":%d' % then, 1)
+    assert of_the_next_release != frame
     ticks.send(of_the_next_release)
     ended = ticks.process()
     assert ended.returncode == HALTED
-    assert (
-        "Error: a newer release writes ssi.ticks (version 3, this one reads up to 2): upgrade this process first" in ended.stderr
-    )
+    versions = f"version {then}, this one reads up to {now}"
+    assert f"Error: a newer release writes ssi.ticks ({versions}): upgrade this process first" in ended.stderr
     assert ticks.committed == 0
 
     with pytest.MonkeyPatch.context() as upgraded:
-        upgraded.setitem(vars(SSI_TICKS), "version", 2)
-        upgraded.setattr("schemas.topics.UPGRADES", {"ssi.ticks": {1: lambda message: message}})
+        upgraded.setitem(vars(SSI_TICKS), "version", then)
+        upgraded.setattr("schemas.topics.UPGRADES", {"ssi.ticks": {now: lambda message: message}})
         ticks.send(*(b"{junk" for _ in range(JUNK)))
         for _ in range(2):
             with pytest.raises(TooManyDeadLetters, match=r"has stopped before committing .* at .*ssi\.ticks\[0\]@"):
