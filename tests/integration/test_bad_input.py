@@ -42,7 +42,7 @@ def stock_tracker(home: Path, *words: str, **environ: str) -> subprocess.Complet
         (["ssi", "run"], {}, "SSI_CONSUMER_SECRET"),
         (["ssi", "run"], {"SSI_CONSUMER_ID": "x", "SSI_CONSUMER_SECRET": "y", "SSI_CHANNELS": "X-TARDE:ALL"}, "SSI_CHANNELS"),
         (["ssi", "run"], {"SSI_CONSUMER_ID": "x", "SSI_CONSUMER_SECRET": "y", "SSI_API_URL": "http://ssi.example/"}, "https"),
-        (["ssi", "simulate", "--day", "20261122"], {}, "trading day"),
+        (["ssi", "simulate", "--date", "20261122"], {}, "trading day"),
         (["gateway"], {"GATEWAY_HOST": "0.0.0.0"}, "GATEWAY_INSECURE"),
         (["up", "--live"], {}, "SSI_CONSUMER_SECRET_FILE"),
         (["verify"], {}, "stock-tracker up"),

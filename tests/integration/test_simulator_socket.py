@@ -133,6 +133,7 @@ async def test_the_clock_waits_for_a_client_runs_to_its_end_and_stands_still() -
             "trading_day": DAY,
             "start_ms": at(DAY, 9, 14, 50),
             "end_ms": at(DAY, 9, 15, 10),
+            "stand_ms": None,
             "seed": 7,
         }
         async with client.connected() as ws:
