@@ -1,5 +1,6 @@
 """A client of the simulator: asks what it has done, and stops and starts its market."""
 
+import asyncio
 from typing import TypeVar
 
 import aiohttp
@@ -10,6 +11,7 @@ from schemas.units import UnixMs
 from stock_tracker.errors import NoTruth
 
 T = TypeVar("T")
+_LOOK_S = 0.01
 _LIMIT = aiohttp.ClientTimeout(total=60.0)
 
 
@@ -33,8 +35,12 @@ class SimulatorClient:
         return Truth.load(await self._ask("GET", "/sim/truth"))
 
     async def hold(self) -> None:
-        """Stop the market: nothing happens on it until :meth:`resume`."""
+        """Stop the market: nothing happens on it until :meth:`resume`. Returns when all that was due by then has been sent."""
         await self._ask("POST", "/sim/hold")
+        while True:
+            if (await self.clock()).state != "running":
+                return
+            await asyncio.sleep(_LOOK_S)
 
     async def resume(self, until: UnixMs | None = None) -> None:
         """Let the market go on: for good, or until that market time, at which it stands as after :meth:`hold`."""

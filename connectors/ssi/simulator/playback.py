@@ -122,8 +122,10 @@ class Playback:
         if self._is_reading:
             # Records that are due may be in the block that is just being read.
             return "running"
-        if self.now_ms() < self._clock.end_ms or self._next_due_ms() is not None:
-            return "held" if self._clock.held else "running"
+        now_ms, due_ms = self.now_ms(), self._next_due_ms()
+        if now_ms < self._clock.end_ms or due_ms is not None:
+            # A market that has just come to stand still sends what was due by then.
+            return "held" if self._clock.held and (due_ms is None or due_ms > now_ms) else "running"
         return "running" if any(socket.connection.waiting for socket in self._sockets()) else "finished"
 
     def reading(self) -> ClockReading:
