@@ -53,8 +53,8 @@ from schemas.units import Exchange, Symbol, TradingDay, UnixMs
 MAX_GAPS: Final = 32
 """How many open gaps of a symbol are kept. With one more the oldest becomes final: what comes for it later counts as a repeat."""
 
-MAX_DISMISSED: Final = 8
-"""How many glitches of a symbol are remembered."""
+MAX_JUDGED: Final = MAX_HELD
+"""How many records of a symbol that a verdict was about are remembered: no fewer than one verdict can be about."""
 
 MAX_DEALS: Final = 32
 """How many put-through deals of a symbol are remembered. One below all of them counts as a repeat."""
@@ -106,7 +106,7 @@ class TapeRecorder:
         """
         booked: list[Booked] = []
         received = Received(record, label.side, label.side_source, label.phase, epoch, self._feeds.mark)
-        if (tape.dismissed or tape.waiting) and tape.knows(record):
+        if (tape.judged or tape.waiting) and tape.knows(record):
             self._repeat(tape, received)
         elif record.total_volume == 0 and tape.count.top > 0:
             # In the middle of a day the feed sends zeros when it has nothing to say. Had the counter restarted, the next match
@@ -277,17 +277,20 @@ class TapeRecorder:
         if verdict is SuspectVerdict.CONFIRMED:
             self._accept(tape, suspect, booked)
         elif verdict in (SuspectVerdict.GLITCH, SuspectVerdict.UNRESOLVED):
-            self._dismiss(tape, suspect.record)
+            self._remember(tape, suspect.record)
             # What waits for the same reason is wrong with it.
             alike = [each for each in held if each.waits_for == suspect.waits_for]
             held = [each for each in held if each.waits_for != suspect.waits_for]
             self._counts[verdict.value] += len(alike)
             for each in alike:
-                self._dismiss(tape, each.record)
+                self._remember(tape, each.record)
         else:
             # A counter grows with time: the lowest total is the oldest, and the first of the count that goes on from here.
             fallen = sorted((each for each in waiting if each.record.total_volume < top), key=_total)
             held = [*fallen[1:], *(each for each in waiting if each.record.total_volume >= top)]
+            # Told again, one of these could pass for what comes late of the counter as it was: their second is that of both.
+            for each in waiting:
+                self._remember(tape, each.record)
             if until < fallen[-1].record.total_volume:
                 # The decider fell again, and says nothing of how far this count came.
                 until = top
@@ -367,7 +370,7 @@ class TapeRecorder:
         if self._doubts(before, received) or (total < top and record.ts_ms > before.top_ms):
             # It is wrong for this counter as for the one after it, and no newer record of it will come to decide.
             self._counts[SuspectVerdict.GLITCH.value] += 1
-            self._dismiss(tape, record)
+            self._remember(tape, record)
             return
         fills: list[Gap] = []
         if received.is_print:
@@ -420,8 +423,8 @@ class TapeRecorder:
             tape.missed -= fill.volume
         booked.append(Booked(record, label, volume, tape.begins_at(count) + start, late))
 
-    def _dismiss(self, tape: Tape, record: TradeRecord) -> None:
-        tape.dismissed = [*tape.dismissed, identity(record)][-MAX_DISMISSED:]
+    def _remember(self, tape: Tape, record: TradeRecord) -> None:
+        tape.judged = [*tape.judged, identity(record)][-MAX_JUDGED:]
 
     def _repeat(self, tape: Tape, received: Received) -> None:
         if received.is_print:

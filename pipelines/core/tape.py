@@ -123,8 +123,9 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
     unanchored: int = 0
     waiting: list[Received] = msgspec.field(default_factory=list)
     """The suspect and what waits behind it, in the order in which they came."""
-    dismissed: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
-    """Time, total and volume of the last few glitches. What another feed repeats of them later must not be believed then."""
+    judged: list[tuple[int, int, int]] = msgspec.field(default_factory=list)
+    """Time, total and volume of the last records that a verdict was about. What another feed repeats of them later is no news: a
+    glitch must not be believed then, and what is booked must not be booked again."""
     deals: list[BookedDeal] = msgspec.field(default_factory=list)
     """The newest put-through deals, in the order in which they came."""
     deals_until: int = 0
@@ -153,9 +154,9 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
         return self.base + before.top
 
     def knows(self, record: TradeRecord) -> bool:
-        """Whether a record waits already, or is a glitch that was dropped."""
+        """Whether a record waits already, or a verdict was about it."""
         told = identity(record)
-        return told in self.dismissed or any(identity(other.record) == told for other in self.waiting)
+        return told in self.judged or any(identity(other.record) == told for other in self.waiting)
 
     def falls_with_suspect(self, record: TradeRecord) -> bool:
         """Whether a record of the suspect's second fell as the suspect did, though the old count has grown in that second too."""

@@ -220,3 +220,16 @@ def test_a_day_that_is_told_again_changes_nothing(told: list[Told], cuts: list[b
     day.tell([each._replace(epoch=newest[each.feed]) for each in told[:length]], cuts)
     assert [event for event in day.events[len(before) :] if event.kind != "status"] == []
     assert (day.rows[-1].total_volume if day.rows else 0) == total
+
+
+def test_what_is_told_again_in_the_second_of_a_correction_is_not_booked_again() -> None:
+    limits: dict[str, Any] = {"reference": 100, "ceiling": 110, "floor": 90}
+    told = [
+        Told("a", 1, a_trade(ts=OPEN + 1000 * second, price=100, volume=1, total=total, total_value=value, **limits))
+        for second, total, value in ((0, 20, 2_000), (1, 19, 1_900), (1, 29, 2_900), (2, 28, 2_755))
+    ]
+    day = Day().tell(told, [False])
+    assert day.counts["ambiguous"] + day.counts["correction"] == 1
+    booked = list(day.events)
+    day.tell(told[:3], [False])
+    assert day.events == booked
