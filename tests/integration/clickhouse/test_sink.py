@@ -463,10 +463,13 @@ def test_a_sink_stops_at_what_it_must_not_put_aside_and_goes_on_there_once_it_ma
     # A release that lets them be put aside declares them, and dies: this one does not go on with that.
     lets_them = {"DEAD_LETTER_LIMIT_PERCENT": "100"}
     dying = a_sink(embedded, ARCHIVE_DATABASE=database, ARCHIVE_BATCH_ROWS="50000", **lets_them)
-    dying.start("declared", "1")
-    dying.wait_for_death()
-    declared = intents(kafka, topics, t.MARKET_TRADES)
-    assert declared
+    declared: list[int] = []
+    while max(declared, default=0) < JUNK:
+        # Kafka may hand out the good ones first: they are declared, and stored at the next start, without the others.
+        dying.start("declared", "1")
+        dying.wait_for_death()
+        declared = intents(kafka, topics, t.MARKET_TRADES)
+        assert declared
     assert sink.command() == HALTED
     assert put_aside() == few
     assert intents(kafka, topics, t.MARKET_TRADES) == declared
