@@ -44,9 +44,16 @@ class PlaybackClock:
 
         It does so because whoever holds it may die, and the market must not stand still for ever then.
         """
-        if self._began_s is not None:
-            self._held_s = now_s if self._held_s is None else self._held_s
-            self._until_s = max(until_s, self._until_s)
+        if self._began_s is None:
+            return
+        if self._held_s is None:
+            self._held_s = now_s
+            if self.stand_ms is not None and self.at(now_s) >= self.stand_ms:
+                # It stands since then, though nobody has looked.
+                reached_s = (self.stand_ms - self.start_ms) / 1000 / self.speed if self.speed is not None else now_s
+                self._held_s = self._began_s + reached_s
+                self.stand_ms = None
+        self._until_s = max(until_s, self._until_s)
 
     def resume(self, now_s: float, stand_ms: int | None = None) -> None:
         """Let it run on from where it stands, to the end of the day or to market time ``stand_ms``, where it is held again.
@@ -67,11 +74,9 @@ class PlaybackClock:
         To be called again and again while it runs.
         """
         if self._held_s is not None and now_s >= self._until_s:
-            self.resume(now_s)
-        elif self.stand_ms is not None and self._began_s is not None and self.at(now_s) >= self.stand_ms:
-            reached_s = (self.stand_ms - self.start_ms) / 1000 / self.speed if self.speed is not None else 0.0
-            self.hold(self._began_s + reached_s, now_s + hold_s)
-            self.stand_ms = None
+            self.resume(now_s, self.stand_ms)
+        elif self.stand_ms is not None and self.at(now_s) >= self.stand_ms:
+            self.hold(now_s, now_s + hold_s)
 
     @property
     def limit_ms(self) -> int:

@@ -60,3 +60,27 @@ def test_a_market_that_is_to_stand_may_go_no_further_without_a_speed_either() ->
     assert (clock.held, clock.at(1.0)) == (True, 30_000)
     clock.look(6.0, hold_s=5.0)
     assert (clock.held, clock.limit_ms) == (False, 100_000)
+
+
+def test_a_market_that_is_held_once_it_stands_by_itself_goes_no_further() -> None:
+    clock = PlaybackClock(start_ms=0, end_ms=100_000, speed=10.0)
+    clock.begin(0.0)
+    clock.resume(0.0, stand_ms=50_000)
+    # Somebody holds it at 5.2 s, before anybody has looked that it stands since 5.0 s.
+    clock.hold(5.2, 90.0)
+    assert clock.at(5.2) == 50_000
+    clock.look(5.3, hold_s=10.0)
+    assert (clock.held, clock.at(5.3)) == (True, 50_000)
+    clock.resume(60.0)
+    assert clock.at(61.0) == 60_000
+
+
+def test_a_market_that_is_held_on_its_way_still_says_where_it_was_to_stand() -> None:
+    clock = PlaybackClock(start_ms=0, end_ms=100_000, speed=10.0)
+    clock.begin(0.0)
+    clock.resume(0.0, stand_ms=50_000)
+    clock.hold(2.0, 90.0)
+    clock.look(30.0, hold_s=10.0)
+    assert (clock.at(30.0), clock.stand_ms) == (20_000, 50_000)
+    clock.look(92.0, hold_s=10.0)
+    assert (clock.held, clock.at(94.0), clock.at(99.0)) == (False, 40_000, 50_000)
