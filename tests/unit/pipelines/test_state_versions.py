@@ -118,6 +118,12 @@ LATER = (
 
 def state() -> State:
     """The state of the last release on Friday morning, with the terms and the kinds of value that this one keeps beside it."""
+    return {shard: dict(cells) for shard, cells in friday_morning().items()}
+
+
+@cache
+def friday_morning() -> State:
+    """What :func:`state` copies."""
     cells = state_of(RELEASES[-1])
     after = Folds(state_of(RELEASES[-1]))
     fold_all(after, on_friday(with_profile=True))
@@ -163,6 +169,7 @@ def moved(value: Any) -> Any:
     return [moved(each) for each in value] if isinstance(value, list) else value
 
 
+@cache
 def on_friday(*, with_profile: bool = False) -> list[Said]:
     """The minute, and what it does not have: a symbol not heard of before, a candle, a loss on the tape, a locked book."""
     vnm: tuple[Any, ...] = (a_trade("VNM", "09:41:00"), *([a_profile("VNM", "09:41:00", volumes=[100])] if with_profile else []))
@@ -179,6 +186,7 @@ def on_friday(*, with_profile: bool = False) -> list[Said]:
     ]
 
 
+@cache
 def on_monday() -> list[Said]:
     return [said._replace(value=json.dumps(moved(json.loads(said.value))).encode()) for said in on_friday()]
 
