@@ -12,7 +12,6 @@ BIN := .venv/bin
 WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # All tests of a file on one worker, for what they share; the longest files first.
 TEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
-NO_JAVA_HOME := $(or $(TMPDIR),/tmp)/stock-tracker-no-java
 
 .DEFAULT_GOAL := help
 .PHONY: help setup up down test quick prove prove-examples prove-kills prove-hostile prove-stack test-no-java official pictures lint types fmt hooks bench record lock clean
@@ -56,12 +55,11 @@ prove-stack: setup ## A whole stack whose processes are killed for a morning
 	PROVE=1 $(TEST) tests/e2e/test_up.py $(ARGS)
 
 test-no-java: .venv/.ready ## The local Kafka as on a machine without Java and Maven
-	rm -rf $(NO_JAVA_HOME)
-	STOCK_TRACKER_NO_JAVA=1 STOCK_TRACKER_CACHE=$(NO_JAVA_HOME)/cache STOCK_TRACKER_HOME=$(NO_JAVA_HOME)/home \
-		$(BIN)/stock-tracker kafka fetch
-	STOCK_TRACKER_NO_JAVA=1 STOCK_TRACKER_CACHE=$(NO_JAVA_HOME)/cache CI=1 KAFKA_BOOTSTRAP= \
-		$(BIN)/pytest tests/contract/test_partitions.py tests/integration/test_broker.py -k "partitions or command or killed"
-	rm -rf $(NO_JAVA_HOME)
+	set -e; folder="$$(mktemp -d)"; trap 'rm -rf "$$folder"' EXIT; \
+	export STOCK_TRACKER_NO_JAVA=1 STOCK_TRACKER_CACHE="$$folder/cache"; \
+	STOCK_TRACKER_HOME="$$folder/home" "$(BIN)/stock-tracker" kafka fetch; \
+	CI=1 KAFKA_BOOTSTRAP= "$(BIN)/pytest" \
+		tests/contract/test_partitions.py tests/integration/test_broker.py -k "partitions or command or killed"
 
 official: setup ## SSI's own Python client against the simulator
 	@infra/ssi-client/install
