@@ -27,7 +27,13 @@ from stock_tracker.kafka.recipe import Recipe
 from stock_tracker.ports import free_port, require_free
 
 START_S = 60.0
-"""How long a start may take. A quiet machine needs 2 to 3 s; a busy one was seen to need 13."""
+"""How long a broker that starts may say nothing. A quiet machine is ready in 2 to 3 s; a very slow one was seen to need 70."""
+LONGEST_START_S = 600.0
+"""How long a start may take although the broker goes on writing its log."""
+LAUNCHES = 5
+"""How often another port is chosen for the controller when somebody else takes it first."""
+_PORT_TAKEN = "Address already in use"
+"""What the broker writes to its log when a port is taken."""
 STOP_S = 20.0
 """How long a stop may take; 0.2 to 2 s are usual. Then it is killed: nothing is lost by that, but the next start takes longer."""
 TAIL_LINES = 12
@@ -38,6 +44,20 @@ _HEAP = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOn
 
 _PASSED_ON = ("HOME", "JAVA_TOOL_OPTIONS", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
 """The variables that the broker gets from our environment. Others may be secrets."""
+
+
+class StartLimit:
+    """Says when a start has taken too long: when nothing has moved for a time, or when it never ends."""
+
+    def __init__(self, now_s: float) -> None:
+        self._began_s = self._moved_s = now_s
+        self._seen = 0
+
+    def over(self, now_s: float, log_bytes: int) -> bool:
+        """Whether to give up now; ``log_bytes`` is how long the log is, which grows as long as the broker is getting on."""
+        if log_bytes != self._seen:
+            self._seen, self._moved_s = log_bytes, now_s
+        return now_s - self._moved_s > START_S or now_s - self._began_s > LONGEST_START_S
 
 
 @dataclass(frozen=True)
@@ -95,24 +115,23 @@ class Broker:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with contextlib.ExitStack() as undo:
-            deadline = time.monotonic() + START_S
-            launched = False
-            while time.monotonic() < deadline:
+            limit, launches = StartLimit(time.monotonic()), 0
+            while not limit.over(time.monotonic(), self._log_bytes()):
                 running = self.running()
                 if running is not None:
                     # Compared by cluster id, because another broker may answer on that port.
                     if metadata.cluster_at(running.bootstrap) == self.cluster_id():
                         undo.pop_all()
                         return running
-                elif launched:
+                elif launches and not (launches < LAUNCHES and self._lost_a_port()):
                     raise BrokerFailed("stopped before it answered", self.log, self._tail())
                 elif self._launch(port, tell):
                     # If the start fails from here on, or is interrupted with Ctrl-C, the process must not stay behind.
                     undo.callback(self.stop, tell)
-                    launched = True
-                    deadline = time.monotonic() + START_S
+                    launches += 1
+                    limit = StartLimit(time.monotonic())
                 time.sleep(_PAUSE_S)
-            raise BrokerFailed(f"did not answer within {START_S:.0f} s", self.log, self._tail())
+            raise BrokerFailed(f"did not answer, and wrote nothing for {START_S:.0f} s", self.log, self._tail())
 
     def stop(self, tell: Tell) -> bool:
         """Stop it and wait until it is gone; False when it did not run.
@@ -227,6 +246,13 @@ class Broker:
                 return False
             time.sleep(_PAUSE_S)
         return True
+
+    def _log_bytes(self) -> int:
+        return self.log.stat().st_size if self.log.exists() else 0
+
+    def _lost_a_port(self) -> bool:
+        """Whether it ended because a port was taken. If it was not the controller's, the next launch says who has it."""
+        return self.log.exists() and _PORT_TAKEN in self.log.read_text(errors="replace")
 
     def _tail(self) -> str:
         """The end of its log, without the lines of Java's stack traces, among which the reason would be hard to find."""

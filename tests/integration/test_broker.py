@@ -174,6 +174,17 @@ def test_a_taken_port_is_said_with_who_has_it(broker: Broker) -> None:
     assert broker.running() is None
 
 
+def test_a_controller_s_port_that_somebody_takes_first_is_not_the_end(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = free_port()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        taken = other.getsockname()[1]
+        # The first launch chooses two: one to suggest if its own port is taken, and the controller's.
+        chosen = iter([taken, taken])
+        monkeypatch.setattr("stock_tracker.kafka.broker.free_port", lambda: next(chosen, None) or free_port())
+        assert broker.start(port, silent).bootstrap == f"127.0.0.1:{port}"
+    assert next(chosen, None) is None
+
+
 def test_a_broker_that_dies_at_once_shows_its_last_words(broker: Broker) -> None:
     properties = broker.folder / "data" / "meta.properties"
     properties.write_text(properties.read_text().replace("version=1", "version=9"))
