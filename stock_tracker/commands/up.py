@@ -24,9 +24,10 @@ def up(
     """
     import asyncio
     import os
+    import sys
     import time
 
-    from stock_tracker.stack.plan import Options, plan
+    from stock_tracker.stack.plan import END_OF_DAY, Options, plan
     from stock_tracker.stack.play import play
 
     if live and seconds is not None:
@@ -34,6 +35,12 @@ def up(
     if as_json and seconds is None:
         raise typer.BadParameter("--json is for the result of --for")
     options = Options(speed=speed, seed=seed, seconds=seconds, live=live, free_ports=free_ports)
+    if options.longer_than_the_day:
+        print(
+            f"A simulated day ends at {END_OF_DAY}, which is {options.whole_day_s:,.0f} s after its start at this speed: "
+            "it is played to there",
+            file=sys.stderr,
+        )
     stack = plan(options, os.environ, run_id=f"{int(time.time())}")
     if not asyncio.run(play(stack, as_json)):
         raise typer.Exit(1)

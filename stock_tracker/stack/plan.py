@@ -8,7 +8,7 @@ database of its own.
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pipelines import catalogue
@@ -23,6 +23,8 @@ from stock_tracker.stack.supervisor import Part
 
 START = "08:55"
 """Market time at which a simulated day begins: shortly before the opening auctions."""
+END_OF_DAY = "15:15"
+"""Market time at which a simulated day is over: nothing trades after it."""
 SECRETS = ("SSI_CONSUMER_ID", "SSI_CONSUMER_SECRET", "SSI_CONSUMER_SECRET_FILE")
 """Variables that only the connector's process gets."""
 ARCHIVE_PORT = "ARCHIVE_PORT"
@@ -41,11 +43,21 @@ class Options:
     """Market seconds in a second."""
     seed: int = 1
     seconds: float | None = None
-    """Play for so many seconds, then drain, verify and stop; None plays the whole day and stays until it is stopped."""
+    """Play for so many seconds, or to the end of the day, then drain, verify and stop; None plays all of it and stays up."""
     live: bool = False
     """Connect to the real SSI instead of the simulator."""
     free_ports: bool = False
     """Take any free ports instead of the usual ones."""
+
+    @property
+    def whole_day_s(self) -> float:
+        """How many seconds a simulated day lasts at this speed."""
+        return (_seconds_of(END_OF_DAY) - _seconds_of(START)) / self.speed
+
+    @property
+    def longer_than_the_day(self) -> bool:
+        """Whether more seconds were asked for than a simulated day lasts at this speed."""
+        return self.seconds is not None and self.seconds > self.whole_day_s
 
 
 @dataclass(frozen=True)
@@ -109,6 +121,8 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
     """
     if options.live and not (environ.get("SSI_CONSUMER_ID") and (environ.get(SECRETS[1]) or environ.get(SECRETS[2]))):
         raise CredentialsMissing
+    if options.longer_than_the_day:
+        options = replace(options, seconds=options.whole_day_s)
     root = Home.of(environ).root
     home = Home(root if options.live else root / "simulated")
     before = runfile.read(home.runfile)
@@ -172,9 +186,14 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
 
 def _until(market_s: float) -> str:
     """The market time, HH:MM:SS, that is ``market_s`` seconds after the start of the simulated day."""
-    hour, minute = map(int, START.split(":"))
-    end = hour * 3600 + minute * 60 + int(market_s)
+    end = _seconds_of(START) + int(market_s)
     return f"{end // 3600:02}:{end // 60 % 60:02}:{end % 60:02}"
+
+
+def _seconds_of(clock: str) -> int:
+    """The seconds from midnight to ``clock``, HH:MM."""
+    hour, minute = map(int, clock.split(":"))
+    return hour * 3600 + minute * 60
 
 
 def _usual(environ: Mapping[str, str]) -> Callable[[str, int], int]:

@@ -138,3 +138,13 @@ async def test_health_says_why_a_service_is_not_ready_and_when_it_is() -> None:
             assert (await ask("/"))[0] == 404
     finally:
         server.close()
+
+
+def test_a_time_limit_beyond_the_day_plays_it_to_its_end(tmp_path: Path) -> None:
+    asked = Options(speed=60, seconds=1000, free_ports=True)
+    stack = plan(asked, environ(tmp_path), "1")
+    assert stack.simulator is not None
+    assert stack.simulator.argv[-2:] == ("--end", "15:15:00")
+    assert stack.options.seconds == 380
+    assert asked.longer_than_the_day
+    assert not stack.options.longer_than_the_day
