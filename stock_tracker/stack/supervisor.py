@@ -133,9 +133,19 @@ class Supervisor:
             if loop.time() - began > STEADY_S:
                 pause_s = FIRST_PAUSE_S
             self._tell(f"{life.part.name} {_how(code)}; starting it again in {pause_s:.1f} s (log: {life.part.log})")
-            await asyncio.sleep(pause_s)
+            while not await self._spawned(life, pause_s):
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
             pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+
+    async def _spawned(self, life: Life, pause_s: float) -> bool:
+        """Start a part again after a pause; False when the system refuses (no memory, a full disk), which may pass."""
+        await asyncio.sleep(pause_s)
+        try:
             await self._spawn(life)
+        except OSError as error:
+            self._tell(f"{life.part.name} cannot be started, trying again: {error}")
+            return False
+        return True
 
     async def _end(self, life: Life) -> None:
         process = life.process

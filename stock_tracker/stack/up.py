@@ -130,8 +130,16 @@ async def keep_running(broker: Broker, port: int, tell: Tell) -> None:
 
 async def _keep_noting(up: Up) -> None:
     """Write the run file again and again, so that its process ids stay right when processes are started again."""
+    told = ""
     while True:
-        _note(up)
+        try:
+            _note(up)
+        except OSError as error:
+            # A full disk, say, may have room again. Until then `status` and `down` see what was written last.
+            if told != (told := str(error)):
+                up.tell(f"What runs cannot be written to {up.stack.runfile}, trying again: {error}")
+        else:
+            told = ""
         await asyncio.sleep(_LOOK_S)
 
 

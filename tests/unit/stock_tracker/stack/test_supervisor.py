@@ -94,3 +94,19 @@ async def test_a_part_that_ignores_the_stop_is_killed(
     await supervisor.stop()
     assert supervisor.lives[0].pid is None
     assert "killing it" in told[-1]
+
+
+async def test_a_part_that_the_system_cannot_start_for_a_while_comes_back(
+    supervisor: Supervisor, part: Callable[[str, str], Part], told: list[str], tmp_path: Path
+) -> None:
+    made = part("app", STAY)
+    await supervisor.start(made)
+    first = supervisor.lives[0].pid
+    assert first is not None
+    await reached(lambda: "here" in made.log.read_text(), "it says that it runs")
+    made.log.unlink()
+    made.log.mkdir()
+    os.kill(first, signal.SIGKILL)
+    await reached(lambda: any("cannot be started, trying again" in line for line in told), "a word of it")
+    made.log.rmdir()
+    await reached(lambda: supervisor.lives[0].pid not in (None, first), "the part is back")
