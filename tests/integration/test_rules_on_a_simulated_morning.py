@@ -1,7 +1,5 @@
 """Our own rules on the simulator's morning: each of its stories is told, and little else. All of it is pure, so no engine."""
 
-from collections.abc import Callable
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -13,27 +11,13 @@ from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.market import generate
 from connectors.ssi.simulator.core.records import Quote
 from connectors.ssi.simulator.core.stories import Story
-from pipelines.core import foreign_shard, index_shard, price_shard
-from pipelines.core.alert_shard import fold_basis, fold_candles, fold_foreign, fold_trades
-from pipelines.core.backtest import Backtest
-from pipelines.core.frames import Folded, Shard
-from pipelines.parameters import Parameters
-from pipelines.settings import PipelineSettings
 from schemas.calendar import at
-from schemas.position import Position
 from schemas.structs import AlertEvent
 from schemas.topics import (
-    MARKET_ALERTS,
-    MARKET_BASIS,
-    MARKET_CANDLES,
-    MARKET_FOREIGN,
-    MARKET_TRADES,
     RECORD_TOPICS,
-    SSI_FOREIGN,
-    SSI_INDICES,
-    SSI_TICKS,
 )
-from tests.builders import DAY, a_frame, a_tick, offers
+from tests.builders import DAY, a_frame, a_tick
+from tests.system import System
 
 BEGINS_MS, ENDS_MS = at(DAY, 8, 55), at(DAY, 10)
 SLACK_MS = 60_000
@@ -46,38 +30,6 @@ KINDS = {
     "room": "room_exhausted",
     "basis_flip": "basis_flip",
 }
-
-
-class System:
-    """The folds of all pipelines one behind the other, in one shard, as Kafka would join them."""
-
-    def __init__(self) -> None:
-        rules = Parameters(PipelineSettings(kafka={})).rules
-        self.backtest = Backtest(rules, DAY)
-        self._folds: dict[str, Callable[..., Folded]] = {
-            "ssi.ticks": partial(price_shard.fold_frame, offers=offers(SSI_TICKS)),
-            "ssi.foreign": partial(foreign_shard.fold_frame, offers=offers(SSI_FOREIGN, sectors={})),
-            "ssi.indices": partial(index_shard.fold_frame, offers=offers(SSI_INDICES)),
-            "market.trades": partial(fold_trades, offers=offers(MARKET_TRADES, rules=rules.trades)),
-            "market.candles": partial(fold_candles, offers=offers(MARKET_CANDLES, rules=rules.candles)),
-            "market.foreign": partial(fold_foreign, offers=offers(MARKET_FOREIGN, rules=rules.foreign)),
-            "market.basis": partial(fold_basis, offers=offers(MARKET_BASIS, rules=rules.basis)),
-        }
-        self._states: dict[str, dict[bytes, bytes]] = {topic: {} for topic in self._folds}
-        self._offsets = dict.fromkeys(self._folds, -1)
-        self._topics = {topic.name: topic for topic in (MARKET_TRADES, MARKET_CANDLES, MARKET_FOREIGN, MARKET_BASIS)}
-        self.alerts: list[AlertEvent] = []
-
-    def take(self, topic: str, message: Any) -> None:
-        self._offsets[topic] += 1
-        position = Position(topic, 0, self._offsets[topic])
-        if topic in self._topics:
-            self.backtest.take(position, message)
-        for output in self._folds[topic](message, position, Shard.of("test", 0, 1), self._states[topic]).outputs:
-            if output.topic is MARKET_ALERTS:
-                self.alerts += MARKET_ALERTS.decode(output.value).events
-            elif output.topic.name in self._topics:
-                self.take(output.topic.name, output.topic.decode(output.value))
 
 
 @pytest.fixture(scope="module")
