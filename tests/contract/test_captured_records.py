@@ -209,3 +209,33 @@ def test_spoilt_captured_records_are_dead_letters_with_a_reason(captured: list[s
     assert spoilt(23, '\\"Symbol\\":\\"SSI\\"', '\\"Symbol\\":\\"ssi\\"')["dlq"] == "bad_symbol"
     assert spoilt(0, '"DataType":"B"', '"DataType":"BB"')["dlq"] == "unknown_type"
     assert spoilt(0, "}", "")["dlq"] == "bad_json"
+
+
+def contents(captured: list[str], kind: str) -> list[dict[str, Any]]:
+    """What SSI said in the records of a kind, field by field."""
+    said = [json.loads(argument) for argument in captured]
+    texts = [one["Content"] for one in said if one["DataType"] == kind]
+    return [json.loads(text) if isinstance(text, str) else text for text in texts]
+
+
+def test_matched_and_put_through_of_an_index_make_all(captured: list[str]) -> None:
+    """Matched and put-through make all."""
+    said = contents(captured, "MI")
+    assert [one["AllQty"] - one["TotalQtty"] - one["TotalQttyPt"] for one in said] == [0] * len(said)
+    assert [one["AllValue"] - one["TotalValue"] - one["TotalValuePt"] for one in said] == [0] * len(said)
+    assert all(round(one["IndexValue"] - one["PriorIndexValue"], 2) == one["Change"] for one in said)
+
+
+def test_a_bar_of_the_index_holds_what_the_index_grew_by(captured: list[str]) -> None:
+    """Its volume is matched volume alone: put-through does not move it."""
+    totals = {one["Time"]: one["TotalQtty"] for one in contents(captured, "MI")}
+    bars = {one["Time"]: one["Volume"] for one in contents(captured, "B") if one["Symbol"] == "VNINDEX"}
+    pairs = [("13:35:25", "13:35:30"), ("13:35:30", "13:35:35"), ("13:36:15", "13:36:20")]
+    assert [totals[after] - totals[before] for before, after in pairs] == [bars[after] for _, after in pairs]
+
+
+def test_the_average_is_value_by_volume_and_the_foreign_value_was_at_the_last_price(captured: list[str]) -> None:
+    [trade], [foreign] = contents(captured, "X-TRADE"), contents(captured, "R")
+    assert round(trade["TotalVal"] / trade["TotalVol"], 2) == trade["AvgPrice"]
+    assert foreign["BuyVal"] == foreign["BuyVol"] * 29_100
+    assert foreign["SellVal"] == foreign["SellVol"] * 29_100
