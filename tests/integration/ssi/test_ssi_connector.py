@@ -33,6 +33,7 @@ from connectors.ssi.simulator.core.tokens import issue_token
 from connectors.ssi.simulator.core.truth import SimulatorStatus, Truth
 from connectors.ssi.simulator.server import simulator
 from connectors.ssi.simulator.settings import SimulatorSettings
+from schemas.calendar import at
 from schemas.errors import TopicsMissing
 from schemas.kinds import is_from_ssi
 from schemas.profiles import DayProfiles, VolumeProfile
@@ -158,15 +159,12 @@ async def order(port: int, what: str) -> None:
         assert reply.status == 200
 
 
-async def held(port: int, connector: Connector) -> None:
-    """Let the market stand as soon as it has begun."""
-
-    async def stands() -> bool:
-        connector.check()
-        await order(port, "hold")
-        return (await status_of(port)).state == "held"
-
-    await reached(stands, "the market's begin")
+@asynccontextmanager
+async def standing(settings: SimulatorSettings, at_: time) -> AsyncIterator[int]:
+    """A simulator whose market stands at that time of its day until it is told to go on, however late it is connected to."""
+    async with simulator(settings) as port:
+        await order(port, f"resume?until={at(DAY, at_.hour, at_.minute, at_.second)}")
+        yield port
 
 
 async def status_of(port: int) -> SimulatorStatus:
@@ -378,14 +376,13 @@ async def test_a_broken_connection_is_made_again_as_a_new_epoch(
     # Long enough away for something to happen meanwhile.
     monkeypatch.setattr(service, "SsiBackoff", lambda *_: SsiBackoff(lambda: 1.0))
     stretch = a_market(start=time(9, 15), end=time(9, 17), speed=30.0)
-    async with simulator(stretch) as port, connected(port, kafka, topics) as connector:
-        await held(port, connector)
+    async with standing(stretch, time(9, 15, 20)) as port, connected(port, kafka, topics) as connector:
 
         async def has_it_all() -> bool:
             connector.check()
-            (sending,) = (await status_of(port)).connections
-            status = board.last_status()
-            return status is not None and status.received == sending.records > 500
+            sending, status = await status_of(port), board.last_status()
+            sent = [connection.records for connection in sending.connections]
+            return sending.state == "held" and status is not None and sent == [status.received] and status.received > 500
 
         await reached(has_it_all, "the connector to have what was sent before the market stood")
         await make_fault(port, fault="drop")
@@ -522,11 +519,10 @@ async def test_a_broker_that_dies_costs_nothing_that_fits_and_the_rest_is_counte
         board = Topics(running.bootstrap, "")
         stretch = a_market(start=time(9, 14, 50), end=time(9, 35), speed=300.0)
         async with (
-            simulator(stretch) as ssi,
+            standing(stretch, time(9, 14, 50)) as ssi,
             connected(ssi, running.bootstrap, "", feed="a") as roomy,
             connected(ssi, running.bootstrap, "", feed="b", max_buffered_records=1_000) as narrow,
         ):
-            await held(ssi, roomy)
             await roomy.until(lambda: all(is_up(board.last_status(feed), connects=1) for feed in ("a", "b")))
             await order(ssi, "resume")
             os.kill(running.pid, signal.SIGKILL)
