@@ -54,6 +54,7 @@ from tests.integration.ssi.test_ssi_connector import (
     ask,
     connected,
     order,
+    standing,
     status_of,
 )
 from tests.patience import reached
@@ -69,6 +70,8 @@ FOLDS = {
 NOTHING_LOST = ClosedConnections({}, 0)
 UNDER_WAY_MS = 120_000
 """How long a record can be under way in market time: two seconds of ours."""
+SECOND_MS = 1_000
+HALF_A_MINUTE_MS = 30 * SECOND_MS
 Frames = list[tuple[str, int, Frame]]
 """Topic, partition and frame, in the order of each partition."""
 
@@ -115,8 +118,20 @@ async def sent_on(port: int, connection: int) -> list[SentLine]:
     return [msgspec.json.decode(line, type=SentLine) for line in body.splitlines()]
 
 
+async def is_connected(port: int, connector: Connector) -> bool:
+    """Whether a connection is open, and subscribed, as far as the simulator knows."""
+    connector.check()
+    connections = (await status_of(port)).connections
+    return bool(connections) and connections[-1].ended is None and connections[-1].subscribed_ms is not None
+
+
+async def stands(port: int, connector: Connector) -> bool:
+    connector.check()
+    return (await status_of(port)).state in ("held", "finished")
+
+
 async def all_is_received(port: int, connector: Connector, board: Topics) -> None:
-    """Wait for the day's end, and until the connector has all that was put on the connection that is open then."""
+    """Play to the day's end, and wait until the connector has all that was put on the connection that is open then."""
 
     async def it_is() -> bool:
         connector.check()
@@ -131,16 +146,12 @@ async def all_is_received(port: int, connector: Connector, board: Topics) -> Non
             and told.received >= last.records
         )
 
-    # A whole day takes longer than anything that is waited for at once; ten minutes of it do not.
     while (status := await status_of(port)).state != "finished":
-        goal_ms = status.market_ms + 600_000
-
-        async def it_moves(goal_ms: int = goal_ms) -> bool:
-            connector.check()
-            status = await status_of(port)
-            return status.state == "finished" or status.market_ms >= goal_ms
-
-        await reached(it_moves, "ten more minutes of the market")
+        await reached(lambda: is_connected(port, connector), "a connection for the next fault to strike")
+        # Faults have whole and half minutes: the market stands before each until the connector is back from the last.
+        goal_ms = ((status.market_ms + SECOND_MS) // HALF_A_MINUTE_MS + 1) * HALF_A_MINUTE_MS - SECOND_MS
+        await order(port, f"resume?until={goal_ms}")
+        await reached(lambda: stands(port, connector), "the market to stand again")
     await reached(it_is, "the connector to have it all")
 
 
@@ -214,14 +225,15 @@ def never_two_at_a_time(connections: list[ConnectionStatus]) -> bool:
 
 async def test_a_hostile_day_is_published_record_by_record(kafka: str, topics: str, board: Topics) -> None:
     """Short: the first half hour of trading, in which most of it happens. Long: the day, in which all of it does."""
+    begins = usually(time(9, 13), proving=time(8, 57))
     day = a_market(
-        start=usually(time(9, 13), proving=time(8, 57)),
+        start=begins,
         end=usually(time(9, 31), proving=time(15, 40)),
         speed=60.0,
         faults="hostile",
         keep_alive_s=2.0,
     )
-    async with simulator(day) as port:
+    async with standing(day, begins) as port:
         async with connected(port, kafka, topics) as connector:
             await all_is_received(port, connector, board)
         status, truth = await status_of(port), Truth.load(await ask(port, "truth"))
