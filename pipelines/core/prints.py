@@ -48,7 +48,7 @@ from pipelines.core.tape import Booked, BookedDeal, Count, DealCounter, Doubt, R
 from schemas.events import GapCause
 from schemas.session import open_ms
 from schemas.structs import TradeEvent, TradeRecord
-from schemas.units import Exchange, Symbol, TradingDay, UnixMs
+from schemas.units import Exchange, Shares, Symbol, TradingDay, UnixMs
 
 MAX_GAPS: Final = 32
 """How many open gaps of a symbol are kept. With one more the oldest becomes final: what comes for it later counts as a repeat."""
@@ -272,7 +272,7 @@ class TapeRecorder:
         waiting, top = tape.waiting, tape.count.top
         suspect, *held = waiting
         tape.waiting = []
-        verdict = self._verdict(tape.count, suspect, decider)
+        verdict = self._verdict(tape.count, waiting, decider)
         self._counts[verdict.value] += 1
         if verdict is SuspectVerdict.CONFIRMED:
             self._accept(tape, suspect, booked)
@@ -301,13 +301,16 @@ class TapeRecorder:
         for received in held:
             self._fold(tape, received, booked)
 
-    def _verdict(self, count: Count, suspect: Received, decider: int | None) -> SuspectVerdict:
+    def _verdict(self, count: Count, waiting: list[Received], decider: int | None) -> SuspectVerdict:
+        suspect = waiting[0]
         total = suspect.record.total_volume
         if suspect.waits_for == "rise":
             if total <= count.top:
                 # Growth that could be believed has gone past it meanwhile.
                 return SuspectVerdict.CONFIRMED
             return SuspectVerdict.UNRESOLVED if decider is None else judge_rise(total, decider)
+        # The counter fell to the lowest of these totals, and had grown again when the others were told.
+        total = Shares(min(_total(received) for received in waiting if received.waits_for == "fall"))
         if decider is None:
             return judge_at_close(count.top, total, self._thresholds())
         return judge(count.top, total, decider, self._thresholds())
