@@ -18,8 +18,10 @@ from schemas.position import Position
 from schemas.structs import ForeignRow, LedgerEntry, PriceRow, TradeEvent
 from schemas.topics import MARKET_FOREIGN, MARKET_TRADES, SSI_FOREIGN, SSI_TICKS, STATE_FOREIGN, STATE_PRICES, Topic
 from schemas.units import Exchange, Side
+from stock_tracker.verify.core.reference.counter import Told
+from stock_tracker.verify.core.reference.ledger import account_of
+from stock_tracker.verify.core.reference.tape import ExpectedTape, Print, TapeRecord, tape_of
 from tests.builders import a_foreign, a_frame, a_tick, a_trade, changed, moment, offers
-from tests.oracle.counter import Told
 from tests.oracle.histories import (
     CEILING,
     FLOOR,
@@ -33,8 +35,6 @@ from tests.oracle.histories import (
     a_tape,
     is_tellable,
 )
-from tests.oracle.ledger import account_of
-from tests.oracle.tape import Print, Tape, TapeRecord, tape_of
 from tests.proof import usually
 
 HISTORIES = usually(500, proving=20_000)
@@ -122,7 +122,7 @@ def _matched(match: Match) -> Any:
 TAPE = Pipeline(price_shard.fold_frame, Shard.of("prices", 0, 1), SSI_TICKS, _matched, a_trade)
 
 
-def _expected_tape(history: History[Match]) -> Tape:
+def _expected_tape(history: History[Match]) -> ExpectedTape:
     records = [
         TapeRecord(match.second, match.total, match.volume, match.price, match.value, match.kind == "put_through")
         for match in history.told
@@ -130,7 +130,7 @@ def _expected_tape(history: History[Match]) -> Tape:
     return tape_of(records, FLOOR, CEILING)
 
 
-def _tape_differences(history: History[Match], expected: Tape) -> list[str]:
+def _tape_differences(history: History[Match], expected: ExpectedTape) -> list[str]:
     """What the fold makes of a day that the oracle does not."""
     outputs = _fold(TAPE, history)
     events: list[TradeEvent] = _events(outputs, MARKET_TRADES)

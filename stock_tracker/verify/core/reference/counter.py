@@ -38,7 +38,7 @@ class Stretch:
 
 
 @dataclass
-class Reading:
+class CounterReading:
     """What a day's records come to."""
 
     stretches: list[Stretch]
@@ -56,7 +56,7 @@ class Reading:
         return [last[generation] for generation in sorted(last)]
 
 
-def read(told: Sequence[Told], floor: int, ceiling: int) -> Reading:
+def read(told: Sequence[Told], floor: int, ceiling: int) -> CounterReading:
     """Read a day's records, in the order in which they arrived.
 
     Args:
@@ -83,7 +83,7 @@ class _Reader:
     def __init__(self, told: Sequence[Told], floor: int, ceiling: int) -> None:
         self._told = told
         self._floor, self._ceiling = floor, ceiling
-        self._reading = Reading([Stretch("day", 0, 0)])
+        self._reading = CounterReading([Stretch("day", 0, 0)])
         self._value = 0
         self._fall: list[int] = []
         self._spike: list[int] = []
@@ -108,7 +108,7 @@ class _Reader:
         for place in group:
             self._count(place)
 
-    def end(self) -> Reading:
+    def end(self) -> CounterReading:
         """Close the day."""
         reading, fall = self._reading, self._fall
         verdicts = {self._verdict(place) for place in fall}

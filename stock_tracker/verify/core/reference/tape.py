@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tests.oracle.counter import Reading, Told, read
+from stock_tracker.verify.core.reference.counter import CounterReading, Told, read
 
 
 class TapeRecord(NamedTuple):
@@ -29,10 +29,10 @@ class Print(NamedTuple):
 
 
 @dataclass
-class Tape:
+class ExpectedTape:
     """What a day must come to."""
 
-    reading: Reading
+    reading: CounterReading
     prints: set[Print]
     """Each is on the tape exactly once."""
     possible: set[Print]
@@ -51,7 +51,7 @@ class Tape:
         return all(stretch.begins_with in ("day", "reset") for stretch in self.reading.stretches) and not self.reading.undecided
 
 
-def tape_of(records: Sequence[TapeRecord], floor: int, ceiling: int) -> Tape:
+def tape_of(records: Sequence[TapeRecord], floor: int, ceiling: int) -> ExpectedTape:
     """What a day's records, in the order in which they arrived, must come to; ``floor`` and ``ceiling`` are its limits."""
     # A record without a total says nothing of the counter; a match in it is told apart.
     matched = [record for record in records if not record.is_put_through and record.total]
@@ -75,7 +75,7 @@ def tape_of(records: Sequence[TapeRecord], floor: int, ceiling: int) -> Tape:
     deals = {(record.total, record.volume) for record in records if record.is_put_through}
     untold = {generation: _holes(covered.get(generation, []), top) for generation, top in enumerate(reading.tops)}
     totals = {record.total for record in matched}
-    return Tape(reading, prints, possible - prints, deals, {deal for deal in deals if deal[0] in totals}, untold)
+    return ExpectedTape(reading, prints, possible - prints, deals, {deal for deal in deals if deal[0] in totals}, untold)
 
 
 def _overlap(one: TapeRecord, other: TapeRecord) -> bool:

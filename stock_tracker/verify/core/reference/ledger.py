@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tests.oracle.counter import Reading, Told, read
+from stock_tracker.verify.core.reference.counter import CounterReading, Told, read
 
 
 @dataclass
 class Account:
     """What a side's day must come to."""
 
-    reading: Reading
+    reading: CounterReading
     volumes: list[int]
     """Shares of each generation."""
     values: list[int]
