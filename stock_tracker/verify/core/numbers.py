@@ -1,63 +1,122 @@
-"""Whether the numbers are right: what was published of a day against what a reference makes of the lines below it.
+"""Whether the numbers are right: what was published of a day against what a reference makes of the day's records.
 
-So far it judges the candles, from the prints of the tape, and the arithmetic of the basis. What else a day tells is in
-:data:`NOT_JUDGED`: whoever reports a verification says so.
+Events are judged by what the records say where the day can be read in one way only, and summaries and rows by the events below
+them. What is not judged is never silent: :data:`NOT_JUDGED` names the fields that no reference makes, and :func:`check` says of
+which symbols a day could not be read.
 """
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from schemas.position import Position
-from schemas.structs import BasisEvent, CandleEvent, Frame, TradeEvent
+from schemas.structs import CandleEvent, Frame, TradeEvent
 from schemas.units import Side
 from stock_tracker.verify.core.differences import Difference, EventPosition
+from stock_tracker.verify.core.reference import alerts, board, books, flows, indices, ledger_lines, lines
+from stock_tracker.verify.core.reference.compare import differ
+from stock_tracker.verify.core.reference.day import ToldDay, gather
 
 Messages = Iterable[tuple[Position, Any]]
 """The messages of a topic, in order of each partition, with their places."""
 
 NOT_JUDGED: Final = (
-    "market.trades", "market.quotes", "market.daily", "market.foreign", "market.flow", "market.indices", "market.alerts",
-    "state.prices", "state.foreign", "state.flow", "state.indices", "state.basis",
-)  # fmt: skip
-"""The topics whose numbers no reference of this release makes."""
+    "market.trades: gaps, fills and corrections line by line, side, phase, status lines, prints without a total, odd lots",
+    "market.quotes: a limit that was not told, the order of books where several feeds told them",
+    "market.candles: revision, usual_volume, usual_days, reference, opens, and minutes that were not over at the end",
+    "market.daily: all but the last of a symbol; unanchored, repeats, printed_volume",
+    "market.foreign: kind, room, since_ms",
+    "market.flow: all but the last of a scope, and the sectors",
+    "market.basis: alias, slope, stale, days_to_expiry, and the order of prints and ticks",
+    "market.alerts: all kinds but price_limit",
+    "state.prices: phase, session, status, expected, previous_close, candle, phases, repeats, gaps",
+    "state.foreign: speeds, acceleration, total_room, stale, suspects, unresolved",
+    "state.flow: buyers, sellers, and the sectors",
+    "state.basis: alias, slope, stale, days_to_expiry",
+)
+"""What no reference of this release makes, by topic."""
 
 _MINUTE_MS: Final = 60_000
+_TOLD_AFTER_MS: Final = 16_000
+"""A candle is told 15 seconds after its minute, with the market second that follows."""
 
 
-def check(records: Iterable[tuple[Position, Frame]], outputs: Mapping[str, Messages]) -> Iterator[Difference]:
-    """Compare the numbers of a day with those of the reference; memory grows with the prints of what is handed over.
+class NotJudged(NamedTuple):
+    """A symbol some of whose numbers nobody can judge, because its day can be read in more than one way."""
+
+    topic: str
+    symbol: str
+    reason: str
+
+
+def check(
+    records: Iterable[tuple[Position, Frame]], outputs: Mapping[str, Messages], not_judged: list[NotJudged]
+) -> Iterator[Difference]:
+    """Compare the numbers of a day with those of the reference; memory grows with the records of what is handed over.
 
     Args:
-        records: The frames of ``ssi.*`` of a shard. Nothing that is judged so far is made from them.
-        outputs: What was published, committed only, by the name of the topic, of the same shard and of one day.
+        records: The frames of all ``ssi.*`` topics of a shard, of each partition in order.
+        outputs: What was published by the name of the topic, of the same shard and day: events committed only, and the last row
+            of each key. A topic that is not there is not judged; ``pipelines.terms`` says which alert rules held.
+        not_judged: Gets what could not be judged, and why.
     """
-    yield from _check_candles(_events(outputs, "market.trades"), _events(outputs, "market.candles"))
-    yield from _check_basis(_events(outputs, "market.basis"))
+    told = gather(records)
+    events = {topic: _events(told, messages) for topic, messages in outputs.items() if topic.startswith("market.")}
+    rows = {topic: _rows(told, messages) for topic, messages in outputs.items() if topic.startswith("state.")}
+    tape: dict[str, list[tuple[EventPosition, TradeEvent]]] = defaultdict(list)
+    for at, line in events.get("market.trades", ()):
+        tape[line.symbol].append((at, line))
+    doubts: list[tuple[str, str, str]] = []
+    if "market.trades" in events:
+        yield from lines.check(told, tape, doubts)
+        yield from board.check(told, tape, events.get("market.daily"), rows.get("state.prices"), doubts)
+        if "market.candles" in events:
+            yield from _check_candles(told, tape, events["market.candles"])
+        if "market.alerts" in events and "pipelines.terms" in outputs:
+            rules = alerts.rules_of(message for _, message in outputs["pipelines.terms"])
+            yield from alerts.check(rules, tape, events["market.alerts"])
+    yield from books.check(told, events.get("market.quotes"), rows.get("state.prices"))
+    if "market.foreign" in events:
+        yield from ledger_lines.check(told, events["market.foreign"], rows.get("state.foreign"), doubts)
+        yield from flows.check(told, events["market.foreign"], events.get("market.flow"), rows.get("state.flow"), doubts)
+    yield from indices.check(told, events.get("market.indices"), rows.get("state.indices"), doubts)
+    yield from indices.check_basis(told, tape, events.get("market.basis"), rows.get("state.basis"))
+    not_judged += [NotJudged(*doubt) for doubt in doubts]
 
 
-def _events(outputs: Mapping[str, Messages], topic: str) -> list[tuple[EventPosition, Any]]:
-    frames = outputs.get(topic, ())
-    return [(EventPosition(at, idx), event) for at, frame in frames for idx, event in enumerate(frame.events)]
+def _events(told: ToldDay, messages: Messages) -> list[tuple[EventPosition, Any]]:
+    every = [(EventPosition(at, idx), event) for at, frame in messages for idx, event in enumerate(frame.events)]
+    return [(at, event) for at, event in every if not told.day or event.day == told.day]
+
+
+def _rows(told: ToldDay, messages: Messages) -> dict[str, tuple[EventPosition, Any]]:
+    kept: dict[str, tuple[EventPosition, Any]] = {}
+    for at, row in messages:
+        key = row.scope if hasattr(row, "scope") else row.symbol
+        if row.day == told.day and (key not in kept or row.src >= kept[key][1].src):
+            kept[key] = (EventPosition(at, 0), row)
+    return kept
 
 
 def _check_candles(
-    lines: list[tuple[EventPosition, TradeEvent]], candles: list[tuple[EventPosition, CandleEvent]]
+    told: ToldDay, tape: Mapping[str, list[tuple[EventPosition, TradeEvent]]], candles: list[tuple[EventPosition, CandleEvent]]
 ) -> Iterator[Difference]:
     minutes: dict[tuple[str, int], list[TradeEvent]] = defaultdict(list)
-    for _, line in lines:
-        if line.kind == "print" and line.anchored and line.phase not in ("put_through", "odd_lot"):
-            minutes[line.symbol, line.ts_ms // _MINUTE_MS * _MINUTE_MS].append(line)
+    for symbol, told_lines in tape.items():
+        for line in board.matches([line for _, line in told_lines]):
+            minutes[symbol, line.ts_ms // _MINUTE_MS * _MINUTE_MS].append(line)
     last = {(candle.symbol, candle.minute_ms): (at, candle) for at, candle in candles}
     for key in sorted(minutes.keys() | last.keys()):
+        is_due = not told.until_ms or key[1] + _MINUTE_MS + _TOLD_AFTER_MS <= told.until_ms
         if key not in last:
-            yield Difference("missing_candle", key[0], f"market.candles has none of the minute {key[1]}", None)
+            if is_due:
+                yield Difference("missing_candle", key[0], f"market.candles has none of the minute {key[1]}", None)
             continue
         at, candle = last[key]
         if key not in minutes:
             yield Difference("unknown_candle", key[0], f"no print is in the minute {key[1]}", at)
-            continue
-        yield from _differ("candle", candle, _candle(minutes[key]), at)
+        elif is_due:
+            yield from differ("candle", key[0], candle, _candle(minutes[key]), at)
 
 
 def _candle(prints: list[TradeEvent]) -> dict[str, object]:
@@ -75,15 +134,3 @@ def _candle(prints: list[TradeEvent]) -> dict[str, object]:
         "active_sell": sum(line.volume for line in ordered if line.side is Side.SELL),
         "prints": len(ordered),
     }
-
-
-def _check_basis(events: list[tuple[EventPosition, BasisEvent]]) -> Iterator[Difference]:
-    for at, event in events:
-        basis = event.price - event.index_value
-        yield from _differ("basis", event, {"basis": basis, "basis_pct": round(basis * 100 / event.index_value, 4)}, at)
-
-
-def _differ(part: str, event: Any, expected: Mapping[str, object], at: EventPosition) -> Iterator[Difference]:
-    wrong = [f"{name} is {found}, not {value}" for name, value in expected.items() if (found := getattr(event, name)) != value]
-    if wrong:
-        yield Difference(f"wrong_{part}", event.symbol, ", ".join(wrong), at)

@@ -10,7 +10,7 @@ from tests.builders import a_basis_event, a_trade_event, changed
 
 
 def _kinds(topic: str, frame: Any) -> list[str]:
-    return [found.kind for found in numbers.check([], {topic: [(Position(topic, 0, 0), frame)]})]
+    return [found.kind for found in numbers.check([], {topic: [(Position(topic, 0, 0), frame)]}, [])]
 
 
 def test_a_basis_that_is_the_distance_brings_no_difference() -> None:
@@ -23,4 +23,6 @@ def test_a_basis_of_ten_points_too_much_is_named() -> None:
 
 
 def test_a_minute_of_prints_without_a_candle_is_named() -> None:
-    assert _kinds("market.trades", TradesFrame(events=[a_trade_event(side=Side.BUY)])) == ["missing_candle"]
+    frame = TradesFrame(events=[a_trade_event(side=Side.BUY)])
+    outputs = {"market.trades": [(Position("market.trades", 0, 0), frame)], "market.candles": []}
+    assert [found.kind for found in numbers.check([], outputs, [])] == ["missing_candle"]

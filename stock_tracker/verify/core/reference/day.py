@@ -1,0 +1,81 @@
+"""What the feeds said of a day, sorted by symbol: the ground that the reference stands on."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from schemas.position import Position
+from schemas.structs import (
+    ClockTick,
+    ForeignRecord,
+    Frame,
+    IndexRecord,
+    QuoteRecord,
+    ReferenceRecord,
+    SnapshotRecord,
+    TradeRecord,
+)
+
+Heard = tuple[str, QuoteRecord | SnapshotRecord]
+"""A book, and the feed that told it."""
+
+
+@dataclass
+class ToldDay:
+    """The newest trading day in some records, in the order in which each topic's partition has them."""
+
+    day: int = 0
+    until_ms: int = 0
+    """The last second of market time, by topic and partition the earliest."""
+    feeds: set[str] = field(default_factory=set)
+    trades: dict[str, list[TradeRecord]] = field(default_factory=lambda: defaultdict(list))
+    snapshots: dict[str, list[SnapshotRecord]] = field(default_factory=lambda: defaultdict(list))
+    books: dict[str, list[Heard]] = field(default_factory=lambda: defaultdict(list))
+    foreign: dict[str, list[ForeignRecord]] = field(default_factory=lambda: defaultdict(list))
+    indices: dict[str, list[IndexRecord]] = field(default_factory=lambda: defaultdict(list))
+    references: dict[str, ReferenceRecord] = field(default_factory=dict)
+    earlier_indices: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
+    """Values of earlier days, which stand in for an index until it is live."""
+
+    def limits(self, symbol: str) -> tuple[int, int]:
+        """The floor and the ceiling of a symbol as told last; 1 and a price beyond all markets where nobody said them."""
+        said = [record for record in self.trades.get(symbol, []) if record.floor and record.ceiling]
+        return (said[-1].floor, said[-1].ceiling) if said else (1, 10**12)
+
+
+def gather(records: Iterable[tuple[Position, Frame]]) -> ToldDay:
+    """Sort the records of the newest day in ``records``; of earlier days only the values of indices are kept."""
+    frames = list(records)
+    told = ToldDay(day=max((record.trading_day for _, frame in frames for record in frame.records
+                            if isinstance(record, ClockTick)), default=0))  # fmt: skip
+    reached: dict[tuple[str, int], int] = {}
+    for at, frame in frames:
+        told.feeds.add(frame.feed)
+        for record in frame.records:
+            if isinstance(record, IndexRecord) and record.trading_day < told.day:
+                told.earlier_indices[record.symbol].add(record.value)
+            if record.trading_day != told.day:
+                continue
+            if isinstance(record, ClockTick):
+                place = at.topic, at.partition
+                reached[place] = max(reached.get(place, 0), record.ts_ms)
+            else:
+                _take(told, frame.feed, record)
+    told.until_ms = min(reached.values(), default=0)
+    return told
+
+
+def _take(told: ToldDay, feed: str, record: object) -> None:
+    if isinstance(record, TradeRecord):
+        told.trades[record.symbol].append(record)
+    elif isinstance(record, QuoteRecord):
+        told.books[record.symbol].append((feed, record))
+    elif isinstance(record, SnapshotRecord):
+        told.snapshots[record.symbol].append(record)
+        told.books[record.symbol].append((feed, record))
+    elif isinstance(record, ForeignRecord):
+        told.foreign[record.symbol].append(record)
+    elif isinstance(record, IndexRecord):
+        told.indices[record.symbol].append(record)
+    elif isinstance(record, ReferenceRecord):
+        told.references[record.symbol] = record

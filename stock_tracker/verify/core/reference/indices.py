@@ -1,0 +1,90 @@
+"""Indices and the distance of their futures, against what the feed told of them."""
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from schemas.structs import IndexRecord
+from stock_tracker.verify.core.differences import Difference
+from stock_tracker.verify.core.reference.board import matches
+from stock_tracker.verify.core.reference.compare import Placed, Rows, differ
+from stock_tracker.verify.core.reference.day import ToldDay
+
+_FIGURES = (
+    "value", "prior_value", "volume", "traded_value", "put_through_volume", "put_through_value", "advances", "no_changes",
+    "declines", "ceilings", "floors",
+)  # fmt: skip
+_FAR_PERCENT = 20
+"""A value so far from the day before, or from the one before it, is not believed at once."""
+
+
+def check(
+    told: ToldDay, events: list[Placed] | None, rows: Rows | None, doubts: list[tuple[str, str, str]]
+) -> Iterator[Difference]:
+    """Compare ``market.indices`` and ``state.indices`` with the records; an index with a value beyond belief is in ``doubts``."""
+    for symbol, records in sorted(told.indices.items()):
+        valid = [record for record in records if record.value > 0]
+        if not valid:
+            continue
+        if any(abs(one.value - other.value) * 100 > _FAR_PERCENT * one.value for one in valid for other in (valid[0],)):
+            doubts.append(("market.indices", symbol, "a value is beyond belief"))
+            continue
+        newest = max(valid, key=lambda record: (record.ts_ms, record.volume))
+        known = {(record.ts_ms, _content(record)) for record in valid}
+        last: Placed | None = None
+        for at, event in events or ():
+            if event.symbol == symbol:
+                last = at, event
+                if (event.ts_ms, _content(event)) not in known:
+                    yield Difference("wrong_index", symbol, f"no record said {_content(event)} at {event.ts_ms}", at)
+        expected: dict[str, object] = {name: getattr(newest, name) for name in _FIGURES}
+        if events is not None and last is None:
+            yield Difference("missing_index", symbol, "market.indices has no event of it", None)
+        elif last is not None:
+            yield from differ("index", symbol, last[1], expected, last[0])
+        if rows is not None and symbol not in rows:
+            yield Difference("missing_state", symbol, "state.indices has no row of it", None)
+        elif rows is not None:
+            at, row = rows[symbol]
+            change = newest.value - newest.prior_value
+            percent = round(change * 100 / newest.prior_value, 2) if newest.prior_value else 0.0
+            yield from differ("index_row", symbol, row, expected | {"change": change, "change_pct": percent}, at)
+
+
+def check_basis(
+    told: ToldDay, tape: Mapping[str, list[Placed]], events: list[Placed] | None, rows: Rows | None
+) -> Iterator[Difference]:
+    """Compare each basis with its own arithmetic, with the prints of its contract, and with what its index was told to be."""
+    values: dict[str, set[int]] = defaultdict(set)
+    for symbol, records in told.indices.items():
+        values[symbol] |= {record.value for record in records}
+    for symbol, earlier in told.earlier_indices.items():
+        values[symbol] |= earlier
+    prices = {symbol: matches([line for _, line in placed]) for symbol, placed in tape.items()}
+    for at, event in events or ():
+        yield from _check_one("basis", event, at)
+        if told.day and event.index_value not in values[event.underlying]:
+            yield Difference("wrong_basis", event.symbol, f"no record said {event.index_value} of {event.underlying}", at)
+        made = {line.price for line in prices.get(event.symbol, ()) if line.ts_ms <= event.ts_ms}
+        if told.day and event.price not in made:
+            yield Difference("wrong_basis", event.symbol, f"no print until {event.ts_ms} had the price {event.price}", at)
+    for symbol, (at, row) in sorted((rows or {}).items()):
+        yield from _check_one("basis_row", row, at)
+        in_turn = [line for line in prices.get(symbol, ()) if not line.late]
+        records = [record for record in told.indices.get(row.underlying, ()) if record.value > 0]
+        if in_turn and records:
+            newest: IndexRecord = max(records, key=lambda record: (record.ts_ms, record.volume))
+            yield from differ("basis_row", symbol, row, {"price": in_turn[-1].price, "index_value": newest.value}, at)
+
+
+def _check_one(part: str, event: Any, at: Any) -> Iterator[Difference]:
+    if not event.index_value:
+        yield Difference(f"wrong_{part}", event.symbol, "the index is 0", at)
+        return
+    basis = event.price - event.index_value
+    expected = {"basis": basis, "basis_pct": round(basis * 100 / event.index_value, 4)}
+    yield from differ(part, event.symbol, event, expected, at)
+
+
+def _content(said: Any) -> tuple[object, ...]:
+    return tuple(getattr(said, name) for name in _FIGURES)

@@ -1,0 +1,83 @@
+"""The lines of ``market.foreign`` and the rows of ``state.foreign`` against what the whole day's records come to."""
+
+from collections import defaultdict
+from collections.abc import Generator, Iterator
+
+from schemas.units import Side
+from stock_tracker.verify.core.differences import Difference
+from stock_tracker.verify.core.reference.compare import Placed, Rows, differ
+from stock_tracker.verify.core.reference.counter import Told
+from stock_tracker.verify.core.reference.day import ToldDay
+from stock_tracker.verify.core.reference.ledger import account_of
+
+
+def check(told: ToldDay, entries: list[Placed], rows: Rows | None, doubts: list[tuple[str, str, str]]) -> Iterator[Difference]:
+    """Compare the ledger of each symbol; sides that can be read in more than one way are added to ``doubts``."""
+    ledger: dict[tuple[str, Side], list[Placed]] = defaultdict(list)
+    for at, entry in entries:
+        ledger[entry.symbol, entry.side].append((at, entry))
+    for symbol in sorted(told.foreign.keys() | {symbol for symbol, _ in ledger}):
+        is_clear = True
+        for side in (Side.BUY, Side.SELL):
+            yield from _check_chain(symbol, side, ledger[symbol, side])
+            is_clear &= yield from _check_side(told, symbol, side, ledger[symbol, side], doubts)
+        if rows is not None and symbol in rows:
+            at, row = rows[symbol]
+            yield from differ("foreign_row", symbol, row, _row(told, symbol, ledger, is_clear=is_clear), at)
+        elif rows is not None and symbol in told.foreign:
+            yield Difference("missing_state", symbol, "state.foreign has no row of it", None)
+
+
+def _check_chain(symbol: str, side: Side, entries: list[Placed]) -> Iterator[Difference]:
+    reached: dict[int, int] = {}
+    for at, entry in entries:
+        before = reached.get(entry.generation, 0)
+        if entry.counter_from != before or entry.counter - entry.counter_from != entry.volume:
+            detail = f"{side}: {entry.volume} from {entry.counter_from} to {entry.counter}, after {before}"
+            yield Difference("wrong_entry", symbol, detail, at)
+        reached[entry.generation] = entry.counter
+
+
+def _check_side(
+    told: ToldDay, symbol: str, side: Side, entries: list[Placed], doubts: list[tuple[str, str, str]]
+) -> Generator[Difference, None, bool]:
+    is_buy = side is Side.BUY
+    said = [
+        Told(
+            record.ts_ms // 1000,
+            record.bought if is_buy else record.sold,
+            record.bought_value if is_buy else record.sold_value,
+        )
+        for record in told.foreign.get(symbol, ())
+    ]
+    account = account_of(said, *told.limits(symbol))
+    if account.reading.unclear or account.reading.undecided:
+        doubts.append(("market.foreign", symbol, f"{side}: its counter can be read in more than one way"))
+        return False
+    volume, value = (sum(getattr(entry, name) for _, entry in entries) for name in ("volume", "value"))
+    expected = sum(account.volumes), sum(account.values)
+    if (volume, value) != expected:
+        detail = f"{side}: {volume} shares and {value} VND, not {expected[0]} and {expected[1]}"
+        yield Difference("wrong_ledger", symbol, detail, None)
+    return True
+
+
+def _row(told: ToldDay, symbol: str, ledger: dict[tuple[str, Side], list[Placed]], *, is_clear: bool) -> dict[str, object]:
+    def total(side: Side, name: str) -> int:
+        return sum(getattr(entry, name) for _, entry in ledger[symbol, side])
+
+    bought, sold = total(Side.BUY, "volume"), total(Side.SELL, "volume")
+    bought_value, sold_value = total(Side.BUY, "value"), total(Side.SELL, "value")
+    figures: dict[str, object] = {
+        "bought": bought,
+        "sold": sold,
+        "bought_value": bought_value,
+        "sold_value": sold_value,
+        "net_volume": bought - sold,
+        "net_value": bought_value - sold_value,
+    }
+    newest = max((record.ts_ms for record in told.foreign.get(symbol, ())), default=0)
+    rooms = {record.current_room for record in told.foreign.get(symbol, ()) if record.ts_ms == newest}
+    if is_clear and len(rooms) == 1:
+        figures["room"] = rooms.pop()
+    return figures
