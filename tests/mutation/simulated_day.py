@@ -1,0 +1,117 @@
+"""A short day of the simulator, folded in this process: the records, and everything that the pipelines make of them."""
+
+from collections import defaultdict
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import Any
+
+from connectors.ssi.core.decode import decode
+from connectors.ssi.core.frames import partitions_of
+from connectors.ssi.simulator.core import wire
+from connectors.ssi.simulator.core.market import generate
+from pipelines.core import alert_shard, flow, foreign_shard, index_shard, price_shard
+from pipelines.core.frames import Folded, Shard
+from pipelines.parameters import Parameters
+from pipelines.settings import PipelineSettings
+from schemas.calendar import at
+from schemas.position import Position
+from schemas.structs import Frame, IndexRecord, TradeRecord
+from schemas.topics import (
+    MARKET_BASIS,
+    MARKET_CANDLES,
+    MARKET_FOREIGN,
+    MARKET_TRADES,
+    PARTIAL_FLOW,
+    RECORD_TOPICS,
+    SSI_FOREIGN,
+    SSI_INDICES,
+    SSI_TICKS,
+    Topic,
+)
+from tests.builders import DAY, a_frame, a_tick, offers
+
+BEGINS_MS, ENDS_MS = at(DAY, 8, 55), at(DAY, 9, 30)
+AFTER_MS = [at(DAY, *clock) for clock in ((9, 31), (9, 33), (14, 45), (16, 1), (16, 3))]
+"""Seconds of market time after the last record, for what is told late."""
+STEP_MS = 5_000
+"""Market time that a frame holds."""
+MOST_STOCKS = 8
+INDICES = ("VN30", "VNINDEX")
+REPEATED, WITHHELD = 50, 70
+"""Every so manyth trade record comes twice, or not at all."""
+SEED = 7
+
+Records = list[tuple[Position, Frame]]
+Outputs = dict[str, list[tuple[Position, Any]]]
+
+
+def records() -> Records:
+    """The frames of a morning of few symbols, those of its stories among them, with books."""
+    market = generate(SEED, DAY, Random)
+    names = {story.symbol for story in market.stories}
+    seconds: dict[int, list[Any]] = defaultdict(list)
+    trades = 0
+    for simulated in market.records:
+        if simulated.due_ms >= ENDS_MS:
+            break
+        record: Any = decode(wire.broadcast(simulated.channel, wire.content(simulated)))
+        if len(names) < MOST_STOCKS and isinstance(record, TradeRecord):
+            names.add(record.symbol)
+        if record.symbol not in (INDICES if isinstance(record, IndexRecord) else names):
+            continue
+        trades += isinstance(record, TradeRecord)
+        if isinstance(record, TradeRecord) and record.volume and trades % WITHHELD == 0:
+            continue
+        times = 1 + (isinstance(record, TradeRecord) and trades % REPEATED == 0)
+        seconds[max(simulated.due_ms, BEGINS_MS) // STEP_MS * STEP_MS] += [record] * times
+    frames: Records = []
+    for seq, ts_ms in enumerate([*sorted(seconds), *AFTER_MS]):
+        by_topic: dict[str, list[Any]] = {topic.name: [a_tick(ts_ms)] for topic in RECORD_TOPICS}
+        for record in seconds.get(ts_ms, ()):
+            for place in partitions_of(record, 1):
+                by_topic[place.topic].append(record)
+        frames += [(Position(topic, 0, seq), a_frame(*told, seq=seq)) for topic, told in by_topic.items()]
+    return frames
+
+
+class Pipelines:
+    """The folds of all pipelines one behind the other, in one shard, as Kafka would join them."""
+
+    def __init__(self) -> None:
+        rules = Parameters(PipelineSettings(kafka={})).rules
+        self._folds: dict[str, Callable[..., Folded]] = {
+            "ssi.ticks": partial(price_shard.fold_frame, offers=offers(SSI_TICKS)),
+            "ssi.foreign": partial(foreign_shard.fold_frame, offers=offers(SSI_FOREIGN, sectors={})),
+            "ssi.indices": partial(index_shard.fold_frame, offers=offers(SSI_INDICES)),
+            "partial.flow": partial(flow.fold_partial, offers=offers(PARTIAL_FLOW)),
+            "market.trades": partial(alert_shard.fold_trades, offers=offers(MARKET_TRADES, rules=rules.trades)),
+            "market.candles": partial(alert_shard.fold_candles, offers=offers(MARKET_CANDLES, rules=rules.candles)),
+            "market.foreign": partial(alert_shard.fold_foreign, offers=offers(MARKET_FOREIGN, rules=rules.foreign)),
+            "market.basis": partial(alert_shard.fold_basis, offers=offers(MARKET_BASIS, rules=rules.basis)),
+        }
+        self._states: dict[str, dict[bytes, bytes]] = {topic: {} for topic in self._folds}
+        self._offsets: dict[str, int] = defaultdict(int)
+        self.outputs: Outputs = defaultdict(list)
+
+    def take(self, position: Position, message: Any) -> None:
+        """Fold a message, and what comes of it."""
+        topic = position.topic
+        made = self._folds[topic](message, position, Shard.of("test", 0, 1), self._states[topic])
+        for output in made.outputs if made.adopted is None else [*made.outputs, made.adopted]:
+            self._publish(output.topic, output.topic.decode(output.value))
+
+    def _publish(self, topic: Topic[Any], message: Any) -> None:
+        position = Position(topic.name, 0, self._offsets[topic.name])
+        self._offsets[topic.name] += 1
+        self.outputs[topic.name].append((position, message))
+        if topic.name in self._folds:
+            self.take(position, message)
+
+
+def folded(frames: Records) -> Outputs:
+    """Everything that the pipelines publish because of the frames."""
+    pipelines = Pipelines()
+    for position, frame in frames:
+        pipelines.take(position, frame)
+    return pipelines.outputs

@@ -1,0 +1,135 @@
+# ruff: noqa: E501
+"""Faults planted in the folds, one at a time: the reference finds each in what comes out, and finds nothing in what is right."""
+
+import inspect
+import textwrap
+from typing import Any, NamedTuple
+
+import pytest
+
+from pipelines.core import (
+    basis,
+    candles,
+    flow,
+    foreign,
+    foreign_shard,
+    index_shard,
+    indices,
+    price_shard,
+    prints,
+    scopes,
+    symbol_day,
+    trade_alerts,
+)
+from pipelines.core.rules import PriceLimit
+from stock_tracker.verify.core import numbers
+from tests.mutation.simulated_day import Outputs, Records, folded, records
+
+
+class Mutant(NamedTuple):
+    """A fault: in a function of a fold, one piece of a line is another."""
+
+    source: str
+    """The topic whose records are folded with it."""
+    owner: Any
+    function: str
+    right: str
+    wrong: str
+    named: str
+    """The kind of a difference that must be among those found."""
+
+
+MUTANTS = {
+    "basis + 1000": Mutant("ssi.indices", basis.Curve, "_publish", "basis=Price(leg.price - self.index_value),", "basis=Price(leg.price - self.index_value + 1000),", "wrong_basis"),
+    "the sign of the premium": Mutant("ssi.indices", basis.Curve, "_percent", "price - self.index_value", "self.index_value - price", "wrong_basis"),
+    "basis of the row": Mutant("ssi.indices", basis.Curve, "row", "basis=Price(leg.price - self.index_value),", "basis=Price(leg.price),", "wrong_basis_row"),
+    "the price of a basis": Mutant("ssi.indices", basis.Curve, "trade", "leg.price, leg.price_ms = price, ts_ms", "leg.price, leg.price_ms = Price(price + 1000), ts_ms", "wrong_basis"),
+    "the index of a basis": Mutant("ssi.indices", basis.Curve, "tick", "self.index_value, self.index_ms, self.heard_ms = value,", "self.index_value, self.index_ms, self.heard_ms = Price(value + 777),", "wrong_basis"),
+    "breadth": Mutant("ssi.indices", indices.Index, "event", "advances=self.advances", "advances=self.declines", "wrong_index"),
+    "breadth of the row": Mutant("ssi.indices", indices.Index, "row", "ceilings=self.ceilings", "ceilings=self.floors + 1", "wrong_index_row"),
+    "change of an index": Mutant("ssi.indices", indices.Index, "row", "self.value - self.prior_value", "self.prior_value - self.value", "wrong_index_row"),
+    "percent of an index": Mutant("ssi.indices", indices.Index, "row", "change * 100", "change * 10", "wrong_index_row"),
+    "traded value of an index": Mutant("ssi.indices", index_shard, "advance", "index.traded_value = record.traded_value", "index.traded_value = record.put_through_value", "wrong_index"),
+    "candle volume doubled": Mutant("ssi.ticks", candles.Candles, "draw", "candle.volume += line.volume", "candle.volume += 2 * line.volume", "wrong_candle"),
+    "candle minute shifted": Mutant("ssi.ticks", candles.Candles, "draw", "line.ts_ms - line.ts_ms % MINUTE_MS", "line.ts_ms - line.ts_ms % MINUTE_MS + MINUTE_MS", "unknown_candle"),
+    "candle close": Mutant("ssi.ticks", candles.Candles, "draw", "place >= candle.close_at", "place > (*candle.close_at, 0) and place < candle.close_at", "wrong_candle"),
+    "candle low": Mutant("ssi.ticks", candles.Candles, "draw", "candle.low = price", "candle.low = candle.low", "wrong_candle"),
+    "candle side": Mutant("ssi.ticks", candles.Candles, "draw", "if line.side is Side.BUY", "if line.side is Side.NEUTRAL", "wrong_candle"),
+    "daily high = low": Mutant("ssi.ticks", symbol_day.SymbolDay, "daily", "high=self.high", "high=self.low", "wrong_daily"),
+    "daily close + 50": Mutant("ssi.ticks", symbol_day.SymbolDay, "daily", "else Price(self.last)", "else Price(self.last + 50)", "wrong_daily"),
+    "daily volume": Mutant("ssi.ticks", symbol_day.SymbolDay, "daily", "total_volume=Shares(tape.total)", "total_volume=Shares(tape.printed)", "wrong_daily"),
+    "daily value of buyers": Mutant("ssi.ticks", symbol_day.SymbolDay, "daily", 'active_buy_value=self._value(_BOOK, "buy_value")', 'active_buy_value=self._value(_BOOK, "sell_value")', "wrong_daily"),
+    "high of state.prices": Mutant("ssi.ticks", symbol_day.SymbolDay, "row", "high=self.high", "high=self.low", "wrong_price_row"),
+    "low of state.prices": Mutant("ssi.ticks", symbol_day.SymbolDay, "row", "low=self.low", "low=self.high", "wrong_price_row"),
+    "last of state.prices": Mutant("ssi.ticks", symbol_day.SymbolDay, "take_print", "self.last, self.last_volume = price,", "self.last, self.last_volume = price + 50,", "wrong_price_row"),
+    "open": Mutant("ssi.ticks", symbol_day.SymbolDay, "_open", "self.auction_open = booked.record.price", "self.auction_open = booked.record.price + 100", "wrong_price_row"),
+    "VWAP": Mutant("ssi.ticks", symbol_day.SymbolDay, "average", "tape.total - tape.explained", "tape.printed - tape.explained", "wrong_price_row"),
+    "side flipped": Mutant("ssi.ticks", symbol_day.SymbolDay, "take_print", "elif side is Side.SELL", "elif side is Side.NEUTRAL", "wrong_price_row"),
+    "missed volume": Mutant("ssi.ticks", symbol_day.SymbolDay, "row", "missed_volume=Shares(tape.missed)", "missed_volume=Shares(0)", "wrong_price_row"),
+    "best ask + 100": Mutant("ssi.ticks", price_shard, "_quote_event", "ask=Price(ask)", "ask=Price(ask + 100)", "wrong_quote"),
+    "bid volume": Mutant("ssi.ticks", price_shard, "_quote_event", "bid_volume=Shares(bid_volume)", "bid_volume=Shares(ask_volume)", "wrong_quote"),
+    "quotes that only change a volume": Mutant("ssi.ticks", price_shard.PriceFold, "_show_book", "record.bids[:2] != symbol_day.bids[:2]", "record.bids[:1] != symbol_day.bids[:1]", "wrong_quotes"),
+    "a lost gap not booked": Mutant("ssi.ticks", prints.TapeRecorder, "_gap", "self._events.append(", "(lambda event: None)(", "wrong_gap"),
+    "a repeat booked twice": Mutant("ssi.ticks", prints.TapeRecorder, "_repeat", "tape.repeats += 1", "tape.repeats += 1; self._events.append(print_line(received.record, received.label, tape.count.generation, start=received.start, volume=received.record.volume, late=True, anchored=True))", "doubled_print"),
+    "value of a print": Mutant("ssi.ticks", prints, "print_line", "value=value_of(price, volume, record.exchange)", "value=value_of(price, volume + 1, record.exchange)", "wrong_value"),
+    "limit of a print": Mutant("ssi.ticks", prints, "print_line", "price == record.floor", "price == record.floor + 1", "wrong_limit"),
+    "no price_limit alert": Mutant("ssi.ticks", trade_alerts, "_limit", "limit == memory.limit or", "True or", "missing_alert"),
+    "alert latch broken": Mutant("ssi.ticks", trade_alerts, "_limit", "limit == memory.limit or", "", "unexpected_alert"),
+    "alert at the wrong limit": Mutant("ssi.ticks", trade_alerts, "_limit", '"up" if limit == "ceiling"', '"up" if limit == "floor"', "missing_alert"),
+    "ledger sign": Mutant("ssi.foreign", foreign, "_entry", "move.counter - move.counter_from", "move.counter_from - move.counter", "wrong_entry"),
+    "ledger value": Mutant("ssi.foreign", foreign, "_entry", "value=Vnd(move.value)", "value=Vnd(move.value * 2)", "wrong_ledger"),
+    "net of foreigners": Mutant("ssi.foreign", foreign_shard, "_row", "net_volume=Shares(buy.volume - sell.volume)", "net_volume=Shares(sell.volume - buy.volume)", "wrong_foreign_row"),
+    "room": Mutant("ssi.foreign", foreign_shard, "_row", "room=Shares(totals.room)", "room=Shares(totals.room + 100)", "wrong_foreign_row"),
+    "flow bought doubled": Mutant("ssi.foreign", flow._Flow, "_tell_minute", "bought=Shares(part.bought)", "bought=Shares(2 * part.bought)", "wrong_flow"),
+    "flow of the row": Mutant("ssi.foreign", flow._Flow, "_draw_rows", "net_value=Vnd(part.bought_value - part.sold_value)", "net_value=Vnd(part.bought_value)", "wrong_flow_row"),
+    "a scope left out": Mutant("ssi.foreign", foreign_shard, "scopes_of", "(MARKET, exchange.value, *groups)", "(MARKET, *groups)", "missing_flow"),
+    "flow that sellers lower": Mutant("ssi.foreign", scopes.ScopeSum, "add", "self.sold += times", "self.sold -= times", "wrong_flow"),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def day() -> Records:
+    """The frames of the day."""
+    return records()
+
+
+def _of(day: Records, source: str) -> Records:
+    return [(position, frame) for position, frame in day if position.topic == source]
+
+
+def _found(frames: Records, outputs: Outputs) -> set[str]:
+    return {found.kind for found in numbers.check(frames, outputs, [])}
+
+
+def _plant(monkeypatch: pytest.MonkeyPatch, mutant: Mutant) -> None:
+    """Replace the function by one whose source differs in one place, wherever the module or class has it."""
+    known = inspect.getattr_static(mutant.owner, mutant.function)
+    function: Any = known.fget if isinstance(known, property) else known
+    source = textwrap.dedent(inspect.getsource(function))
+    assert source.count(mutant.right) == 1, "the fold does not say so any more: plant the fault elsewhere"
+    made: dict[str, Any] = {}
+    exec(compile(source.replace(mutant.right, mutant.wrong), "mutant", "exec"), function.__globals__, made)
+    monkeypatch.setattr(mutant.owner, mutant.function, made[mutant.function])
+    if mutant.function == "_limit":
+        rules: Any = trade_alerts._FOLDS
+        monkeypatch.setitem(rules, PriceLimit, made["_limit"])
+
+
+@pytest.mark.parametrize("source", ["ssi.ticks", "ssi.indices", "ssi.foreign"])
+def test_a_day_that_is_right_brings_no_difference(day: Records, source: str) -> None:
+    frames = _of(day, source)
+    outputs = folded(frames)
+    assert outputs
+    assert list(numbers.check(frames, outputs, [])) == []
+
+
+def test_all_topics_together_bring_no_difference(day: Records) -> None:
+    assert list(numbers.check(day, folded(day), [])) == []
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_a_fault_is_found_and_named(day: Records, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    mutant = MUTANTS[name]
+    _plant(monkeypatch, mutant)
+    frames = _of(day, mutant.source)
+    assert mutant.named in _found(frames, folded(frames))
