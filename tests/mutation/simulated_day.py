@@ -1,6 +1,6 @@
 """A short day of the simulator, folded in this process: the records, and everything that the pipelines make of them."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import partial
 from random import Random
@@ -16,7 +16,7 @@ from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
 from schemas.position import Position
-from schemas.structs import Frame, IndexRecord, TradeRecord
+from schemas.structs import ForeignRecord, Frame, IndexRecord, TradeRecord
 from schemas.topics import (
     MARKET_BASIS,
     MARKET_CANDLES,
@@ -41,6 +41,7 @@ INDICES = ("VN30", "VNINDEX")
 REPEATED, WITHHELD = 50, 70
 """Every so manyth trade record comes twice, or not at all."""
 SEED = 7
+LOSES, LATE, REPEATS = 0.02, 0.05, 0.05
 
 Records = list[tuple[Position, Frame]]
 Outputs = dict[str, list[tuple[Position, Any]]]
@@ -115,3 +116,25 @@ def folded(frames: Records) -> Outputs:
     for position, frame in frames:
         pipelines.take(position, frame)
     return pipelines.outputs
+
+
+def from_two_feeds(frames: Records, rng: Random) -> Records:
+    """The same day as two feeds bring it, each with losses, repeats, and trades and foreign records that come a frame late."""
+    hostile: Records = []
+    offsets, seqs = Counter[str](), Counter[tuple[str, str]]()
+    held: dict[tuple[str, str], list[Any]] = {}
+    for position, frame in frames:
+        for feed in ("a", "b"):
+            lane = feed, position.topic
+            tick, *told = frame.records
+            told = [record for record in told if rng.random() > LOSES]
+            late = [record for record in told if isinstance(record, TradeRecord | ForeignRecord) and rng.random() < LATE]
+            in_time = [record for record in told if not any(record is other for other in late)]
+            repeats = [record for record in in_time if rng.random() < REPEATS]
+            seqs[lane] += rng.random() < LOSES
+            sent = a_frame(tick, *held.pop(lane, []), *in_time, *repeats, feed=feed, seq=seqs[lane])
+            hostile.append((Position(position.topic, 0, offsets[position.topic]), sent))
+            held[lane] = late
+            offsets[position.topic] += 1
+            seqs[lane] += 1
+    return hostile

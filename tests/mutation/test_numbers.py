@@ -3,6 +3,7 @@
 
 import inspect
 import textwrap
+from random import Random
 from typing import Any, NamedTuple
 
 import pytest
@@ -23,7 +24,8 @@ from pipelines.core import (
 )
 from pipelines.core.rules import PriceLimit
 from stock_tracker.verify.core import numbers
-from tests.mutation.simulated_day import Outputs, Records, folded, records
+from tests.mutation.simulated_day import MOST_STOCKS, Outputs, Records, folded, from_two_feeds, records
+from tests.proof import usually
 
 
 class Mutant(NamedTuple):
@@ -125,6 +127,14 @@ def test_a_day_that_is_right_brings_no_difference(day: Records, source: str) -> 
 
 def test_all_topics_together_bring_no_difference(day: Records) -> None:
     assert list(numbers.check(day, folded(day), [])) == []
+
+
+@pytest.mark.parametrize("seed", range(usually(2, proving=40)))
+def test_a_hostile_day_of_two_feeds_is_right_too(day: Records, seed: int) -> None:
+    frames = from_two_feeds(day, Random(seed))
+    not_judged: list[numbers.NotJudged] = []
+    assert list(numbers.check(frames, folded(frames), not_judged)) == []
+    assert len({left_out.symbol for left_out in not_judged}) <= MOST_STOCKS // 2
 
 
 @pytest.mark.parametrize("name", MUTANTS)

@@ -52,9 +52,11 @@ def _check_tops(symbol: str, heard: list[Heard], events: list[Placed], *, is_one
 
 def _check_book(symbol: str, heard: list[Heard], placed: Placed) -> Iterator[Difference]:
     at, row = placed
-    newest = max((record.ts_ms for _, record in heard), default=None)
-    if newest is None:
-        return
-    last = {feed: (record.bids, record.asks) for feed, record in heard if record.ts_ms == newest}
-    if row.quote_ms != newest or (row.bids, row.asks) not in last.values():
+    # Each feed has its own newest; the one that leads shows its own.
+    last: dict[str, Any] = {}
+    for feed, record in heard:
+        if feed not in last or record.ts_ms >= last[feed].ts_ms:
+            last[feed] = record
+    shown = row.quote_ms, row.bids, row.asks
+    if last and shown not in [(record.ts_ms, record.bids, record.asks) for record in last.values()]:
         yield Difference("wrong_price_row", symbol, f"the book is {row.bids} | {row.asks}, of {row.quote_ms}", at)

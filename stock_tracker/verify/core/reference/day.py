@@ -33,6 +33,8 @@ class ToldDay:
     books: dict[str, list[Heard]] = field(default_factory=lambda: defaultdict(list))
     foreign: dict[str, list[ForeignRecord]] = field(default_factory=lambda: defaultdict(list))
     indices: dict[str, list[IndexRecord]] = field(default_factory=lambda: defaultdict(list))
+    index_feeds: dict[str, dict[str, list[IndexRecord]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
+    """The same by symbol and feed: only what the leading feed says of an index counts, and records do not tell which leads."""
     references: dict[str, ReferenceRecord] = field(default_factory=dict)
     earlier_indices: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     """Values of earlier days, which stand in for an index until it is live."""
@@ -77,5 +79,6 @@ def _take(told: ToldDay, feed: str, record: object) -> None:
         told.foreign[record.symbol].append(record)
     elif isinstance(record, IndexRecord):
         told.indices[record.symbol].append(record)
+        told.index_feeds[record.symbol][feed].append(record)
     elif isinstance(record, ReferenceRecord):
         told.references[record.symbol] = record

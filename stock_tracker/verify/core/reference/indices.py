@@ -29,7 +29,7 @@ def check(
         if any(abs(one.value - other.value) * 100 > _FAR_PERCENT * one.value for one in valid for other in (valid[0],)):
             doubts.append(("market.indices", symbol, "a value is beyond belief"))
             continue
-        newest = max(valid, key=lambda record: (record.ts_ms, record.volume))
+        newest = _newest_of_each(told, symbol)
         known = {(record.ts_ms, _content(record)) for record in valid}
         last: Placed | None = None
         for at, event in events or ():
@@ -37,18 +37,18 @@ def check(
                 last = at, event
                 if (event.ts_ms, _content(event)) not in known:
                     yield Difference("wrong_index", symbol, f"no record said {_content(event)} at {event.ts_ms}", at)
-        expected: dict[str, object] = {name: getattr(newest, name) for name in _FIGURES}
         if events is not None and last is None:
             yield Difference("missing_index", symbol, "market.indices has no event of it", None)
         elif last is not None:
-            yield from differ("index", symbol, last[1], expected, last[0])
+            yield from differ("index", symbol, last[1], _figures(_nearest(last[1], newest)), last[0])
         if rows is not None and symbol not in rows:
             yield Difference("missing_state", symbol, "state.indices has no row of it", None)
         elif rows is not None:
             at, row = rows[symbol]
-            change = newest.value - newest.prior_value
-            percent = round(change * 100 / newest.prior_value, 2) if newest.prior_value else 0.0
-            yield from differ("index_row", symbol, row, expected | {"change": change, "change_pct": percent}, at)
+            record = _nearest(row, newest)
+            change = record.value - record.prior_value
+            percent = round(change * 100 / record.prior_value, 2) if record.prior_value else 0.0
+            yield from differ("index_row", symbol, row, _figures(record) | {"change": change, "change_pct": percent}, at)
 
 
 def check_basis(
@@ -71,10 +71,26 @@ def check_basis(
     for symbol, (at, row) in sorted((rows or {}).items()):
         yield from _check_one("basis_row", row, at)
         in_turn = [line for line in prices.get(symbol, ()) if not line.late]
-        records = [record for record in told.indices.get(row.underlying, ()) if record.value > 0]
-        if in_turn and records:
-            newest: IndexRecord = max(records, key=lambda record: (record.ts_ms, record.volume))
-            yield from differ("basis_row", symbol, row, {"price": in_turn[-1].price, "index_value": newest.value}, at)
+        newest = {record.value for record in _newest_of_each(told, row.underlying)}
+        if in_turn and newest:
+            index_value = row.index_value if row.index_value in newest else max(newest)
+            yield from differ("basis_row", symbol, row, {"price": in_turn[-1].price, "index_value": index_value}, at)
+
+
+def _newest_of_each(told: ToldDay, symbol: str) -> list[IndexRecord]:
+    """The last word of each feed: that of the one which leads is the last of the day."""
+    spoken = [[record for record in records if record.value > 0] for records in told.index_feeds[symbol].values()]
+    return [max(records, key=lambda record: (record.ts_ms, record.volume)) for records in spoken if records]
+
+
+def _nearest(message: Any, newest: list[IndexRecord]) -> IndexRecord:
+    """The record that a message is of; where it is of none, the newest."""
+    same = [record for record in newest if _content(record) == _content(message)]
+    return same[0] if same else max(newest, key=lambda record: (record.ts_ms, record.volume))
+
+
+def _figures(record: IndexRecord) -> dict[str, object]:
+    return {name: getattr(record, name) for name in _FIGURES}
 
 
 def _check_one(part: str, event: Any, at: Any) -> Iterator[Difference]:
