@@ -7,7 +7,7 @@ Every setting is in one place, and all topologies have one shape::
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -111,10 +111,31 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
     )
     dead_letters = DeadLetterWatch(pipeline.name, settings.dead_letter_limit)
     application.watch(dead_letters)
+    wire(application, pipeline, folds, partitions, dead_letters, settings.topic_prefix)
+    return application
+
+
+def wire(
+    application: Application,
+    pipeline: Pipeline,
+    folds: Sequence[Fold[Any]],
+    partitions: Mapping[str, int],
+    dead_letters: DeadLetterWatch,
+    prefix: str,
+) -> None:
+    """Give ``application`` the topologies of ``pipeline``, whatever it reads from and writes to.
+
+    Args:
+        application: It has no dataframe yet.
+        pipeline: Of the catalogue.
+        folds: Those of its topologies, in their order.
+        partitions: How many each topic has, by its name without ``prefix``.
+        dead_letters: What is told of every message.
+        prefix: What stands before the names of the topics.
+    """
     for topology, fold in zip(pipeline.topologies, folds, strict=True):
         fold_message = _fold_message(topology, fold, pipeline.name, partitions[topology.source.name], dead_letters)
-        _wire(application, topology, fold_message, settings.topic_prefix)
-    return application
+        _wire(application, topology, fold_message, prefix)
 
 
 def _wire(application: Application, topology: Topology[Any], fold_message: Callable[..., Iterable[Output]], prefix: str) -> None:
