@@ -14,7 +14,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 TEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test quick prove prove-examples prove-kills prove-hostile prove-stack test-no-java official pictures lint types fmt hooks bench record lock clean
+.PHONY: help setup up down test quick prove prove-examples prove-kills prove-hostile prove-stack test-no-java official pictures lint types fmt hooks bench record days lock clean
 
 help: ## Say what there is
 	@echo "stock-tracker: Vietnam's stock market data, exact and replayable"
@@ -89,6 +89,11 @@ bench: setup ## Benchmarks; compare within one run only
 
 record: .venv/.ready ## Keep what this release writes: its messages and its state (once, before the next release changes them)
 	$(BIN)/python -m tests.record_release
+
+days: .venv/.ready ## Make the library of days in tests/fixtures/days anew, with their goldens
+	$(BIN)/python -m tests.make_days
+	@for day in tests/fixtures/days/*.jsonl.zst; do \
+		case $$day in *.golden.*) ;; *) $(BIN)/stock-tracker golden $$day --update || exit 1;; esac; done
 
 lock: $(UV) ## Make the lock files anew from pyproject.toml
 	$(UV) lock --upgrade

@@ -19,6 +19,9 @@ StockTrackerError
 ├── NoRecipe: the repository's infra/kafka is not there
 ├── BrokerFailed: the local broker did not come up
 ├── StrangeData: the data folder belongs to another broker
+├── NoGolden: there is no golden to compare with yet
+├── UnusableFixture: what was recorded is not what a command needs
+├── UntriedQuix: the topologies without a broker were not tried with this release of Quix Streams
 ├── TopicsRefused: the cluster refuses to make topics
 └── TopicsDiffer: topics exist with other settings than ours
 """
@@ -358,6 +361,61 @@ class StrangeData(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return f"Set STOCK_TRACKER_HOME to another folder, or, if nobody needs the data any more, delete it: rm -rf {self.folder}"
+
+
+class NoGolden(StockTrackerError):
+    """There is no golden ``file``."""
+
+    def __init__(self, file: Path) -> None:
+        super().__init__(file)
+        self.file = file
+
+    def __str__(self) -> str:
+        return f"there is no golden {self.file} to compare with"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Look at what comes out now and, if it is right, keep it: the same command with --update"
+
+
+class UnusableFixture(StockTrackerError):
+    """The fixture ``source`` can be read, but not used: ``reason``."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.source} cannot be used: {self.reason}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return f"See what is in it: stock-tracker fixture inspect {self.source}"
+
+
+class UntriedQuix(StockTrackerError):
+    """Quix Streams is installed in a release, ``installed``, that ``tried`` does not have: it may be unlike them."""
+
+    def __init__(self, installed: str, tried: Sequence[str]) -> None:
+        super().__init__(installed, tried)
+        self.installed = installed
+        self.tried = tuple(tried)
+
+    def __str__(self) -> str:
+        releases = ", ".join(f"{release}*" for release in self.tried)
+        return f"topologies run without a broker with Quix Streams {releases} only, and {self.installed} is installed"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return (
+            "Install the release that requirements.lock names: make setup. When you upgrade Quix Streams: try "
+            "stock_tracker/golden/brokerless.py with the new release, then add it to QUIX there. With a broker any release "
+            "will do: stock-tracker golden --broker"
+        )
 
 
 class TopicsRefused(StockTrackerError):

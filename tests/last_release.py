@@ -26,7 +26,7 @@ def number_of(release: str) -> tuple[int, ...]:
     return tuple(map(int, release.split(".")))
 
 
-RELEASES = sorted((folder.name for folder in FIXTURES.iterdir()), key=number_of)
+RELEASES = sorted((folder.name for folder in FIXTURES.iterdir() if (folder / "state.json.gz").exists()), key=number_of)
 """The releases whose state is kept, oldest first."""
 
 

@@ -1,0 +1,1 @@
+"""Where outputs differ, without I/O."""
