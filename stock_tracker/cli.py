@@ -24,7 +24,21 @@ from schemas.errors import HALTED, Halt
 from stock_tracker import distribution
 from stock_tracker.errors import StockTrackerError
 
-COMMANDS = ("up", "down", "status", "verify", "kafka", "topics", "ssi", "run", "alerts", "gateway", "archive", "golden")
+COMMANDS = (
+    "up",
+    "down",
+    "status",
+    "verify",
+    "kafka",
+    "topics",
+    "ssi",
+    "run",
+    "alerts",
+    "gateway",
+    "archive",
+    "golden",
+    "fixture",
+)
 """The sub-commands, in the order in which ``--help`` lists them."""
 
 DEBUG = "STOCK_TRACKER_DEBUG"
