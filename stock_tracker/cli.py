@@ -25,20 +25,9 @@ from stock_tracker import distribution
 from stock_tracker.errors import StockTrackerError
 
 COMMANDS = (
-    "up",
-    "down",
-    "status",
-    "verify",
-    "kafka",
-    "topics",
-    "ssi",
-    "run",
-    "alerts",
-    "gateway",
-    "archive",
-    "golden",
-    "fixture",
-)
+    "up", "down", "status", "verify", "kafka", "topics", "ssi", "run", "alerts", "gateway", "archive",
+    "record", "replay", "fixture", "golden",
+)  # fmt: skip
 """The sub-commands, in the order in which ``--help`` lists them."""
 
 DEBUG = "STOCK_TRACKER_DEBUG"

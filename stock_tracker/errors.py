@@ -19,6 +19,7 @@ StockTrackerError
 ├── NoRecipe: the repository's infra/kafka is not there
 ├── BrokerFailed: the local broker did not come up
 ├── StrangeData: the data folder belongs to another broker
+├── NothingToRecord: no message is in the stretch that is to be recorded
 ├── NoGolden: there is no golden to compare with yet
 ├── UnusableFixture: what was recorded is not what a command needs
 ├── UntriedQuix: the topologies without a broker were not tried with this release of Quix Streams
@@ -361,6 +362,25 @@ class StrangeData(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return f"Set STOCK_TRACKER_HOME to another folder, or, if nobody needs the data any more, delete it: rm -rf {self.folder}"
+
+
+class NothingToRecord(StockTrackerError):
+    """No message of ``topics`` is between two market times."""
+
+    def __init__(self, topics: Sequence[str], since: str | None, until: str | None) -> None:
+        super().__init__(topics, since, until)
+        self.topics = tuple(topics)
+        self.since = since
+        self.until = until
+
+    def __str__(self) -> str:
+        stretch = f" between {self.since or 'the beginning'} and {self.until or 'the end'}" if self.since or self.until else ""
+        return f"there is nothing on {', '.join(self.topics)}{stretch}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Times are market time, HH:MM in Vietnam, of --day. Which topics there are: stock-tracker topics list"
 
 
 class NoGolden(StockTrackerError):

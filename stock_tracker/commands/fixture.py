@@ -8,6 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from connectors.fixtures.core.layout import FixtureMessage, Header
+    from schemas.units import TradingDay
 
 app = typer.Typer(
     help="Recorded days in files: look into them, and make others out of them.",
@@ -56,7 +57,7 @@ def cut(
 
     wanted = None if topics is None else set(topics.split(","))
     with _opened(file) as (header, messages):
-        begins, ends = (_market_ms(text, header.trading_day, name) for text, name in ((since, "--from"), (until, "--to")))
+        begins, ends = (market_ms(text, header.trading_day, name) for text, name in ((since, "--from"), (until, "--to")))
         part: Iterator[FixtureMessage] = between(messages, begins, ends)
         if symbols is not None:
             part = of_symbols(part, frozenset(symbols.split(",")))
@@ -169,7 +170,21 @@ def _write(output: Path, header: "Header", messages: "Iterable[FixtureMessage]")
     print(f"{output}: {len(kept)} messages, {output.stat().st_size:,} bytes")
 
 
-def _market_ms(text: str | None, day: int | None, option: str) -> int | None:
+def trading_day_of(text: str, option: str) -> "TradingDay":
+    """The trading day that somebody typed."""
+    from schemas.calendar import as_date
+    from schemas.units import TradingDay
+
+    try:
+        day = TradingDay(int(text))
+        as_date(day)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no day such as 20261123", param_hint=option) from None
+    return day
+
+
+def market_ms(text: str | None, day: int | None, option: str) -> int | None:
+    """The market time that somebody typed, on ``day``."""
     from datetime import time
 
     from schemas.calendar import at

@@ -7,16 +7,14 @@ from typing import Final
 from connectors.fixtures.core.layout import FixtureMessage, Header
 from connectors.fixtures.files import open_fixture, write_fixture
 from pipelines.catalogue import CATALOGUE, Pipeline, named
-from schemas.shards import shard_keys
-from schemas.topics import RECORD_TOPICS
 from stock_tracker.errors import NoGolden, UnusableFixture
 from stock_tracker.golden.core.comparison import GoldenReport, compare
 from stock_tracker.golden.outputs import OUTPUTS, in_order
+from stock_tracker.golden.shards import shards_of
 
 ALL: Final = "all"
 APPS: Final = (*(pipeline.name for pipeline in CATALOGUE), ALL)
 """What ``--app`` may be."""
-MOST_SHARDS: Final = 64
 Runner = Callable[[Iterable[FixtureMessage], Sequence[Pipeline], int], Iterator[FixtureMessage]]
 """Gives what pipelines publish when they read messages, on topics of so many shards."""
 
@@ -67,22 +65,6 @@ def update(file: Path, app: str, golden: Path, runner: Runner) -> int:
     header, outputs = run(file, app, runner)
     write_fixture(golden, header, outputs)
     return len(outputs)
-
-
-def shards_of(source: str, header: Header, messages: Iterable[FixtureMessage]) -> int:
-    """How many shards a fixture was recorded with: as it says, else the fewest that its keys are of.
-
-    Raises:
-        UnusableFixture: They are of no number of shards.
-    """
-    sharded = {topic.name for topic in RECORD_TOPICS}
-    if told := [count for topic, count in header.partitions.items() if topic in sharded]:
-        return told[0]
-    keys = {(m.partition, m.key.decode(errors="replace")) for m in messages if m.topic in sharded and m.key is not None}
-    for shards in range(1 + max((partition for partition, _ in keys), default=0), MOST_SHARDS + 1):
-        if all(shard_keys(shards)[partition] == key for partition, key in keys):
-            return shards
-    raise UnusableFixture(source, "the keys of its frames are of no number of shards")
 
 
 def _with_upstream(wanted: Sequence[Pipeline], recorded: set[str]) -> tuple[Pipeline, ...]:

@@ -18,6 +18,7 @@ from stock_tracker.golden import brokerless, run
 from stock_tracker.golden.brokerless import outputs_of
 from stock_tracker.golden.core.comparison import compare
 from stock_tracker.golden.outputs import in_order
+from stock_tracker.golden.shards import shards_of
 from tests.make_days import DAYS, LIBRARY
 
 DAY_FILES = [DAYS / f"{story.name}.jsonl.zst" for story in LIBRARY]
@@ -120,7 +121,7 @@ def test_a_fixture_that_no_pipeline_reads_is_no_golden_of_nothing(tmp_path: Path
 def test_shards_are_read_off_the_keys_where_the_header_does_not_say() -> None:
     with open_fixture(QUIET) as (header, read):
         messages = list(read)
-    assert run.shards_of("quiet", Header(topics=header.topics, trading_day=None), messages) == 3
+    assert shards_of("quiet", Header(topics=header.topics, trading_day=None), messages) == 3
 
 
 def test_the_pipelines_read_what_was_recorded_rather_than_make_it_anew() -> None:
