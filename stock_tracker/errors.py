@@ -433,8 +433,7 @@ class UntriedQuix(StockTrackerError):
         """What to do next."""
         return (
             "Install the release that requirements.lock names: make setup. When you upgrade Quix Streams: try "
-            "stock_tracker/golden/brokerless.py with the new release, then add it to QUIX there. With a broker any release "
-            "will do: stock-tracker golden --broker"
+            "stock_tracker/golden/brokerless.py with the new release, then add it to QUIX there"
         )
 
 

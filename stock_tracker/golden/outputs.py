@@ -1,8 +1,8 @@
 """Outputs of the pipelines in one order, whichever way they were made. Pure.
 
 An event topic that one topology writes is compared message by message. Where several topologies write the same topic, only the
-order of each is fixed, and Kafka mixes them as it likes: there messages are put in the order of what they are about first. Of a
-compacted topic the last row of each key counts.
+order of each is fixed, and Kafka mixes them as it likes: there messages are put in the order of what they are about first. That
+two symbols changed places on such a topic is not seen. Of a compacted topic the last row of each key counts.
 
 The shards of the foreign flow meet on one partition, in whatever order Kafka takes them. So their partial sums are put in the
 order of the shards, and the rows of the flow are compared without the offset that they were folded from.
