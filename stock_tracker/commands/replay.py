@@ -58,7 +58,7 @@ def replay(
 
     rate = _rate(speed)
     if to is Destination.SSI:
-        _simulate(file, speed, port)
+        _simulate(file, rate, port)
         return
     with open_fixture(file) as (header, read):
         damage, messages = _readable(inputs(read))
@@ -122,12 +122,12 @@ def _readable(messages: "Iterable[FixtureMessage]") -> "tuple[FixtureError | Non
     return None, kept
 
 
-def _simulate(file: Path, speed: str, port: int) -> None:
+def _simulate(file: Path, rate: float | None, port: int) -> None:
     """Be SSI's servers, with the file's ssi.wire as their day, until stopped."""
     from connectors.ssi.simulator.server import run
     from connectors.ssi.simulator.settings import SimulatorSettings
     from stock_tracker.service import log_to_stderr, run_until_signalled
 
     log_to_stderr()
-    settings = SimulatorSettings.model_validate({"recording": file, "speed": speed.removesuffix("x"), "port": port})
+    settings = SimulatorSettings.model_validate({"recording": file, "speed": "max" if rate is None else rate, "port": port})
     run_until_signalled(lambda stop: run(settings, stop))

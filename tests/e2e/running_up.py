@@ -38,7 +38,7 @@ class Ended:
     @property
     def result(self) -> dict[str, Any]:
         """What it printed, with ``--json``."""
-        assert self.out, self.said
+        assert self.out, f"it ended with {self.code} and printed nothing\n{self.said}"
         result: dict[str, Any] = json.loads(self.out)
         return result
 

@@ -20,7 +20,7 @@ from aiohttp import WSCloseCode, web
 from connectors.ssi.simulator.captures import read_day
 from connectors.ssi.simulator.core import hub, rest
 from connectors.ssi.simulator.core.blocks import symbols_of
-from connectors.ssi.simulator.core.errors import ProtocolError, UnknownFault, UnknownTransport
+from connectors.ssi.simulator.core.errors import ProtocolError, UnknownFault, UnknownTransport, UnreadableDay
 from connectors.ssi.simulator.core.faults import Refuse, Step, Unanswered, read_fault
 from connectors.ssi.simulator.core.feed import DayFeed
 from connectors.ssi.simulator.core.market import MarketDay, generate
@@ -79,7 +79,11 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
     except OSError as error:
         remedy = "Stop what is there, or set SIM_PORT to another port (0: any free one)"
         raise PortTaken.of(error, HOST, settings.port, remedy) from error
-    market = the_day(settings)
+    try:
+        market = the_day(settings)
+    except UnreadableDay:
+        listening.close()
+        raise
     # A captured day is in a file already.
     cache = settings.cache if settings.recording is None else None
     # As fast as clients read is faster than a day is made: so it is made before it is played, and kept for the next time.

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from connectors.fixtures.core.errors import DamagedFixture
+from connectors.ssi.simulator.core.errors import UnreadableDay
 from stock_tracker.cli import build
 from tests.make_days import DAYS
 
@@ -53,3 +54,18 @@ def test_a_time_that_is_none_is_refused(words: tuple[str, str], tmp_path: Path) 
     told = fixture("cut", QUIET, *words, "-o", tmp_path / "x.jsonl")
     assert told.exit_code == 2
     assert "is no time such as 10:14" in told.stderr
+
+
+@pytest.mark.parametrize("speed", ["max", "20x"])
+def test_a_simulated_ssi_sends_what_came_over_its_wire_and_nothing_else(speed: str) -> None:
+    told = CliRunner().invoke(build(), ["replay", str(QUIET), "--to", "ssi", "--port", "0", "--speed", speed])
+    assert told.exit_code == 1
+    assert isinstance(told.exception, UnreadableDay)
+    assert "without ssi.wire" in str(told.exception)
+
+
+def test_a_day_is_moved_and_goes_to_standard_output() -> None:
+    told = CliRunner().invoke(build(), ["replay", str(QUIET), "--to", "stdout", "--shift-to", "20261123"])
+    assert told.exit_code == 0
+    days = {record["trading_day"] for line in told.stdout.splitlines() for record in json.loads(line)["v"]["records"]}
+    assert days == {20261123}
