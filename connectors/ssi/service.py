@@ -20,6 +20,7 @@ from connectors.ssi.core.health import FeedState, what_is_wrong
 from connectors.ssi.core.market_clock import SimulatedClock, WallClock, make_clock
 from connectors.ssi.core.outbox import Outbox
 from connectors.ssi.core.stream import RecordStream
+from connectors.ssi.epochs import LastEpoch
 from connectors.ssi.metrics import Tally
 from connectors.ssi.other_feeds import StatusListener
 from connectors.ssi.publisher import Publisher
@@ -91,6 +92,7 @@ class _Connector:
         self._publisher = Publisher(settings.kafka, settings.topic_prefix, self._outbox, window)
         self._holidays = settings.holidays
         self._clock = make_clock(settings.clock, self._holidays)
+        self._last_epoch = LastEpoch(settings.cache, settings.feed)
         self._parts: _Parts | None = None
         """What can be made only once Kafka has said how many shards there are."""
         self._clock_trouble: ClockUnavailable | None = None
@@ -132,7 +134,8 @@ class _Connector:
 
     def _make(self, http: aiohttp.ClientSession, shards: int) -> "_Parts":
         settings = self._settings
-        stream = RecordStream(settings.feed, shards, self._clock, self._outbox, settings.channels, self._holidays)
+        last_epoch = self._last_epoch.load()
+        stream = RecordStream(settings.feed, shards, self._clock, self._outbox, settings.channels, self._holidays, last_epoch)
         rest = SsiRest(http, settings)
         session = Session(http, rest, stream, self._clock, settings, SsiBackoff(random.random), self._listen, self._changed)
         cache = ReferenceCache(settings.cache, settings.api_url)
@@ -228,6 +231,7 @@ class _Connector:
     def _changed(self) -> None:
         """Say on ``ssi.status`` and to whoever asks for our health how the feed is."""
         if self._parts is not None:
+            self._last_epoch.keep(self._parts.stream.epoch)
             self._parts.stream.report(*self._state(), now_us())
         self._tell()
 

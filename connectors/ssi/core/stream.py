@@ -44,6 +44,7 @@ class RecordStream:
         outbox: Outbox,
         channels: str,
         holidays: frozenset[TradingDay] = HOLIDAYS,
+        last_epoch: int = 0,
     ) -> None:
         """Begin before the first epoch.
 
@@ -54,6 +55,7 @@ class RecordStream:
             outbox: Gets what Kafka shall get.
             channels: What is subscribed, as SwitchChannels takes it. Records of anything else are left out.
             holidays: Weekdays on which the exchanges do not open.
+            last_epoch: That of this feed's last connection in an earlier run, 0 if there was none. Those of this run are later.
         """
         subscription = SubscribedChannels(channels)
         self._subscription = subscription
@@ -71,6 +73,7 @@ class RecordStream:
         self._profiles: DayProfiles | None = None
         self._last_tick_s: int | None = None
         self._wire_seq = 0
+        self._last_epoch = last_epoch
         self.epoch = 0
         """When the connection began that is open now or was last, in Unix milliseconds; 0 before the first."""
         self.connects = 0
@@ -119,7 +122,7 @@ class RecordStream:
 
     def begin(self, now_us: UnixUs) -> int:
         """Start the epoch of a new connection and return it. A clock tick and the reference records come first in it."""
-        self.epoch = max(now_us // 1000, self.epoch + 1)
+        self.epoch = self._last_epoch = max(now_us // 1000, self._last_epoch + 1)
         self.connects += 1
         self.received = self.dead_letters = self._wire_seq = 0
         self._dropped_before = self._outbox.dropped_records

@@ -20,6 +20,7 @@ from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from prometheus_client import REGISTRY
 
 from connectors.ssi import publisher, reference, service
+from connectors.ssi.client import now_ms
 from connectors.ssi.core import backoff
 from connectors.ssi.core.backoff import SsiBackoff
 from connectors.ssi.core.decode import decode
@@ -371,8 +372,13 @@ async def test_what_cannot_be_decoded_is_a_dead_letter_and_the_rest_arrives(kafk
 
 
 async def test_a_broken_connection_is_made_again_as_a_new_epoch(
-    kafka: str, topics: str, board: Topics, monkeypatch: pytest.MonkeyPatch
+    kafka: str, topics: str, board: Topics, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    # This machine's clock was set back by an hour since the last run.
+    last = tmp_path / "home" / "ssi" / "epoch-a"
+    last.parent.mkdir(parents=True)
+    last_epoch = now_ms() + 3_600_000
+    last.write_text(str(last_epoch))
     # Long enough away for something to happen meanwhile.
     monkeypatch.setattr(service, "SsiBackoff", lambda *_: SsiBackoff(lambda: 1.0))
     stretch = a_market(start=time(9, 15), end=time(9, 17), speed=30.0)
@@ -398,7 +404,8 @@ async def test_a_broken_connection_is_made_again_as_a_new_epoch(
 
     records = board.records()
     epochs = sorted({frame.epoch for _, _, frame in board.frames()})
-    assert len(epochs) == 2
+    assert epochs == [last_epoch + 1, last_epoch + 2]
+    assert last.read_text() == str(last_epoch + 2)
     # The second connection begins with a snapshot that repeats the last record of every symbol.
     received = set(prints_in(records))
     by_print = {(line.symbol, line.total_vol, line.last_vol, line.price): line for line in truth.prints}

@@ -30,9 +30,9 @@ NINE = us(at(DAY, 9, 15, 2))
 class Feed:
     """A stream on a wall clock, and what came out of it."""
 
-    def __init__(self, clock: MarketClock | None = None, channels: str = "ALL") -> None:
+    def __init__(self, clock: MarketClock | None = None, channels: str = "ALL", last_epoch: int = 0) -> None:
         self.outbox = Outbox(100_000, 10_000_000)
-        self.stream = RecordStream("a", SHARDS, clock or WallClock(), self.outbox, channels)
+        self.stream = RecordStream("a", SHARDS, clock or WallClock(), self.outbox, channels, last_epoch=last_epoch)
         self.frames: list[tuple[str, Frame]] = []
         self.letters: list[DeadLetter] = []
         self.statuses: list[FeedStatus] = []
@@ -89,6 +89,11 @@ def test_every_connection_is_a_later_epoch_that_counts_from_0_again(an_argument:
     assert (feed.stream.received, feed.stream.dead_letters, feed.stream.connects) == (0, 0, 2)
     feed.drain()
     assert [frame.seq for _, frame in feed.frames if frame.epoch == second] == [0] * len(RECORD_TOPICS) * SHARDS
+
+
+def test_after_a_clock_was_set_back_epochs_go_on_from_the_last_one() -> None:
+    feed = Feed(last_epoch=NINE // 1000 + 3_600_000)
+    assert [feed.stream.begin(NINE) for _ in range(2)] == [NINE // 1000 + 3_600_001, NINE // 1000 + 3_600_002]
 
 
 PROFILES = DayProfiles(
