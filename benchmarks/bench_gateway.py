@@ -27,11 +27,16 @@ from gateway.core.board import Board, Change
 from gateway.core.channels import CHANNELS
 from gateway.core.events import recents
 from gateway.core.limits import ClientLimits
+from gateway.core.rows import SOURCES, change_of
 from gateway.core.status import Connectors
 from gateway.fanout import Fanout
 from gateway.settings import GatewaySettings
-from schemas.topics import encode
+from schemas.position import Position
+from schemas.states import PriceRow
+from schemas.topics import STATE_PRICES, encode
+from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, Vnd
 
+PRICES = next(source for source in SOURCES if source.topic is STATE_PRICES)
 SYMBOLS = [f"S{number:04}" for number in range(1_600)]
 CHANGED = 400
 WATCHED = 30
@@ -67,19 +72,20 @@ def read_forever(port: int, commands: list[tuple[str, str | None]], ready: Conne
 
 
 def changes(symbols: list[str], src: int) -> list[Change]:
-    rows = []
-    for symbol in symbols:
-        book = [28_350, 1_300, 28_300, 5_200, 28_250, 9_900]
-        row = [symbol, 20261120, 1_795_140_900_000, "HOSE", "LO", "N", "continuous", 28_000, 29_950, 26_050, None, 28_350 + src]
-        row += [500, 350, None, 28_000, 28_400, 27_900, 1_234_500, 34_567_890_000, 28_150, book, book, 1_795_140_899_000]
-        row += [600_000, 500_000, 134_500, 0, None, 812, 0, 0, 0]
-        rows.append(
-            Change(
-                channel="px", key=symbol, slot=0, offset=src, day=1, src=src, appended_ms=0, fragment=encode(row),
-                exchange="HOSE", groups=None,
-            )
-        )  # fmt: skip
-    return rows
+    book = [28_350, 1_300, 28_300, 5_200, 28_250, 9_900]
+    rows = [
+        PriceRow(
+            day=TradingDay(20261120), ts_ms=UnixMs(1_795_140_900_000), src=src, symbol=Symbol(symbol), exchange=Exchange.HOSE,
+            session="LO", status="N", phase=SessionPhase.CONTINUOUS, reference=Price(28_000), ceiling=Price(29_950),
+            floor=Price(26_050), previous_close=None, last=Price(28_350 + src), last_volume=Shares(500), change=Price(350),
+            expected=None, open=Price(28_000), high=Price(28_400), low=Price(27_900), total_volume=Shares(1_234_500),
+            total_value=Vnd(34_567_890_000), average=Price(28_150), bids=book, asks=book, quote_ms=UnixMs(1_795_140_899_000),
+            active_buy=Shares(600_000), active_sell=Shares(500_000), neutral=Shares(134_500), put_through_volume=Shares(0),
+            candle=None, prints=812, repeats=0, gaps=0, missed_volume=Shares(0),
+        )
+        for symbol in symbols
+    ]  # fmt: skip
+    return [change_of(PRICES, Position(STATE_PRICES.name, 0, src), 0, row) for row in rows]
 
 
 class Case:
