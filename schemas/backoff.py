@@ -19,10 +19,15 @@ class Backoff:
         self._chance = chance
         self._next_s = first_s
 
-    def failed(self) -> float:
-        """Seconds to wait before the next attempt: between half and all of the pause that is due."""
-        pause_s = self._next_s * (1 + self._chance()) / 2
-        self._next_s = min(self._next_s * 2, self._longest_s)
+    def failed(self, longest_s: float | None = None) -> float:
+        """Seconds to wait before the next attempt: between half and all of the pause that is due.
+
+        Args:
+            longest_s: The longest that this pause may be, instead of the bound given at the beginning.
+        """
+        longest_s = self._longest_s if longest_s is None else longest_s
+        pause_s = min(self._next_s, longest_s) * (1 + self._chance()) / 2
+        self._next_s = min(self._next_s * 2, longest_s)
         return pause_s
 
     def worked(self) -> None:

@@ -9,13 +9,14 @@ from typing import Final, Protocol
 import aiohttp
 
 from connectors.ssi.client import Conversation, monotonic_ms, now_ms
-from connectors.ssi.core.backoff import SsiBackoff
+from connectors.ssi.core.backoff import LONGEST_S, SsiBackoff
 from connectors.ssi.core.daily import DailyTime
 from connectors.ssi.core.errors import PlannedReconnect, SsiError, SsiUnavailable, StandingBy, TokenRejected
 from connectors.ssi.core.evictions import STAND_BY_S, Evictions
 from connectors.ssi.core.health import FeedState
 from connectors.ssi.core.hub_client import HubClient
 from connectors.ssi.core.market_clock import MarketClock
+from connectors.ssi.core.off_hours import hours_begin_in_s
 from connectors.ssi.core.stream import RecordStream
 from connectors.ssi.rest import RENEW_AGAIN_S, SsiRest
 from connectors.ssi.settings import SsiSettings
@@ -152,7 +153,11 @@ class Session:
     async def _pause(self, error: SsiError) -> None:
         """Wait as long as an error asks for before the next attempt."""
         self.ended[type(error).__name__] += 1
-        pause_s = self._backoff.failed(error, monotonic_ms())
+        market_ms = self._market_ms()
+        # Nothing is missed at night, so a hub that is down then is asked seldom, but in time for the market.
+        idle_s = hours_begin_in_s(market_ms) if market_ms else 0.0
+        longest_s = min(self._settings.off_hours_pause_s, idle_s) if idle_s > LONGEST_S else None
+        pause_s = self._backoff.failed(error, monotonic_ms(), longest_s)
         log.warning("%s (next attempt in %.1f s)", error, pause_s)
         self._error = error
         self._set("down")

@@ -40,6 +40,8 @@ class SsiSettings(BaseSettings):
     """What tells the market time: ``wall`` (this machine's clock), ``feed`` (the records), or the URL of a simulator's clock."""
     reconnect_at: str = "08:15"
     """Time of day in Vietnam at which the connection is made anew on each weekday, ``HH:MM``; ``never`` for not at all."""
+    off_hours_pause_s: Annotated[float, Field(ge=60, le=3600)] = 300.0
+    """The longest pause between attempts at night and at the weekend, in seconds; none reaches into a weekday's hours."""
     calendar_file: Path | None = None
     """A TOML file with days on which the exchanges are closed or open against the built-in calendar."""
     home: Path = Field(default=Path(".stock-tracker"), validation_alias="STOCK_TRACKER_HOME")

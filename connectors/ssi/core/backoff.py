@@ -35,12 +35,18 @@ class SsiBackoff:
         """Note that data can flow. That alone resets nothing: a connection that breaks at once was no good one."""
         self._connected_ms = now_ms
 
-    def failed(self, error: SsiError, now_ms: MonotonicMs) -> float:
-        """Seconds to wait after ``error`` before the next attempt; never less than SSI asks for."""
+    def failed(self, error: SsiError, now_ms: MonotonicMs, longest_s: float | None = None) -> float:
+        """Seconds to wait after ``error`` before the next attempt; never less than SSI asks for.
+
+        Args:
+            error: Why the last attempt or connection ended.
+            now_ms: When that was.
+            longest_s: The longest that this pause may be if SSI asks for none, where that is not what was said at the beginning.
+        """
         if self._connected_ms is not None and now_ms - self._connected_ms >= STABLE_MS:
             self._backoff.worked()
         self._connected_ms = None
-        pause_s = self._backoff.failed()
+        pause_s = self._backoff.failed(longest_s)
         if isinstance(error, QuotaExceeded):
             # SSI blocks a key for minutes; coming back earlier only prolongs it.
             pause_s = QUOTA_MIN_S + self._chance() * (QUOTA_MAX_S - QUOTA_MIN_S)

@@ -297,6 +297,21 @@ async def test_late_in_the_morning_nothing_is_made_anew() -> None:
         assert one.session.ended["PlannedReconnect"] == 0
 
 
+@pytest.mark.parametrize(("hour", "grows"), [(10, False), (22, True)])
+async def test_at_night_pauses_may_grow_longer(hour: int, grows: bool, caplog: pytest.LogCaptureFixture) -> None:
+    hub = HostileHub()
+
+    async def refuse(request: web.Request) -> web.StreamResponse:
+        return web.Response(status=502) if hub.asked["negotiate"] <= 5 else await hub.as_ssi(request)
+
+    hub.odd["negotiate"] = refuse
+    async with running(hub) as one:
+        one.clock.ts_ms = at(DAY, hour)
+        await one.up()
+    # By day the bound of this session's backoff holds, 0.05 s; at night that of SSI_OFF_HOURS_PAUSE_S.
+    assert ("next attempt in 0.2 s" in caplog.text) == grows
+
+
 async def test_a_rejected_token_in_the_body_of_a_negotiation_is_replaced() -> None:
     hub = HostileHub()
 

@@ -52,3 +52,10 @@ def test_what_ssi_asks_for_is_honoured() -> None:
 def test_pauses_may_grow_longer_where_nobody_waits() -> None:
     backoff = SsiBackoff(lambda: 1.0, 200.0)
     assert [backoff.failed(DOWN, NOW) for _ in range(10)] == [1, 2, 4, 8, 16, 32, 64, 128, 200, 200]
+
+
+def test_a_pause_may_have_another_bound_for_a_while() -> None:
+    backoff = SsiBackoff(lambda: 1.0)
+    assert [backoff.failed(DOWN, NOW, 300.0) for _ in range(10)] == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300]
+    assert backoff.failed(DOWN, NOW, 90.0) == 90
+    assert [backoff.failed(DOWN, NOW) for _ in range(2)] == [60, 60]
