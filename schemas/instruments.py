@@ -5,6 +5,7 @@ Sources: Decision 352/QĐ-SGDHCM and Decision 17/QĐ-HĐTV (ticks, limits), HNX'
 
 import re
 from datetime import date, timedelta
+from fractions import Fraction
 from typing import NamedTuple
 
 from schemas.calendar import HOLIDAYS, as_day, last_trading_day
@@ -21,6 +22,10 @@ _MONTHS = "123456789ABC"
 
 BANDS: dict[Exchange, int] = {Exchange.HOSE: 7, Exchange.HNX: 10, Exchange.UPCOM: 15, Exchange.DER: 7}
 """Daily price limit, in percent of the reference, on an ordinary day."""
+FIRST_DAY_BANDS: dict[Exchange, int] = {Exchange.HOSE: 20, Exchange.HNX: 30, Exchange.UPCOM: 40, Exchange.DER: 7}
+"""The same on the first day of trading, on the first after a halt of 25 sessions or more, and on some ex-dates."""
+FUND_TICK = Price(10)
+"""The price step of ETFs and covered warrants on HOSE, in VND, whatever the price."""
 
 INDEX_SYMBOLS = {"HNXUPCOMINDEX": Symbol("UPCOMINDEX")}
 """SSI's index ids, upper-cased, that are not symbols as they stand."""
@@ -104,17 +109,46 @@ def tick_of(price: int, exchange: Exchange) -> Price:
     return Price(100)
 
 
-def limits(reference: Price, exchange: Exchange) -> tuple[Price, Price]:
-    """Ceiling and floor of an ordinary day: the band around ``reference``, rounded inwards to the tick of the result.
+def limits(reference: Price, exchange: Exchange, *, band: int | None = None, tick: Price | None = None) -> tuple[Price, Price]:
+    """Ceiling and floor of a day: the band around ``reference``, rounded inwards to the tick of the result.
 
-    Where both would be the reference itself they move one tick out. For simulation and checks only: a real day's limits
-    come from the feed, since ex-dates, first days and warrants follow other rules.
+    Where both would be the reference itself they move one tick out; a floor never comes to 0. For simulation and checks only: a
+    real day's limits come from the feed, since nothing here knows which day is an ex-date or a first one.
+
+    Args:
+        reference: In VND, of a future in hundredths of a point.
+        exchange: Where it is listed. Bonds have no limits.
+        band: In percent; that of an ordinary day unless it is said.
+        tick: The price step, where it is not that of a stock or future: :data:`FUND_TICK`.
+
+    Raises:
+        ValueError: ``exchange`` is that of bonds, and no band is said.
     """
-    band = BANDS[exchange]
-    top, bottom = reference * (100 + band), reference * (100 - band)
-    up, down = tick_of(top // 100, exchange), tick_of(-(-bottom // 100), exchange)
+    if band is None and exchange not in BANDS:
+        raise ValueError(f"{exchange.value} has no price limits: say the band")
+    percent = BANDS[exchange] if band is None else band
+    top, bottom = reference * (100 + percent), reference * (100 - percent)
+    up, down = tick or tick_of(top // 100, exchange), tick or tick_of(-(-bottom // 100), exchange)
     ceiling = top // (100 * up) * up
     floor = -(-bottom // (100 * down)) * down
     if ceiling == floor == reference:
         ceiling, floor = reference + up, max(reference - down, down)
     return Price(ceiling), Price(floor)
+
+
+def warrant_limits(
+    reference: Price, ratio: Fraction, stock_reference: Price, stock_limits: tuple[Price, Price]
+) -> tuple[Price, Price]:
+    """Ceiling and floor of a covered warrant that gives a right to buy a stock: it may move as far as its part of that may.
+
+    Source: PHS, FPTS, HSC, lawnet. The ceiling is rounded down and the floor up; a floor of 0 or less is one tick.
+
+    Args:
+        reference: Of the warrant, in VND.
+        ratio: How many warrants buy one share.
+        stock_reference: Of the stock, in VND.
+        stock_limits: Its ceiling and floor.
+    """
+    ceiling, floor = stock_limits
+    top, bottom = reference + (ceiling - stock_reference) / ratio, reference - (stock_reference - floor) / ratio
+    return Price(top // FUND_TICK * FUND_TICK), Price(max(-(-bottom // FUND_TICK) * FUND_TICK, FUND_TICK))

@@ -1,9 +1,22 @@
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from schemas.calendar import at, day_of, is_trading_day, last_trading_day, previous_trading_day
-from schemas.instruments import contract_of, expiry, future_symbol, limits, listed_months, routing_key, tick_of
+from schemas.instruments import (
+    FIRST_DAY_BANDS,
+    FUND_TICK,
+    contract_of,
+    expiry,
+    future_symbol,
+    limits,
+    listed_months,
+    routing_key,
+    tick_of,
+    warrant_limits,
+)
 from schemas.session import phase_at
 from schemas.shards import murmur2, shard_keys, shard_of
 from schemas.units import Exchange, Price, SessionPhase, Symbol, TradingDay, UnixMs
@@ -43,6 +56,64 @@ def test_limits_of_hose_are_the_published_ones(reference: int, ceiling: int, flo
 
 def test_limits_of_a_future_are_in_hundredths_of_a_point() -> None:
     assert limits(Price(206660), Exchange.DER) == (221120, 192200)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "reference", "ceiling", "floor"),
+    [
+        # 17,500 ± 1,750, and 10,300 ± 1,545, on a tick of 100.
+        (Exchange.HNX, 17_500, 19_200, 15_800),
+        (Exchange.UPCOM, 10_300, 11_800, 8_800),
+        # The tick is that of the result: 9,400 × 1.07 is 10,058, 50,100 × 0.93 is 46,593.
+        (Exchange.HOSE, 9_400, 10_050, 8_750),
+        (Exchange.HOSE, 50_100, 53_600, 46_600),
+        # Both would be the reference: one tick out, and never down to 0.
+        (Exchange.HOSE, 100, 110, 90),
+        (Exchange.HOSE, 10, 20, 10),
+        (Exchange.HNX, 500, 600, 400),
+        (Exchange.HNX, 100, 200, 100),
+        (Exchange.UPCOM, 100, 200, 100),
+        (Exchange.DER, 10, 20, 10),
+    ],
+)
+def test_each_exchange_has_its_band_and_its_tick(exchange: Exchange, reference: int, ceiling: int, floor: int) -> None:
+    assert limits(Price(reference), exchange) == (ceiling, floor)
+
+
+@pytest.mark.parametrize(
+    ("exchange", "ceiling", "floor"),
+    [(Exchange.HOSE, 24_600, 16_400), (Exchange.HNX, 26_600, 14_400), (Exchange.UPCOM, 28_700, 12_300)],
+)
+def test_a_first_day_has_a_wider_band(exchange: Exchange, ceiling: int, floor: int) -> None:
+    assert limits(Price(20_500), exchange, band=FIRST_DAY_BANDS[exchange]) == (ceiling, floor)
+
+
+def test_funds_have_one_tick_at_every_price() -> None:
+    # 23,450 × 1.07 is 25,091.5 and × 0.93 is 21,808.5; on HNX the tick of a fund is 1 dong.
+    assert limits(Price(23_450), Exchange.HOSE, tick=FUND_TICK) == (25_090, 21_810)
+    assert limits(Price(12_345), Exchange.HNX, tick=Price(1)) == (13_579, 11_111)
+
+
+def test_bonds_have_no_limits_and_futures_on_them_three_percent() -> None:
+    with pytest.raises(ValueError, match="HNXBOND has no price limits: say the band"):
+        limits(Price(100_000), Exchange.HNXBOND)
+    assert limits(Price(102_000), Exchange.DER, band=3, tick=Price(1)) == (105_060, 98_940)
+
+
+@pytest.mark.parametrize(
+    ("reference", "ratio", "ceiling", "floor"),
+    [
+        # The stock, 27,500, may rise by 1,900 and fall by 1,900: a quarter of that is 475.
+        (1_500, "4", 1_970, 1_030),
+        (1_500, "4.9", 1_880, 1_120),
+        # It would fall below 0.
+        (300, "2", 1_250, 10),
+        (950, "2", 1_900, 10),
+    ],
+)
+def test_a_covered_warrant_moves_as_far_as_its_part_of_the_stock(reference: int, ratio: str, ceiling: int, floor: int) -> None:
+    stock = Price(27_500)
+    assert warrant_limits(Price(reference), Fraction(ratio), stock, limits(stock, Exchange.HOSE)) == (ceiling, floor)
 
 
 @given(st.integers(10, 10_000).map(lambda n: n * 100), st.sampled_from([Exchange.HOSE, Exchange.HNX, Exchange.UPCOM]))

@@ -9,13 +9,14 @@ as many as it takes; the first of them are always the same.
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from functools import cached_property
 from itertools import islice
 from string import ascii_uppercase
 from typing import Literal
 
 from schemas.calendar import HOLIDAYS
-from schemas.instruments import future_symbol, limits, listed_months, tick_of
+from schemas.instruments import FUND_TICK, future_symbol, limits, listed_months, tick_of, warrant_limits
 from schemas.units import Exchange, Price, Shares, Symbol, TradingDay
 
 Kind = Literal["stock", "etf", "warrant", "future"]
@@ -64,7 +65,7 @@ class Listing:
 
     def tick_at(self, price: int) -> Price:
         """The price step at ``price``."""
-        return _FUND_TICK if self.kind in ("etf", "warrant") else tick_of(price, self.exchange)
+        return FUND_TICK if self.kind in ("etf", "warrant") else tick_of(price, self.exchange)
 
     @property
     def is_future(self) -> bool:
@@ -81,7 +82,7 @@ class Listing:
         by = reference - self.reference
         # The limits of a covered warrant follow from those of what it is on: here they move with its reference.
         ceiling, floor = (
-            (Price(self.ceiling + by), Price(max(self.floor + by, _FUND_TICK)))
+            (Price(self.ceiling + by), Price(max(self.floor + by, FUND_TICK)))
             if self.kind == "warrant"
             else _limits(reference, self.exchange, self.kind)
         )
@@ -222,16 +223,14 @@ def _warrants(underlyings: list[Listing]) -> Iterator[Listing]:
             dice = _dice(symbol)
             ratio = 2 + dice % 9
             reference = Price(200 + dice // 9 % 380 * 10)
-            # A warrant may move by as many dong as its part of the underlying may (PHS, FPTS, HSC).
-            ceiling = (reference + (stock.ceiling - stock.reference) // ratio) // _FUND_TICK * _FUND_TICK
-            floor = -(-(reference - (stock.reference - stock.floor) // ratio) // _FUND_TICK) * _FUND_TICK
+            ceiling, floor = warrant_limits(reference, Fraction(ratio), stock.reference, (stock.ceiling, stock.floor))
             yield Listing(
                 symbol=symbol,
                 exchange=Exchange.HOSE,
                 name=f"Covered warrant on {stock.symbol}, series {series}",
                 reference=reference,
-                ceiling=Price(ceiling),
-                floor=Price(max(floor, _FUND_TICK)),
+                ceiling=ceiling,
+                floor=floor,
                 shares=Shares((1 + dice % 20) * _MILLION),
                 free_float=100,
                 total_room=Shares(0),
@@ -266,10 +265,7 @@ def _dice(symbol: str) -> int:
 
 
 def _limits(reference: int, exchange: Exchange, kind: Kind) -> tuple[Price, Price]:
-    if kind != "etf":
-        return limits(Price(reference), exchange)
-    # The band of HOSE's stocks, rounded inwards to the ETFs' own tick.
-    return Price(reference * 107 // 100 // _FUND_TICK * _FUND_TICK), Price(-(-reference * 93 // (100 * _FUND_TICK)) * _FUND_TICK)
+    return limits(Price(reference), exchange, tick=FUND_TICK if kind == "etf" else None)
 
 
 def _rows(table: str) -> list[list[str]]:
@@ -326,8 +322,6 @@ _FUTURES = {
     "VN100": (Price(1_968_40), Price(1_969_00), Price(1_970_70), Price(1_965_00)),
 }
 """References of the four futures on each, front month first: the settlement prices of the day before."""
-_FUND_TICK = Price(10)
-"""The price step of ETFs and covered warrants on HOSE, whatever the price."""
 _THIRTY = 30
 """So many of the stocks, the first, are the VN30."""
 _LISTED = 130
