@@ -11,7 +11,12 @@ from typing import Any
 import pytest
 
 from connectors.ssi.core.decode import decode, decode_lines, decode_tolerantly
+from pipelines.core.frames import Shard
+from pipelines.core.indices import Index, advance
+from pipelines.core.price_shard import fold_frame
 from schemas.calendar import at
+from schemas.instruments import limits
+from schemas.position import Position
 from schemas.records import SsiRecord
 from schemas.structs import (
     BarRecord,
@@ -23,7 +28,9 @@ from schemas.structs import (
     StatusRecord,
     TradeRecord,
 )
+from schemas.topics import SSI_TICKS, STATE_PRICES
 from schemas.units import Exchange, Price, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
+from tests.builders import a_frame, offers
 
 SAMPLES = Path(__file__).parents[2].parent / "shared" / "data" / "ssi_samples.jsonl"
 FRIDAY, MONDAY = TradingDay(20260717), TradingDay(20260720)
@@ -224,6 +231,40 @@ def test_matched_and_put_through_of_an_index_make_all(captured: list[str]) -> No
     assert [one["AllQty"] - one["TotalQtty"] - one["TotalQttyPt"] for one in said] == [0] * len(said)
     assert [one["AllValue"] - one["TotalValue"] - one["TotalValuePt"] for one in said] == [0] * len(said)
     assert all(round(one["IndexValue"] - one["PriorIndexValue"], 2) == one["Change"] for one in said)
+
+
+def test_the_five_counts_of_an_index_are_all_its_members(captured: list[str]) -> None:
+    """So SSI's advances leave out the ceilings, and its declines the floors."""
+    counts = ("Advances", "NoChanges", "Declines", "Ceilings", "Floors")
+    assert {sum(one[name] for name in counts) for one in contents(captured, "MI")} == {354}
+
+
+def test_the_row_of_an_index_moves_by_what_ssi_says(captured: list[str]) -> None:
+    records = [record for record in map(decode, captured) if isinstance(record, IndexRecord)]
+    said = contents(captured, "MI")
+    assert len(records) == len(said)
+    for record, one in zip(records, said, strict=True):
+        index = Index()
+        assert advance(index, record) == "index"
+        row = index.row(record.symbol, src=0)
+        assert (row.change, row.change_pct) == (round(one["Change"] * 100), one["RatioChange"])
+
+
+def test_the_average_of_the_row_is_the_one_that_ssi_says(captured: list[str]) -> None:
+    [trade] = contents(captured, "X-TRADE")
+    [record] = [record for record in map(decode, captured) if isinstance(record, TradeRecord)]
+    frame, place = a_frame(record), Shard.of("prices", 0, 1)
+    folded = fold_frame(frame, Position(SSI_TICKS.name, 0, 0), place, {}, offers=offers(SSI_TICKS))
+    [row] = [STATE_PRICES.decode(output.value) for output in folded.outputs if output.topic is STATE_PRICES]
+    assert row.average == round(trade["AvgPrice"])
+    assert (row.change, row.total_value) == (trade["Change"], trade["TotalVal"])
+
+
+def test_the_limits_of_a_stock_and_a_future_follow_from_their_references(captured: list[str]) -> None:
+    records = [record for record in map(decode, captured) if isinstance(record, TradeRecord | SnapshotRecord)]
+    assert [record.exchange for record in records] == [Exchange.DER, Exchange.HOSE]
+    for record in records:
+        assert limits(record.reference, record.exchange) == (record.ceiling, record.floor)
 
 
 def test_a_bar_of_the_index_holds_what_the_index_grew_by(captured: list[str]) -> None:
