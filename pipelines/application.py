@@ -26,6 +26,7 @@ from pipelines.checkpoints import DeadLetterWatch, WatchedContext
 from pipelines.core.frames import Fold, Output, Shard, unreadable
 from pipelines.errors import UnevenTopics
 from pipelines.settings import PipelineSettings
+from pipelines.state_watch import StateWatch, stores_of
 from schemas.errors import InvalidMessage, KafkaUnavailable, TopicsMissing
 from schemas.position import Position
 
@@ -47,15 +48,20 @@ class PipelineApplication(Application):
 
     assigned = False
     """Whether its group has told it its partitions, which may be none."""
+    _state_watch: StateWatch
 
     @property
     def ready(self) -> bool:
         """Whether it folds what comes: partitions assigned, state recovered."""
         return self.assigned and not self._state_manager.recovery_required
 
-    def watch(self, dead_letters: DeadLetterWatch) -> None:
-        """Ask ``dead_letters`` before each commit. Call it once, before there is a dataframe: each keeps the context."""
-        self._processing_context = WatchedContext.around(self._processing_context, dead_letters)
+    def watch(self, dead_letters: DeadLetterWatch, pipeline: str, prefix: str) -> None:
+        """Ask ``dead_letters`` before each commit, and keep the metrics of the state of ``pipeline``.
+
+        Call it once, before there is a dataframe: each keeps the context.
+        """
+        self._state_watch = StateWatch(pipeline, prefix, lambda: stores_of(self._state_manager))
+        self._processing_context = WatchedContext.around(self._processing_context, dead_letters, self._state_watch.look)
 
     def _setup_signal_handlers(self) -> None:
         """Do nothing: several applications may live in one process, each in its own thread."""
@@ -63,6 +69,8 @@ class PipelineApplication(Application):
     def _on_assign(self, consumer: object, topic_partitions: list[TopicPartition]) -> None:
         super()._on_assign(consumer, topic_partitions)
         self.assigned = True
+        if self._state_manager.recovery_required:
+            self._state_watch.recovery_begins()
 
 
 def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: PipelineSettings) -> PipelineApplication:
@@ -110,7 +118,7 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
         },
     )
     dead_letters = DeadLetterWatch(pipeline.name, settings.dead_letter_limit)
-    application.watch(dead_letters)
+    application.watch(dead_letters, pipeline.name, settings.topic_prefix)
     wire(application, pipeline, folds, partitions, dead_letters, settings.topic_prefix)
     return application
 

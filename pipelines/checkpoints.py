@@ -111,16 +111,23 @@ class WatchedContext(ProcessingContext):
     """
 
     dead_letters: DeadLetterWatch
+    look: Callable[[], None]
+    """Is called whenever it is time to commit, before anything else."""
     clock: Callable[[], float]
     """Seconds, since whenever."""
 
     @classmethod
     def around(
-        cls, context: ProcessingContext, dead_letters: DeadLetterWatch, clock: Callable[[], float] = time.monotonic
+        cls,
+        context: ProcessingContext,
+        dead_letters: DeadLetterWatch,
+        look: Callable[[], None],
+        clock: Callable[[], float] = time.monotonic,
     ) -> Self:
         """A context like ``context``, which must not have begun yet."""
         made = cls(**{field.name: getattr(context, field.name) for field in fields(context) if field.init})
         made.dead_letters = dead_letters
+        made.look = look
         made.clock = clock
         return made
 
@@ -132,6 +139,8 @@ class WatchedContext(ProcessingContext):
         """
         if not (force or self.checkpoint.expired()):
             return
+        if not revoking:
+            self.look()
         if not self.checkpoint.empty() and self.dead_letters.must_wait(self.clock()):
             if force:
                 # Nobody will read on from here, so nothing better can come: whoever reads these messages next decides.

@@ -2,7 +2,7 @@
 
 import time
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 MESSAGES = Counter(
     "stock_tracker_pipelines_messages",
@@ -29,6 +29,22 @@ RECEIVE_TO_PUBLISH = Histogram(
     "From the connector's receive to our produce, by the clocks of both machines. Growing: the pipeline falls behind; run more.",
     ["pipeline"],
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60),
+)
+STATE_KEYS = Gauge(
+    "stock_tracker_pipelines_state_keys",
+    "Values that this process keeps for its shards of a topic, all counted within a few minutes. Growing over days: symbols that "
+    "are listed no more stay in it.",
+    ["pipeline", "topic"],
+)
+STATE_BYTES = Gauge(
+    "stock_tracker_pipelines_state_bytes",
+    "Size of these keys and values, without what the engine adds. It has to be read again after the loss of a state directory.",
+    ["pipeline", "topic"],
+)
+RECOVERY = Gauge(
+    "stock_tracker_pipelines_recovery_seconds",
+    "How long the last recovery of state from changelogs took, 0 before there was one. Growing: changelogs are not compacted.",
+    ["pipeline"],
 )
 
 

@@ -69,7 +69,7 @@ def watch() -> DeadLetterWatch:
 def context(watch: DeadLetterWatch, clock: list[float]) -> Context:
     nobody: Any = None
     made = ProcessingContext(0.25, nobody, nobody, nobody, nobody, nobody, exactly_once=True)
-    context = Context.around(made, watch, lambda: clock[0])
+    context = Context.around(made, watch, lambda: None, lambda: clock[0])
     context.begun = []
     context.init_checkpoint()
     return context
@@ -97,6 +97,17 @@ def test_what_we_override_of_quix_is_still_there() -> None:
 
 def test_a_context_goes_on_where_the_one_it_is_made_around_stood(watch: DeadLetterWatch, context: Context) -> None:
     assert (context.commit_interval, context.exactly_once, context.dead_letters) == (0.25, True, watch)
+
+
+def test_at_each_commit_the_state_is_looked_at_but_not_while_it_is_taken_away(context: Context) -> None:
+    looks: list[None] = []
+    context.look = lambda: looks.append(None)
+    context.commit_checkpoint()
+    context.begun[-1].is_due = False
+    context.commit_checkpoint()
+    assert len(looks) == 1
+    context.commit_checkpoint(force=True, revoking=True)
+    assert len(looks) == 1
 
 
 def test_a_few_dead_letters_are_committed_when_nothing_else_comes(
