@@ -17,6 +17,7 @@ from schemas.topics import Topic
 
 if TYPE_CHECKING:
     from pipelines.core.frames import Fold
+    from pipelines.core.terms import Configured
     from pipelines.parameters import Parameters
 
 M = TypeVar("M")
@@ -74,7 +75,7 @@ class Pipeline:
 def _prices(parameters: "Parameters") -> "Fold[Frame]":
     from pipelines.core.price_shard import fold_frame
 
-    return partial(fold_frame, offers=parameters.offers(topics.SSI_TICKS, thresholds=parameters.thresholds))
+    return partial(fold_frame, offers=_of_prices(parameters, topics.SSI_TICKS))
 
 
 def _foreign(parameters: "Parameters") -> "Fold[Frame]":
@@ -93,7 +94,12 @@ def _flow(parameters: "Parameters") -> "Fold[PartialFlow]":
 def _indices(parameters: "Parameters") -> "Fold[Frame]":
     from pipelines.core.index_shard import fold_frame
 
-    return partial(fold_frame, offers=parameters.offers(topics.SSI_INDICES, thresholds=parameters.thresholds))
+    return partial(fold_frame, offers=_of_prices(parameters, topics.SSI_INDICES))
+
+
+def _of_prices(parameters: "Parameters", source: Topic[Frame]) -> "Configured":
+    """The terms of the folds of prices: of stocks, and of futures beside their indices."""
+    return parameters.offers(source, thresholds=parameters.thresholds, put_through_counter=parameters.put_through_counter)
 
 
 def _tape_alerts(parameters: "Parameters") -> "Fold[TradesFrame]":

@@ -14,6 +14,7 @@ from pipelines.core.terms import Configured
 from pipelines.errors import UnusableRules
 from pipelines.settings import PipelineSettings
 from schemas.structs import Terms
+from schemas.terms import DealCounting
 from schemas.topics import Topic
 
 _PACKAGE = resources.files("pipelines")
@@ -32,6 +33,7 @@ class Parameters:
         thresholds: Thresholds | None = None,
         sectors: Sectors | None = None,
         rules: Sequence[AnyRule] | None = None,
+        put_through_counter: DealCounting | None = None,
     ) -> Configured:
         """The terms for the fold over ``source``, of which it uses what is given here."""
         terms = Terms(
@@ -41,6 +43,7 @@ class Parameters:
             # In one order, however the file has them: what is the same is written the same.
             sectors=None if sectors is None else dict(sorted(sectors.items())),
             rules=None if rules is None else tables_of(rules),
+            put_through_counter=put_through_counter,
         )
         return Configured(source.name, terms, forced=self._settings.force_terms)
 
@@ -48,6 +51,11 @@ class Parameters:
     def thresholds(self) -> Thresholds:
         """What decides about a counter that fell."""
         return self._settings.thresholds
+
+    @property
+    def put_through_counter(self) -> DealCounting:
+        """What is known beforehand of how put-through deals are counted."""
+        return self._settings.put_through_counter
 
     @cached_property
     def sectors(self) -> Sectors:

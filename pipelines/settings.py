@@ -7,6 +7,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.core.suspects import Thresholds
 from schemas.dead_letters import Limit
+from schemas.terms import DealCounting
 
 
 class PipelineSettings(BaseSettings):
@@ -30,8 +31,11 @@ class PipelineSettings(BaseSettings):
     """A counter that fell by no more than this part of its highest value, in percent, was corrected by the feed."""
     reset_percent: int = Field(default=50, ge=0, le=100)
     """A counter that fell below this part of its highest value, in percent, was restarted by the feed."""
+    put_through_counter: DealCounting = "unknown"
+    """Whether SSI counts put-through deals in the totals of the order book (``shared``) or apart (``own``), where that is known;
+    otherwise each day's records have to tell."""
     force_terms: bool = False
-    """Whether shards take over other thresholds, sectors and rules in the middle of a trading day, and do without what of
+    """Whether shards take over other terms in the middle of a trading day, and do without what of
     today's state they cannot read."""
     alert_rules: Path | None = None
     """A rule file to use instead of ``pipelines/alerts.toml``."""

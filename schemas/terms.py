@@ -12,6 +12,8 @@ from schemas.units import TradingDay
 
 RuleValue = int | float | str | list[str]
 """What a key of an alert rule may hold."""
+DealCounting = Literal["unknown", "own", "shared"]
+"""Whether SSI counts put-through deals in the same TotalVol as the matches of the order book, or in one of their own."""
 
 
 class Terms(Message):
@@ -27,6 +29,8 @@ class Terms(Message):
     """The sector of a symbol, where the reference data does not say."""
     rules: list[dict[str, RuleValue]] | None
     """The alert rules that read the topic, in the order of the rule file, with the keys that they have there."""
+    put_through_counter: DealCounting | None = None
+    """What is known beforehand of how put-through deals are counted. Where it is ``unknown``, each day's records have to tell."""
 
 
 class TermsAdopted(Versioned):

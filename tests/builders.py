@@ -49,6 +49,7 @@ from schemas.structs import (
     TradeEvent,
     TradeRecord,
 )
+from schemas.terms import DealCounting
 from schemas.topics import Topic
 from schemas.units import FUTURES_MULTIPLIER_VND, POINT, Exchange, Price, SessionPhase, Side, TradingDay, UnixMs
 
@@ -416,11 +417,13 @@ def offers(
     rules: Sequence[AnyRule] | None = None,
     release: str = "0.0.0",
     forced: bool = False,
+    put_through_counter: DealCounting | None = None,
 ) -> Configured:
-    """What a fold over ``topic`` is to fold with: the usual thresholds, and no sectors or rules but those that are said."""
+    """What a fold over ``topic`` is to fold with: the usual thresholds, and nothing else but what is said."""
     percents = thresholds or Thresholds()
     terms = Terms(
         release=release, correction_percent=percents.correction_percent, reset_percent=percents.reset_percent,
         sectors=None if sectors is None else dict(sectors), rules=None if rules is None else tables_of(rules),
+        put_through_counter=put_through_counter,
     )  # fmt: skip
     return Configured(topic.name, terms, forced=forced)

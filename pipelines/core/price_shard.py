@@ -116,7 +116,12 @@ class PriceFold:
         self._quotes: list[QuoteEvent] = []
         self._daily: list[DailyEvent] = []
         self._tapes = TapeRecorder(
-            folding.feeds, lambda: folding.terms.thresholds, lambda: self._day.put_through, self._trades, folded.counts
+            folding.feeds,
+            lambda: folding.terms.thresholds,
+            lambda: self._day.put_through,
+            lambda: folding.terms.put_through_counter,
+            self._trades,
+            folded.counts,
         )
         self._candles = Candles(state, self._day.day, folding.feeds.now_ms, folded.counts)
         self._drawn = 0
@@ -224,7 +229,7 @@ class PriceFold:
         if not day.closed:
             day.closed = True
             day.due = list(self._symbols())
-            if day.put_through.counter == "shared":
+            if self._tapes.shares_counter:
                 self._explain_deals()
         self._summarise(now_ms)
 

@@ -13,7 +13,7 @@ is a gap; a late record closes a gap, or a part of one; one that brings nothing 
 time, or one that rose beyond belief, is held as a suspect (:mod:`pipelines.core.suspects`).
 
 A put-through deal is a line of its own, known again by its own interval. Whether SSI counts deals in the same TotalVol is not
-known: it is learnt from the records, and only then does a deal take its volume off a gap.
+known: the terms of the shard say so, or it is learnt from the records, and only then does a deal take its volume off a gap.
 """
 
 from collections import Counter
@@ -44,10 +44,11 @@ from pipelines.core.suspects import (
     judge_at_close,
     judge_rise,
 )
-from pipelines.core.tape import Booked, BookedDeal, Count, DealCounter, Doubt, Received, SharedCounter, Tape, identity
+from pipelines.core.tape import Booked, BookedDeal, Count, DealCounter, Doubt, Received, Tape, identity
 from schemas.events import GapCause
 from schemas.session import open_ms
 from schemas.structs import TradeEvent, TradeRecord
+from schemas.terms import DealCounting
 from schemas.units import Exchange, Shares, Symbol, TradingDay, UnixMs
 
 MAX_GAPS: Final = 32
@@ -69,26 +70,35 @@ class TapeRecorder:
     Args:
         feeds: The shard's; its marks tell a lost record from one that was never sent.
         thresholds: Gives those in force, for totals that fell or rose.
-        put_through: Gives what the shard knows of its feed's put-through deals; it learns from the records.
+        put_through: Gives what the shard has learnt of its feed's put-through deals; it learns from the records.
+        counting: Gives what is known of them beforehand; it holds whatever the records say.
         events: Gets what goes to ``market.trades``, in order.
         counts: Gets what the records came to, by name.
     """
 
-    __slots__ = ("_counts", "_events", "_feeds", "_put_through", "_thresholds")
+    __slots__ = ("_counting", "_counts", "_events", "_feeds", "_put_through", "_thresholds")
 
     def __init__(
         self,
         feeds: Feeds,
         thresholds: Callable[[], Thresholds],
         put_through: Callable[[], DealCounter],
+        counting: Callable[[], DealCounting],
         events: list[TradeEvent],
         counts: Counter[str],
     ) -> None:
         self._feeds = feeds
         self._thresholds = thresholds
         self._put_through = put_through
+        self._counting = counting
         self._events = events
         self._counts = counts
+
+    @property
+    def shares_counter(self) -> bool:
+        """Whether put-through deals are known to be counted in the same total as the matches of the order book."""
+        counting = self._counting()
+        return (self._put_through().counter if counting == "unknown" else counting) == "shared"
 
     def take(self, tape: Tape, record: TradeRecord, label: Label, epoch: int) -> list[Booked]:
         """Fold a record of the tape's symbol and day.
@@ -193,7 +203,7 @@ class TapeRecorder:
 
         A gap over time that no feed covered keeps its volume: what else was lost in it nobody knows.
         """
-        if self._put_through().counter != "shared":
+        if not self.shares_counter:
             return
         count = tape.count
         for deal in tape.deals:
@@ -520,11 +530,13 @@ class TapeRecorder:
         if cause == "unseen" and top and _fit_exactly(deals, top, start):
             self._learn("shared")
 
-    def _learn(self, counter: SharedCounter) -> None:
+    def _learn(self, counter: DealCounting) -> None:
         put_through = self._put_through()
         if put_through.counter == "unknown":
             self._counts[f"put_through_{counter}"] += 1
             put_through.counter = counter
+            if self._counting() not in ("unknown", counter):
+                self._counts["put_through_contradicted"] += 1
 
     def _cause(self, count: Count, received: Received) -> GapCause:
         """Why volume before a record was not seen, as far as it was known when the record came."""

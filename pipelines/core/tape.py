@@ -11,6 +11,7 @@ from pipelines.core.codec import LARGEST
 from pipelines.core.lines import Gap, Label, SideSource
 from schemas.events import GapCause, TradePhase
 from schemas.structs import TradeRecord
+from schemas.terms import DealCounting
 from schemas.units import Side
 
 Doubt = Literal["fall", "rise"]
@@ -208,14 +209,10 @@ class Booked(NamedTuple):
     late: bool
 
 
-SharedCounter = Literal["unknown", "own", "shared"]
-"""Whether put-through deals are counted in the same TotalVol as the matches of the order book."""
-
-
 class DealCounter(msgspec.Struct, array_like=True, gc=False):
     """What a shard has learnt today of how its feed counts put-through deals."""
 
-    counter: SharedCounter = "unknown"
+    counter: DealCounting = "unknown"
     """The first proof of a day holds."""
 
 

@@ -29,6 +29,7 @@ from pipelines.core.sectors import Sectors
 from pipelines.core.suspects import Thresholds
 from schemas.position import Position
 from schemas.structs import Terms, TermsAdopted
+from schemas.terms import DealCounting
 from schemas.topics import PIPELINES_TERMS, encode
 from schemas.units import Symbol, TradingDay
 
@@ -210,6 +211,11 @@ class ShardTerms:
         if thresholds is None:
             raise TypeError(f"the terms of {self._topic} have no thresholds")
         return thresholds
+
+    @property
+    def put_through_counter(self) -> DealCounting:
+        """What is known beforehand of how put-through deals are counted."""
+        return self._current.terms.put_through_counter or "unknown"
 
     @property
     def sectors(self) -> Sectors:

@@ -10,11 +10,15 @@ from quixstreams.kafka.exceptions import KafkaConsumerException
 from pipelines import application
 from pipelines.application import PipelineApplication, make_application
 from pipelines.catalogue import named
+from pipelines.core.frames import Shard
 from pipelines.errors import StopTimedOut, UnevenTopics, UnknownPipeline, UnusableRules
 from pipelines.parameters import Parameters
 from pipelines.service import in_our_words, run
 from pipelines.settings import PipelineSettings
 from schemas.errors import Halt, InstanceReplaced, KafkaUnavailable, NewerMessage, TooManyDeadLetters
+from schemas.position import Position
+from schemas.topics import PIPELINES_TERMS
+from tests.builders import a_frame, a_tick
 
 NOBODY = {"bootstrap.servers": "127.0.0.1:1"}
 
@@ -60,6 +64,16 @@ def test_settings_come_from_the_environment_under_their_names(monkeypatch: pytes
     settings = PipelineSettings(kafka=NOBODY)
     assert (settings.topic_prefix, settings.home, settings.instance) == ("replay.", Path("/var/lib/market"), "2")
     assert settings.thresholds.correction_percent == 5
+
+
+@pytest.mark.parametrize("name", ["prices", "indices"])
+def test_how_deals_are_counted_reaches_the_folds_of_prices(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIPELINE_PUT_THROUGH_COUNTER", "shared")
+    pipeline = named(name)
+    (fold,) = pipeline.make_folds(Parameters(PipelineSettings(kafka=NOBODY, home=tmp_path)))
+    folded = fold(a_frame(a_tick()), Position(pipeline.sources[0].name, 0, 0), Shard.of(name, 0, 1), {})
+    assert folded.adopted is not None
+    assert PIPELINES_TERMS.decode(folded.adopted.value).terms.put_through_counter == "shared"
 
 
 def test_errors_say_what_to_do_next() -> None:

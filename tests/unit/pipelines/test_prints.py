@@ -49,7 +49,7 @@ class Reel:
         return events
 
     def recorder(self, events: list[TradeEvent]) -> TapeRecorder:
-        return TapeRecorder(self.feeds, Thresholds, lambda: self.put_through, events, self.counts)
+        return TapeRecorder(self.feeds, Thresholds, lambda: self.put_through, lambda: "unknown", events, self.counts)
 
     def close(self) -> list[TradeEvent]:
         events: list[TradeEvent] = []

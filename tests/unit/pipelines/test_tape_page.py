@@ -12,6 +12,7 @@ from pipelines.core.price_shard import fold_frame
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.structs import PriceRow, TradeEvent
+from schemas.terms import DealCounting
 from schemas.topics import MARKET_TRADES, SSI_TICKS, STATE_PRICES
 from schemas.units import Exchange, TradingDay, UnixMs
 from tests.builders import a_frame, a_snapshot, a_status, a_tick, a_trade, offers
@@ -20,6 +21,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "tape.md"
 DAYS = {"−1": TradingDay(20261119), "": TradingDay(20261120), "+1": TradingDay(20261123)}
 EPOCHS = {"a": 1_000, "a2": 2_000, "b": 1_500}
 SHARD = Shard.of("prices", 0, 1)
+COUNTINGS: dict[str, DealCounting] = {"own": "own", "shared": "shared"}
 EXCHANGES = {exchange.value: exchange for exchange in Exchange}
 INTERVAL = re.compile(r"^(?P<kind>print|deal|gap|fill|correction) (?P<start>\d+)→(?P<end>\d+)(?P<rest>.*)$")
 SHOWN = {
@@ -83,7 +85,8 @@ def record(row: Row) -> Any:
 class Feed:
     """Frames as the connectors write them: each connection with its own sequence."""
 
-    def __init__(self) -> None:
+    def __init__(self, counting: DealCounting = "unknown") -> None:
+        self.offers = offers(SSI_TICKS, put_through_counter=counting)
         self.state: dict[bytes, bytes] = {}
         self.seq: Counter[str] = Counter()
         self.offset = 0
@@ -92,11 +95,18 @@ class Feed:
         frame = a_frame(*records, feed=via[0], epoch=EPOCHS[via], seq=self.seq[via])
         self.seq[via] += 1
         self.offset += 1
-        return fold_frame(frame, Position("ssi.ticks", 0, self.offset), SHARD, self.state, offers=offers(SSI_TICKS))
+        return fold_frame(frame, Position("ssi.ticks", 0, self.offset), SHARD, self.state, offers=self.offers)
 
 
-def begun(rows: list[Row]) -> Feed:
-    feed = Feed()
+def played(title: str) -> tuple[list[Row], DealCounting]:
+    """The rows of a case that tell what happens, and how deals are counted as far as its settings say."""
+    rows = CASES[title]
+    counting = COUNTINGS.get(rows[0].via)
+    return (rows, "unknown") if counting is None else (rows[1:], counting)
+
+
+def begun(rows: list[Row], counting: DealCounting) -> Feed:
+    feed = Feed(counting)
     if rows[0].via != "clock":
         feed.send("a", a_tick("08:55"))
     return feed
@@ -168,8 +178,8 @@ def counted(events: list[TradeEvent]) -> Counter[str]:
 
 @EACH
 def test_a_hard_case_gives_the_lines_that_the_page_says(title: str) -> None:
-    rows = CASES[title]
-    feed, current = begun(rows), "a"
+    rows, counting = played(title)
+    feed, current = begun(rows, counting), "a"
     for row in rows:
         if row.via == "killed":
             # Between frames a fold has nothing but the bytes of its state.
@@ -191,9 +201,10 @@ def test_a_hard_case_gives_the_lines_that_the_page_says(title: str) -> None:
 
 @EACH
 def test_a_hard_case_gives_the_same_lines_in_frames_of_any_size(title: str) -> None:
-    rows = [row for row in CASES[title] if row.via != "killed"]
+    told, counting = played(title)
+    rows = [row for row in told if row.via != "killed"]
     connections = ["a" if row.via == "clock" else row.via for row in rows]
-    one, many = begun(rows), begun(rows)
+    one, many = begun(rows, counting), begun(rows, counting)
     apart = [event for row, via in zip(rows, connections, strict=True) for event in lines(one.send(via, record(row)))]
     together: list[TradeEvent] = []
     start = 0

@@ -17,6 +17,7 @@ from pipelines.core.terms import HeldTerms, Offers, Recorded
 from schemas.errors import Halt
 from schemas.position import Position
 from schemas.structs import Frame, PartialFlow, TermsAdopted, TradesFrame
+from schemas.terms import DealCounting
 from schemas.topics import (
     MARKET_ALERTS,
     MARKET_FOREIGN,
@@ -29,7 +30,7 @@ from schemas.topics import (
     Topic,
 )
 from schemas.units import Symbol, TradingDay
-from tests.builders import a_foreign, a_frame, a_reference, a_tick, a_trade_event, changed, offers
+from tests.builders import a_foreign, a_frame, a_reference, a_tick, a_trade, a_trade_event, changed, offers
 
 FRIDAY, MONDAY, TUESDAY = TradingDay(20261120), TradingDay(20261123), TradingDay(20261124)
 STRICT, EASY = Thresholds(correction_percent=10), Thresholds(correction_percent=30)
@@ -171,6 +172,24 @@ def test_every_fold_says_what_it_folds_with(topic: Topic[Any], fold: Callable[..
     assert first.adopted is not None
     assert (first.adopted.topic, second.adopted) == (PIPELINES_TERMS, None)
     assert PIPELINES_TERMS.decode(first.adopted.value).topic == topic.name
+
+
+def test_how_deals_are_counted_is_taken_over_with_the_next_trading_day() -> None:
+    state: dict[bytes, bytes] = {}
+
+    def fold(number: int, day: TradingDay, counting: DealCounting) -> Folded:
+        """A deal before the first match of a day: where they share a counter, the gap before the match is the deal."""
+        deal = a_trade(ts="10:00:00", trading_day=day, total=1_000, volume=1_000, session="PT")
+        match = a_trade(ts="10:00:01", trading_day=day, total=1_100, volume=100)
+        frame = a_frame(a_tick("08:55:00", trading_day=day), deal, match, seq=number)
+        under = offers(SSI_TICKS, put_through_counter=counting)
+        return price_shard.fold_frame(frame, Position("ssi.ticks", 0, number), Shard("prices", 0, 1, "s0"), state, offers=under)
+
+    days: list[tuple[TradingDay, DealCounting]] = [(FRIDAY, "unknown"), (MONDAY, "shared"), (TUESDAY, "own")]
+    folded = [fold(number, day, counting) for number, (day, counting) in enumerate(days)]
+    assert [each.counts["fill"] for each in folded] == [0, 1, 0]
+    told = [PIPELINES_TERMS.decode(each.adopted.value) for each in folded if each.adopted is not None]
+    assert [(each.day, each.terms.put_through_counter) for each in told] == days
 
 
 LARGE = """
