@@ -114,6 +114,13 @@ class IndexFold:
             self._moved.update(dict.fromkeys(moved, contract.underlying))
             self._enrol(contract.underlying)
 
+    def take_bar(self, record: BarRecord) -> None:
+        """Fold the bar of a future. That of an index is a step of it, which its index records have."""
+        if contract_of(record.symbol):
+            self.take_price(record)
+        else:
+            self.folded.count(["ignored"])
+
     def take_price(self, record: Any) -> None:
         """Fold a price record of a future, and the prints in it into the basis."""
         known = len(self._prices.trades)
@@ -191,9 +198,9 @@ _KINDS = Kinds(
         IndexRecord: Use(_check_index, IndexFold.take_index),
         ReferenceRecord: Use(_check_reference, IndexFold.take_reference),
         **{kind: Use(use.check, IndexFold.take_price) for kind, use in USED.items()},
+        BarRecord: Use(USED[BarRecord].check, IndexFold.take_bar),
     },
-    # The bar of an index is a step of it, which its index records have; that of a future is a match, which its trade record has.
-    ignored=(BarRecord,),
+    ignored=(),
     unexpected=(ForeignRecord,),
 )
 

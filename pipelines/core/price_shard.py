@@ -22,9 +22,10 @@ from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.symbol_day import SYMBOL_DAY, SymbolDay
 from pipelines.core.tape import Booked, DealCounter, Tape
 from pipelines.core.terms import Offers
+from schemas.instruments import contract_of
 from schemas.position import Position
 from schemas.profiles import PROFILE_STEPS
-from schemas.session import close_ms
+from schemas.session import close_ms, open_ms
 from schemas.structs import (
     BarRecord,
     CandlesFrame,
@@ -47,6 +48,7 @@ from schemas.structs import (
 )
 from schemas.topics import MARKET_CANDLES, MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, STATE_PRICES
 from schemas.units import (
+    Exchange,
     Price,
     Shares,
     Side,
@@ -343,18 +345,34 @@ class PriceFold:
             value = value_of(record.price, record.volume, record.exchange)
             symbol_day.add_traded("odd_lot", Side.NEUTRAL, record.volume, value)
 
+    def _bar(self, record: BarRecord) -> None:
+        """Take the open from the day's first bar of a symbol.
+
+        A bar is one match, without anything to know it again by. Only a connection that has run since before the open can say
+        which was the first.
+        """
+        day, symbol = self._feeds.day, record.symbol
+        # A bar does not name its exchange. All that stocks trade on open at the same time.
+        exchange = Exchange.DER if contract_of(symbol) else Exchange.HOSE
+        heard_all = 0 < self._delivery.connected_ms <= open_ms(TradingDay(day), exchange)
+        if record.trading_day != day or not heard_all:
+            self._counts["ignored"] += 1
+            return
+        symbol_day = self._begin(symbol, exchange)
+        if symbol_day.bar_open or not record.open:
+            self._counts["ignored"] += 1
+            return
+        self._counts["bar"] += 1
+        shown = symbol_day.open
+        symbol_day.bar_open = record.open
+        if symbol_day.is_told and symbol_day.open != shown:
+            self._shown[symbol] = symbol_day
+            self._due(symbol, symbol_day)
+
     def _symbol_day(self, record: Any) -> SymbolDay | None:
         """The symbol day to fold a record into; None for a previous day's record, whose price becomes the previous close."""
         symbol, day = record.symbol, self._feeds.day
-        symbol_day = self._symbol_days.get(symbol)
-        if symbol_day is None or symbol_day.day != day:
-            before = symbol_day
-            symbol_day = self._symbol_days.put(symbol, SymbolDay(day=day, exchange=record.exchange, tape=Tape()))
-            if before is not None:
-                symbol_day.previous_close = before.previous_close if before.last is None else before.last
-            self._enrol(symbol)
-        elif self._day.is_patchy and symbol not in self._shown:
-            self._enrol_again(symbol, symbol_day)
+        symbol_day = self._begin(symbol, record.exchange)
         self._shown[symbol] = symbol_day
         if record.trading_day == day:
             symbol_day.take_exchange(record.ts_ms, record.exchange)
@@ -363,6 +381,20 @@ class PriceFold:
         if isinstance(record, TradeRecord) and record.price and record.session != "PT":
             symbol_day.previous_close = record.price
         return None
+
+    def _begin(self, symbol: str, exchange: Exchange) -> SymbolDay:
+        """Today's symbol day of ``symbol``, begun if need be; ``exchange`` is that of the record which makes it known."""
+        day = self._feeds.day
+        symbol_day = self._symbol_days.get(symbol)
+        if symbol_day is None or symbol_day.day != day:
+            before = symbol_day
+            symbol_day = self._symbol_days.put(symbol, SymbolDay(day=day, exchange=exchange, tape=Tape()))
+            if before is not None:
+                symbol_day.previous_close = before.previous_close if before.last is None else before.last
+            self._enrol(symbol)
+        elif self._day.is_patchy and symbol not in self._shown:
+            self._enrol_again(symbol, symbol_day)
+        return symbol_day
 
     def _enrol(self, symbol: str) -> None:
         self._symbols().append(symbol)
@@ -396,6 +428,7 @@ class PriceFold:
 _TRADE = Figures("price", "volume", "total_volume", "total_value", "reference", "ceiling", "floor", "high", "low", "expected")
 _SNAPSHOT = Figures("reference", "ceiling", "floor", "open", "high", "low", "expected")
 _ODD_LOT = Figures("price", "volume", "total_volume")
+_BAR = Figures("open", "high", "low", "close", "volume")
 
 
 def _check_trade(record: TradeRecord) -> None:
@@ -424,14 +457,15 @@ USED: Final[dict[type, Use[PriceFold]]] = {
     SnapshotRecord: Use(_check_snapshot, PriceFold._snapshot),
     StatusRecord: Use(check_nothing, PriceFold._status),
     OddLotRecord: Use(_check_odd_lot, PriceFold._odd_lot),
+    BarRecord: Use(_BAR.check, PriceFold._bar),
     ProfileRecord: Use(_check_profile, PriceFold._profile),
 }
 """The kinds of record that say something about prices."""
 _KINDS: Final = Kinds(
     PriceFold,
     used=USED,
-    # A bar tells of a match that has a trade record too, which says more; what reference data says is of no use here.
-    ignored=(BarRecord, ReferenceRecord),
+    # What reference data says is of no use here.
+    ignored=(ReferenceRecord,),
     unexpected=(ForeignRecord, IndexRecord),
 )
 

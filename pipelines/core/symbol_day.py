@@ -117,6 +117,8 @@ class SymbolDay(Stored):
     """Whether no print before ``own_open`` can have been missed."""
     traded: dict[TradePhase, PhaseTotals] | None = msgspec.field(default_factory=dict)
     """What was traded in each phase; None on a day that a release before 0.3.0 began."""
+    bar_open: int = 0
+    """The price of the day's first match as ``B`` says it; 0 where that is not known."""
 
     def take_exchange(self, ts_ms: int, exchange: Exchange) -> None:
         """Take the exchange of a record of the day, unless a newer one has told it already."""
@@ -224,11 +226,11 @@ class SymbolDay(Stored):
     def open(self) -> Price | None:
         """The first price of the day, where it is known.
 
-        It is that of the opening auction, if a print of it was seen; else what ``X`` says, which is not subscribed by default;
-        else that of our first print, unless prints before it may have been missed.
+        It is that of the opening auction, if a print of it was seen; else what ``X`` or ``B`` says, which are not subscribed by
+        default; else that of our first print, unless prints before it may have been missed.
         """
         own_open = self.own_open if self.is_open_sure else 0
-        return Price(self.auction_open or self.feed_open or own_open) or None
+        return Price(self.auction_open or self.feed_open or self.bar_open or own_open) or None
 
     @property
     def high(self) -> Price | None:

@@ -15,7 +15,7 @@ from schemas.structs import PriceRow, TradeEvent
 from schemas.terms import DealCounting
 from schemas.topics import MARKET_TRADES, SSI_TICKS, STATE_PRICES
 from schemas.units import Exchange, TradingDay, UnixMs
-from tests.builders import a_frame, a_snapshot, a_status, a_tick, a_trade, offers
+from tests.builders import a_bar, a_frame, a_snapshot, a_status, a_tick, a_trade, offers
 
 PAGE = Path(__file__).parents[3] / "docs" / "tape.md"
 DAYS = {"−1": TradingDay(20261119), "": TradingDay(20261120), "+1": TradingDay(20261123)}
@@ -71,6 +71,8 @@ def record(row: Row) -> Any:
     volume, _, price = row.match.partition(" @ ")
     total, _, value = row.total.partition(" / ")
     told_price = int(price) if price else 60_000
+    if told[:1] == ["B"]:
+        return a_bar(ts=ts_ms, trading_day=day, price=told_price, volume=int(volume))
     if told[:2] == ["X", "open"]:
         return a_snapshot(ts=ts_ms, trading_day=day, total=int(total), volume=int(volume), open=int(told[2]))
     exchange = next((EXCHANGES[word] for word in told if word in EXCHANGES), Exchange.HOSE)
