@@ -19,6 +19,7 @@ from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.terms import Offers
 from schemas.instruments import contract_of
 from schemas.position import Position
+from schemas.session import close_ms
 from schemas.structs import (
     BarRecord,
     BasisEvent,
@@ -29,12 +30,10 @@ from schemas.structs import (
     IndexFrame,
     IndexRecord,
     ReferenceRecord,
-    SnapshotRecord,
     TradeEvent,
-    TradeRecord,
 )
 from schemas.topics import MARKET_BASIS, MARKET_INDICES, STATE_BASIS, STATE_INDICES
-from schemas.units import Price, Symbol, TradingDay, UnixMs
+from schemas.units import Symbol, TradingDay, UnixMs
 
 
 class Underlyings(Stored):
@@ -61,21 +60,29 @@ class IndexFold:
         self._index_events: list[IndexEvent] = []
         self._basis_events: list[BasisEvent] = []
         self._heard: dict[Symbol, Index] = {}
+        self._followed = 0
+        """How many of the futures' prints have been folded into the basis."""
         self._moved: dict[Symbol, Symbol] = {}
         """The contracts whose rows look different, with their indices."""
 
     def turn(self) -> None:
-        """End the day of the futures' prices. An index and a curve begin theirs when they are next used."""
-        self._show_rows()
+        """End the day of the futures' prices and of their basis. An index and a curve begin theirs when they are next used."""
         self._prices.turn()
+        self._follow_prints()
+        for symbol in self._underlyings.symbols:
+            curve = self._curves.get(symbol)
+            if curve is not None and 0 < curve.day < self._feeds.day:
+                self._note(curve.age(close_ms(curve.day)))
+        self._show_rows()
         # What another release wrote here is as good as gone with its day, and must not be taken for today's.
         self._state.store(_UNDERLYINGS, _UNDERLYINGS_KEY, self._underlyings)
 
     def advance(self) -> None:
         """Summarise the futures, and let every basis age."""
         self._prices.advance()
+        self._follow_prints()
         for symbol in self._underlyings.symbols:
-            self._note(self._curve(symbol).age(UnixMs(self._feeds.now_ms)))
+            self._note(self._curve(symbol, self._feeds.day).age(UnixMs(self._feeds.now_ms)))
 
     def finish(self) -> None:
         """Publish what came of the frame, and store what it changed."""
@@ -94,7 +101,7 @@ class IndexFold:
             self.folded.count(["not_leading"])
             return
         index = self._indices.get(record.symbol) or self._indices.put(record.symbol, Index())
-        curve = self._curve(record.symbol)
+        curve = self._curve(record.symbol, self._feeds.day)
         if record.trading_day < self._feeds.day:
             self.folded.count(["previous_day"])
             curve.close(record.value)
@@ -110,7 +117,7 @@ class IndexFold:
     def take_reference(self, record: ReferenceRecord) -> None:
         """Take what REST says of a future. What it says of anything else is of no use here."""
         if contract := contract_of(record.symbol):
-            moved = self._curve(contract.underlying).list_contract(record)
+            moved = self._curve(contract.underlying, self._feeds.day).list_contract(record)
             self._moved.update(dict.fromkeys(moved, contract.underlying))
             self._enrol(contract.underlying)
 
@@ -122,23 +129,33 @@ class IndexFold:
             self.folded.count(["ignored"])
 
     def take_price(self, record: Any) -> None:
-        """Fold a price record of a future, and the prints in it into the basis."""
-        known = len(self._prices.trades)
+        """Fold a price record of a future, and the prints that come of it into the basis."""
         USED[type(record)].take(self._prices, record)
-        for event in self._prices.trades[known:]:
+        self._follow_prints()
+
+    def _follow_prints(self) -> None:
+        """Fold the futures' new prints into the basis, be they of a record or of a verdict at the end of the day."""
+        events = self._prices.trades[self._followed :]
+        self._followed += len(events)
+        for event in events:
             contract = contract_of(event.symbol)
             if contract is None or event.price is None or not _sets_price(event):
                 continue
-            if not _is_within_limits(record, event.price):
+            if not self._prices.allows(event.symbol, event.price):
                 self.folded.count(["outside_limits"])
                 continue
             self._enrol(contract.underlying)
-            self._note(self._curve(contract.underlying).trade(event.symbol, event.price, event.ts_ms, UnixMs(self._feeds.now_ms)))
+            # What the end of a day settles is still of that day.
+            curve = self._curve(contract.underlying, event.day)
+            if curve.day != event.day:
+                continue
+            now_ms = UnixMs(self._feeds.now_ms) if event.day == self._feeds.day else close_ms(event.day)
+            self._note(curve.trade(event.symbol, event.price, event.ts_ms, now_ms))
 
-    def _curve(self, underlying: Symbol) -> Curve:
-        """The curve of an index, on the shard's day."""
+    def _curve(self, underlying: Symbol, day: int) -> Curve:
+        """The curve of an index, on ``day``, unless it has come further."""
         curve = self._curves.get(underlying) or self._curves.put(underlying, Curve(underlying=underlying))
-        curve.begin(TradingDay(self._feeds.day))
+        curve.begin(TradingDay(day))
         return curve
 
     def _enrol(self, underlying: Symbol) -> None:
@@ -167,13 +184,6 @@ def _sets_price(event: TradeEvent) -> bool:
     """Whether it is a match of the order book, in its turn: late, negotiated and odd-lot ones say nothing of the price now."""
     in_order = event.kind == "print" and event.anchored and not event.late
     return in_order and event.phase not in ("put_through", "odd_lot")
-
-
-def _is_within_limits(record: Any, price: Price) -> bool:
-    """Whether a print could be made at ``price``, as far as its record says the limits of its day; 0 where the feed has not."""
-    if not isinstance(record, TradeRecord | SnapshotRecord):
-        return True
-    return (not record.ceiling or price <= record.ceiling) and (not record.floor or price >= record.floor)
 
 
 _FIGURES = Figures(

@@ -135,6 +135,13 @@ class PriceFold:
         """What this frame has brought for ``market.trades`` so far."""
         return self._trades
 
+    def allows(self, symbol: Symbol, price: int) -> bool:
+        """Whether a print of ``symbol`` could be made at ``price``, as far as the feed has said the limits of the day."""
+        symbol_day = self._symbol_days.get(symbol)
+        if symbol_day is None:
+            return True
+        return symbol_day.floor <= price and (price <= symbol_day.ceiling or not symbol_day.ceiling)
+
     def turn(self) -> None:
         """End the day before, if the shard's day has moved forward."""
         day = self._day

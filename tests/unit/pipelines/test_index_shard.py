@@ -23,7 +23,7 @@ from schemas.topics import (
     STATE_PRICES,
     Topic,
 )
-from schemas.units import Exchange, Side, TradingDay
+from schemas.units import Exchange, SessionPhase, Side, TradingDay
 from tests import builders
 from tests.builders import DAY, FRONT, INDEX, a_future, offers
 
@@ -201,7 +201,7 @@ def test_a_frame_that_spans_days_leaves_the_rows_of_both() -> None:
     morning = at(tomorrow, 8, 45)
     today = [a_tick(0), an_index(0), a_trade(1, 1)]
     folded = Shard().fold(*today, builders.a_tick(morning, trading_day=tomorrow))
-    assert [(row.day, row.basis, row.stale) for row in said(folded, STATE_BASIS)] == [(DAY, 500, False)]
+    assert [(row.day, row.basis, row.stale) for row in said(folded, STATE_BASIS)] == [(DAY, 500, True)]
     assert [row.day for row in said(folded, STATE_INDICES)] == [DAY]
     apart = Shard()
     pieces = [apart.fold(*today), apart.fold(builders.a_tick(morning, trading_day=tomorrow))]
@@ -240,5 +240,52 @@ def test_a_new_day_begins_with_fresh_prices() -> None:
     morning = at(tomorrow, 9, 15, 5)
     tick = builders.a_tick(morning, trading_day=tomorrow)
     folded = shard.fold(tick, an_index(0, 202_000, trading_day=tomorrow, ts=morning))
-    assert said(folded, MARKET_BASIS) == []
+    assert [(event.day, event.ts_ms, event.stale) for event in said(folded, MARKET_BASIS)] == [(DAY, at(DAY, 16), True)]
     assert [event.day for event in said(folded, MARKET_INDICES)] == [tomorrow]
+
+
+AUCTION_S = (at(DAY, 14, 45) - OPEN_MS) // 1000
+"""Seconds from the open to the closing auction."""
+
+
+@pytest.mark.parametrize(
+    "clock",
+    [
+        pytest.param(range(AUCTION_S, AUCTION_S + 80), id="a tick each second"),
+        pytest.param([AUCTION_S + 5, AUCTION_S + 4_500], id="nothing until 16:00"),
+    ],
+)
+def test_after_the_closing_auction_the_clock_alone_ends_what_it_shows(clock: Any) -> None:
+    shard = Shard()
+    shard.fold(a_tick(AUCTION_S - 2), an_index(AUCTION_S - 3), a_trade(AUCTION_S - 2, 1, session="ATC", expected=200_900))
+    # The auction's match and the index after it come some seconds late.
+    last = [a_trade(AUCTION_S + 3, 2, 200_800, session="ATC", expected=200_800), an_index(AUCTION_S + 5, 200_300)]
+    events, rows, boards = [], {}, {}
+    for second in clock:
+        arrived = last if second == AUCTION_S + 5 else []
+        folded = shard.fold(a_tick(second), *arrived)
+        events += said(folded, MARKET_BASIS)
+        rows.update({row.symbol: row for row in said(folded, STATE_BASIS)})
+        boards.update({row.symbol: row for row in said(folded, STATE_PRICES)})
+    assert [(event.basis, event.stale) for event in events] == [(800, False), (500, False), (500, True)]
+    assert events[-1].ts_ms == OPEN_MS + (AUCTION_S + 15 if len(clock) > 2 else AUCTION_S + 4_500) * 1000
+    assert (rows[FRONT].basis, rows[FRONT].stale) == (500, True)
+    assert (boards[FRONT].phase, boards[FRONT].expected) == (SessionPhase.CLOSED, None)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        pytest.param(builders.a_tick(at(DAY, 16)), id="the close"),
+        pytest.param(builders.a_tick(at(TradingDay(20261123), 8, 45), trading_day=20261123), id="the next day"),
+    ],
+)
+def test_what_waited_for_a_verdict_until_the_day_was_over_reaches_the_basis(end: ClockTick) -> None:
+    shard = Shard()
+    shard.fold(a_tick(AUCTION_S), an_index(AUCTION_S), a_trade(AUCTION_S + 2, 1_000, volume=1_000))
+    # The feed took some of it back, and told two matches of the second in which it did.
+    waiting = [a_trade(AUCTION_S + 3, 950, 200_700, volume=50), a_trade(AUCTION_S + 3, 960, 200_800, volume=10)]
+    assert said(shard.fold(*waiting), MARKET_BASIS) == []
+    folded = shard.fold(end)
+    assert [(event.price, event.day) for event in said(folded, MARKET_BASIS)] == [(200_700, DAY), (200_800, DAY)]
+    assert [(row.price, row.basis, row.day, row.stale) for row in said(folded, STATE_BASIS)] == [(200_800, 800, DAY, True)]
