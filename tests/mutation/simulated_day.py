@@ -15,7 +15,8 @@ from pipelines.core.frames import Folded, Shard
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
-from schemas.position import Position
+from schemas.position import Partition, Position
+from schemas.shards import shard_of
 from schemas.structs import ForeignRecord, Frame, IndexRecord, TradeRecord
 from schemas.topics import (
     MARKET_BASIS,
@@ -47,8 +48,8 @@ Records = list[tuple[Position, Frame]]
 Outputs = dict[str, list[tuple[Position, Any]]]
 
 
-def records() -> Records:
-    """The frames of a morning of few symbols, those of its stories among them, with books."""
+def records(shards: int = 1) -> Records:
+    """The frames of a morning of few symbols, those of its stories among them, with books; split into so many shards."""
     market = generate(SEED, DAY, Random)
     names = {story.symbol for story in market.stories}
     seconds: dict[int, list[Any]] = defaultdict(list)
@@ -68,18 +69,18 @@ def records() -> Records:
         seconds[max(simulated.due_ms, BEGINS_MS) // STEP_MS * STEP_MS] += [record] * times
     frames: Records = []
     for seq, ts_ms in enumerate([*sorted(seconds), *AFTER_MS]):
-        by_topic: dict[str, list[Any]] = {topic.name: [a_tick(ts_ms)] for topic in RECORD_TOPICS}
+        by_place = {Partition(topic.name, number): [a_tick(ts_ms)] for topic in RECORD_TOPICS for number in range(shards)}
         for record in seconds.get(ts_ms, ()):
-            for place in partitions_of(record, 1):
-                by_topic[place.topic].append(record)
-        frames += [(Position(topic, 0, seq), a_frame(*told, seq=seq)) for topic, told in by_topic.items()]
+            for place in partitions_of(record, shards):
+                by_place[place].append(record)
+        frames += [(Position(*place, seq), a_frame(*told, seq=seq)) for place, told in by_place.items()]
     return frames
 
 
 class Pipelines:
-    """The folds of all pipelines one behind the other, in one shard, as Kafka would join them."""
+    """The folds of all pipelines one behind the other, as Kafka would join them."""
 
-    def __init__(self) -> None:
+    def __init__(self, shards: int) -> None:
         rules = Parameters(PipelineSettings(kafka={})).rules
         self._folds: dict[str, Callable[..., Folded]] = {
             "ssi.ticks": partial(price_shard.fold_frame, offers=offers(SSI_TICKS)),
@@ -91,28 +92,33 @@ class Pipelines:
             "market.foreign": partial(alert_shard.fold_foreign, offers=offers(MARKET_FOREIGN, rules=rules.foreign)),
             "market.basis": partial(alert_shard.fold_basis, offers=offers(MARKET_BASIS, rules=rules.basis)),
         }
-        self._states: dict[str, dict[bytes, bytes]] = {topic: {} for topic in self._folds}
-        self._offsets: dict[str, int] = defaultdict(int)
+        self._shards = shards
+        self._states: dict[Partition, dict[bytes, bytes]] = defaultdict(dict)
+        self._offsets: dict[Partition, int] = defaultdict(int)
         self.outputs: Outputs = defaultdict(list)
 
     def take(self, position: Position, message: Any) -> None:
         """Fold a message, and what comes of it."""
-        topic = position.topic
-        made = self._folds[topic](message, position, Shard.of("test", 0, 1), self._states[topic])
+        topic, number = position.topic, position.partition
+        # The second stage of the flow reads one partition, whatever the number of shards.
+        shard = Shard.of("test", number, 1 if topic == PARTIAL_FLOW.name else self._shards)
+        made = self._folds[topic](message, position, shard, self._states[Partition(topic, number)])
         for output in made.outputs if made.adopted is None else [*made.outputs, made.adopted]:
-            self._publish(output.topic, output.topic.decode(output.value))
+            number = shard_of(output.key, output.topic.partitions(self._shards))
+            self._publish(output.topic, number, output.topic.decode(output.value))
 
-    def _publish(self, topic: Topic[Any], message: Any) -> None:
-        position = Position(topic.name, 0, self._offsets[topic.name])
-        self._offsets[topic.name] += 1
+    def _publish(self, topic: Topic[Any], number: int, message: Any) -> None:
+        place = Partition(topic.name, number)
+        position = Position(*place, self._offsets[place])
+        self._offsets[place] += 1
         self.outputs[topic.name].append((position, message))
         if topic.name in self._folds:
             self.take(position, message)
 
 
-def folded(frames: Records) -> Outputs:
+def folded(frames: Records, shards: int = 1) -> Outputs:
     """Everything that the pipelines publish because of the frames."""
-    pipelines = Pipelines()
+    pipelines = Pipelines(shards)
     for position, frame in frames:
         pipelines.take(position, frame)
     return pipelines.outputs

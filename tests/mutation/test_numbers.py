@@ -1,8 +1,6 @@
 # ruff: noqa: E501
 """Faults planted in the folds, one at a time: the reference finds each in what comes out, and finds nothing in what is right."""
 
-import inspect
-import textwrap
 from random import Random
 from typing import Any, NamedTuple
 
@@ -24,6 +22,9 @@ from pipelines.core import (
 )
 from pipelines.core.rules import PriceLimit
 from stock_tracker.verify.core import numbers
+from stock_tracker.verify.core.differences import Difference
+from stock_tracker.verify.core.reference.flows import FlowSums
+from tests.mutation.planting import plant
 from tests.mutation.simulated_day import MOST_STOCKS, Outputs, Records, folded, from_two_feeds, records
 from tests.proof import usually
 
@@ -104,17 +105,10 @@ def _found(frames: Records, outputs: Outputs) -> set[str]:
 
 
 def _plant(monkeypatch: pytest.MonkeyPatch, mutant: Mutant) -> None:
-    """Replace the function by one whose source differs in one place, wherever the module or class has it."""
-    known = inspect.getattr_static(mutant.owner, mutant.function)
-    function: Any = known.fget if isinstance(known, property) else known
-    source = textwrap.dedent(inspect.getsource(function))
-    assert source.count(mutant.right) == 1, "the fold does not say so any more: plant the fault elsewhere"
-    made: dict[str, Any] = {}
-    exec(compile(source.replace(mutant.right, mutant.wrong), "mutant", "exec"), function.__globals__, made)
-    monkeypatch.setattr(mutant.owner, mutant.function, made[mutant.function])
+    planted = plant(monkeypatch, mutant.owner, mutant.function, mutant.right, mutant.wrong)
     if mutant.function == "_limit":
         rules: Any = trade_alerts._FOLDS
-        monkeypatch.setitem(rules, PriceLimit, made["_limit"])
+        monkeypatch.setitem(rules, PriceLimit, planted)
 
 
 @pytest.mark.parametrize("source", ["ssi.ticks", "ssi.indices", "ssi.foreign"])
@@ -127,6 +121,49 @@ def test_a_day_that_is_right_brings_no_difference(day: Records, source: str) -> 
 
 def test_all_topics_together_bring_no_difference(day: Records) -> None:
     assert list(numbers.check(day, folded(day), [])) == []
+
+
+SHARDS = 3
+
+
+def _found_by_shard(frames: Records, outputs: Outputs) -> list[Difference]:
+    """What is found when each shard is looked at alone, and the flow of all of them at the end."""
+    sums = FlowSums()
+    terms = outputs["pipelines.terms"]
+    found: list[Difference] = []
+    for number in range(SHARDS):
+        its = {
+            topic: [(at, message) for at, message in outputs[topic] if at.partition == number]
+            for topic in outputs
+            if topic.startswith("market.") and topic != "market.flow"
+        }
+        told = [(at, frame) for at, frame in frames if at.partition == number]
+        found += numbers.check_shard(told, its | {"pipelines.terms": terms}, [], sums)
+    return found + list(numbers.check_flow(sums, outputs, []))
+
+
+@pytest.fixture(scope="module")
+def split_day() -> Records:
+    """The frames of the day, in several shards."""
+    return records(SHARDS)
+
+
+def test_shards_that_are_looked_at_one_by_one_bring_no_difference(split_day: Records) -> None:
+    outputs = folded(split_day, SHARDS)
+    assert len({at.partition for at, _ in outputs["market.foreign"]}) > 1
+    assert outputs["market.flow"]
+    assert _found_by_shard(split_day, outputs) == []
+
+
+def test_every_minute_of_the_flow_is_judged_though_it_is_the_sum_of_all_shards(
+    split_day: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _plant(monkeypatch, MUTANTS["flow bought doubled"])
+    outputs = folded(split_day, SHARDS)
+    assert {found.kind for found in _found_by_shard(split_day, outputs)} == {"wrong_flow"}
+    # The fault is found in each minute, so a market that stands in the middle of the day is enough.
+    minutes = {event.ts_ms for _, frame in outputs["market.flow"] for event in frame.events if event.bought}
+    assert len({difference.position for difference in _found_by_shard(split_day, outputs)}) >= len(minutes) > 1
 
 
 @pytest.mark.parametrize("seed", range(usually(2, proving=40)))

@@ -35,7 +35,7 @@ def compare_rows(
         wrong = [name for name, value in event.items() if name not in row or row[name] != value]
         if wrong:
             said = ", ".join(f"{name} is {row.get(name, _ABSENT)!r}, not {event[name]!r}" for name in wrong)
-            yield Difference("wrong_row", symbol, f"{table}: {said}", position)
+            yield Difference("wrong_row", symbol, f"{table}: {said}", position, fields=tuple(wrong))
     for position in doubled:
         yield Difference("doubled_row", "", f"{table} has it more than once", position)
     for position in sorted(rows.keys() - expected):

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from schemas.structs import ForeignRecord, IndexRecord, QuoteRecord
+from schemas.structs import FlowRow, ForeignRecord, IndexRecord, QuoteRecord
 from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.tape import PrintKey, TruePrint
 
 LatestRows = Mapping[str, tuple[EventPosition, Any]]
-"""By symbol, the row that a reader of a ``state.*`` topic ends on, and its position."""
+"""By symbol or scope, the row that a reader of a ``state.*`` topic ends on, and its position."""
 
 
 class Book(NamedTuple):
@@ -48,12 +48,13 @@ class NewestRecords:
 
 
 def latest(rows: Iterable[tuple[EventPosition, Any]]) -> dict[str, tuple[EventPosition, Any]]:
-    """By symbol, the row that a reader ends on: the first with the greatest (day, src)."""
+    """By symbol or scope, the row that a reader ends on: the first with the greatest (day, src)."""
     kept: dict[str, tuple[EventPosition, Any]] = {}
     for position, row in rows:
-        known = kept.get(row.symbol)
+        key = row.scope if isinstance(row, FlowRow) else row.symbol
+        known = kept.get(key)
         if known is None or (row.day, row.src) > (known[1].day, known[1].src):
-            kept[row.symbol] = (position, row)
+            kept[key] = (position, row)
     return kept
 
 
@@ -106,9 +107,10 @@ def compare_indices(day: int, newest: Mapping[str, IndexRecord], rows: LatestRow
 
 def _compare(topic: str, symbol: str, expected: Mapping[str, object], rows: LatestRows) -> Iterator[Difference]:
     if symbol not in rows:
-        yield Difference("missing_state", symbol, f"{topic} has no row of it", None)
+        yield Difference("missing_state", symbol, f"{topic} has no row of it", None, topic)
         return
     position, row = rows[symbol]
-    wrong = [f"{name} is {found}, not {value}" for name, value in expected.items() if (found := getattr(row, name)) != value]
+    wrong = {name: found for name, value in expected.items() if (found := getattr(row, name)) != value}
     if wrong:
-        yield Difference("wrong_state", symbol, ", ".join(wrong), position)
+        detail = ", ".join(f"{name} is {found}, not {expected[name]}" for name, found in wrong.items())
+        yield Difference("wrong_state", symbol, detail, position, fields=tuple(wrong))

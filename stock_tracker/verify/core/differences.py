@@ -1,9 +1,9 @@
 """What verification finds, and where."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from schemas.position import Position
+from schemas.position import Partition, Position
 
 
 class EventPosition(NamedTuple):
@@ -31,11 +31,30 @@ class Difference:
     """For a person: what was expected and what was found."""
     position: EventPosition | None
     """Where to look: the event itself; of a missing print its record, of a missing entry the entry after the hole."""
+    topic: str = ""
+    """Of what has no position: the topic, or the part that people see, such as a table or a channel."""
+    partition: int | None = None
+    """Of what has no position: the partition in which it should be."""
+    fields: tuple[str, ...] = ()
+    """Names of the fields that differ; none where a whole thing is missing, or there too often."""
 
     def __str__(self) -> str:
-        where = f" (see {self.position})" if self.position else ""
+        where = f" (see {self.position})" if self.position else f" ({self._place})" if self.topic else ""
         return f"{self.kind} {self.symbol}: {self.detail}{where}"
+
+    @property
+    def _place(self) -> str:
+        return self.topic if self.partition is None else str(Partition(self.topic, self.partition))
 
     def as_json(self) -> dict[str, object]:
         """The same as plain values."""
-        return asdict(self) | {"position": self.position.as_json() if self.position else None}
+        at = self.position
+        return {
+            "kind": self.kind,
+            "symbol": self.symbol,
+            "fields": list(self.fields),
+            "detail": self.detail,
+            "topic": at.message.topic if at else self.topic or None,
+            "partition": at.message.partition if at else self.partition,
+            "position": at.as_json() if at else None,
+        }

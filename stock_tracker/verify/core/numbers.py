@@ -1,7 +1,7 @@
 """Whether the numbers are right: what was published of a day against what a reference makes of the day's records.
 
 Events are judged by what the records say where the day can be read in one way only, and summaries and rows by the events below
-them. What is not judged is never silent: :data:`NOT_JUDGED` names the fields that no reference makes, and :func:`check` says of
+them. What is not judged is never silent: :data:`NEVER_JUDGED` names the fields that no reference makes, and :func:`check` says of
 which symbols a day could not be read.
 """
 
@@ -16,17 +16,18 @@ from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.reference import alerts, board, books, flows, indices, ledger_lines, lines
 from stock_tracker.verify.core.reference.compare import differ
 from stock_tracker.verify.core.reference.day import ToldDay, gather
+from stock_tracker.verify.core.reference.flows import FlowSums
 
 Messages = Iterable[tuple[Position, Any]]
 """The messages of a topic, in order of each partition, with their places."""
 
-NOT_JUDGED: Final = (
+NEVER_JUDGED: Final = (
     "market.trades: gaps, fills and corrections line by line, side, phase, status lines, prints without a total, odd lots",
     "market.quotes: a limit that was not told, the order of books where several feeds told them",
     "market.candles: revision, usual_volume, usual_days, reference, opens, and minutes that were not over at the end",
     "market.daily: all but the last of a symbol; unanchored, repeats, printed_volume",
     "market.foreign: kind, room, since_ms",
-    "market.flow: all but the last of a scope, and the sectors",
+    "market.flow: the sectors",
     "market.basis: alias, slope, stale, days_to_expiry, and the order of prints and ticks",
     "market.alerts: all kinds but price_limit",
     "state.prices: phase, session, status, expected, previous_close, candle, phases, repeats, gaps",
@@ -52,17 +53,28 @@ class NotJudged(NamedTuple):
 def check(
     records: Iterable[tuple[Position, Frame]], outputs: Mapping[str, Messages], not_judged: list[NotJudged]
 ) -> Iterator[Difference]:
-    """Compare the numbers of a day with those of the reference; memory grows with the records of what is handed over.
+    """Compare the numbers of a day with those of the reference, all shards at once; see :func:`check_shard`."""
+    sums = FlowSums()
+    yield from check_shard(records, outputs, not_judged, sums)
+    if "market.foreign" in outputs:
+        yield from check_flow(sums, outputs, not_judged)
+
+
+def check_shard(
+    records: Iterable[tuple[Position, Frame]], outputs: Mapping[str, Messages], not_judged: list[NotJudged], sums: FlowSums
+) -> Iterator[Difference]:
+    """Compare the numbers of a shard with those of the reference; memory grows with the records of the shard.
 
     Args:
         records: The frames of all ``ssi.*`` topics of a shard, of each partition in order.
         outputs: What was published by the name of the topic, of the same shard and day: events committed only, and the last row
             of each key. A topic that is not there is not judged; ``pipelines.terms`` says which alert rules held.
         not_judged: Gets what could not be judged, and why.
+        sums: Gets what the shard adds to the flow of each scope.
     """
     told = gather(records)
-    events = {topic: _events(told, messages) for topic, messages in outputs.items() if topic.startswith("market.")}
-    rows = {topic: _rows(told, messages) for topic, messages in outputs.items() if topic.startswith("state.")}
+    events = {topic: _events(told.day, messages) for topic, messages in outputs.items() if topic.startswith("market.")}
+    rows = {topic: _rows(told.day, messages) for topic, messages in outputs.items() if topic.startswith("state.")}
     tape: dict[str, list[tuple[EventPosition, TradeEvent]]] = defaultdict(list)
     for at, line in events.get("market.trades", ()):
         tape[line.symbol].append((at, line))
@@ -78,22 +90,45 @@ def check(
     yield from books.check(told, events.get("market.quotes"), rows.get("state.prices"))
     if "market.foreign" in events:
         yield from ledger_lines.check(told, events["market.foreign"], rows.get("state.foreign"), doubts)
-        yield from flows.check(told, events["market.foreign"], events.get("market.flow"), rows.get("state.flow"), doubts)
+        sums.add(told, events["market.foreign"], {symbol for topic, symbol, _ in doubts if topic == "market.foreign"})
     yield from indices.check(told, events.get("market.indices"), rows.get("state.indices"), doubts)
     yield from indices.check_basis(told, tape, events.get("market.basis"), rows.get("state.basis"))
     not_judged += [NotJudged(*doubt) for doubt in doubts]
 
 
-def _events(told: ToldDay, messages: Messages) -> list[tuple[EventPosition, Any]]:
-    every = [(EventPosition(at, idx), event) for at, frame in messages for idx, event in enumerate(frame.events)]
-    return [(at, event) for at, event in every if not told.day or event.day == told.day]
+def check_flow(sums: FlowSums, outputs: Mapping[str, Messages], not_judged: list[NotJudged]) -> Iterator[Difference]:
+    """Compare the flow of whole scopes with what all shards add to it.
+
+    Args:
+        sums: What :func:`check_shard` gathered of every shard.
+        outputs: ``market.flow``, committed, and the last row of each scope of ``state.flow``. What is not there is not judged.
+        not_judged: Gets what could not be judged, and why.
+    """
+    flow, rows = outputs.get("market.flow"), outputs.get("state.flow")
+    doubts: list[tuple[str, str, str]] = []
+    yield from flows.check(
+        sums,
+        None if flow is None else _events(sums.day, flow),
+        None if rows is None else _rows(sums.day, rows),
+        doubts,
+    )
+    not_judged += [NotJudged(*doubt) for doubt in doubts]
 
 
-def _rows(told: ToldDay, messages: Messages) -> dict[str, tuple[EventPosition, Any]]:
+def _events(day: int, messages: Messages) -> list[tuple[EventPosition, Any]]:
+    return [
+        (EventPosition(at, idx), event)
+        for at, frame in messages
+        for idx, event in enumerate(frame.events)
+        if not day or event.day == day
+    ]
+
+
+def _rows(day: int, messages: Messages) -> dict[str, tuple[EventPosition, Any]]:
     kept: dict[str, tuple[EventPosition, Any]] = {}
     for at, row in messages:
         key = row.scope if hasattr(row, "scope") else row.symbol
-        if row.day == told.day and (key not in kept or row.src >= kept[key][1].src):
+        if row.day == day and (key not in kept or row.src >= kept[key][1].src):
             kept[key] = (EventPosition(at, 0), row)
     return kept
 
@@ -110,7 +145,9 @@ def _check_candles(
         is_due = not told.until_ms or key[1] + _MINUTE_MS + _TOLD_AFTER_MS <= told.until_ms
         if key not in last:
             if is_due:
-                yield Difference("missing_candle", key[0], f"market.candles has none of the minute {key[1]}", None)
+                yield Difference(
+                    "missing_candle", key[0], f"market.candles has none of the minute {key[1]}", None, "market.candles"
+                )
             continue
         at, candle = last[key]
         if key not in minutes:

@@ -73,4 +73,4 @@ def check(rules: Sequence[Mapping[str, Any]], tape: Mapping[str, list[Placed]], 
             if found[known] > expected[known]:
                 yield Difference("unexpected_alert", alert.symbol, f"nothing asks for {known}", at)
     for known in sorted((expected - found).elements()):
-        yield Difference("missing_alert", known.symbol, f"{known} was not told", None)
+        yield Difference("missing_alert", known.symbol, f"{known} was not told", None, "market.alerts")

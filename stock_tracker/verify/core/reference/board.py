@@ -27,10 +27,14 @@ def read_tape(told: ToldDay, symbol: str) -> ExpectedTape:
     )
 
 
+def is_match(line: TradeEvent) -> bool:
+    """Whether a line is a match of the order book with a total."""
+    return line.kind == "print" and line.anchored and line.phase not in ("put_through", "odd_lot")
+
+
 def matches(lines: Sequence[TradeEvent]) -> list[TradeEvent]:
     """The matches of the order book with a total, in the order in which they were made."""
-    prints = [line for line in lines if line.kind == "print" and line.anchored and line.phase not in ("put_through", "odd_lot")]
-    return sorted(prints, key=lambda line: (line.generation, line.total_volume))
+    return sorted(filter(is_match, lines), key=lambda line: (line.generation, line.total_volume))
 
 
 def day_of(told: ToldDay, symbol: str, lines: Sequence[TradeEvent], tape: ExpectedTape) -> Figures:
@@ -141,13 +145,13 @@ def check(
             at, row = rows[symbol]
             yield from differ("price_row", symbol, row, board_of(told, symbol, lines, expected), at)
         elif rows is not None:
-            yield Difference("missing_state", symbol, "state.prices has no row of it", None)
+            yield Difference("missing_state", symbol, "state.prices has no row of it", None, "state.prices")
         if daily is None:
             continue
         if symbol in summaries and summaries[symbol][1].final:
             at, event = summaries[symbol]
             yield from differ("daily", symbol, event, summary_of(told, symbol, lines, expected), at)
         elif told.until_ms >= close_ms(TradingDay(told.day)):
-            yield Difference("missing_daily", symbol, "market.daily has no summary of its whole day", None)
+            yield Difference("missing_daily", symbol, "market.daily has no summary of its whole day", None, "market.daily")
         else:
             doubts.append(("market.daily", symbol, "its day is not over"))

@@ -47,7 +47,9 @@ def _check_tops(symbol: str, heard: list[Heard], events: list[Placed], *, is_one
                 tops.append(_top(record))
         expected = [top for top, _ in groupby([(0, 0, 0, 0), *tops])][1:]
         if [top for _, top in said] != expected:
-            yield Difference("wrong_quotes", symbol, f"{len(said)} books were told, for {len(expected)} changes", None)
+            yield Difference(
+                "wrong_quotes", symbol, f"{len(said)} books were told, for {len(expected)} changes", None, "market.quotes"
+            )
 
 
 def _check_book(symbol: str, heard: list[Heard], placed: Placed) -> Iterator[Difference]:

@@ -13,6 +13,7 @@ Rows = Mapping[str, Placed]
 
 def differ(part: str, name: str, message: Any, expected: Mapping[str, object], at: EventPosition | None) -> Iterator[Difference]:
     """Name the fields of a message that are not as expected, as ``wrong_`` and the part."""
-    wrong = [f"{key} is {found}, not {value}" for key, value in expected.items() if (found := getattr(message, key)) != value]
+    wrong = {key: found for key, value in expected.items() if (found := getattr(message, key)) != value}
     if wrong:
-        yield Difference(f"wrong_{part}", name, ", ".join(wrong), at)
+        detail = ", ".join(f"{key} is {found}, not {expected[key]}" for key, found in wrong.items())
+        yield Difference(f"wrong_{part}", name, detail, at, fields=tuple(wrong))

@@ -15,6 +15,8 @@ from schemas.structs import (
     SnapshotRecord,
     TradeRecord,
 )
+from schemas.topics import SSI_FOREIGN
+from stock_tracker.verify.core.reference.seconds import ForeignSeconds
 
 Heard = tuple[str, QuoteRecord | SnapshotRecord]
 """A book, and the feed that told it."""
@@ -32,6 +34,7 @@ class ToldDay:
     snapshots: dict[str, list[SnapshotRecord]] = field(default_factory=lambda: defaultdict(list))
     books: dict[str, list[Heard]] = field(default_factory=lambda: defaultdict(list))
     foreign: dict[str, list[ForeignRecord]] = field(default_factory=lambda: defaultdict(list))
+    foreign_seconds: ForeignSeconds = field(default_factory=ForeignSeconds)
     indices: dict[str, list[IndexRecord]] = field(default_factory=lambda: defaultdict(list))
     index_feeds: dict[str, dict[str, list[IndexRecord]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     """The same by symbol and feed: only what the leading feed says of an index counts, and records do not tell which leads."""
@@ -41,8 +44,9 @@ class ToldDay:
 
     def limits(self, symbol: str) -> tuple[int, int]:
         """The floor and the ceiling of a symbol as told last; 1 and a price beyond all markets where nobody said them."""
-        said = [record for record in self.trades.get(symbol, []) if record.floor and record.ceiling]
-        return (said[-1].floor, said[-1].ceiling) if said else (1, 10**12)
+        said = (record for record in reversed(self.trades.get(symbol, ())) if record.floor and record.ceiling)
+        last = next(said, None)
+        return (last.floor, last.ceiling) if last is not None else (1, 10**12)
 
 
 def gather(records: Iterable[tuple[Position, Frame]]) -> ToldDay:
@@ -58,6 +62,8 @@ def gather(records: Iterable[tuple[Position, Frame]]) -> ToldDay:
                 told.earlier_indices[record.symbol].add(record.value)
             if record.trading_day != told.day:
                 continue
+            if at.topic == SSI_FOREIGN.name:
+                told.foreign_seconds.take(record)
             if isinstance(record, ClockTick):
                 place = at.topic, at.partition
                 reached[place] = max(reached.get(place, 0), record.ts_ms)

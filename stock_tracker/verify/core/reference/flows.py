@@ -1,8 +1,13 @@
-"""The foreign flow of each scope, added up from the lines of the ledger."""
+"""The foreign flow of each scope, added up from the lines of the ledger.
+
+The ledger is split by symbol, the flow is not: the lines of each shard are added to one :class:`FlowSums`, compared at the end.
+"""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
 
+from schemas.structs import LedgerEntry
 from schemas.units import Side
 from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.core.reference.compare import Placed, Rows, differ
@@ -10,40 +15,141 @@ from stock_tracker.verify.core.reference.day import ToldDay
 
 SETTLED_MS = 120_000
 """Market time after which a line of the ledger must be in the flow of its minute."""
+_MINUTE_MS = 60_000
+_DECIDED_LATER = ("correction", "reset")
+"""Lines that come of a record only once a newer one has confirmed it."""
+_FIGURES = ("bought", "sold", "bought_value", "sold_value")
+_UNCLEAR = "when its lines were booked nobody can say from the records, so only its last figures are compared"
+
+
+@dataclass
+class FlowSums:
+    """What the lines of all shards come to, by scope and by the market second in which they were booked."""
+
+    day: int = 0
+    until_ms: int | None = None
+    """The last second that all shards have reached."""
+    moved_ms: int = 0
+    """The exchange's time of the latest line."""
+    unclear: set[str] = field(default_factory=set)
+    """Symbols with lines whose second nobody can say."""
+    totals: dict[str, list[int]] = field(default_factory=dict)
+    """By scope, the sums over the whole day; the figures are those of :data:`_FIGURES`."""
+    seconds: dict[str, dict[int, list[int]]] = field(default_factory=lambda: defaultdict(dict))
+    """By scope and second, what was added in it."""
+
+    def add(self, told: ToldDay, entries: Iterable[Placed], doubtful: Collection[str]) -> None:
+        """Add the lines of a shard.
+
+        Args:
+            told: What its records said.
+            entries: Its part of ``market.foreign``.
+            doubtful: Symbols whose counters can be read in more than one way.
+        """
+        clock = told.foreign_seconds
+        self.day = max(self.day, told.day)
+        self.until_ms = clock.reached_ms if self.until_ms is None else min(self.until_ms, clock.reached_ms)
+        unclear = clock.restless | clock.moved | set(doubtful)
+        scopes_of: dict[str, set[str]] = {}
+        for _, entry in entries:
+            self.moved_ms = max(self.moved_ms, entry.ts_ms)
+            if not entry.volume and not entry.value:
+                continue
+            part = _part(entry)
+            scopes = scopes_of.get(entry.symbol) or scopes_of.setdefault(entry.symbol, _scopes(told, entry))
+            for scope in scopes:
+                _add(self.totals.setdefault(scope, [0, 0, 0, 0]), part)
+            key = entry.symbol, entry.side, entry.counter, entry.ts_ms
+            second = clock.seconds.get(key)
+            if second is not None:
+                for scope in scopes:
+                    _add(self.seconds[scope].setdefault(second, [0, 0, 0, 0]), part)
+            if entry.symbol in unclear or entry.kind in _DECIDED_LATER or (second is None and key not in clock.waiting):
+                self.unclear.add(entry.symbol)
 
 
 def check(
-    told: ToldDay, entries: list[Placed], flow: list[Placed] | None, rows: Rows | None, doubts: list[tuple[str, str, str]]
+    sums: FlowSums, flow: list[Placed] | None, rows: Rows | None, doubts: list[tuple[str, str, str]]
 ) -> Iterator[Difference]:
-    """Compare the last flow of each scope; if the ledger has moved just before the end, it is in ``doubts``."""
-    sums = _sums(told, entries)
-    moved_ms = max((entry.ts_ms for _, entry in entries), default=0)
-    if moved_ms + SETTLED_MS > told.until_ms:
+    """Compare the flow with the sums; ``doubts`` says what is left out.
+
+    Every minute of every scope is compared, and the last row. Where the second of a line is unclear, only the last of each is,
+    and that only if foreigners traded nothing just before the end.
+    """
+    if not sums.unclear:
+        yield from _check_minutes(sums, flow)
+        yield from _check_rows(sums, rows, {scope: _up_to(sums, scope, sums.until_ms or 0) for scope in sums.totals})
+        return
+    doubts += [("market.flow", symbol, _UNCLEAR) for symbol in sorted(sums.unclear)]
+    if sums.moved_ms + SETTLED_MS > (sums.until_ms or 0):
         doubts.append(("market.flow", "market", "foreigners traded just before the records end"))
         return
     events = {event.scope: (at, event) for at, event in flow or ()}
-    for scope, figures in sorted(sums.items()):
-        if flow is not None and scope in events:
-            yield from differ("flow", scope, events[scope][1], figures, events[scope][0])
-        elif flow is not None and any(figures.values()):
-            yield Difference("missing_flow", scope, "market.flow has no event of it", None)
-        if rows is not None and scope in rows:
-            net = {"net_value": figures["bought_value"] - figures["sold_value"]}
-            yield from differ("flow_row", scope, rows[scope][1], figures | net, rows[scope][0])
-        elif rows is not None and any(figures.values()):
-            yield Difference("missing_state", scope, "state.flow has no row of it", None)
+    for scope, figures in sorted(sums.totals.items()):
+        if scope in events:
+            yield from differ("flow", scope, events[scope][1], dict(zip(_FIGURES, figures, strict=True)), events[scope][0])
+        elif flow is not None and any(figures):
+            yield Difference("missing_flow", scope, "market.flow has no event of it", None, "market.flow")
+    yield from _check_rows(sums, rows, sums.totals)
 
 
-def _sums(told: ToldDay, entries: list[Placed]) -> dict[str, dict[str, int]]:
-    """What each scope comes to: the market, exchanges and groups, without the sectors."""
-    sums: dict[str, dict[str, int]] = defaultdict(lambda: dict.fromkeys(("bought", "sold", "bought_value", "sold_value"), 0))
-    for _, entry in entries:
-        records = told.foreign.get(entry.symbol)
-        exchange = max(records, key=lambda record: record.ts_ms).exchange if records else entry.exchange
-        reference = told.references.get(entry.symbol)
-        groups = reference.groups if reference is not None else []
-        name = "bought" if entry.side is Side.BUY else "sold"
-        for scope in {"market", exchange.value, *groups}:
-            sums[scope][name] += entry.volume
-            sums[scope][f"{name}_value"] += entry.value
-    return dict(sums)
+def _check_minutes(sums: FlowSums, flow: list[Placed] | None) -> Iterator[Difference]:
+    if flow is None:
+        return
+    events = {(event.scope, event.ts_ms): (at, event) for at, event in flow}
+    for scope in sorted(sums.totals.keys() | {scope for scope, _ in events if not scope.startswith("sector:")}):
+        before = [0, 0, 0, 0]
+        seconds = sums.seconds.get(scope, {})
+        ends = {-(-second // _MINUTE_MS) * _MINUTE_MS for second in seconds}
+        in_order = sorted(seconds)
+        for end in sorted(ends | {ts_ms for name, ts_ms in events if name == scope}):
+            figures = list(before)
+            while in_order and in_order[0] <= end:
+                _add(figures, seconds[in_order.pop(0)])
+            if (scope, end) in events:
+                at, event = events[scope, end]
+                yield from differ("flow", scope, event, dict(zip(_FIGURES, figures, strict=True)), at)
+            elif figures != before and end <= (sums.until_ms or 0):
+                yield Difference(
+                    "missing_flow", scope, f"market.flow has no event of the minute that ends at {end}", None, "market.flow"
+                )
+            before = figures
+
+
+def _check_rows(sums: FlowSums, rows: Rows | None, expected: dict[str, list[int]]) -> Iterator[Difference]:
+    if rows is None:
+        return
+    for scope, figures in sorted(expected.items()):
+        if scope in rows:
+            at, row = rows[scope]
+            net = {"net_value": figures[2] - figures[3]}
+            yield from differ("flow_row", scope, row, dict(zip(_FIGURES, figures, strict=True)) | net, at)
+        elif any(figures):
+            yield Difference("missing_state", scope, "state.flow has no row of it", None, "state.flow")
+
+
+def _up_to(sums: FlowSums, scope: str, until_ms: int) -> list[int]:
+    figures = [0, 0, 0, 0]
+    for second, part in sums.seconds.get(scope, {}).items():
+        if second <= until_ms:
+            _add(figures, part)
+    return figures
+
+
+def _part(entry: LedgerEntry) -> list[int]:
+    """What a line adds, in the order of :data:`_FIGURES`."""
+    volume, value = entry.volume, entry.value
+    return [volume, 0, value, 0] if entry.side is Side.BUY else [0, volume, 0, value]
+
+
+def _scopes(told: ToldDay, entry: LedgerEntry) -> set[str]:
+    """The market, the exchange and the groups of a line's symbol, without its sector."""
+    records = told.foreign.get(entry.symbol)
+    exchange = max(records, key=lambda record: record.ts_ms).exchange if records else entry.exchange
+    reference = told.references.get(entry.symbol)
+    return {"market", exchange.value, *(reference.groups if reference is not None else ())}
+
+
+def _add(figures: list[int], part: Iterable[int]) -> None:
+    for place, more in enumerate(part):
+        figures[place] += more

@@ -1,10 +1,10 @@
 """Indices and the distance of their futures, against what the feed told of them."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from schemas.structs import IndexRecord
+from schemas.structs import IndexRecord, TradeEvent
 from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.core.reference.board import matches
 from stock_tracker.verify.core.reference.compare import Placed, Rows, differ
@@ -22,6 +22,9 @@ def check(
     told: ToldDay, events: list[Placed] | None, rows: Rows | None, doubts: list[tuple[str, str, str]]
 ) -> Iterator[Difference]:
     """Compare ``market.indices`` and ``state.indices`` with the records; an index with a value beyond belief is in ``doubts``."""
+    by_symbol: dict[str, list[Placed]] = defaultdict(list)
+    for at, event in events or ():
+        by_symbol[event.symbol].append((at, event))
     for symbol, records in sorted(told.indices.items()):
         valid = [record for record in records if record.value > 0]
         if not valid:
@@ -32,17 +35,16 @@ def check(
         newest = _newest_of_each(told, symbol)
         known = {(record.ts_ms, _content(record)) for record in valid}
         last: Placed | None = None
-        for at, event in events or ():
-            if event.symbol == symbol:
-                last = at, event
-                if (event.ts_ms, _content(event)) not in known:
-                    yield Difference("wrong_index", symbol, f"no record said {_content(event)} at {event.ts_ms}", at)
+        for at, event in by_symbol[symbol]:
+            last = at, event
+            if (event.ts_ms, _content(event)) not in known:
+                yield Difference("wrong_index", symbol, f"no record said {_content(event)} at {event.ts_ms}", at)
         if events is not None and last is None:
-            yield Difference("missing_index", symbol, "market.indices has no event of it", None)
+            yield Difference("missing_index", symbol, "market.indices has no event of it", None, "market.indices")
         elif last is not None:
             yield from differ("index", symbol, last[1], _figures(_nearest(last[1], newest)), last[0])
         if rows is not None and symbol not in rows:
-            yield Difference("missing_state", symbol, "state.indices has no row of it", None)
+            yield Difference("missing_state", symbol, "state.indices has no row of it", None, "state.indices")
         elif rows is not None:
             at, row = rows[symbol]
             record = _nearest(row, newest)
@@ -61,12 +63,13 @@ def check_basis(
     for symbol, earlier in told.earlier_indices.items():
         values[symbol] |= earlier
     prices = {symbol: matches([line for _, line in placed]) for symbol, placed in tape.items()}
+    first_ms = {symbol: _first_ms(lines) for symbol, lines in prices.items()}
     for at, event in events or ():
         yield from _check_one("basis", event, at)
         if told.day and event.index_value not in values[event.underlying]:
             yield Difference("wrong_basis", event.symbol, f"no record said {event.index_value} of {event.underlying}", at)
-        made = {line.price for line in prices.get(event.symbol, ()) if line.ts_ms <= event.ts_ms}
-        if told.day and event.price not in made:
+        made_ms = first_ms.get(event.symbol, {}).get(event.price)
+        if told.day and (made_ms is None or made_ms > event.ts_ms):
             yield Difference("wrong_basis", event.symbol, f"no print until {event.ts_ms} had the price {event.price}", at)
     for symbol, (at, row) in sorted((rows or {}).items()):
         yield from _check_one("basis_row", row, at)
@@ -75,6 +78,14 @@ def check_basis(
         if in_turn and newest:
             index_value = row.index_value if row.index_value in newest else max(newest)
             yield from differ("basis_row", symbol, row, {"price": in_turn[-1].price, "index_value": index_value}, at)
+
+
+def _first_ms(lines: Iterable[TradeEvent]) -> dict[int | None, int]:
+    """When each price was first paid."""
+    first: dict[int | None, int] = {}
+    for line in lines:
+        first[line.price] = min(line.ts_ms, first.get(line.price, line.ts_ms))
+    return first
 
 
 def _newest_of_each(told: ToldDay, symbol: str) -> list[IndexRecord]:

@@ -25,7 +25,7 @@ def check(told: ToldDay, entries: list[Placed], rows: Rows | None, doubts: list[
             at, row = rows[symbol]
             yield from differ("foreign_row", symbol, row, _row(told, symbol, ledger, is_clear=is_clear), at)
         elif rows is not None and symbol in told.foreign:
-            yield Difference("missing_state", symbol, "state.foreign has no row of it", None)
+            yield Difference("missing_state", symbol, "state.foreign has no row of it", None, "state.foreign")
 
 
 def _check_chain(symbol: str, side: Side, entries: list[Placed]) -> Iterator[Difference]:
@@ -58,7 +58,7 @@ def _check_side(
     expected = sum(account.volumes), sum(account.values)
     if (volume, value) != expected:
         detail = f"{side}: {volume} shares and {value} VND, not {expected[0]} and {expected[1]}"
-        yield Difference("wrong_ledger", symbol, detail, None)
+        yield Difference("wrong_ledger", symbol, detail, None, "market.foreign")
     return True
 
 

@@ -1,12 +1,12 @@
 """The lines of ``market.trades`` against what the whole day's records come to."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 
 from schemas.structs import TradeEvent
 from schemas.units import FUTURES_MULTIPLIER_VND, POINT, Exchange
 from stock_tracker.verify.core.differences import Difference, EventPosition
-from stock_tracker.verify.core.reference.board import matches, read_tape
+from stock_tracker.verify.core.reference.board import is_match, read_tape
 from stock_tracker.verify.core.reference.day import ToldDay
 from stock_tracker.verify.core.reference.tape import ExpectedTape, Print
 
@@ -40,17 +40,18 @@ def _check_line(at: EventPosition, line: TradeEvent, told: ToldDay) -> Iterator[
 
 
 def _check_prints(symbol: str, placed: list[tuple[EventPosition, TradeEvent]], expected: ExpectedTape) -> Iterator[Difference]:
-    prints = matches([line for _, line in placed])
-    booked = Counter(
-        Print(line.generation, line.ts_ms // 1000, line.total_volume, line.last_volume or 0, line.price or 0) for line in prints
-    )
-    for known, times in sorted(booked.items()):
-        if times > 1:
-            yield Difference("doubled_print", symbol, f"{known} is booked {times} times", None)
-        if known not in expected.prints | expected.possible:
-            yield Difference("unknown_print", symbol, f"no record told of {known}", None)
+    booked: dict[Print, list[EventPosition]] = defaultdict(list)
+    for at, line in placed:
+        if is_match(line):
+            second, volume, price = line.ts_ms // 1000, line.last_volume or 0, line.price or 0
+            booked[Print(line.generation, second, line.total_volume, volume, price)].append(at)
+    for known, places in sorted(booked.items()):
+        if len(places) > 1:
+            yield Difference("doubled_print", symbol, f"{known} is booked {len(places)} times", places[1])
+        if known not in expected.prints and known not in expected.possible:
+            yield Difference("unknown_print", symbol, f"no record told of {known}", places[0])
     for known in sorted(expected.prints - booked.keys()):
-        yield Difference("missing_print", symbol, f"{known} is not booked", None)
+        yield Difference("missing_print", symbol, f"{known} is not booked", None, "market.trades")
     deals = Counter(
         (line.total_volume, line.last_volume or 0)
         for _, line in placed
@@ -58,7 +59,7 @@ def _check_prints(symbol: str, placed: list[tuple[EventPosition, TradeEvent]], e
     )
     if any(times > 1 for times in deals.values()) or not expected.deals - expected.like_a_match <= set(deals) <= expected.deals:
         detail = f"put-through deals are {sorted(deals.elements())} for {sorted(expected.deals)}"
-        yield Difference("wrong_deals", symbol, detail, None)
+        yield Difference("wrong_deals", symbol, detail, None, "market.trades")
     if expected.can_tell_gaps:
         yield from _check_gaps(symbol, [line for _, line in placed], expected)
 
@@ -69,4 +70,6 @@ def _check_gaps(symbol: str, lines: list[TradeEvent], expected: ExpectedTape) ->
     dealt = sum(line.volume for line in lines if line.kind == "fill" and line.phase == "put_through")
     untold = sum(end - start for holes in expected.untold.values() for start, end in holes)
     if gaps - filled + dealt != untold:
-        yield Difference("wrong_gap", symbol, f"{gaps - filled + dealt} shares are missing in gaps, not {untold}", None)
+        yield Difference(
+            "wrong_gap", symbol, f"{gaps - filled + dealt} shares are missing in gaps, not {untold}", None, "market.trades"
+        )

@@ -1,6 +1,6 @@
 """What the tape of a symbol's day must come to: a set of prints, a set of shares that nobody told of, and totals."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -63,10 +63,11 @@ def tape_of(records: Sequence[TapeRecord], floor: int, ceiling: int) -> Expected
         following = reading.stretches[number + 1 :]
         kept = min((later.top for later in following if later.generation == stretch.generation), default=stretch.top)
         told = {matched[place] for place in stretch.records if matched[place].volume and matched[place].price}
+        overlapping = _overlapping(told)
         for record in told:
             known = Print(stretch.generation, record.second, record.total, record.volume, record.price)
-            overlaps = any(_overlap(record, other) for other in told if other is not record)
-            (prints if stretch.base < record.total <= kept and not overlaps else possible).add(known)
+            is_beyond_doubt = stretch.base < record.total <= kept and record not in overlapping
+            (prints if is_beyond_doubt else possible).add(known)
             covered.setdefault(stretch.generation, []).append((record.total - record.volume, record.total))
     for place in reading.undecided:
         record = matched[place]
@@ -78,8 +79,17 @@ def tape_of(records: Sequence[TapeRecord], floor: int, ceiling: int) -> Expected
     return ExpectedTape(reading, prints, possible - prints, deals, {deal for deal in deals if deal[0] in totals}, untold)
 
 
-def _overlap(one: TapeRecord, other: TapeRecord) -> bool:
-    return one.total - one.volume < other.total and other.total - other.volume < one.total
+def _overlapping(told: Collection[TapeRecord]) -> set[TapeRecord]:
+    """Those of the matches that have shares in common with another."""
+    in_order = sorted(told, key=lambda record: (record.total - record.volume, record.total))
+    overlapping: set[TapeRecord] = set()
+    furthest: TapeRecord | None = None
+    for record in in_order:
+        if furthest is not None and furthest.total > record.total - record.volume:
+            overlapping |= {furthest, record}
+        if furthest is None or record.total > furthest.total:
+            furthest = record
+    return overlapping
 
 
 def _holes(intervals: list[tuple[int, int]], top: int) -> set[tuple[int, int]]:
