@@ -17,6 +17,9 @@ Figures = dict[str, object]
 def read_tape(told: ToldDay, symbol: str) -> ExpectedTape:
     """What the day's records of a symbol come to."""
     floor, ceiling = told.limits(symbol)
+    if told.trades[symbol] and told.trades[symbol][-1].exchange is Exchange.DER:
+        # A contract is worth its price many times: the bounds are those of a value.
+        floor, ceiling = (limit * FUTURES_MULTIPLIER_VND // POINT for limit in (floor, ceiling))
     return tape_of(
         [
             TapeRecord(each.ts_ms // 1000, each.total_volume, each.volume, each.price, each.total_value, each.session == "PT")
