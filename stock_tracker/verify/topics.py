@@ -1,14 +1,15 @@
 """Whole topics, read once from beginning to end."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from schemas.errors import KafkaUnavailable, TopicsMissing
-from schemas.position import Position
+from schemas.position import Partition, Position
 from schemas.topics import Topic
+from stock_tracker.kafka import metadata
 from stock_tracker.verify.core.differences import EventPosition
 
 M = TypeVar("M")
@@ -37,6 +38,37 @@ def read_topic(kafka: Mapping[str, str], name: str, *, committed: bool = True) -
         KafkaUnavailable: The broker stopped answering.
         TopicsMissing: There is no such topic.
     """
+    wanted = [Partition(name, number) for number in range(count_partitions(kafka, name))]
+    for _, message in read_partitions(kafka, wanted, committed=committed):
+        yield message
+
+
+def count_partitions(kafka: Mapping[str, str], name: str) -> int:
+    """How many partitions a topic has; its name in Kafka, with the prefix.
+
+    Raises:
+        KafkaUnavailable: The broker does not answer.
+        TopicsMissing: There is no such topic.
+    """
+    topic = metadata.ask(kafka, _TIMEOUT_S).topics.get(name)
+    if topic is None or topic.error is not None:
+        raise TopicsMissing(kafka["bootstrap.servers"], [name])
+    return len(topic.partitions)
+
+
+def read_partitions(
+    kafka: Mapping[str, str], wanted: Collection[Partition], *, committed: bool = True
+) -> Iterator[tuple[str, RawMessage]]:
+    """Yield every message of some partitions with the name of its topic: in order of each partition, up to its end now.
+
+    Args:
+        kafka: librdkafka's connection settings.
+        wanted: Partitions that there are; their topics as they are called in Kafka, with the prefix.
+        committed: Leave out what belongs to transactions that are open or were aborted.
+
+    Raises:
+        KafkaUnavailable: The broker stopped answering.
+    """
     consumer = Consumer(
         {
             **kafka,
@@ -49,25 +81,22 @@ def read_topic(kafka: Mapping[str, str], name: str, *, committed: bool = True) -
             "auto.offset.reset": "error",
         }
     )
+    left = set(wanted)
     try:
-        metadata = consumer.list_topics(name, timeout=_TIMEOUT_S).topics[name]
-        if metadata.error is not None:
-            raise TopicsMissing(kafka["bootstrap.servers"], [name])
-        left = set(metadata.partitions)
-        consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for partition in sorted(left)])
+        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in sorted(left)])
         heard = time.monotonic()
         while left:
             messages = consumer.consume(_BATCH, _PAUSE_S)
             if messages:
                 heard = time.monotonic()
             elif time.monotonic() - heard > _TIMEOUT_S:
-                raise KafkaUnavailable(kafka["bootstrap.servers"], f"it stopped handing out {name}")
+                raise KafkaUnavailable(kafka["bootstrap.servers"], f"it stopped handing out {min(left)}")
             for message in messages:
                 error = message.error()
                 if error is None:
-                    yield RawMessage(message.partition(), message.offset(), message.value())
+                    yield message.topic(), RawMessage(message.partition(), message.offset(), message.value())
                 elif error.code() == KafkaError._PARTITION_EOF:
-                    left.discard(message.partition())
+                    left.discard(Partition(message.topic(), message.partition()))
                 else:
                     raise KafkaUnavailable(kafka["bootstrap.servers"], error.str())
     except KafkaException as error:
