@@ -12,7 +12,7 @@ from stock_tracker.stack.plan import Stack
 from stock_tracker.stack.up import played_and_drained, running
 from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.run import FILLED_BY_A_MORNING, Verification
-from stock_tracker.verify.stack import ask_simulator, verify_against
+from stock_tracker.verify.stack import ask_simulator, gateway_of, verify_against
 
 MORNING_S = 50 * 60
 """Market seconds from 08:55 until the simulated stories have left rows in all tables; before that there may be no alert yet."""
@@ -59,7 +59,10 @@ async def _run(stack: Stack, display: Display, seconds: float | None) -> tuple[V
         display.tell("Everything has been worked through; verifying")
         simulated = await ask_simulator(up.simulator)
         filled = FILLED_BY_A_MORNING if seconds * stack.options.speed >= MORNING_S else ()
-        verification = await asyncio.to_thread(verify_against, simulated, stack.environment, display.tell, filled)
+        environment = stack.environment
+        verification = await asyncio.to_thread(
+            verify_against, simulated, environment, display.tell, filled, gateway_of(environment)
+        )
         if holes := up.watcher.holes:
             said = f"{holes} message numbers were skipped or repeated within a connection to the gateway"
             verification.differences.append(Difference("missing_message", "", said, None))

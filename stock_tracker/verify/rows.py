@@ -7,11 +7,16 @@ from typing import Any
 
 from clickhouse_connect.driver.client import Client
 
-from connectors.clickhouse.core.tables import Table
+from connectors.clickhouse.core.rows import PAYLOAD_CHARACTERS
+from connectors.clickhouse.core.tables import DLQ, LETTER, POSITION, Table
+from schemas.instruments import routing_key
 from schemas.position import Position
+from schemas.shards import shard_of
+from schemas.structs import DeadLetter
 from schemas.units import TradingDay
-from stock_tracker.verify.core.archive import Row
-from stock_tracker.verify.core.differences import EventPosition
+from stock_tracker.verify.core.archive import Row, compare_rows
+from stock_tracker.verify.core.derived import Derived
+from stock_tracker.verify.core.differences import Difference, EventPosition
 
 
 def event_row(event: Any) -> dict[str, Any]:
@@ -32,29 +37,98 @@ def expected(table: Table, events: Iterable[tuple[EventPosition, dict[str, Any]]
     return list(last.values())
 
 
-def read_rows(archive: Client, table: Table, day: TradingDay | None = None) -> Iterator[tuple[EventPosition, Row]]:
+def read_rows(
+    archive: Client, table: Table, day: TradingDay | None = None, partition: int | None = None
+) -> Iterator[tuple[EventPosition, Row]]:
     """Yield every row that people find in a table, with the position of its event; in any order.
 
     Args:
         archive: Where the table is.
         table: Which.
         day: Only the rows of this trading day, and in the order of their positions.
+        partition: Only the rows of this partition of the topic.
 
     Raises:
         clickhouse_connect.driver.exceptions.Error: ClickHouse would not say.
     """
-    described = archive.query(f"DESCRIBE TABLE {table.view}").result_rows
+    wanted = [
+        *([] if day is None else [f"toYYYYMMDD(day) = {day:d}"]),
+        *([] if partition is None else [f"partition = {partition:d}"]),
+    ]
+    only = f" WHERE {' AND '.join(wanted)}" if wanted else ""
+    order = "" if day is None else " ORDER BY partition, offset, idx"
+    for row in _read(archive, table.view, only + order):
+        if "data" in row:
+            row["data"] = json.loads(row["data"])
+        yield EventPosition(Position(table.topic.name, row["partition"], row["offset"]), row["idx"]), row
+
+
+def read_derived(archive: Client, table: Derived, shard: int, shards: int) -> Iterator[Row]:
+    """Yield the rows of a table that is made of another one: those of a shard's symbols.
+
+    Raises:
+        clickhouse_connect.driver.exceptions.Error: ClickHouse would not say.
+    """
+    symbols = sorted(
+        symbol
+        for (symbol,) in archive.query(f"SELECT DISTINCT symbol FROM {table.view}").result_rows  # noqa: S608
+        if shard_of(routing_key(symbol), shards) == shard
+    )
+    if symbols:
+        yield from _read(archive, table.view, " WHERE symbol IN {symbols:Array(String)}", {"symbols": symbols})
+
+
+def read_dead_letters(archive: Client) -> Iterator[tuple[EventPosition, Row]]:
+    """Yield the rows of the dead letters, with the position that the archive read each from.
+
+    Raises:
+        clickhouse_connect.driver.exceptions.Error: ClickHouse would not say.
+    """
+    for row in _read(archive, DLQ, ""):
+        yield EventPosition(Position(row["topic"], row["partition"], row["offset"]), row["idx"]), row
+
+
+def letter_row(letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter as a row; the archive has no more than the beginning of a long payload."""
+    said = {name: getattr(letter, name) for name in LETTER}
+    said["payload"] = said["payload"][:PAYLOAD_CHARACTERS]
+    return {f"found_{name}" if name in ("topic", *POSITION) else name: value for name, value in said.items()}
+
+
+def _read(archive: Client, view: str, clauses: str, parameters: dict[str, Any] | None = None) -> Iterator[dict[str, Any]]:
+    """Yield rows of a table or view under the names of events: times in milliseconds, days as YYYYMMDD."""
+    described = archive.query(f"DESCRIBE TABLE {view}").result_rows
     columns = {str(row[0]): str(row[1]) for row in described}
     names = [name + "_ms" if "DateTime64" in kind else name for name, kind in columns.items()]
     selected = ", ".join(_selected(name, kind) for name, kind in columns.items())
-    of_day = "" if day is None else f" WHERE toYYYYMMDD(day) = {day:d} ORDER BY partition, offset, idx"
-    # Table and columns are names of ours, from the schema.
-    with archive.query_rows_stream(f"SELECT {selected} FROM {table.view}{of_day}") as rows:  # noqa: S608
+    # View and columns are names of ours, from the schema.
+    with archive.query_rows_stream(f"SELECT {selected} FROM {view}{clauses}", parameters) as rows:  # noqa: S608
         for values in rows:
-            row = dict(zip(names, values, strict=True))
-            if "data" in row:
-                row["data"] = json.loads(row["data"])
-            yield EventPosition(Position(table.topic.name, row["partition"], row["offset"]), row["idx"]), row
+            yield dict(zip(names, values, strict=True))
+
+
+def compare_table(
+    archive: Client, table: Table, partition: int, messages: Iterable[tuple[Position, Any]]
+) -> tuple[int, list[Difference]]:
+    """Compare a partition of a topic with its rows; how many rows there are, and the differences.
+
+    Args:
+        archive: Where the table is.
+        table: Which.
+        partition: The number of the partition.
+        messages: All of its messages, read committed, in order.
+
+    Raises:
+        clickhouse_connect.driver.exceptions.Error: ClickHouse would not say.
+    """
+    rows: dict[EventPosition, Row] = {}
+    doubled: list[EventPosition] = []
+    for at, row in read_rows(archive, table, partition=partition):
+        if at in rows:
+            doubled.append(at)
+        rows[at] = row
+    events = ((EventPosition(at, idx), event_row(event)) for at, frame in messages for idx, event in enumerate(frame.events))
+    return len(rows) + len(doubled), list(compare_rows(table.view, expected(table, events), rows, doubled))
 
 
 def _selected(name: str, kind: str) -> str:

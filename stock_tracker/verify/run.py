@@ -5,14 +5,11 @@ from dataclasses import asdict, dataclass, field
 
 from clickhouse_connect.driver.client import Client
 
-from connectors.clickhouse.core.tables import TABLES
 from connectors.ssi.simulator.core.truth import SimulatorStatus, Truth
 from schemas.kinds import is_from_ssi
 from schemas.position import Position
 from schemas.structs import DeadLetter, TradeRecord
 from schemas.topics import (
-    EVENT_TOPICS,
-    MARKET_ALERTS,
     MARKET_FOREIGN,
     MARKET_TRADES,
     RECORD_TOPICS,
@@ -21,10 +18,10 @@ from schemas.topics import (
     STATE_INDICES,
     STATE_PRICES,
 )
-from stock_tracker.verify.core.archive import Row, compare_rows, repeated_alerts
-from stock_tracker.verify.core.boards import NewestRecords, compare_foreign, compare_indices, compare_prices, latest
+from stock_tracker.verify.core.boards import NewestRecords, compare_foreign, compare_indices, compare_prices
 from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
+from stock_tracker.verify.core.numbers import NEVER_JUDGED, NotJudged
 from stock_tracker.verify.core.records import CONNECTOR, compare_records
 from stock_tracker.verify.core.tape import (
     ClosedConnections,
@@ -35,8 +32,10 @@ from stock_tracker.verify.core.tape import (
     TruePrint,
     compare_tape,
 )
-from stock_tracker.verify.rows import event_row, expected, read_rows
-from stock_tracker.verify.topics import read_events, read_states, read_topic
+from stock_tracker.verify.core.verdict import by_reason, compared_anything
+from stock_tracker.verify.gateway import compare_gateway
+from stock_tracker.verify.shards import ByShard, read_latest
+from stock_tracker.verify.topics import read_events, read_topic
 
 MOST_SHOWN = 20
 """How many differences are listed; the others are only counted."""
@@ -74,6 +73,8 @@ class Verification:
     archive_rows: dict[str, int]
     """How many rows the archive has, by table."""
     differences: list[Difference]
+    not_judged: list[NotJudged] = field(default_factory=list)
+    """Numbers that could not be checked, because the day's records can be read in more than one way."""
 
     @property
     def reconciled(self) -> bool:
@@ -95,6 +96,8 @@ class Verification:
             "alerts": self.alerts,
             "archive_rows": self.archive_rows,
             "reconciled": self.reconciled,
+            "not_judged": [asdict(left_out) for left_out in by_reason(self.not_judged)],
+            "never_judged": list(NEVER_JUDGED),
             "tape": tape,
             "differences": [difference.as_json() for difference in self.differences[:MOST_SHOWN]],
             "difference_count": len(self.differences),
@@ -110,6 +113,8 @@ class Verification:
         )
         yield f"Foreign ledger: {ledger.entries:,} entries, {ledger.bought:,} shares bought, {ledger.sold:,} sold"
         yield "Archive rows: " + ", ".join(f"{table} {count:,}" for table, count in self.archive_rows.items())
+        for left_out in by_reason(self.not_judged):
+            yield f"Not judged: {left_out}"
         for difference in self.differences[:MOST_SHOWN]:
             yield f"✗ {difference}"
         if len(self.differences) > MOST_SHOWN:
@@ -134,8 +139,9 @@ def verify(
     archive: Client,
     tell: Callable[[str], None],
     never_empty: Collection[str],
+    gateway_url: str | None,
 ) -> Verification:
-    """Compare the truth, the topics and the archive.
+    """Compare the truth, the topics, the archive and what the gateway shows.
 
     Args:
         simulated: What the simulator did.
@@ -144,6 +150,7 @@ def verify(
         archive: A connection to the database with the tables.
         tell: Takes a line about what is going on.
         never_empty: Tables that must have a row.
+        gateway_url: Where the gateway of these topics is; None when there is none to ask.
 
     Raises:
         KafkaUnavailable: Kafka stopped answering.
@@ -161,44 +168,37 @@ def verify(
 
     tell("Comparing the latest values on state.* with what was delivered")
     day = truth.header.trading_day
-    boards, foreign, indices = (latest(read_states(kafka, prefix, t)) for t in (STATE_PRICES, STATE_FOREIGN, STATE_INDICES))
+    states = read_latest(kafka, prefix)
     differences = [
         *compare_records(status, delivered.records, delivered.dead_letters),
         *tape.differences,
         *ledger.differences,
-        *compare_prices(day, prints, delivered.prints, newest.books, boards),
-        *compare_foreign(day, newest.foreign, foreign),
-        *compare_indices(day, newest.indices, indices),
+        *compare_prices(day, prints, delivered.prints, newest.books, states[STATE_PRICES.name]),
+        *compare_foreign(day, newest.foreign, states[STATE_FOREIGN.name]),
+        *compare_indices(day, newest.indices, states[STATE_INDICES.name]),
+        *compared_anything(tape.sent, delivered.records),
     ]
-
-    archive_rows: dict[str, int] = {}
-    alerts = 0
-    for topic in EVENT_TOPICS:
-        filled = TABLES[topic.name]
-        table = filled.view
-        tell(f"Comparing {topic.name} with the table {table}")
-        events = [(position, event_row(event)) for position, event in read_events(kafka, prefix, topic)]
-        rows: dict[EventPosition, Row] = {}
-        doubled: list[EventPosition] = []
-        for position, row in read_rows(archive, filled):
-            if position in rows:
-                doubled.append(position)
-            rows[position] = row
-        archive_rows[table] = len(rows) + len(doubled)
-        differences += compare_rows(table, expected(filled, events), rows, doubled)
-        if topic is MARKET_ALERTS:
-            alerts = len(events)
-            differences += repeated_alerts(events)
-        if table in never_empty and not rows:
-            differences.append(Difference("empty_table", "", f"{table} has no row", None))
+    checked = ByShard(kafka, prefix, archive, states)
+    differences += checked.compare(tell)
+    if gateway_url is not None:
+        tell("Comparing what the gateway shows with the topics")
+        differences += compare_gateway(gateway_url, kafka, prefix, checked.recent)
+    else:
+        checked.not_judged.append(NotJudged("gateway", "", "nothing says where the gateway of these topics is: set GATEWAY_PORT"))
+    differences += [
+        Difference("empty_table", "", f"{table} has no row", None, table)
+        for table in never_empty
+        if not checked.archive_rows[table]
+    ]
     return Verification(
         records_sent=status.records,
         records_received=delivered.records,
         tape=tape,
         ledger=ledger,
-        alerts=alerts,
-        archive_rows=archive_rows,
+        alerts=checked.alerts,
+        archive_rows=checked.archive_rows,
         differences=differences,
+        not_judged=checked.not_judged,
     )
 
 

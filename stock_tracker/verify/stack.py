@@ -59,7 +59,9 @@ async def verify_running(environ: Mapping[str, str], tell: Callable[[str], None]
                 tell("Waiting until everything has been worked through")
                 await worked_through(simulator, kafka_config(environment), topic_prefix(environment))
             simulated = await ask_simulator(simulator)
-            return await asyncio.to_thread(verify_against, simulated, environment, tell, ())
+            # The gateway reads the topics of the stack and no others.
+            gateway = gateway_of(environment) if is_stack else None
+            return await asyncio.to_thread(verify_against, simulated, environment, tell, (), gateway)
 
 
 class PlayedMarket(Protocol):
@@ -117,14 +119,24 @@ def archive_of(environment: Mapping[str, str]) -> SinkSettings:
     return SinkSettings.model_validate({"kafka": kafka_config(environment), **told})
 
 
+def gateway_of(environment: Mapping[str, str]) -> str | None:
+    """Where the gateway is that ``environment`` names by GATEWAY_PORT: on this machine. None when it names none."""
+    port = environment.get("GATEWAY_PORT")
+    return f"http://127.0.0.1:{port}" if port else None
+
+
 def verify_against(
-    simulated: SimulatedDay, environment: Mapping[str, str], tell: Callable[[str], None], never_empty: Collection[str]
+    simulated: SimulatedDay,
+    environment: Mapping[str, str],
+    tell: Callable[[str], None],
+    never_empty: Collection[str],
+    gateway_url: str | None,
 ) -> Verification:
     """Verify the Kafka and the archive that ``environment`` names; see :func:`stock_tracker.verify.run.verify`."""
     kafka = kafka_config(environment)
     sink = archive_of(environment)
     archive = connect(sink.clickhouse_url, sink.user, sink.read_password(), sink.database, sink.password_file)
     try:
-        return verify(simulated, kafka, topic_prefix(environment), archive, tell, never_empty)
+        return verify(simulated, kafka, topic_prefix(environment), archive, tell, never_empty, gateway_url)
     finally:
         archive.close()

@@ -24,7 +24,8 @@ BAD_MESSAGE: Final = "bad_message"
 """The reason of a message that cannot be decoded."""
 BAD_VALUE: Final = "bad_value"
 """The reason of an event with a number that its column cannot hold."""
-_PAYLOAD_CHARACTERS = 100_000
+PAYLOAD_CHARACTERS: Final = 100_000
+"""So much of what was rejected is kept."""
 _UNSIGNED = re.compile(r"UInt(8|16|32|64)")
 _SIGNED = re.compile(r"Int(8|16|32|64)")
 # Days and milliseconds since 1970 that Date and DateTime64 hold; what is beyond would become another time, without an error.
@@ -205,7 +206,7 @@ def _rejected(reject: Reject) -> _Letter:
 
 def _letter_row(letter: Mapping[str, Any], read_at: Position, taken_ms: int, idx: int) -> _Letter:
     """The row of a dead letter of which the archive read at ``read_at``."""
-    said = {**letter, "payload": letter["payload"][:_PAYLOAD_CHARACTERS]}
+    said = {**letter, "payload": letter["payload"][:PAYLOAD_CHARACTERS]}
     return _month(taken_ms), (taken_ms, *said.values(), *read_at, idx)
 
 
@@ -229,4 +230,4 @@ def _bounds(type_: str) -> tuple[int, int] | None:
 
 
 def _text(raw: bytes) -> str:
-    return raw.decode(errors="backslashreplace")[:_PAYLOAD_CHARACTERS]
+    return raw.decode(errors="backslashreplace")[:PAYLOAD_CHARACTERS]
