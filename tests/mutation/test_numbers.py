@@ -1,6 +1,7 @@
 # ruff: noqa: E501
 """Faults planted in the folds, one at a time: the reference finds each in what comes out, and finds nothing in what is right."""
 
+from itertools import takewhile
 from random import Random
 from typing import Any, NamedTuple
 
@@ -21,12 +22,17 @@ from pipelines.core import (
     trade_alerts,
 )
 from pipelines.core.rules import PriceLimit
+from schemas.calendar import at
 from stock_tracker.verify.core import numbers
 from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.core.reference.flows import FlowSums
+from tests.builders import DAY
 from tests.mutation.planting import plant
 from tests.mutation.simulated_day import MOST_STOCKS, Outputs, Records, folded, from_two_feeds, records
 from tests.proof import usually
+
+STANDS_MS = at(DAY, 9, 27)
+"""A market time at which most symbols have a summary that is older than their last print."""
 
 
 class Mutant(NamedTuple):
@@ -172,6 +178,30 @@ def test_a_hostile_day_of_two_feeds_is_right_too(day: Records, seed: int) -> Non
     not_judged: list[numbers.NotJudged] = []
     assert list(numbers.check(frames, folded(frames), not_judged)) == []
     assert len({left_out.symbol for left_out in not_judged}) <= MOST_STOCKS // 2
+
+
+def _until(frames: Records, ts_ms: int) -> Records:
+    """The frames that stand before a market second."""
+    return list(takewhile(lambda placed: placed[1].records[0].ts_ms <= ts_ms, frames))
+
+
+@pytest.mark.parametrize("seed", [None, *range(usually(2, proving=40))])
+def test_a_market_that_stands_in_the_middle_of_its_day_is_right_too(day: Records, seed: int | None) -> None:
+    frames = _of(_until(day, STANDS_MS), "ssi.ticks")
+    frames = frames if seed is None else from_two_feeds(frames, Random(seed))
+    not_judged: list[numbers.NotJudged] = []
+    outputs = folded(frames)
+    assert not any(event.final for _, frame in outputs["market.daily"] for event in frame.events)
+    assert list(numbers.check(frames, outputs, not_judged)) == []
+    left_out = {doubt.symbol for doubt in not_judged if doubt.topic == "market.daily"}
+    assert len(left_out) <= (0 if seed is None else MOST_STOCKS // 2)
+
+
+@pytest.mark.parametrize("name", [name for name in MUTANTS if name.startswith("daily")])
+def test_a_fault_of_a_summary_is_found_before_the_day_is_over(day: Records, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    _plant(monkeypatch, MUTANTS[name])
+    frames = _of(_until(day, STANDS_MS), "ssi.ticks")
+    assert "wrong_daily" in _found(frames, folded(frames))
 
 
 @pytest.mark.parametrize("name", MUTANTS)

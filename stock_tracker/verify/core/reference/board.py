@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Mapping, Sequence
 
 from schemas.session import close_ms
-from schemas.structs import TradeEvent
+from schemas.structs import TradeEvent, TradeRecord
 from schemas.units import FUTURES_MULTIPLIER_VND, POINT, Exchange, Side, TradingDay
 from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.core.reference.compare import Placed, Rows, differ
 from stock_tracker.verify.core.reference.day import ToldDay
 from stock_tracker.verify.core.reference.tape import ExpectedTape, TapeRecord, tape_of
 
+SUMMARY_MS = 5 * 60_000
+"""How often a symbol's day is summed up while it changes, in market time."""
 Figures = dict[str, object]
 """Expected values by the name of their field."""
 
@@ -92,6 +94,34 @@ def summary_of(told: ToldDay, symbol: str, lines: Sequence[TradeEvent], tape: Ex
     return figures
 
 
+def lines_of(trades: Sequence[TradeRecord], lines: Sequence[TradeEvent]) -> list[TradeEvent] | None:
+    """The lines of a tape that come of its first records; None where that cannot be told.
+
+    Args:
+        trades: The first records.
+        lines: The whole tape, in order.
+    """
+    prints = {(record.ts_ms, record.total_volume, record.volume) for record in trades}
+    # A gap ends where the match in the record that showed it begins, or at the total of a record without one.
+    gaps = {(record.ts_ms, end) for record in trades for end in (record.total_volume, record.total_volume - record.volume)}
+    # What is in no sum, such as the match of an odd lot, may stand on either side.
+    counted = [line for line in lines if line.kind != "status" and line.anchored]
+    placed = [at for at, line in enumerate(counted) if line.kind in ("print", "gap")]
+    known = [at for at in placed if _key(counted[at]) in (prints if counted[at].kind == "print" else gaps)]
+    if known != placed[: len(known)]:
+        return None
+    first_unknown = placed[len(known)] if len(known) < len(placed) else len(counted)
+    end = known[-1] + 1 if known else 0
+    if first_unknown > end:
+        # A correction, say, comes of a record that says nothing of it.
+        return None
+    return counted[:end]
+
+
+def _key(line: TradeEvent) -> tuple[int, ...]:
+    return (line.ts_ms, line.total_volume) if line.kind == "gap" else (line.ts_ms, line.total_volume, line.last_volume or 0)
+
+
 def total_value(told: ToldDay, symbol: str, tape: ExpectedTape) -> int:
     """What was traded in VND, by the record that reached the highest total of each generation."""
     matched = [record for record in told.trades[symbol] if record.session != "PT" and record.total_volume]
@@ -136,7 +166,7 @@ def check(
 ) -> Iterator[Difference]:
     """Compare the last summary and the row of each symbol with its lines; ``doubts`` says what is left out.
 
-    A summary that is not the day's final one may be older than the last line, and is left out.
+    A summary that is not the day's final one is compared with what had been told by its second.
     """
     summaries = {event.symbol: (at, event) for at, event in daily or ()}
     for symbol in sorted(told.trades):
@@ -156,5 +186,13 @@ def check(
             yield from differ("daily", symbol, event, summary_of(told, symbol, lines, expected), at)
         elif told.until_ms >= close_ms(TradingDay(told.day)):
             yield Difference("missing_daily", symbol, "market.daily has no summary of its whole day", None, "market.daily")
-        else:
-            doubts.append(("market.daily", symbol, "its day is not over"))
+        elif symbol in summaries:
+            at, event = summaries[symbol]
+            so_far = told.until(symbol, event.ts_ms)
+            its_tape, its_lines = read_tape(so_far, symbol), lines_of(so_far.trades[symbol], lines)
+            if its_lines is None or its_tape.reading.unclear or its_tape.reading.undecided:
+                doubts.append(("market.daily", symbol, "which lines its last summary has, its records do not say"))
+            else:
+                yield from differ("daily", symbol, event, summary_of(so_far, symbol, its_lines, its_tape), at)
+        elif told.seconds[symbol] and told.until_ms - told.seconds[symbol][0].second_ms >= 2 * SUMMARY_MS:
+            yield Difference("missing_daily", symbol, "market.daily has no summary of it", None, "market.daily")

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from schemas.position import Position
 from schemas.structs import (
@@ -22,6 +23,14 @@ Heard = tuple[str, QuoteRecord | SnapshotRecord]
 """A book, and the feed that told it."""
 
 
+class ToldBy(NamedTuple):
+    """How much had been told of a symbol when a second of the market's clock ended, in the order of its partition."""
+
+    second_ms: int
+    trades: int
+    snapshots: int
+
+
 @dataclass
 class ToldDay:
     """The newest trading day in some records, in the order in which each topic's partition has them."""
@@ -39,6 +48,8 @@ class ToldDay:
     index_feeds: dict[str, dict[str, list[IndexRecord]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     """The same by symbol and feed: only what the leading feed says of an index counts, and records do not tell which leads."""
     references: dict[str, ReferenceRecord] = field(default_factory=dict)
+    seconds: dict[str, list[ToldBy]] = field(default_factory=lambda: defaultdict(list))
+    """By symbol, each second of the market's clock that ended after something was told of it."""
     earlier_indices: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
     """Values of earlier days, which stand in for an index until it is live."""
 
@@ -48,6 +59,15 @@ class ToldDay:
         last = next(said, None)
         return (last.floor, last.ceiling) if last is not None else (1, 10**12)
 
+    def until(self, symbol: str, second_ms: int) -> "ToldDay":
+        """The day of one symbol as it had been told when a second of the market's clock ended."""
+        by = [told for told in self.seconds[symbol] if told.second_ms <= second_ms]
+        trades, snapshots = (by[-1].trades, by[-1].snapshots) if by else (0, 0)
+        so_far = ToldDay(day=self.day, until_ms=second_ms, feeds=self.feeds)
+        so_far.trades[symbol] = self.trades[symbol][:trades]
+        so_far.snapshots[symbol] = self.snapshots[symbol][:snapshots]
+        return so_far
+
 
 def gather(records: Iterable[tuple[Position, Frame]]) -> ToldDay:
     """Sort the records of the newest day in ``records``; of earlier days only the values of indices are kept."""
@@ -55,6 +75,7 @@ def gather(records: Iterable[tuple[Position, Frame]]) -> ToldDay:
     told = ToldDay(day=max((record.trading_day for _, frame in frames for record in frame.records
                             if isinstance(record, ClockTick)), default=0))  # fmt: skip
     reached: dict[tuple[str, int], int] = {}
+    touched: dict[tuple[str, int], set[str]] = defaultdict(set)
     for at, frame in frames:
         told.feeds.add(frame.feed)
         for record in frame.records:
@@ -66,9 +87,15 @@ def gather(records: Iterable[tuple[Position, Frame]]) -> ToldDay:
                 told.foreign_seconds.take(record)
             if isinstance(record, ClockTick):
                 place = at.topic, at.partition
-                reached[place] = max(reached.get(place, 0), record.ts_ms)
+                if record.ts_ms > reached.get(place, 0):
+                    reached[place] = record.ts_ms
+                    for symbol in touched.pop(place, ()):
+                        by = ToldBy(record.ts_ms, len(told.trades[symbol]), len(told.snapshots[symbol]))
+                        told.seconds[symbol].append(by)
             else:
                 _take(told, frame.feed, record)
+                if isinstance(record, TradeRecord | SnapshotRecord):
+                    touched[at.topic, at.partition].add(record.symbol)
     told.until_ms = min(reached.values(), default=0)
     return told
 
