@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from pipelines.errors import UnknownPipeline
 from schemas import topics
-from schemas.structs import BasisFrame, CandlesFrame, Frame, LedgerFrame, PartialFlow, QuotesFrame, TradesFrame
+from schemas.structs import BasisFrame, CandlesFrame, Frame, LedgerFrame, PartialBreadth, PartialFlow, QuotesFrame, TradesFrame
 from schemas.topics import Topic
 
 if TYPE_CHECKING:
@@ -76,6 +76,12 @@ def _prices(parameters: "Parameters") -> "Fold[Frame]":
     from pipelines.core.price_shard import fold_frame
 
     return partial(fold_frame, offers=_of_prices(parameters, topics.SSI_TICKS))
+
+
+def _breadth(parameters: "Parameters") -> "Fold[PartialBreadth]":
+    from pipelines.core.breadth import fold_partial
+
+    return partial(fold_partial, offers=parameters.offers(topics.PARTIAL_BREADTH))
 
 
 def _foreign(parameters: "Parameters") -> "Fold[Frame]":
@@ -144,10 +150,12 @@ CATALOGUE: Final = (
                     topics.MARKET_QUOTES,
                     topics.MARKET_DAILY,
                     topics.MARKET_CANDLES,
+                    topics.PARTIAL_BREADTH,
                     topics.STATE_PRICES,
                 ),
                 _prices,
             ),
+            Topology(topics.PARTIAL_BREADTH, (topics.STATE_BREADTH,), _breadth),
         ),
     ),
     Pipeline(

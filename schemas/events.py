@@ -393,3 +393,23 @@ class PartialFlow(Versioned):
     sums: list[FlowSum]
     movers: list[Movers]
     """The shard's own."""
+
+
+class IndexShare(Message):
+    """The members of an index in one shard."""
+
+    symbol: Symbol
+    """Of the index."""
+    counts: list[int]
+    """How many of them advance, stand still, decline, are at their ceiling, at their floor, and have not traded today."""
+
+
+class PartialBreadth(Versioned):
+    """``partial.breadth``: how the members of indices in one shard stand at a market second, if that changed."""
+
+    shard: int
+    shards: int
+    """How many there are."""
+    day: TradingDay
+    ts_ms: UnixMs
+    indices: list[IndexShare]

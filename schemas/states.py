@@ -157,6 +157,25 @@ class IndexRow(Row):
     floors: int
 
 
+class BreadthRow(Row):
+    """``state.breadth``: how many members of an index stand where, by their own last prices. SSI sends zeros for some indices.
+
+    All six counts together are the members that reference data names.
+    """
+
+    symbol: Symbol
+    """Of the index."""
+    advances: int
+    """Those at their ceiling are not among them."""
+    no_changes: int
+    declines: int
+    """Those at their floor are not among them."""
+    ceilings: int
+    floors: int
+    untraded: int
+    """Those without a match today."""
+
+
 class BasisRow(Row):
     """``state.basis``: a contract against its index; see ``schemas.events.BasisEvent``."""
 

@@ -15,9 +15,10 @@ from schemas.units import SessionPhase, TradingDay, UnixMs
 
 PROTOCOL: Final = "stock.v1"
 
-ChannelName = Literal["px", "index", "flow", "basis", "alert", "candle", "status", "ref"]
-"""``px``: the board line of a symbol (``schemas.states.PriceRow``). ``index``: an index (``IndexRow``). ``flow``: foreign flow,
-by symbol, or by ``#scope`` (``#market``, ``#HOSE``, ``#VN30``). ``basis``: a contract against its index (``BasisRow``).
+ChannelName = Literal["px", "index", "breadth", "flow", "basis", "alert", "candle", "status", "ref"]
+"""``px``: the board line of a symbol (``schemas.states.PriceRow``). ``index``: an index (``IndexRow``).
+``breadth``: how the members of an index stand (``BreadthRow``). ``flow``: foreign flow, by symbol, or by ``#scope`` (``#market``,
+``#HOSE``, ``#VN30``). ``basis``: a contract against its index (``BasisRow``).
 ``alert``: every alert, in order. ``candle``: every minute of a symbol once it is over, and again when it is amended, in order.
 ``status``: what each connector says of itself. ``ref``: names, exchanges and groups of the
 symbols."""

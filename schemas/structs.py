@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from schemas.events import FlowSum as FlowSum
     from schemas.events import IndexEvent as IndexEvent
     from schemas.events import IndexFrame as IndexFrame
+    from schemas.events import IndexShare as IndexShare
     from schemas.events import LedgerEntry as LedgerEntry
     from schemas.events import LedgerFrame as LedgerFrame
     from schemas.events import Mover as Mover
     from schemas.events import Movers as Movers
+    from schemas.events import PartialBreadth as PartialBreadth
     from schemas.events import PartialFlow as PartialFlow
     from schemas.events import QuoteEvent as QuoteEvent
     from schemas.events import QuotesFrame as QuotesFrame
@@ -48,6 +50,7 @@ if TYPE_CHECKING:
     from schemas.records import StatusRecord as StatusRecord
     from schemas.records import TradeRecord as TradeRecord
     from schemas.states import BasisRow as BasisRow
+    from schemas.states import BreadthRow as BreadthRow
     from schemas.states import Candle as Candle
     from schemas.states import FlowRow as FlowRow
     from schemas.states import ForeignRow as ForeignRow
@@ -70,10 +73,12 @@ else:
     FlowSum = twin(events.FlowSum)
     IndexEvent = twin(events.IndexEvent)
     IndexFrame = twin(events.IndexFrame)
+    IndexShare = twin(events.IndexShare)
     LedgerEntry = twin(events.LedgerEntry)
     LedgerFrame = twin(events.LedgerFrame)
     Mover = twin(events.Mover)
     Movers = twin(events.Movers)
+    PartialBreadth = twin(events.PartialBreadth)
     PartialFlow = twin(events.PartialFlow)
     QuoteEvent = twin(events.QuoteEvent)
     QuotesFrame = twin(events.QuotesFrame)
@@ -96,6 +101,7 @@ else:
     StatusRecord = twin(records.StatusRecord)
     TradeRecord = twin(records.TradeRecord)
     BasisRow = twin(states.BasisRow)
+    BreadthRow = twin(states.BreadthRow)
     Candle = twin(states.Candle)
     FlowRow = twin(states.FlowRow)
     ForeignRow = twin(states.ForeignRow)

@@ -146,11 +146,14 @@ MARKET_BASIS = Topic("market.basis", structs.BasisFrame, sharded=True, cleanup="
 MARKET_ALERTS = Topic("market.alerts", structs.AlertsFrame, sharded=True, cleanup="delete", retention_ms=30 * _DAY_MS)
 PARTIAL_FLOW = Topic("partial.flow", structs.PartialFlow, sharded=False, cleanup="delete", retention_ms=_DAY_MS)
 """Between the two stages of the foreign app; nobody else reads it."""
+PARTIAL_BREADTH = Topic("partial.breadth", structs.PartialBreadth, sharded=False, cleanup="delete", retention_ms=_DAY_MS)
+"""Between the two stages of the prices app; nobody else reads it."""
 
 STATE_PRICES = Topic("state.prices", structs.PriceRow, sharded=True, cleanup="compact", retention_ms=None)
 STATE_FOREIGN = Topic("state.foreign", structs.ForeignRow, sharded=True, cleanup="compact", retention_ms=None)
 STATE_FLOW = Topic("state.flow", structs.FlowRow, sharded=False, cleanup="compact", retention_ms=None)
 STATE_INDICES = Topic("state.indices", structs.IndexRow, sharded=True, cleanup="compact", retention_ms=None)
+STATE_BREADTH = Topic("state.breadth", structs.BreadthRow, sharded=False, cleanup="compact", retention_ms=None)
 STATE_BASIS = Topic("state.basis", structs.BasisRow, sharded=True, cleanup="compact", retention_ms=None)
 
 PIPELINES_TERMS = Topic("pipelines.terms", structs.TermsAdopted, sharded=False, cleanup="compact", retention_ms=None)
@@ -170,7 +173,7 @@ EVENT_TOPICS = (
     MARKET_ALERTS,
 )
 """What the archive reads."""
-STATE_TOPICS = (STATE_PRICES, STATE_FOREIGN, STATE_FLOW, STATE_INDICES, STATE_BASIS)
+STATE_TOPICS = (STATE_PRICES, STATE_FOREIGN, STATE_FLOW, STATE_INDICES, STATE_BREADTH, STATE_BASIS)
 """What the gateway reads."""
 TOPICS: tuple[Topic[Any], ...] = (
     SSI_WIRE,
@@ -180,6 +183,7 @@ TOPICS: tuple[Topic[Any], ...] = (
     SSI_DLQ,
     *EVENT_TOPICS,
     PARTIAL_FLOW,
+    PARTIAL_BREADTH,
     *STATE_TOPICS,
     PIPELINES_TERMS,
 )

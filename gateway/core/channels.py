@@ -7,7 +7,7 @@ from schemas import topics
 from schemas.events import AlertEvent, CandleEvent
 from schemas.message import Message
 from schemas.records import ReferenceRecord
-from schemas.states import BasisRow, FlowRow, ForeignRow, IndexRow, PriceRow
+from schemas.states import BasisRow, BreadthRow, FlowRow, ForeignRow, IndexRow, PriceRow
 from schemas.topics import Topic
 
 
@@ -64,6 +64,8 @@ def _flow_columns() -> tuple[str, ...]:
 CHANNELS: Final[Mapping[str, Channel]] = {
     "px": Channel((topics.STATE_PRICES,), _columns(PriceRow), has_groups=True, stale_ms=5_000),
     "index": Channel((topics.STATE_INDICES,), _columns(IndexRow), stale_ms=15_000),
+    # It moves only when a member crosses its reference or a limit.
+    "breadth": Channel((topics.STATE_BREADTH,), _columns(BreadthRow)),
     "flow": Channel((topics.STATE_FOREIGN, topics.STATE_FLOW), _flow_columns(), has_groups=True, stale_ms=15_000),
     "basis": Channel((topics.STATE_BASIS,), _columns(BasisRow), stale_ms=15_000),
     "alert": Channel((topics.MARKET_ALERTS,), _columns(AlertEvent, "alert_id"), has_groups=True, kept=1_000, read_back=1_000),

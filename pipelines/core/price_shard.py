@@ -5,11 +5,13 @@
 """
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
 from pipelines.core.aggressor import label
+from pipelines.core.breadth import Members
 from pipelines.core.candles import Candles
 from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
@@ -26,6 +28,7 @@ from schemas.instruments import contract_of
 from schemas.position import Position
 from schemas.profiles import PROFILE_STEPS
 from schemas.session import close_ms, open_ms
+from schemas.shards import shard_keys
 from schemas.structs import (
     BarRecord,
     CandlesFrame,
@@ -46,7 +49,7 @@ from schemas.structs import (
     TradeRecord,
     TradesFrame,
 )
-from schemas.topics import MARKET_CANDLES, MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, STATE_PRICES
+from schemas.topics import MARKET_CANDLES, MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, PARTIAL_BREADTH, STATE_PRICES
 from schemas.units import (
     Exchange,
     Price,
@@ -432,6 +435,72 @@ class PriceFold:
             self._quotes.append(_quote_event(record, symbol_day))
 
 
+class StockFold(PriceFold):
+    """The prices of the stocks of a shard, and what these add to the breadth of the indices that they are members of."""
+
+    def __init__(self, folding: Folding) -> None:
+        self._members: Members | None = None
+        super().__init__(folding)
+
+    def turn(self) -> None:
+        """End the day before, if the shard's day has moved forward, and count the members anew."""
+        if self._feeds.day <= self._day.day:
+            return
+        if self._day.day:
+            self._report()
+        enrolled = [(symbol, self._symbol_days.get(symbol)) for symbol in self._symbols()]
+        super().turn()
+        self._members = None
+        for symbol, before in enrolled:
+            # Reference data of the new day may have come before its first second.
+            if before is not None and before.groups_day >= self._feeds.day:
+                self._join(symbol, before.exchange, before.groups, before.groups_day)
+
+    def advance(self) -> None:
+        """Do what the market second asks for, and say how the members stand, if that changed."""
+        super().advance()
+        self._report()
+
+    def finish(self) -> None:
+        """Publish what came of the frame, and store what it changed."""
+        self._move_members()
+        if self._members is not None:
+            self._members.store()
+        super().finish()
+
+    def take_reference(self, record: ReferenceRecord) -> None:
+        """Take the indices that a stock is a member of. What REST says of a later day is taken at once."""
+        # Without groups it may be that REST did not say.
+        if record.trading_day < self._feeds.day or not record.groups:
+            self._counts["ignored"] += 1
+            return
+        self._join(record.symbol, record.exchange, sorted(set(record.groups)), record.trading_day)
+
+    def _join(self, symbol: str, exchange: Exchange, groups: Sequence[str], said_on: int) -> None:
+        symbol_day = self._begin(symbol, exchange)
+        symbol_day.groups_day = said_on
+        self._of_today().join(symbol_day, groups)
+
+    def _report(self) -> None:
+        """Say how the members stand at the market second, if that changed."""
+        self._move_members()
+        partial = self._of_today().report(self._shard, self._feeds.now_ms)
+        if partial is not None:
+            self._folded.publish(PARTIAL_BREADTH, shard_keys(1)[0], partial)
+
+    def _move_members(self) -> None:
+        """Count the members that records have moved."""
+        for symbol_day in self._shown.values():
+            if symbol_day.groups and symbol_day.stands != symbol_day.place and symbol_day.day == self._day.day:
+                self._of_today().move(symbol_day)
+
+    def _of_today(self) -> Members:
+        if self._members is None:
+            enrolled = filter(None, map(self._symbol_days.get, self._symbols()))
+            self._members = Members(self._state, self._day.day, enrolled)
+        return self._members
+
+
 _TRADE = Figures("price", "volume", "total_volume", "total_value", "reference", "ceiling", "floor", "high", "low", "expected")
 _SNAPSHOT = Figures("reference", "ceiling", "floor", "open", "high", "low", "expected")
 _ODD_LOT = Figures("price", "volume", "total_volume")
@@ -469,17 +538,19 @@ USED: Final[dict[type, Use[PriceFold]]] = {
 }
 """The kinds of record that say something about prices."""
 _KINDS: Final = Kinds(
-    PriceFold,
-    used=USED,
-    # What reference data says is of no use here.
-    ignored=(ReferenceRecord,),
+    StockFold,
+    used={
+        **{kind: Use[StockFold](use.check, use.take) for kind, use in USED.items()},
+        ReferenceRecord: Use(check_nothing, StockFold.take_reference),
+    },
+    ignored=(),
     unexpected=(ForeignRecord, IndexRecord),
 )
 
 
 def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
     """Fold a frame of ``ssi.ticks``, and say what to publish because of it."""
-    return fold_records(frame, position, shard, state, _KINDS, PriceFold, offers)
+    return fold_records(frame, position, shard, state, _KINDS, StockFold, offers)
 
 
 def _quote_event(record: QuoteRecord | SnapshotRecord, symbol_day: SymbolDay) -> QuoteEvent:

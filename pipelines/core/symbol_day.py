@@ -1,6 +1,6 @@
 """What is known of one symbol's day, and how that reads: as a line of the board, and as a summary of the day."""
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 
@@ -26,6 +26,8 @@ from schemas.units import (
 )
 
 MINUTE_MS: Final = 60_000
+Place = Literal["advance", "no_change", "decline", "ceiling", "floor", "untraded"]
+"""Where a member of an index stands. One at a limit is not among the advances or declines, as in SSI's own counts."""
 
 _AUCTIONS: Final = (SessionPhase.ATO, SessionPhase.ATC)
 _BOOK: Final[tuple[TradePhase, ...]] = ("ato", "continuous", "atc", "post_close")
@@ -119,6 +121,11 @@ class SymbolDay(Stored):
     """What was traded in each phase; None on a day that a release before 0.3.0 began."""
     bar_open: int = 0
     """The price of the day's first match as ``B`` says it; 0 where that is not known."""
+    groups: list[str] = msgspec.field(default_factory=list)
+    """Indices that it is a member of, by the reference data of ``groups_day``."""
+    groups_day: int = 0
+    place: Place | None = None
+    """Where it is counted in the breadth of these; None while it is not."""
 
     def take_exchange(self, ts_ms: int, exchange: Exchange) -> None:
         """Take the exchange of a record of the day, unless a newer one has told it already."""
@@ -264,6 +271,20 @@ class SymbolDay(Stored):
     def is_told(self) -> bool:
         """Whether anything of today was told: there is nothing to show of a symbol of which only earlier days were heard."""
         return bool(self.info_ms or self.session_ms or self.quote_ms is not None)
+
+    @property
+    def stands(self) -> Place:
+        """Where the last price stands; untraded as long as it or the reference is not known."""
+        last = self.last
+        if last is None or not self.reference:
+            return "untraded"
+        if last == self.ceiling:
+            return "ceiling"
+        if last == self.floor:
+            return "floor"
+        if last == self.reference:
+            return "no_change"
+        return "advance" if last > self.reference else "decline"
 
     def row(self, symbol: Symbol, feeds: Feeds, src: int) -> PriceRow:
         """The row of ``symbol`` on ``state.prices``, as the frame at offset ``src`` leaves it."""

@@ -25,6 +25,7 @@ EXAMPLES = Path(__file__).parents[3] / "schemas/examples"
 MODELS: dict[str, type[states.Row]] = {
     "state.prices": states.PriceRow,
     "state.indices": states.IndexRow,
+    "state.breadth": states.BreadthRow,
     "state.basis": states.BasisRow,
     "state.foreign": states.ForeignRow,
     "state.flow": states.FlowRow,
@@ -44,7 +45,7 @@ def test_a_row_on_the_wire_says_all_that_the_state_says(path: Path) -> None:
     assert (change.slot, change.appended_ms) == (1_002 if path.parent.name == "state.flow" else 2, 99)
 
 
-@pytest.mark.parametrize("channel", ["px", "index", "basis", "ref"])
+@pytest.mark.parametrize("channel", ["px", "index", "breadth", "basis", "ref"])
 def test_the_key_is_the_first_column(channel: str) -> None:
     columns = CHANNELS[channel].columns
     assert columns[0] == "symbol"

@@ -17,12 +17,13 @@ from pipelines.core.errors import StateNewer, StateOutdated
 from pipelines.core.feeds import Feeds
 from pipelines.core.price_shard import ShardDay
 from pipelines.core.symbol_day import SymbolDay
-from schemas.structs import CandlesFrame, PartialFlow, QuotesFrame, TradesFrame
+from schemas.structs import CandlesFrame, IndexShare, PartialBreadth, PartialFlow, QuotesFrame, TradesFrame
 from schemas.topics import (
     MARKET_CANDLES,
     MARKET_DAILY,
     MARKET_QUOTES,
     MARKET_TRADES,
+    PARTIAL_BREADTH,
     PARTIAL_FLOW,
     PIPELINES_TERMS,
     RECORD_TOPICS,
@@ -99,6 +100,8 @@ WHERE: dict[str, Callable[[str, bytes], bool]] = {
     "BookWatch": lambda shard, key: shard.startswith("market.quotes") and key.isupper(),
     "AtLimits": lambda shard, key: key == b"at-limits",
     "CandleWatch": lambda shard, key: shard.startswith("market.candles") and key.isupper(),
+    "MemberCounts": lambda shard, key: key == b"members",
+    "Shares": lambda shard, key: key == b"breadth",
 }
 """Where the values of a kind are in the state."""
 LATER = (
@@ -112,6 +115,8 @@ LATER = (
     "BookWatch",
     "AtLimits",
     "CandleWatch",
+    "MemberCounts",
+    "Shares",
 )
 """The kinds that the last release did not have yet."""
 
@@ -171,18 +176,21 @@ def moved(value: Any) -> Any:
 
 @cache
 def on_friday(*, with_profile: bool = False) -> list[Said]:
-    """The minute, and what it does not have: a symbol not heard of before, a candle, a loss on the tape, a locked book."""
+    """The minute, and what it does not have: a new symbol, a candle, a loss on the tape, a locked book, a share of breadth."""
     vnm: tuple[Any, ...] = (a_trade("VNM", "09:41:00"), *([a_profile("VNM", "09:41:00", volumes=[100])] if with_profile else []))
     new_symbol = encode(a_frame(a_tick("09:41:00"), *vnm, a_tick("09:42:15"), epoch=1_795_141_540_000, seq=10_000))
     loss = encode(TradesFrame(events=[a_trade_event("VNM", "09:41:00", kind="gap", cause="lost", epoch=1)]))
     locked = encode(QuotesFrame(events=[a_quote_event("VNM", "09:41:00", bid=64_200, ask=0, ask_volume=0, limit="ceiling")]))
     candle = encode(CandlesFrame(events=[a_candle_event("VNM", "09:41")]))
+    share = IndexShare(symbol="VN30", counts=[0, 0, 0, 0, 0, 1])
+    members = encode(PartialBreadth(shard=0, shards=3, day=FRIDAY, ts_ms=a_tick("09:41:00").ts_ms, indices=[share]))
     return [
         *minute_of(RELEASES[-1]),
         *(Said(SSI_TICKS, shard, 10_000, "", new_symbol) for shard in range(3)),
         *(Said(MARKET_TRADES, shard, 10_000, "", loss) for shard in range(3)),
         *(Said(MARKET_QUOTES, shard, 10_000, "", locked) for shard in range(3)),
         *(Said(MARKET_CANDLES, shard, 10_000, "", candle) for shard in range(3)),
+        Said(PARTIAL_BREADTH, 0, 10_000, "", members),
     ]
 
 
