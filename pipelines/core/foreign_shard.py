@@ -420,6 +420,16 @@ def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, 
     return fold_records(frame, position, shard, state, _KINDS, ForeignFold, offers)
 
 
+def totals_of(state: State, symbol: str) -> ForeignTotals | None:
+    """What a shard keeps of a symbol's foreign day, for whoever looks on; None before its first record.
+
+    Raises:
+        StateUnreadable: Another release wrote it.
+    """
+    data = state.get(_TOTALS_PREFIX + symbol.encode())
+    return None if data is None else TOTALS.decode(data)
+
+
 _Visible = tuple[Exchange, int, int, int, int, int, int, Speeds, int, int]
 """What a viewer of a row would notice. The count of stale records is none of it: a second feed repeats everything."""
 

@@ -98,6 +98,7 @@ _DAYS: Final = Codec(ShardDay)
 _ROSTERS: Final = Codec(Roster)
 _DAY_KEY: Final = b"prices"
 _ROSTER_KEY: Final = b"prices-roster"
+_SYMBOL_PREFIX: Final = b"p:"
 
 
 class PriceFold:
@@ -115,7 +116,7 @@ class PriceFold:
         self._day = state.load(_DAYS, _DAY_KEY) or ShardDay()
         self._stored_day = _DAYS.encode(self._day)
         self._roster: Roster | None = None
-        self._symbol_days = Cells(state, SYMBOL_DAY, prefix=b"p:")
+        self._symbol_days = Cells(state, SYMBOL_DAY, prefix=_SYMBOL_PREFIX)
         self._shown: dict[str, SymbolDay] = {}
         self._trades: list[TradeEvent] = []
         self._quotes: list[QuoteEvent] = []
@@ -551,6 +552,16 @@ _KINDS: Final = Kinds(
 def fold_frame(frame: Frame, position: Position, shard: Shard, state: State, *, offers: Offers) -> Folded:
     """Fold a frame of ``ssi.ticks``, and say what to publish because of it."""
     return fold_records(frame, position, shard, state, _KINDS, StockFold, offers)
+
+
+def symbol_day_of(state: State, symbol: str) -> SymbolDay | None:
+    """What a shard keeps of a symbol's day, for whoever looks on; None before its first record.
+
+    Raises:
+        StateUnreadable: Another release wrote it.
+    """
+    data = state.get(_SYMBOL_PREFIX + symbol.encode())
+    return None if data is None else SYMBOL_DAY.decode(data)
 
 
 def _quote_event(record: QuoteRecord | SnapshotRecord, symbol_day: SymbolDay) -> QuoteEvent:
