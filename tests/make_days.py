@@ -6,7 +6,7 @@ connector's own decoding and framing. The same command writes the same bytes. Go
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from random import Random
 from typing import Final, Literal
@@ -14,7 +14,7 @@ from typing import Final, Literal
 import msgspec
 
 from connectors.fixtures.core.layout import FixtureMessage, Header
-from connectors.fixtures.files import write_fixture
+from connectors.fixtures.files import open_lines, write_fixture
 from connectors.ssi.core.hub_client import HubClient, Publish
 from connectors.ssi.core.market_clock import WallClock
 from connectors.ssi.core.outbox import Outbox
@@ -23,6 +23,7 @@ from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.market import MarketDay, generate
 from connectors.ssi.simulator.core.records import Foreign, OddLot, Quote, SimulatedRecord, Status, Trade
 from connectors.ssi.simulator.core.universe import IndexListing
+from connectors.zstd import zstd
 from schemas.calendar import at
 from schemas.shards import shard_of
 from schemas.topics import RECORD_TOPICS, TOPICS
@@ -206,6 +207,10 @@ LIBRARY: Final = (
 )
 
 
+TRUTHS: Final = ("hostile",)
+"""The days of which the truth is kept too."""
+
+
 class Wire:
     """A feed: its connection, and the frames that come of it."""
 
@@ -298,6 +303,69 @@ def record(story: StoryDay) -> tuple[Header, list[FixtureMessage]]:
     return header, messages
 
 
+Fate = Literal["sent", "withheld", "repeated", "late", "altered", "unconnected"]
+"""What became of a record: it was sent once; never; twice; after later ones; with other numbers; while nobody was connected."""
+
+
+class RecordTruth(msgspec.Struct, frozen=True):
+    """A match, or what foreigners did, as the exchanges said it, or as the story altered it."""
+
+    symbol: str
+    kind: Literal["trade", "foreign"]
+    ts_ms: int
+    figures: tuple[int, int]
+    """Of a match its total and its volume, of the other what was bought and sold."""
+    fate: Fate
+
+
+def truth_of(story: StoryDay) -> list[RecordTruth]:
+    """What the exchanges said on a day with one feed, and what its story made of it; what it altered comes last."""
+    kept: dict[str, Records] = {}
+
+    def spy(records: Records, rng: Random) -> Records:
+        kept["said"], kept["sent"] = list(records), story.change(records, rng)
+        return kept["sent"]
+
+    record(replace(story, change=spy))
+    sent: dict[RecordTruth, list[int]] = defaultdict(list)
+    for one in kept["sent"]:
+        if isinstance(one, Trade | Foreign):
+            sent[_truth(one, "sent")].append(one.due_ms)
+    said = {_truth(one, "sent"): one.due_ms for one in kept["said"] if isinstance(one, Trade | Foreign)}
+    begins = at(story.day, *story.begins)
+
+    def fate(told: RecordTruth, due_ms: int) -> Fate:
+        times = sent.get(told, [])
+        seconds = [max(time, begins) // SECOND_MS * SECOND_MS for time in times]
+        down = [range(at(story.day, *outage.begins), at(story.day, *outage.ends)) for outage in story.outages]
+        if not times:
+            return "withheld"
+        if all(any(second in each for each in down) for second in seconds):
+            return "unconnected"
+        return "repeated" if len(times) > 1 else "sent" if times == [due_ms] else "late"
+
+    found = [msgspec.structs.replace(told, fate=fate(told, due_ms)) for told, due_ms in said.items()]
+    return found + [msgspec.structs.replace(told, fate="altered") for told in sent if told not in said]
+
+
+def _truth(one: Trade | Foreign, fate: Fate) -> RecordTruth:
+    if isinstance(one, Trade):
+        return RecordTruth(one.listing.symbol, "trade", one.ts_ms, (one.total_volume, one.volume), fate)
+    return RecordTruth(one.listing.symbol, "foreign", one.ts_ms, (one.bought, one.sold), fate)
+
+
+def write_truth(path: Path, truth: Sequence[RecordTruth]) -> None:
+    """Keep the truth of a day, a line for each record."""
+    with zstd.ZstdFile(path, "w") as packed:
+        packed.writelines(msgspec.json.encode(told) + b"\n" for told in truth)
+
+
+def read_truth(path: Path) -> list[RecordTruth]:
+    """The truth of a day."""
+    with open_lines(path) as lines:
+        return [msgspec.json.decode(line, type=RecordTruth) for line in lines]
+
+
 def symbols_of(market: MarketDay, story: StoryDay) -> set[str]:
     """Stocks of every exchange, the futures of two months, and the indices."""
     stocks = sorted(market.universe.stocks, key=lambda stock: stock.symbol)
@@ -314,6 +382,8 @@ def main() -> None:
         header, messages = record(story)
         path = DAYS / f"{story.name}.jsonl.zst"
         write_fixture(path, header, messages)
+        if story.name in TRUTHS:
+            write_truth(DAYS / f"{story.name}.truth.jsonl.zst", truth_of(story))
         print(f"{path.name:<28} {len(messages):>6} messages {path.stat().st_size:>8,} bytes  {story.tells}")  # noqa: T201
 
 
