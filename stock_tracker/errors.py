@@ -20,6 +20,7 @@ StockTrackerError
 ├── BrokerFailed: the local broker did not come up
 ├── StrangeData: the data folder belongs to another broker
 ├── NothingToRecord: no message is in the stretch that is to be recorded
+├── NothingToExplain: there is no number that a question could be about
 ├── NoGolden: there is no golden to compare with yet
 ├── UnusableFixture: what was recorded is not what a command needs
 ├── UntriedQuix: the topologies without a broker were not tried with this release of Quix Streams
@@ -381,6 +382,23 @@ class NothingToRecord(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return "Times are market time, HH:MM in Vietnam, of --day. Which topics there are: stock-tracker topics list"
+
+
+class NothingToExplain(StockTrackerError):
+    """No number is there that the question could be about: ``reason``, and ``advice`` what to ask instead."""
+
+    def __init__(self, reason: str, advice: str) -> None:
+        super().__init__(reason, advice)
+        self.reason = reason
+        self.advice = advice
+
+    def __str__(self) -> str:
+        return self.reason
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return self.advice
 
 
 class NoGolden(StockTrackerError):

@@ -72,7 +72,7 @@ def booked(line: Line) -> list[Decision]:
         again = (
             "amended by a late print, and told again" if event.revision else "its minute was over for 15 seconds, and it was told"
         )
-        return [Decision("candle", f"the candle of {clock(event.minute_ms)}: {again}")]
+        return [Decision("candle", f"the candle of {clock(event.minute_ms)[:5]}: {again}")]
     return []
 
 
