@@ -42,6 +42,7 @@ from stock_tracker.verify.core.differences import EventPosition
 _OF_A_SYMBOL: Final = (TradeRecord, QuoteRecord, SnapshotRecord, OddLotRecord, StatusRecord, ForeignRecord, IndexRecord)
 """The kinds of record that say something of a symbol at a time."""
 _BY_TIME: Final = (b'"kind":"clock"', b'"kind":"loss"')
+_GAP: Final = b'"kind":"gap"'
 _EVENTS: Final = frozenset(topic.name for topic in EVENT_TOPICS)
 _ROWS: Final = frozenset(topic.name for topic in STATE_TOPICS)
 Listener = Callable[[Topic[Any], Any], dict[int, list[Any]]]
@@ -151,7 +152,8 @@ class Trace:
         name = f'"{self.symbol}"'.encode()
         found: list[Line] = []
         for output in folded.outputs:
-            if output.topic.name not in _EVENTS or (self._listen is None and name not in output.value):
+            # What is lost of other symbols matters to the alerts of lost connections.
+            if output.topic.name not in _EVENTS or (name not in output.value and _GAP not in output.value):
                 continue
             frame = output.topic.decode(output.value)
             alerts = self._listen(output.topic, frame) if self._listen is not None else {}
