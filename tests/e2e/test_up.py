@@ -52,7 +52,7 @@ async def test_killing_the_connector_loses_only_what_no_connection_carried_and_c
         await strike(up, first_ms + number * 6 * MINUTE_MS, *OTHERS[number])
     outcome = await up.outcome()
     result = outcome.result
-    assert outcome.code == 0, outcome.said
+    assert outcome.code == 0, (result["differences"], outcome.said)
     assert outcome.said.count("was killed by SIGKILL") == KILLS + sum(map(len, OTHERS))
     assert result["reconciled"] is True
     assert result["tape"]["withheld"] > 0
