@@ -5,27 +5,33 @@
 
 The folds are pure Python here, frame bytes in and message bytes out: pipelines on Kafka need more, for Quix, state and
 transactions. The check is what ``stock-tracker verify`` does with each shard: frame and message bytes in, numbers against the
-reference, the tables of minutes and days made anew. Kafka, the engine and the gateway are left out on both sides. Compare figures
-of one run only.
+reference, rows with events, the tables of minutes and days made anew. Kafka, the engine and the gateway are left out on both
+sides. Compare figures of one run only.
 """
 
 import argparse
 import json
 import time
 from collections import defaultdict
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
+from connectors.clickhouse.core.tables import TABLES
 from connectors.ssi.core.decode import decode
 from connectors.ssi.core.frames import FRAME_RECORDS, partitions_of
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.market import generate
 from schemas.position import Partition, Position
-from schemas.topics import RECORD_TOPICS, TOPICS, encode
+from schemas.topics import MARKET_FLOW, RECORD_TOPICS, STATE_FLOW, STATE_TOPICS, TOPICS, encode
 from stock_tracker.verify.core import derived, numbers
+from stock_tracker.verify.core.archive import compare_rows
+from stock_tracker.verify.core.boards import latest
 from stock_tracker.verify.core.derived import MADE_OF
 from stock_tracker.verify.core.differences import EventPosition
 from stock_tracker.verify.core.reference.flows import FlowSums
+from stock_tracker.verify.rows import event_row, expected
+from stock_tracker.verify.shards import rows_of
 from tests.builders import DAY, a_frame, a_tick
 from tests.mutation.simulated_day import Outputs, folded
 
@@ -80,25 +86,42 @@ def check(frames: Stored, published: dict[str, Stored]) -> int:
     sums = FlowSums()
     left_out: list[numbers.NotJudged] = []
     found = 0
+    states = {
+        topic.name: latest((EventPosition(at, 0), row) for at, row in _decoded(published[topic.name])) for topic in STATE_TOPICS
+    }
     for number in range(SHARDS):
         outputs: Outputs = {
-            topic: [(at, _TOPICS[topic].decode(value)) for at, value in messages if at.partition == number]
+            topic: _decoded([(at, value) for at, value in messages if at.partition == number])
             for topic, messages in published.items()
-            if topic.startswith("market.") and topic != "market.flow"
+            if topic in TABLES and topic != MARKET_FLOW.name
         }
-        outputs["pipelines.terms"] = _decoded(published["pipelines.terms"])
+        terms = {"pipelines.terms": _decoded(published["pipelines.terms"])}
         told = _decoded([(at, value) for at, value in frames if at.partition == number])
-        found += sum(1 for _ in numbers.check_shard(told, outputs, left_out, sums))
-        for topic, tables in MADE_OF.items():
-            events = [(EventPosition(at, idx), one) for at, frame in outputs[topic] for idx, one in enumerate(frame.events)]
-            for table in tables:
-                made = derived.rows_of(table, events)
-                rows = [dict(zip(table.key, key, strict=True)) | dict(row) for key, (_, row) in made.items()]
-                found += sum(1 for _ in derived.compare(table, events, rows))
-    return found + sum(1 for _ in numbers.check_flow(sums, {"market.flow": _decoded(published["market.flow"])}, left_out))
+        rows = dict(rows_of(states, number, SHARDS))
+        found += sum(1 for _ in numbers.check_shard(told, {**outputs, **rows, **terms}, left_out, sums))
+        found += sum(_check_tables(topic, messages) for topic, messages in outputs.items())
+    flow = _decoded(published[MARKET_FLOW.name])
+    rows_of_flow = [(at.message, row) for at, row in states[STATE_FLOW.name].values()]
+    outputs = {MARKET_FLOW.name: flow, STATE_FLOW.name: rows_of_flow}
+    found += sum(1 for _ in numbers.check_flow(sums, outputs, left_out))
+    return found + _check_tables(MARKET_FLOW.name, flow)
 
 
-def _decoded(stored: Stored) -> list[tuple[Position, Any]]:
+def _check_tables(topic: str, messages: Sequence[tuple[Position, Any]]) -> int:
+    """Compare rows as the engine would hand them out, of the topic's table and of those that are made of it."""
+    table = TABLES[topic]
+    events = [(EventPosition(at, idx), event) for at, frame in messages for idx, event in enumerate(frame.events)]
+    stored = dict(expected(table, [(at, event_row(event)) for at, event in events]))
+    said = expected(table, [(at, event_row(event)) for at, event in events])
+    found = sum(1 for _ in compare_rows(table.view, said, stored, []))
+    for each in MADE_OF.get(topic, ()):
+        made = derived.rows_of(each, events)
+        rows = [dict(zip(each.key, key, strict=True)) | dict(row) for key, (_, row) in made.items()]
+        found += sum(1 for _ in derived.compare(each, events, rows))
+    return found
+
+
+def _decoded(stored: Sequence[tuple[Position, bytes]]) -> list[tuple[Position, Any]]:
     return [(at, _TOPICS[at.topic].decode(value)) for at, value in stored]
 
 

@@ -23,6 +23,7 @@ from pipelines.core import (
 )
 from pipelines.core.rules import PriceLimit
 from schemas.calendar import at
+from schemas.structs import ClockTick, Frame
 from stock_tracker.verify.core import numbers
 from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.core.reference.flows import FlowSums
@@ -182,7 +183,13 @@ def test_a_hostile_day_of_two_feeds_is_right_too(day: Records, seed: int) -> Non
 
 def _until(frames: Records, ts_ms: int) -> Records:
     """The frames that stand before a market second."""
-    return list(takewhile(lambda placed: placed[1].records[0].ts_ms <= ts_ms, frames))
+
+    def second(frame: Frame) -> int:
+        tick = frame.records[0]
+        assert isinstance(tick, ClockTick)
+        return tick.ts_ms
+
+    return list(takewhile(lambda placed: second(placed[1]) <= ts_ms, frames))
 
 
 @pytest.mark.parametrize("seed", [None, *range(usually(2, proving=40))])
