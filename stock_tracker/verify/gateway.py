@@ -18,8 +18,10 @@ from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.snapshots import Placed, Snapshot, compare_events, compare_rows
 from stock_tracker.verify.topics import count_partitions, read_partitions
 
-PATIENCE_S: Final = 20.0
-"""How long the gateway may lag behind the topics of a market that stands, in seconds."""
+COMES_UP_S: Final = 120.0
+"""How long a gateway may take until it answers, in seconds: it may have been started again just now."""
+LAG_S: Final = 20.0
+"""How long one that answers may lag behind the topics of a market that stands, in seconds."""
 _LOOK_S: Final = 0.5
 _ANSWER: Final = aiohttp.ClientTimeout(total=10.0)
 _OF_EVENTS: Final = {CHANNELS[name].topics[0].name: name for name in EVENT_CHANNELS}
@@ -52,8 +54,8 @@ class RecentEvents:
         yield from compare_events(snapshot, events, lambda at: is_whole and at.message.offset > since[at.message.partition])
 
 
-def compare_gateway(url: str, kafka: Mapping[str, str], prefix: str, recent: RecentEvents) -> list[Difference]:
-    """Compare every channel with the topics, once the gateway has caught up with them.
+def compare_gateway(url: str, kafka: Mapping[str, str], prefix: str, recent: RecentEvents) -> tuple[list[Difference], int]:
+    """Compare every channel with the topics, once the gateway has caught up; the differences, and how many rows it showed.
 
     Args:
         url: Of the gateway, as ``http://127.0.0.1:8080``.
@@ -65,20 +67,24 @@ def compare_gateway(url: str, kafka: Mapping[str, str], prefix: str, recent: Rec
         KafkaUnavailable: Kafka stopped answering.
         InvalidMessage: A topic holds something that is not its own.
     """
-    deadline = time.monotonic() + PATIENCE_S
+    deadline = time.monotonic() + COMES_UP_S
+    is_up = False
     while True:
-        found = _compare_once(url, kafka, prefix, recent)
+        try:
+            snapshots = asyncio.run(ask_gateway(url))
+        except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+            detail = f"{url} does not answer as a gateway: {str(error) or type(error).__name__}; see its log"
+            found, rows = [Difference("no_gateway", "", detail, None, "gateway")], 0
+        else:
+            if not is_up:
+                is_up, deadline = True, time.monotonic() + LAG_S
+            found, rows = _compare_now(snapshots, kafka, prefix, recent), sum(len(snapshot.rows) for snapshot in snapshots)
         if not found or time.monotonic() > deadline:
-            return found
+            return found, rows
         time.sleep(_LOOK_S)
 
 
-def _compare_once(url: str, kafka: Mapping[str, str], prefix: str, recent: RecentEvents) -> list[Difference]:
-    try:
-        snapshots = asyncio.run(ask_gateway(url))
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        detail = f"{url} does not answer as a gateway: {error or type(error).__name__}; see its log"
-        return [Difference("no_gateway", "", detail, None, "gateway")]
+def _compare_now(snapshots: Iterable[Snapshot], kafka: Mapping[str, str], prefix: str, recent: RecentEvents) -> list[Difference]:
     last = {name: _read_last(kafka, prefix, channel.topics) for name, channel in CHANNELS.items() if name not in EVENT_CHANNELS}
     return compare_snapshots(snapshots, last, recent)
 

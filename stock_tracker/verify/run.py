@@ -73,6 +73,8 @@ class Verification:
     archive_rows: dict[str, int]
     """How many rows the archive has, by table."""
     differences: list[Difference]
+    compared: dict[str, int] = field(default_factory=dict)
+    """How much was compared beside the truth: frames, events, rows of ``state.*``, derived rows, rows of the gateway."""
     not_judged: list[NotJudged] = field(default_factory=list)
     """Numbers that could not be checked, because the day's records can be read in more than one way."""
 
@@ -96,6 +98,7 @@ class Verification:
             "alerts": self.alerts,
             "archive_rows": self.archive_rows,
             "reconciled": self.reconciled,
+            "compared": self.compared,
             "not_judged": [asdict(left_out) for left_out in by_reason(self.not_judged)],
             "never_judged": list(NEVER_JUDGED),
             "tape": tape,
@@ -113,6 +116,7 @@ class Verification:
         )
         yield f"Foreign ledger: {ledger.entries:,} entries, {ledger.bought:,} shares bought, {ledger.sold:,} sold"
         yield "Archive rows: " + ", ".join(f"{table} {count:,}" for table, count in self.archive_rows.items())
+        yield "Compared: " + ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in self.compared.items())
         for left_out in by_reason(self.not_judged):
             yield f"Not judged: {left_out}"
         for difference in self.differences[:MOST_SHOWN]:
@@ -182,7 +186,8 @@ def verify(
     differences += checked.compare(tell)
     if gateway_url is not None:
         tell("Comparing what the gateway shows with the topics")
-        differences += compare_gateway(gateway_url, kafka, prefix, checked.recent)
+        wrong, checked.compared["gateway_rows"] = compare_gateway(gateway_url, kafka, prefix, checked.recent)
+        differences += wrong
     else:
         checked.not_judged.append(NotJudged("gateway", "", "nothing says where the gateway of these topics is: set GATEWAY_PORT"))
     differences += [
@@ -199,6 +204,7 @@ def verify(
         archive_rows=checked.archive_rows,
         differences=differences,
         not_judged=checked.not_judged,
+        compared=dict(checked.compared),
     )
 
 

@@ -3,6 +3,7 @@
 What is in memory at a time is what one shard holds, so more shards need no more memory.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -121,6 +122,8 @@ class ByShard:
         """
         self.archive_rows = {table.view: 0 for table in TABLES.values()}
         """How many rows the archive has, by table."""
+        self.compared = Counter[str]()
+        """How much was compared: frames of records, events, rows of ``state.*``, rows of tables that are made of others."""
         self.alerts = 0
         """Events on ``market.alerts``."""
         self.recent = RecentEvents()
@@ -148,6 +151,8 @@ class ByShard:
             logs = read_shard(kafka, prefix, number)
             rows = dict(rows_of(self._states, number, shards))
             outputs = {**logs.events, **rows, PIPELINES_TERMS.name: terms}
+            self.compared["frames"] += len(logs.records)
+            self.compared["states"] += sum(map(len, rows.values()))
             for found in numbers.check_shard(logs.records, outputs, self.not_judged, self._sums):
                 yield found if found.position else replace(found, partition=number)
             tell(f"Comparing the archive with the topics, shard {number + 1} of {shards}")
@@ -155,8 +160,9 @@ class ByShard:
                 self.recent.take(Partition(name, number), _events_of(messages))
                 yield from self._compare_table(TABLES[name], number, messages)
                 for table in MADE_OF.get(name, ()):
-                    rows_of_table = read_derived(self._archive, table, number, shards)
-                    yield from derived.compare(table, _events_of(messages), rows_of_table)
+                    made = list(read_derived(self._archive, table, number, shards))
+                    self.compared["derived_rows"] += len(made)
+                    yield from derived.compare(table, _events_of(messages), made)
             alerts += ((at, event_row(event)) for at, event in _events_of(logs.events[MARKET_ALERTS.name]))
         self.alerts = len(alerts)
         yield from repeated_alerts(alerts)
@@ -170,6 +176,7 @@ class ByShard:
 
     def _compare_table(self, table: Table, partition: int, messages: Messages) -> list[Difference]:
         count, differences = compare_table(self._archive, table, partition, messages)
+        self.compared["events"] += sum(len(frame.events) for _, frame in messages)
         self.archive_rows[table.view] += count
         return differences
 

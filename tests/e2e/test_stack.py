@@ -164,6 +164,7 @@ async def test_everything_of_a_morning_is_where_it_belongs(up: RunningUp) -> Non
     assert result["missed_volume"] == 0
     assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"]
     assert all(result["archive_rows"][table] > 0 for table in FILLED)
+    assert all(result["compared"][what] > 100 for what in ("frames", "events", "states", "derived_rows", "gateway_rows"))
 
 
 async def test_our_rules_backtested_on_the_morning_say_what_was_said_live(up: RunningUp) -> None:
