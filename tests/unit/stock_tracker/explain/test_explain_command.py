@@ -11,11 +11,13 @@ from connectors.fixtures.files import open_fixture, write_fixture
 from connectors.ssi.core.market_clock import WallClock
 from connectors.ssi.core.outbox import Outbox
 from connectors.ssi.core.stream import RecordStream
+from pipelines.catalogue import CATALOGUE
 from schemas.structs import Terms, TermsAdopted
-from schemas.topics import PIPELINES_TERMS, SSI_TICKS, SSI_WIRE, encode
+from schemas.topics import MARKET_TRADES, PIPELINES_TERMS, SSI_TICKS, SSI_WIRE, encode
 from schemas.units import TradingDay, UnixMs, UnixUs
 from stock_tracker.cli import build
 from stock_tracker.errors import NothingToExplain
+from stock_tracker.golden.brokerless import outputs_of
 from tests.builders import DAY, moment
 from tests.make_days import DAYS
 
@@ -173,3 +175,32 @@ def test_an_alert_shows_its_rule_and_what_lay_in_its_window(tmp_path: Path, monk
     assert window["records"]
     since_ms = told["alert"]["ts_ms"] - 60_000
     assert all(since_ms < each["record"]["ts_ms"] <= told["alert"]["ts_ms"] for each in window["records"])
+
+
+def test_events_are_found_where_the_pipelines_wrote_them(tmp_path: Path) -> None:
+    whole = tmp_path / "whole.jsonl"
+    with open_fixture(HOSTILE) as (header, read):
+        messages = list(read)
+    made = list(outputs_of(messages, CATALOGUE, 3))
+    topics = sorted({message.topic for message in (*messages, *made)})
+    write_fixture(whole, Header(topics=topics, trading_day=DAY, partitions=header.partitions), [*messages, *made])
+    alert_id = "3793fe1c329a82e2"
+    for words in (("CEO", "--what", "total"), ("CEO", "--what", "foreign"), ("CEO", alert_id, "--what", "alert")):
+        found = json.loads(explain(*words, "--recording", whole, "--json").stdout)
+        assert {each["origin"] for each in found["terms"]} == {PIPELINES_TERMS.name}
+        events = [event for section in found["sections"] for each in section["records"] for event in each["events"]]
+        assert events
+        for event in events:
+            place = event["place"]
+            (there,) = [
+                m for m in made if (m.topic, m.partition, m.offset) == (place["topic"], place["partition"], place["offset"])
+            ]
+            assert json.loads(there.value or b"")["events"][place["idx"]] == event["event"]
+
+
+def test_an_event_that_is_not_on_its_topic_is_called_so(tmp_path: Path) -> None:
+    lacking = tmp_path / "lacking.jsonl"
+    with open_fixture(HOSTILE) as (header, messages):
+        topics = [*header.topics, MARKET_TRADES.name]
+        write_fixture(lacking, Header(topics=topics, trading_day=DAY, partitions=header.partitions), messages)
+    assert "→ market.trades, where it is not yet: print" in explain("CEO", "--recording", lacking).stdout
