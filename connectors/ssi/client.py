@@ -1,6 +1,7 @@
 """Carries out what the hub client decides: the only module with a WebSocket."""
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable
@@ -129,6 +130,12 @@ class Conversation:
             case aiohttp.WSMsgType.TEXT | aiohttp.WSMsgType.BINARY:
                 self._stream.keep(message.data, now_us())
                 await self._carry_out(self._hub_client.receive(message.data, monotonic_ms()), socket)
+            case aiohttp.WSMsgType.PING:
+                # On a connection that broke meanwhile it cannot be answered. What came before it broke is still to be read.
+                with contextlib.suppress(aiohttp.ClientError, OSError):
+                    await socket.pong(message.data)
+            case aiohttp.WSMsgType.PONG:
+                pass
             case aiohttp.WSMsgType.CLOSE:
                 await self._carry_out(self._hub_client.closed(message.data, message.extra or ""), socket)
             case aiohttp.WSMsgType.ERROR:
@@ -148,6 +155,8 @@ class Conversation:
                     proxy=proxy,
                     # As bytes: a hub message that is not UTF-8 is a dead letter, not the end of the connection.
                     decode_text=False,
+                    # aiohttp itself would let a ping that it cannot answer end the process.
+                    autoping=False,
                     # The other end of a broken connection never answers our close frame: do not wait long for it.
                     timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
                 )

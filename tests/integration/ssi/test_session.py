@@ -342,6 +342,25 @@ async def say_a_quota(socket: web.WebSocketResponse) -> None:
     await socket.send_json({"message": QUOTA})
 
 
+async def test_what_came_before_a_connection_broke_is_read_although_a_ping_can_no_longer_be_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def broken(_: aiohttp.ClientWebSocketResponse, __: bytes = b"") -> None:
+        raise aiohttp.ClientConnectionResetError("Cannot write to closing transport")
+
+    async def ping_and_say_it(socket: web.WebSocketResponse) -> None:
+        await socket.ping(b"1")
+        await socket.send_str('{"C":"d-1","M":[{"H":"FcMarketDataV2Hub","M":"Broadcast","A":["no record"]}]}')
+
+    monkeypatch.setattr(aiohttp.ClientWebSocketResponse, "pong", broken)
+    hub = HostileHub()
+    hub.talk = ping_and_say_it
+    async with running(hub) as one:
+        await one.up()
+        await one.until(lambda: one.stream.received == 1, "what came after the ping")
+        assert one.session.is_open
+
+
 @pytest.mark.parametrize("talk", [close_with_a_quota, call_error_with_a_quota, say_a_quota])
 async def test_a_quota_on_the_stream_is_waited_out(talk: Any, caplog: pytest.LogCaptureFixture) -> None:
     hub = HostileHub()
