@@ -27,7 +27,7 @@ from connectors.ssi.simulator.core.errors import (
 )
 from connectors.ssi.simulator.core.faults import OddReply, RequestFault, Unanswered
 from connectors.ssi.simulator.core.garble import UNKNOWN_TYPE
-from connectors.ssi.simulator.core.sent import SentRecord
+from connectors.ssi.simulator.core.sent import SentRecord, nonsense
 from connectors.ssi.simulator.core.wire import HUB, broadcast, invocation
 
 KNOWN_CHANNELS = ("X", "X-QUOTE", "X-TRADE", "R", "MI", "B", "F", "OL")
@@ -177,7 +177,7 @@ class HubMessage(NamedTuple):
 
     text: str
     records: tuple[SentRecord, ...] = ()
-    """Its records."""
+    """Its records; and what a client has to reject, each piece as one."""
 
     @property
     def bytes(self) -> bytes:
@@ -201,12 +201,12 @@ class HubConnection:
         self.skipped = 0
         """Records that the client was subscribed to and does not get."""
         self.malformed = 0
-        """Messages and records that no client can decode."""
+        """Messages and records that no client can decode, in the messages taken so far."""
         self._most_waiting = most_waiting
         self._customs = customs or Customs()
         self.subscriptions: list[HubSubscription] = []
         """Those that hold."""
-        self._answers: deque[str] = deque()
+        self._answers: deque[HubMessage] = deque()
         """Messages of the protocol itself; they go before the records."""
         self._records: deque[SentRecord] = deque()
         self._sent = 0
@@ -224,25 +224,25 @@ class HubConnection:
 
     def open(self) -> None:
         """Queue the message that says that the connection is up."""
-        self._answers.append(f'{{"C":"{self._cursor()}","S":1,"M":[]}}')
+        self._answer(f'{{"C":"{self._cursor()}","S":1,"M":[]}}')
 
     def reopen(self) -> None:
         """Queue the first message after a reconnect. Nothing was kept for the client, not even its subscription."""
-        self._answers.append(f'{{"C":"{self._cursor()}","M":[]}}')
+        self._answer(f'{{"C":"{self._cursor()}","M":[]}}')
 
     def keep_alive(self, records_wait: bool = False) -> None:
         """Queue a keep-alive, unless something is to be sent anyway; with ``records_wait`` records are held back meanwhile."""
         if self.idle or (records_wait and not self._answers):
-            self._answers.append(KEEP_ALIVE)
+            self._answer(KEEP_ALIVE)
 
     def say(self, text: str) -> None:
-        """Queue a message of any text, which goes before the records."""
-        self._answers.append(text)
+        """Queue a message that is none of SignalR's; it goes before the records."""
+        self._answer(text, text)
 
     def call_error(self, text: str) -> None:
         """Queue an invocation of the client's method Error."""
         told = msgspec.json.encode(text).decode()
-        self._answers.append(self._message([f'{{"H":"{HUB}","M":"Error","A":[{told}]}}']))
+        self._answer(self._message([f'{{"H":"{HUB}","M":"Error","A":[{told}]}}']))
 
     def leaving(self) -> str:
         """The message that says that the server is about to shut down; it is the last."""
@@ -300,7 +300,7 @@ class HubConnection:
             said["E"] = error
         if fault is not None and fault.trace is not None:
             said["T"] = fault.trace
-        self._answers.append(msgspec.json.encode(said).decode())
+        self._answer(msgspec.json.encode(said).decode())
 
     def offer(self, sent: SentRecord) -> None:
         """Queue a record; if too many wait, drop the oldest."""
@@ -315,24 +315,29 @@ class HubConnection:
 
     def garble(self) -> None:
         """Queue a message that ends in the middle, and a record of a DataType that does not exist."""
-        self._answers.append(f'{{"C":"{self._cursor()}","M":[{{"H":"{HUB}","M":"Broadcast","A":["{{\\"DataType')
-        self._answers.append(self._message([invocation(broadcast(UNKNOWN_TYPE, f'{{"RType":"{UNKNOWN_TYPE}","Symbol":"SSI"}}'))]))
-        self.malformed += 2
+        torn = f'{{"C":"{self._cursor()}","M":[{{"H":"{HUB}","M":"Broadcast","A":["{{\\"DataType'
+        self._answer(torn, torn)
+        argument = broadcast(UNKNOWN_TYPE, f'{{"RType":"{UNKNOWN_TYPE}","Symbol":"SSI"}}')
+        self._answer(self._message([invocation(argument)]), argument)
 
     def next_message(self, only_answers: bool = False) -> HubMessage | None:
         """Take the next message out of the queue: an answer, or as many records as one message holds. None when nothing waits.
 
         With ``only_answers`` the records stay in it.
         """
+        message = self._next(only_answers)
+        if message is not None:
+            self.malformed += sum(sent.state in ("garbled", "message") for sent in message.records)
+        return message
+
+    def _next(self, only_answers: bool) -> HubMessage | None:
         if self._answers:
-            return HubMessage(self._answers.popleft())
+            return self._answers.popleft()
         if not self._records or only_answers:
             return None
         if self._records[0].state == "message":
-            self.malformed += 1
             return HubMessage(self._records[0].text, (self._records.popleft(),))
         taken = tuple(self._take_records())
-        self.malformed += sum(sent.state == "garbled" for sent in taken)
         return HubMessage(self._message([sent.text for sent in taken]), taken)
 
     def _take_records(self) -> Iterator[SentRecord]:
@@ -341,6 +346,10 @@ class HubConnection:
             if not self._records or self._records[0].state == "message":
                 return
             yield self._records.popleft()
+
+    def _answer(self, text: str, rejected: str | None = None) -> None:
+        """Queue a message of the protocol; or, with ``rejected``, one in which the client has to reject that."""
+        self._answers.append(HubMessage(text, () if rejected is None else (nonsense(rejected),)))
 
     def _message(self, invocations: Iterable[str]) -> str:
         texts = list(invocations)

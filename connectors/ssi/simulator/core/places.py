@@ -29,6 +29,8 @@ ARGUMENT: Final = MESSAGE + 1
 """The kind of an argument of Broadcast that nobody could read; every client gets that too."""
 BASE: Final = X_PLACE - 1
 """Leaves of a place that of the record which an ``X`` or a ``B`` follows."""
+NOWHERE: Final = -1
+"""Stands for the place of what a fault says and the day does not."""
 
 
 def kind_of(record: SimulatedRecord) -> int:

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from connectors.ssi.simulator.core.places import ARGUMENT, KINDS, MESSAGE
+from connectors.ssi.simulator.core.places import ARGUMENT, KINDS, MESSAGE, NOWHERE
 
 State = Literal["good", "altered", "garbled", "message"]
 """Whether what is sent says what the day says (``good``), something else (``altered``), or nothing that could be decoded
@@ -15,8 +15,14 @@ class SentRecord(NamedTuple):
     place: int
     """Its place in the day: see :mod:`connectors.ssi.simulator.core.places`."""
     text: str
-    """The invocation that carries it; the whole message, where that is its state."""
+    """The invocation that carries it; the whole message, where that is its state. What has no place is here as the client has to
+    reject it: an argument of Broadcast, or a whole message."""
     state: State
+
+
+def nonsense(text: str) -> SentRecord:
+    """What a fault says that is none of the day's records, and that no client can decode."""
+    return SentRecord(NOWHERE, text, "garbled")
 
 
 def state_of(key: int) -> State:
