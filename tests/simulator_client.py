@@ -1,6 +1,7 @@
 """A client of the simulator, reduced to what the protocol asks for; and simulators to be its servers."""
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -39,6 +40,14 @@ def settings(**changes: Any) -> SimulatorSettings:
         "wait_for_client": True,
     }
     return SimulatorSettings(**values | changes)
+
+
+class ReadsToTheEnd(aiohttp.ClientWebSocketResponse[Any]):
+    """A client's socket that goes on reading after the connection broke; aiohttp's own raises at the first ping that it meets."""
+
+    async def pong(self, message: bytes = b"") -> None:
+        with contextlib.suppress(ConnectionError):
+            await super().pong(message)
 
 
 class Client:
@@ -146,7 +155,7 @@ class Client:
 @asynccontextmanager
 async def running(**changes: Any) -> AsyncIterator[Callable[[], Client]]:
     """A simulator, and clients of it."""
-    async with simulator(settings(**changes)) as port, aiohttp.ClientSession() as http:
+    async with simulator(settings(**changes)) as port, aiohttp.ClientSession(ws_response_class=ReadsToTheEnd) as http:
         yield lambda: Client(http, f"http://127.0.0.1:{port}")
 
 

@@ -153,6 +153,99 @@ async def test_the_hub_reports_an_error_and_sends_what_is_no_message() -> None:
         assert (await client.truth()).header.malformed == 1
 
 
+class SlowReader:
+    """A client that takes messages when it is told to, and keeps what a connector would have to publish or to reject."""
+
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        self._ws = ws
+        self.taken: list[str] = []
+        self.is_over = False
+
+    async def take(self, at_least: int | None = None) -> None:
+        """Read until it has so many things; until the end where no number is given."""
+        while not self.is_over and (at_least is None or len(self.taken) < at_least):
+            message = await self._ws.receive()
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                self.is_over = True
+                return
+            try:
+                said = json.loads(message.data)
+            except json.JSONDecodeError:
+                self.taken.append(message.data)
+                continue
+            if "message" in said:
+                self.taken.append(message.data)
+            self.taken += [invocation["A"][0] for invocation in said.get("M", []) if invocation["M"] == "Broadcast"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "ended"),
+    [
+        ({"fault": "drop"}, "dropped"),
+        ({"fault": "close"}, "server_closed"),
+        ({"fault": "shutdown"}, "server_closed"),
+        ({"fault": "silence"}, None),
+        ({"fault": "slow", "seconds": 0.2}, None),
+        ({"fault": "malformed"}, None),
+        ({"fault": "odd_message", "text": '{"message":"Unauthorized"}'}, None),
+        ({"fault": "hub_error", "text": "There was an error"}, None),
+    ],
+    ids=lambda value: value["fault"] if isinstance(value, dict) else "",
+)
+async def test_the_books_tell_what_was_put_on_a_socket_and_what_its_client_has_read(
+    fault: dict[str, Any], ended: str | None
+) -> None:
+    """The client is behind when the fault strikes. It has read all that the books say, and what it has read is what they say."""
+    async with running(speed=100, end=time(9, 45)) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            reader = SlowReader(ws)
+            await reader.take(500)
+            await client.until(lambda status: status["connections"][0]["put"] > len(reader.taken) + 100)
+            await client.fault(**fault)
+            if ended is not None:
+                await client.until(lambda status: status["connections"][0]["ended"] == ended)
+            (connection,) = (await client.status())["connections"]
+            assert 0 < connection["read"] <= len(reader.taken), "it has not asked for more"
+            await client.order("hold")
+            if ended is not None:
+                await reader.take()
+            else:
+                # One that reads on is found to have read all, but for what a silent server does not ask.
+                at_least = connection["read"] if fault["fault"] == "silence" else (await client.status())["connections"][0]["put"]
+                await reader.take(at_least)
+            (connection,) = (await client.status())["connections"]
+            sent = await client.sent(1)
+        assert connection["put"] == len(sent)
+        assert connection["read"] <= len(reader.taken) <= len(sent)
+        assert reader.taken == [line.argument for line in sent[: len(reader.taken)]]
+
+
+async def test_a_client_that_reads_on_is_known_to_have_read_everything() -> None:
+    async with running(end=time(9, 15, 5)) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws, "X-TRADE:ALL,X:ALL,B:ALL")
+            await client.read_until(ws, client.finished)
+            reading = asyncio.create_task(ws.receive())
+            status = await client.until(lambda status: status["connections"][0]["read"] == status["connections"][0]["put"])
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+            sent = await client.sent(1)
+        assert status["connections"][0]["read"] == len(client.received) == len(sent) > 300
+    for got, line in zip(client.received, sent, strict=True):
+        if line.derived is None:
+            assert line.argument is not None
+            assert json.loads(line.argument)["DataType"] == got.data_type
+        else:
+            assert line.follows is not None
+            followed = json.loads(json.loads(line.follows)["Content"])
+            content = json.loads(got.content)
+            assert (line.derived, followed["Time"]) == (got.data_type, content["Time"])
+            assert followed.get("Symbol", followed.get("IndexId", "").upper()) == content["Symbol"]
+
+
 # -- requests
 
 

@@ -1,6 +1,11 @@
-"""A hub connection on its WebSocket: one task reads, one writes, and nobody else waits for either."""
+"""A hub connection on its WebSocket: one task reads, one writes, and nobody else waits for either.
+
+What a client has read it says itself: after a message it is sent a WebSocket ping that names how much was put on the socket
+before it, and it answers in order. So what its pong names was taken off the socket, and all that came later may be lost with it.
+"""
 
 import asyncio
+import contextlib
 import fcntl
 import logging
 import math
@@ -31,6 +36,7 @@ its socket is reset."""
 SHUTDOWN_S = 5.0
 """How long a client may stay after it was told that the server is about to go, in seconds."""
 _LOOK_S = 0.005
+_CLOSE_CODE = struct.Struct("!H")
 
 _GONE = (WSMsgType.CLOSING, WSMsgType.CLOSED, WSMsgType.ERROR)
 
@@ -47,6 +53,8 @@ class HubRoom:
     """Told of every record that is put on a socket."""
     now_ms: Callable[[], UnixMs]
     """Gives the market time."""
+    wall_ms: Callable[[], UnixMs]
+    """Gives the time by this machine's clock."""
     snapshot: TakeSnapshot
     """Gives what a new subscription is answered with."""
     on_answered: Callable[[], None]
@@ -73,7 +81,7 @@ class HubSocket:
         self.owner = owner
         self.journal = Journal()
         self._request = request
-        self._socket = web.WebSocketResponse(max_msg_size=1 << 16, compress=False)
+        self._socket = web.WebSocketResponse(max_msg_size=1 << 16, compress=False, autoping=False)
         self._room = room
         self._path = room.path(connection.number)
         self._ready = asyncio.Event()
@@ -84,7 +92,15 @@ class HubSocket:
         """The fault that silenced it."""
         self._slow_until_s = 0.0
         """Until when records wait, in seconds of the event loop's clock."""
+        self._read_count = 0
+        """How many of the first things in the journal the client has read for certain."""
+        self._asked: set[int] = set()
+        """What the pings name that have not been answered."""
+        self._is_closing = False
+        """Whether a close frame was sent: nothing may follow it."""
+        self._gone = asyncio.Event()
         self._opened_ms = room.now_ms()
+        self._upgraded_ms = room.wall_ms()
         self._subscribed_ms: UnixMs | None = None
         self._closed_ms: UnixMs | None = None
         self._ended: Ending | None = None
@@ -111,6 +127,7 @@ class HubSocket:
             await self._read()
         finally:
             self._close_books("reset")
+            self._gone.set()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
@@ -141,7 +158,12 @@ class HubSocket:
         self._close_books("server_closed")
         try:
             async with asyncio.timeout(CLOSE_S):
-                await self._socket.close(code=code, message=reason.encode())
+                # Not with the close() of aiohttp, which does not listen to the pong while it waits for the client's close frame.
+                with contextlib.suppress(ConnectionError):
+                    await self._ask_what_is_read(again=True)
+                    self._is_closing = True
+                    await self._socket.send_frame(_CLOSE_CODE.pack(code) + reason.encode(), WSMsgType.CLOSE)
+                await self._gone.wait()
         except TimeoutError:
             self._break()
 
@@ -195,12 +217,15 @@ class HubSocket:
             id=self.connection.number,
             connection_id=self.connection.connection_id,
             opened_ms=self._opened_ms,
+            upgraded_ms=self._upgraded_ms,
             subscribed_ms=self._subscribed_ms,
             channels=subscription.text if subscription else None,
             closed_ms=self._closed_ms,
             ended=self._ended,
             sent=sent,
             records=sum(sent.values()),
+            put=len(self.journal),
+            read=self._read_count,
             skipped=self.connection.skipped,
             malformed=self.connection.malformed,
         )
@@ -213,6 +238,12 @@ class HubSocket:
             if message.type is WSMsgType.TEXT:
                 if not self._is_silent():
                     self._take(message.data)
+            elif message.type is WSMsgType.PONG:
+                self._hear_pong(message.data)
+            elif message.type is WSMsgType.PING:
+                if not self._is_silent():
+                    with contextlib.suppress(ConnectionError):
+                        await self._socket.pong(message.data)
             elif message.type is WSMsgType.CLOSE:
                 self._close_books("client_closed")
                 return
@@ -236,6 +267,21 @@ class HubSocket:
             logger.info("connection %d subscribed to %r", self.connection.number, subscription.text)
         self._ready.set()
 
+    def _hear_pong(self, payload: bytes) -> None:
+        """Take note of what the client has read. A pong that answers none of our pings says nothing."""
+        named = int(payload) if payload.isdigit() else None
+        if named in self._asked:
+            self._read_count = named
+            self._asked = {later for later in self._asked if later > named}
+            self._ready.set()
+
+    async def _ask_what_is_read(self, *, again: bool = False) -> None:
+        """Send a ping that names how much is on the socket; while one is not answered, only ``again``."""
+        put = len(self.journal)
+        if put > self._read_count and not self._is_silent() and (again or not self._asked):
+            self._asked.add(put)
+            await self._socket.ping(b"%d" % put)
+
     async def _write(self) -> None:
         while True:
             await self._ready.wait()
@@ -248,6 +294,7 @@ class HubSocket:
                         self._room.deliveries.put(sent.place, self.connection.number)
                 try:
                     await self._socket.send_frame(message.bytes, WSMsgType.TEXT)
+                    await self._ask_what_is_read()
                 except ConnectionError:
                     return
                 if self._subscribed_ms is not None:
@@ -255,6 +302,10 @@ class HubSocket:
             if self._parting is not None:
                 await self._parting()
                 return
+            if self._is_writable():
+                # The pong that woke us may have come after later messages.
+                with contextlib.suppress(ConnectionError):
+                    await self._ask_what_is_read()
 
     async def _keep_alive(self) -> None:
         while True:
@@ -269,7 +320,7 @@ class HubSocket:
 
     def _is_writable(self) -> bool:
         transport = self._request.transport
-        return transport is not None and not transport.is_closing() and not self._socket.closed
+        return transport is not None and not transport.is_closing() and not self._is_closing and not self._socket.closed
 
     def _is_silent(self) -> bool:
         return self._silent_until_s > 0 and asyncio.get_running_loop().time() < self._silent_until_s

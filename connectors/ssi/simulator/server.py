@@ -145,6 +145,7 @@ class Simulator:
             customs=settings.customs,
             deliveries=self._deliveries,
             now_ms=self.playback.now_ms,
+            wall_ms=lambda: UnixMs(time.time_ns() // 1_000_000),
             snapshot=self.playback.snapshot,
             on_answered=self.playback.begin,
             gates=self._faults.gates,

@@ -8,9 +8,8 @@ slow, or a fault kept it. A snapshot that repeats the last print counts as sendi
 fault of the day, and an :class:`AffectedTruth` for every record that one of them did something to. :meth:`Truth.load` reads an
 answer.
 
-*Sent* means put on a socket: a server cannot know more. A client may not have read all that was put there in the last moment
-before its connection broke. To find out, compare ``due_ms`` with the ``closed_ms`` of the :class:`ConnectionStatus`, and see how
-that ended.
+*Sent* means put on a socket. A client may not have read all that was put there in the last moment before its connection ended:
+:attr:`ConnectionStatus.read` says how much it has read for certain.
 """
 
 from array import array
@@ -60,6 +59,9 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     connection_id: str
     """The id that negotiate gave it."""
     opened_ms: UnixMs
+    upgraded_ms: UnixMs
+    """When its WebSocket began, by this machine's clock and not in market time: a client that notes when its connection began,
+    as the connector does in the epoch of its frames, notes this moment or a later one."""
     subscribed_ms: UnixMs | None
     """When its last SwitchChannels was answered."""
     channels: str | None
@@ -71,6 +73,12 @@ class ConnectionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Records sent on it, snapshots included."""
     records: int
     """Their sum."""
+    put: int
+    """Everything put on its socket that a client has to publish or to reject: ``records`` and ``malformed``. ``/sim/sent`` tells
+    them one by one, and numbers them from 0."""
+    read: int
+    """How many of these, the first ones, the client has read for certain: all that had the number of a WebSocket ping or a lower
+    one when it was sent, once the client has answered it. 0 for a client that answers no pings."""
     skipped: int
     """Records that it was subscribed to and did not get, because the client read too slowly or a fault silenced it."""
     malformed: int

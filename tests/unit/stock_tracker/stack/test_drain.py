@@ -18,9 +18,9 @@ State = Literal["connecting", "up", "down", "stopped"]
 
 def a_connection(records: int, *, malformed: int = 0, ended: Ending | None = None) -> ConnectionStatus:
     return ConnectionStatus(
-        id=1, connection_id="x", opened_ms=UnixMs(1), subscribed_ms=UnixMs(1), channels="ALL",
+        id=1, connection_id="x", opened_ms=UnixMs(1), upgraded_ms=UnixMs(1), subscribed_ms=UnixMs(1), channels="ALL",
         closed_ms=UnixMs(2) if ended else None, ended=ended, sent={},
-        records=records, skipped=0, malformed=malformed,
+        records=records, put=records + malformed, read=0, skipped=0, malformed=malformed,
     )  # fmt: skip
 
 

@@ -179,9 +179,9 @@ def test_a_ledger_with_a_hole_a_double_or_too_much_is_named(entries: list[Ledger
 
 def a_connection(number: int, records: int, *, malformed: int = 0, ended: Ending | None = None) -> ConnectionStatus:
     return ConnectionStatus(
-        id=number, connection_id=str(number), opened_ms=UnixMs(1), subscribed_ms=UnixMs(1), channels="ALL",
+        id=number, connection_id=str(number), opened_ms=UnixMs(1), upgraded_ms=UnixMs(1), subscribed_ms=UnixMs(1), channels="ALL",
         closed_ms=UnixMs(2) if ended else None, ended=ended,
-        sent={}, records=records, skipped=0, malformed=malformed,
+        sent={}, records=records, put=records + malformed, read=0, skipped=0, malformed=malformed,
     )  # fmt: skip
 
 
