@@ -1,37 +1,33 @@
 """The verification of one stack: read its topics and its tables, and compare them with the simulator's truth."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 from clickhouse_connect.driver.client import Client
 
-from connectors.ssi.simulator.core.truth import SimulatorStatus, Truth
-from schemas.kinds import is_from_ssi
-from schemas.position import Position
-from schemas.structs import DeadLetter, TradeRecord
+from connectors.ssi.simulator.core.records import PUT_THROUGH
+from connectors.ssi.simulator.core.truth import DealTruth, PrintTruth, SimulatorStatus, Truth
+from schemas.position import Partition, Position
+from schemas.structs import DeadLetter, Frame, TradeRecord
 from schemas.topics import (
     MARKET_FOREIGN,
     MARKET_TRADES,
     RECORD_TOPICS,
     SSI_DLQ,
+    SSI_STATUS,
     STATE_FOREIGN,
     STATE_INDICES,
     STATE_PRICES,
 )
 from stock_tracker.verify.core.boards import NewestRecords, compare_foreign, compare_indices, compare_prices
+from stock_tracker.verify.core.connections import SentOn
+from stock_tracker.verify.core.deals import DealsReport, compare_deals, sharing
 from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
 from stock_tracker.verify.core.numbers import NEVER_JUDGED, NotJudged
-from stock_tracker.verify.core.records import CONNECTOR, compare_records
-from stock_tracker.verify.core.tape import (
-    ClosedConnections,
-    ConnectionTimes,
-    DeliveredPrint,
-    PrintKey,
-    TapeReport,
-    TruePrint,
-    compare_tape,
-)
+from stock_tracker.verify.core.published import Epoch, Published
+from stock_tracker.verify.core.records import FramesOf, RecordsReport, compare_records, refused
+from stock_tracker.verify.core.tape import PrintKey, TapeReport, TruePrint, compare_tape
 from stock_tracker.verify.core.verdict import by_reason, compared_anything
 from stock_tracker.verify.gateway import compare_gateway
 from stock_tracker.verify.shards import ByShard, read_latest
@@ -39,8 +35,6 @@ from stock_tracker.verify.topics import read_events, read_topic
 
 MOST_SHOWN = 20
 """How many differences are listed; the others are only counted."""
-IN_FLIGHT_S = 3.0
-"""How long a record can take from the simulator's socket to Kafka, in seconds. A connector that dies loses no older ones."""
 FILLED_BY_A_MORNING = ("trades", "prices_daily", "foreign_ledger", "indices", "basis", "alerts")
 """Tables in which a simulated morning with its stories always leaves something."""
 
@@ -49,24 +43,25 @@ FILLED_BY_A_MORNING = ("trades", "prices_daily", "foreign_ledger", "indices", "b
 class DeliveredRecords:
     """What is on the ``ssi.*`` topics."""
 
-    records: int = 0
-    """How many records of SSI arrived: those on the topics, and the connector's dead letters. The connector's own records (clock
-    ticks, reference data, loss markers) are not counted."""
-    prints: dict[PrintKey, DeliveredPrint] = field(default_factory=dict)
+    published: Published = field(default_factory=Published)
+    prints: dict[PrintKey, EventPosition] = field(default_factory=dict)
+    """Each with the first record that told of it."""
+    deals: dict[PrintKey, EventPosition] = field(default_factory=dict)
+    """Put-through deals, likewise."""
     newest: NewestRecords = field(default_factory=NewestRecords)
     dead_letters: list[DeadLetter] = field(default_factory=list)
     """Those of all processes."""
+    connects: dict[Epoch, int] = field(default_factory=dict)
+    """How many connections a process had made when it made one of these, as far as ``ssi.status`` still tells."""
 
 
 @dataclass
 class Verification:
     """What was compared, and how it came out."""
 
-    records_sent: int
-    """Records that the simulator put on its connections."""
-    records_received: int
-    """Records of SSI on the ``ssi.*`` topics."""
+    records: RecordsReport
     tape: TapeReport
+    deals: DealsReport
     ledger: LedgerReport
     alerts: int
     """Events on ``market.alerts``."""
@@ -85,11 +80,12 @@ class Verification:
 
     def as_json(self) -> dict[str, object]:
         """The figures, and the first differences."""
-        tape = asdict(self.tape)
-        del tape["differences"]
+        tape, deals = asdict(self.tape), asdict(self.deals)
+        del tape["differences"], deals["differences"]
         return {
-            "ticks_sent": self.records_sent,
-            "ticks_received": self.records_received,
+            "ticks_sent": self.records.put,
+            "ticks_received": self.records.published,
+            "excused": [excused._asdict() for excused in self.records.excused],
             "prints": self.tape.booked,
             "missed_volume": self.tape.missed_volume,
             "foreign_entries": self.ledger.entries,
@@ -102,6 +98,7 @@ class Verification:
             "not_judged": [asdict(left_out) for left_out in by_reason(self.not_judged)],
             "never_judged": list(NEVER_JUDGED),
             "tape": tape,
+            "deals": deals,
             "differences": [difference.as_json() for difference in self.differences[:MOST_SHOWN]],
             "difference_count": len(self.differences),
         }
@@ -109,11 +106,16 @@ class Verification:
     def sentences(self) -> Iterator[str]:
         """The same for people, a line each; the verdict comes last."""
         tape, ledger = self.tape, self.ledger
-        yield f"Records: {self.records_sent:,} put on sockets, {self.records_received:,} on the ssi.* topics"
+        records, deals = self.records, self.deals
+        yield f"Records: {records.put:,} put on sockets, {records.published:,} on the ssi.* topics"
+        for excused in records.excused:
+            yield f"Excused: {excused}"
         yield (
-            f"Prints: {tape.sent:,} sent, {tape.booked:,} booked; {tape.withheld:,} withheld and {tape.in_flight:,} lost with a "
+            f"Prints: {tape.sent:,} sent, {tape.booked:,} booked; {tape.withheld:,} withheld and {tape.lost:,} lost with a "
             f"connection make {tape.missed_volume:,} shares in gaps"
         )
+        if deals.sent or deals.booked:
+            yield f"Put-through deals: {deals.sent:,} sent, {deals.booked:,} booked"
         yield f"Foreign ledger: {ledger.entries:,} entries, {ledger.bought:,} shares bought, {ledger.sold:,} sold"
         yield "Archive rows: " + ", ".join(f"{table} {count:,}" for table, count in self.archive_rows.items())
         yield "Compared: " + ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in self.compared.items())
@@ -132,8 +134,8 @@ class SimulatedDay:
 
     truth: Truth
     status: SimulatorStatus
-    speed: float | None
-    """Market seconds a second; None when it plays as fast as it can."""
+    sent: SentOn
+    """Tells what it put on a connection, by its number, one by one."""
 
 
 def verify(
@@ -163,24 +165,32 @@ def verify(
     tell("Reading the ssi.* topics")
     truth, status = simulated.truth, simulated.status
     delivered = _read_delivered(kafka, prefix, truth.header.trading_day)
-    closed = _closed_connections(status, simulated.speed)
+
+    tell("Comparing record by record what was put on each connection with what was published of it")
+    records = compare_records(
+        status.connections, delivered.published, simulated.sent, _frames_again(kafka, prefix), delivered.connects
+    )
 
     tell("Comparing the tape and the ledger with the simulator's truth")
-    prints, newest = _true_prints(truth), delivered.newest
-    tape = compare_tape(prints, delivered.prints, read_events(kafka, prefix, MARKET_TRADES), closed)
-    ledger = compare_ledger(_true_counters(truth), newest.foreign, read_events(kafka, prefix, MARKET_FOREIGN), closed)
+    prints, deals, newest, lost = _true(truth.prints), _true(truth.deals), delivered.newest, records.lost
+    trades = list(read_events(kafka, prefix, MARKET_TRADES))
+    tape = compare_tape(prints, delivered.prints, trades, lost.prints, sharing(deals, prints))
+    booked = compare_deals(deals, delivered.deals, trades, lost.deals)
+    ledger = compare_ledger(_true_counters(truth), newest.foreign, read_events(kafka, prefix, MARKET_FOREIGN), lost.foreign)
 
     tell("Comparing the latest values on state.* with what was delivered")
     day = truth.header.trading_day
     states = read_latest(kafka, prefix)
     differences = [
-        *compare_records(status, delivered.records, delivered.dead_letters),
+        *records.differences,
+        *refused(delivered.dead_letters),
         *tape.differences,
+        *booked.differences,
         *ledger.differences,
         *compare_prices(day, prints, delivered.prints, newest.books, states[STATE_PRICES.name]),
         *compare_foreign(day, newest.foreign, states[STATE_FOREIGN.name]),
         *compare_indices(day, newest.indices, states[STATE_INDICES.name]),
-        *compared_anything(tape.sent, delivered.records),
+        *compared_anything(tape.sent, records.published),
     ]
     checked = ByShard(kafka, prefix, archive, states)
     differences += checked.compare(tell)
@@ -196,9 +206,9 @@ def verify(
         if not checked.archive_rows[table]
     ]
     return Verification(
-        records_sent=status.records,
-        records_received=delivered.records,
+        records=records,
         tape=tape,
+        deals=booked,
         ledger=ledger,
         alerts=checked.alerts,
         archive_rows=checked.archive_rows,
@@ -213,36 +223,43 @@ def _read_delivered(kafka: Mapping[str, str], prefix: str, day: int) -> Delivere
     for topic in RECORD_TOPICS:
         for raw in read_topic(kafka, topic.named(prefix)):
             frame = topic.decode(raw.value)
+            delivered.published.see(Partition(topic.name, raw.partition), raw.offset, frame)
             for idx, record in enumerate(frame.records):
-                # A match that was made of an X is not a record of its own.
-                delivered.records += is_from_ssi(record) and not getattr(record, "from_snapshot", False)
                 if record.trading_day != day:
                     continue
                 delivered.newest.see(record)
                 if isinstance(record, TradeRecord) and record.volume:
                     key = (record.symbol, record.total_volume, record.volume)
                     position = EventPosition(Position(topic.name, raw.partition, raw.offset), idx)
-                    delivered.prints.setdefault(key, DeliveredPrint(position, frame.epoch))
-    delivered.dead_letters = [SSI_DLQ.decode(raw.value) for raw in read_topic(kafka, SSI_DLQ.named(prefix))]
-    delivered.records += sum(letter.source == CONNECTOR for letter in delivered.dead_letters)
+                    told = delivered.deals if record.session == PUT_THROUGH else delivered.prints
+                    told.setdefault(key, position)
+    for raw in read_topic(kafka, SSI_DLQ.named(prefix)):
+        letter = SSI_DLQ.decode(raw.value)
+        delivered.dead_letters.append(letter)
+        delivered.published.reject(letter, raw.offset)
+    for raw in read_topic(kafka, SSI_STATUS.named(prefix)):
+        said = SSI_STATUS.decode(raw.value)
+        delivered.connects[Epoch(said.feed, said.epoch)] = said.connects
     return delivered
 
 
-def _closed_connections(status: SimulatorStatus, speed: float | None) -> ClosedConnections:
-    times = {
-        connection.id: ConnectionTimes(connection.subscribed_ms or connection.opened_ms, connection.closed_ms)
-        for connection in status.connections
-        if connection.closed_ms is not None
-    }
-    # When it plays as fast as it can, a whole day may pass while a record is on its way: any can be lost with its connection.
-    grace_ms = int(IN_FLIGHT_S * speed * 1000) if speed is not None else 24 * 3_600_000
-    return ClosedConnections(times, grace_ms)
+def _frames_again(kafka: Mapping[str, str], prefix: str) -> FramesOf:
+    """Reads a partition of a record topic once more."""
+    topics = {topic.name: topic for topic in RECORD_TOPICS}
+
+    def read(partition: Partition) -> Iterator[tuple[int, Frame]]:
+        topic = topics[partition.topic]
+        for raw in read_topic(kafka, topic.named(prefix)):
+            if raw.partition == partition.number:
+                yield raw.offset, topic.decode(raw.value)
+
+    return read
 
 
-def _true_prints(truth: Truth) -> list[TruePrint]:
+def _true(lines: Iterable[PrintTruth] | Iterable[DealTruth]) -> list[TruePrint]:
     return [
         TruePrint(line.symbol, line.ts_ms, line.due_ms, line.price, line.last_vol, line.total_vol, line.connections)
-        for line in truth.prints
+        for line in lines
     ]
 
 

@@ -20,6 +20,7 @@ from stock_tracker.stack import runfile
 from stock_tracker.stack.drain import worked_through
 from stock_tracker.stack.simulator import SimulatorClient
 from stock_tracker.verify.run import SimulatedDay, Verification, verify
+from stock_tracker.verify.sent import sent_by
 
 HOLD_AGAIN_S: Final = 60.0
 """How often a market that stands while it is verified is asked to go on standing, in seconds."""
@@ -109,8 +110,7 @@ async def ask_simulator(simulator: SimulatorClient) -> SimulatedDay:
     Raises:
         NoTruth: It does not answer.
     """
-    clock = await simulator.clock()
-    return SimulatedDay(truth=await simulator.truth(), status=await simulator.status(), speed=clock.speed)
+    return SimulatedDay(truth=await simulator.truth(), status=await simulator.status(), sent=sent_by(simulator.url))
 
 
 def archive_of(environment: Mapping[str, str]) -> SinkSettings:

@@ -5,14 +5,13 @@ last reaches the highest counter that was delivered.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.structs import LedgerEntry
 from schemas.units import Side
 from stock_tracker.verify.core.differences import Difference, EventPosition
-from stock_tracker.verify.core.tape import ClosedConnections
 
 
 class TrueCounters(NamedTuple):
@@ -27,6 +26,15 @@ class TrueCounters(NamedTuple):
     sold_value: int
     connections: tuple[int, ...]
     """The simulator's numbers of the connections on which its record was put; empty when on none."""
+
+    @property
+    def key(self) -> "CounterKey":
+        """What its record is known by."""
+        return self.symbol, self.bought, self.sold
+
+
+CounterKey = tuple[str, int, int]
+"""Symbol, bought, sold."""
 
 
 @dataclass
@@ -44,7 +52,7 @@ def compare_ledger(
     truth: Iterable[TrueCounters],
     delivered: Mapping[str, tuple[int, int]],
     events: Iterable[tuple[EventPosition, LedgerEntry]],
-    closed: ClosedConnections,
+    lost: Container[tuple[int, CounterKey]],
 ) -> LedgerReport:
     """Compare what foreigners did with what is on ``market.foreign``.
 
@@ -52,16 +60,14 @@ def compare_ledger(
         truth: Every step of the counters on the simulated market, in order.
         delivered: By symbol, the highest bought and sold on ``ssi.foreign`` for the day.
         events: All of ``market.foreign``, read committed, in order of each partition.
-        closed: The connections that have ended.
+        lost: The records that were lost with a connection: the simulator's number of it, and what the record is known by.
     """
     report = LedgerReport()
-    # The last step whose record must have arrived. One that can have been lost with its connection counts only if it did arrive.
+    # The last step whose record arrived. One record may say the same as another that was lost: then the other brought it.
     last_sent: dict[str, TrueCounters] = {}
     for step in truth:
-        if step.connections and not (
-            all(closed.could_have_lost(c, step.due_ms) for c in step.connections)
-            and (step.bought, step.sold) > delivered.get(step.symbol, (0, 0))
-        ):
+        was_lost = all((connection, step.key) in lost for connection in step.connections)
+        if step.connections and not (was_lost and (step.bought, step.sold) > delivered.get(step.symbol, (0, 0))):
             last_sent[step.symbol] = step
 
     chains: dict[tuple[str, Side], list[tuple[EventPosition, LedgerEntry]]] = defaultdict(list)

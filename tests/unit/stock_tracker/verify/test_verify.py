@@ -3,57 +3,59 @@ from typing import Literal, TypeVar
 
 import pytest
 
-from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending, SimulatorStatus
 from schemas.position import Position
-from schemas.structs import DeadLetter, LedgerEntry, TradeEvent
-from schemas.units import Side, UnixMs
+from schemas.structs import LedgerEntry, TradeEvent
+from schemas.units import Side
 from stock_tracker.verify.core.archive import compare_rows, repeated_alerts
-from stock_tracker.verify.core.differences import Difference, EventPosition
+from stock_tracker.verify.core.deals import DealsReport, compare_deals, sharing
+from stock_tracker.verify.core.differences import EventPosition
 from stock_tracker.verify.core.intervals import subtract, union
 from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
-from stock_tracker.verify.core.records import compare_records
-from stock_tracker.verify.core.tape import (
-    ClosedConnections,
-    ConnectionTimes,
-    DeliveredPrint,
-    PrintKey,
-    TapeReport,
-    TruePrint,
-    compare_tape,
-)
-from tests.builders import a_dead_letter, a_ledger_entry, a_trade_event, changed
+from stock_tracker.verify.core.tape import Lost, PrintKey, TapeReport, TruePrint
+from stock_tracker.verify.core.tape import compare_tape as compare_any_tape
+from tests.builders import a_ledger_entry, a_trade_event, changed
 
 E = TypeVar("E")
 
-NOBODY = ClosedConnections({}, 0)
+NOBODY: frozenset[tuple[int, PrintKey]] = frozenset()
+"""Nothing was lost with a connection."""
 
 
 def a_print(total: int, volume: int = 100, *, on: tuple[int, ...] = (1,), ts_ms: int = 1000) -> TruePrint:
     return TruePrint("VNM", ts_ms, ts_ms, 68500, volume, total, on)
 
 
-def an_event(kind: Literal["print", "gap", "fill"], start: int, total: int, *, price: int | None = 68500) -> TradeEvent:
+def an_event(
+    kind: Literal["print", "gap", "fill"], start: int, total: int, *, price: int | None = 68500, deal: bool = False
+) -> TradeEvent:
     value = None if kind == "print" else 0
-    return a_trade_event(ts=1000, kind=kind, start=start, total=total, volume=total - start, price=price, value=value)
+    made = a_trade_event(ts=1000, kind=kind, start=start, total=total, volume=total - start, price=price, value=value)
+    return changed(made, phase="put_through") if deal else made
 
 
 def an_entry(start: int, counter: int, side: Side = Side.BUY) -> LedgerEntry:
     return a_ledger_entry(ts=1000, since=0, side=side, counter_from=start, volume=counter - start, value=0)
 
 
-def saved(*prints: TruePrint) -> dict[PrintKey, DeliveredPrint]:
-    """Each from the last connection that it was put on; epochs count in tens."""
-    return {
-        true.key: DeliveredPrint(EventPosition(Position("ssi.ticks", 0, true.total_volume), 0), 10 * max(true.connections))
-        for true in prints
-    }
+def saved(*prints: TruePrint) -> dict[PrintKey, EventPosition]:
+    return {true.key: EventPosition(Position("ssi.ticks", 0, true.total_volume), 0) for true in prints}
+
+
+def compare_tape(
+    truth: Iterable[TruePrint],
+    delivered: dict[PrintKey, EventPosition],
+    events: Iterable[tuple[EventPosition, TradeEvent]],
+    lost: Lost,
+) -> TapeReport:
+    """On a day without put-through deals."""
+    return compare_any_tape(truth, delivered, events, lost, {})
 
 
 def placed(events: Iterable[E]) -> list[tuple[EventPosition, E]]:
     return [(EventPosition(Position("market.trades", 0, offset), 0), event) for offset, event in enumerate(events)]
 
 
-def kinds(report: TapeReport | LedgerReport) -> list[str]:
+def kinds(report: TapeReport | LedgerReport | DealsReport) -> list[str]:
     return [difference.kind for difference in report.differences]
 
 
@@ -120,40 +122,54 @@ def test_a_withheld_print_after_the_last_record_is_in_no_gap_yet() -> None:
     assert kinds(compare_tape(truth, saved(truth[0]), placed([an_event("print", 0, 100)]), NOBODY)) == []
 
 
-def test_a_print_lost_with_a_dying_connection_is_in_flight_but_not_one_before_a_saved_one() -> None:
-    ended = ClosedConnections({1: ConnectionTimes(0, 5000)}, grace_ms=2000)
-    truth = [a_print(100, ts_ms=4000), a_print(200, ts_ms=4000), a_print(300, on=(2,), ts_ms=9000)]
+def test_a_print_is_excused_if_it_was_lost_on_every_connection_on_which_it_was_put() -> None:
+    truth = [a_print(100), a_print(200, on=(1, 2)), a_print(300, on=(2,))]
     delivered = saved(truth[0], truth[2])
-    events = [an_event("print", 0, 100), an_event("gap", 100, 200), an_event("print", 200, 300)]
-    for event, true in ((0, truth[0]), (2, truth[2])):
-        assert events[event].total_volume == true.total_volume
-    fixed = [e if e.kind == "gap" else _at(e, t.ts_ms) for e, t in zip(events, truth, strict=True)]
-    report = compare_tape(truth, delivered, placed(fixed), ended)
-    assert (report.differences, report.in_flight) == ([], 1)
-
-    swapped = [truth[0]._replace(total_volume=100), truth[1]._replace(connections=(1,)), truth[2]._replace(connections=(1,))]
-    assert kinds(compare_tape(swapped, delivered, placed(fixed), ended)) == ["missing_print"]
-
-    long_before = [t._replace(due_ms=1000) if t.total_volume == 200 else t for t in truth]
-    assert kinds(compare_tape(long_before, delivered, placed(fixed), ended)) == ["missing_print"]
+    events = placed([an_event("print", 0, 100), an_event("gap", 100, 200), an_event("print", 200, 300)])
+    report = compare_tape(truth, delivered, events, {(1, truth[1].key), (2, truth[1].key)})
+    assert (report.differences, report.lost, report.missed_volume) == ([], 1, 100)
+    assert kinds(compare_tape(truth, delivered, events, {(1, truth[1].key)})) == ["missing_print"]
+    assert kinds(compare_tape(truth, delivered, events, NOBODY)) == ["missing_print"]
 
 
-def test_a_print_that_only_the_next_snapshot_saved_says_nothing_of_the_connection_that_lost_it() -> None:
-    ended = ClosedConnections({1: ConnectionTimes(0, 5000)}, grace_ms=2000)
-    truth = [a_print(100, ts_ms=4000), a_print(200, ts_ms=4000), a_print(300, on=(1, 2), ts_ms=4000), a_print(400, on=(2,))]
-    events = [an_event("print", 0, 100), an_event("gap", 100, 200), an_event("print", 200, 300), an_event("print", 300, 400)]
-    fixed = [_at(event, 1000 if event.total_volume == 400 else 4000) for event in events]
-    report = compare_tape(truth, saved(truth[0], truth[2], truth[3]), placed(fixed), ended)
-    assert (report.differences, report.in_flight) == ([], 1)
+def test_put_through_deals_are_booked_once_or_excused_as_prints_are() -> None:
+    truth = [a_print(100), a_print(200, on=()), a_print(300), a_print(400, on=(3,))]
+    first, third = an_event("print", 0, 100, deal=True), an_event("print", 200, 300, deal=True)
+    delivered = saved(truth[0], truth[2])
+    report = compare_deals(truth, delivered, placed([first, third, an_event("print", 0, 100)]), {(3, truth[3].key)})
+    assert (report.differences, report.sent, report.booked, report.withheld, report.lost) == ([], 3, 2, 1, 1)
 
-    from_the_first = saved(truth[0], truth[3]) | {
-        truth[2].key: DeliveredPrint(EventPosition(Position("ssi.ticks", 0, 300), 0), 10)
-    }
-    assert kinds(compare_tape(truth, from_the_first, placed(fixed), ended)) == ["missing_print"]
+    assert kinds(compare_deals(truth, delivered, placed([first]), {(3, truth[3].key)})) == ["missing_deal"]
+    assert kinds(compare_deals(truth, delivered, placed([first, third]), NOBODY)) == ["missing_deal"]
+    wrong = [first, first, changed(third, price=1), an_event("print", 500, 700, deal=True)]
+    assert sorted(kinds(compare_deals(truth[:3], delivered, placed(wrong), NOBODY))) == [
+        "doubled_deal", "unknown_deal", "wrong_deal",
+    ]  # fmt: skip
 
 
-def _at(event: TradeEvent, ts_ms: int) -> TradeEvent:
-    return changed(event, ts_ms=ts_ms)
+def test_deals_that_are_counted_with_the_prints_are_holes_in_their_tape() -> None:
+    prints, deals = [a_print(100), a_print(300)], [a_print(200)]
+    assert sharing(deals, prints) == {"VNM": deals}
+    assert sharing([a_print(100)], prints) == {}
+    tape = [an_event("print", 0, 100), an_event("print", 200, 300)]
+    gap, fill = an_event("gap", 100, 200), an_event("fill", 100, 200, deal=True)
+    for told in ([], [gap], [gap, fill]):
+        report = compare_any_tape(prints, saved(*prints), placed([*tape, *told]), NOBODY, {"VNM": deals})
+        assert report.differences == []
+
+    withheld = {"VNM": [a_print(200, on=())]}
+    assert kinds(compare_any_tape(prints, saved(*prints), placed(tape), NOBODY, withheld)) == ["missing_gap"]
+    assert kinds(compare_any_tape(prints, saved(*prints), placed([*tape, gap]), NOBODY, withheld)) == []
+    assert kinds(compare_any_tape(prints, saved(*prints), placed([*tape, gap]), NOBODY, {})) == ["wrong_gap"]
+
+
+def test_a_step_of_foreigners_that_was_lost_with_its_connection_is_not_asked_for() -> None:
+    truth = [TrueCounters("VNM", 1, 100, 0, 0, 0, (1,)), TrueCounters("VNM", 2, 300, 0, 0, 0, (1,))]
+    events = placed([an_entry(0, 100)])
+    assert kinds(compare_ledger(truth, {"VNM": (100, 0)}, events, {(1, ("VNM", 300, 0))})) == []
+    assert kinds(compare_ledger(truth, {"VNM": (100, 0)}, events, NOBODY)) == ["missing_entry"]
+    # Another record said the same, and that came.
+    assert kinds(compare_ledger(truth, {"VNM": (300, 0)}, events, {(1, ("VNM", 300, 0))})) == ["missing_entry"]
 
 
 def test_a_ledger_that_reaches_the_simulator_s_counters_without_a_hole_reconciles() -> None:
@@ -175,46 +191,6 @@ def test_a_ledger_that_reaches_the_simulator_s_counters_without_a_hole_reconcile
 def test_a_ledger_with_a_hole_a_double_or_too_much_is_named(entries: list[LedgerEntry], kind: str) -> None:
     truth = [TrueCounters("VNM", 2, 300, 0, 0, 0, (1,))]
     assert kinds(compare_ledger(truth, {"VNM": (300, 0)}, placed(entries), NOBODY)) == [kind]
-
-
-def a_connection(number: int, records: int, *, malformed: int = 0, ended: Ending | None = None) -> ConnectionStatus:
-    return ConnectionStatus(
-        id=number, connection_id=str(number), opened_ms=UnixMs(1), upgraded_ms=UnixMs(1), subscribed_ms=UnixMs(1), channels="ALL",
-        closed_ms=UnixMs(2) if ended else None, ended=ended,
-        sent={}, records=records, put=records + malformed, read=0, skipped=0, malformed=malformed,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize(
-    ("connections", "received", "found"),
-    [
-        ([a_connection(1, 100)], 100, []),
-        ([a_connection(1, 100)], 99, ["lost_records"]),
-        ([a_connection(1, 100)], 101, ["doubled_records"]),
-        ([a_connection(1, 100, ended="reset"), a_connection(2, 50)], 140, []),
-        ([a_connection(1, 100, ended="reset"), a_connection(2, 50)], 49, ["lost_records"]),
-        ([a_connection(1, 100, ended="reset"), a_connection(2, 50)], 151, ["doubled_records"]),
-    ],
-)
-def test_every_record_that_an_open_connection_carried_must_have_arrived_once(
-    connections: list[ConnectionStatus], received: int, found: list[str]
-) -> None:
-    status = SimulatorStatus(state="finished", market_ms=UnixMs(1), connections=connections, records=0)
-    assert [d.kind for d in compare_records(status, received, [])] == found
-
-
-def test_a_dead_letter_that_no_fault_explains_is_named() -> None:
-    def found(letters: list[DeadLetter], malformed: int) -> list[Difference]:
-        status = SimulatorStatus(
-            state="finished", market_ms=UnixMs(1), connections=[a_connection(1, 100, malformed=malformed)], records=100
-        )
-        return list(compare_records(status, 100 + malformed, letters))
-
-    assert found([a_dead_letter("ssi")] * 2, malformed=2) == []
-    assert [d.kind for d in found([a_dead_letter("ssi")] * 3, malformed=2)] == ["dead_letter"]
-    (named,) = found([a_dead_letter("prices")], malformed=0)
-    assert (named.kind, named.position) == ("dead_letter", EventPosition(Position("ssi.ticks", 0, 7), 2))
-    assert "prices, bad_field" in named.detail
 
 
 def test_rows_that_are_missing_doubled_unknown_or_wrong_are_named() -> None:
