@@ -127,11 +127,12 @@ def folded(frames: Records, shards: int = 1) -> Outputs:
 def from_two_feeds(frames: Records, rng: Random) -> Records:
     """The same day as two feeds bring it, each with losses, repeats, and trades and foreign records that come a frame late."""
     hostile: Records = []
-    offsets, seqs = Counter[str](), Counter[tuple[str, str]]()
-    held: dict[tuple[str, str], list[Any]] = {}
+    offsets, seqs = Counter[Partition](), Counter[tuple[str, Partition]]()
+    held: dict[tuple[str, Partition], list[Any]] = {}
     for position, frame in frames:
         for feed in ("a", "b"):
-            lane = feed, position.topic
+            place = Partition(position.topic, position.partition)
+            lane = feed, place
             tick, *told = frame.records
             told = [record for record in told if rng.random() > LOSES]
             late = [record for record in told if isinstance(record, TradeRecord | ForeignRecord) and rng.random() < LATE]
@@ -139,8 +140,8 @@ def from_two_feeds(frames: Records, rng: Random) -> Records:
             repeats = [record for record in in_time if rng.random() < REPEATS]
             seqs[lane] += rng.random() < LOSES
             sent = a_frame(tick, *held.pop(lane, []), *in_time, *repeats, feed=feed, seq=seqs[lane])
-            hostile.append((Position(position.topic, 0, offsets[position.topic]), sent))
+            hostile.append((Position(*place, offsets[place]), sent))
             held[lane] = late
-            offsets[position.topic] += 1
+            offsets[place] += 1
             seqs[lane] += 1
     return hostile

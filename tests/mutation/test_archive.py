@@ -22,7 +22,7 @@ from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.rows import compare_table, letter_row, read_dead_letters, read_derived
 from tests.builders import a_dead_letter
 from tests.mutation.planting import plant
-from tests.mutation.simulated_day import Outputs, folded, records
+from tests.mutation.simulated_day import Outputs
 
 ARCHIVE = "archive"
 TAKEN_MS = 1_795_140_900_123
@@ -71,7 +71,7 @@ class Archive:
 
 
 @pytest.fixture(scope="module")
-def archive() -> Iterator[Archive]:
+def archive(published: Outputs) -> Iterator[Archive]:
     """The archive of a day, as the sink fills it: in several inserts."""
     engine = clickhouse_connect.get_client(interface="chdb", path=":memory:")
     engine.database = ARCHIVE
@@ -80,7 +80,7 @@ def archive() -> Iterator[Archive]:
     described = engine.query(f"SELECT table, name, type FROM system.columns WHERE database = '{ARCHIVE}'").result_rows
     for table, column, kind in described:
         types.setdefault(table, {})[column] = kind
-    made = Archive(engine, folded(records()), types)
+    made = Archive(engine, published, types)
     for topic in TABLES:
         for first in range(0, len(made.day[topic]), 100):
             made.insert(topic, made.day[topic][first : first + 100])

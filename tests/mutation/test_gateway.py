@@ -27,19 +27,17 @@ from stock_tracker.verify.core.snapshots import Placed
 from stock_tracker.verify.gateway import RecentEvents, ask_gateway, compare_snapshots
 from tests.builders import a_feed_status, a_reference
 from tests.mutation.planting import plant
-from tests.mutation.simulated_day import Outputs, folded, records
+from tests.mutation.simulated_day import Outputs
 
 STATUS = a_feed_status(received=7)
 REFERENCES = [ReferenceMessage(record=a_reference(symbol, groups=["VN30"])) for symbol in ("VNM", "FPT")]
 
 
 @pytest.fixture(scope="module")
-def day() -> Outputs:
+def shown(published: Outputs) -> Outputs:
     """What the pipelines published of a day, and what a connector says."""
-    published = folded(records())
-    published[SSI_REFERENCE.name] = [(Position(SSI_REFERENCE.name, 0, n), message) for n, message in enumerate(REFERENCES)]
-    published[SSI_STATUS.name] = [(Position(SSI_STATUS.name, 0, 0), STATUS)]
-    return published
+    references = [(Position(SSI_REFERENCE.name, 0, n), message) for n, message in enumerate(REFERENCES)]
+    return {**published, SSI_REFERENCE.name: references, SSI_STATUS.name: [(Position(SSI_STATUS.name, 0, 0), STATUS)]}
 
 
 @asynccontextmanager
@@ -91,9 +89,9 @@ async def found_in(day: Outputs) -> list[Difference]:
     return compare_snapshots(snapshots, last, recent)
 
 
-async def test_a_gateway_that_is_right_brings_no_difference(day: Outputs) -> None:
-    assert all(day[topic.name] for channel in CHANNELS.values() for topic in channel.topics)
-    assert await found_in(day) == []
+async def test_a_gateway_that_is_right_brings_no_difference(shown: Outputs) -> None:
+    assert all(shown[topic.name] for channel in CHANNELS.values() for topic in channel.topics)
+    assert await found_in(shown) == []
 
 
 class WrongGateway(NamedTuple):
@@ -122,8 +120,8 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-async def test_a_wrong_gateway_is_found_and_named(day: Outputs, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_wrong_gateway_is_found_and_named(shown: Outputs, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fault = FAULTS[name]
     plant(monkeypatch, fault.owner, fault.function, fault.right, fault.wrong)
-    found = await found_in(day)
+    found = await found_in(shown)
     assert any(difference.kind == fault.named and f"gateway {fault.where}" in difference.detail for difference in found)

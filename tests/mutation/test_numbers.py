@@ -97,12 +97,6 @@ MUTANTS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def day() -> Records:
-    """The frames of the day."""
-    return records()
-
-
 def _of(day: Records, source: str) -> Records:
     return [(position, frame) for position, frame in day if position.topic == source]
 
@@ -126,8 +120,8 @@ def test_a_day_that_is_right_brings_no_difference(day: Records, source: str) -> 
     assert list(numbers.check(frames, outputs, [])) == []
 
 
-def test_all_topics_together_bring_no_difference(day: Records) -> None:
-    assert list(numbers.check(day, folded(day), [])) == []
+def test_all_topics_together_bring_no_difference(day: Records, published: Outputs) -> None:
+    assert list(numbers.check(day, published, [])) == []
 
 
 SHARDS = 3
@@ -160,6 +154,12 @@ def test_shards_that_are_looked_at_one_by_one_bring_no_difference(split_day: Rec
     assert len({at.partition for at, _ in outputs["market.foreign"]}) > 1
     assert outputs["market.flow"]
     assert _found_by_shard(split_day, outputs) == []
+
+
+@pytest.mark.parametrize("seed", range(usually(1, proving=20)))
+def test_shards_of_a_hostile_day_bring_no_difference_either(split_day: Records, seed: int) -> None:
+    frames = from_two_feeds(split_day, Random(seed))
+    assert _found_by_shard(frames, folded(frames, SHARDS)) == []
 
 
 def test_every_minute_of_the_flow_is_judged_though_it_is_the_sum_of_all_shards(
