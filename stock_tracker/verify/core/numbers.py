@@ -139,10 +139,11 @@ def _check_candles(
     minutes: dict[tuple[str, int], list[TradeEvent]] = defaultdict(list)
     for symbol, told_lines in tape.items():
         for line in board.matches([line for _, line in told_lines]):
-            minutes[symbol, line.ts_ms // _MINUTE_MS * _MINUTE_MS].append(line)
+            minutes[symbol, _minute(line.ts_ms)].append(line)
     last = {(candle.symbol, candle.minute_ms): (at, candle) for at, candle in candles}
+    moves = {(record.symbol, _minute(record.ts_ms)) for symbol in tape for record in told.waiting(symbol)}
     for key in sorted(minutes.keys() | last.keys()):
-        is_due = not told.until_ms or key[1] + _MINUTE_MS + _TOLD_AFTER_MS <= told.until_ms
+        is_due = not told.until_ms or (key[1] + _MINUTE_MS + _TOLD_AFTER_MS <= told.until_ms and key not in moves)
         if key not in last:
             if is_due:
                 yield Difference(
@@ -154,6 +155,10 @@ def _check_candles(
             yield Difference("unknown_candle", key[0], f"no print is in the minute {key[1]}", at)
         elif is_due:
             yield from differ("candle", key[0], candle, _candle(minutes[key]), at)
+
+
+def _minute(ts_ms: int) -> int:
+    return ts_ms // _MINUTE_MS * _MINUTE_MS
 
 
 def _candle(prints: list[TradeEvent]) -> dict[str, object]:

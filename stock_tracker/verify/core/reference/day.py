@@ -59,6 +59,11 @@ class ToldDay:
         last = next(said, None)
         return (last.floor, last.ceiling) if last is not None else (1, 10**12)
 
+    def waiting(self, symbol: str) -> list[TradeRecord]:
+        """The trade records of a symbol that no second of the market's clock has followed yet."""
+        by = self.seconds.get(symbol)
+        return self.trades.get(symbol, [])[by[-1].trades if by else 0 :]
+
     def until(self, symbol: str, second_ms: int) -> "ToldDay":
         """The day of one symbol as it had been told when a second of the market's clock ended."""
         by = [told for told in self.seconds[symbol] if told.second_ms <= second_ms]

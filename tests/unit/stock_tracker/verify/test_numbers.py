@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from schemas.position import Position
 from schemas.structs import BasisFrame, TradesFrame
 from schemas.units import Side
 from stock_tracker.verify.core import numbers
-from tests.builders import a_basis_event, a_trade_event, changed
+from tests.builders import a_basis_event, a_frame, a_tick, a_trade, a_trade_event, changed
 
 
 def _kinds(topic: str, frame: Any) -> list[str]:
@@ -26,3 +28,15 @@ def test_a_minute_of_prints_without_a_candle_is_named() -> None:
     frame = TradesFrame(events=[a_trade_event(side=Side.BUY)])
     outputs = {"market.trades": [(Position("market.trades", 0, 0), frame)], "market.candles": []}
     assert [found.kind for found in numbers.check([], outputs, [])] == ["missing_candle"]
+
+
+@pytest.mark.parametrize(("ticks", "found"), [(["10:05:00"], []), (["10:05:00", "10:05:01"], ["missing_candle"])])
+def test_a_print_that_no_second_followed_yet_has_no_candle_to_come(ticks: list[str], found: list[str]) -> None:
+    # A connector that comes back tells of a match of some minutes ago: its minute is told with the next second.
+    before, *after = (a_tick(ts) for ts in ticks)
+    record = a_trade(ts="10:00:30", total=100, volume=100)
+    frames = [(Position("ssi.ticks", 0, 0), a_frame(before, record, *after))]
+    line = a_trade_event(ts="10:00:30", side=Side.BUY)
+    outputs = {"market.trades": [(Position("market.trades", 0, 0), TradesFrame(events=[line]))], "market.candles": []}
+    kinds = [difference.kind for difference in numbers.check(frames, outputs, [])]
+    assert [kind for kind in kinds if kind == "missing_candle"] == found
