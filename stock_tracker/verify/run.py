@@ -188,7 +188,7 @@ def verify(
         *booked.differences,
         *ledger.differences,
         *compare_prices(day, prints, delivered.prints, newest.books, states[STATE_PRICES.name]),
-        *compare_foreign(day, newest.foreign, states[STATE_FOREIGN.name]),
+        *compare_foreign(day, newest.steady_foreign, states[STATE_FOREIGN.name]),
         *compare_indices(day, newest.indices, states[STATE_INDICES.name]),
         *compared_anything(tape.sent, records.published),
     ]

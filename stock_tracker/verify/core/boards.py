@@ -32,6 +32,14 @@ class NewestRecords:
     indices: dict[str, IndexRecord] = field(default_factory=dict)
     foreign: dict[str, tuple[int, int]] = field(default_factory=dict)
     """The highest bought and sold of the day, in shares, by symbol."""
+    fallen: set[str] = field(default_factory=set)
+    """Symbols of which a newer record said less: SSI's counters may begin again, or be corrected."""
+    _foreign_ms: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def steady_foreign(self) -> dict[str, tuple[int, int]]:
+        """Of :attr:`foreign` those that never fell: of the others the reference for the numbers says what the day comes to."""
+        return {symbol: counters for symbol, counters in self.foreign.items() if symbol not in self.fallen}
 
     def see(self, record: object) -> None:
         """Take note of a record of the day. Call it in the order of each partition."""
@@ -44,6 +52,10 @@ class NewestRecords:
                 self.indices[record.symbol] = record
         elif isinstance(record, ForeignRecord):
             bought, sold = self.foreign.get(record.symbol, (0, 0))
+            newest_ms = self._foreign_ms.get(record.symbol, 0)
+            if record.ts_ms > newest_ms and (record.bought < bought or record.sold < sold):
+                self.fallen.add(record.symbol)
+            self._foreign_ms[record.symbol] = max(newest_ms, record.ts_ms)
             self.foreign[record.symbol] = (max(bought, record.bought), max(sold, record.sold))
 
 

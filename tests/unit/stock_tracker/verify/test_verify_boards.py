@@ -69,6 +69,16 @@ def test_foreign_rows_are_compared_with_the_highest_counters() -> None:
     assert found.detail == "bought is 200, not 300, net_volume is 160, not 260"
 
 
+def test_a_counter_that_began_again_says_nothing_of_the_whole_day_by_its_height() -> None:
+    newest = NewestRecords()
+    for ts, bought in (("10:00:00", 300), ("10:00:05", 20), ("10:00:04", 10)):
+        newest.see(a_foreign(ts=ts, bought=bought))
+    for ts, bought in (("10:00:05", 300), ("10:00:00", 20)):
+        # This one only came out of order.
+        newest.see(a_foreign("FPT", ts, bought=bought))
+    assert newest.steady_foreign == {"FPT": (300, 0)}
+
+
 def test_the_newest_book_and_index_are_the_last_of_the_newest_second() -> None:
     newest = NewestRecords()
     for ts_ms, bid in ((1_000, 1), (2_000, 2), (2_000, 3), (1_500, 4)):
