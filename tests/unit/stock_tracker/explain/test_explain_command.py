@@ -12,11 +12,15 @@ from connectors.ssi.core.market_clock import WallClock
 from connectors.ssi.core.outbox import Outbox
 from connectors.ssi.core.stream import RecordStream
 from pipelines.catalogue import CATALOGUE
+from pipelines.parameters import Parameters
+from pipelines.settings import PipelineSettings
 from schemas.structs import Terms, TermsAdopted
 from schemas.topics import MARKET_TRADES, PIPELINES_TERMS, SSI_TICKS, SSI_WIRE, encode
-from schemas.units import TradingDay, UnixMs, UnixUs
+from schemas.units import Symbol, TradingDay, UnixMs, UnixUs
 from stock_tracker.cli import build
 from stock_tracker.errors import NothingToExplain
+from stock_tracker.explain.run import Explainer
+from stock_tracker.explain.sources import Recording
 from stock_tracker.golden.brokerless import outputs_of
 from tests.builders import DAY, moment
 from tests.make_days import DAYS
@@ -51,29 +55,42 @@ def test_json_has_the_same_facts_with_every_record() -> None:
     assert found["terms"][0]["terms"]["reset_percent"] == 50
 
 
+@pytest.fixture(scope="module")
+def explainer() -> Explainer:
+    return Explainer(Recording(HOSTILE), Parameters(PipelineSettings(kafka={})), lambda line: None)
+
+
 CANNOT = [
-    (("ZZZ",), "there is no record of ZZZ on ssi.ticks", "Is it written as the exchange does?"),
-    (("ACB", "--day", 20261123), "there is no record of ACB on 20261123", "--day 20261120"),
-    (("ACB", "--at", "09:01"), "ACB has no match at 09:01:00", "a later time"),
-    (("ACB", "--what", "total", "--at", "09:01"), "nothing of ACB was traded at 09:01:00", "a later time"),
-    (("ACB", "--what", "gap", "--at", "09:24"), "ACB has no gap at 09:24:00", "09:19:08 to 09:20:51"),
-    (("BAB", "--what", "gap"), "BAB has no gap on 20261120", "--what total"),
-    (("ACB", "--what", "candle"), "a candle is of a minute", "--at 10:15"),
-    (("ACB", "--what", "candle", "--at", "10:15"), "ACB has no match in the minute of 10:15", "09:24"),
-    (("VN30", "--what", "foreign"), "VN30 has no foreign records", "--what last"),
-    (("ACB", "--what", "foreign", "--at", "09:01"), "foreigners have not traded ACB at 09:01:00", "a later time"),
-    (("ACB", "--what", "alert"), "which alert is meant was not said", "82981842a2352378 (feed-gap, 09:20:51)"),
-    (("ACB", "abc", "--what", "alert"), "ACB has no alert abc on 20261120", "82981842a2352378"),
+    ("ZZZ last", "there is no record of ZZZ on ssi.ticks", "Is it written as the exchange does?"),
+    ("ACB last on 20261123", "there is no record of ACB on 20261123", "--day 20261120"),
+    ("ACB last at 09:01", "ACB has no match at 09:01:00", "a later time"),
+    ("ACB total at 09:01", "nothing of ACB was traded at 09:01:00", "a later time"),
+    ("ACB gap at 09:24", "ACB has no gap at 09:24:00", "09:19:08 to 09:20:51"),
+    ("BAB gap", "BAB has no gap on 20261120", "--what total"),
+    ("ACB candle", "a candle is of a minute", "--at 10:15"),
+    ("ACB candle at 10:15", "ACB has no match in the minute of 10:15", "09:24"),
+    ("VN30 foreign", "VN30 has no foreign records", "--what last"),
+    ("ACB foreign at 09:01", "foreigners have not traded ACB at 09:01:00", "a later time"),
+    ("ACB alert", "which alert is meant was not said", "82981842a2352378 (feed-gap, 09:20:51)"),
+    ("ACB alert id abc", "ACB has no alert abc on 20261120", "82981842a2352378"),
 ]
 
 
-@pytest.mark.parametrize(("words", "reason", "remedy"), CANNOT, ids=lambda each: str(each)[:40])
-def test_what_it_cannot_answer_it_says_with_a_remedy(words: tuple[object, ...], reason: str, remedy: str) -> None:
-    told = explain(*words, "--recording", HOSTILE)
-    assert told.exit_code == 1
-    assert isinstance(told.exception, NothingToExplain)
-    assert reason in str(told.exception)
-    assert remedy in told.exception.remedy
+@pytest.mark.parametrize(("asked", "reason", "remedy"), CANNOT, ids=lambda each: str(each)[:40])
+def test_what_it_cannot_answer_it_says_with_a_remedy(explainer: Explainer, asked: str, reason: str, remedy: str) -> None:
+    symbol, what, *more = asked.split()
+    said = dict(zip(more[::2], more[1::2], strict=True))
+    day = TradingDay(int(said["on"])) if "on" in said else None
+    with pytest.raises(NothingToExplain) as cannot:
+        explainer.explain(
+            Symbol(symbol),
+            what,
+            day=day,
+            at=(lambda on: moment(said["at"], on)) if "at" in said else None,
+            alert_id=said.get("id"),
+        )
+    assert reason in str(cannot.value)
+    assert remedy in cannot.value.remedy
 
 
 def test_a_time_or_a_day_that_is_none_is_refused_at_once() -> None:
