@@ -5,19 +5,35 @@ import json
 from collections import Counter
 from collections.abc import Callable
 from datetime import time
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 
+from connectors.ssi import client as ssi_client
+from connectors.ssi.client import now_us
+from connectors.ssi.core import backoff
+from connectors.ssi.core.backoff import SsiBackoff
+from connectors.ssi.core.market_clock import MarketTime
+from connectors.ssi.core.outbox import Outbox
+from connectors.ssi.core.stream import RecordStream
+from connectors.ssi.rest import SsiRest
+from connectors.ssi.session import Session
+from connectors.ssi.settings import SsiSettings
 from connectors.ssi.simulator import server
 from connectors.ssi.simulator.captures import read_day
 from connectors.ssi.simulator.core import market
 from connectors.ssi.simulator.core.garble import UNKNOWN_TYPE
+from connectors.ssi.simulator.core.truth import SimulatorStatus
 from connectors.ssi.simulator.played_day import PlayedDay
 from schemas.calendar import at
+from schemas.topics import SSI_DLQ
+from schemas.units import TradingDay, UnixMs
+from stock_tracker.verify.core.published import Published
+from stock_tracker.verify.core.records import compare_records
 from tests.patience import reached
 from tests.simulator_client import ALL, DAY, Client, running
 
@@ -185,10 +201,7 @@ class SlowReader:
         ({"fault": "close"}, "server_closed"),
         ({"fault": "shutdown"}, "server_closed"),
         ({"fault": "silence"}, None),
-        ({"fault": "slow", "seconds": 0.2}, None),
         ({"fault": "malformed"}, None),
-        ({"fault": "odd_message", "text": '{"message":"Unauthorized"}'}, None),
-        ({"fault": "hub_error", "text": "There was an error"}, None),
     ],
     ids=lambda value: value["fault"] if isinstance(value, dict) else "",
 )
@@ -244,6 +257,184 @@ async def test_a_client_that_reads_on_is_known_to_have_read_everything() -> None
             content = json.loads(got.content)
             assert (line.derived, followed["Time"]) == (got.data_type, content["Time"])
             assert followed.get("Symbol", followed.get("IndexId", "").upper()) == content["Symbol"]
+
+
+class Feed:
+    """The connector without Kafka: what it would have sent there is taken in by the verification."""
+
+    def __init__(self, client: Client, published: Published, session: Session, stream: RecordStream, outbox: Outbox) -> None:
+        self._client = client
+        self._published = published
+        self._session = session
+        self._stream = stream
+        self._outbox = outbox
+        self._offsets: Counter[str] = Counter()
+        self._task = asyncio.create_task(session.run())
+
+    @classmethod
+    def of(cls, client: Client, published: Published, feed: str = "a") -> "Feed":
+        """One that connects at once."""
+        url = f"{client.base}/"
+        told = {"consumer_id": "demo", "consumer_secret": "demo", "api_url": url, "stream_url": url, "kafka": {}}
+        settings = SsiSettings.model_validate({**told, "feed": feed, "channels": "ALL"})
+        clock, outbox = StandingClock(), Outbox(1_000_000, 1_000_000_000)
+        stream, rest = RecordStream(feed, 3, clock, outbox, "ALL"), SsiRest(client.http, settings)
+        session = Session(client.http, rest, stream, clock, settings, SsiBackoff(lambda: 0.0, 0.05), NobodyElse, lambda: None)
+        return cls(client, published, session, stream, outbox)
+
+    def pump(self) -> None:
+        """Publish what is due."""
+        if self._task.done():
+            self._task.result()
+        self._stream.tick(now_us(), "up")
+        self._publish()
+
+    def _publish(self) -> None:
+        while (outgoing := self._outbox.take()) is not None:
+            offset = self._offsets[outgoing.topic]
+            self._offsets[outgoing.topic] += 1
+            if outgoing.cut is not None:
+                self._published.see(outgoing.cut.partition, offset, outgoing.cut.frame)
+            elif outgoing.topic == SSI_DLQ.name:
+                self._published.reject(SSI_DLQ.decode(outgoing.value), offset)
+
+    @property
+    def received(self) -> int:
+        """What of its connection it has received."""
+        return self._stream.received
+
+    async def end(self, *, killed: bool = False) -> None:
+        """Leave; publish what was received, unless it is killed."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+        if not killed:
+            self._stream.flush()
+            self._publish()
+
+
+class StandingClock:
+    """A market clock for days whose records may all be taken."""
+
+    trouble = None
+
+    def read(self, wall_ms: UnixMs) -> MarketTime:
+        return MarketTime(at(DAY, 12, 0), DAY, DAY)
+
+    def observe(self, day: TradingDay, ts_ms: UnixMs) -> None:
+        pass
+
+
+class NobodyElse:
+    """What a feed hears of the others where there are none."""
+
+    def is_any_up(self) -> bool | None:
+        return False
+
+    def close(self) -> None:
+        pass
+
+
+FAULTS: list[tuple[dict[str, Any], bool]] = [
+    ({"fault": "slow", "seconds": 0.3}, False),
+    ({"fault": "drop"}, True),
+    ({"fault": "malformed"}, False),
+    ({"fault": "close", "code": 1011}, True),
+    ({"fault": "hub_error", "text": "There was an error"}, False),
+    ({"fault": "shutdown"}, True),
+    ({"fault": "expire_tokens"}, False),
+    ({"fault": "odd_message", "text": '{"message":"Unauthorized","status":401}'}, True),
+    ({"fault": "hub_error", "text": "504 timeout"}, True),
+    ({"fault": "silence"}, True),
+]
+"""Faults, and whether the connection ends with each."""
+
+
+async def test_what_the_connector_makes_of_each_fault_is_record_for_record_what_was_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Every kind of record, while the market plays on; nothing that was read is missing, and what was not read is at an end."""
+    monkeypatch.setattr(backoff, "FIRST_S", 0.02)
+    monkeypatch.setattr(ssi_client, "WATCH_S", 0.02)
+    published = Published()
+    async with running(speed=50, start=time(9, 14), end=None, keep_alive_s=1.0) as a_client:
+        client = a_client()
+        feed = Feed.of(client, published)
+
+        async def goes_on(after: dict[str, Any], more_connections: bool) -> bool:
+            feed.pump()
+            connections, before = (await client.status())["connections"], after["connections"]
+            return (
+                len(connections) >= len(before) + more_connections
+                and connections[-1]["ended"] is None
+                and connections[-1]["put"] > 300
+                and sum(c["put"] for c in connections) > sum(c["put"] for c in before) + 300
+            )
+
+        struck = {"connections": list[Any]()}
+        await reached(partial(goes_on, struck, True), "records")
+        for fault, ends in FAULTS:
+            struck = await client.status()
+            await client.fault(**fault)
+            await reached(partial(goes_on, struck, ends), f"more records after {fault}")
+        await client.order("hold")
+
+        async def all_is_received() -> bool:
+            feed.pump()
+            if (await client.clock())["state"] != "held":
+                return False
+            (*_, last) = (await client.status())["connections"]
+            return bool(last["ended"] is None and feed.received == last["put"])
+
+        await reached(all_is_received, "what was put on the last connection")
+        status = msgspec.json.decode(await client.get("/sim/status"), type=SimulatorStatus)
+        sent = {connection.id: await client.sent(connection.id) for connection in status.connections}
+        await feed.end()
+    assert {line.derived for lines in sent.values() for line in lines} == {None, "X", "B"}
+    assert {connection.ended for connection in status.connections} >= {"dropped", "server_closed", "client_closed", None}
+    report = compare_records(status.connections, published, sent.__getitem__, lambda _: (), {})
+    assert report.differences == []
+    assert report.put == report.published + report.count("unread")
+    assert report.count("unread") <= sum(c.put - c.read for c in status.connections if c.ended is not None)
+
+
+async def test_what_a_connector_took_with_it_when_it_died_is_excused_and_what_it_lost_in_life_is_not() -> None:
+    published = Published()
+    async with running(speed=50, start=time(9, 14), end=None) as a_client:
+        client = a_client()
+        first = Feed.of(client, published)
+        await reached(lambda: first.received > 100, "records")
+        first.pump()
+
+        async def has_read_more_than_is_published() -> bool:
+            (connection,) = (await client.status())["connections"]
+            return bool(connection["read"] > published.records + 100)
+
+        await reached(has_read_more_than_is_published, "records that wait for Kafka")
+        await client.fault(fault="drop")
+        await first.end(killed=True)
+        await client.order("hold")
+        status = await client.status()
+        second = Feed.of(client, published)
+
+        async def all_is_received() -> bool:
+            second.pump()
+            if (await client.clock())["state"] != "held":
+                return False
+            now = (await client.status())["connections"]
+            return len(now) > len(status["connections"]) and bool(0 < second.received == now[-1]["put"])
+
+        await reached(all_is_received, "the snapshot of a second connector")
+        told = msgspec.json.decode(await client.get("/sim/status"), type=SimulatorStatus)
+        sent = {connection.id: await client.sent(connection.id) for connection in told.connections}
+        await second.end()
+    last = max(published.streams)
+    died = compare_records(told.connections, published, sent.__getitem__, lambda _: (), {last: 1})
+    assert died.differences == []
+    assert died.count("killed") > 100
+    assert died.put == died.published + died.count("killed") + died.count("unread")
+    lived = compare_records(told.connections, published, sent.__getitem__, lambda _: (), {last: 2})
+    assert {difference.kind for difference in lived.differences} == {"lost_records"}
+    assert lived.count("killed") == 0
 
 
 # -- requests
