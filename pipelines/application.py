@@ -23,11 +23,11 @@ from pipelines import metrics
 from pipelines.catalogue import BESIDE, Pipeline, Topology
 from pipelines.changelogs import ChangelogAdmin
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
-from pipelines.core.frames import Fold, Output, Shard, unreadable
+from pipelines.core.frames import Fold, Output, Shard, fold_value
 from pipelines.errors import UnevenTopics
 from pipelines.settings import PipelineSettings
 from pipelines.state_watch import StateWatch, stores_of
-from schemas.errors import InvalidMessage, KafkaUnavailable, TopicsMissing
+from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.position import Position
 
 log = logging.getLogger(__name__)
@@ -168,13 +168,13 @@ def _wire(application: Application, topology: Topology[Any], fold_message: Calla
 def _fold_message(
     topology: Topology[M], fold: Fold[M], name: str, shards: int, dead_letters: DeadLetterWatch
 ) -> Callable[..., Iterable[Output]]:
-    """The function that Quix calls for each message: decode, fold, count.
+    """The function that Quix calls for each message: fold it, and count.
 
-    A message of a newer release (:class:`~schemas.errors.NewerMessage`) is no dead letter: the error ends the application before
-    the message is committed.
+    The error that a message of a newer release raises (:class:`~schemas.errors.NewerMessage`) ends the application before the
+    message is committed.
     """
-    parts = [(shard, shard.key.encode()) for shard in (Shard.of(name, number, shards) for number in range(shards))]
-    topic = topology.source.name
+    parts = [Shard.of(name, number, shards) for number in range(shards)]
+    source, topic = topology.source, topology.source.name
     messages, records = metrics.MESSAGES.labels(name, topic), metrics.RECORDS.labels(name, topic)
     published = {sink.name: metrics.PUBLISHED.labels(name, sink.name) for sink in (*topology.sinks, *BESIDE)}
 
@@ -182,23 +182,12 @@ def _fold_message(
         value: bytes | None, key: bytes | None, timestamp: int, headers: object, state: QuixState[bytes, bytes]
     ) -> Iterable[Output]:
         context = message_context()
-        message: M | None = None
         position = Position(context.topic, context.partition, context.offset)
-        shard, its_key = parts[context.partition]
-        if key != its_key:
-            # Quix keeps state by message key: under a strange one a shard's state would be split in two.
-            folded = unreadable(f"key {key!r} is not the shard's, {shard.key}", "wrong_key", value or b"", position, shard)
-        else:
-            try:
-                # A message may have no value at all; it is as unreadable as an empty one.
-                message = topology.source.decode(value or b"")
-            except InvalidMessage as error:
-                folded = unreadable(str(error), "unreadable", value or b"", position, shard)
-            else:
-                folded = fold(message, position, shard, _Values(state))
-                records.inc(_size(message))
-                if (recv_us := getattr(message, "recv_us", None)) is not None:
-                    metrics.observe_receive_to_publish(name, recv_us)
+        message, folded = fold_value(source, fold, value, key, position, parts[context.partition], _Values(state))
+        if message is not None:
+            records.inc(_size(message))
+            if (recv_us := getattr(message, "recv_us", None)) is not None:
+                metrics.observe_receive_to_publish(name, recv_us)
         dead_letters.read(topic, message, folded)
         messages.inc()
         for outcome, count in folded.counts.items():

@@ -10,6 +10,7 @@ import msgspec
 from pipelines.core.codec import State
 from pipelines.core.errors import RecordRejected
 from schemas import topics
+from schemas.errors import InvalidMessage
 from schemas.position import Position
 from schemas.shards import shard_keys
 from schemas.structs import DeadLetter, Frame
@@ -88,6 +89,37 @@ Fold = Callable[[M, Position, Shard, State], Folded]
 
 It changes the state that it is given and nothing else, and it can fold every message that decodes.
 """
+
+
+def fold_value(
+    topic: Topic[M], fold: Fold[M], value: bytes | None, key: bytes | None, position: Position, shard: Shard, state: State
+) -> tuple[object, Folded]:
+    """Fold a message of ``topic`` as it lies on Kafka.
+
+    Args:
+        topic: That it is of.
+        fold: Of the topology that reads it.
+        value: None for a message without one.
+        key: That of its shard, else the message is not used.
+        position: Where it was found.
+        shard: Where that is.
+        state: The shard's; changed.
+
+    Returns:
+        The message as it was decoded, None where it could not be used at all; and what comes of it.
+
+    Raises:
+        NewerMessage: A newer release wrote it. It is no dead letter: whoever reads it stops.
+    """
+    if key != shard.key.encode():
+        # Quix keeps state by message key: under a strange one a shard's state would be split in two.
+        return None, unreadable(f"key {key!r} is not the shard's, {shard.key}", "wrong_key", value or b"", position, shard)
+    try:
+        # A message may have no value at all; it is as unreadable as an empty one.
+        message = topic.decode(value or b"")
+    except InvalidMessage as error:
+        return None, unreadable(str(error), "unreadable", value or b"", position, shard)
+    return message, fold(message, position, shard, state)
 
 
 def unreadable(detail: str, reason: str, value: bytes, position: Position, shard: Shard) -> Folded:
