@@ -10,7 +10,7 @@ from pipelines.core.errors import InvalidRules
 from pipelines.core.rules import AnyRule, Rules, load_rules, tables_of
 from pipelines.core.sectors import Sectors, sectors_of
 from pipelines.core.suspects import Thresholds
-from pipelines.core.terms import Configured
+from pipelines.core.terms import Configured, Offers
 from pipelines.errors import UnusableRules
 from pipelines.settings import PipelineSettings
 from schemas.structs import Terms
@@ -34,7 +34,7 @@ class Parameters:
         sectors: Sectors | None = None,
         rules: Sequence[AnyRule] | None = None,
         put_through_counter: DealCounting | None = None,
-    ) -> Configured:
+    ) -> Offers:
         """The terms for the fold over ``source``, of which it uses what is given here."""
         terms = Terms(
             release=version("stock-tracker"),
