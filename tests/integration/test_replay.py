@@ -4,12 +4,14 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from confluent_kafka import Producer
 
 from connectors.fixtures.core.layout import FixtureMessage
 from connectors.fixtures.files import open_fixture, write_fixture
@@ -18,15 +20,24 @@ from pipelines.catalogue import CATALOGUE
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.deployment import kafka_config
-from schemas.topics import RECORD_TOPICS
+from schemas.topics import (
+    EVENT_TOPICS,
+    MARKET_QUOTES,
+    PARTIAL_FLOW,
+    PIPELINES_TERMS,
+    RECORD_TOPICS,
+    STATE_PRICES,
+    STATE_TOPICS,
+)
 from schemas.units import UnixMs
 from stock_tracker.golden.core.comparison import compare
 from stock_tracker.golden.outputs import OUTPUTS, in_order
 from stock_tracker.golden.run import golden_of
 from stock_tracker.recordings.record import read_messages
 from stock_tracker.stack.drain import Backlog, ConsumerGroup
+from stock_tracker.verify.delivery import compare_delivery
 from tests.make_days import DAYS
-from tests.patience import until
+from tests.patience import PATIENCE_S, until
 
 pytestmark = pytest.mark.kafka
 HOSTILE = DAYS / "hostile.jsonl.zst"
@@ -83,6 +94,8 @@ def test_a_hostile_day_that_is_played_again_gives_its_golden(kafka: str, topics:
     with open_fixture(HOSTILE) as (header, read):
         messages = list(read)
     day = tmp_path / "day.jsonl.zst"
+    # Whatever else the pipelines do with them, they hand on headers.
+    messages = [replace(message, headers=(("trace", b"1"),)) for message in messages]
     write_fixture(day, header, messages if speed == "max" else spread(messages, 60))
     with pipelines(kafka, topics, tmp_path):
         played = stock_tracker(kafka, tmp_path, "replay", day, "--speed", speed, "--topic-prefix", topics)
@@ -96,6 +109,32 @@ def test_a_hostile_day_that_is_played_again_gives_its_golden(kafka: str, topics:
         wanted = list(golden)
     report = compare(wanted, in_order(found))
     assert report.first is None, "\n".join(report.sentences())
+    if speed == "max":
+        delivery_is_proven(kafka, topics, found)
+
+
+def delivery_is_proven(kafka: str, prefix: str, outputs: list[FixtureMessage]) -> None:
+    """The comparison of what was delivered finds nothing, and then what is written beside the pipelines, and only that."""
+    config = {"bootstrap.servers": kafka}
+    report = compare_delivery(config, prefix, lambda line: None)
+    assert (report.differences, report.not_judged, report.beyond) == ([], [], 0)
+    published = Counter(message.topic for message in outputs)
+    assert {topic.name: report.compared[topic.name] for topic in (*EVENT_TOPICS, PARTIAL_FLOW)} == {
+        topic.name: published[topic.name] for topic in (*EVENT_TOPICS, PARTIAL_FLOW)
+    }
+    assert all(report.compared[topic.name] > 0 for topic in (*STATE_TOPICS, PIPELINES_TERMS))
+
+    producer = Producer({**config, "partitioner": "murmur2"})
+    again = next(message for message in reversed(outputs) if message.topic == MARKET_QUOTES.name)
+    first = next(message for message in outputs if message.topic == STATE_PRICES.name)
+    for message in (again, first):
+        producer.produce(f"{prefix}{message.topic}", message.value, message.key, message.partition, headers=list(message.headers))
+    assert producer.flush(PATIENCE_S) == 0
+    report = compare_delivery(config, prefix, lambda line: None)
+    assert [(found.kind, found.position.message[:2]) for found in report.differences if found.position] == [
+        ("doubled_message", (MARKET_QUOTES.name, again.partition)),
+        ("stale_value", (STATE_PRICES.name, first.partition)),
+    ]
 
 
 def test_what_was_played_can_be_recorded_again(kafka: str, topics: str, tmp_path: Path) -> None:

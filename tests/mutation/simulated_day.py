@@ -69,7 +69,9 @@ def records(shards: int = 1) -> Records:
         seconds[max(simulated.due_ms, BEGINS_MS) // STEP_MS * STEP_MS] += [record] * times
     frames: Records = []
     for seq, ts_ms in enumerate([*sorted(seconds), *AFTER_MS]):
-        by_place = {Partition(topic.name, number): [a_tick(ts_ms)] for topic in RECORD_TOPICS for number in range(shards)}
+        by_place: dict[Partition, list[Any]] = {
+            Partition(topic.name, number): [a_tick(ts_ms)] for topic in RECORD_TOPICS for number in range(shards)
+        }
         for record in seconds.get(ts_ms, ()):
             for place in partitions_of(record, shards):
                 by_place[place].append(record)
