@@ -17,7 +17,7 @@ from schemas.topics import Topic
 
 if TYPE_CHECKING:
     from pipelines.core.frames import Fold
-    from pipelines.core.terms import Configured
+    from pipelines.core.terms import Offers
     from pipelines.parameters import Parameters
 
 M = TypeVar("M")
@@ -103,7 +103,7 @@ def _indices(parameters: "Parameters") -> "Fold[Frame]":
     return partial(fold_frame, offers=_of_prices(parameters, topics.SSI_INDICES))
 
 
-def _of_prices(parameters: "Parameters", source: Topic[Frame]) -> "Configured":
+def _of_prices(parameters: "Parameters", source: Topic[Frame]) -> "Offers":
     """The terms of the folds of prices: of stocks, and of futures beside their indices."""
     return parameters.offers(source, thresholds=parameters.thresholds, put_through_counter=parameters.put_through_counter)
 

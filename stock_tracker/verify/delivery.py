@@ -20,6 +20,7 @@ from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.position import Partition
 from schemas.structs import TermsAdopted
+from schemas.terms import DealCounting
 from schemas.topics import PIPELINES_TERMS, SSI_DLQ, STATE_TOPICS, Topic
 from stock_tracker.verify.core.dead_letters import DeadLetters
 from stock_tracker.verify.core.delivery import EventLog, LastRows
@@ -120,9 +121,12 @@ class _RecordedParameters(Parameters):
         thresholds: Thresholds | None = None,
         sectors: Sectors | None = None,
         rules: Sequence[AnyRule] | None = None,
+        put_through_counter: DealCounting | None = None,
     ) -> Offers:
         """The terms that held for the fold over ``source``."""
-        otherwise = super().offers(source, thresholds=thresholds, sectors=sectors, rules=rules)
+        otherwise = super().offers(
+            source, thresholds=thresholds, sectors=sectors, rules=rules, put_through_counter=put_through_counter
+        )
         return HeldTerms(self._pipeline, source.name, self._history, otherwise)
 
 
