@@ -353,9 +353,9 @@ class RecordStream:
             self._outbox.put(cut)
 
     def _phase(self, market: MarketTime) -> SessionPhase:
-        if not is_trading_day(market.date, self._holidays):
-            return SessionPhase.CLOSED
-        return phase_at(market.ts_ms, market.date)
+        # Not that of this machine's date: with the feed as clock the market may be on any earlier day.
+        day = day_of(market.ts_ms)
+        return phase_at(market.ts_ms, day) if is_trading_day(day, self._holidays) else SessionPhase.CLOSED
 
 
 def _from_the_future(record: SsiRecord, date: TradingDay) -> InvalidRecord:

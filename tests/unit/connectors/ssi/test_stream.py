@@ -174,6 +174,21 @@ def test_with_the_feed_as_clock_the_first_record_brings_its_own_tick(an_argument
     assert seconds(records) == [at(DAY, 9, 20, n) // 1000 for n in range(3)]
 
 
+def test_an_earlier_day_with_the_feed_as_clock_has_the_phases_of_that_day_whatever_this_machine_s_day(
+    an_argument: Arguments,
+) -> None:
+    feed, saturday = Feed(FeedClock()), us(at(TradingDay(20261128), 8))
+    feed.stream.begin(saturday)
+    for clock in ("09:05:00", "09:20:00", "14:35:00"):
+        feed.stream.publish([an_argument("X-TRADE", Time=clock)], saturday)
+        feed.stream.tick(saturday, "up")
+        feed.stream.report("up", "", saturday)
+    (place,) = places_of_trades(feed)
+    told = [record.phase for record in feed.records(place) if isinstance(record, ClockTick)]
+    assert list(dict.fromkeys(told)) == [SessionPhase.ATO, SessionPhase.CONTINUOUS, SessionPhase.ATC]
+    assert [status.phase for status in feed.statuses] == [SessionPhase.ATO, SessionPhase.CONTINUOUS, SessionPhase.ATC]
+
+
 def test_a_feed_that_is_its_own_clock_cannot_be_sent_into_the_future(an_argument: Arguments) -> None:
     feed = Feed(FeedClock())
     feed.stream.begin(NINE)
