@@ -41,6 +41,8 @@ class HostileHub:
         """The answer to SwitchChannels."""
         self.is_deaf = False
         """Whether it reads nothing more once a client has subscribed, close frames included."""
+        self.holds_s: float | None = PATIENCE_S
+        """For how many seconds it holds a connection at most; None for as long as the client does."""
         self.talk: Talk = nothing_more
         """What is said on a connection once its client has subscribed; the connection stays open afterwards."""
         self.tokens = 0
@@ -136,7 +138,7 @@ class HostileHub:
         self.sockets.append(socket)
         if self.first_message is not None:
             await socket.send_str(self.first_message)
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(self.holds_s):
             async for message in socket:
                 self.invoked.append(message.data)
                 if self.reply is not None:
