@@ -6,6 +6,8 @@ where a Docker engine answers. With none of them tests that need one fail in CI 
 
 import contextlib
 import os
+import random
+import secrets
 import shutil
 import subprocess
 import sys
@@ -21,6 +23,7 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 from hypothesis import HealthCheck, settings
 from playwright.async_api import Browser, Page, async_playwright, expect
+from xdist.scheduler import LoadFileScheduling
 
 from schemas.deployment import kafka_config
 from stock_tracker.errors import StockTrackerError
@@ -50,8 +53,11 @@ LONGEST_FIRST = (
     "tests/integration/clickhouse/test_sink.py",
     "tests/e2e/test_up.py",
     "tests/integration/ssi/test_hostile_day.py",
+    "tests/e2e/scenarios/",
 )
 """Each for half a minute or more."""
+SCENARIOS = "tests/e2e/scenarios/"
+"""A folder whose tests share one stack, and so one worker, and run in random order."""
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_ARGS = (
     "--no-sandbox",
@@ -66,37 +72,66 @@ _HOME = pytest.StashKey[Path]()
 """The home of the run's local broker, the same for all workers."""
 _GUARD = pytest.StashKey["subprocess.Popen[bytes]"]()
 """Who stops that broker; only in the process that directs the run."""
+_SEED = pytest.StashKey[str]()
+"""Of the order of the scenarios, the same for all workers: they have to agree on the order of all tests."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Say where the run's broker lives, and see to its end."""
     told = getattr(config, "workerinput", None)
     if told is not None:
-        config.stash[_HOME] = Path(told["home"])
+        config.stash[_HOME], config.stash[_SEED] = Path(told["home"]), told["seed"]
         return
     home = Path(tempfile.mkdtemp(prefix="stock-tracker-tests-"))
     config.stash[_HOME] = home
     config.stash[_GUARD] = _guard(home)
+    config.stash[_SEED] = os.environ.get("SCENARIOS_SEED") or secrets.token_hex(3)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
     """Tell a worker of pytest-xdist where that is."""
     node.workerinput["home"] = str(node.config.stash[_HOME])
+    node.workerinput["seed"] = node.config.stash[_SEED]
+
+
+class _OneStack(LoadFileScheduling):  # type: ignore[misc]
+    """Gives the tests of a file to one worker, and those of all files that share a stack too."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return SCENARIOS if nodeid.startswith(SCENARIOS) else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Take the place of pytest-xdist's own scheduler where that would tear the files of a stack apart."""
+    return _OneStack(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
     _end_broker(config)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files that take longest first: one that a worker came to last would keep the whole run waiting."""
-    place = {path: number for number, path in enumerate(LONGEST_FIRST)}
-    items.sort(key=lambda item: place.get(item.nodeid.partition("::")[0], len(place)))
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Put the files that take longest first: one that a worker came to last would keep the whole run waiting.
+
+    The scenarios stay together, and are shuffled: none may rely on what another has left behind.
+    """
+
+    def place(item: pytest.Item) -> int:
+        return next((number for number, path in enumerate(LONGEST_FIRST) if item.nodeid.startswith(path)), len(LONGEST_FIRST))
+
+    items.sort(key=place)
+    places = [number for number, item in enumerate(items) if item.nodeid.startswith(SCENARIOS)]
+    shuffled = [items[number] for number in places]
+    random.Random(config.stash[_SEED]).shuffle(shuffled)
+    for number, item in zip(places, shuffled, strict=True):
+        items[number] = item
 
 
-def pytest_report_header() -> list[str]:
-    return [f"kafka: {_which_kafka()}", f"clickhouse: {_which_clickhouse()}"]
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    order = f"order of the scenarios: SCENARIOS_SEED={config.stash[_SEED]}"
+    return [f"kafka: {_which_kafka()}", f"clickhouse: {_which_clickhouse()}", order]
 
 
 @pytest.fixture(scope="session")
