@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-"""The clone of the repository that this code is in."""
+"""The clone of the repository that this code is in; of a wheel, the folder that it is installed in."""
 
 
 @dataclass(frozen=True)
@@ -19,9 +19,17 @@ class Home:
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> "Home":
-        """The folder that ``STOCK_TRACKER_HOME`` names, else ``.stock-tracker`` in the clone, wherever it is called from."""
+        """The folder that ``STOCK_TRACKER_HOME`` names, else ``.stock-tracker`` in the clone, wherever it is called from.
+
+        Without a clone it is ``stock-tracker`` in the user's folder for data.
+        """
         named = environ.get("STOCK_TRACKER_HOME")
-        return cls(Path(named).expanduser().absolute() if named else REPOSITORY / ".stock-tracker")
+        if named:
+            return cls(Path(named).expanduser().absolute())
+        if (REPOSITORY / "pyproject.toml").is_file():
+            return cls(REPOSITORY / ".stock-tracker")
+        data = environ.get("XDG_DATA_HOME")
+        return cls((Path(data) if data else Path.home() / ".local" / "share") / "stock-tracker")
 
     @property
     def kafka(self) -> Path:

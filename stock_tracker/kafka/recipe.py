@@ -1,4 +1,4 @@
-"""What the local broker is made from: the files of ``infra/kafka``."""
+"""What the local broker is made from: the files of ``infra/kafka``, which a wheel has beside this module."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +18,16 @@ class Recipe:
 
     @classmethod
     def of_repository(cls) -> "Recipe":
-        """The folder in this clone.
+        """The folder in this clone, else the one that came with the wheel.
 
         Raises:
-            NoRecipe: The packages are installed without a clone around them.
+            NoRecipe: There is neither.
         """
         folder = REPOSITORY / "infra" / "kafka"
-        if not folder.is_dir():
-            raise NoRecipe(folder)
-        return cls(folder)
+        for found in (folder, Path(__file__).with_name("infra")):
+            if found.is_dir():
+                return cls(found)
+        raise NoRecipe(folder)
 
     @property
     def pom(self) -> Path:
