@@ -23,6 +23,7 @@ StockTrackerError
 ├── NothingToExplain: there is no number that a question could be about
 ├── NoGolden: there is no golden to compare with yet
 ├── UnusableFixture: what was recorded is not what a command needs
+├── AppEnded: a pipeline that a fixture is played through ended by itself
 ├── UntriedQuix: the topologies without a broker were not tried with this release of Quix Streams
 ├── TopicsRefused: the cluster refuses to make topics
 └── TopicsDiffer: topics exist with other settings than ours
@@ -432,6 +433,24 @@ class UnusableFixture(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return f"See what is in it: stock-tracker fixture inspect {self.source}"
+
+
+class AppEnded(StockTrackerError):
+    """The process of the pipelines ``names`` ended with exit code ``code``; ``tail`` is the end of its log."""
+
+    def __init__(self, names: str, code: int, tail: str) -> None:
+        super().__init__(names, code, tail)
+        self.names = names
+        self.code = code
+        self.tail = tail
+
+    def __str__(self) -> str:
+        return f"stock-tracker run {self.names} ended with exit code {self.code}. Its last lines:\n{indented(self.tail)}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Mend what its last lines say, then play the fixture again"
 
 
 class UntriedQuix(StockTrackerError):

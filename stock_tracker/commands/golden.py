@@ -17,11 +17,21 @@ def golden(
     output: Annotated[
         Path | None, typer.Option("-o", "--golden", help="The golden; DAY.golden.jsonl.zst beside DAY.jsonl.zst if not given.")
     ] = None,
+    on_broker: Annotated[
+        bool,
+        typer.Option("--broker", help="Through the real apps on a real Kafka, on topics that are deleted afterwards."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")] = False,
 ) -> None:
-    """Run a fixture through the pipelines' real topologies, without Kafka, and compare all that they publish with a golden."""
+    """Run a fixture through the pipelines' real topologies and compare all that they publish with a golden.
+
+    Without --broker no Kafka is needed. The golden is the same for both.
+    """
     import json
+    import os
     import warnings
+    from contextlib import ExitStack
+    from functools import partial
 
     # Quix imports a library that warns of what it imports itself, whatever the filters say: nothing an operator could mend.
     with warnings.catch_warnings(record=True):
@@ -33,11 +43,19 @@ def golden(
     if not file.is_file():
         raise typer.BadParameter(f"there is no file {file}", param_hint="FILE")
     place = output or run.golden_of(file, app)
-    if update:
-        count = run.update(file, app, place, outputs_of)
+    with ExitStack() as stack:
+        runner: run.Runner = outputs_of
+        if on_broker:
+            from stock_tracker.golden.broker import outputs_on
+            from stock_tracker.kafka.connection import kafka_config
+            from stock_tracker.progress import progress
+
+            runner = partial(outputs_on, kafka_config(os.environ), stack.enter_context(progress()))
+        count = run.update(file, app, place, runner) if update else 0
+        report = None if update else run.check(file, app, place, runner)
+    if report is None:
         print(json.dumps({"golden": str(place), "messages": count}) if as_json else f"{place}: {count} messages")
         return
-    report = run.check(file, app, place, outputs_of)
     if as_json:
         first = None if report.first is None else list(report.first.sentences())
         print(json.dumps({"messages": report.messages, "differing": report.by_topic, "first": first}))
