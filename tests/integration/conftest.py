@@ -17,6 +17,7 @@ from gateway.service import run
 from gateway.settings import GatewaySettings
 from schemas import topics as names
 from schemas.calendar import at
+from schemas.deployment import LOCAL_SHARDS
 from schemas.shards import shard_keys
 from schemas.structs import (
     AlertsFrame,
@@ -32,9 +33,9 @@ from schemas.structs import (
 )
 from schemas.topics import Topic, encode
 from schemas.units import SessionPhase
+from stock_tracker.testing.topic_sets import TopicSets
 from tests.builders import DAY, a_feed_status, a_reference, an_alert
 from tests.patience import PATIENCE_S, reached
-from tests.topic_sets import TopicSets
 from tests.wire_client import Wire
 
 OPEN_MS = at(DAY, 9, 15)
@@ -215,14 +216,15 @@ async def start_gateway() -> AsyncIterator[Callable[..., Any]]:
 
 
 @pytest.fixture(scope="module")
-async def idle_gateway(kafka: str, topic_sets: TopicSets) -> AsyncIterator[Gateway]:
+async def idle_gateway(kafka: str, topic_sets: Callable[[int], TopicSets]) -> AsyncIterator[Gateway]:
     """A gateway that is ready and has nothing to show, for all tests of a file that only speak to it."""
-    prefix = topic_sets.take()
+    sets = topic_sets(LOCAL_SHARDS)
+    prefix = sets.take()
     gateway = await gateway_at(kafka, prefix)
     yield await gateway.ready()
     gateway.stop.set()
     await gateway.task
-    topic_sets.give_back(prefix)
+    sets.give_back(prefix)
 
 
 @pytest.fixture

@@ -12,10 +12,10 @@ import aiohttp
 import pytest
 import pytest_asyncio
 
+from stock_tracker.testing.topic_sets import TopicSets
 from tests.e2e.scenarios.fake_ssi import FakeSsi, MarketDay
 from tests.e2e.scenarios.stack import running_stack
 from tests.e2e.scenarios.viewer import Viewer, Watch
-from tests.topic_sets import TopicSets
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
