@@ -1,0 +1,95 @@
+"""docs/testing.md, command by command, in a folder with nothing in it.
+
+CI does it in the environment that the tests run in, up to the step with a real Kafka: what that shows is in ``test_replay`` and
+``test_plugin``. ``make prove-plugin`` builds the wheel, and does all of it in an environment with nothing but that and pytest.
+"""
+
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.make_days import DAYS
+from tests.proof import PROVING, usually
+
+pytestmark = pytest.mark.kafka
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "testing.md"
+_BLOCK = re.compile(r"^```(sh|python (\S+))\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+_LONG = "## 5. "
+"""How the heading of the step begins that starts all services."""
+
+
+def steps() -> Iterator[tuple[str | None, str]]:
+    """What the page has its reader do, in order: the name and the text of a file, or None and commands."""
+    page = PAGE.read_text()
+    assert page.count(_LONG) == 1
+    for match in _BLOCK.finditer(page if PROVING else page.partition(_LONG)[0]):
+        yield match[2], match[3]
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the commands of the environment that the page is tried in."""
+    if not PROVING:
+        return Path(sys.executable).parent
+    folder, uv = tmp_path_factory.mktemp("wheel"), str(ROOT / ".bootstrap" / "bin" / "uv")
+    # What is in the way of an empty environment: that of the tests.
+    environ = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
+    for command in (
+        [uv, "build", "--quiet", "--wheel", "--out-dir", str(folder), str(ROOT)],
+        [uv, "venv", "--quiet", "--python", sys.executable, str(folder / "venv")],
+    ):
+        subprocess.run(command, env=environ, check=True)
+    (wheel,) = folder.glob("*.whl")
+    locked = ["--constraint", str(ROOT / "requirements.lock")]
+    python = ["--python", str(folder / "venv" / "bin" / "python")]
+    subprocess.run([uv, "pip", "install", "--quiet", *python, *locked, str(wheel), "pytest>=8"], env=environ, check=True)
+    return folder / "venv" / "bin"
+
+
+def run(commands: str, folder: Path, programs: Path, **environ: str) -> str:
+    """Run commands as the page's reader would, from ``folder``; what they print. Each of them must succeed."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "PYTHON", "PROVE"))}
+    done = subprocess.run(
+        ["bash", "-euxc", commands],
+        cwd=folder,
+        env={**kept, "PATH": f"{programs}:{os.environ['PATH']}", "XDG_DATA_HOME": str(folder / "data"), **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def test_an_incident_becomes_a_test_as_the_page_says(kafka: str, topics: str, tmp_path: Path, programs: Path) -> None:
+    here = {"KAFKA_BOOTSTRAP": kafka, "TOPIC_PREFIX": topics}
+    run(f"stock-tracker replay '{DAYS / 'hostile.jsonl.zst'}' --topic-prefix {topics}", tmp_path, programs, **here)
+    said = ""
+    for name, text in steps():
+        if name is None:
+            said += run(text, tmp_path, programs, **here)
+        else:
+            (tmp_path / name).write_text(text)
+    incident = tmp_path / "tests" / "incident.jsonl.zst"
+    assert re.search(r"09:17:00 to 09:20:\d\d", said)
+    assert "nothing is wrong with it" in said
+    assert said.count("as in the golden: ") == usually(1, proving=2)
+    assert said.count("1 passed") == usually(2, proving=3)
+    assert incident.stat().st_size < 100_000
+
+    # The test that the reader now has does find a change.
+    golden = incident.with_name("incident.golden.jsonl.zst")
+    golden.write_bytes((DAYS / "quiet.golden.jsonl.zst").read_bytes())
+    with pytest.raises(AssertionError, match="messages are not as in the golden"):
+        run("pytest tests/test_incident.py", tmp_path, programs, **here)
+    if PROVING:
+        # The wheel brings what a local Kafka is made from.
+        run("pytest tests/test_services.py", tmp_path, programs, KAFKA_BOOTSTRAP="")
