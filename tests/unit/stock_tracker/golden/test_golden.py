@@ -1,7 +1,10 @@
 """Golden outputs: the library of days, what a changed fold looks like, and what a strange Quix Streams is told."""
 
+import re
 from dataclasses import replace
+from importlib import resources
 from pathlib import Path
+from types import ModuleType
 
 import msgspec
 import pytest
@@ -9,14 +12,14 @@ from typer.testing import CliRunner
 
 from connectors.fixtures.core.layout import FixtureMessage, Header
 from connectors.fixtures.files import open_fixture, write_fixture
-from pipelines.catalogue import CATALOGUE
-from pipelines.core import candles
+from pipelines.catalogue import CATALOGUE, named
+from pipelines.core import basis, candles, indices, movers, speed
 from schemas.units import UnixMs
 from stock_tracker.cli import build
 from stock_tracker.errors import NoGolden, UntriedQuix, UnusableFixture
 from stock_tracker.golden import brokerless, run
 from stock_tracker.golden.brokerless import outputs_of
-from stock_tracker.golden.core.comparison import compare
+from stock_tracker.golden.core.comparison import GoldenReport, compare
 from stock_tracker.golden.outputs import in_order
 from stock_tracker.golden.shards import shards_of
 from tests.make_days import DAYS, LIBRARY
@@ -70,6 +73,49 @@ def test_a_changed_constant_of_a_fold_is_shown_by_key_offset_and_field(monkeypat
     assert " → " in lines[2]
 
 
+CHANGED: dict[str, tuple[str, str, ModuleType, str, int, str]] = {
+    "how long a speed looks back": ("foreign", "foreign-resets", speed, "MINUTE_MS", 30_000, "state.foreign"),
+    "how many movers there are": ("foreign", "foreign-resets", movers, "MOVERS", 1, "partial.flow"),
+    "which index records are glitches": ("indices", "quiet", indices, "MOST_PERCENT", 0, "market.indices"),
+    "how long a slope looks back": ("indices", "quiet", basis, "SLOPE_MS", 30_000, "market.basis"),
+}
+"""By what is changed: pipeline, day, module, constant, its other value, and the topic on which that shows first."""
+
+
+@pytest.mark.parametrize("change", CHANGED)
+def test_a_changed_number_in_whatever_fold_is_found_and_shown(change: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    app, day, module, constant, other, topic = CHANGED[change]
+    monkeypatch.setattr(module, constant, other)
+    report = against_golden(day, app)
+    assert report.first is not None
+    first, *fields = report.first.sentences()
+    assert re.fullmatch(rf"{re.escape(topic)}\[\d\]@\d+, key \S+: .+", first)
+    # A message that did not come is shown whole; of one that is another, each field.
+    assert fields or "the golden has a message that did not come: {" in first
+    assert all(re.match(r"    \.\S+: .+ → .+|    and \d+ fields more", field) for field in fields)
+
+
+def test_a_changed_number_in_an_alert_rule_is_found_and_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rules = (resources.files("pipelines") / "alerts.toml").read_text(encoding="utf-8")
+    assert rules.count("min_queue_vnd = 10_000_000_000\n") == 1
+    changed = tmp_path / "alerts.toml"
+    changed.write_text(rules.replace("min_queue_vnd = 10_000_000_000\n", "min_queue_vnd = 900_000_000_000\n"))
+    monkeypatch.setenv("PIPELINE_ALERT_RULES", str(changed))
+    report = against_golden("halt-and-lock", "alerts")
+    assert report.first is not None
+    assert '    .events[0].rule: "limit-lock" → "price-limit"' in report.first.sentences()
+
+
+def against_golden(day: str, app: str) -> GoldenReport:
+    """What one pipeline makes of a day of the library, against the golden, on the topics that no other pipeline writes."""
+    file = DAYS / f"{day}.jsonl.zst"
+    others = {sink for pipeline in CATALOGUE if pipeline.name != app for sink in pipeline.sinks}
+    topics = {sink.name for sink in named(app).sinks if sink not in others}
+    with open_fixture(run.golden_of(file, "all")) as (_, kept):
+        golden = [message for message in kept if message.topic in topics]
+    return compare(golden, [message for message in run.run(file, app, outputs_of)[1] if message.topic in topics])
+
+
 def test_the_first_difference_is_shown_field_by_field() -> None:
     one = FixtureMessage("market.trades", 0, 0, UnixMs(0), b"s0", b'{"events":[{"symbol":"VNM","price":1}]}')
     other = replace(one, value=b'{"events":[{"symbol":"VNM","price":2,"late":true}]}')
@@ -98,11 +144,12 @@ def test_frames_that_several_topologies_write_are_in_one_order_however_kafka_mix
     assert in_order(stocks) != in_order(stocks[::-1])
 
 
-def test_a_release_of_quix_that_was_not_tried_is_refused_with_what_to_do() -> None:
-    with pytest.raises(UntriedQuix) as refused:
-        brokerless.check_quix("3.99.0")
-    assert "3.99.0" in str(refused.value)
-    assert "stock_tracker/golden/brokerless.py" in refused.value.remedy
+def test_a_release_of_quix_that_was_not_tried_is_refused_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(brokerless, "version", {"quixstreams": "3.99.0"}.__getitem__)
+    refused = CliRunner().invoke(build(), ["golden", str(QUIET)]).exception
+    assert isinstance(refused, UntriedQuix)
+    assert "3.99.0" in str(refused)
+    assert "stock_tracker/golden/brokerless.py" in refused.remedy
 
 
 def test_without_a_golden_it_says_how_to_make_one(tmp_path: Path) -> None:
