@@ -50,7 +50,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (wheel,) = folder.glob("*.whl")
     locked = ["--constraint", str(ROOT / "requirements.lock")]
     python = ["--python", str(folder / "venv" / "bin" / "python")]
-    subprocess.run([uv, "pip", "install", "--quiet", *python, *locked, str(wheel), "pytest>=8"], env=environ, check=True)
+    subprocess.run([uv, "pip", "install", "--quiet", *python, *locked, f"{wheel}[testing]"], env=environ, check=True)
     return folder / "venv" / "bin"
 
 
