@@ -4,6 +4,7 @@ CI does it in the environment that the tests run in, up to the step with a real 
 ``test_plugin``. ``make prove-plugin`` builds the wheel, and does all of it in an environment with nothing but that and pytest.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -84,6 +85,10 @@ def test_an_incident_becomes_a_test_as_the_page_says(kafka: str, topics: str, tm
     assert said.count("as in the golden: ") == usually(1, proving=2)
     assert said.count("1 passed") == usually(2, proving=3)
     assert incident.stat().st_size < 100_000
+    lines = [json.loads(line) for line in (tmp_path / "incident.lines.jsonl").read_text().splitlines()]
+    # The day was written in one go, which mixes the partitions: none of them may be missing for that.
+    assert {line["symbol"] for line in lines if line["kind"] == "trade"} == {"ACB", "41I1GC000"}
+    assert {line["partition"] for line in lines} == {0, 1, 2}
 
     # The test that the reader now has does find a change.
     golden = incident.with_name("incident.golden.jsonl.zst")
