@@ -111,15 +111,15 @@ class CredentialsMissing(StockTrackerError):
 
 
 class AlreadyRunning(StockTrackerError):
-    """A stack runs in this home already, supervised by ``pid``."""
+    """A stack runs in this home already, supervised by ``pid``; None when that process has not said its id yet."""
 
-    def __init__(self, home: Path, pid: int) -> None:
+    def __init__(self, home: Path, pid: int | None) -> None:
         super().__init__(home, pid)
         self.home = home
         self.pid = pid
 
     def __str__(self) -> str:
-        return f"a stack runs in {self.home} already (pid {self.pid})"
+        return f"a stack runs in {self.home} already" + ("" if self.pid is None else f" (pid {self.pid})")
 
     @property
     def remedy(self) -> str:

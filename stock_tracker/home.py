@@ -42,6 +42,11 @@ class Home:
         return self.root / "stack.json"
 
     @property
+    def lock(self) -> Path:
+        """The file whose lock a running ``up`` holds; see :mod:`stock_tracker.stack.lock`."""
+        return self.root / "up.lock"
+
+    @property
     def logs(self) -> Path:
         """The folder with a log of each process of the stack."""
         return self.root / "logs"

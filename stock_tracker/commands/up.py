@@ -27,7 +27,8 @@ def up(
     import sys
     import time
 
-    from stock_tracker.stack.plan import END_OF_DAY, Options, plan
+    from stock_tracker.stack.lock import only_stack
+    from stock_tracker.stack.plan import END_OF_DAY, Options, home_of, plan
     from stock_tracker.stack.play import play
 
     if live and seconds is not None:
@@ -41,6 +42,7 @@ def up(
             "it is played to there",
             file=sys.stderr,
         )
-    stack = plan(options, os.environ, run_id=f"{int(time.time())}")
-    if not asyncio.run(play(stack, as_json)):
-        raise typer.Exit(1)
+    with only_stack(home_of(options, os.environ)):
+        stack = plan(options, os.environ, run_id=f"{int(time.time())}")
+        if not asyncio.run(play(stack, as_json)):
+            raise typer.Exit(1)

@@ -14,11 +14,10 @@ from pathlib import Path
 from pipelines import catalogue
 from schemas import deployment
 from schemas.errors import WrongSetting
-from stock_tracker.errors import AlreadyRunning, CredentialsMissing
+from stock_tracker.errors import CredentialsMissing
 from stock_tracker.home import Home
 from stock_tracker.kafka import PORT_NAME
 from stock_tracker.ports import free_port, require_free
-from stock_tracker.stack import runfile
 from stock_tracker.stack.supervisor import Part
 
 START = "08:55"
@@ -105,6 +104,12 @@ class Stack:
         return tuple(part for part in maybe if part is not None)
 
 
+def home_of(options: Options, environ: Mapping[str, str]) -> Home:
+    """Where a stack keeps its data: in the home that ``environ`` names, or in ``simulated`` there."""
+    home = Home.of(environ)
+    return home if options.live else Home(home.root / "simulated")
+
+
 def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
     """Decide what a stack consists of.
 
@@ -114,7 +119,6 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         run_id: Something unique; names the topic prefix and the database of a simulated stack on a shared Kafka or ClickHouse.
 
     Raises:
-        AlreadyRunning: A stack runs in this home.
         WrongSetting: The environment names something else for a port.
         PortTaken: Another process listens on one of its ports.
         CredentialsMissing: The stack is live, and SSI's credentials are not in the environment.
@@ -123,11 +127,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         raise CredentialsMissing
     if options.longer_than_the_day:
         options = replace(options, seconds=options.whole_day_s)
-    root = Home.of(environ).root
-    home = Home(root if options.live else root / "simulated")
-    before = runfile.read(home.runfile)
-    if before is not None and before.alive:
-        raise AlreadyRunning(home.root, before.pid)
+    home = home_of(options, environ)
     port_of = _free if options.free_ports else _usual(environ)
 
     shared = {name: value for name, value in environ.items() if name not in SECRETS}

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from stock_tracker.errors import NotInTime
 from stock_tracker.home import Home
 from stock_tracker.kafka.broker import Broker
-from stock_tracker.stack import runfile
+from stock_tracker.stack import lock, runfile
 
 STOP_S = 60.0
 _PAUSE_S = 0.1
@@ -30,13 +30,17 @@ def shut_down(environ: Mapping[str, str]) -> Iterator[str]:
     nothing = True
     for home in homes(environ):
         running = runfile.read(home.runfile)
-        if running is not None:
-            pids = [running.pid] if running.alive else [pid for part in running.parts.values() if (pid := part["pid"])]
-            for pid in filter(runfile.is_ours, pids):
-                nothing = False
-                yield f"stopping pid {pid}"
-                _end(pid)
-            home.runfile.unlink(missing_ok=True)
+        supervisor = lock.holder(home)
+        if supervisor is not None and supervisor != os.getpid():
+            # It may have begun just now, and written no run file yet.
+            pids = [supervisor]
+        else:
+            pids = [pid for part in running.parts.values() if (pid := part["pid"])] if running is not None else []
+        for pid in filter(runfile.is_ours, pids):
+            nothing = False
+            yield f"stopping pid {pid}"
+            _end(pid)
+        home.runfile.unlink(missing_ok=True)
         broker = Broker(home.kafka, environ)
         if broker.running() is not None:
             nothing = False

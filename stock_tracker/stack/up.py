@@ -52,10 +52,10 @@ async def running(stack: Stack, tell: Tell) -> AsyncIterator[Up]:
         StockTrackerError: A process did not become ready. Those that had been started have been stopped again.
         PortTaken, KafkaUnavailable: The same for Kafka.
     """
+    stack.home.root.mkdir(parents=True, exist_ok=True)
     if not stack.options.live:
         # A simulated day begins with no data: what another run has left may come from another seed, and so from another market.
         await asyncio.to_thread(_forget, stack, tell)
-    stack.home.root.mkdir(parents=True, exist_ok=True)
 
     supervisor = Supervisor(tell)
     broker = Broker.of(stack.environment) if stack.local_kafka_port else None
@@ -175,7 +175,13 @@ def _forget(stack: Stack, tell: Tell) -> None:
         for line in shut_down(stack.environment):
             tell(f"Left behind by a stack that was killed: {line}")
     Broker.of(stack.environment).stop(tell)
-    shutil.rmtree(stack.home.root, ignore_errors=True)
+    for entry in stack.home.root.iterdir():
+        # The lock is ours: another `up` that found no file would take the lock on a file of its own.
+        if entry != stack.home.lock:
+            if entry.is_dir():
+                shutil.rmtree(entry, ignore_errors=True)
+            else:
+                entry.unlink()
 
 
 async def played_and_drained(up: Up, simulator: SimulatorClient, limit_s: float) -> None:
