@@ -162,6 +162,22 @@ class Supervisor:
                 process.kill()
             await process.wait()
 
+    def end_hung(self, name: str, pid: int, silent_s: float) -> None:
+        """Kill a part that hangs, so that it is started again. Nothing happens when its process is another one by now.
+
+        Args:
+            name: The part's.
+            pid: The process that hangs.
+            silent_s: For how many seconds it has answered nothing.
+        """
+        life = self._lives[name]
+        if life.process is None or life.pid != pid:
+            return
+        self._tell(f"{name} lives, but has not answered a health check for {silent_s:.0f} s; killing it (log: {life.part.log})")
+        # It would not hear a milder signal.
+        with contextlib.suppress(ProcessLookupError):
+            life.process.kill()
+
     def check_halted(self) -> None:
         """Raise when a part halted.
 

@@ -18,6 +18,7 @@ from stock_tracker.kafka import topics
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.stack import runfile
 from stock_tracker.stack.drain import DRAIN_S, worked_through
+from stock_tracker.stack.hangs import end_the_hung, end_the_hung_broker
 from stock_tracker.stack.plan import Stack
 from stock_tracker.stack.readiness import wait_until_ready
 from stock_tracker.stack.shutdown import shut_down
@@ -94,12 +95,14 @@ async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]
     if broker is not None and stack.local_kafka_port is not None:
         await to_its_end(broker.start, stack.local_kafka_port, up.tell)
         chores.append(asyncio.create_task(keep_running(broker, stack.local_kafka_port, up.tell)))
+        chores.append(asyncio.create_task(end_the_hung_broker(broker, stack.kafka, up.tell)))
     applied = await asyncio.to_thread(topics.apply, stack.kafka, stack.prefix, LOCAL_SHARDS, 1)
     up.tell(f"Topics: {len(applied.created)} made, {len(applied.present)} there before")
     await wait_until_ready(up.session, supervisor, first)
     chores.append(asyncio.create_task(up.watcher.run()))
     await supervisor.start(stack.connector)
     await wait_until_ready(up.session, supervisor, [stack.connector])
+    chores.append(asyncio.create_task(end_the_hung(up.session, supervisor)))
 
 
 async def to_its_end(start: Callable[..., object], *arguments: object) -> None:

@@ -1,0 +1,1 @@
+"""Decisions about a stack, pure: time and what was seen are arguments."""
