@@ -8,6 +8,7 @@ StockTrackerError
 ├── AlreadyRunning: a stack runs in this home
 ├── NotRunning: no stack runs in this home
 ├── NotInTime: something took too long
+├── Abandoned: a run was given up, and nobody asked for that
 ├── NoTruth: there is no simulator to compare with
 ├── InstanceEnded: one of several processes of the same pipelines ended by itself
 ├── RulesRefused: a file of alert rules cannot be used
@@ -163,6 +164,20 @@ class NotInTime(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return "See what holds it up: stock-tracker status, and the logs in its home."
+
+
+class Abandoned(StockTrackerError):
+    """The run of a stack was given up in the middle, by no signal and by no error."""
+
+    def __str__(self) -> str:
+        return "the run was given up before its end, although no signal came: nothing was verified"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return (
+            "That is a fault of ours. Where it comes from: STOCK_TRACKER_DEBUG=1 and the same command; the logs are in its home."
+        )
 
 
 class NoTruth(StockTrackerError):

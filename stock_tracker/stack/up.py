@@ -42,6 +42,8 @@ class Up:
     tell: Tell
     simulator: SimulatorClient | None
     """None when the stack is live."""
+    broker: Broker | None
+    """The local Kafka; None when the environment names another."""
     urls: dict[str, str] = field(default_factory=dict)
 
 
@@ -59,7 +61,6 @@ async def running(stack: Stack, tell: Tell) -> AsyncIterator[Up]:
         await asyncio.to_thread(_forget, stack, tell)
 
     supervisor = Supervisor(tell)
-    broker = Broker.of(stack.environment) if stack.local_kafka_port else None
     async with aiohttp.ClientSession() as session:
         up = Up(
             stack=stack,
@@ -67,25 +68,36 @@ async def running(stack: Stack, tell: Tell) -> AsyncIterator[Up]:
             session=session,
             watcher=Watcher(f"ws://127.0.0.1:{stack.gateway.port}/v1/ws"),
             simulator=SimulatorClient(session, f"http://127.0.0.1:{stack.simulator.port}") if stack.simulator else None,
+            broker=Broker.of(stack.environment) if stack.local_kafka_port else None,
             tell=tell,
             urls=_urls(stack),
         )
         chores: list[asyncio.Task[None]] = []
         try:
-            await _start(up, broker, chores)
+            await _start(up, chores)
             yield up
         finally:
-            for chore in chores:
-                chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
-            await supervisor.stop()
-            if broker is not None:
-                await asyncio.to_thread(broker.stop, tell)
-            stack.runfile.unlink(missing_ok=True)
+            stopping = asyncio.create_task(_stop(up, chores))
+            try:
+                await asyncio.shield(stopping)
+            except asyncio.CancelledError:
+                # A signal that comes now must not leave anything running.
+                await asyncio.wait({stopping})
+                raise
 
 
-async def _start(up: Up, broker: Broker | None, chores: list[asyncio.Task[None]]) -> None:
-    stack, supervisor = up.stack, up.supervisor
+async def _stop(up: Up, chores: list[asyncio.Task[None]]) -> None:
+    for chore in chores:
+        chore.cancel()
+    await asyncio.gather(*chores, return_exceptions=True)
+    await up.supervisor.stop()
+    if up.broker is not None:
+        await asyncio.to_thread(up.broker.stop, up.tell)
+    up.stack.runfile.unlink(missing_ok=True)
+
+
+async def _start(up: Up, chores: list[asyncio.Task[None]]) -> None:
+    stack, supervisor, broker = up.stack, up.supervisor, up.broker
     # The run file is written from the beginning, so that `down` finds the processes even if we are killed during the start.
     chores.append(asyncio.create_task(_keep_noting(up)))
     # All start at once, to save time: those that need Kafka import their modules while it boots, and wait for the topics.
