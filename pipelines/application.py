@@ -25,6 +25,7 @@ from pipelines.changelogs import ChangelogAdmin
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
 from pipelines.core.frames import Fold, Output, Shard, fold_value
 from pipelines.errors import UnevenTopics
+from pipelines.retention import kept_instead
 from pipelines.settings import PipelineSettings
 from pipelines.state_watch import StateWatch, stores_of
 from schemas.errors import KafkaUnavailable, TopicsMissing
@@ -49,6 +50,8 @@ class PipelineApplication(Application):
     assigned = False
     """Whether its group has told it its partitions, which may be none."""
     _state_watch: StateWatch
+    skips_lost = False
+    """Whether it goes on at what Kafka keeps when that begins after its commit."""
 
     @property
     def ready(self) -> bool:
@@ -67,6 +70,11 @@ class PipelineApplication(Application):
         """Do nothing: several applications may live in one process, each in its own thread."""
 
     def _on_assign(self, consumer: object, topic_partitions: list[TopicPartition]) -> None:
+        if self.skips_lost:
+            sources = [place for place in topic_partitions if place.topic in self._topic_manager.non_changelog_topics]
+            if sources and (instead := kept_instead(self._consumer, sources)):
+                # Only now: as a member of the group, and before its state and its position are made out of the commits.
+                self._consumer.commit(offsets=instead, asynchronous=False)
         super()._on_assign(consumer, topic_partitions)
         self.assigned = True
         if self._state_manager.recovery_required:
@@ -119,6 +127,7 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
     )
     dead_letters = DeadLetterWatch(pipeline.name, settings.dead_letter_limit)
     application.watch(dead_letters, pipeline.name, settings.topic_prefix)
+    application.skips_lost = settings.skip_lost
     wire(application, pipeline, folds, partitions, dead_letters, settings.topic_prefix)
     return application
 

@@ -4,10 +4,17 @@ PipelineError
 ├── UnknownPipeline: asked to run something that is not one of ours
 ├── UnevenTopics: topics that are split by shard have different partition counts
 ├── UnusableRules: the alert rules cannot be read
+├── KafkaKeptLess: Kafka has deleted what a pipeline had still to read (a Halt)
 └── StopTimedOut: a pipeline did not stop in time
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from schemas.calendar import ICT
+from schemas.errors import Halt
+from schemas.units import UnixMs
 
 
 class PipelineError(Exception):
@@ -49,6 +56,60 @@ class UnusableRules(PipelineError):
     def __str__(self) -> str:
         listed = "\n".join(f"  {problem}" for problem in self.problems)
         return f"the alert rules in {self.source} cannot be used; mend them, or unset PIPELINE_ALERT_RULES:\n{listed}"
+
+
+class Loss(NamedTuple):
+    """Messages of one partition that Kafka has deleted before a pipeline read them."""
+
+    topic: str
+    partition: int
+    """Which shard's symbols they were of, where the topic is split by shard."""
+    partitions: int
+    """How many partitions the topic has."""
+    committed: int
+    """The offset of the first lost one: where the pipeline had still to go on."""
+    kept: int
+    """The offset of the first one that is kept."""
+    state_ms: UnixMs | None
+    """When the pipeline last wrote its state of this partition; None when that is not known."""
+    kept_ms: UnixMs | None
+    """When the first one that is kept was appended; None when none is there."""
+
+    def __str__(self) -> str:
+        whose = f", the symbols of shard {self.partition} of {self.partitions}" if self.partitions > 1 else ""
+        return (
+            f"{self.topic}[{self.partition}]{whose}: offsets {self.committed} to {self.kept - 1}. Its state was last written at "
+            f"{_time(self.state_ms)}; what is kept begins at {_time(self.kept_ms)}"
+        )
+
+
+class KafkaKeptLess(PipelineError, Halt):
+    """Kafka has deleted what pipeline ``name`` had still to read, so that its state cannot go on as if nothing had happened."""
+
+    def __init__(self, name: str, losses: Iterable[Loss]) -> None:
+        super().__init__(name, losses)
+        self.name = name
+        self.losses = tuple(losses)
+
+    def __str__(self) -> str:
+        listed = "\n".join(f"  {loss}" for loss in self.losses)
+        known = [ms for loss in self.losses for ms in (loss.state_ms, loss.kept_ms) if ms is not None]
+        since = f"{_time(min(known))[:10]}T08:00" if known else "…"
+        until = _time(max(known)) if known else "…"
+        return (
+            f"Kafka has deleted what {self.name} had still to read, so it has stopped before it leaves that out in silence:\n"
+            f"{listed}\n"
+            "There are two ways on. To have the day whole, compute it anew beside it: play a recording onto other topics "
+            f"(stock-tracker replay FILE), or, while Kafka keeps ssi.wire of then, stock-tracker ssi redecode --from {since} "
+            f"--to {until}; and run the pipelines on those topics, which TOPIC_PREFIX names. To go on without it, start once "
+            "with PIPELINE_SKIP_LOST=1: the volume that was lost is booked as gaps by what follows, quotes and index values of "
+            "that time are missing, and no alert comes of them"
+        )
+
+
+def _time(ms: UnixMs | None) -> str:
+    """A time in Vietnam, as commands take it."""
+    return "an unknown time" if ms is None else f"{datetime.fromtimestamp(ms / 1000, ICT):%Y-%m-%dT%H:%M:%S}"
 
 
 class StopTimedOut(PipelineError):

@@ -15,11 +15,13 @@ from types import FrameType
 from confluent_kafka import KafkaError, KafkaException
 from quixstreams.checkpointing.exceptions import CheckpointProducerTimeout
 from quixstreams.kafka.exceptions import KafkaBrokerUnavailableError
+from quixstreams.state.exceptions import StateRecoveryOffsetOutOfRange
 
 from pipelines.application import PipelineApplication, make_application
 from pipelines.catalogue import named
-from pipelines.errors import StopTimedOut
+from pipelines.errors import KafkaKeptLess, StopTimedOut
 from pipelines.parameters import Parameters
+from pipelines.retention import lost
 from pipelines.settings import PipelineSettings
 from schemas.errors import Halt, InstanceReplaced, KafkaUnavailable
 from schemas.kafka_errors import is_away, is_fenced
@@ -49,7 +51,7 @@ def run(
         UnknownPipeline: One of ``names`` is none of ours.
         UnusableRules: One needs alert rules, and they cannot be read.
         Halt: One met what starting again would meet too: a message of a newer release, too many dead letters, state that this
-            release cannot read.
+            release cannot read, messages that Kafka has deleted before they were read.
         PipelineError: One cannot start (see :func:`pipelines.application.make_application`), or did not stop in time.
         KafkaTrouble: One cannot start, lost Kafka or lost its place to another process (see :func:`in_our_words`).
         Exception: Whatever else stopped a pipeline; the others have been stopped properly.
@@ -104,6 +106,12 @@ def in_our_words(failure: BaseException, name: str, settings: PipelineSettings) 
         told = KafkaUnavailable(settings.bootstrap, error.str())
     elif isinstance(failure, KafkaBrokerUnavailableError | CheckpointProducerTimeout):
         told = KafkaUnavailable(settings.bootstrap, str(failure))
+    elif isinstance(failure, StateRecoveryOffsetOutOfRange):
+        try:
+            told = KafkaKeptLess(name, lost(named(name), settings))
+        except KafkaUnavailable as away:
+            # Started again, it meets the same and finds out what was lost.
+            told = away
     if told is not failure:
         told.__cause__ = failure
     return told

@@ -37,6 +37,8 @@ class PipelineSettings(BaseSettings):
     force_terms: bool = False
     """Whether shards take over other terms in the middle of a trading day, and do without what of
     today's state they cannot read."""
+    skip_lost: bool = False
+    """Whether a pipeline goes on at what Kafka keeps when that begins after its commit, instead of stopping."""
     alert_rules: Path | None = None
     """A rule file to use instead of ``pipelines/alerts.toml``."""
 
