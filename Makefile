@@ -14,7 +14,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 TEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test quick prove prove-examples prove-kills prove-hostile prove-stack prove-replay prove-plugin test-no-java official pictures lint types fmt hooks bench record days lock clean
+.PHONY: help setup up down test quick prove prove-examples prove-kills prove-hostile prove-stack prove-chaos prove-replay prove-plugin test-no-java official pictures lint types fmt hooks bench record days lock clean
 
 help: ## Say what there is
 	@echo "stock-tracker: Vietnam's stock market data, exact and replayable"
@@ -40,7 +40,7 @@ test: setup ## All tests, on a real Kafka and a real ClickHouse
 quick: .venv/.ready ## Unit tests, but for those that play whole market days: seconds, and no Kafka
 	$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit --ignore tests/unit/connectors/ssi/simulator
 
-prove: prove-examples prove-kills prove-hostile prove-stack prove-replay prove-plugin ## All the long proofs, one after the other: most of an hour
+prove: prove-examples prove-kills prove-hostile prove-stack prove-chaos prove-replay prove-plugin ## All the long proofs, one after the other: most of an hour
 
 prove-examples: setup ## Every property on thousands of examples
 	PROVE=1 $(TEST) tests/unit tests/contract $(ARGS)
@@ -59,6 +59,9 @@ prove-replay: setup ## A hostile day at every speed, through twenty kills, and i
 
 prove-plugin: setup ## docs/testing.md in an environment that has nothing but the wheel
 	PROVE=1 $(TEST) tests/integration/test_testing_page.py $(ARGS)
+
+prove-chaos: setup ## Whole stacks struck by chaos, with several seeds: a hundred kills
+	set -e; for seed in 1 2 3 4 5; do $(BIN)/stock-tracker chaos --seed $$seed --kills 20 --for 300 --faults hostile $(ARGS); done
 
 test-no-java: .venv/.ready ## The local Kafka as on a machine without Java and Maven
 	set -e; folder="$$(mktemp -d)"; trap 'rm -rf "$$folder"' EXIT; \

@@ -26,7 +26,7 @@ from stock_tracker.errors import StockTrackerError
 
 COMMANDS = (
     "up", "down", "status", "verify", "kafka", "topics", "ssi", "run", "alerts", "gateway", "archive",
-    "explain", "record", "replay", "fixture", "golden",
+    "explain", "record", "replay", "fixture", "golden", "chaos",
 )  # fmt: skip
 """The sub-commands, in the order in which ``--help`` lists them."""
 

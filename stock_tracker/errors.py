@@ -10,6 +10,7 @@ StockTrackerError
 ├── NotInTime: something took too long
 ├── Abandoned: a run was given up, and nobody asked for that
 ├── NoTruth: there is no simulator to compare with
+├── NoSuchPart: a process is to be struck that the stack does not have
 ├── InstanceEnded: one of several processes of the same pipelines ended by itself
 ├── RulesRefused: a file of alert rules cannot be used
 ├── NothingOfTheDay: there is no event of a trading day to try alert rules on
@@ -195,6 +196,23 @@ class NoTruth(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return "Verification compares with a simulated day: start one with stock-tracker up, and verify while it runs."
+
+
+class NoSuchPart(StockTrackerError):
+    """There is no process ``name`` that chaos could strike, but ``known``."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(name, known)
+        self.name = name
+        self.known = tuple(known)
+
+    def __str__(self) -> str:
+        return f"this stack has no process {self.name!r} that could be struck"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return f"Choose --parts from {', '.join(self.known)}"
 
 
 class InstanceEnded(StockTrackerError):

@@ -84,6 +84,26 @@ class Backlog:
             ]
             return bool(behind) and self._has_message(behind)
 
+    def ends(self, group: ConsumerGroup) -> dict[tuple[str, int], int]:
+        """The offset at the end of each partition of the group's topics.
+
+        Raises:
+            KafkaUnavailable: Kafka did not answer.
+        """
+        with self._asking:
+            return {(place.topic, place.partition): end for place, _, end in self._progress(group)}
+
+    def has_read(self, group: ConsumerGroup, ends: Mapping[tuple[str, int], int]) -> bool:
+        """Whether the group has committed everything up to ``ends``, which :meth:`ends` has given before.
+
+        Raises:
+            KafkaUnavailable: Kafka did not answer.
+        """
+        with self._asking:
+            left = [place for place, committed, _ in self._progress(group) if committed < ends[place.topic, place.partition]]
+        # Where the log ends with the mark of a transaction, the commit stays before it until the next message.
+        return not left or not self.has_unread(group)
+
     def _has_message(self, behind: Sequence[TopicPartition]) -> bool:
         self._consumer.assign(list(behind))
         ends = 0
@@ -159,6 +179,8 @@ class Backlog:
                 # The end of a log comes with the answer to a fetch, which the broker holds back in the hope of more messages.
                 "fetch.wait.max.ms": 20,
                 "isolation.level": "read_committed",
+                # It would print every connection that a dead broker refuses. What is wrong comes as an error, too.
+                "log_level": 0,
             }
         )
 

@@ -47,6 +47,8 @@ class Options:
     """Connect to the real SSI instead of the simulator."""
     free_ports: bool = False
     """Take any free ports instead of the usual ones."""
+    faults: str | None = None
+    """What goes wrong with a simulated feed: ``calm``, ``rough``, ``hostile``, or a file with a schedule; None for nothing."""
 
     @property
     def whole_day_s(self) -> float:
@@ -160,6 +162,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         credentials = _DEMO
         argv = ["ssi", "simulate", "--port", str(port), "--seed", str(options.seed), "--speed", f"{options.speed:g}"]
         argv += ["--start", START, "--wait", *(["--end", _until(options.seconds * options.speed)] if options.seconds else [])]
+        argv += ["--faults", options.faults] if options.faults else []
         simulator = part("simulator", *argv, port=port, ready_path="/sim/status")
 
     gateway_port = port_of("GATEWAY_PORT", deployment.GATEWAY_PORT)

@@ -13,7 +13,7 @@ import aiohttp
 from connectors.clickhouse.client import shown
 from schemas.deployment import LOCAL_SHARDS
 from schemas.errors import PortTaken
-from stock_tracker.errors import NotInTime, StockTrackerError
+from stock_tracker.errors import NotInTime, NoTruth, StockTrackerError
 from stock_tracker.kafka import topics
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.stack import runfile
@@ -24,6 +24,7 @@ from stock_tracker.stack.readiness import wait_until_ready
 from stock_tracker.stack.shutdown import shut_down
 from stock_tracker.stack.simulator import SimulatorClient
 from stock_tracker.stack.supervisor import Supervisor
+from stock_tracker.stack.together import together
 from stock_tracker.stack.watcher import Watcher
 
 Tell = Callable[[str], None]
@@ -199,14 +200,22 @@ def _forget(stack: Stack, tell: Tell) -> None:
                 entry.unlink()
 
 
-async def played_and_drained(up: Up, simulator: SimulatorClient, limit_s: float) -> None:
+async def played_and_drained(
+    up: Up, simulator: SimulatorClient, limit_s: float, beside: Callable[[], Coroutine[Any, Any, None]] | None = None
+) -> None:
     """Wait until the simulator has played to its end, and the pipelines and the sink have worked through all of it.
+
+    Args:
+        up: The stack.
+        simulator: Its simulator.
+        limit_s: How long the simulated day lasts, in seconds.
+        beside: What is done while it plays; it is waited for before the rest is worked through.
 
     Raises:
         NotInTime: The simulator was not done :data:`DRAIN_S` after ``limit_s``, or the others needed longer than that.
         PartHalted: A part halted, so this would never be over.
     """
-    await unless_one_halts(up.supervisor, _played_and_drained(up, simulator, limit_s))
+    await unless_one_halts(up.supervisor, _played_and_drained(up, simulator, limit_s, beside))
 
 
 async def unless_one_halts(supervisor: Supervisor, work: Coroutine[Any, Any, None]) -> None:
@@ -226,11 +235,24 @@ async def unless_one_halts(supervisor: Supervisor, work: Coroutine[Any, Any, Non
     task.result()
 
 
-async def _played_and_drained(up: Up, simulator: SimulatorClient, limit_s: float) -> None:
+async def _played_and_drained(
+    up: Up, simulator: SimulatorClient, limit_s: float, beside: Callable[[], Coroutine[Any, Any, None]] | None
+) -> None:
+    await together([_played(simulator, limit_s), *([beside()] if beside is not None else [])])
+    await worked_through(simulator, up.stack.kafka, up.stack.prefix)
+
+
+async def _played(simulator: SimulatorClient, limit_s: float) -> None:
     loop = asyncio.get_running_loop()
     deadline = loop.time() + limit_s + DRAIN_S
-    while (await simulator.clock()).state != "finished":
+    while True:
+        try:
+            if (await simulator.clock()).state == "finished":
+                return
+        except NoTruth:
+            # It died, and is started again.
+            if loop.time() > deadline:
+                raise
         if loop.time() > deadline:
             raise NotInTime("the simulator has not played to its end", limit_s + DRAIN_S)
         await asyncio.sleep(_LOOK_S)
-    await worked_through(simulator, up.stack.kafka, up.stack.prefix)

@@ -1,0 +1,1 @@
+"""What is struck when, and what came of it, without I/O."""

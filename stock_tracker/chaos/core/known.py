@@ -1,0 +1,62 @@
+"""Differences that chaos is known to bring, because something is not mended yet. None is excused: each is called by its name."""
+
+from collections.abc import Collection, Sequence
+from typing import Final, NamedTuple
+
+from stock_tracker.chaos.core.recovery import Recovery
+from stock_tracker.chaos.core.schedule import How
+
+
+class Known(NamedTuple):
+    """Something that is known not to withstand a strike."""
+
+    name: str
+    part: str
+    """Who must have been struck for it to happen."""
+    how: How
+    kinds: frozenset[str]
+    """The kinds of differences that come of it."""
+    says: str
+    """What happens, in a sentence for people."""
+
+
+KNOWN: Final = (
+    Known(
+        name="engine_killed_inside_a_rename",
+        part="archive",
+        how="kill",
+        kinds=frozenset({"missing_row", "wrong_row"}),
+        says="ClickHouse's engine notes an insert as done before it renames the new part into the table. Killed between the two, "
+        "it takes the repeated insert for done, and the rows are missing",
+    ),
+    Known(
+        name="gateway_ahead_of_a_lost_transaction",
+        part="gateway",
+        how="kill",
+        kinds=frozenset({"wrong_gateway_row"}),
+        says="A gateway that started while a pipeline lost its transaction was seen to keep a row of it for one symbol",
+    ),
+)
+
+
+class Suspicion(NamedTuple):
+    """Differences that something known may explain."""
+
+    known: Known
+    differences: int
+    """How many are of its kinds."""
+
+    def as_json(self) -> dict[str, object]:
+        """The same as plain values."""
+        return {"name": self.known.name, "differences": self.differences, "says": self.known.says}
+
+
+def suspicions(kinds: Collection[str], recoveries: Sequence[Recovery]) -> list[Suspicion]:
+    """What may explain differences of these ``kinds``, one each, given who was struck."""
+    struck = {(one.part, one.how) for one in recoveries if one.pid is not None}
+    found = []
+    for known in KNOWN:
+        count = sum(kind in known.kinds for kind in kinds)
+        if count and (known.part, known.how) in struck:
+            found.append(Suspicion(known, count))
+    return found
