@@ -37,8 +37,10 @@ def run(
     import os
     import warnings
 
+    from stock_tracker.lean_quix import without_unused_clients
+
     # Quix imports a library that warns of what it imports itself, whatever the filters say: nothing an operator could mend.
-    with warnings.catch_warnings(record=True):
+    with warnings.catch_warnings(record=True), without_unused_clients():
         from pipelines.service import run as run_pipelines
     from pipelines.settings import PipelineSettings
     from schemas.deployment import dead_letter_limit
