@@ -101,6 +101,10 @@ def simulate(
         ),
     ] = None,
     evict: Annotated[bool | None, typer.Option("--evict", help="End a key's connection when the key connects once more.")] = None,
+    state: Annotated[
+        Path | None,
+        typer.Option(help="Keep here how far the day has come; killed and started again, it goes on with it.", metavar="DIR"),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Hold the clock until the first client has subscribed.")] = False,
 ) -> None:
     """Be SSI's servers on this machine, with a market day of your choice: the sandbox that SSI does not have."""
@@ -115,7 +119,7 @@ def simulate(
     given = {
         "port": port, "seed": seed, "speed": speed, "start": start, "end": end, "day": date, "recording": day, "faults": faults,
         "quota": quota, "snapshot": snapshot, "second_subscription": second_subscription, "evict": evict,
-        "wait_for_client": wait or None, "scale": scale, "symbols": symbols, "put_through": put_through,
+        "wait_for_client": wait or None, "scale": scale, "symbols": symbols, "put_through": put_through, "state": state,
         "cache": None if "SIM_CACHE" in os.environ else cache(os.environ) / "days",
     }  # fmt: skip
     settings = SimulatorSettings.model_validate({name: value for name, value in given.items() if value is not None})

@@ -24,6 +24,7 @@ from connectors.ssi.simulator.core.faults import (
     Strike,
 )
 from connectors.ssi.simulator.core.gates import Gates
+from connectors.ssi.simulator.core.logbook import FaultEntry, FaultOpened
 from connectors.ssi.simulator.core.record_faults import RecordFaults
 from connectors.ssi.simulator.hub_socket import HubSocket
 from schemas.units import Symbol, TradingDay, UnixMs
@@ -81,6 +82,14 @@ class Faults:
     def next_ms(self) -> UnixMs | None:
         """The market time at which the next fault strikes; None when there is no further one."""
         return self._strikes[self._next].ms if self._next < len(self._strikes) else None
+
+    def restore(self, entries: Sequence[FaultEntry], now_ms: UnixMs) -> None:
+        """Go on with the books of an earlier run at market time ``now_ms``. What should have struck since struck nobody."""
+        self.log.restore(entries)
+        self._next = sum(isinstance(entry, FaultOpened) and entry.entry > 0 for entry in entries)
+        while (ms := self.next_ms) is not None and ms <= now_ms:
+            missed, self._next = self._strikes[self._next], self._next + 1
+            self.log.open(missed.entry.fault, missed.entry, missed.ms)
 
     def strike(self) -> None:
         """Strike the next fault of the schedule."""

@@ -23,6 +23,7 @@ from connectors.ssi.simulator.core.feed import Spoken
 from connectors.ssi.simulator.core.gates import Gates
 from connectors.ssi.simulator.core.hub import Customs, HubConnection, HubSubscription
 from connectors.ssi.simulator.core.journal import Journal
+from connectors.ssi.simulator.core.logbook import Closed, Entry, Opened, Put, Read, SubscriptionNoted
 from connectors.ssi.simulator.core.record_faults import DueRecord, RecordPath
 from connectors.ssi.simulator.core.sent import SentRecord, state_of
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Deliveries, Ending
@@ -63,6 +64,8 @@ class HubRoom:
     """Says which step of the protocol a fault spoils."""
     path: Callable[[int], RecordPath]
     """Makes the way of the records to a connection, by its number."""
+    note: Callable[[Entry], None] | None
+    """Told of everything that a simulator has to remember which is killed, before it happens; None where none is to."""
 
 
 class HubSocket:
@@ -106,6 +109,7 @@ class HubSocket:
         self._ended: Ending | None = None
         self._parting: Callable[[], Awaitable[None]] | None = None
         """How it is ended once all that is queued has been sent; None while it stays."""
+        self._note(Opened(connection.number, connection.connection_id, self._opened_ms, self._upgraded_ms))
 
     @property
     def is_open(self) -> bool:
@@ -264,6 +268,7 @@ class HubSocket:
                     for sent in self._path.answer(DueRecord(*spoken, now_ms)):
                         self._queue(sent)
             self._subscribed_ms = self._room.now_ms()
+            self._note(SubscriptionNoted(self.connection.number, subscription.text, self._subscribed_ms))
             logger.info("connection %d subscribed to %r", self.connection.number, subscription.text)
         self._ready.set()
 
@@ -272,6 +277,7 @@ class HubSocket:
         named = int(payload) if payload.isdigit() else None
         if named in self._asked:
             self._read_count = named
+            self._note(Read(self.connection.number, named))
             self._asked = {later for later in self._asked if later > named}
             self._ready.set()
 
@@ -288,6 +294,8 @@ class HubSocket:
             self._ready.clear()
             while self._is_writable() and (message := self.connection.next_message(only_answers=self._is_slow())):
                 # Noted before it is sent: sending may wait for room in the kernel's buffer after the client has read a part.
+                if message.records and self._room.note is not None:
+                    self._room.note(Put.of(self.connection.number, message.records))
                 for sent in message.records:
                     self.journal.put(sent)
                     if sent.state in ("good", "altered"):
@@ -328,9 +336,14 @@ class HubSocket:
     def _is_slow(self) -> bool:
         return self._parting is None and asyncio.get_running_loop().time() < self._slow_until_s
 
+    def _note(self, entry: Entry) -> None:
+        if self._room.note is not None:
+            self._room.note(entry)
+
     def _close_books(self, ended: Ending) -> None:
         if self._closed_ms is None:
             self._closed_ms, self._ended = self._room.now_ms(), ended
+            self._note(Closed(self.connection.number, self._closed_ms, ended, self.connection.skipped + self.connection.waiting))
             logger.info("connection %d ended: %s", self.connection.number, ended)
 
     async def _go(self) -> None:

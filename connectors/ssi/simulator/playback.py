@@ -14,6 +14,7 @@ from typing import Protocol
 from connectors.ssi.simulator.core.blocks import DayBlock
 from connectors.ssi.simulator.core.feed import DayFeed, Spoken
 from connectors.ssi.simulator.core.hub import HubSubscription
+from connectors.ssi.simulator.core.logbook import ClockSet
 from connectors.ssi.simulator.core.market import MarketDay
 from connectors.ssi.simulator.core.places import BASE
 from connectors.ssi.simulator.core.playback_clock import PlaybackClock
@@ -62,6 +63,7 @@ class Playback:
         feed: DayFeed,
         sockets: Callable[[], Sequence[HubSocket]],
         strikes: Strikes,
+        note: Callable[[ClockSet], None] | None = None,
     ) -> None:
         """Nothing is played before :meth:`wind`.
 
@@ -73,7 +75,11 @@ class Playback:
             feed: Says the records.
             sockets: Gives the connections that are open.
             strikes: What happens between them.
+            note: Told whenever the clock is set, if anybody is to be.
         """
+        self._note = note
+        self._noted: object = None
+        """How the clock was set when that was noted last."""
         self.market = market
         self._day = day
         self._clock = clock
@@ -98,6 +104,25 @@ class Playback:
         await self._next_block()
         await self._release(self._clock.start_ms)
 
+    def at(self, clock: ClockSet, wall_s: float) -> UnixMs:
+        """The market time at ``wall_s``, in seconds since 1970, by a clock that is set so."""
+        told = PlaybackClock(self._clock.start_ms, self._clock.end_ms, self._clock.speed)
+        told.set_to(clock.began_s, clock.held_s, clock.until_s, clock.stand_ms)
+        told.look(wall_s, HOLD_S)
+        return UnixMs(told.at(wall_s))
+
+    async def go_on(self, clock: ClockSet) -> None:
+        """Go on with the day of an earlier run, whose clock was set so: what has fallen due since was sent to nobody.
+
+        Call it after :meth:`wind`.
+        """
+        since_s = time.time() - time.monotonic()
+        held_s = None if clock.held_s is None else clock.held_s - since_s
+        self._clock.set_to(clock.began_s - since_s, held_s, clock.until_s - since_s, clock.stand_ms)
+        self._clock.look(time.monotonic(), HOLD_S)
+        await self._release(self.now_ms())
+        self.begin()
+
     def begin(self) -> None:
         """Let the clock run, if it does not already."""
         self._begin.set()
@@ -105,10 +130,12 @@ class Playback:
     def hold(self) -> None:
         """Make the clock stand still: nothing falls due until :meth:`resume`, or until :data:`HOLD_S` seconds have passed."""
         self._clock.hold(time.monotonic(), time.monotonic() + HOLD_S)
+        self._note_clock()
 
     def resume(self, stand_ms: UnixMs | None = None) -> None:
         """Let the clock run on, to the end of the day or to market time ``stand_ms``, where it is held as by :meth:`hold`."""
         self._clock.resume(time.monotonic(), stand_ms)
+        self._note_clock()
 
     def now_ms(self) -> UnixMs:
         """Market time."""
@@ -161,9 +188,11 @@ class Playback:
             await asyncio.to_thread(self._day.make_whole)
             logger.info("the day is made")
         await self._begin.wait()
-        self._clock.begin(time.monotonic())
+        if not self._clock.running:
+            self._clock.begin(time.monotonic())
         while (due_ms := self._next_due_ms()) is not None:
             self._clock.look(time.monotonic(), HOLD_S)
+            self._note_clock()
             if self._clock.held:
                 # It may have come to stand since the last batch: what was due by then is still sent.
                 await self._release(self.now_ms())
@@ -179,6 +208,16 @@ class Playback:
         await self._release(self._clock.end_ms)
         for socket in self._sockets():
             socket.finish()
+
+    def _note_clock(self) -> None:
+        """Note how the clock is set, if that has changed."""
+        marks = self._clock.marks
+        if self._note is None or marks is None or marks == self._noted:
+            return
+        self._noted = marks
+        began_s, held_s, until_s, stand_ms = marks
+        since_s = time.time() - time.monotonic()
+        self._note(ClockSet(began_s + since_s, None if held_s is None else held_s + since_s, until_s + since_s, stand_ms))
 
     def _next_due_ms(self) -> int | None:
         """When the next record is due; None when none is before the end."""

@@ -20,7 +20,7 @@ from aiohttp import WSCloseCode, web
 from connectors.ssi.simulator.captures import read_day
 from connectors.ssi.simulator.core import hub, rest
 from connectors.ssi.simulator.core.blocks import symbols_of
-from connectors.ssi.simulator.core.errors import ProtocolError, UnknownFault, UnknownTransport, UnreadableDay
+from connectors.ssi.simulator.core.errors import ProtocolError, UnknownFault, UnknownTransport, UnreadableDay, UnreadableLogbook
 from connectors.ssi.simulator.core.faults import Refuse, Step, Unanswered, read_fault
 from connectors.ssi.simulator.core.feed import DayFeed
 from connectors.ssi.simulator.core.market import MarketDay, generate
@@ -33,12 +33,13 @@ from connectors.ssi.simulator.core.tokens import issue_token, owner_of
 from connectors.ssi.simulator.core.truth import Deliveries, SimulatorStatus, StoryTruth, encode_line
 from connectors.ssi.simulator.faults import Faults, read_schedule
 from connectors.ssi.simulator.hub_socket import HubRoom, HubSocket
+from connectors.ssi.simulator.logbook import Logbook, PastSocket, end_the_open
 from connectors.ssi.simulator.playback import Playback
 from connectors.ssi.simulator.played_day import PlayedDay
 from connectors.ssi.simulator.settings import HOST, SimulatorSettings
 from schemas.calendar import ICT, as_day, at, last_trading_day
 from schemas.errors import PortTaken
-from schemas.units import UnixMs
+from schemas.units import TradingDay, UnixMs
 
 logger = logging.getLogger(__name__)
 
@@ -80,16 +81,22 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
         remedy = "Stop what is there, or set SIM_PORT to another port (0: any free one)"
         raise PortTaken.of(error, HOST, settings.port, remedy) from error
     try:
-        market = the_day(settings)
-    except UnreadableDay:
+        logbook = None if settings.state is None else Logbook(settings.state)
+        remembered = logbook.remembered if logbook else None
+        # Another trading day may have begun since.
+        market = the_day(settings, remembered.day if remembered else None)
+        if logbook is not None:
+            logbook.begin(market.day, settings.made_from)
+    except (UnreadableDay, UnreadableLogbook):
         listening.close()
         raise
     # A captured day is in a file already.
     cache = settings.cache if settings.recording is None else None
     # As fast as clients read is faster than a day is made: so it is made before it is played, and kept for the next time.
     played = PlayedDay(market, cache, keep=settings.speed == "max" and cache is not None)
-    server = Simulator(market, played, settings)
+    server = Simulator(market, played, settings, logbook)
     await server.playback.wind()
+    await server.go_on()
     application = web.Application(client_max_size=1 << 16)
     application.router.add_route("*", "/{path:.*}", server.answer)
     runner = web.AppRunner(application, access_log=None, handle_signals=False, shutdown_timeout=1)
@@ -105,10 +112,12 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
             await server.close()
             await runner.cleanup()
             played.close()
+            if logbook is not None:
+                logbook.close()
 
 
-def the_day(settings: SimulatorSettings) -> MarketDay:
-    """The day that ``settings`` ask for: generated, or captured or recorded in a file.
+def the_day(settings: SimulatorSettings, day: TradingDay | None = None) -> MarketDay:
+    """The day that ``settings`` ask for: generated, or captured or recorded in a file; ``day`` if they leave it open.
 
     Raises:
         UnreadableDay: The file holds no day, or cannot be read.
@@ -116,19 +125,21 @@ def the_day(settings: SimulatorSettings) -> MarketDay:
     """
     if settings.recording is not None:
         return read_day(settings.recording)
-    return generate(settings.seed, settings.day or last_trading_day(as_day(datetime.now(ICT).date())), Random, settings.size)
+    day = settings.day or day or last_trading_day(as_day(datetime.now(ICT).date()))
+    return generate(settings.seed, day, Random, settings.size)
 
 
 class Simulator:
     """Answers every request. As at SSI, paths may be in upper or lower case and have more than one slash between their parts."""
 
-    def __init__(self, market: MarketDay, played: PlayedDay, settings: SimulatorSettings) -> None:
+    def __init__(self, market: MarketDay, played: PlayedDay, settings: SimulatorSettings, logbook: Logbook | None = None) -> None:
         self._settings = settings
         self._market = market
         self._token_key = secrets.token_bytes(32)
         """Signs access tokens. When it changes, those issued before are expired."""
         self._tokens = hub.ConnectionTokens(secrets.token_bytes(32))
-        self._sockets: list[HubSocket] = []
+        self._logbook = logbook
+        self._sockets: list[HubSocket | PastSocket] = []
         """The socket of every connection ever made, in the order of their numbers."""
         symbols = symbols_of(market)
         self._faults = Faults(market.day, symbols, read_schedule(settings.faults), self._open, self._expire_tokens)
@@ -138,7 +149,8 @@ class Simulator:
         self._deliveries = Deliveries(released)
         self._played = played
         clock = PlaybackClock(*settings.span(market), None if settings.speed == "max" else settings.speed)
-        self.playback = Playback(market, played, clock, released, feed, self._open, self._faults)
+        note = None if logbook is None else logbook.write
+        self.playback = Playback(market, played, clock, released, feed, self._open, self._faults, note)
         self._rest = RestApi(market, played.facts, lambda symbol: feed.last("MI", symbol), Random)
         self._quota = Quota.parse(settings.quota)
         self._room = HubRoom(
@@ -150,8 +162,32 @@ class Simulator:
             on_answered=self.playback.begin,
             gates=self._faults.gates,
             path=lambda connection: RecordPath(self._faults.on_records, feed.older, self._faults.log, connection),
+            note=note,
         )
-        if not settings.wait_for_client:
+
+    async def go_on(self) -> None:
+        """Begin the day; or go on with that of an earlier run, if there was one. Call it once the playback is wound."""
+        remembered = self._logbook.remembered if self._logbook else None
+        if self._logbook is not None and remembered is not None:
+            write, clock = self._logbook.write, remembered.clock
+            killed_ms = self.playback.at(clock, self._logbook.last_written_s) if clock else self.playback.now_ms()
+            end_the_open(remembered, killed_ms, write)
+            now_ms = self.playback.at(clock, time.time()) if clock else self.playback.now_ms()
+            self._faults.restore(remembered.faults, now_ms)
+            if clock is not None:
+                await self.playback.go_on(clock)
+            for place, connection in remembered.delivered:
+                self._deliveries.put(place, connection)
+            most = self._settings.most_waiting
+            self._sockets += [PastSocket(past, self._deliveries, most) for past in remembered.connections]
+            logger.info(
+                "going on with the day of an earlier run at %s, after %d connections",
+                datetime.fromtimestamp(now_ms / 1000, ICT).time(),
+                len(self._sockets),
+            )
+        if self._logbook is not None:
+            self._faults.log.note = self._logbook.write
+        if not self._settings.wait_for_client:
             self.playback.begin()
 
     async def close(self) -> None:
@@ -173,7 +209,7 @@ class Simulator:
         return _json(rest.no_resource(str(request.url)), status=404)
 
     def _open(self) -> list[HubSocket]:
-        return [hub_socket for hub_socket in self._sockets if hub_socket.is_open]
+        return [hub_socket for hub_socket in self._sockets if isinstance(hub_socket, HubSocket) and hub_socket.is_open]
 
     # -- REST
 

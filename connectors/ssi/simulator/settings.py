@@ -45,6 +45,8 @@ class SimulatorSettings(BaseSettings):
     a total of deals alone (``own``) or with the total of all matches (``shared``)."""
     cache: Path | None = None
     """Where days are kept that are played as fast as the clients read, so that they are made only once; None for nowhere."""
+    state: Path | None = None
+    """A folder in which it keeps how far its day has come: killed and started again, it goes on with it; None for nowhere."""
     recording: Path | None = Field(default=None, validation_alias="SIM_DAY")
     """A file with a captured or recorded day that is played instead of a generated one."""
     start: time | None = None
@@ -121,6 +123,18 @@ class SimulatorSettings(BaseSettings):
         if start >= end and (self.recording is None or (self.start and self.end)):
             raise ValueError(f"the day would end at {end:%H:%M:%S}, before it starts at {start:%H:%M:%S}")
         return self
+
+    @model_validator(mode="after")
+    def _has_a_clock_to_go_on_with(self) -> Self:
+        if self.state is not None and self.speed == "max":
+            raise ValueError("a day that goes as fast as clients read cannot be gone on with: give a speed, or no SIM_STATE")
+        return self
+
+    @property
+    def made_from(self) -> str:
+        """What decides which records a day has, when they are due and what goes wrong, in words."""
+        names = ("seed", "scale", "symbols", "put_through", "recording", "start", "end", "speed", "faults")
+        return ", ".join(f"{name} {getattr(self, name)}" for name in names)
 
     @property
     def size(self) -> MarketSize:

@@ -5,6 +5,7 @@ SimulatorError
 ├── UnknownFault: a fault that the simulator does not know
 ├── UnreadableSchedule: a schedule of faults that cannot be read
 ├── UnreadableQuota: a limit to REST calls that cannot be read
+├── UnreadableLogbook: what an earlier run has left of its day cannot be gone on with
 ├── UnreadableDay: a captured or recorded day that cannot be played
 └── ProtocolError: a client broke the protocol: answer it with the error's text, and go on
     ├── UnknownTransport
@@ -45,6 +46,18 @@ class UnreadableSchedule(SimulatorError):
 
     def __str__(self) -> str:
         return f"{self.source}: {self.reason}. docs/simulator.md shows how a schedule is written"
+
+
+class UnreadableLogbook(SimulatorError):
+    """A logbook with which a simulator cannot go on: it is damaged, or of another day."""
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.source = source
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.source}: {self.reason}. To begin a day anew delete it, or choose another folder with --state"
 
 
 class UnreadableQuota(SimulatorError):

@@ -6,10 +6,11 @@ changed.
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from connectors.ssi.simulator.core.faults import Entry, Fault, name_of
 from connectors.ssi.simulator.core.garble import argument_of
+from connectors.ssi.simulator.core.logbook import FaultAffected, FaultConnected, FaultEntry, FaultOpened, FaultRequested
 from connectors.ssi.simulator.core.places import BASE, KINDS, channel_of
 from connectors.ssi.simulator.core.truth import AffectedTruth, Effect, FaultTruth
 from schemas.units import Symbol, UnixMs
@@ -42,10 +43,27 @@ class FaultLog:
         """For each record that a fault did something to: fault, connection, key, place, due time, effect."""
         self._written: dict[int, str] = {}
         """The invocation that was sent instead, by the number of the affected record."""
+        self.note: Callable[[FaultEntry], None] = lambda entry: None
+        """Told of everything that happens from now on."""
+
+    def restore(self, entries: Iterable[FaultEntry]) -> None:
+        """Take over what :attr:`note` was told in an earlier run; call it before anything happens in this one."""
+        for entry in entries:
+            match entry:
+                case FaultOpened(name, number, ms):
+                    self._struck.append(_Struck(name, number, ms))
+                case FaultConnected(fault, connection):
+                    self.strike_connection(fault, connection)
+                case FaultRequested(fault):
+                    self.strike_request(fault)
+                case FaultAffected(fault, connection, key, place, due_ms, effect, written):
+                    self.affect(fault, connection, key, place, due_ms, effect, written)
 
     def open(self, fault: Fault, entry: Entry | None, ms: UnixMs) -> int:
         """Note that ``fault`` strikes at market time ``ms``, or may from then on; returns its number, from 1."""
-        self._struck.append(_Struck(name_of(fault), entry.number if entry else 0, ms))
+        opened = FaultOpened(name_of(fault), entry.number if entry else 0, ms)
+        self._struck.append(_Struck(opened.name, opened.entry, ms))
+        self.note(opened)
         return len(self._struck)
 
     def strike_connection(self, number: int, connection: int) -> None:
@@ -53,10 +71,12 @@ class FaultLog:
         connections = self._struck[number - 1].connections
         if connection not in connections:
             connections.append(connection)
+            self.note(FaultConnected(number, connection))
 
     def strike_request(self, number: int) -> None:
         """Note that fault ``number`` spoilt a request."""
         self._struck[number - 1].requests += 1
+        self.note(FaultRequested(number))
 
     def affect(
         self, number: int, connection: int, key: int, place: int, due_ms: int, effect: Effect, written: str | None = None
@@ -68,6 +88,7 @@ class FaultLog:
             self._written[self.affected] = written
         self._affected.extend((number, connection, key, place & BASE, due_ms, EFFECTS.index(effect)))
         self.strike_connection(number, connection)
+        self.note(FaultAffected(number, connection, key, place, due_ms, effect, written))
 
     @property
     def faults(self) -> int:

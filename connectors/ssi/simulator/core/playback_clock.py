@@ -39,6 +39,15 @@ class PlaybackClock:
         """Whether it is held."""
         return self._held_s is not None
 
+    @property
+    def marks(self) -> tuple[float, float | None, float, int | None] | None:
+        """How it is set: when it began, since when and until when it is held, where it is going to stand; None before that."""
+        return None if self._began_s is None else (self._began_s, self._held_s, self._until_s, self.stand_ms)
+
+    def set_to(self, began_s: float, held_s: float | None, until_s: float, stand_ms: int | None) -> None:
+        """Set it as :attr:`marks` said it was."""
+        self._began_s, self._held_s, self._until_s, self.stand_ms = began_s, held_s, until_s, stand_ms
+
     def hold(self, now_s: float, until_s: float) -> None:
         """Make it stand still from ``now_s`` on, if it runs. At ``until_s`` it goes on by itself.
 
