@@ -15,17 +15,14 @@ from stock_tracker.stack.play import STOPPED, until_signalled, verified
 from stock_tracker.stack.up import played_and_drained, running
 from stock_tracker.verify.run import Verification
 
-SPARED = ("simulator",)
-"""Parts that are not struck: a simulator that is started again starts its day again."""
-
 
 def parts_of(stack: Stack, asked: Sequence[str]) -> list[str]:
-    """The parts that are struck: those that were asked for, else all that can be.
+    """The parts that are struck: those that were asked for, else all of them.
 
     Raises:
-        NoSuchPart: One was asked for that this stack does not have, or that is spared.
+        NoSuchPart: One was asked for that this stack does not have.
     """
-    every = [*([KAFKA] if stack.local_kafka_port else []), *(part.name for part in stack.parts if part.name not in SPARED)]
+    every = [*([KAFKA] if stack.local_kafka_port else []), *(part.name for part in stack.parts)]
     for name in asked:
         if name not in every:
             raise NoSuchPart(name, every)

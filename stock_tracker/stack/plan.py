@@ -161,6 +161,8 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         shared |= {"SSI_API_URL": url, "SSI_STREAM_URL": url, "SSI_CLOCK": f"{url}sim/clock"}
         credentials = _DEMO
         argv = ["ssi", "simulate", "--port", str(port), "--seed", str(options.seed), "--speed", f"{options.speed:g}"]
+        # Killed, it goes on with its day: what it has sent already must not be sent again.
+        argv += ["--state", str(home.root / "simulator")]
         argv += ["--start", START, "--wait", *(["--end", _until(options.seconds * options.speed)] if options.seconds else [])]
         argv += ["--faults", options.faults] if options.faults else []
         simulator = part("simulator", *argv, port=port, ready_path="/sim/status")
