@@ -11,7 +11,9 @@ from stock_tracker.errors import Abandoned
 from stock_tracker.stack import play as playing
 from stock_tracker.stack.display import Display
 from stock_tracker.stack.plan import Options, Stack, plan
+from stock_tracker.verify.core.deals import DealsReport
 from stock_tracker.verify.core.ledger import LedgerReport
+from stock_tracker.verify.core.records import RecordsReport
 from stock_tracker.verify.core.tape import TapeReport
 from stock_tracker.verify.run import Verification
 
@@ -36,7 +38,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[Run], Awa
 
 
 def verification() -> Verification:
-    return Verification(1, 1, TapeReport(), LedgerReport(), 0, {}, [])
+    return Verification(RecordsReport(1, 1), TapeReport(), DealsReport(), LedgerReport(), 0, {}, [])
 
 
 async def test_a_verdict_is_printed_although_stopping_the_stack_fails(
