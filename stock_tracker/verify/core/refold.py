@@ -5,7 +5,7 @@ first stage of the foreign flow, or the pipelines on ``market.trades``, is the o
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final, Generic, NamedTuple, TypeVar
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from connectors.fixtures.core.layout import FixtureMessage
 from pipelines.core.frames import Fold, Shard, fold_value
@@ -124,7 +124,7 @@ def history_of(adopted: Iterable[TermsAdopted]) -> list[TermsAdopted]:
     return [each for known in by_shard.values() for each in known]
 
 
-def why_not(history: Iterable[Any], pipeline: str, place: Partition, before: int, release: str) -> str:
+def why_not(history: Iterable[TermsAdopted], pipeline: str, place: Partition, before: int, release: str) -> str:
     """Why a partition cannot be folded again as it was, in words; empty when it can.
 
     Args:
