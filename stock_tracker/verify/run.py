@@ -29,6 +29,7 @@ from stock_tracker.verify.core.published import Epoch, Published
 from stock_tracker.verify.core.records import FramesOf, RecordsReport, compare_records, refused
 from stock_tracker.verify.core.tape import PrintKey, TapeReport, TruePrint, compare_tape
 from stock_tracker.verify.core.verdict import by_reason, compared_anything
+from stock_tracker.verify.delivery import compare_delivery
 from stock_tracker.verify.gateway import compare_gateway
 from stock_tracker.verify.shards import ByShard, read_latest
 from stock_tracker.verify.topics import read_events, read_topic
@@ -69,7 +70,8 @@ class Verification:
     """How many rows the archive has, by table."""
     differences: list[Difference]
     compared: dict[str, int] = field(default_factory=dict)
-    """How much was compared beside the truth: frames, events, rows of ``state.*``, derived rows, rows of the gateway."""
+    """How much was compared beside the truth: messages folded again and what came of them, frames, events, rows of ``state.*``,
+    derived rows, rows of the gateway."""
     not_judged: list[NotJudged] = field(default_factory=list)
     """Numbers that could not be checked, because the day's records can be read in more than one way."""
 
@@ -159,8 +161,10 @@ def verify(
         gateway_url: Where the gateway of these topics is; None when there is none to ask.
 
     Raises:
-        KafkaUnavailable: Kafka stopped answering.
+        FoldError: The terms of a shard are nothing that this release can use.
         InvalidMessage: A topic holds something that is not its own.
+        KafkaUnavailable: Kafka stopped answering.
+        NewerMessage: A newer release wrote one of the topics.
     """
     tell("Reading the ssi.* topics")
     truth, status = simulated.truth, simulated.status
@@ -192,7 +196,14 @@ def verify(
         *compare_indices(day, newest.indices, states[STATE_INDICES.name]),
         *compared_anything(tape.sent, records.published),
     ]
+    delivery = compare_delivery(kafka, prefix, tell)
+    differences += delivery.differences
     checked = ByShard(kafka, prefix, archive, states)
+    checked.compared["messages_folded_again"] = delivery.folded
+    checked.compared["messages_delivered"] = delivery.compared.total()
+    checked.not_judged += [
+        NotJudged(", ".join(map(str, left_out.sources)), "", left_out.reason) for left_out in delivery.not_judged
+    ]
     differences += checked.compare(tell)
     if gateway_url is not None:
         tell("Comparing what the gateway shows with the topics")

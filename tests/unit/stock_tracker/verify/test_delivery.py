@@ -9,7 +9,7 @@ import pytest
 from connectors.fixtures.core.layout import FixtureMessage
 from pipelines.catalogue import CATALOGUE
 from schemas.position import Partition, Position
-from schemas.topics import MARKET_QUOTES, MARKET_TRADES, PARTIAL_FLOW, SSI_INDICES, SSI_TICKS
+from schemas.topics import MARKET_QUOTES, MARKET_TRADES, PARTIAL_BREADTH, PARTIAL_FLOW, SSI_INDICES, SSI_TICKS
 from schemas.units import UnixMs
 from stock_tracker.verify.core.delivery import MOST_AHEAD, MOST_ASTRAY, MOST_TOLD, EventLog, LastRows
 from stock_tracker.verify.core.refold import Expected
@@ -158,8 +158,8 @@ def test_partitions_that_share_a_sink_are_compared_together() -> None:
     events = ("trades", "quotes", "candles", "foreign", "basis")
     assert sorted(groups, key=sorted) == sorted(
         [
-            {"ssi.ticks[0]", "ssi.indices[0]"},
-            {"ssi.ticks[1]", "ssi.indices[1]"},
+            {"ssi.ticks[0]", "ssi.ticks[1]", "ssi.indices[0]", "ssi.indices[1]"},
+            {f"{PARTIAL_BREADTH.name}[0]"},
             {"ssi.foreign[0]", "ssi.foreign[1]"},
             {f"{PARTIAL_FLOW.name}[0]"},
             {f"market.{name}[0]" for name in events},
