@@ -28,7 +28,7 @@ async def gateway_and_ssi(
         alive = asyncio.create_task(ssi.keep_alive())
         async with running_stack(tmp_path_factory.mktemp("stack"), url, kafka, prefix) as gateway:
             yield gateway, ssi
-        alive.cancel()
+            alive.cancel()
         with suppress(asyncio.CancelledError):
             await alive
     topic_sets.give_back(prefix)
