@@ -11,6 +11,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from connectors.ssi.simulator.core.errors import UnreadableLogbook
 from connectors.ssi.simulator.core.truth import PrintTruth, Truth
 from tests.patience import until
 from tests.simulator_client import DAY, Client, prints_of, running
@@ -23,9 +24,9 @@ ENOUGH = 300
 class Killable:
     """A simulator in a process of its own."""
 
-    def __init__(self, state: Path, log: Path, *more: str) -> None:
+    def __init__(self, state: Path, log: Path) -> None:
         command = [sys.executable, "-m", "stock_tracker", "ssi", "simulate", "--port", "0", "--state", str(state), "--wait"]
-        command += ["--seed", "7", "--date", str(DAY), "--start", "09:14:50", "--end", "09:24:50", "--speed", str(SPEED), *more]
+        command += ["--seed", "7", "--date", str(DAY), "--start", "09:14:50", "--end", "09:24:50", "--speed", str(SPEED)]
         with log.open("wb") as file:
             self.process = subprocess.Popen(command, stdout=file, stderr=file)
         self._log = log
@@ -47,11 +48,11 @@ class Killable:
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Killable]]:
+def start(tmp_path: Path) -> Iterator[Callable[[], Killable]]:
     started: list[Killable] = []
 
-    def begin(*more: str) -> Killable:
-        started.append(Killable(tmp_path / "state", tmp_path / f"log{len(started)}", *more))
+    def begin() -> Killable:
+        started.append(Killable(tmp_path / "state", tmp_path / f"log{len(started)}"))
         return started[-1]
 
     yield begin
@@ -70,7 +71,7 @@ async def the_whole_day() -> Truth:
         return await client.truth()
 
 
-async def test_a_killed_simulator_goes_on_with_its_day_and_its_books(start: Callable[..., Killable]) -> None:
+async def test_a_killed_simulator_goes_on_with_its_day_and_its_books(start: Callable[[], Killable]) -> None:
     async with aiohttp.ClientSession() as http:
         killed = start()
         first = Client(http, await asyncio.to_thread(lambda: killed.url))
@@ -119,10 +120,9 @@ async def test_a_killed_simulator_goes_on_with_its_day_and_its_books(start: Call
         assert sum(numbers == (1, 2) for numbers in connections) <= 1
 
 
-async def test_what_faults_did_before_stays_in_the_books(start: Callable[..., Killable]) -> None:
-    async with aiohttp.ClientSession() as http:
-        killed = start()
-        first = Client(http, await asyncio.to_thread(lambda: killed.url))
+async def test_what_faults_did_before_stays_in_the_books(tmp_path: Path) -> None:
+    async with running(state=tmp_path, speed=SPEED, end=time(9, 24, 50)) as a_client:
+        first = a_client()
         async with first.connected() as ws:
             await first.subscribe(ws)
             await first.fault(fault="withhold", count=5, channels=["X-QUOTE"])
@@ -130,24 +130,20 @@ async def test_what_faults_did_before_stays_in_the_books(start: Callable[..., Ki
             while [sum(fault.records.values()) for fault in (await first.truth()).faults] != [5, 5]:
                 first.take(await ws.receive_str())
             before = await first.truth()
-            killed.kill()
 
-        again = start()
-        second = Client(http, await asyncio.to_thread(lambda: again.url))
+    async with running(state=tmp_path, speed=SPEED, end=time(9, 24, 50)) as a_client:
+        second = a_client()
         truth = await second.truth()
         assert truth.faults == before.faults
-        assert truth.affected[: len(before.affected)] == before.affected
+        assert truth.affected == before.affected
         assert truth.header.malformed == before.header.malformed
         await second.fault(fault="drop")
         assert [fault.id for fault in (await second.truth()).faults] == [1, 2, 3]
 
 
-def test_a_day_of_another_seed_is_not_gone_on_with(start: Callable[..., Killable], tmp_path: Path) -> None:
-    killed = start()
-    assert killed.url
-    killed.kill()
-    again = start("--seed", "8")
-    assert again.process.wait() == 1
-    said = (tmp_path / "log1").read_text()
-    assert "it is of another day: 20261123, seed 7," in said
-    assert "delete it, or choose another folder with --state" in said
+async def test_a_day_of_another_seed_is_not_gone_on_with(tmp_path: Path) -> None:
+    async with running(state=tmp_path, speed=SPEED):
+        pass
+    with pytest.raises(UnreadableLogbook, match=r"it is of another day: 20261123, seed 7,.* choose another folder with --state"):
+        async with running(state=tmp_path, speed=SPEED, seed=8):
+            pass

@@ -2,15 +2,19 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import cast
 
 import aiohttp
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 
+from stock_tracker.kafka import metadata
+from stock_tracker.kafka.broker import Broker, RunningBroker
 from stock_tracker.ports import free_port
 from stock_tracker.stack.core.silence import Heard, Silences
-from stock_tracker.stack.hangs import end_the_hung
+from stock_tracker.stack.hangs import end_the_hung, end_the_hung_broker
 from stock_tracker.stack.supervisor import Part, Supervisor
 from tests.patience import reached
 
@@ -143,3 +147,48 @@ async def test_a_stopped_process_is_killed_and_started_again_and_it_is_said(
         finally:
             watching.cancel()
             await asyncio.gather(watching, return_exceptions=True)
+
+
+class HangingBroker:
+    """Answers its first questions, then none; writes its log for a while longer."""
+
+    def __init__(self, folder: Path, answers: int, writes: int) -> None:
+        self.log = folder / "broker.log"
+        self.log.write_text("")
+        self._answers = answers
+        self._writes = writes
+        self.asked = 0
+        self.stopped = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+
+    def list_topics(self, timeout: float) -> None:
+        self.asked += 1
+        if self.asked > self._answers:
+            if self.asked <= self._answers + self._writes:
+                self.log.write_text("x" * self.asked)
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT))
+
+    def running(self) -> RunningBroker:
+        return RunningBroker(4711, "127.0.0.1:9092")
+
+    def stop(self, tell: Callable[[str], None]) -> bool:
+        self._loop.call_soon_threadsafe(self.stopped.set)
+        return True
+
+
+@pytest.mark.parametrize("writes", [0, 4])
+async def test_a_broker_that_hangs_is_stopped_but_not_while_its_log_grows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    broker = HangingBroker(tmp_path, answers=2, writes=writes)
+    monkeypatch.setattr(metadata, "admin", lambda kafka: broker)
+    told: list[str] = []
+    watching = asyncio.create_task(end_the_hung_broker(cast("Broker", broker), {}, told.append, asks=3, every_s=0.1))
+    try:
+        await reached(broker.stopped.is_set, "its stop")
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+    # A round in which we were late ourselves does not count, so there may be more of them.
+    assert broker.asked >= 2 + writes + 3
+    assert told[0].startswith("kafka lives, but has answered nothing for 0 s; stopping it")
