@@ -447,10 +447,11 @@ class StockFold(PriceFold):
         """End the day before, if the shard's day has moved forward, and count the members anew."""
         if self._feeds.day <= self._day.day:
             return
-        if self._day.day:
-            self._report()
+        ending = self._of_today() if self._day.day else None
         enrolled = [(symbol, self._symbol_days.get(symbol)) for symbol in self._symbols()]
         super().turn()
+        if ending is not None:
+            self._report()
         self._members = None
         for symbol, before in enrolled:
             # Reference data of the new day may have come before its first second.
@@ -492,7 +493,7 @@ class StockFold(PriceFold):
     def _move_members(self) -> None:
         """Count the members that records have moved."""
         for symbol_day in self._shown.values():
-            if symbol_day.groups and symbol_day.stands != symbol_day.place and symbol_day.day == self._day.day:
+            if symbol_day.groups and symbol_day.stands != symbol_day.place:
                 self._of_today().move(symbol_day)
 
     def _of_today(self) -> Members:

@@ -70,7 +70,7 @@ def test_settings_come_from_the_environment_under_their_names(monkeypatch: pytes
 def test_how_deals_are_counted_reaches_the_folds_of_prices(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIPELINE_PUT_THROUGH_COUNTER", "shared")
     pipeline = named(name)
-    (fold,) = pipeline.make_folds(Parameters(PipelineSettings(kafka=NOBODY, home=tmp_path)))
+    fold, *_ = pipeline.make_folds(Parameters(PipelineSettings(kafka=NOBODY, home=tmp_path)))
     folded = fold(a_frame(a_tick()), Position(pipeline.sources[0].name, 0, 0), Shard.of(name, 0, 1), {})
     assert folded.adopted is not None
     assert PIPELINES_TERMS.decode(folded.adopted.value).terms.put_through_counter == "shared"

@@ -136,6 +136,27 @@ def test_what_moved_in_the_last_second_of_a_day_is_still_said() -> None:
     assert sums.shown() == (0, 0, 0, 1, 0, 0)
 
 
+def test_what_is_settled_when_the_day_turns_counts_in_the_day_that_ends() -> None:
+    prices, sums = Prices(), Sums()
+    trades = [
+        a_trade("AAA", "14:44:58", total=1_000, volume=1_000),
+        a_trade("AAA", "14:44:59", price=CEILING, total=950, volume=50),
+    ]
+    sums.take(*prices.fold(a_tick("14:44:58"), *members("AAA"), *trades, a_tick("14:45:00")))
+    assert sums.shown() == (0, 1, 0, 0, 0, 0)
+    sums.take(*prices.fold(a_tick("08:30:00", trading_day=MONDAY)))
+    assert (sums.shown(), sums.rows["VN30"].day) == ((0, 0, 0, 1, 0, 0), DAY)
+    sums.take(*prices.fold(*members("AAA", day=MONDAY), a_tick("08:30:01", trading_day=MONDAY)))
+    assert (sums.shown(), sums.rows["VN30"].day) == ((0, 0, 0, 0, 0, 1), MONDAY)
+
+
+def test_an_index_of_which_nothing_changed_keeps_its_row() -> None:
+    prices, sums = Prices(), Sums()
+    sums.take(*prices.fold(a_tick("10:00:00"), *members("AAA"), *members("BBB", groups=("VN100",)), a_tick("10:00:01")))
+    sums.take(*prices.fold(a_trade("BBB", price=FLOOR), a_tick("10:00:02")))
+    assert {index: row.ts_ms for index, row in sums.rows.items()} == {"VN30": moment("10:00:01"), "VN100": moment("10:00:02")}
+
+
 def test_what_a_shard_says_of_the_day_before_when_others_are_further_is_counted_and_left_out() -> None:
     one, other, sums = Prices(0), Prices(1), Sums()
     late = one.fold(a_tick("10:00:00"), *members("AAA"), a_tick("10:00:01"))
