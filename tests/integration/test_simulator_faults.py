@@ -32,8 +32,10 @@ from connectors.ssi.simulator.played_day import PlayedDay
 from schemas.calendar import at
 from schemas.topics import SSI_DLQ
 from schemas.units import TradingDay, UnixMs
+from stock_tracker.errors import NoTruth
 from stock_tracker.verify.core.published import Published
 from stock_tracker.verify.core.records import compare_records
+from stock_tracker.verify.sent import sent_by
 from tests.patience import reached
 from tests.simulator_client import ALL, DAY, Client, running
 
@@ -246,6 +248,10 @@ async def test_a_client_that_reads_on_is_known_to_have_read_everything() -> None
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
             sent = await client.sent(1)
+            # The verification asks likewise.
+            assert await asyncio.to_thread(lambda: list(sent_by(client.base)(1))) == sent
+            with pytest.raises(NoTruth, match="404"):
+                await asyncio.to_thread(lambda: list(sent_by(client.base)(2)))
         assert status["connections"][0]["read"] == len(client.received) == len(sent) > 300
     for got, line in zip(client.received, sent, strict=True):
         if line.derived is None:
