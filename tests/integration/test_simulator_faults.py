@@ -304,18 +304,36 @@ class Feed:
             elif outgoing.topic == SSI_DLQ.name:
                 self._published.reject(SSI_DLQ.decode(outgoing.value), offset)
 
+    async def all_of_it(self, connections: int = 1) -> SimulatorStatus:
+        """Wait until it has published all that was put on its connection, of so many at least; how the simulator was then."""
+        held: list[SimulatorStatus] = []
+
+        async def is_there() -> bool:
+            self.pump()
+            if (await self._client.clock())["state"] != "held":
+                return False
+            status = msgspec.json.decode(await self._client.get("/sim/status"), type=SimulatorStatus)
+            last = status.connections[-1]
+            # It counts anew on each connection: one that it has made in the meantime has as good as never the same number.
+            if len(status.connections) < connections or last.ended is not None or not 0 < self.received == last.put:
+                return False
+            self._stream.flush()
+            self._publish()
+            held.append(status)
+            return True
+
+        await reached(is_there, "all that was put on the last connection")
+        return held[0]
+
     @property
     def received(self) -> int:
         """What of its connection it has received."""
         return self._stream.received
 
-    async def end(self, *, killed: bool = False) -> None:
-        """Leave; publish what was received, unless it is killed."""
+    async def die(self) -> None:
+        """End it; what was received since it last published is lost."""
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
-        if not killed:
-            self._stream.flush()
-            self._publish()
 
 
 class StandingClock:
@@ -384,17 +402,9 @@ async def test_what_the_connector_makes_of_each_fault_is_record_for_record_what_
             await reached(partial(goes_on, struck, ends), f"more records after {fault}")
         await client.order("hold")
 
-        async def all_is_received() -> bool:
-            feed.pump()
-            if (await client.clock())["state"] != "held":
-                return False
-            (*_, last) = (await client.status())["connections"]
-            return bool(last["ended"] is None and feed.received == last["put"])
-
-        await reached(all_is_received, "what was put on the last connection")
-        status = msgspec.json.decode(await client.get("/sim/status"), type=SimulatorStatus)
+        status = await feed.all_of_it()
         sent = {connection.id: await client.sent(connection.id) for connection in status.connections}
-        await feed.end()
+        await feed.die()
     assert {line.derived for lines in sent.values() for line in lines} == {None, "X", "B"}
     assert {connection.ended for connection in status.connections} >= {"dropped", "server_closed", "client_closed", None}
     report = compare_records(status.connections, published, sent.__getitem__, lambda _: (), {})
@@ -417,22 +427,14 @@ async def test_what_a_connector_took_with_it_when_it_died_is_excused_and_what_it
 
         await reached(has_read_more_than_is_published, "records that wait for Kafka")
         await client.fault(fault="drop")
-        await first.end(killed=True)
+        await first.die()
         await client.order("hold")
         status = await client.status()
         second = Feed.of(client, published)
 
-        async def all_is_received() -> bool:
-            second.pump()
-            if (await client.clock())["state"] != "held":
-                return False
-            now = (await client.status())["connections"]
-            return len(now) > len(status["connections"]) and bool(0 < second.received == now[-1]["put"])
-
-        await reached(all_is_received, "the snapshot of a second connector")
-        told = msgspec.json.decode(await client.get("/sim/status"), type=SimulatorStatus)
+        told = await second.all_of_it(len(status["connections"]) + 1)
         sent = {connection.id: await client.sent(connection.id) for connection in told.connections}
-        await second.end()
+        await second.die()
     last = max(published.streams)
     died = compare_records(told.connections, published, sent.__getitem__, lambda _: (), {last: 1})
     assert died.differences == []
