@@ -171,9 +171,7 @@ def verify(
     delivered = _read_delivered(kafka, prefix, truth.header.trading_day)
 
     tell("Comparing record by record what was put on each connection with what was published of it")
-    records = compare_records(
-        status.connections, delivered.published, simulated.sent, _frames_again(kafka, prefix), delivered.connects
-    )
+    records = compare_records(status, delivered.published, simulated.sent, _frames_again(kafka, prefix), delivered.connects)
 
     tell("Comparing the tape and the ledger with the simulator's truth")
     prints, deals, newest, lost = _true(truth.prints), _true(truth.deals), delivered.newest, records.lost

@@ -407,7 +407,7 @@ async def test_what_the_connector_makes_of_each_fault_is_record_for_record_what_
         await feed.die()
     assert {line.derived for lines in sent.values() for line in lines} == {None, "X", "B"}
     assert {connection.ended for connection in status.connections} >= {"dropped", "server_closed", "client_closed", None}
-    report = compare_records(status.connections, published, sent.__getitem__, lambda _: (), {})
+    report = compare_records(status, published, sent.__getitem__, lambda _: (), {})
     assert report.differences == []
     assert report.put == report.published + report.count("unread")
     assert report.count("unread") <= sum(c.put - c.read for c in status.connections if c.ended is not None)
@@ -436,11 +436,11 @@ async def test_what_a_connector_took_with_it_when_it_died_is_excused_and_what_it
         sent = {connection.id: await client.sent(connection.id) for connection in told.connections}
         await second.die()
     last = max(published.streams)
-    died = compare_records(told.connections, published, sent.__getitem__, lambda _: (), {last: 1})
+    died = compare_records(told, published, sent.__getitem__, lambda _: (), {last: 1})
     assert died.differences == []
     assert died.count("killed") > 100
     assert died.put == died.published + died.count("killed") + died.count("unread")
-    lived = compare_records(told.connections, published, sent.__getitem__, lambda _: (), {last: 2})
+    lived = compare_records(told, published, sent.__getitem__, lambda _: (), {last: 2})
     assert {difference.kind for difference in lived.differences} == {"lost_records"}
     assert lived.count("killed") == 0
 

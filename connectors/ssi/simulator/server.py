@@ -157,7 +157,7 @@ class Simulator:
             customs=settings.customs,
             deliveries=self._deliveries,
             now_ms=self.playback.now_ms,
-            wall_ms=lambda: UnixMs(time.time_ns() // 1_000_000),
+            wall_ms=_wall_ms,
             snapshot=self.playback.snapshot,
             on_answered=self.playback.begin,
             gates=self._faults.gates,
@@ -344,6 +344,7 @@ class Simulator:
         return SimulatorStatus(
             state=self.playback.state,
             market_ms=self.playback.now_ms(),
+            told_ms=_wall_ms(),
             connections=[hub_socket.status() for hub_socket in self._sockets],
             records=sum(self._deliveries.sent().values()),
         )
@@ -376,6 +377,11 @@ class Simulator:
         struck = self._faults.do(fault, self.playback.now_ms())
         logger.info("fault on %d connections: %s", struck, fault)
         return _json({"connections": struck})
+
+
+def _wall_ms() -> UnixMs:
+    """The time by this machine's clock."""
+    return UnixMs(time.time_ns() // 1_000_000)
 
 
 def _is_local(request: web.Request) -> bool:

@@ -92,6 +92,10 @@ class Published:
             if place != partition and not any(other[:2] == marked[:2] for other, _ in self.scattered):
                 self.scattered.append((marked, _position(partition, offset, idx)))
 
+    def leave_out(self, epoch: Epoch) -> None:
+        """Forget what a connection brought, of which the simulator had not told yet."""
+        self.records -= sum(digest.count for digest in self.streams.pop(epoch).values())
+
     def reject(self, letter: DeadLetter, offset: int) -> None:
         """Take in a dead letter; those of other processes than the connector are left out."""
         if letter.source != CONNECTOR:

@@ -11,12 +11,12 @@ missing at the end is excused in two cases, and counted:
 Nothing else is: not a record in the middle, and not one that a client has read that lived on. Pure.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 from connectors.ssi.simulator.core.records import PUT_THROUGH
-from connectors.ssi.simulator.core.truth import ConnectionStatus
+from connectors.ssi.simulator.core.truth import ConnectionStatus, SimulatorStatus
 from schemas.position import Partition, Position
 from schemas.records import SsiRecord
 from schemas.structs import DeadLetter, ForeignRecord, Frame, TradeRecord
@@ -89,7 +89,7 @@ class RecordsReport:
 
 
 def compare_records(
-    connections: Sequence[ConnectionStatus],
+    status: SimulatorStatus,
     published: Published,
     sent: SentOn,
     frames: FramesOf,
@@ -98,12 +98,15 @@ def compare_records(
     """Compare all that was put on connections with all that was published.
 
     Args:
-        connections: All that the simulator ever had.
+        status: All connections that the simulator had by then; what was published of later ones is left out.
         published: What is on the topics.
         sent: Tells what was put on a connection.
         frames: Reads a partition again, where it differs.
         connects: Of the connections of which that is known, how many its process had made by then: 1 for the first after a start.
     """
+    connections = status.connections
+    for later in [one for one in published.streams if one.ms > status.told_ms]:
+        published.leave_out(later)
     report = RecordsReport(put=sum(connection.put for connection in connections), published=published.records)
     epochs = assigned(connections, published, sent)
     explainer = _Explainer(published, sent, frames)
@@ -186,6 +189,9 @@ class _Comparison:
 
     def _miss(self, partition: Partition, one: SentThing, record: SsiRecord | None) -> None:
         """Take note of a thing that was sent after the last that was published."""
+        if one.n >= self._connection.put:
+            # It was put there after the simulator was asked how much that is, and may be on its way.
+            return
         tail = self._tails.setdefault(partition, _Tail())
         reason = self._excuse(one.n)
         if reason is None:

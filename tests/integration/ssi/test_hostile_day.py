@@ -25,7 +25,7 @@ from connectors.ssi.core import backoff
 from connectors.ssi.core.backoff import SsiBackoff
 from connectors.ssi.core.decode import decode
 from connectors.ssi.simulator.core.journal import SentLine
-from connectors.ssi.simulator.core.truth import ConnectionStatus, Truth
+from connectors.ssi.simulator.core.truth import ConnectionStatus, SimulatorStatus, Truth
 from connectors.ssi.simulator.server import simulator
 from pipelines.core import foreign_shard, index_shard, price_shard
 from pipelines.core.frames import Shard
@@ -205,7 +205,7 @@ def ledger_of(made: Folded, truth: Truth) -> LedgerReport:
     return compare_ledger(steps, made.foreign, made.entries, NOTHING_LOST.foreign)
 
 
-def records_of(board: Topics, url: str, connections: list[ConnectionStatus]) -> RecordsReport:
+def records_of(board: Topics, url: str, status: SimulatorStatus) -> RecordsReport:
     """Compare, record by record, what was put on the connections with what was published of them; nothing is held meanwhile."""
     published, offsets = Published(), Counter[Partition]()
     for topic, number, frame in board.frames():
@@ -215,12 +215,12 @@ def records_of(board: Topics, url: str, connections: list[ConnectionStatus]) -> 
     for offset, letter in enumerate(board.dead_letters()):
         published.reject(letter, offset)
     told = (SSI_STATUS.decode(message.value()) for message in board.messages(SSI_STATUS))
-    connects = {Epoch(status.feed, status.epoch): status.connects for status in told}
+    connects = {Epoch(one.feed, one.epoch): one.connects for one in told}
 
     def again(partition: Partition) -> Iterator[tuple[int, Frame]]:
         return enumerate(frame for topic, number, frame in board.frames() if Partition(topic, number) == partition)
 
-    return compare_records(connections, published, sent_by(url), again, connects)
+    return compare_records(status, published, sent_by(url), again, connects)
 
 
 def never_two_at_a_time(connections: list[ConnectionStatus]) -> bool:
@@ -248,7 +248,7 @@ async def test_a_hostile_day_is_published_record_by_record(kafka: str, topics: s
             await all_is_received(port, connector, board)
         status, truth = await status_of(port), Truth.load(await ask(port, "truth"))
         # In a thread: the simulator that is asked runs in this one.
-        records = await asyncio.to_thread(records_of, board, f"http://127.0.0.1:{port}", status.connections)
+        records = await asyncio.to_thread(records_of, board, f"http://127.0.0.1:{port}", status)
         sent = [await sent_on(port, connection.id) for connection in status.connections] if SCALE is None else None
 
     assert never_two_at_a_time(status.connections)

@@ -90,6 +90,8 @@ class SimulatorStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     state: PlayState
     market_ms: UnixMs
+    told_ms: UnixMs
+    """When this was told, by this machine's clock: a connection that began later is none of these."""
     connections: list[ConnectionStatus]
     records: int
     """Records sent on all connections together."""

@@ -8,7 +8,7 @@ import pytest
 
 from connectors.ssi.core.frames import FrameBuilder
 from connectors.ssi.simulator.core.journal import SentLine
-from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending
+from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending, SimulatorStatus
 from connectors.ssi.simulator.core.wire import broadcast
 from schemas.instruments import routing_key
 from schemas.position import Partition
@@ -118,7 +118,8 @@ def compared(
     connections: Sequence[ConnectionStatus],
     connects: Mapping[Epoch, int] | None = None,
 ) -> RecordsReport:
-    return compare_records(connections, topics.published, lambda number: sent[number], topics.again, connects or {})
+    status = SimulatorStatus(state="held", market_ms=UnixMs(1), told_ms=UnixMs(9_000), connections=list(connections), records=0)
+    return compare_records(status, topics.published, lambda number: sent[number], topics.again, connects or {})
 
 
 def shard(symbol: str) -> int:
@@ -282,6 +283,14 @@ def test_a_connection_of_which_nothing_came_does_not_take_the_name_of_the_next()
     report = compared(topics, sent, [a_connection(1, sent[1], ended="reset", read=3), a_connection(2, sent[2])])
     assert report.differences == []
     assert {(one.connection, one.reason): one.records for one in report.excused} == {(1, "unread"): 7, (1, "killed"): 3}
+
+
+def test_a_connection_that_began_after_the_simulator_was_asked_is_left_out() -> None:
+    topics = Topics()
+    topics.publish(epoch_of(1), records_of(MIXED), letters=1)
+    topics.publish(Epoch("a", 9_001), records_of(MIXED), letters=1)
+    report = compared(topics, {1: MIXED}, [a_connection(1, MIXED)])
+    assert (report.differences, report.put, report.published) == ([], 11, 11)
 
 
 def test_a_dead_letter_that_no_fault_explains_is_named() -> None:
