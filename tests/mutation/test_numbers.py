@@ -23,11 +23,11 @@ from pipelines.core import (
 )
 from pipelines.core.rules import PriceLimit
 from schemas.calendar import at
-from schemas.structs import ClockTick, Frame
+from schemas.structs import ClockTick, ForeignRecord, Frame
 from stock_tracker.verify.core import numbers
 from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.core.reference.flows import FlowSums
-from tests.builders import DAY
+from tests.builders import DAY, a_frame, changed
 from tests.mutation.planting import plant
 from tests.mutation.simulated_day import MOST_STOCKS, Outputs, Records, folded, from_two_feeds, records
 from tests.proof import usually
@@ -179,6 +179,43 @@ def test_a_hostile_day_of_two_feeds_is_right_too(day: Records, seed: int) -> Non
     not_judged: list[numbers.NotJudged] = []
     assert list(numbers.check(frames, folded(frames), not_judged)) == []
     assert len({left_out.symbol for left_out in not_judged}) <= MOST_STOCKS // 2
+
+
+def _begun_again(frames: Records, from_ms: int) -> Records:
+    """The same day when SSI begins one symbol's foreign counters again from nothing."""
+    symbol = next(
+        record.symbol for _, frame in frames for record in frame.records if isinstance(record, ForeignRecord) and record.bought
+    )
+    before = (0, 0, 0, 0)
+    made: Records = []
+    for position, frame in frames:
+        told: list[Any] = []
+        for record in frame.records:
+            if isinstance(record, ForeignRecord) and record.symbol == symbol:
+                counters = record.bought, record.sold, record.bought_value, record.sold_value
+                if record.ts_ms < from_ms:
+                    before = counters
+                    told.append(record)
+                else:
+                    bought, sold, bought_value, sold_value = (now - then for now, then in zip(counters, before, strict=True))
+                    told.append(changed(record, bought=bought, sold=sold, bought_value=bought_value, sold_value=sold_value))
+            else:
+                told.append(record)
+        made.append((position, a_frame(*told, feed=frame.feed, epoch=frame.epoch, seq=frame.seq)))
+    return made
+
+
+def test_a_counter_that_begins_again_leaves_every_minute_of_the_flow_judged(
+    day: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = _begun_again(_of(day, "ssi.foreign"), at(DAY, 9, 20))
+    outputs = folded(frames)
+    assert {"reset", "correction"} & {entry.kind for _, frame in outputs["market.foreign"] for entry in frame.events}
+    not_judged: list[numbers.NotJudged] = []
+    assert list(numbers.check(frames, outputs, not_judged)) == []
+    assert "market.flow" not in {doubt.topic for doubt in not_judged}
+    _plant(monkeypatch, MUTANTS["flow bought doubled"])
+    assert "wrong_flow" in _found(frames, folded(frames))
 
 
 def _until(frames: Records, ts_ms: int) -> Records:

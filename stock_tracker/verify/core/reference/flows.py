@@ -4,7 +4,7 @@ The ledger is split by symbol, the flow is not: the lines of each shard are adde
 """
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from schemas.structs import LedgerEntry
@@ -12,12 +12,13 @@ from schemas.units import Side
 from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.core.reference.compare import Placed, Rows, differ
 from stock_tracker.verify.core.reference.day import ToldDay
+from stock_tracker.verify.core.reference.seconds import ForeignSeconds
 
 SETTLED_MS = 120_000
 """Market time after which a line of the ledger must be in the flow of its minute."""
 _MINUTE_MS = 60_000
-_DECIDED_LATER = ("correction", "reset")
-"""Lines that come of a record only once a newer one has confirmed it."""
+_LATER_MS = 10**15
+"""The second of what no tick has followed yet."""
 _FIGURES = ("bought", "sold", "bought_value", "sold_value")
 _UNCLEAR = "when its lines were booked nobody can say from the records, so only its last figures are compared"
 
@@ -49,23 +50,44 @@ class FlowSums:
         clock = told.foreign_seconds
         self.day = max(self.day, told.day)
         self.until_ms = clock.reached_ms if self.until_ms is None else min(self.until_ms, clock.reached_ms)
-        unclear = clock.restless | clock.moved | set(doubtful)
-        scopes_of: dict[str, set[str]] = {}
-        for _, entry in entries:
-            self.moved_ms = max(self.moved_ms, entry.ts_ms)
-            if not entry.volume and not entry.value:
-                continue
-            part = _part(entry)
-            scopes = scopes_of.get(entry.symbol) or scopes_of.setdefault(entry.symbol, _scopes(told, entry))
-            for scope in scopes:
+        lines = [entry for _, entry in entries]
+        self.moved_ms = max([self.moved_ms, *(line.ts_ms for line in lines)])
+        lines = [line for line in lines if line.volume or line.value]
+        scopes_of = {symbol: _scopes(told, symbol, lines) for symbol in {line.symbol for line in lines}}
+        for line, second in zip(lines, _seconds(clock, lines, doubtful), strict=True):
+            part = _part(line)
+            for scope in scopes_of[line.symbol]:
                 _add(self.totals.setdefault(scope, [0, 0, 0, 0]), part)
-            key = entry.symbol, entry.side, entry.counter, entry.ts_ms
-            second = clock.seconds.get(key)
-            if second is not None:
-                for scope in scopes:
+                if second is not None:
                     _add(self.seconds[scope].setdefault(second, [0, 0, 0, 0]), part)
-            if entry.symbol in unclear or entry.kind in _DECIDED_LATER or (second is None and key not in clock.waiting):
-                self.unclear.add(entry.symbol)
+            if second is None or line.symbol in clock.moved:
+                self.unclear.add(line.symbol)
+
+
+def _seconds(clock: ForeignSeconds, lines: Sequence[LedgerEntry], doubtful: Collection[str]) -> list[int | None]:
+    """The second of each line of a partition; None where nobody can say it.
+
+    A line of which the records do not say it stands between two others, and was booked between their seconds.
+    """
+    seconds: list[int | None] = []
+    for line in lines:
+        told = line.symbol, line.side, line.counter, line.ts_ms
+        if line.symbol in clock.restless or line.symbol in doubtful:
+            seconds.append(None)
+        else:
+            seconds.append(_LATER_MS if told in clock.waiting else clock.seconds.get(told))
+    after = _LATER_MS
+    following = []
+    for second in reversed(seconds):
+        after = second if second is not None else after
+        following.append(after)
+    before = 0
+    for place, after in enumerate(reversed(following)):
+        known = seconds[place]
+        if known is None and _minute_end(before) == _minute_end(after):
+            seconds[place] = after
+        before = known if known is not None else before
+    return seconds
 
 
 def check(
@@ -100,7 +122,7 @@ def _check_minutes(sums: FlowSums, flow: list[Placed] | None) -> Iterator[Differ
     for scope in sorted(sums.totals.keys() | {scope for scope, _ in events if not scope.startswith("sector:")}):
         before = [0, 0, 0, 0]
         seconds = sums.seconds.get(scope, {})
-        ends = {-(-second // _MINUTE_MS) * _MINUTE_MS for second in seconds}
+        ends = {_minute_end(second) for second in seconds if second != _LATER_MS}
         in_order = sorted(seconds)
         for end in sorted(ends | {ts_ms for name, ts_ms in events if name == scope}):
             figures = list(before)
@@ -128,6 +150,10 @@ def _check_rows(sums: FlowSums, rows: Rows | None, expected: dict[str, list[int]
             yield Difference("missing_state", scope, "state.flow has no row of it", None, "state.flow")
 
 
+def _minute_end(second_ms: int) -> int:
+    return -(-second_ms // _MINUTE_MS) * _MINUTE_MS
+
+
 def _up_to(sums: FlowSums, scope: str, until_ms: int) -> list[int]:
     figures = [0, 0, 0, 0]
     for second, part in sums.seconds.get(scope, {}).items():
@@ -142,11 +168,15 @@ def _part(entry: LedgerEntry) -> list[int]:
     return [volume, 0, value, 0] if entry.side is Side.BUY else [0, volume, 0, value]
 
 
-def _scopes(told: ToldDay, entry: LedgerEntry) -> set[str]:
-    """The market, the exchange and the groups of a line's symbol, without its sector."""
-    records = told.foreign.get(entry.symbol)
-    exchange = max(records, key=lambda record: record.ts_ms).exchange if records else entry.exchange
-    reference = told.references.get(entry.symbol)
+def _scopes(told: ToldDay, symbol: str, lines: Sequence[LedgerEntry]) -> set[str]:
+    """The market, the exchange and the groups of a symbol, without its sector."""
+    records = told.foreign.get(symbol)
+    exchange = (
+        max(records, key=lambda record: record.ts_ms).exchange
+        if records
+        else next(line.exchange for line in lines if line.symbol == symbol)
+    )
+    reference = told.references.get(symbol)
     return {"market", exchange.value, *(reference.groups if reference is not None else ())}
 
 
