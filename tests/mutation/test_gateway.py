@@ -1,8 +1,9 @@
 # ruff: noqa: E501
 """Faults planted in the gateway: what it shows by REST and by WebSocket is compared with the topics, and each is named."""
 
+import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -20,7 +21,8 @@ from gateway.fanout import Fanout
 from gateway.settings import GatewaySettings
 from schemas.position import Partition, Position
 from schemas.structs import ReferenceMessage
-from schemas.topics import SSI_REFERENCE, SSI_STATUS
+from schemas.topics import SSI_REFERENCE, SSI_STATUS, Topic
+from stock_tracker.verify import gateway
 from stock_tracker.verify.core.boards import latest
 from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.snapshots import Placed
@@ -65,28 +67,46 @@ async def serving(day: Outputs) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+def recent_of(day: Outputs) -> RecentEvents:
+    """The events that it may show."""
+    recent = RecentEvents()
+    for name in EVENT_CHANNELS:
+        topic = CHANNELS[name].topics[0].name
+        told = ((EventPosition(at, idx), event) for at, frame in day[topic] for idx, event in enumerate(frame.events))
+        recent.take(Partition(topic, 0), told)
+    return recent
+
+
+def last_of(day: Outputs, topics: Iterable[Topic[Any]]) -> list[Placed]:
+    """The last message of each key of some topics."""
+    last: list[Placed] = []
+    for topic in topics:
+        messages: list[Placed] = [(EventPosition(at, 0), message) for at, message in day[topic.name]]
+        last += messages if topic in (SSI_REFERENCE, SSI_STATUS) else latest(messages).values()
+    return last
+
+
 async def found_in(day: Outputs) -> list[Difference]:
     """What verification finds in a gateway that shows the day."""
-    recent = RecentEvents()
-    last: dict[str, list[Placed]] = {}
-    for name, channel in CHANNELS.items():
-        for topic in channel.topics:
-            messages: list[tuple[EventPosition, Any]] = [(EventPosition(at, 0), message) for at, message in day[topic.name]]
-            if name in EVENT_CHANNELS:
-                told = [
-                    (EventPosition(at.message, idx), event) for at, frame in messages for idx, event in enumerate(frame.events)
-                ]
-                recent.take(Partition(topic.name, 0), told)
-            elif name in ("ref", "status"):
-                last[name] = messages
-            else:
-                last[name] = [*last.get(name, []), *latest(messages).values()]
     async with serving(day) as url:
         snapshots = await ask_gateway(url)
-    assert {(snapshot.channel, snapshot.way) for snapshot in snapshots} == {
-        (name, way) for name in CHANNELS for way in ("REST", "WebSocket")
-    }
-    return compare_snapshots(snapshots, last, recent)
+    shown = {(snapshot.channel, snapshot.way) for snapshot in snapshots}
+    assert shown == {(name, way) for name in CHANNELS for way in ("REST", "WebSocket")}
+    last = {name: last_of(day, channel.topics) for name, channel in CHANNELS.items() if name not in EVENT_CHANNELS}
+    return compare_snapshots(snapshots, last, recent_of(day))
+
+
+async def test_a_gateway_is_compared_once_it_answers(shown: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway, "_read_last", lambda _kafka, _prefix, topics: last_of(shown, topics))
+    async with serving(shown) as url:
+        found, rows = await asyncio.to_thread(gateway.compare_gateway, url, {}, "", recent_of(shown))
+        assert (found, rows > 100) == ([], True)
+        monkeypatch.setattr(gateway, "LAG_S", 0.0)
+        found, _ = await asyncio.to_thread(gateway.compare_gateway, url, {}, "", RecentEvents())
+        assert {difference.kind for difference in found} == {"unknown_in_gateway"}
+    monkeypatch.setattr(gateway, "COMES_UP_S", 0.0)
+    found, rows = await asyncio.to_thread(gateway.compare_gateway, url, {}, "", recent_of(shown))
+    assert ([difference.kind for difference in found], rows) == (["no_gateway"], 0)
 
 
 async def test_a_gateway_that_is_right_brings_no_difference(shown: Outputs) -> None:
