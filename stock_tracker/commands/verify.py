@@ -1,4 +1,4 @@
-"""``stock-tracker verify``: is everything that the simulator did in the topics and in the archive, and once?"""
+"""``stock-tracker verify``: are the numbers right, and is everything in the topics, in the archive and on the gateway, once?"""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ EPILOG = "Example: stock-tracker verify --json    while stock-tracker up runs in
 def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")] = False,
 ) -> None:
-    """Compare the simulator's truth, the Kafka topics and the archive, record by record; exit 1 when they disagree."""
+    """Compare the simulator's truth, the topics, a reference's numbers, the archive and the gateway; exit 1 if they disagree."""
     import asyncio
     import json
     import os

@@ -1,1 +1,1 @@
-"""Verification: the simulator's truth, the topics and the archive compared record by record. Is everything there, and once?"""
+"""Verification: are the numbers right, and is everything that happened in the topics, in the archive and on the gateway, once?"""
