@@ -2,7 +2,7 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from random import Random
 from typing import Any
 
@@ -48,8 +48,9 @@ Records = list[tuple[Position, Frame]]
 Outputs = dict[str, list[tuple[Position, Any]]]
 
 
-def records(shards: int = 1) -> Records:
-    """The frames of a morning of few symbols, those of its stories among them, with books; split into so many shards."""
+@cache
+def _told() -> dict[int, list[Any]]:
+    """The records of a morning of few symbols, those of its stories among them, with books; by the time of their frame."""
     market = generate(SEED, DAY, Random)
     names = {story.symbol for story in market.stories}
     seconds: dict[int, list[Any]] = defaultdict(list)
@@ -67,6 +68,12 @@ def records(shards: int = 1) -> Records:
             continue
         times = 1 + (isinstance(record, TradeRecord) and trades % REPEATED == 0)
         seconds[max(simulated.due_ms, BEGINS_MS) // STEP_MS * STEP_MS] += [record] * times
+    return seconds
+
+
+def records(shards: int = 1) -> Records:
+    """The frames of that morning, split into so many shards."""
+    seconds = _told()
     frames: Records = []
     for seq, ts_ms in enumerate([*sorted(seconds), *AFTER_MS]):
         by_place: dict[Partition, list[Any]] = {
