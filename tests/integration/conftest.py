@@ -22,6 +22,7 @@ from schemas.shards import shard_keys
 from schemas.structs import (
     AlertsFrame,
     BasisRow,
+    BreadthRow,
     CandleEvent,
     CandlesFrame,
     FlowRow,
@@ -86,6 +87,13 @@ class Market:
             "put_through_value": 0, "advances": 0, "no_changes": 0, "declines": 0, "ceilings": 0, "floors": 0,
         }  # fmt: skip
         return self._row(names.STATE_INDICES, IndexRow, symbol, defaults, changes)
+
+    def breadth(self, symbol: str, **changes: Any) -> Any:
+        defaults: dict[str, Any] = {
+            "day": DAY, "ts_ms": OPEN_MS, "symbol": symbol, "advances": 0, "no_changes": 0, "declines": 0, "ceilings": 0,
+            "floors": 0, "untraded": 30,
+        }  # fmt: skip
+        return self._row(names.STATE_BREADTH, BreadthRow, symbol, defaults, changes)
 
     def basis(self, symbol: str, **changes: Any) -> Any:
         defaults: dict[str, Any] = {

@@ -34,6 +34,7 @@ effect(() => {
 gateway.subscribe("status", ["*"], FLOW_MS);
 gateway.subscribe("ref", ["*"], FLOW_MS);
 gateway.subscribe("index", ["*"]);
+gateway.subscribe("breadth", ["*"]);
 gateway.subscribe("px", [`@${tab.peek()}`], PRICES_MS);
 gateway.subscribe("flow", ["*"], FLOW_MS);
 gateway.subscribe("basis", ["*"]);

@@ -44,7 +44,7 @@ export class Table {
 
 export class Store {
   constructor() {
-    this.tables = Object.fromEntries(["px", "index", "flow", "basis", "status", "ref"].map((ch) => [ch, new Table()]));
+    this.tables = Object.fromEntries(["px", "index", "breadth", "flow", "basis", "status", "ref"].map((ch) => [ch, new Table()]));
     this.alerts = signal([]); // newest first
     this.connection = signal({ phase: "connecting", reason: "", retryAt: 0 });
     this.heartbeat = signal(null); // the message, with `at`: the page's clock when it came

@@ -9,14 +9,16 @@ import { language, phaseName, speak, t } from "./text.js";
 const FIRST = ["VNINDEX", "VN30", "HNXINDEX", "HNX30", "UPCOMINDEX"];
 const NAMES = { VNINDEX: "VN-Index", HNXINDEX: "HNX-Index", UPCOMINDEX: "UPCoM-Index" };
 
-/** How many stocks rose, stood and fell; null where the feed does not say, as for VN30: it sends zeros. */
+/** How many stocks rose, stood and fell; null where `row` does not say, as for VN30: the feed sends zeros. */
 function breadthOf(row) {
+  if (row === undefined) return null;
   const counts = [row.advances, row.ceilings, row.no_changes, row.declines, row.floors];
   return counts.some((n) => n > 0) ? counts : null;
 }
 
-function Breadth({ row }) {
-  const counts = breadthOf(row);
+/** By the feed's count or, where it has none, by the members' own prices. */
+function Breadth({ store, row }) {
+  const counts = breadthOf(row) ?? breadthOf(store.tables.breadth.get(row.symbol));
   if (counts === null) return html`<p class="breadth">–</p>`;
   const [advances, ceilings, unchanged, declines, floors] = counts.map(count);
   return html`<p class="breadth">
@@ -35,7 +37,7 @@ function IndexCard({ store, symbol }) {
       <span class="value">${price(row.value, true, 2)}</span>
       <span class="move">${mark(colour)} ${change(row.change, true, 2)} (${percent(row.change_pct)}%)</span>
     </p>
-    <${Breadth} row=${row} />
+    <${Breadth} store=${store} row=${row} />
     <p class="turnover">
       <span class="traded">${billions(row.traded_value)} ${t("billion")}</span>
       <span>${count(row.volume)} ${t("shares")}</span>

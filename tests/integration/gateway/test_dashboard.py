@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -131,8 +132,11 @@ async def test_a_price_is_seen_changes_and_turns_purple_at_its_ceiling(
     market.flush()
     await expect(page.locator("[data-index=VNINDEX] .value")).to_have_text("1,665.50")
     await expect(page.locator("[data-index=VNINDEX] .breadth")).to_contain_text("▲187 (6)")
-    # The feed says no breadth of it.
+    # The feed says no breadth of it, so its members do.
     await expect(page.locator("[data-index=VN30] .breadth")).to_have_text("–")
+    market.breadth("VN30", advances=12, ceilings=2, no_changes=4, declines=11, floors=1, untraded=0)
+    market.flush()
+    await expect(page.locator("[data-index=VN30] .breadth")).to_have_text(re.compile(r"▲12 \(2\)\s*■4\s*▼11 \(1\)"))
     await picture(page, "dashboard.png")
     assert complaints == []
 
