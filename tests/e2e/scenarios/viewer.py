@@ -58,11 +58,6 @@ class Viewer(Wire):
         assert [alert["direction"] for alert in told()] == list(directions)
         return told()
 
-    @property
-    def stale(self) -> list[str] | None:
-        """The channels that stand still though they should move, as the last heartbeat said; None before the first."""
-        return next((message["stale"] for message in reversed(self.messages) if message["op"] == "hb"), None)
-
 
 Watch = Callable[..., Awaitable[Viewer]]
 """Connects a viewer that is told every change on the channels that are named."""
