@@ -33,7 +33,7 @@ KNOWN: Final = (
         name="gateway_ahead_of_a_lost_transaction",
         part="gateway",
         how="kill",
-        kinds=frozenset({"wrong_gateway_row"}),
+        kinds=frozenset({"wrong_in_gateway"}),
         says="A gateway that started while a pipeline lost its transaction was seen to keep a row of it for one symbol",
     ),
 )
