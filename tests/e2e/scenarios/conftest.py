@@ -5,13 +5,14 @@ an order. Nobody waits for market time: it moves with what SSI says.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, suppress
 
 import aiohttp
 import pytest
 import pytest_asyncio
 
+from schemas.deployment import LOCAL_SHARDS
 from stock_tracker.testing.topic_sets import TopicSets
 from tests.e2e.scenarios.fake_ssi import FakeSsi, MarketDay
 from tests.e2e.scenarios.stack import running_stack
@@ -20,10 +21,11 @@ from tests.e2e.scenarios.viewer import Viewer, Watch
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def gateway_and_ssi(
-    kafka: str, topic_sets: TopicSets, tmp_path_factory: pytest.TempPathFactory
+    kafka: str, topic_sets: Callable[[int], TopicSets], tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[tuple[str, FakeSsi]]:
     """The stack, and what it is connected to."""
-    prefix, ssi = topic_sets.take(), FakeSsi()
+    sets = topic_sets(LOCAL_SHARDS)
+    prefix, ssi = sets.take(), FakeSsi()
     async with ssi.hub.serving() as url:
         alive = asyncio.create_task(ssi.keep_alive())
         async with running_stack(tmp_path_factory.mktemp("stack"), url, kafka, prefix) as gateway:
@@ -31,7 +33,7 @@ async def gateway_and_ssi(
             alive.cancel()
         with suppress(asyncio.CancelledError):
             await alive
-    topic_sets.give_back(prefix)
+    sets.give_back(prefix)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
