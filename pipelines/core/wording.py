@@ -140,8 +140,10 @@ SENTENCES: Final[Mapping[str, Text]] = {
         "{symbol} rời {limit} sau {held}: đang khớp ở {price}.",
     ),
     "feed_gap": Text(
-        "Records were lost between {since} and {until}: {symbol} is the first to miss volume, {volume}.",
-        "Mất dữ liệu từ {since} đến {until}: {symbol} là mã đầu tiên thiếu khối lượng, {volume}.",
+        "The feed broke off and missed {volume} of {symbol}, traded between {since} and {until}; "
+        "other symbols may miss some too.",
+        "Nguồn dữ liệu bị gián đoạn, sót {volume} {symbol} khớp trong khoảng từ {since} đến {until}; "
+        "các mã khác cũng có thể bị sót.",
     ),
     "foreign_acceleration": Text(
         "Foreigners are {doing} {symbol} faster: {recent} in the last {window}, after {pace} a minute in the {base} before.",

@@ -331,9 +331,20 @@ def test_a_lost_connection_alerts_once_however_many_symbols_show_it() -> None:
     gaps = [Tape(symbol).a_gap(second, epoch=7) for second, symbol in enumerate(["HPG", "VNM", "SSI"])]
     alerts = [alert for gap in gaps for alert in advance_losses(losses, GAP, gap)]
     assert [(alert.symbol, alert.data["epoch"]) for alert in alerts] == [("HPG", 7)]
-    assert alerts[0].message == ("Records were lost between 09:15:00 and 09:15:00: HPG is the first to miss volume, 100 shares.")
     assert len(advance_losses(losses, GAP, Tape().a_gap(60, epoch=8))) == 1
     assert advance_losses(losses, GAP, Tape().a_gap(61, epoch=7)) == ()
+
+
+def test_a_loss_is_told_as_what_was_missed_not_as_how_long_the_feed_was_away() -> None:
+    """A quiet symbol's last record may be hours older than the break, and each shard has a symbol that shows it first."""
+    (alert,) = advance_losses(Losses(), GAP, Tape("HPG").a_gap(90, epoch=7))
+    assert alert.message == (
+        "The feed broke off and missed 100 shares of HPG, traded between 09:15:00 and 09:16:30; other symbols may miss some too."
+    )
+    assert alert.message_vi == (
+        "Nguồn dữ liệu bị gián đoạn, sót 100 cổ phiếu HPG khớp trong khoảng từ 09:15:00 đến 09:16:30; "
+        "các mã khác cũng có thể bị sót."
+    )
 
 
 def test_whether_a_stock_or_a_future_shows_a_loss_first_makes_no_difference() -> None:
