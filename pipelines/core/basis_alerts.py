@@ -121,7 +121,7 @@ def _figures(event: BasisEvent) -> dict[str, Text | str]:
         "price": wording.points(event.price),
         "index": wording.points(event.index_value),
         "basis": wording.signed_points(event.basis),
-        "days": wording.number(event.days_to_expiry),
+        "expiry": wording.expiry(event.days_to_expiry),
     }
 
 

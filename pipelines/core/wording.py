@@ -61,9 +61,17 @@ def volume(value: int, exchange: Exchange) -> Text:
 def left(value: int, exchange: Exchange) -> Text:
     """What is left of a foreign room: ``500 shares left``, or ``nothing left``."""
     if not value:
-        return Text("nothing left", "không còn gì")
+        return Text("nothing left", "không còn cổ phiếu nào")
     amount = volume(value, exchange)
     return Text(f"{amount.en} left", f"còn {amount.vi}")
+
+
+def expiry(days: int) -> Text:
+    """How far a contract's last trading day is: ``with 27 days to expiry``, ``on the day of its expiry``."""
+    if not days:
+        return Text("on the day of its expiry", "đáo hạn hôm nay")
+    amount = number(days)
+    return Text(f"with {amount.en} {'day' if days == 1 else 'days'} to expiry", f"còn {amount.vi} ngày đến đáo hạn")
 
 
 def vnd(value: int) -> Text:
@@ -119,8 +127,8 @@ FOREIGN_PAST: Final[Mapping[str, Text]] = {"buy": Text("bought", "mua"), "sell":
 """What foreigners did."""
 
 _AGAINST: Final = Text(
-    "{price} against {underlying} at {index}, {basis} points with {days} days to expiry",
-    "{price} so với {underlying} ở {index}, {basis} điểm, còn {days} ngày đến đáo hạn",
+    "{price} against {underlying} at {index}, {basis} points {expiry}",
+    "{price} so với {underlying} ở {index}, chênh lệch {basis} điểm, {expiry}",
 )
 
 SENTENCES: Final[Mapping[str, Text]] = {
@@ -156,15 +164,15 @@ SENTENCES: Final[Mapping[str, Text]] = {
     "ambiguous_correction": Text(
         "The feed took back {volume} that foreigners had {did} of {symbol}, from {before} to {after}: too much for a correction, "
         "too little for a restart. It is booked as a correction; compare with the exchange's figures.",
-        "Nguồn dữ liệu rút lại {volume} {symbol} mà khối ngoại đã {did}, từ {before} xuống {after}: quá nhiều cho một điều "
-        "chỉnh, quá ít cho một lần đếm lại. Được ghi là điều chỉnh; hãy đối chiếu với số liệu của sở giao dịch.",
+        "Lũy kế khối ngoại {did} {symbol} bị nguồn dữ liệu giảm {volume}, từ {before} xuống {after}: quá lớn để là điều chỉnh, "
+        "quá nhỏ để là đếm lại từ 0. Được ghi nhận là điều chỉnh; hãy đối chiếu với số liệu của sở giao dịch.",
     ),
     "ambiguous_correction.reset": Text(
         "The feed's count of what foreigners had {did} of {symbol} fell to {after}, right after one record had more than doubled "
         "it: either the feed counts from 0 again, or that record was wrong. It is booked as a restart, and what that record said "
         "stays; compare with the exchange's figures.",
-        "Số đếm {symbol} mà khối ngoại đã {did} giảm xuống {after}, ngay sau khi một bản ghi tăng nó lên hơn gấp đôi: hoặc nguồn "
-        "dữ liệu đếm lại từ 0, hoặc bản ghi đó sai. Được ghi là đếm lại, và số của bản ghi đó được giữ; hãy đối chiếu với số "
+        "Lũy kế khối ngoại {did} {symbol} giảm xuống {after}, ngay sau khi một bản ghi đưa nó lên hơn gấp đôi: hoặc nguồn dữ "
+        "liệu đếm lại từ 0, hoặc bản ghi đó sai. Được ghi nhận là đếm lại, và số của bản ghi đó được giữ; hãy đối chiếu với số "
         "liệu của sở giao dịch.",
     ),
     "basis_flip.up": Text(
@@ -202,11 +210,11 @@ SENTENCES: Final[Mapping[str, Text]] = {
     ),
     "open_gap.up": Text(
         "{symbol} opened at {price}, {distance} above its reference of {reference}.",
-        "{symbol} mở cửa ở {price}, cao hơn giá tham chiếu {reference} {distance}.",
+        "{symbol} mở cửa ở {price}, cao hơn {distance} so với giá tham chiếu {reference}.",
     ),
     "open_gap.down": Text(
         "{symbol} opened at {price}, {distance} below its reference of {reference}.",
-        "{symbol} mở cửa ở {price}, thấp hơn giá tham chiếu {reference} {distance}.",
+        "{symbol} mở cửa ở {price}, thấp hơn {distance} so với giá tham chiếu {reference}.",
     ),
     "limit_lock.ceiling": Text(
         "{symbol} is locked at its ceiling, {price}: buyers wait for {queue}, worth {value}, and nobody sells.",

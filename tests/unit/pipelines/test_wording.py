@@ -54,6 +54,24 @@ def test_a_future_is_counted_in_contracts_and_priced_in_points() -> None:
     assert wording.price(85_800, Exchange.HOSE) == Text("85,800 VND", "85.800 đồng")
 
 
+def test_expiry_is_told_in_days_and_on_its_day_as_today() -> None:
+    assert wording.expiry(27) == Text("with 27 days to expiry", "còn 27 ngày đến đáo hạn")
+    assert wording.expiry(1) == Text("with 1 day to expiry", "còn 1 ngày đến đáo hạn")
+    assert wording.expiry(0) == Text("on the day of its expiry", "đáo hạn hôm nay")
+
+
+def test_a_distance_stands_before_the_reference_in_vietnamese() -> None:
+    """Behind it, ``60.000 đồng 3,00%`` reads as one figure."""
+    price, reference = wording.price(61_800, Exchange.HOSE), wording.price(60_000, Exchange.HOSE)
+    told = wording.say("open_gap.up", symbol="VNM", price=price, distance=wording.percent(3.0), reference=reference)
+    assert told.vi == "VNM mở cửa ở 61.800 đồng, cao hơn 3,00% so với giá tham chiếu 60.000 đồng."
+
+
+def test_a_room_without_a_share_is_told_so() -> None:
+    told = wording.say("room_exhausted", symbol="MBB", left=wording.left(0, Exchange.HOSE))
+    assert told.vi == "MBB hết room ngoại: không còn cổ phiếu nào để mua."
+
+
 def test_time_of_day_is_vietnams() -> None:
     assert wording.clock(at(TradingDay(20261120), 9, 15, 7)) == "09:15:07"
 
