@@ -5,10 +5,11 @@ from dataclasses import asdict, dataclass, field
 
 from clickhouse_connect.driver.client import Client
 
+from connectors.ssi.core.decode import decode
 from connectors.ssi.simulator.core.records import PUT_THROUGH
 from connectors.ssi.simulator.core.truth import DealTruth, PrintTruth, SimulatorStatus, Truth
 from schemas.position import Partition, Position
-from schemas.structs import DeadLetter, Frame, TradeRecord
+from schemas.structs import DeadLetter, ForeignRecord, Frame, TradeRecord
 from schemas.topics import (
     MARKET_FOREIGN,
     MARKET_TRADES,
@@ -23,7 +24,7 @@ from stock_tracker.verify.core.boards import NewestRecords, compare_foreign, com
 from stock_tracker.verify.core.connections import SentOn
 from stock_tracker.verify.core.deals import DealsReport, compare_deals, sharing
 from stock_tracker.verify.core.differences import Difference, EventPosition
-from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
+from stock_tracker.verify.core.ledger import AlteredCounters, LedgerReport, TrueCounters, compare_ledger
 from stock_tracker.verify.core.numbers import NEVER_JUDGED, NotJudged
 from stock_tracker.verify.core.published import Epoch, Published
 from stock_tracker.verify.core.records import FramesOf, RecordsReport, compare_records, refused
@@ -178,7 +179,8 @@ def verify(
     trades = list(read_events(kafka, prefix, MARKET_TRADES))
     tape = compare_tape(prints, delivered.prints, trades, lost.prints, sharing(deals, prints))
     booked = compare_deals(deals, delivered.deals, trades, lost.deals)
-    ledger = compare_ledger(_true_counters(truth), newest.foreign, read_events(kafka, prefix, MARKET_FOREIGN), lost.foreign)
+    entries = read_events(kafka, prefix, MARKET_FOREIGN)
+    ledger = compare_ledger(_true_counters(truth), newest.foreign, entries, lost.foreign, altered_counters(truth))
 
     tell("Comparing the latest values on state.* with what was delivered")
     day = truth.header.trading_day
@@ -199,6 +201,7 @@ def verify(
     checked = ByShard(kafka, prefix, archive, states)
     checked.compared["messages_folded_again"] = delivery.folded
     checked.compared["messages_delivered"] = delivery.compared.total()
+    checked.not_judged += ledger.not_judged
     checked.not_judged += [
         NotJudged(", ".join(map(str, left_out.sources)), "", left_out.reason) for left_out in delivery.not_judged
     ]
@@ -274,6 +277,15 @@ def _true(lines: Iterable[PrintTruth] | Iterable[DealTruth]) -> list[TruePrint]:
 
 def _true_counters(truth: Truth) -> list[TrueCounters]:
     return [
-        TrueCounters(line.symbol, line.due_ms, line.bought, line.sold, line.bought_value, line.sold_value, line.connections)
+        TrueCounters(line.symbol, line.ts_ms, line.bought, line.sold, line.bought_value, line.sold_value, line.connections)
         for line in truth.foreign
     ]
+
+
+def altered_counters(truth: Truth) -> Iterator[AlteredCounters]:
+    """What faults made of the day's foreign records."""
+    for line in truth.affected:
+        if line.channel == "R" and line.effect == "altered":
+            record = decode(line.argument or "")
+            if isinstance(record, ForeignRecord):
+                yield AlteredCounters(record.symbol, record.ts_ms, line.connection, record.bought, record.sold)

@@ -1,25 +1,28 @@
 """The foreign ledger against the simulator's truth.
 
 For each symbol and side the entries must form a chain: the first begins at 0, each begins where the one before it ends, and the
-last reaches the highest counter that was delivered.
+last reaches the highest counter that was delivered. The ledger of a symbol whose counters a fault altered is compared with what
+was put on the sockets instead (:mod:`stock_tracker.verify.core.altered_ledger`).
 """
 
 from collections import defaultdict
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from schemas.structs import LedgerEntry
 from schemas.units import Side
+from stock_tracker.verify.core.altered_ledger import Step, check_altered, is_exact
 from stock_tracker.verify.core.differences import Difference, EventPosition
+from stock_tracker.verify.core.numbers import NotJudged
 
 
 class TrueCounters(NamedTuple):
     """What foreigners had bought and sold of a symbol since the open, as one record of the simulator said, in shares and VND."""
 
     symbol: str
-    due_ms: int
-    """The market time at which its record was sent, or would have been if it was withheld."""
+    ts_ms: int
+    """The time that its record tells, of one-second steps."""
     bought: int
     sold: int
     bought_value: int
@@ -37,6 +40,23 @@ CounterKey = tuple[str, int, int]
 """Symbol, bought, sold."""
 
 
+class AlteredCounters(NamedTuple):
+    """What a fault made of a record on one connection, in shares."""
+
+    symbol: str
+    ts_ms: int
+    """The time that the record tells: that of its :class:`TrueCounters`."""
+    connection: int
+    """The simulator's number of it."""
+    bought: int
+    sold: int
+
+    @property
+    def key(self) -> CounterKey:
+        """What the record is known by, as it was sent."""
+        return self.symbol, self.bought, self.sold
+
+
 @dataclass
 class LedgerReport:
     """What became of the foreign flow."""
@@ -46,6 +66,8 @@ class LedgerReport:
     """Shares, over all symbols."""
     sold: int = 0
     differences: list[Difference] = field(default_factory=list)
+    not_judged: list[NotJudged] = field(default_factory=list)
+    """Sides whose total the truth only bounds, because a fault lowered their counter; the reference judges them."""
 
 
 def compare_ledger(
@@ -53,6 +75,7 @@ def compare_ledger(
     delivered: Mapping[str, tuple[int, int]],
     events: Iterable[tuple[EventPosition, LedgerEntry]],
     lost: Container[tuple[int, CounterKey]],
+    altered: Iterable[AlteredCounters],
 ) -> LedgerReport:
     """Compare what foreigners did with what is on ``market.foreign``.
 
@@ -61,26 +84,50 @@ def compare_ledger(
         delivered: By symbol, the highest bought and sold on ``ssi.foreign`` for the day.
         events: All of ``market.foreign``, read committed, in order of each partition.
         lost: The records that were lost with a connection: the simulator's number of it, and what the record is known by.
+        altered: What faults made of records.
     """
     report = LedgerReport()
+    changed: dict[str, dict[int, list[AlteredCounters]]] = defaultdict(lambda: defaultdict(list))
+    for one in altered:
+        changed[one.symbol][one.ts_ms].append(one)
     # The last step whose record arrived. One record may say the same as another that was lost: then the other brought it.
     last_sent: dict[str, TrueCounters] = {}
+    steps: dict[tuple[str, Side], list[Step]] = defaultdict(list)
     for step in truth:
-        was_lost = all((connection, step.key) in lost for connection in step.connections)
-        if step.connections and not (was_lost and (step.bought, step.sold) > delivered.get(step.symbol, (0, 0))):
+        others = changed[step.symbol][step.ts_ms] if step.symbol in changed else []
+        was_lost = all(
+            any((connection, key) in lost for key in [step.key, *(one.key for one in others if one.connection == connection)])
+            for connection in step.connections
+        )
+        arrived = bool(step.connections) and not (was_lost and (step.bought, step.sold) > delivered.get(step.symbol, (0, 0)))
+        if step.symbol in changed:
+            steps[step.symbol, Side.BUY].append(_step(step, Side.BUY, others, arrived=arrived))
+            steps[step.symbol, Side.SELL].append(_step(step, Side.SELL, others, arrived=arrived))
+        elif arrived:
             last_sent[step.symbol] = step
 
     chains: dict[tuple[str, Side], list[tuple[EventPosition, LedgerEntry]]] = defaultdict(list)
     for position, entry in events:
         report.entries += 1
+        if entry.side is Side.BUY:
+            report.bought += entry.volume
+        else:
+            report.sold += entry.volume
         chains[entry.symbol, entry.side].append((position, entry))
-        if entry.kind in ("correction", "reset"):
+        if entry.kind in ("correction", "reset") and entry.symbol not in changed:
             report.differences.append(
-                Difference(f"unexpected_{entry.kind}", entry.symbol, "the simulator's counters never fall", position)
+                Difference(f"unexpected_{entry.kind}", entry.symbol, "no fault lowered what the simulator counts", position)
             )
 
-    for symbol, side in sorted(chains.keys() | {(s, side) for s in last_sent for side in (Side.BUY, Side.SELL)}):
+    sides = {(symbol, side) for symbol in last_sent for side in (Side.BUY, Side.SELL)}
+    for symbol, side in sorted(chains.keys() | sides | steps.keys()):
         chain = chains.get((symbol, side), [])
+        if symbol in changed:
+            report.differences += check_altered(symbol, side, chain, steps[symbol, side])
+            if not is_exact(steps[symbol, side]):
+                reason = f"{side}: a fault lowered its counter, so the truth only bounds its total; the reference judges it"
+                report.not_judged.append(NotJudged("market.foreign", symbol, reason))
+            continue
         said = last_sent.get(symbol)
         if said is None:
             expected, value = 0, 0
@@ -88,13 +135,17 @@ def compare_ledger(
             expected, value = said.bought, said.bought_value
         else:
             expected, value = said.sold, said.sold_value
-        total = sum(entry.volume for _, entry in chain)
-        if side is Side.BUY:
-            report.bought += total
-        else:
-            report.sold += total
         report.differences += _check_chain(symbol, side, chain, expected, value)
     return report
+
+
+def _step(step: TrueCounters, side: Side, altered: Sequence[AlteredCounters], *, arrived: bool) -> Step:
+    is_buy = side is Side.BUY
+    true, value = (step.bought, step.bought_value) if is_buy else (step.sold, step.sold_value)
+    told = {one.bought if is_buy else one.sold for one in altered}
+    if not told or set(step.connections) - {one.connection for one in altered}:
+        told.add(true)
+    return Step(true, value, frozenset(told), arrived)
 
 
 def _check_chain(

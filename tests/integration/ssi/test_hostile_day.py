@@ -200,9 +200,9 @@ def tape_of(made: Folded, truth: Truth, lost: LostWithConnection) -> TapeReport:
 
 def ledger_of(made: Folded, truth: Truth) -> LedgerReport:
     steps = [
-        TrueCounters(s.symbol, s.due_ms, s.bought, s.sold, s.bought_value, s.sold_value, s.connections) for s in truth.foreign
+        TrueCounters(s.symbol, s.ts_ms, s.bought, s.sold, s.bought_value, s.sold_value, s.connections) for s in truth.foreign
     ]
-    return compare_ledger(steps, made.foreign, made.entries, NOTHING_LOST.foreign)
+    return compare_ledger(steps, made.foreign, made.entries, NOTHING_LOST.foreign, ())
 
 
 def records_of(board: Topics, url: str, status: SimulatorStatus) -> RecordsReport:

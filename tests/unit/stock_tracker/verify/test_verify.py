@@ -166,16 +166,16 @@ def test_deals_that_are_counted_with_the_prints_are_holes_in_their_tape() -> Non
 def test_a_step_of_foreigners_that_was_lost_with_its_connection_is_not_asked_for() -> None:
     truth = [TrueCounters("VNM", 1, 100, 0, 0, 0, (1,)), TrueCounters("VNM", 2, 300, 0, 0, 0, (1,))]
     events = placed([an_entry(0, 100)])
-    assert kinds(compare_ledger(truth, {"VNM": (100, 0)}, events, {(1, ("VNM", 300, 0))})) == []
-    assert kinds(compare_ledger(truth, {"VNM": (100, 0)}, events, NOBODY)) == ["missing_entry"]
+    assert kinds(compare_ledger(truth, {"VNM": (100, 0)}, events, {(1, ("VNM", 300, 0))}, ())) == []
+    assert kinds(compare_ledger(truth, {"VNM": (100, 0)}, events, NOBODY, ())) == ["missing_entry"]
     # Another record said the same, and that came.
-    assert kinds(compare_ledger(truth, {"VNM": (300, 0)}, events, {(1, ("VNM", 300, 0))})) == ["missing_entry"]
+    assert kinds(compare_ledger(truth, {"VNM": (300, 0)}, events, {(1, ("VNM", 300, 0))}, ())) == ["missing_entry"]
 
 
 def test_a_ledger_that_reaches_the_simulator_s_counters_without_a_hole_reconciles() -> None:
     truth = [TrueCounters("VNM", 1, 100, 0, 0, 0, (1,)), TrueCounters("VNM", 2, 300, 50, 0, 0, (1,))]
     events = placed([an_entry(0, 100), an_entry(100, 300), an_entry(0, 50, Side.SELL)])
-    report = compare_ledger(truth, {"VNM": (300, 50)}, events, NOBODY)
+    report = compare_ledger(truth, {"VNM": (300, 50)}, events, NOBODY, ())
     assert (report.differences, report.entries, report.bought, report.sold) == ([], 3, 300, 50)
 
 
@@ -190,7 +190,7 @@ def test_a_ledger_that_reaches_the_simulator_s_counters_without_a_hole_reconcile
 )
 def test_a_ledger_with_a_hole_a_double_or_too_much_is_named(entries: list[LedgerEntry], kind: str) -> None:
     truth = [TrueCounters("VNM", 2, 300, 0, 0, 0, (1,))]
-    assert kinds(compare_ledger(truth, {"VNM": (300, 0)}, placed(entries), NOBODY)) == [kind]
+    assert kinds(compare_ledger(truth, {"VNM": (300, 0)}, placed(entries), NOBODY, ())) == [kind]
 
 
 def test_rows_that_are_missing_doubled_unknown_or_wrong_are_named() -> None:
@@ -210,7 +210,7 @@ def test_intervals_are_sets() -> None:
 
 def test_a_ledger_whose_value_is_not_the_simulator_s_is_named() -> None:
     truth = [TrueCounters("VNM", 2, 300, 0, 20_550_000, 0, (1,))]
-    report = compare_ledger(truth, {"VNM": (300, 0)}, placed([an_entry(0, 300)]), NOBODY)
+    report = compare_ledger(truth, {"VNM": (300, 0)}, placed([an_entry(0, 300)]), NOBODY, ())
     assert kinds(report) == ["wrong_value"]
 
 
