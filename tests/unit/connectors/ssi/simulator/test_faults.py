@@ -50,11 +50,15 @@ class Way:
 
     def record(self, place: int) -> DueRecord:
         record = self.market.records[place]
-        key = self._numbers[record.listing.symbol] * KINDS + kind_of(record)
-        return DueRecord(key, place, wire.encode(record), record.due_ms)
+        return DueRecord(self.key(place), place, wire.encode(record), record.due_ms)
+
+    def key(self, place: int) -> int:
+        """The number of its symbol and channel."""
+        record = self.market.records[place]
+        return self._numbers[record.listing.symbol] * KINDS + kind_of(record)
 
     def older(self, key: int) -> Spoken | None:
-        places = [place for place in range(self.newest) if self.record(place).key == key]
+        places = [place for place in range(self.newest) if self.key(place) == key]
         return self.record(places[-2])[:3] if len(places) > 1 else None
 
     newest = 0
@@ -302,7 +306,7 @@ def test_a_foreign_counter_begins_again_and_stays_lower(market: MarketDay) -> No
 def test_a_stale_snapshot_has_older_records_of_the_same_symbol_and_channel(market: MarketDay) -> None:
     way = Way(market, a_schedule('fault = "stale_snapshot"\nprobability = 0.5'))
     way.newest = next(n for n, record in enumerate(market.records) if record.due_ms > at(DAY, 9, 20))
-    last = {way.record(n).key: n for n in range(way.newest)}
+    last = {way.key(n): n for n in range(way.newest)}
     asked = sorted(last.values())[-120:]
     sent = [one for n in asked for one in way.path.answer(way.record(n))]
     older = [(n, one.place) for n, one in zip(asked, sent, strict=True) if one.place != n]
