@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from clickhouse_connect.driver.client import Client
 
 from connectors.ssi.core.decode import decode
+from connectors.ssi.core.errors import InvalidRecord
 from connectors.ssi.simulator.core.records import PUT_THROUGH
 from connectors.ssi.simulator.core.truth import DealTruth, PrintTruth, SimulatorStatus, Truth
 from schemas.position import Partition, Position
@@ -286,6 +287,10 @@ def altered_counters(truth: Truth) -> Iterator[AlteredCounters]:
     """What faults made of the day's foreign records."""
     for line in truth.affected:
         if line.channel == "R" and line.effect == "altered":
-            record = decode(line.argument or "")
+            try:
+                record = decode(line.argument or "")
+            except InvalidRecord:
+                # In a captured day: no client could read it either, so nothing is booked of it.
+                continue
             if isinstance(record, ForeignRecord):
                 yield AlteredCounters(record.symbol, record.ts_ms, line.connection, record.bought, record.sold)

@@ -5,9 +5,10 @@ restarts. These are always true of it:
 
 - within a generation the entries form a chain, and a record that was put on a socket said each counter in it;
 - where no record said less than half of the true counter, nothing can have looked like a restart: all is one generation, and if
-  the last record was left as it was, the ledger comes to what it says, in shares and in VND;
-- otherwise it comes to no more than really was traded, and to no less than the last record said. What exactly it must come to
-  depends on which of the fallen counters arrived, so the reference judges that (:mod:`stock_tracker.verify.core.reference`).
+  the last record that arrived was left as it was, the ledger comes to what it says, in shares and in VND;
+- otherwise it comes to no more than really was traded, and to no less than the last record said that arrived for certain. What
+  exactly it must come to depends on which of the fallen counters arrived, so the reference judges that
+  (:mod:`stock_tracker.verify.core.reference`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,36 +27,44 @@ class Step(NamedTuple):
     """What foreigners had paid or got by then, in VND."""
     told: frozenset[int]
     """What its records said on the sockets on which they were put: the true counter, or what a fault made of it."""
-    arrived: bool
-    """Whether one of them was put on a socket and not lost with its connection."""
+    is_put: bool
+    """Whether one of them was put on a socket."""
+    is_lost: bool
+    """Whether all of them were lost with their connections; or others were, that said the same."""
 
 
-def is_exact(steps: Sequence[Step]) -> bool:
-    """Whether the steps of a side, in order, say to the share what its ledger must come to."""
-    last = next((step for step in reversed(steps) if step.arrived), None)
+def is_exact(steps: Sequence[Step], highest: int) -> bool:
+    """Whether the steps of a side, in order, say to the share what its ledger comes to; ``highest`` arrived of its counter."""
+    last = _last_exact(steps, highest)
     return not _may_restart(steps) and (last is None or last.told == {last.true})
 
 
 def check_altered(
-    symbol: str, side: Side, chain: Sequence[tuple[EventPosition, LedgerEntry]], steps: Sequence[Step]
+    symbol: str, side: Side, chain: Sequence[tuple[EventPosition, LedgerEntry]], steps: Sequence[Step], highest: int
 ) -> Iterator[Difference]:
-    """Compare the entries of a side, in order, with all steps of its counter, in order."""
+    """Compare the entries of a side, in order, with all steps of its counter, in order; ``highest`` arrived of its counter."""
     yield from _check_entries(symbol, side, chain, steps)
     at = chain[-1][0] if chain else None
-    total = sum(entry.volume for _, entry in chain)
-    last = next((step for step in reversed(steps) if step.arrived), None)
-    if last is None:
-        low, high = 0, 0
-    elif is_exact(steps):
-        low, high = last.true, last.true
+    total, booked = sum(entry.volume for _, entry in chain), sum(entry.value for _, entry in chain)
+    if is_exact(steps, highest):
+        last = _last_exact(steps, highest)
+        low, high = (last.true, last.true) if last else (0, 0)
+        value = last.value if last else 0
     else:
-        low, high = min(last.told), last.true
+        low = next((min(step.told) for step in reversed(steps) if step.is_put and not step.is_lost), 0)
+        high = next((step.true for step in reversed(steps) if step.is_put), 0)
+        value = booked
     if total < low:
         yield Difference("missing_entry", symbol, f"{side}: the ledger comes to {total}, and at least {low} must be in it", at)
     elif total > high:
         yield Difference("unknown_entry", symbol, f"{side}: the ledger comes to {total}, and only {high} were traded", at)
-    elif last is not None and is_exact(steps) and (booked := sum(entry.value for _, entry in chain)) != last.value:
-        yield Difference("wrong_value", symbol, f"{side}: the ledger holds {booked} VND, the simulator said {last.value}", at)
+    elif booked != value:
+        yield Difference("wrong_value", symbol, f"{side}: the ledger holds {booked} VND, the simulator said {value}", at)
+
+
+def _last_exact(steps: Sequence[Step], highest: int) -> Step | None:
+    """The last step that arrived, of a counter that no restart lowered. One that may be lost was, if nothing said as much."""
+    return next((step for step in reversed(steps) if step.is_put and not (step.is_lost and step.true > highest)), None)
 
 
 def _may_restart(steps: Sequence[Step]) -> bool:

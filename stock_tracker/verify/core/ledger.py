@@ -99,11 +99,10 @@ def compare_ledger(
             any((connection, key) in lost for key in [step.key, *(one.key for one in others if one.connection == connection)])
             for connection in step.connections
         )
-        arrived = bool(step.connections) and not (was_lost and (step.bought, step.sold) > delivered.get(step.symbol, (0, 0)))
         if step.symbol in changed:
-            steps[step.symbol, Side.BUY].append(_step(step, Side.BUY, others, arrived=arrived))
-            steps[step.symbol, Side.SELL].append(_step(step, Side.SELL, others, arrived=arrived))
-        elif arrived:
+            for side in (Side.BUY, Side.SELL):
+                steps[step.symbol, side].append(_step(step, side, others, is_lost=was_lost))
+        elif step.connections and not (was_lost and (step.bought, step.sold) > delivered.get(step.symbol, (0, 0))):
             last_sent[step.symbol] = step
 
     chains: dict[tuple[str, Side], list[tuple[EventPosition, LedgerEntry]]] = defaultdict(list)
@@ -123,8 +122,9 @@ def compare_ledger(
     for symbol, side in sorted(chains.keys() | sides | steps.keys()):
         chain = chains.get((symbol, side), [])
         if symbol in changed:
-            report.differences += check_altered(symbol, side, chain, steps[symbol, side])
-            if not is_exact(steps[symbol, side]):
+            highest = delivered.get(symbol, (0, 0))[side is Side.SELL]
+            report.differences += check_altered(symbol, side, chain, steps[symbol, side], highest)
+            if not is_exact(steps[symbol, side], highest):
                 reason = f"{side}: a fault lowered its counter, so the truth only bounds its total; the reference judges it"
                 report.not_judged.append(NotJudged("market.foreign", symbol, reason))
             continue
@@ -139,13 +139,13 @@ def compare_ledger(
     return report
 
 
-def _step(step: TrueCounters, side: Side, altered: Sequence[AlteredCounters], *, arrived: bool) -> Step:
+def _step(step: TrueCounters, side: Side, altered: Sequence[AlteredCounters], *, is_lost: bool) -> Step:
     is_buy = side is Side.BUY
     true, value = (step.bought, step.bought_value) if is_buy else (step.sold, step.sold_value)
     told = {one.bought if is_buy else one.sold for one in altered}
     if not told or set(step.connections) - {one.connection for one in altered}:
         told.add(true)
-    return Step(true, value, frozenset(told), arrived)
+    return Step(true, value, frozenset(told), is_put=bool(step.connections), is_lost=is_lost)
 
 
 def _check_chain(

@@ -1,15 +1,23 @@
 """The ledger of a symbol whose counters a fault altered: what is always true of it is asked for, and the rest is listed."""
 
 from collections.abc import Iterable
+from random import Random
 
 import pytest
 
+from pipelines.core.foreign_shard import fold_frame
+from pipelines.core.frames import Shard
+from schemas.calendar import at
 from schemas.position import Position
-from schemas.structs import LedgerEntry
+from schemas.structs import ClockTick, ForeignRecord, LedgerEntry
+from schemas.topics import MARKET_FOREIGN, SSI_FOREIGN
 from schemas.units import Side
 from stock_tracker.verify.core.differences import EventPosition
 from stock_tracker.verify.core.ledger import AlteredCounters, LedgerReport, TrueCounters, compare_ledger
-from tests.builders import a_ledger_entry
+from tests.builders import DAY, a_foreign, a_frame, a_ledger_entry, a_tick, offers
+from tests.proof import usually
+
+SHARD = Shard.of("foreign", 0, 1)
 
 NOBODY: frozenset[tuple[int, tuple[str, int, int]]] = frozenset()
 
@@ -135,3 +143,93 @@ def test_a_side_that_a_restart_found_at_0_stays_exact() -> None:
     report = compared(truth, 100, entries, altered)
     assert (report.differences, [one.reason[:4] for one in report.not_judged]) == ([], ["buy:"])
     assert kinds(compared(truth, 100, entries[:1], altered)) == ["missing_entry"]
+
+
+class HostileDay:
+    """A day of one symbol as a simulator with faults tells it, and what the pipeline books of it."""
+
+    def __init__(self, seed: int) -> None:
+        self._draw = Random(seed)
+        self._lowered_by = 0
+        self._state: dict[bytes, bytes] = {}
+        self._connection = 1
+        self._told: list[tuple[TrueCounters, ForeignRecord]] = []
+        """What the simulator holds: each step, and its record as it would be sent alone."""
+        self.steps: list[TrueCounters] = []
+        self.altered: list[AlteredCounters] = []
+        self.lost: set[tuple[int, tuple[str, int, int]]] = set()
+        self.entries: list[LedgerEntry] = []
+        self.highest = (0, 0)
+        self._play()
+
+    def _play(self) -> None:
+        draw, bought = self._draw, 0
+        self._hear([a_tick(at(DAY, 8, 55))])
+        for number in range(draw.randint(3, 40)):
+            bought += draw.choice((0, 100, 100, 1_000, 20_000))
+            ts_ms = at(DAY, 9, 15) + 20_000 * number
+            raw = self._record(ts_ms, bought)
+            if draw.random() < 0.1:
+                self._connection += 1
+                self._answer_subscription()
+            if draw.random() < 0.06:
+                self.steps.append(self._step(raw, on=()))
+                continue
+            if draw.random() < 0.05:
+                self._lowered_by = bought
+            lowered = bought - self._lowered_by
+            if draw.random() < 0.15:
+                lowered = lowered * 2 // 3
+            said = self._record(ts_ms, lowered)
+            self.steps.append(self._step(raw, on=(self._connection,)))
+            self._told.append((self.steps[-1], raw))
+            if said.bought != raw.bought or self._lowered_by:
+                self.altered.append(AlteredCounters("VNM", ts_ms, self._connection, said.bought, 0))
+            if draw.random() < 0.05:
+                # It is lost with its connection.
+                self.lost.add((self._connection, ("VNM", said.bought, said.sold)))
+                self._connection += 1
+                continue
+            self._hear([said])
+
+    def _answer_subscription(self) -> None:
+        """A snapshot repeats the last record, or an older one, as far as a restart leaves it alone."""
+        if not self._told:
+            return
+        step, raw = self._told[-2:][0] if self._draw.random() < 0.3 else self._told[-1]
+        said = self._record(raw.ts_ms, max(0, raw.bought - self._lowered_by))
+        if self._lowered_by:
+            self.altered.append(AlteredCounters("VNM", raw.ts_ms, self._connection, said.bought, 0))
+        place = self.steps.index(step)
+        self.steps[place] = replaced = self._step(raw, on=(*step.connections, self._connection))
+        self._told = [(replaced if one is step else one, record) for one, record in self._told]
+        self._hear([said])
+
+    def _hear(self, records: list[ForeignRecord] | list[ClockTick]) -> None:
+        frame = a_frame(*records, epoch=self._connection)
+        for record in records:
+            if isinstance(record, ForeignRecord):
+                self.highest = (max(self.highest[0], record.bought), 0)
+        made = fold_frame(frame, Position("ssi.foreign", 0, 0), SHARD, self._state, offers=offers(SSI_FOREIGN))
+        for output in made.outputs:
+            if output.topic is MARKET_FOREIGN:
+                self.entries += MARKET_FOREIGN.decode(output.value).events
+
+    @staticmethod
+    def _record(ts_ms: int, bought: int) -> ForeignRecord:
+        return a_foreign(ts=ts_ms, trading_day=DAY, bought=bought)
+
+    @staticmethod
+    def _step(raw: ForeignRecord, on: tuple[int, ...]) -> TrueCounters:
+        return TrueCounters("VNM", raw.ts_ms, raw.bought, 0, raw.bought_value, 0, on)
+
+
+def test_what_is_asked_for_is_true_of_every_day_that_the_faults_make() -> None:
+    exact = bounded = 0
+    for seed in range(usually(80, proving=5_000)):
+        day = HostileDay(seed)
+        report = compared(day.steps, day.highest[0], day.entries, day.altered, frozenset(day.lost))
+        assert report.differences == [], f"seed {seed}"
+        bounded += any(one.reason.startswith("buy") for one in report.not_judged)
+        exact += bool(day.altered) and not report.not_judged
+    assert min(exact, bounded) > 10
