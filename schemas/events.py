@@ -205,7 +205,8 @@ class LedgerEntry(Message):
     value: Vnd
     """Growth of the side's value; may be negative on its own."""
     room: Shares
-    """What foreigners may still buy, as the feed says at that moment."""
+    """What foreigners may still buy: what the feed had said last when the line was made. A line that waited for the verdict of a
+    later record has the room of before that record, if any was told."""
     ambiguous: bool
     """To be looked at: a correction that took back between 10 % and half of the mark, or a restart right after one record had
     more than doubled the counter."""

@@ -150,9 +150,15 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
         _remember_connection(totals, arrival)
     # Of a record that is held nothing is told, its room neither.
     is_held = buy.holds(record.bought, ts_ms) or sell.holds(record.sold, ts_ms)
+    room_before, was_told = totals.room, totals.room_ms > 0
     room = _take_room(totals, record, arrival.feed) if tells_room and not is_held else None
-    # Every line tells the room. It has one of its own only if there is no other.
-    entries = _entries(totals, buys, sells) or _entries(totals, [room] if room is not None else [], [])
+    entries = _entries(totals, buys, sells)
+    if room is not None and (was_told or not entries):
+        # Every line tells the room: one that waited for this record that of before. A line of its own is for want of another.
+        sides = [(Side.BUY, move) for move in buys] + [(Side.SELL, move) for move in sells]
+        waited = [_entry(totals, side, move, room_before) for side, move in sides if move.ts_ms < ts_ms]
+        since = [(side, move) for side, move in sides if move.ts_ms >= ts_ms] or [(Side.BUY, room)]
+        entries = (*waited, *(_entry(totals, side, move, totals.room) for side, move in since))
     totals.unresolved += notes.count(SuspectVerdict.UNRESOLVED)
     if not (newer or entries or notes):
         totals.stale += 1
@@ -225,10 +231,11 @@ def _take_room(totals: ForeignTotals, record: ForeignRecord, feed: str) -> Move 
 
 
 def _entries(totals: ForeignTotals, buys: list[Move], sells: list[Move]) -> tuple[LedgerEntry, ...]:
-    return (*(_entry(totals, Side.BUY, move) for move in buys), *(_entry(totals, Side.SELL, move) for move in sells))
+    room = totals.room
+    return (*(_entry(totals, Side.BUY, move, room) for move in buys), *(_entry(totals, Side.SELL, move, room) for move in sells))
 
 
-def _entry(totals: ForeignTotals, side: Side, move: Move) -> LedgerEntry:
+def _entry(totals: ForeignTotals, side: Side, move: Move, room: int) -> LedgerEntry:
     return LedgerEntry(
         kind=move.kind,
         symbol=Symbol(totals.symbol),
@@ -242,7 +249,7 @@ def _entry(totals: ForeignTotals, side: Side, move: Move) -> LedgerEntry:
         counter=Shares(move.counter),
         volume=Shares(move.counter - move.counter_from),
         value=Vnd(move.value),
-        room=Shares(totals.room),
+        room=Shares(room),
         ambiguous=move.ambiguous,
     )
 
