@@ -180,12 +180,12 @@ def _last(question: Question, trace: Trace) -> Answer:
     setter, line = found[-1]
     if isinstance(line.event, IndexEvent):
         row, value = _row(shown, STATE_INDICES.name), {"last": line.event.value}
-        text = price(line.event.value, None)
+        figure, text = "value", price(line.event.value, None)
     else:
         row, value = _row(shown, STATE_PRICES.name), {"last": line.event.price, "last_volume": line.event.last_volume}
-        text = price(line.event.price, line.event.exchange)
+        figure, text = "last price", price(line.event.price, line.event.exchange)
     since = [step for step in shown if step.number > line.told and isinstance(step.record, TradeRecord)]
-    sentence = f"The last price of {question.symbol} {_when(question)} is {text}, of {clock(line.event.ts_ms)}"
+    sentence = f"The {figure} of {question.symbol} {_when(question)} is {text}, of {clock(line.event.ts_ms)}"
     answered = Answer(question, sentence, value, [setter], row=row)
     answered.sections = [Section("It was set by", [setter])]
     if line.told != setter.number:

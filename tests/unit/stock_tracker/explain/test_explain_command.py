@@ -60,6 +60,11 @@ def explainer() -> Explainer:
     return Explainer(Recording(HOSTILE), Parameters(PipelineSettings(kafka={})), lambda line: None)
 
 
+def test_an_index_has_a_value_and_no_price(explainer: Explainer) -> None:
+    answered = explainer.explain(Symbol("VN30"), "last", day=None, at=None, alert_id=None)
+    assert answered.answer.sentence == "The value of VN30 at the end is 2,068.80, of 09:24:55"
+
+
 CANNOT = [
     ("ZZZ last", "there is no record of ZZZ on ssi.ticks", "Is it written as the exchange does?"),
     ("ACB last on 20261123", "there is no record of ACB on 20261123", "--day 20261120"),
