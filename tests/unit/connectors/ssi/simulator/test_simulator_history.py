@@ -3,21 +3,29 @@
 import itertools
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from random import Random
 from typing import Any
 
 import pytest
 
-from connectors.ssi.simulator.core.market import MarketDay
+from connectors.ssi.simulator.core.market import MarketDay, MarketSize, generate
 from connectors.ssi.simulator.core.records import Foreign, IndexValue, Trade
 from schemas.calendar import as_date, as_day, at, is_trading_day, previous_trading_day
 from schemas.units import TradingDay
 from tests.played import played
+from tests.proof import usually
 
 DAY = TradingDay(20261123)
 TODAY = "23/11/2026"
 FRIDAY = "20/11/2026"
 
 Ask = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def market() -> MarketDay:
+    """A day of few records; in ``make prove`` one of light size."""
+    return generate(7, DAY, Random, usually(MarketSize(0.01), proving=MarketSize()))
 
 
 @pytest.fixture(scope="module")
