@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from functools import cache, partial
+from itertools import chain, takewhile
 from random import Random
 from typing import Any
 
@@ -55,9 +56,9 @@ def _told() -> dict[int, list[Any]]:
     names = {story.symbol for story in market.stories}
     seconds: dict[int, list[Any]] = defaultdict(list)
     trades = 0
-    for simulated in market.records:
-        if simulated.due_ms >= ENDS_MS:
-            break
+    # The rest of the day is not made.
+    morning = takewhile(lambda simulated: simulated.due_ms < ENDS_MS, chain.from_iterable(market.periods()))
+    for simulated in morning:
         record: Any = decode(wire.broadcast(simulated.channel, wire.content(simulated)))
         if len(names) < MOST_STOCKS and isinstance(record, TradeRecord):
             names.add(record.symbol)
