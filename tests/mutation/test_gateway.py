@@ -19,27 +19,39 @@ from gateway.core.limits import ClientLimits
 from gateway.core.status import Connectors
 from gateway.fanout import Fanout
 from gateway.settings import GatewaySettings
+from schemas import calendar
 from schemas.position import Partition, Position
-from schemas.structs import ReferenceMessage
-from schemas.topics import SSI_REFERENCE, SSI_STATUS, Topic
+from schemas.structs import BreadthRow, ReferenceMessage
+from schemas.topics import SSI_REFERENCE, SSI_STATUS, STATE_BREADTH, Topic
+from schemas.units import Symbol
 from stock_tracker.verify import gateway
 from stock_tracker.verify.core.boards import latest
 from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.snapshots import Placed
 from stock_tracker.verify.gateway import RecentEvents, ask_gateway, compare_snapshots
-from tests.builders import a_feed_status, a_reference
+from tests.builders import DAY, a_feed_status, a_reference
 from tests.mutation.planting import plant
 from tests.mutation.simulated_day import Outputs
 
 STATUS = a_feed_status(received=7)
 REFERENCES = [ReferenceMessage(record=a_reference(symbol, groups=["VN30"])) for symbol in ("VNM", "FPT")]
+BREADTH = BreadthRow(
+    day=DAY, ts_ms=calendar.at(DAY, 9, 20), src=1, symbol=Symbol("VN30"), advances=12, no_changes=3, declines=10, ceilings=1, floors=2,
+    untraded=2,
+)  # fmt: skip
+"""No index of the simulated day has members of which the pipelines could count the breadth."""
 
 
 @pytest.fixture(scope="module")
 def shown(published: Outputs) -> Outputs:
     """What the pipelines published of a day, and what a connector says."""
     references = [(Position(SSI_REFERENCE.name, 0, n), message) for n, message in enumerate(REFERENCES)]
-    return {**published, SSI_REFERENCE.name: references, SSI_STATUS.name: [(Position(SSI_STATUS.name, 0, 0), STATUS)]}
+    return {
+        **published,
+        STATE_BREADTH.name: [(Position(STATE_BREADTH.name, 0, 0), BREADTH)],
+        SSI_REFERENCE.name: references,
+        SSI_STATUS.name: [(Position(SSI_STATUS.name, 0, 0), STATUS)],
+    }
 
 
 @asynccontextmanager
