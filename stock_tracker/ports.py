@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -13,12 +14,24 @@ from schemas.errors import PortTaken
 _LISTEN = "0A"
 
 
+CHOSEN_FROM = range(10_240, 32_768)
+"""Where free ports are chosen from. Systems give higher ones to outgoing connections (Linux from 32768 on, others from 49152):
+such a connection may take a port that was free when it was chosen, and is listened on only seconds later."""
+_TRIES = 1_000
+
+
 def free_port() -> int:
-    """A port of 127.0.0.1 on which nobody listens at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of 127.0.0.1 on which nobody listens at this moment, chosen by chance: two processes that choose hardly ever meet.
+
+    Raises:
+        PortTaken: Of a thousand, none was free.
+    """
+    chance = random.SystemRandom()
+    for _ in range(_TRIES):
+        port = chance.choice(CHOSEN_FROM)
+        if is_free(port):
+            return port
+    raise PortTaken("127.0.0.1", port, f"neither that nor {_TRIES - 1} others are free", "Stop what listens on them")
 
 
 def is_free(port: int) -> bool:

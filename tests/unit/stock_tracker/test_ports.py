@@ -14,6 +14,12 @@ def test_a_free_port_can_be_listened_on() -> None:
         assert not ports.is_free(port)
 
 
+def test_no_outgoing_connection_can_take_a_free_port_before_it_is_listened_on() -> None:
+    chosen = [ports.free_port() for _ in range(20)]
+    assert all(port in range(10_240, 32_768) for port in chosen)
+    assert len(set(chosen)) > 1
+
+
 def test_a_taken_port_is_said_with_its_holder_and_the_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
