@@ -17,7 +17,7 @@ from connectors.ssi.settings import SsiSettings
 from schemas.instruments import expiry
 from schemas.structs import ForeignRecord
 from schemas.units import Exchange
-from tests import patience
+from stock_tracker.testing import patience
 from tests.builders import (
     DAY,
     FRONT,
