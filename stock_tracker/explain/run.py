@@ -15,15 +15,15 @@ from schemas.topics import EVENT_TOPICS, PIPELINES_TERMS, RECORD_TOPICS, SSI_FOR
 from schemas.units import Symbol, TradingDay, UnixMs
 from stock_tracker.errors import NothingToExplain
 from stock_tracker.explain.core.alerts import AlertTrace
-from stock_tracker.explain.core.answer import Answer, Question, Unanswerable, answer, with_window
+from stock_tracker.explain.core.answer import Evidence, Question, Unanswerable, answer, with_window
 from stock_tracker.explain.core.books import LedgerBook, TapeBook
 from stock_tracker.explain.core.places import EventPlaces, WireSearch
-from stock_tracker.explain.core.step import Step
+from stock_tracker.explain.core.step import TraceStep
 from stock_tracker.explain.core.terms import TermsInForce
 from stock_tracker.explain.core.text import MOST, as_json, lines, step_lines
 from stock_tracker.explain.core.trace import Trace
 from stock_tracker.explain.offers import PipelineFolds
-from stock_tracker.explain.sources import Source
+from stock_tracker.explain.sources import EvidenceSource
 from stock_tracker.verify.core.differences import Difference, EventPosition
 
 Tell = Callable[[str], None]
@@ -35,7 +35,7 @@ _TELL_EVERY: Final = 5_000
 class Explanation:
     """An answer, and what it was made of."""
 
-    answer: Answer
+    answer: Evidence
     terms: Sequence[TermsInForce]
     source: str
 
@@ -57,7 +57,7 @@ class Explainer:
         tell: Takes a line of progress.
     """
 
-    def __init__(self, source: Source, parameters: Parameters, tell: Tell) -> None:
+    def __init__(self, source: EvidenceSource, parameters: Parameters, tell: Tell) -> None:
         self._source = source
         self._tell = tell
         adopted = source.read(PIPELINES_TERMS.name, 0) if PIPELINES_TERMS.name in source.topics else ()
@@ -175,7 +175,7 @@ class Explainer:
             for _, line in trace.told:
                 line.sought |= line.topic == name
 
-    def _find_on_wire(self, symbol: Symbol, steps: Sequence[Step]) -> None:
+    def _find_on_wire(self, symbol: Symbol, steps: Sequence[TraceStep]) -> None:
         search = WireSearch(symbol, [step for step in steps if step.wire is None])
         begins_us = search.begins_us
         if begins_us is None or SSI_WIRE.name not in self._source.topics:
@@ -199,7 +199,7 @@ def _position(message: FixtureMessage) -> Position:
     return Position(message.topic, message.partition, message.offset)
 
 
-def _is_at(step: Step, place: EventPosition) -> bool:
+def _is_at(step: TraceStep, place: EventPosition) -> bool:
     return step.place == place or any(line.place == place for line in step.lines)
 
 

@@ -20,7 +20,7 @@ _BATCH: Final = 5_000
 _BEGINNING: Final = UnixMs(0)
 
 
-class Source(Protocol):
+class EvidenceSource(Protocol):
     """Something that has messages of topics."""
 
     @property

@@ -16,7 +16,7 @@ from stock_tracker.testing.patience import PATIENCE_S, reached
 Row = dict[str, Any]
 
 
-class Subscription:
+class ClientSubscription:
     """What came of one channel so far."""
 
     def __init__(self, loop: LoopThread, socket: aiohttp.ClientWebSocketResponse, channel: str) -> None:
@@ -29,11 +29,11 @@ class Subscription:
         self.events: list[Row] = []
         """Of ``alert`` and ``candle``: each event, in the order of the channel."""
 
-    def until(self, holds: Callable[["Subscription"], object]) -> None:
+    def until(self, holds: Callable[["ClientSubscription"], object]) -> None:
         """Read on until ``holds`` says so."""
         self._loop.call(self._until(holds))
 
-    async def _until(self, holds: Callable[["Subscription"], object]) -> None:
+    async def _until(self, holds: Callable[["ClientSubscription"], object]) -> None:
         async with asyncio.timeout(PATIENCE_S):
             while not holds(self):
                 self._take(await self._socket.receive_json())
@@ -75,7 +75,7 @@ class GatewayClient:
         """The rows of a channel now, over REST, each by column; of all symbols if none is named."""
         return self._loop.call(self._snapshot(channel, symbols))
 
-    def subscribe(self, channel: str, *symbols: str) -> Subscription:
+    def subscribe(self, channel: str, *symbols: str) -> ClientSubscription:
         """Subscribe over a WebSocket of its own, and read the snapshot; to all symbols if none is named."""
         return self._loop.call(self._subscribe(channel, symbols))
 
@@ -88,10 +88,10 @@ class GatewayClient:
         told = msgspec.json.decode(body)
         return [dict(zip(told["cols"], row, strict=True)) for row in told["rows"]]
 
-    async def _subscribe(self, channel: str, symbols: tuple[str, ...]) -> Subscription:
+    async def _subscribe(self, channel: str, symbols: tuple[str, ...]) -> ClientSubscription:
         socket = await self._session.ws_connect(f"{self.url}/v1/ws")
         await socket.send_json({"op": "sub", "id": 1, "ch": channel, "sym": list(symbols) or ["*"], "throttle_ms": 0})
-        subscription = Subscription(self._loop, socket, channel)
+        subscription = ClientSubscription(self._loop, socket, channel)
         await subscription.snapshot()
         return subscription
 

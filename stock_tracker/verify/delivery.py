@@ -25,15 +25,15 @@ from schemas.topics import PIPELINES_TERMS, SSI_DLQ, STATE_TOPICS, Topic
 from stock_tracker.verify.core.dead_letters import DeadLetters
 from stock_tracker.verify.core.delivery import EventLog, LastRows
 from stock_tracker.verify.core.differences import Difference
-from stock_tracker.verify.core.refold import Expected, HeldTerms, Refold, history_of, why_not
-from stock_tracker.verify.core.side_by_side import Lane, side_by_side
-from stock_tracker.verify.deployed import KafkaDeployment, Marks, Reading
-from stock_tracker.verify.sources import Source, sources_of, together
+from stock_tracker.verify.core.refold import Expected, Refold, TermsThatHeld, history_of, why_not
+from stock_tracker.verify.core.side_by_side import OutputLane, side_by_side
+from stock_tracker.verify.deployed import KafkaDeployment, Marks, TopicReading
+from stock_tracker.verify.sources import RefoldSource, sources_of, together
 
 _COMPACTED: Final = (*STATE_TOPICS, PIPELINES_TERMS)
 
 
-class NotJudged(NamedTuple):
+class UnjudgedDelivery(NamedTuple):
     """Partitions whose delivery nobody can judge."""
 
     sources: tuple[Partition, ...]
@@ -54,7 +54,7 @@ class DeliveryReport:
     """By topic: messages, of a compacted topic last rows, that are what the folds make."""
     beyond: int = 0
     """Messages and rows of what was committed only while the comparison was going on."""
-    not_judged: list[NotJudged] = field(default_factory=list)
+    not_judged: list[UnjudgedDelivery] = field(default_factory=list)
     difference_count: int = 0
     differences: list[Difference] = field(default_factory=list)
     """The first thousand of each partition, in order of topic, partition and offset."""
@@ -102,7 +102,7 @@ class Deployment(Protocol):
     def committed(self, pipeline: Pipeline, places: Sequence[Partition]) -> dict[Partition, int]:
         """How far a pipeline has committed partitions; negative for one of which it has committed nothing."""
 
-    def read(self, ends: Mapping[Partition, int]) -> Reading:
+    def read(self, ends: Mapping[Partition, int]) -> TopicReading:
         """Partitions, each to an end."""
 
 
@@ -127,7 +127,7 @@ class _RecordedParameters(Parameters):
         otherwise = super().offers(
             source, thresholds=thresholds, sectors=sectors, rules=rules, put_through_counter=put_through_counter
         )
-        return HeldTerms(self._pipeline, source.name, self._history, otherwise)
+        return TermsThatHeld(self._pipeline, source.name, self._history, otherwise)
 
 
 class _Comparison:
@@ -156,12 +156,12 @@ class _Comparison:
 
     def run(self) -> DeliveryReport:
         """Compare everything."""
-        judged: list[Source] = []
+        judged: list[RefoldSource] = []
         groups = []
         for group in together(self._sources):
             reason = next((reason for source in group if (reason := self._why_not(source))), "")
             if reason:
-                self._report.not_judged.append(NotJudged(tuple(source.place for source in group), reason))
+                self._report.not_judged.append(UnjudgedDelivery(tuple(source.place for source in group), reason))
             else:
                 groups.append(group)
                 judged += group
@@ -178,7 +178,7 @@ class _Comparison:
 
     def _committed(self) -> dict[Partition, int]:
         """How far the pipelines have committed their sources."""
-        by_pipeline: dict[str, list[Source]] = defaultdict(list)
+        by_pipeline: dict[str, list[RefoldSource]] = defaultdict(list)
         for source in self._sources:
             by_pipeline[source.pipeline.name].append(source)
         ends: dict[Partition, int] = {}
@@ -186,12 +186,12 @@ class _Comparison:
             ends |= self._deployment.committed(sources[0].pipeline, [source.place for source in sources])
         return ends
 
-    def _open(self, sources: Sequence[Source]) -> set[Partition]:
+    def _open(self, sources: Sequence[RefoldSource]) -> set[Partition]:
         """Those of which more has been committed since the comparison began."""
         now = self._committed()
         return {source.place for source in sources if now[source.place] != self._ends[source.place]}
 
-    def _why_not(self, source: Source) -> str:
+    def _why_not(self, source: RefoldSource) -> str:
         """Why what comes of a source cannot be judged, in words; empty when it can."""
         place, end = source.place, self._ends[source.place]
         low, high = self._marks[place]
@@ -206,7 +206,7 @@ class _Comparison:
                 return f"Kafka has deleted {sink} up to offset {self._marks[sink].low}"
         return why_not(self._history, source.pipeline.name, place, end, version("stock-tracker"))
 
-    def _compare_events(self, group: Sequence[Source], letters: DeadLetters) -> None:
+    def _compare_events(self, group: Sequence[RefoldSource], letters: DeadLetters) -> None:
         self._tell(f"Folding {', '.join(str(source.place) for source in group)} again")
         sinks = dict.fromkeys(sink for source in group for sink in source.sinks)
         logs = [
@@ -227,7 +227,7 @@ class _Comparison:
                 self._last_rows[expected.place.topic].expect(expected)
 
         with closing(self._deployment.read(ends)) as partitions:
-            lanes = [Lane(each.place, each.sinks, self._refold(each), partitions.read(each.place)) for each in group]
+            lanes = [OutputLane(each.place, each.sinks, self._refold(each), partitions.read(each.place)) for each in group]
             found = {sink: partitions.read(sink) for sink in sinks}
             self._report.folded += side_by_side(lanes, logs, found, take)
         for log in logs:
@@ -237,12 +237,12 @@ class _Comparison:
             self._report.difference_count += log.difference_count
             self._report.differences += log.differences
 
-    def _refold(self, source: Source) -> Refold[Any]:
+    def _refold(self, source: RefoldSource) -> Refold[Any]:
         topic, number = source.topology.source, source.place.number
         shard = Shard.of(source.pipeline.name, number, self._partitions[topic.name])
         return Refold(topic, self._folds[source.place], shard, self._partitions, self._deployment.prefix)
 
-    def _compare_last_rows(self, judged: Sequence[Source]) -> None:
+    def _compare_last_rows(self, judged: Sequence[RefoldSource]) -> None:
         for topic in _COMPACTED:
             self._tell(f"Comparing the last rows of {topic.name}")
             rows = self._last_rows[topic.name]
@@ -259,7 +259,7 @@ class _Comparison:
 
     def _compare_dead_letters(self, letters: DeadLetters) -> None:
         if any(self._marks[Partition(SSI_DLQ.name, n)].low > 0 for n in range(self._partitions[SSI_DLQ.name])):
-            self._report.not_judged.append(NotJudged((), f"Kafka has deleted a part of {SSI_DLQ.name}"))
+            self._report.not_judged.append(UnjudgedDelivery((), f"Kafka has deleted a part of {SSI_DLQ.name}"))
             return
         for message in self._whole(SSI_DLQ):
             letters.find(message)

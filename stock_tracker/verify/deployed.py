@@ -22,7 +22,7 @@ class Marks(NamedTuple):
     high: int
 
 
-class Reading(Protocol):
+class TopicReading(Protocol):
     """Partitions that are being read."""
 
     def read(self, place: Partition) -> Iterator[FixtureMessage]:
@@ -79,7 +79,7 @@ class KafkaDeployment:
                 raise KafkaUnavailable(self._bootstrap, answer.error.str())
         return {Partition(each.topic.removeprefix(self.prefix), each.partition): each.offset for each in answers}
 
-    def read(self, ends: Mapping[Partition, int]) -> Reading:
+    def read(self, ends: Mapping[Partition, int]) -> TopicReading:
         """Partitions, each to its end."""
         return Partitions(self.kafka, self.prefix, ends)
 

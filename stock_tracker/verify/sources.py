@@ -12,7 +12,7 @@ _STATES = frozenset(topic.name for topic in STATE_TOPICS)
 
 
 @dataclass(frozen=True)
-class Source:
+class RefoldSource:
     """A partition that a pipeline reads, and where events that come of it may be."""
 
     pipeline: Pipeline
@@ -21,7 +21,7 @@ class Source:
     sinks: tuple[Partition, ...]
 
 
-def sources_of(pipelines: Iterable[Pipeline], partitions: Mapping[str, int]) -> Iterator[Source]:
+def sources_of(pipelines: Iterable[Pipeline], partitions: Mapping[str, int]) -> Iterator[RefoldSource]:
     """Every partition that one of ``pipelines`` reads.
 
     Args:
@@ -35,12 +35,12 @@ def sources_of(pipelines: Iterable[Pipeline], partitions: Mapping[str, int]) -> 
                 sinks = tuple(
                     Partition(sink.name, number if sink.sharded else 0) for sink in topology.sinks if sink.name not in _STATES
                 )
-                yield Source(pipeline, topology, Partition(topology.source.name, number), sinks)
+                yield RefoldSource(pipeline, topology, Partition(topology.source.name, number), sinks)
 
 
-def together(sources: Iterable[Source]) -> list[list[Source]]:
+def together(sources: Iterable[RefoldSource]) -> list[list[RefoldSource]]:
     """Groups of sources that share no partition with those of another group; in order."""
-    groups: list[list[Source]] = []
+    groups: list[list[RefoldSource]] = []
     for source in sources:
         joined = [source]
         apart = []

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 from schemas.structs import AlertEvent, CandleEvent, IndexEvent, LedgerEntry, TradeEvent, TradeRecord
 from schemas.topics import STATE_FOREIGN, STATE_INDICES, STATE_PRICES
 from schemas.units import Symbol, TradingDay, UnixMs
-from stock_tracker.explain.core.step import Break, Line, Step
+from stock_tracker.explain.core.step import BookedLine, Break, TraceStep
 from stock_tracker.explain.core.trace import Trace
 from stock_tracker.explain.core.words import clock, price
 from stock_tracker.verify.core.differences import EventPosition
@@ -51,20 +51,20 @@ class Section:
     """Records that bear on a number in the same way."""
 
     title: str
-    steps: Sequence[Step]
+    steps: Sequence[TraceStep]
     notes: Sequence[str] = ()
     """Sentences that belong to it."""
 
 
 @dataclass
-class Answer:
+class Evidence:
     """A number, and the evidence behind it."""
 
     question: Question
     sentence: str
     value: Mapping[str, Any]
     """The number with its parts, by name, in the units of the topics."""
-    made_by: Sequence[Step]
+    made_by: Sequence[TraceStep]
     """The records that made it, in the order of the log."""
     sections: list[Section] = field(default_factory=list)
     """All the evidence, the records that made it first."""
@@ -78,7 +78,7 @@ class Answer:
         return [step.place for step in self.made_by]
 
 
-def answer(question: Question, traces: Sequence[Trace]) -> Answer:
+def answer(question: Question, traces: Sequence[Trace]) -> Evidence:
     """Answer a question.
 
     Args:
@@ -107,12 +107,12 @@ def _unknown(question: Question, traces: Sequence[Trace]) -> Unanswerable:
     )
 
 
-def _of_day(trace: Trace, day: TradingDay) -> list[Step]:
+def _of_day(trace: Trace, day: TradingDay) -> list[TraceStep]:
     """The steps of a day: of its records and of time that passed in it."""
     return [step for step in trace.steps if getattr(step.record, "trading_day", day) == day]
 
 
-def _shown(steps: Sequence[Step], at_ms: UnixMs | None) -> tuple[list[Step], list[Step]]:
+def _shown(steps: Sequence[TraceStep], at_ms: UnixMs | None) -> tuple[list[TraceStep], list[TraceStep]]:
     """The steps up to the first record that is later than a time, and those after."""
     if at_ms is None:
         return list(steps), []
@@ -120,7 +120,7 @@ def _shown(steps: Sequence[Step], at_ms: UnixMs | None) -> tuple[list[Step], lis
     return list(steps[:end]), list(steps[end:])
 
 
-def _told(trace: Trace, steps: Sequence[Step], wanted: Callable[[Any], bool]) -> list[tuple[Step, Line]]:
+def _told(trace: Trace, steps: Sequence[TraceStep], wanted: Callable[[Any], bool]) -> list[tuple[TraceStep, BookedLine]]:
     """The events that were told up to the last of ``steps``, with their records, in the order in which they were told."""
     if not steps:
         return []
@@ -128,11 +128,11 @@ def _told(trace: Trace, steps: Sequence[Step], wanted: Callable[[Any], bool]) ->
     return [(step, line) for step, line in trace.told if line.told in numbers and wanted(line.event)]
 
 
-def _row(steps: Sequence[Step], topic: str) -> Any:
+def _row(steps: Sequence[TraceStep], topic: str) -> Any:
     return next((step.rows[topic] for step in reversed(steps) if topic in step.rows), None)
 
 
-def _by_log(steps: Iterable[Step]) -> list[Step]:
+def _by_log(steps: Iterable[TraceStep]) -> list[TraceStep]:
     """Each step once, in the order of the log."""
     return [step for _, step in sorted({step.number: step for step in steps}.items())]
 
@@ -149,7 +149,7 @@ def _is_counted(event: Any) -> bool:
     )
 
 
-def _is_plain(step: Step, *usual: str) -> bool:
+def _is_plain(step: TraceStep, *usual: str) -> bool:
     """Whether nothing decided about a record but the usual rules; that it decided about another says nothing of itself."""
     return all(rule in (*usual, "clock") or rule.startswith("decides_") for rule in step.rules)
 
@@ -158,14 +158,14 @@ def _when(question: Question) -> str:
     return "at the end" if question.at_ms is None else f"at {clock(question.at_ms)}"
 
 
-def _later(question: Question, after: Sequence[Step]) -> Section:
+def _later(question: Question, after: Sequence[TraceStep]) -> Section:
     """What came after the moment and is of the time before it."""
     at_ms = question.at_ms or 0
     late = [step for step in after if step.ts_ms <= at_ms and isinstance(step.record, TradeRecord)]
     return Section("Came later, and is of that time or before", late)
 
 
-def _last(question: Question, trace: Trace) -> Answer:
+def _last(question: Question, trace: Trace) -> Evidence:
     """The last price: the newest match in its turn; of an index its value."""
     shown, after = _shown(_of_day(trace, question.day), question.at_ms)
     found = _told(trace, shown, lambda event: isinstance(event, IndexEvent) or (_is_match(event) and not event.late))
@@ -186,7 +186,7 @@ def _last(question: Question, trace: Trace) -> Answer:
         figure, text = "last price", price(line.event.price, line.event.exchange)
     since = [step for step in shown if step.number > line.told and isinstance(step.record, TradeRecord)]
     sentence = f"The {figure} of {question.symbol} {_when(question)} is {text}, of {clock(line.event.ts_ms)}"
-    answered = Answer(question, sentence, value, [setter], row=row)
+    answered = Evidence(question, sentence, value, [setter], row=row)
     answered.sections = [Section("It was set by", [setter])]
     if line.told != setter.number:
         answered.sections.append(Section("It had waited, and was booked when this record came", [trace.steps[line.told]]))
@@ -196,7 +196,7 @@ def _last(question: Question, trace: Trace) -> Answer:
     return answered
 
 
-def _total(question: Question, trace: Trace) -> Answer:
+def _total(question: Question, trace: Trace) -> Evidence:
     """The day's volume: prints, gaps, fills, corrections and resets, one after the other."""
     shown, after = _shown(_of_day(trace, question.day), question.at_ms)
     found = _told(trace, shown, _is_counted)
@@ -227,7 +227,7 @@ def _total(question: Question, trace: Trace) -> Answer:
         f"{part['filled']:,} {'+' if part['corrected'] >= 0 else '−'} corrections {abs(part['corrected']):,} = {part['top']:,}"
         for part in generations
     ]
-    answered = Answer(
+    answered = Evidence(
         question,
         f"The volume of {question.symbol} {_when(question)} is {total:,}",
         {"total": total, "generations": generations, "repeats": repeats},
@@ -245,7 +245,7 @@ def _total(question: Question, trace: Trace) -> Answer:
     return answered
 
 
-def _gap(question: Question, trace: Trace) -> Answer:
+def _gap(question: Question, trace: Trace) -> Evidence:
     """Volume that no record told of: who showed it, why it was not seen, and what filled it."""
     steps, at_ms = _of_day(trace, question.day), question.at_ms
     gaps = [(step, line) for step, line in _told(trace, steps, lambda event: getattr(event, "kind", "") == "gap")]
@@ -256,7 +256,7 @@ def _gap(question: Question, trace: Trace) -> Answer:
             raise Unanswerable(f"{question.symbol} has no gap on {question.day}", "Ask for another number: --what total")
         raise Unanswerable(f"{question.symbol} has no gap {_when(question)}", f"Its gaps lie from {known}: ask for a time in one")
     sections: list[Section] = []
-    made_by: list[Step] = []
+    made_by: list[TraceStep] = []
     values = []
     for step, line in chosen:
         gap = line.event
@@ -284,10 +284,10 @@ def _gap(question: Question, trace: Trace) -> Answer:
     volume = sum(line.event.volume for _, line in chosen)
     many = "1 gap" if len(chosen) == 1 else f"{len(chosen)} gaps"
     sentence = f"{question.symbol} has {many} {_when(question)}, of {volume:,} in all"
-    return Answer(question, sentence, {"gaps": values}, _by_log(made_by), sections)
+    return Evidence(question, sentence, {"gaps": values}, _by_log(made_by), sections)
 
 
-def _record_before(steps: Sequence[Step], step: Step) -> Step | None:
+def _record_before(steps: Sequence[TraceStep], step: TraceStep) -> TraceStep | None:
     """The trade that had brought the counter to where a record found it."""
     top = step.before.get("top")
     for other in reversed(steps):
@@ -297,7 +297,7 @@ def _record_before(steps: Sequence[Step], step: Step) -> Step | None:
     return None
 
 
-def _breaks(trace: Trace, step: Step) -> list[Break]:
+def _breaks(trace: Trace, step: TraceStep) -> list[Break]:
     """The breaks between the record before a gap, and the one that showed it."""
     mark = step.before.get("mark") or 0
     return [each for each in trace.breaks if mark < each.mark <= step.mark or (each.cause == "down" and each.mark == mark)]
@@ -312,7 +312,7 @@ def _why(gap: TradeEvent, breaks: Sequence[Break]) -> list[str]:
     return found
 
 
-def _foreign(question: Question, trace: Trace) -> Answer:
+def _foreign(question: Question, trace: Trace) -> Evidence:
     """What foreigners bought and sold: the lines of the ledger."""
     shown, _ = _shown(_of_day(trace, question.day), question.at_ms)
     found = _told(trace, shown, lambda event: isinstance(event, LedgerEntry))
@@ -333,7 +333,7 @@ def _foreign(question: Question, trace: Trace) -> Answer:
     dropped = [step for step in shown if step.rules & {"glitch", "unresolved"}]
     waiting = [step for step in shown if step.rules & {"suspect", "held"} and not step.lines and step not in dropped]
     stale = sum("stale" in step.rules for step in shown)
-    answered = Answer(
+    answered = Evidence(
         question,
         f"Foreigners have bought {sums['bought']:,} and sold {sums['sold']:,} of {question.symbol} {_when(question)}",
         {**sums, "entries": len(found)},
@@ -351,7 +351,7 @@ def _foreign(question: Question, trace: Trace) -> Answer:
     return answered
 
 
-def _candle(question: Question, trace: Trace) -> Answer:
+def _candle(question: Question, trace: Trace) -> Evidence:
     """A minute: its matches, and how it was told."""
     if question.at_ms is None:
         raise Unanswerable("a candle is of a minute, and none was named", "Name it: --at 10:15")
@@ -384,7 +384,7 @@ def _candle(question: Question, trace: Trace) -> Answer:
     if last is not None and (last.open, last.high, last.low, last.close, last.volume) != (*extremes.values(), volume):
         notes.append("market.candles says otherwise: prints of this minute came that it does not know, or was never told of")
     shown = ", ".join(f"{name} {price(value, exchange)}" for name, value in extremes.items())
-    answered = Answer(
+    answered = Evidence(
         question,
         f"The candle of {question.symbol} of {clock(minute)[:5]}: {shown}, volume {volume:,}",
         {**extremes, "volume": volume, "prints": len(found), "told": len(told)},
@@ -397,7 +397,7 @@ def _candle(question: Question, trace: Trace) -> Answer:
     return answered
 
 
-def _alert(question: Question, traces: Sequence[Trace]) -> Answer:
+def _alert(question: Question, traces: Sequence[Trace]) -> Evidence:
     """An alert: the event that it hangs on, and what lay in its rule's window."""
     known: list[AlertEvent] = []
     for trace in traces:
@@ -420,15 +420,15 @@ def _alert(question: Question, traces: Sequence[Trace]) -> Answer:
     )
 
 
-def _fired(question: Question, trace: Trace, step: Step, line: Line, alert: AlertEvent) -> Answer:
+def _fired(question: Question, trace: Trace, step: TraceStep, line: BookedLine, alert: AlertEvent) -> Evidence:
     """The evidence of an alert, but for the window of its rule, which :func:`with_window` adds."""
-    return Answer(
+    return Evidence(
         question, f"{alert.rule} {alert.alert_id} at {clock(alert.ts_ms)}: {alert.message}", dict(alert.data), [step],
         [Section("It hangs on the event of", [step])], alert=alert,
     )  # fmt: skip
 
 
-def with_window(answered: Answer, traces: Sequence[Trace], rule: Mapping[str, Any]) -> None:
+def with_window(answered: Evidence, traces: Sequence[Trace], rule: Mapping[str, Any]) -> None:
     """Add to the evidence of an alert what lay in the window of its rule.
 
     Args:
@@ -458,7 +458,7 @@ def with_window(answered: Answer, traces: Sequence[Trace], rule: Mapping[str, An
     answered.sections.append(Section(f"In its window, the {seconds} seconds before it", _by_log(window)))
 
 
-ANSWERS: Final[Mapping[str, Callable[[Question, Trace], Answer]]] = {
+ANSWERS: Final[Mapping[str, Callable[[Question, Trace], Evidence]]] = {
     "last": _last,
     "total": _total,
     "gap": _gap,

@@ -12,7 +12,7 @@ from pipelines.core.price_shard import symbol_day_of
 from pipelines.core.tape import identity
 from schemas.structs import ForeignRecord, LedgerEntry, TradeEvent, TradeRecord
 from schemas.units import Side
-from stock_tracker.explain.core.step import Standing, Step
+from stock_tracker.explain.core.step import Standing, TraceStep
 
 Identity = tuple[Any, ...]
 """What a fold knows a waiting record again by."""
@@ -26,7 +26,7 @@ class Held(NamedTuple):
     text: str
 
 
-class Book(Protocol):
+class TracedBook(Protocol):
     """How to look at one kind of state."""
 
     def standing(self, state: State, symbol: str) -> Standing:
@@ -38,7 +38,7 @@ class Book(Protocol):
     def identities(self, record: Any) -> list[Identity]:
         """What a record would be known again by; nothing for one that can never wait."""
 
-    def owner(self, event: Any, candidates: Sequence[Step]) -> Step | None:
+    def owner(self, event: Any, candidates: Sequence[TraceStep]) -> TraceStep | None:
         """Of which of the records an event tells; None where that is the record that was just folded."""
 
     def concerns(self, identity: Identity, event: Any) -> bool:
@@ -87,7 +87,7 @@ class TapeBook:
         """That of a trade; other records never wait."""
         return [identity(record)] if isinstance(record, TradeRecord) else []
 
-    def owner(self, event: Any, candidates: Sequence[Step]) -> Step | None:
+    def owner(self, event: Any, candidates: Sequence[TraceStep]) -> TraceStep | None:
         """The trade that a line of the tape tells of. A line has the time of its record, and one of the figures of it."""
         if not isinstance(event, TradeEvent):
             return None
@@ -155,7 +155,7 @@ class LedgerBook:
             return []
         return [(Side.BUY, record.ts_ms, record.bought), (Side.SELL, record.ts_ms, record.sold)]
 
-    def owner(self, event: Any, candidates: Sequence[Step]) -> Step | None:
+    def owner(self, event: Any, candidates: Sequence[TraceStep]) -> TraceStep | None:
         """The record that an entry tells of: the one with its time and its counter."""
         if not isinstance(event, LedgerEntry):
             return None

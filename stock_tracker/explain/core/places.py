@@ -7,7 +7,7 @@ from typing import Any
 from connectors.ssi.core.redecode import MARGIN_US, Redecoder, WireMessage
 from schemas.position import Position
 from schemas.topics import EVENT_TOPICS, encode
-from stock_tracker.explain.core.step import Line, Message, Step
+from stock_tracker.explain.core.step import BookedLine, TracedMessage, TraceStep
 from stock_tracker.explain.core.trace import Trace
 from stock_tracker.verify.core.differences import EventPosition
 
@@ -23,7 +23,7 @@ class EventPlaces:
     def __init__(self, trace: Trace) -> None:
         self._symbol = trace.symbol
         self._mark = f'"{trace.symbol}"'.encode()
-        self._open: defaultdict[tuple[str, bytes], deque[Line]] = defaultdict(deque)
+        self._open: defaultdict[tuple[str, bytes], deque[BookedLine]] = defaultdict(deque)
         for _, line in trace.told:
             self._open[line.topic, encode(line.event)].append(line)
         self.strange: list[EventPosition] = []
@@ -53,7 +53,7 @@ class EventPlaces:
                     self.strange.append(EventPosition(position, idx))
 
     @property
-    def missing(self) -> list[Line]:
+    def missing(self) -> list[BookedLine]:
         """The events of the trace that no message had."""
         return [line for lines in self._open.values() for line in lines]
 
@@ -61,10 +61,10 @@ class EventPlaces:
 class WireSearch:
     """Looks for the hub messages that records were in: those of their connection, received with their frame, that hold them."""
 
-    def __init__(self, symbol: str, steps: Iterable[Step]) -> None:
+    def __init__(self, symbol: str, steps: Iterable[TraceStep]) -> None:
         self._mark = symbol.encode()
         self._redecoder = Redecoder("ALL")
-        self._wanted: dict[tuple[str, int], list[Step]] = {}
+        self._wanted: dict[tuple[str, int], list[TraceStep]] = {}
         for step in steps:
             if not step.is_tick:
                 self._wanted.setdefault((step.feed, step.epoch), []).append(step)
@@ -93,10 +93,10 @@ class WireSearch:
         near = [step for step in left if step.recv_us <= message.recv_us]
         if near and self._mark in message.value.upper():
             for step, _ in _matches(near, self._redecoder.read(message).records):
-                step.wire = Message(position, message.value.decode(errors="backslashreplace"))
+                step.wire = TracedMessage(position, message.value.decode(errors="backslashreplace"))
 
 
-def _matches(steps: Iterable[Step], records: Iterable[object]) -> Iterator[tuple[Step, object]]:
+def _matches(steps: Iterable[TraceStep], records: Iterable[object]) -> Iterator[tuple[TraceStep, object]]:
     """The steps whose records are among ``records``, each record for one step only."""
     left = list(records)
     for step in steps:

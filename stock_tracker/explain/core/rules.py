@@ -7,7 +7,7 @@ from collections import Counter
 from typing import Final
 
 from schemas.structs import CandleEvent, IndexEvent, LedgerEntry, QuoteEvent, TradeEvent
-from stock_tracker.explain.core.step import Decision, Line
+from stock_tracker.explain.core.step import BookedLine, Decision
 from stock_tracker.explain.core.words import clock, price
 
 COUNTED: Final = {
@@ -53,7 +53,7 @@ def counted(counts: Counter[str]) -> list[Decision]:
     return [Decision(name, text) for name, text in COUNTED.items() if counts[name]]
 
 
-def booked(line: Line) -> list[Decision]:
+def booked(line: BookedLine) -> list[Decision]:
     """What an event says about why it was booked."""
     event = line.event
     if isinstance(event, TradeEvent):

@@ -24,7 +24,7 @@ class Decision(NamedTuple):
     """The other record that it is about: the one that decided about this one, or the one that this one decided about."""
 
 
-class Message(NamedTuple):
+class TracedMessage(NamedTuple):
     """A hub message as SSI sent it and ``ssi.wire`` keeps it."""
 
     position: Position
@@ -32,7 +32,7 @@ class Message(NamedTuple):
 
 
 @dataclass(slots=True, eq=False)
-class Line:
+class BookedLine:
     """An event that came of a record."""
 
     topic: str
@@ -50,7 +50,7 @@ class Line:
 
 
 @dataclass(slots=True, eq=False)
-class Step:
+class TraceStep:
     """One record, and what came of it."""
 
     number: int
@@ -71,9 +71,9 @@ class Step:
     after: Standing
     rows: dict[str, Any] = field(default_factory=dict)
     """The newest rows of the symbol that were published up to the next step and since the one before, by topic."""
-    lines: list[Line] = field(default_factory=list)
+    lines: list[BookedLine] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
-    wire: Message | None = None
+    wire: TracedMessage | None = None
     """The hub message that it was in, where that was looked for and is kept."""
 
     @property

@@ -6,8 +6,8 @@ from typing import Any, Final
 import msgspec
 
 from schemas.structs import CandleEvent, LedgerEntry, QuoteEvent, TradeEvent
-from stock_tracker.explain.core.answer import Answer, Section
-from stock_tracker.explain.core.step import Line, Step
+from stock_tracker.explain.core.answer import Evidence, Section
+from stock_tracker.explain.core.step import BookedLine, TraceStep
 from stock_tracker.explain.core.terms import TermsInForce
 from stock_tracker.explain.core.words import clock, price, said
 
@@ -17,7 +17,7 @@ _WIRE: Final = 400
 """How many characters of a hub message are shown around the symbol."""
 
 
-def lines(answered: Answer, terms: Sequence[TermsInForce], source: str) -> Iterator[str]:
+def lines(answered: Evidence, terms: Sequence[TermsInForce], source: str) -> Iterator[str]:
     """An answer as lines of text.
 
     Args:
@@ -55,7 +55,7 @@ _SAYS_NOTHING_WHEN_EMPTY: Final = (
 )  # fmt: skip
 
 
-def step_lines(step: Step, symbol: str) -> Iterator[str]:
+def step_lines(step: TraceStep, symbol: str) -> Iterator[str]:
     """A record, what decided about it, and what came of it."""
     what = f"feed {step.feed}: {said(step.record)}" if not step.is_tick else "market time"
     yield f"  {clock(step.ts_ms)}  {step.place}  {what}"
@@ -70,7 +70,7 @@ def step_lines(step: Step, symbol: str) -> Iterator[str]:
         yield f"      wire             {step.wire.position} {_around(step.wire.text, symbol)}"
 
 
-def _line(line: Line) -> str:
+def _line(line: BookedLine) -> str:
     event = line.event
     where = str(line.place) if line.place else f"{line.topic}, where it is not yet:" if line.sought else line.topic
     if isinstance(event, TradeEvent):
@@ -95,7 +95,7 @@ def _around(text: str, symbol: str) -> str:
     return f"{'…' if found else ''}{part}{'…' if found + _WIRE < len(text) else ''}"
 
 
-def as_json(answered: Answer, terms: Sequence[TermsInForce], source: str) -> dict[str, Any]:
+def as_json(answered: Evidence, terms: Sequence[TermsInForce], source: str) -> dict[str, Any]:
     """The same as plain values, with all records."""
     question = answered.question
     return {
@@ -117,7 +117,7 @@ def as_json(answered: Answer, terms: Sequence[TermsInForce], source: str) -> dic
     }
 
 
-def _step_as_json(step: Step) -> dict[str, Any]:
+def _step_as_json(step: TraceStep) -> dict[str, Any]:
     return {
         **step.place.as_json(),
         "feed": step.feed,

@@ -34,9 +34,9 @@ from schemas.structs import (
 from schemas.topics import EVENT_TOPICS, SSI_DLQ, STATE_TOPICS, Topic
 from schemas.units import Symbol, UnixMs
 from stock_tracker.explain.core import rules
-from stock_tracker.explain.core.books import Book, Held, Identity
+from stock_tracker.explain.core.books import Held, Identity, TracedBook
 from stock_tracker.explain.core.breaks import BreakWatch
-from stock_tracker.explain.core.step import Break, Line, Step
+from stock_tracker.explain.core.step import BookedLine, Break, TraceStep
 from stock_tracker.verify.core.differences import EventPosition
 
 _OF_A_SYMBOL: Final = (TradeRecord, QuoteRecord, SnapshotRecord, OddLotRecord, StatusRecord, ForeignRecord, IndexRecord)
@@ -62,13 +62,19 @@ class Trace:
     """
 
     def __init__(
-        self, symbol: Symbol, topic: Topic[Frame], fold: Fold[Frame], shard: Shard, book: Book, listen: Listener | None = None
+        self,
+        symbol: Symbol,
+        topic: Topic[Frame],
+        fold: Fold[Frame],
+        shard: Shard,
+        book: TracedBook,
+        listen: Listener | None = None,
     ) -> None:
         self.symbol = symbol
         self.topic = topic
-        self.steps: list[Step] = []
+        self.steps: list[TraceStep] = []
         """In the order of the log."""
-        self.told: list[tuple[Step, Line]] = []
+        self.told: list[tuple[TraceStep, BookedLine]] = []
         """All events of the symbol with the records that they tell of, in the order in which they were told."""
         self.symbols: set[str] = set()
         """All symbols of which there are records on the shard."""
@@ -80,7 +86,7 @@ class Trace:
         self._state: dict[bytes, bytes] = {}
         self._feeds = Feeds()
         self._breaks = BreakWatch()
-        self._waiting: dict[Identity, Step] = {}
+        self._waiting: dict[Identity, TraceStep] = {}
         # A future's basis moves with its index, whose records tell of it too.
         names = {symbol, routing_key(symbol)}
         self._marks = (*(f'"{name}"'.encode() for name in sorted(names)), *_BY_TIME)
@@ -128,7 +134,7 @@ class Trace:
         lines = self._lines(folded)
         is_ours = isinstance(record, _OF_A_SYMBOL) and record.symbol == self.symbol
         if is_ours or lines:
-            step = Step(
+            step = TraceStep(
                 number=len(self.steps),
                 place=place,
                 feed=frame.feed,
@@ -147,10 +153,10 @@ class Trace:
             self._explain(step, folded, lines, held, is_ours=is_ours)
         self._take_row(folded)
 
-    def _lines(self, folded: Folded) -> list[Line]:
+    def _lines(self, folded: Folded) -> list[BookedLine]:
         """The events of the symbol that a fold has published."""
         name = f'"{self.symbol}"'.encode()
-        found: list[Line] = []
+        found: list[BookedLine] = []
         for output in folded.outputs:
             # What is lost of other symbols matters to the alerts of lost connections.
             if output.topic.name not in _EVENTS or (name not in output.value and _GAP not in output.value):
@@ -159,7 +165,7 @@ class Trace:
             alerts = self._listen(output.topic, frame) if self._listen is not None else {}
             for place, event in enumerate(frame.events):
                 if getattr(event, "symbol", None) == self.symbol:
-                    found.append(Line(output.topic.name, event, told=len(self.steps), alerts=alerts.get(place, [])))
+                    found.append(BookedLine(output.topic.name, event, told=len(self.steps), alerts=alerts.get(place, [])))
         return found
 
     def _take_row(self, folded: Folded) -> None:
@@ -167,7 +173,9 @@ class Trace:
             if output.topic.name in _ROWS and output.key == self.symbol:
                 self.steps[-1].rows[output.topic.name] = output.topic.decode(output.value)
 
-    def _explain(self, step: Step, folded: Folded, lines: list[Line], held: dict[Identity, Held], *, is_ours: bool) -> None:
+    def _explain(
+        self, step: TraceStep, folded: Folded, lines: list[BookedLine], held: dict[Identity, Held], *, is_ours: bool
+    ) -> None:
         """Say of each record that the fold has decided about what it booked, and why."""
         counts = folded.counts
         now_held = self._book.held(self._state, self.symbol)
@@ -188,7 +196,7 @@ class Trace:
         if is_ours:
             self._decide(step, folded, is_verdict=bool(judged))
 
-    def _judge(self, step: Step, judged: Sequence[tuple[Identity, Step]], counts: Counter[str]) -> None:
+    def _judge(self, step: TraceStep, judged: Sequence[tuple[Identity, TraceStep]], counts: Counter[str]) -> None:
         """Say of records that had waited what became of them."""
         dropped = next((name for name in rules.DROPPED if counts[name]), None)
         for identity, waited in judged:
@@ -211,7 +219,7 @@ class Trace:
                 )
             step.decide(f"decides_{verdict}", text, waited.place)
 
-    def _decide(self, step: Step, folded: Folded, *, is_verdict: bool) -> None:
+    def _decide(self, step: TraceStep, folded: Folded, *, is_verdict: bool) -> None:
         """Say what the fold counted the record itself by."""
         counts = folded.counts
         booked_own = any(line.event.kind == "print" for line in step.lines if hasattr(line.event, "kind"))

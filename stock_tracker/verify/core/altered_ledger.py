@@ -19,7 +19,7 @@ from schemas.units import Side
 from stock_tracker.verify.core.differences import Difference, EventPosition
 
 
-class Step(NamedTuple):
+class CounterStep(NamedTuple):
     """A step of a side's counter, in shares, and what became of its record."""
 
     true: int
@@ -33,14 +33,14 @@ class Step(NamedTuple):
     """Whether all of them were lost with their connections; or others were, that said the same."""
 
 
-def is_exact(steps: Sequence[Step], highest: int) -> bool:
+def is_exact(steps: Sequence[CounterStep], highest: int) -> bool:
     """Whether the steps of a side, in order, say to the share what its ledger comes to; ``highest`` arrived of its counter."""
     last = _last_exact(steps, highest)
     return not _may_restart(steps) and (last is None or last.told == {last.true})
 
 
 def check_altered(
-    symbol: str, side: Side, chain: Sequence[tuple[EventPosition, LedgerEntry]], steps: Sequence[Step], highest: int
+    symbol: str, side: Side, chain: Sequence[tuple[EventPosition, LedgerEntry]], steps: Sequence[CounterStep], highest: int
 ) -> Iterator[Difference]:
     """Compare the entries of a side, in order, with all steps of its counter, in order; ``highest`` arrived of its counter."""
     yield from _check_entries(symbol, side, chain, steps)
@@ -62,18 +62,18 @@ def check_altered(
         yield Difference("wrong_value", symbol, f"{side}: the ledger holds {booked} VND, the simulator said {value}", at)
 
 
-def _last_exact(steps: Sequence[Step], highest: int) -> Step | None:
+def _last_exact(steps: Sequence[CounterStep], highest: int) -> CounterStep | None:
     """The last step that arrived, of a counter that no restart lowered. One that may be lost was, if nothing said as much."""
     return next((step for step in reversed(steps) if step.is_put and not (step.is_lost and step.true > highest)), None)
 
 
-def _may_restart(steps: Sequence[Step]) -> bool:
+def _may_restart(steps: Sequence[CounterStep]) -> bool:
     """Whether a counter was told that is so low that it may be taken for one that began again at 0."""
     return any(2 * told < step.true for step in steps for told in step.told)
 
 
 def _check_entries(
-    symbol: str, side: Side, chain: Sequence[tuple[EventPosition, LedgerEntry]], steps: Sequence[Step]
+    symbol: str, side: Side, chain: Sequence[tuple[EventPosition, LedgerEntry]], steps: Sequence[CounterStep]
 ) -> Iterator[Difference]:
     said = {counter for step in steps for counter in (step.true, *step.told)}
     may_restart = _may_restart(steps)

@@ -23,7 +23,7 @@ class FoundThing(NamedTuple):
     mark: RecordMark
 
 
-class Explanation(NamedTuple):
+class ExplainedLoss(NamedTuple):
     """How a partition differs."""
 
     differences: list[Difference]
@@ -32,7 +32,7 @@ class Explanation(NamedTuple):
     """The number of the last thing that was published; what was sent later is missing at the end. -1 where nothing was."""
 
 
-def explain(where: str, sent: Iterable[SentThing], found: list[FoundThing]) -> Explanation:
+def explain(where: str, sent: Iterable[SentThing], found: list[FoundThing]) -> ExplainedLoss:
     """Say how what was published differs from what was sent.
 
     Args:
@@ -57,7 +57,7 @@ def explain(where: str, sent: Iterable[SentThing], found: list[FoundThing]) -> E
     differences = [*_missing(where, missing), *_surplus(where, found, left, everything)]
     if not differences:
         differences += _disorder(where, matched, found)
-    return Explanation(differences, last)
+    return ExplainedLoss(differences, last)
 
 
 def _missing(where: str, missing: list[SentThing]) -> Iterator[Difference]:

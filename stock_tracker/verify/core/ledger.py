@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from schemas.structs import LedgerEntry
 from schemas.units import Side
-from stock_tracker.verify.core.altered_ledger import Step, check_altered, is_exact
+from stock_tracker.verify.core.altered_ledger import CounterStep, check_altered, is_exact
 from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.numbers import NotJudged
 
@@ -92,7 +92,7 @@ def compare_ledger(
         changed[one.symbol][one.ts_ms].append(one)
     # The last step whose record arrived. One record may say the same as another that was lost: then the other brought it.
     last_sent: dict[str, TrueCounters] = {}
-    steps: dict[tuple[str, Side], list[Step]] = defaultdict(list)
+    steps: dict[tuple[str, Side], list[CounterStep]] = defaultdict(list)
     for step in truth:
         others = changed[step.symbol][step.ts_ms] if step.symbol in changed else []
         was_lost = all(
@@ -139,13 +139,13 @@ def compare_ledger(
     return report
 
 
-def _step(step: TrueCounters, side: Side, altered: Sequence[AlteredCounters], *, is_lost: bool) -> Step:
+def _step(step: TrueCounters, side: Side, altered: Sequence[AlteredCounters], *, is_lost: bool) -> CounterStep:
     is_buy = side is Side.BUY
     true, value = (step.bought, step.bought_value) if is_buy else (step.sold, step.sold_value)
     told = {one.bought if is_buy else one.sold for one in altered}
     if not told or set(step.connections) - {one.connection for one in altered}:
         told.add(true)
-    return Step(true, value, frozenset(told), is_put=bool(step.connections), is_lost=is_lost)
+    return CounterStep(true, value, frozenset(told), is_put=bool(step.connections), is_lost=is_lost)
 
 
 def _check_chain(

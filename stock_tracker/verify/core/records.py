@@ -22,7 +22,7 @@ from schemas.records import SsiRecord
 from schemas.structs import DeadLetter, ForeignRecord, Frame, TradeRecord
 from stock_tracker.verify.core.connections import ConnectionFollower, SentOn, assigned, partition_of
 from stock_tracker.verify.core.differences import Difference, EventPosition
-from stock_tracker.verify.core.explained import Explanation, FoundThing, SentThing, explain
+from stock_tracker.verify.core.explained import ExplainedLoss, FoundThing, SentThing, explain
 from stock_tracker.verify.core.ledger import CounterKey
 from stock_tracker.verify.core.marks import SentReader, mark
 from stock_tracker.verify.core.published import CONNECTOR, DEAD_LETTERS, Epoch, Published, said_by_ssi
@@ -256,7 +256,7 @@ class _Explainer:
         self._frames = frames
         self._left = MOST_EXPLAINED
 
-    def explain(self, connection: int, epoch: Epoch, partition: Partition, where: str) -> Explanation | None:
+    def explain(self, connection: int, epoch: Epoch, partition: Partition, where: str) -> ExplainedLoss | None:
         """Say how a partition differs; None where enough were explained."""
         if self._left == 0:
             return None

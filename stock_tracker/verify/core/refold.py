@@ -73,7 +73,7 @@ class Refold(Generic[M]):
             yield Expected(place, key.encode(), value, message.headers, source)
 
 
-class HeldTerms:
+class TermsThatHeld:
     """The terms that held, message by message, as ``pipelines.terms`` tells them.
 
     Args:

@@ -16,7 +16,7 @@ from stock_tracker.verify.core.refold import Expected, Refold
 
 
 @dataclass
-class Lane:
+class OutputLane:
     """A source partition that is folded again."""
 
     place: Partition
@@ -30,7 +30,7 @@ class Lane:
 
 
 def side_by_side(
-    lanes: Iterable[Lane],
+    lanes: Iterable[OutputLane],
     logs: Collection[EventLog],
     found: Mapping[Partition, Iterator[FixtureMessage]],
     take: Callable[[Expected], None],
@@ -54,7 +54,7 @@ def side_by_side(
     left = {lane.place: lane for lane in lanes}
     count = 0
 
-    def step(lane: Lane) -> bool:
+    def step(lane: OutputLane) -> bool:
         message = next(lane.messages, None)
         if message is None:
             del left[lane.place]

@@ -23,9 +23,9 @@ from schemas.position import Position
 from schemas.structs import ForeignRecord, TradeRecord
 from schemas.topics import EVENT_TOPICS, RECORD_TOPICS, SSI_FOREIGN, SSI_INDICES, SSI_TICKS, STATE_PRICES, encode
 from schemas.units import Symbol, UnixMs
-from stock_tracker.explain.core.answer import Answer
+from stock_tracker.explain.core.answer import Evidence
 from stock_tracker.explain.core.places import EventPlaces
-from stock_tracker.explain.core.step import Step
+from stock_tracker.explain.core.step import TraceStep
 from stock_tracker.explain.run import Explainer
 from stock_tracker.explain.sources import Recording
 from stock_tracker.golden.run import golden_of
@@ -86,12 +86,12 @@ def explainer() -> Explainer:
     return explainer_of(HOSTILE)
 
 
-def ask(explainer: Explainer, symbol: str, what: str, at_ms: int | None = None, alert_id: str | None = None) -> Answer:
+def ask(explainer: Explainer, symbol: str, what: str, at_ms: int | None = None, alert_id: str | None = None) -> Evidence:
     moment = None if at_ms is None else lambda day: UnixMs(at_ms)
     return explainer.explain(Symbol(symbol), what, day=DAY, at=moment, alert_id=alert_id).answer
 
 
-def section(answered: Answer, title: str) -> list[Step]:
+def section(answered: Evidence, title: str) -> list[TraceStep]:
     return [step for part in answered.sections if part.title.startswith(title) for step in part.steps]
 
 

@@ -12,7 +12,7 @@ from schemas.structs import ForeignRecord, Frame, TradeRecord
 from schemas.topics import SSI_FOREIGN, SSI_TICKS, Topic, encode
 from schemas.units import Symbol
 from stock_tracker.explain.core.books import LedgerBook, TapeBook
-from stock_tracker.explain.core.step import Step
+from stock_tracker.explain.core.step import TraceStep
 from stock_tracker.explain.core.trace import Trace
 from tests.builders import PRICE, a_foreign, a_frame, a_loss, a_quote, a_tick, a_trade, an_odd_lot, offers
 
@@ -41,16 +41,16 @@ class Log:
         self.epoch, self._seq = self.epoch + 1, 0
 
     @property
-    def records(self) -> list[Step]:
+    def records(self) -> list[TraceStep]:
         """What came of the trades, or of the foreign records."""
         return [step for step in self.trace.steps if isinstance(step.record, TradeRecord | ForeignRecord)]
 
 
-def rules(step: Step) -> set[str]:
+def rules(step: TraceStep) -> set[str]:
     return set(step.rules)
 
 
-def kinds(step: Step) -> list[str]:
+def kinds(step: TraceStep) -> list[str]:
     return [line.event.kind for line in step.lines]
 
 

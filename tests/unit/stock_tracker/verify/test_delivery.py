@@ -13,7 +13,7 @@ from schemas.topics import MARKET_QUOTES, MARKET_TRADES, PARTIAL_BREADTH, PARTIA
 from schemas.units import UnixMs
 from stock_tracker.verify.core.delivery import MOST_AHEAD, MOST_ASTRAY, MOST_TOLD, EventLog, LastRows
 from stock_tracker.verify.core.refold import Expected
-from stock_tracker.verify.core.side_by_side import Lane, side_by_side
+from stock_tracker.verify.core.side_by_side import OutputLane, side_by_side
 from stock_tracker.verify.sources import sources_of, together
 
 TICKS, INDICES = Partition(SSI_TICKS.name, 0), Partition(SSI_INDICES.name, 0)
@@ -51,7 +51,7 @@ class Run:
     def compare(self) -> list[EventLog]:
         logs = [EventLog(sink, (TICKS, INDICES), len(self.found[sink]), lambda: self.open_lanes) for sink in SINKS]
         played: Any = Played(self.made)
-        lanes = [Lane(place, SINKS, played, iter(messages)) for place, messages in self.sources.items()]
+        lanes = [OutputLane(place, SINKS, played, iter(messages)) for place, messages in self.sources.items()]
         side_by_side(lanes, logs, {sink: self._reading(sink) for sink in SINKS}, lambda expected: None)
         for log in logs:
             log.finish()

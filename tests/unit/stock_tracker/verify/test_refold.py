@@ -8,7 +8,7 @@ from schemas.position import Partition, Position
 from schemas.structs import Terms, TermsAdopted
 from schemas.topics import SSI_TICKS
 from schemas.units import TradingDay
-from stock_tracker.verify.core.refold import HeldTerms, history_of, why_not
+from stock_tracker.verify.core.refold import TermsThatHeld, history_of, why_not
 from tests.builders import DAY, offers
 
 PLACE = Partition(SSI_TICKS.name, 0)
@@ -36,7 +36,7 @@ def adopted(
 
 
 def percents(history: list[TermsAdopted], *offsets: int, partition: int = 0) -> list[int | None]:
-    held = HeldTerms("prices", SSI_TICKS.name, history, offers(SSI_TICKS))
+    held = TermsThatHeld("prices", SSI_TICKS.name, history, offers(SSI_TICKS))
     return [held.at(Position(SSI_TICKS.name, partition, offset)).terms.terms.correction_percent for offset in offsets]
 
 
