@@ -144,10 +144,10 @@ MARKET_FLOW = Topic("market.flow", structs.FlowFrame, sharded=False, cleanup="de
 MARKET_INDICES = Topic("market.indices", structs.IndexFrame, sharded=True, cleanup="delete", retention_ms=7 * _DAY_MS)
 MARKET_BASIS = Topic("market.basis", structs.BasisFrame, sharded=True, cleanup="delete", retention_ms=7 * _DAY_MS)
 MARKET_ALERTS = Topic("market.alerts", structs.AlertsFrame, sharded=True, cleanup="delete", retention_ms=30 * _DAY_MS)
-PARTIAL_FLOW = Topic("partial.flow", structs.PartialFlow, sharded=False, cleanup="delete", retention_ms=_DAY_MS)
-"""Between the two stages of the foreign app; nobody else reads it."""
-PARTIAL_BREADTH = Topic("partial.breadth", structs.PartialBreadth, sharded=False, cleanup="delete", retention_ms=_DAY_MS)
-"""Between the two stages of the prices app; nobody else reads it."""
+PARTIAL_FLOW = Topic("partial.flow", structs.PartialFlow, sharded=False, cleanup="delete", retention_ms=7 * _DAY_MS)
+"""Between the two stages of the foreign app. It is kept as long as the records: ``verify`` folds it again."""
+PARTIAL_BREADTH = Topic("partial.breadth", structs.PartialBreadth, sharded=False, cleanup="delete", retention_ms=7 * _DAY_MS)
+"""Between the two stages of the prices app; kept as long, for the same reason."""
 
 STATE_PRICES = Topic("state.prices", structs.PriceRow, sharded=True, cleanup="compact", retention_ms=None)
 STATE_FOREIGN = Topic("state.foreign", structs.ForeignRow, sharded=True, cleanup="compact", retention_ms=None)
