@@ -6,7 +6,7 @@ It proves exactly-once, determinism and topology. A fold that is wrong agrees wi
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -36,12 +36,12 @@ _COMPACTED: Final = (*STATE_TOPICS, PIPELINES_TERMS)
 class UnjudgedDelivery(NamedTuple):
     """Partitions whose delivery nobody can judge."""
 
-    sources: tuple[Partition, ...]
-    """What cannot be folded again; what comes of it alone was not compared."""
+    places: tuple[Partition, ...]
+    """Sources that cannot be folded again, of which nothing that comes was compared; or partitions of what was published."""
     reason: str
 
     def __str__(self) -> str:
-        return f"not judged: what comes of {', '.join(map(str, self.sources))}: {self.reason}"
+        return f"not judged: {', '.join(map(str, self.places))}: {self.reason}"
 
 
 @dataclass
@@ -156,15 +156,8 @@ class _Comparison:
 
     def run(self) -> DeliveryReport:
         """Compare everything."""
-        judged: list[RefoldSource] = []
-        groups = []
-        for group in together(self._sources):
-            reason = next((reason for source in group if (reason := self._why_not(source))), "")
-            if reason:
-                self._report.not_judged.append(UnjudgedDelivery(tuple(source.place for source in group), reason))
-            else:
-                groups.append(group)
-                judged += group
+        judged = self._judged()
+        groups = together(judged)
         readers: dict[Partition, list[str]] = defaultdict(list)
         for source in judged:
             readers[source.place].append(source.pipeline.name)
@@ -175,6 +168,31 @@ class _Comparison:
         self._compare_dead_letters(letters)
         self._report.differences.sort(key=lambda difference: difference.position or ())
         return self._report
+
+    def _judged(self) -> list[RefoldSource]:
+        """The sources that can be folded again, each with the partitions of what it publishes that can be compared.
+
+        A partition can be compared only if all that write it can be folded again: of what the others have written there
+        nobody knows what it should be.
+        """
+        lost = {source: reason for source in self._sources if (reason := self._why_not(source))}
+        left = [source for source in self._sources if source not in lost]
+        self._report.not_judged += [UnjudgedDelivery((source.place,), reason) for source, reason in lost.items()]
+        incomparable: set[Partition] = set()
+        for source in lost:
+            incomparable |= set(source.sinks)
+            shared = sorted({sink for other in left for sink in other.sinks if sink in source.sinks})
+            if shared:
+                reason = f"{source.place} is written there too, and cannot be folded again"
+                self._report.not_judged.append(UnjudgedDelivery(tuple(shared), reason))
+        sources = {source.place for source in lost}
+        for sink in sorted({sink for source in left for sink in source.sinks} - incomparable):
+            if (low := self._marks[sink].low) > 0:
+                incomparable.add(sink)
+                # Of one that is a source too it has been said already.
+                if sink not in sources:
+                    self._report.not_judged.append(UnjudgedDelivery((sink,), f"Kafka has deleted {sink} up to offset {low}"))
+        return [replace(source, sinks=tuple(sink for sink in source.sinks if sink not in incomparable)) for source in left]
 
     def _committed(self) -> dict[Partition, int]:
         """How far the pipelines have committed their sources."""
@@ -201,9 +219,6 @@ class _Comparison:
             return f"the pipeline {source.pipeline.name} has committed nothing of {place}"
         if end > high:
             return f"{place} ends at {high}, and {source.pipeline.name} has committed {end}: the topic was made anew"
-        for sink in source.sinks:
-            if self._marks[sink].low > 0:
-                return f"Kafka has deleted {sink} up to offset {self._marks[sink].low}"
         return why_not(self._history, source.pipeline.name, place, end, version("stock-tracker"))
 
     def _compare_events(self, group: Sequence[RefoldSource], letters: DeadLetters) -> None:
@@ -223,8 +238,9 @@ class _Comparison:
         def take(expected: Expected) -> None:
             if expected.place.topic == SSI_DLQ.name:
                 letters.expect(expected)
-            else:
+            elif expected.place.topic in self._last_rows:
                 self._last_rows[expected.place.topic].expect(expected)
+            # Else it belongs to a partition that cannot be compared.
 
         with closing(self._deployment.read(ends)) as partitions:
             lanes = [OutputLane(each.place, each.sinks, self._refold(each), partitions.read(each.place)) for each in group]
@@ -243,6 +259,7 @@ class _Comparison:
         return Refold(topic, self._folds[source.place], shard, self._partitions, self._deployment.prefix)
 
     def _compare_last_rows(self, judged: Sequence[RefoldSource]) -> None:
+        known = {source.place for source in judged}
         for topic in _COMPACTED:
             self._tell(f"Comparing the last rows of {topic.name}")
             rows = self._last_rows[topic.name]
@@ -250,7 +267,7 @@ class _Comparison:
                 rows.find(message)
             # What was adopted before a pipeline was begun anew stays on pipelines.terms.
             all_known = topic is not PIPELINES_TERMS and not any(
-                topic in source.topology.sinks for source in self._sources if source not in judged
+                topic in source.topology.sinks for source in self._sources if source.place not in known
             )
             writers = [source for source in judged if topic is PIPELINES_TERMS or topic in source.topology.sinks]
             self._add(rows.finish(self._ends, self._open(writers), all_known=all_known))

@@ -204,7 +204,7 @@ def verify(
     checked.compared["messages_delivered"] = delivery.compared.total()
     checked.not_judged += ledger.not_judged
     checked.not_judged += [
-        NotJudged(", ".join(map(str, left_out.sources)), "", left_out.reason) for left_out in delivery.not_judged
+        NotJudged(", ".join(map(str, left_out.places)), "", left_out.reason) for left_out in delivery.not_judged
     ]
     differences += checked.compare(tell)
     if gateway_url is not None:

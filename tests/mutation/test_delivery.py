@@ -16,6 +16,7 @@ from schemas.topics import (
     MARKET_CANDLES,
     MARKET_FLOW,
     MARKET_FOREIGN,
+    MARKET_INDICES,
     MARKET_QUOTES,
     MARKET_TRADES,
     PARTIAL_FLOW,
@@ -426,28 +427,51 @@ def test_what_nothing_explains_is_a_difference_when_the_pipelines_stand_still(wh
 
 
 @pytest.mark.parametrize(
-    ("place", "sources", "reason"),
+    ("place", "not_judged"),
     [
-        # All shards of the prices write on the one partition of partial.breadth.
         (
             Partition("ssi.ticks", 1),
-            "ssi.ticks[0], ssi.ticks[1], ssi.indices[0], ssi.indices[1]",
-            "Kafka has deleted ssi.ticks[1] up to offset 5",
+            {
+                "ssi.ticks[1]": "Kafka has deleted ssi.ticks[1] up to offset 5",
+                # The futures of the shard are there too, and the other shards' share of the breadth.
+                "market.candles[1], market.daily[1], market.quotes[1], market.trades[1], partial.breadth[0]": (
+                    "ssi.ticks[1] is written there too"
+                ),
+            },
         ),
-        (Partition("market.flow", 0), "partial.flow[0]", "Kafka has deleted market.flow[0] up to offset 5"),
-        (Partition("ssi.dlq", 0), "", "Kafka has deleted a part of ssi.dlq"),
+        (Partition("market.flow", 0), {"market.flow[0]": "Kafka has deleted market.flow[0] up to offset 5"}),
+        (
+            Partition("partial.flow", 0),
+            {
+                "partial.flow[0]": "Kafka has deleted partial.flow[0] up to offset 5",
+            },
+        ),
+        (Partition("ssi.dlq", 0), {"": "Kafka has deleted a part of ssi.dlq"}),
     ],
 )
-def test_what_kafka_has_deleted_is_not_judged_and_says_so(day: Delivered, place: Partition, sources: str, reason: str) -> None:
+def test_what_kafka_has_deleted_is_not_judged_and_says_so(day: Delivered, place: Partition, not_judged: dict[str, str]) -> None:
     day.lows[place] = 5
     report = compared(day)
     assert details(report) == ""
-    assert [(", ".join(map(str, left_out.sources)), left_out.reason.partition(", and")[0]) for left_out in report.not_judged] == [
-        (sources, reason)
-    ]
+    assert {
+        ", ".join(map(str, left_out.places)): left_out.reason.partition(", and")[0] for left_out in report.not_judged
+    } == not_judged
     # The rest is judged as ever.
     day.log(MARKET_FOREIGN).pop(3)
     assert ("missing_message", MARKET_FOREIGN.name, 0, 3) in places(compared(day))
+
+
+def test_the_other_shards_and_the_indices_are_judged_though_the_beginning_of_a_shard_is_lost(day: Delivered) -> None:
+    number = busiest(day, MARKET_INDICES)
+    other = 1 - number
+    day.lows[Partition(SSI_TICKS.name, number)] = 5
+    trades, indices = day.log(MARKET_TRADES, other), day.log(MARKET_INDICES, number)
+    at, of_index = middle(trades), middle(indices)
+    lost = trades.pop(at)
+    del indices[of_index]
+    found = places(compared(day))
+    assert ("missing_message", MARKET_TRADES.name, other, next_of_lane(trades, at, lost)) in found
+    assert ("missing_message", MARKET_INDICES.name, number, of_index) in found
 
 
 def test_what_was_never_folded_by_another_release_or_with_force_is_not_judged(day: Delivered) -> None:
@@ -465,7 +489,9 @@ def test_what_was_never_folded_by_another_release_or_with_force_is_not_judged(da
     report = compared(day)
     assert details(report) == ""
     reasons = sorted(left_out.reason for left_out in report.not_judged)
-    assert len(reasons) == 3
+    assert len(reasons) == 5
     assert reasons[0].startswith("an operator forced terms at partial.flow[0]@")
     assert reasons[1].startswith("release 0.0.1 folded it from ssi.foreign[0]@0 on")
-    assert reasons[2] == "the pipeline prices has committed nothing of ssi.ticks[0]"
+    assert reasons[2] == "ssi.foreign[0] is written there too, and cannot be folded again"
+    assert reasons[3] == "ssi.ticks[0] is written there too, and cannot be folded again"
+    assert reasons[4] == "the pipeline prices has committed nothing of ssi.ticks[0]"
