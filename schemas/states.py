@@ -54,8 +54,10 @@ class PriceRow(Row):
     symbol: Symbol
     exchange: Exchange
     session: str | None
+    """The feed's last session code, until the schedule says that its time is over."""
     status: str | None
     phase: SessionPhase
+    """What the exchange does, also where no session code says it."""
     reference: Price
     """0 until the feed has said it."""
     ceiling: Price

@@ -67,14 +67,30 @@ def exchange_phase(session: str | None, exchange: Exchange, day: TradingDay, sai
     """
     clock = _phase_at(exchange, day, now_ms)
     said = _SESSIONS.get(session)
+    says_nothing = session in _CLOSED and _phase_at(exchange, day, said_ms) is SessionPhase.PRE_OPEN
+    if said is None or says_nothing or has_ended(session, exchange, day, said_ms, now_ms):
+        return clock
+    return said
+
+
+def has_ended(session: str | None, exchange: Exchange, day: TradingDay, said_ms: int, now_ms: int) -> bool:
+    """Whether the time of a symbol's last session code is over, by the clock. Only another code ends one like ``HALT``.
+
+    Args:
+        session: The code.
+        exchange: Of the symbol.
+        day: On which it was said.
+        said_ms: Exchange time at which it was said.
+        now_ms: Market time, not before ``said_ms``.
+    """
+    clock = _phase_at(exchange, day, now_ms)
+    said = _SESSIONS.get(session)
     if said is None or said is clock:
-        return clock
+        return False
     when_said = _phase_at(exchange, day, said_ms)
-    if session in _CLOSED and when_said is SessionPhase.PRE_OPEN:
-        return clock
     if said in (when_said, _phase_at(exchange, day, said_ms - LAG_MS)):
-        return said if _phase_at(exchange, day, now_ms - LAG_MS) is said else clock
-    return said if clock is when_said else clock
+        return _phase_at(exchange, day, now_ms - LAG_MS) is not said
+    return clock is not when_said
 
 
 @lru_cache(maxsize=64)

@@ -7,7 +7,7 @@ import msgspec
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.feeds import Feeds
 from pipelines.core.lines import value_of
-from pipelines.core.phases import exchange_phase, is_ordinary
+from pipelines.core.phases import exchange_phase, has_ended, is_ordinary
 from pipelines.core.tape import Booked, Tape, tape_of_version_1
 from schemas.events import TradePhase
 from schemas.structs import Candle, DailyEvent, PhaseSum, PriceRow, SnapshotRecord, TradeRecord
@@ -267,6 +267,11 @@ class SymbolDay(Stored):
         """What the symbol's exchange is doing at market time ``now_ms``."""
         return exchange_phase(self.session, self.exchange, TradingDay(self.day), self.session_ms, max(now_ms, self.session_ms))
 
+    def session_at(self, now_ms: int) -> str | None:
+        """The session code that holds at market time ``now_ms``; None when the last one is over and nothing else was said."""
+        said, said_ms = self.session, self.session_ms
+        return None if has_ended(said, self.exchange, TradingDay(self.day), said_ms, max(now_ms, said_ms)) else said
+
     @property
     def is_told(self) -> bool:
         """Whether anything of today was told: there is nothing to show of a symbol of which only earlier days were heard."""
@@ -290,14 +295,15 @@ class SymbolDay(Stored):
         """The row of ``symbol`` on ``state.prices``, as the frame at offset ``src`` leaves it."""
         tape, minute, last = self.tape, self.minute, self.last
         shown_ms = UnixMs(max(self.info_ms, self.session_ms, self.quote_ms or 0))
-        phase = self.phase_at(max(shown_ms, feeds.now_ms))
+        now_ms = max(shown_ms, feeds.now_ms)
+        phase = self.phase_at(now_ms)
         return PriceRow(
             day=TradingDay(self.day),
             src=src,
             ts_ms=shown_ms,
             symbol=symbol,
             exchange=self.exchange,
-            session=self.session,
+            session=self.session_at(now_ms),
             status=self.status,
             phase=phase,
             reference=Price(self.reference),

@@ -157,8 +157,9 @@ class TestRow:
         shard.fold(a_tick(clock(*still)))
         assert shard.rows == []
         shard.fold(a_tick(clock(*over)))
-        assert (shard.row.phase, shard.row.expected) == (phase, None)
-        assert builders.changed(shard.row, phase=before.phase, expected=before.expected, src=before.src) == before
+        assert (shard.row.phase, shard.row.session, shard.row.expected) == (phase, None, None)
+        known = {"phase": before.phase, "session": before.session, "expected": before.expected, "src": before.src}
+        assert builders.changed(shard.row, **known) == before
 
     @pytest.mark.parametrize("last", [a_tick(clock(11, 45)), a_tick(clock(16, 30)), a_tick(clock(8, 45, day=MONDAY), MONDAY)])
     def test_a_phase_ends_however_frames_are_cut(self, last: ClockTick) -> None:

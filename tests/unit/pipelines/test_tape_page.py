@@ -27,7 +27,7 @@ INTERVAL = re.compile(r"^(?P<kind>print|deal|gap|fill|correction) (?P<start>\d+)
 SHOWN = {
     "total": "total_volume",
     "missed": "missed_volume",
-    **{name: name for name in ("last", "change", "open", "high", "low", "average", "exchange", "phase")},
+    **{name: name for name in ("last", "change", "open", "high", "low", "average", "exchange", "phase", "session")},
 }
 
 
