@@ -5,6 +5,7 @@ itself is what identifies and orders the records: growth is booked once, whichev
 cannot be true, is believed only when a later record confirms it. ``docs/foreign-ledger.md`` has the hard cases, one by one.
 """
 
+from collections.abc import Callable
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
@@ -27,8 +28,8 @@ class Arrival(NamedTuple):
     """``Feeds.mark``."""
     covered_since: int
     """The mark since which some feed has run without a break: ``Feeds.covered_since``."""
-    connected_ms: UnixMs
-    """Since when its connection has run without a break; 0 before its first clock tick."""
+    covered_from: Callable[[int], bool]
+    """Says whether some feed has run without a break since a market time: ``Feeds.covered_from``."""
     joined_ms: UnixMs
     """When the shard first heard of this day, from any feed."""
     now_ms: UnixMs
@@ -185,8 +186,9 @@ def _first(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival) -> tu
     opened_ms = open_ms(record.trading_day, record.exchange)
     if not totals.ts_ms:
         totals.covered_ms = max(opened_ms, arrival.joined_ms)
-    # It has grown since a time that nobody saw: say five minutes ago, but not before connect or open.
-    since_ms = max(opened_ms, arrival.connected_ms or record.ts_ms, record.ts_ms - LONG_MS)
+    # Counters are 0 at the open. Of one that has grown since then, a feed that has run all the time would have told sooner.
+    heard_all = arrival.covered_from(opened_ms)
+    since_ms = max(opened_ms, record.ts_ms - LONG_MS) if heard_all else opened_ms
     return UnixMs(min(since_ms, record.ts_ms)), arrival.joined_ms <= opened_ms
 
 

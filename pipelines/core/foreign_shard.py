@@ -191,7 +191,7 @@ class ForeignFold:
             epoch=self._delivery.epoch,
             mark=self._feeds.mark,
             covered_since=self._feeds.covered_since,
-            connected_ms=UnixMs(self._delivery.connected_ms),
+            covered_from=self._feeds.covered_from,
             joined_ms=UnixMs(self._feeds.joined_ms),
             now_ms=UnixMs(self._feeds.now_ms or record.ts_ms),
         )

@@ -59,7 +59,7 @@ class Ledger:
         self.feeds.arrive(*connection, self._frames[connection])
         self._frames[connection] += 1
         now_ms = UnixMs(OPEN_MS + (delivery.second if now_s is None else now_s) * 1000)
-        arrival = Arrival(*connection, self.feeds.mark, self.feeds.covered_since, joined_ms, joined_ms, now_ms)
+        arrival = Arrival(*connection, self.feeds.mark, self.feeds.covered_since, self.feeds.covered_from, joined_ms, now_ms)
         step = advance(self.totals, changed(a_record(delivery), **changes), arrival, Thresholds())
         self.totals.measure(now_ms)
         return step

@@ -353,6 +353,13 @@ def test_growth_after_a_lost_frame_was_not_seen_to_happen(lost: int, kind: str) 
     assert [entry.kind for entry in entries(shard.send(a_record(at(DAY, 9, 16), 1500), lost=lost))] == [kind]
 
 
+def test_what_is_first_heard_after_a_break_makes_no_spike_of_speed() -> None:
+    shard = Shard()
+    shard.send(a_tick(8, 55), a_tick(10, 5))
+    [row] = rows(shard.send(a_tick(10, 30), a_record(at(DAY, 10, 30), 90_000), lost=3))
+    assert (row.bought, row.buy_speed_1m, row.buy_speed_5m) == (90_000, 1_000, 1_000), "in the ninety minutes since the open"
+
+
 def test_growth_after_a_loss_marker_or_a_silence_was_not_seen_to_happen() -> None:
     shard = Shard()
     shard.send(a_tick(9, 0), a_record(at(DAY, 9, 15), 1000))
