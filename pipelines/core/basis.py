@@ -38,6 +38,17 @@ class Past(msgspec.Struct, array_like=True, gc=False):
     basis: Price
 
 
+class ToldBasis(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What a basis said when it was published, as far as another of its second can say anything else."""
+
+    ts_ms: UnixMs
+    price: Price
+    index_value: Price
+    stale: bool
+    alias: str | None
+    days_to_expiry: int
+
+
 class Leg(msgspec.Struct, array_like=True, gc=False):
     """A contract of a curve."""
 
@@ -55,6 +66,8 @@ class Leg(msgspec.Struct, array_like=True, gc=False):
     """The time of the basis that was last published today; 0 before that."""
     past: list[Past] = msgspec.field(default_factory=list)
     """The first live basis of each of the last minutes, oldest first."""
+    told: ToldBasis | None = None
+    """What was last published today; None before that."""
 
 
 class Curve(Stored):
@@ -88,7 +101,7 @@ class Curve(Stored):
         self.index_ms = self.heard_ms = UnixMs(0)
         self.legs = [leg for leg in self.legs if leg.last_trading_day >= day]
         for leg in self.legs:
-            leg.price, leg.price_ms, leg.stale, leg.told_ms, leg.past = None, UnixMs(0), None, UnixMs(0), []
+            leg.price, leg.price_ms, leg.stale, leg.told_ms, leg.past, leg.told = None, UnixMs(0), None, UnixMs(0), [], None
 
     def list_contract(self, reference: ReferenceRecord) -> tuple[Symbol, ...]:
         """Take what REST says of a future on this index. What it says of anything else is passed over.
@@ -124,7 +137,7 @@ class Curve(Stored):
         return self._publish((leg for leg in self.legs if changed or leg.stale != stale), ts_ms, stale)
 
     def trade(self, symbol: Symbol, price: Price, ts_ms: UnixMs, now_ms: UnixMs) -> tuple[BasisEvent, ...]:
-        """Take a print of a contract: the basis of this one, and of no other, is told anew.
+        """Take a print of a contract: the basis of this one, and of no other, is told anew, unless this second has said it all.
 
         Args:
             symbol: Of the contract.
@@ -200,6 +213,12 @@ class Curve(Stored):
             leg.stale = stale
             # Prints and index ticks may overtake each other by seconds. A basis is of one of each: its time is the later.
             leg.told_ms = max(ts_ms, leg.price_ms, self.index_ms)
+            alias, days_to_expiry = self._continuous(leg), self._days_to_expiry(leg)
+            told = ToldBasis(leg.told_ms, leg.price, self.index_value, stale, alias, days_to_expiry)
+            if told == leg.told:
+                # Many prints of a second are made at one price.
+                continue
+            leg.told = told
             _remember(leg, Price(leg.price - self.index_value))
             event = BasisEvent(
                 symbol=leg.symbol,
@@ -211,9 +230,9 @@ class Curve(Stored):
                 index_value=self.index_value,
                 basis=Price(leg.price - self.index_value),
                 basis_pct=self._percent(leg.price),
-                days_to_expiry=self._days_to_expiry(leg),
+                days_to_expiry=days_to_expiry,
                 stale=stale,
-                alias=self._continuous(leg),
+                alias=alias,
                 slope=self._slope(leg),
             )
             events.append(event)

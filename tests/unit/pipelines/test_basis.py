@@ -70,6 +70,20 @@ def test_an_index_tick_that_changes_nothing_says_nothing() -> None:
     assert tick(curve, 200_500, clock(9, 16, 10)) == ()
 
 
+def test_prints_of_a_second_that_leave_the_basis_as_it_is_say_it_once() -> None:
+    curve = a_curve()
+    tick(curve, 200_500, clock(9, 16, 5))
+    said = [trade(curve, FRONT, price, clock(9, 16, second)) for second, price in ((6, 200_600), (6, 200_600), (6, 200_700))]
+    assert [[event.basis for event in events] for events in said] == [[100], [], [200]]
+    assert [event.ts_ms for event in trade(curve, FRONT, 200_700, clock(9, 16, 7))] == [clock(9, 16, 7)], (
+        "a second later it is news"
+    )
+    assert [event.basis for event in tick(curve, 200_400, clock(9, 16, 7))] == [300]
+    assert trade(curve, FRONT, 200_700, clock(9, 16, 7)) == ()
+    curve.begin(TradingDay(20261123))
+    assert trade(curve, FRONT, 200_700, at(TradingDay(20261123), 9, 16)) != ()
+
+
 def test_percent_is_of_the_index() -> None:
     curve = a_curve()
     tick(curve, 191_764, clock(9, 20))
