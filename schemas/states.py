@@ -139,24 +139,30 @@ class FlowRow(Row):
 
 
 class IndexRow(Row):
-    """``state.indices``: an index."""
+    """``state.indices``: an index. What the feed has not said is None; version 1 had zeros there."""
+
+    schema_: int = version(2)
 
     symbol: Symbol
     session: str | None
     value: Price
-    prior_value: Price
-    change: Price
-    change_pct: float
+    prior_value: Price | None
+    """The close of the day before."""
+    change: Price | None
+    """value − prior_value."""
+    change_pct: float | None
     """Two decimals."""
     volume: Shares
     traded_value: Vnd
     put_through_volume: Shares
     put_through_value: Vnd
-    advances: int
-    no_changes: int
-    declines: int
-    ceilings: int
-    floors: int
+    advances: int | None
+    """As SSI counts the members. It sends zeros in all five counts of VN30 and other baskets, which is no count: then all are
+    None, and ``state.breadth`` has what we count."""
+    no_changes: int | None
+    declines: int | None
+    ceilings: int | None
+    floors: int | None
 
 
 class BreadthRow(Row):

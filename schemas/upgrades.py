@@ -23,6 +23,16 @@ def _name_the_aggressors_of_each(frame: dict[str, Any]) -> dict[str, Any]:
     return frame
 
 
+def _leave_unknown(row: dict[str, Any]) -> dict[str, Any]:
+    """A prior value of 0, and a breadth of zeros alone, meant that the feed had not said it."""
+    if not row["prior_value"]:
+        row |= dict.fromkeys(("prior_value", "change", "change_pct"))
+    breadth = ("advances", "no_changes", "declines", "ceilings", "floors")
+    if not any(row[name] for name in breadth):
+        row |= dict.fromkeys(breadth)
+    return row
+
+
 def _as_it_is(message: dict[str, Any]) -> dict[str, Any]:
     """For a version that knows one more word: what was written before it is valid as it is."""
     return message
@@ -32,6 +42,7 @@ UPGRADES: Final[Mapping[str, Mapping[int, Upgrade]]] = {
     "market.daily": {1: _name_the_aggressors_of_each},
     "market.foreign": {1: _as_it_is},
     "market.trades": {1: _as_it_is},
+    "state.indices": {1: _leave_unknown},
     "state.prices": {1: _name_the_aggressors},
     "ssi.ticks": {1: _as_it_is},
     "ssi.foreign": {1: _as_it_is},

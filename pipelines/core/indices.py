@@ -74,7 +74,11 @@ class Index(Stored):
 
     def row(self, symbol: Symbol, src: int) -> IndexRow:
         """The row on ``state.indices`` that shows how the index stands, as the frame at offset ``src`` leaves it."""
-        change = self.value - self.prior_value
+        # SSI sends 0 for a prior value that it does not have, and zeros alone for a breadth that it does not count.
+        prior_value = self.prior_value or None
+        change = None if prior_value is None else Price(self.value - prior_value)
+        counts = (self.advances, self.no_changes, self.declines, self.ceilings, self.floors)
+        advances, no_changes, declines, ceilings, floors = counts if any(counts) else (None,) * len(counts)
         return IndexRow(
             day=self.day,
             src=src,
@@ -82,18 +86,18 @@ class Index(Stored):
             symbol=symbol,
             session=self.session,
             value=self.value,
-            prior_value=self.prior_value,
-            change=Price(change),
-            change_pct=round(change * 100 / self.prior_value, 2) if self.prior_value else 0.0,
+            prior_value=prior_value,
+            change=change,
+            change_pct=None if change is None or prior_value is None else round(change * 100 / prior_value, 2),
             volume=self.volume,
             traded_value=self.traded_value,
             put_through_volume=self.put_through_volume,
             put_through_value=self.put_through_value,
-            advances=self.advances,
-            no_changes=self.no_changes,
-            declines=self.declines,
-            ceilings=self.ceilings,
-            floors=self.floors,
+            advances=advances,
+            no_changes=no_changes,
+            declines=declines,
+            ceilings=ceilings,
+            floors=floors,
         )
 
 

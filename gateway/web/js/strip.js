@@ -35,7 +35,7 @@ function IndexCard({ store, symbol }) {
     <h2>${NAMES[symbol] ?? symbol}</h2>
     <p class="headline ${colour}">
       <span class="value">${price(row.value, true, 2)}</span>
-      <span class="move">${mark(colour)} ${change(row.change, true, 2)} (${percent(row.change_pct)}%)</span>
+      <span class="move">${row.change === null ? "–" : `${mark(colour)} ${change(row.change, true, 2)} (${percent(row.change_pct)}%)`}</span>
     </p>
     <${Breadth} store=${store} row=${row} />
     <p class="turnover">

@@ -111,9 +111,13 @@ def compare_foreign(day: int, counters: Mapping[str, tuple[int, int]], rows: Lat
 
 def compare_indices(day: int, newest: Mapping[str, IndexRecord], rows: LatestRows) -> Iterator[Difference]:
     """Compare index rows with the newest record of each index."""
-    names = ("value", "prior_value", "volume", "traded_value", "advances", "no_changes", "declines", "ceilings", "floors")
+    breadth = ("advances", "no_changes", "declines", "ceilings", "floors")
     for symbol, record in sorted(newest.items()):
-        expected = {"day": day} | {name: getattr(record, name) for name in names}
+        expected: dict[str, object] = {"day": day, "prior_value": record.prior_value or None}
+        expected |= {name: getattr(record, name) for name in ("value", "volume", "traded_value")}
+        # Zeros alone are how SSI says that it does not count the members.
+        counts = [getattr(record, name) for name in breadth]
+        expected |= dict(zip(breadth, counts, strict=True)) if any(counts) else dict.fromkeys(breadth)
         yield from _compare("state.indices", symbol, expected, rows)
 
 

@@ -1,5 +1,6 @@
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +9,7 @@ from pipelines.core.errors import RecordRejected
 from pipelines.core.indices import INDEX, Index, advance, check_index
 from schemas.calendar import at
 from schemas.structs import IndexRecord
+from schemas.topics import STATE_INDICES, encode
 from schemas.units import Symbol, TradingDay
 from tests.builders import an_index
 
@@ -57,7 +59,33 @@ def test_change_and_totals_are_those_that_the_feed_computes(captured: tuple[Any,
     assert row.volume + row.put_through_volume == all_volume
     assert row.traded_value + row.put_through_value == all_value
     # Ceilings are not among the advances, nor floors among the declines: only so do they add up to HOSE's 354 that day.
-    assert row.advances + row.no_changes + row.declines + row.ceilings + row.floors == 354
+    assert sum(getattr(row, name) for name in names) == 354
+
+
+def test_a_row_leaves_out_what_the_feed_does_not_say() -> None:
+    """SSI sends zeros for the breadth of VN30, and for a prior value that it does not have."""
+    index = Index()
+    advance(index, a_record(prior_value=0, advances=0, no_changes=0, declines=0, ceilings=0, floors=0))
+    row = index.row(VNINDEX, src=7)
+    assert (row.prior_value, row.change, row.change_pct) == (None, None, None)
+    assert (row.advances, row.no_changes, row.declines, row.ceilings, row.floors) == (None,) * 5
+    advance(index, a_record(1, advances=0, no_changes=0, declines=0, ceilings=0, floors=1))
+    row = index.row(VNINDEX, src=8)
+    assert (row.prior_value, row.change, row.change_pct) == (178745, -4109, -2.3)
+    assert (row.advances, row.no_changes, row.declines, row.ceilings, row.floors) == (0, 0, 0, 0, 1)
+
+
+def test_a_row_of_the_version_before_said_zero_for_unknown() -> None:
+    index = Index()
+    advance(index, a_record())
+    known = msgspec.json.decode(encode(index.row(VNINDEX, src=7))) | {"schema": 1}
+    assert STATE_INDICES.decode(msgspec.json.encode(known)) == index.row(VNINDEX, src=7)
+    unknown = (
+        known | dict.fromkeys(("prior_value", "advances", "no_changes", "declines", "ceilings", "floors"), 0) | {"change": 174636}
+    )
+    row = STATE_INDICES.decode(msgspec.json.encode(unknown))
+    assert (row.value, row.prior_value, row.change, row.change_pct) == (174636, None, None, None)
+    assert (row.advances, row.no_changes, row.declines, row.ceilings, row.floors) == (None,) * 5
 
 
 def test_an_event_says_what_the_record_said() -> None:
@@ -96,12 +124,6 @@ def test_yesterdays_record_books_nothing_and_todays_replaces_it_whatever_its_tim
 
 def test_a_record_without_a_value_is_empty() -> None:
     assert advance(Index(), a_record(value=0)) == "empty"
-
-
-def test_an_index_without_a_prior_value_has_no_change_in_percent() -> None:
-    index = Index()
-    advance(index, a_record(prior_value=0))
-    assert index.row(VNINDEX, 0).change_pct == 0.0
 
 
 @pytest.mark.parametrize(

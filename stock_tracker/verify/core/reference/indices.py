@@ -14,6 +14,7 @@ _FIGURES = (
     "value", "prior_value", "volume", "traded_value", "put_through_volume", "put_through_value", "advances", "no_changes",
     "declines", "ceilings", "floors",
 )  # fmt: skip
+_BREADTH = ("advances", "no_changes", "declines", "ceilings", "floors")
 _FAR_PERCENT = 20
 """A value so far from the day before, or from the one before it, is not believed at once."""
 
@@ -48,9 +49,7 @@ def check(
         elif rows is not None:
             at, row = rows[symbol]
             record = _nearest(row, newest)
-            change = record.value - record.prior_value
-            percent = round(change * 100 / record.prior_value, 2) if record.prior_value else 0.0
-            yield from differ("index_row", symbol, row, _figures(record) | {"change": change, "change_pct": percent}, at)
+            yield from differ("index_row", symbol, row, _row_of(record), at)
 
 
 def check_basis(
@@ -104,6 +103,17 @@ def _figures(record: IndexRecord) -> dict[str, object]:
     return {name: getattr(record, name) for name in _FIGURES}
 
 
+def _row_of(record: IndexRecord) -> dict[str, object]:
+    """What a row must show: nothing where the feed sends zeros because it does not know."""
+    expected = _figures(record) | dict.fromkeys(("change", "change_pct"))
+    if record.prior_value:
+        change = record.value - record.prior_value
+        expected |= {"change": change, "change_pct": round(change * 100 / record.prior_value, 2)}
+    else:
+        expected["prior_value"] = None
+    return expected | dict.fromkeys(_BREADTH) if not any(expected[name] for name in _BREADTH) else expected
+
+
 def _check_one(part: str, event: Any, at: Any) -> Iterator[Difference]:
     if not event.index_value:
         yield Difference(f"wrong_{part}", event.symbol, "the index is 0", at)
@@ -114,4 +124,5 @@ def _check_one(part: str, event: Any, at: Any) -> Iterator[Difference]:
 
 
 def _content(said: Any) -> tuple[object, ...]:
-    return tuple(getattr(said, name) for name in _FIGURES)
+    """Its figures; rows have None where the feed sends 0 because it does not know."""
+    return tuple(getattr(said, name) or 0 for name in _FIGURES)

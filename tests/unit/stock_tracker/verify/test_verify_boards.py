@@ -87,7 +87,7 @@ def test_the_newest_book_and_index_are_the_last_of_the_newest_second() -> None:
     for ts_ms, volume in ((2_000, 50), (2_000, 40), (1_000, 60)):
         newest.see(an_index(ts=ts_ms, value=190_000, prior_value=189_000, volume=volume, traded_value=5))
     shown = a_row(
-        symbol="VN30", value=190_000, prior_value=189_000, volume=50, traded_value=5, advances=0, no_changes=0, declines=0,
-        ceilings=0, floors=0,
+        symbol="VN30", value=190_000, prior_value=189_000, volume=50, traded_value=5, advances=None, no_changes=None,
+        declines=None, ceilings=None, floors=None,
     )  # fmt: skip
     assert list(compare_indices(DAY, newest.indices, rows(shown))) == []
