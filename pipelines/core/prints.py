@@ -186,8 +186,6 @@ class TapeRecorder:
         tape.deals.append(BookedDeal(start, total, record.price, record.ts_ms))
         if len(tape.deals) > MAX_DEALS:
             tape.deals_until = max(tape.deals_until, tape.deals.pop(0).total)
-        if total < count.top and record.ts_ms > count.top_ms:
-            self._learn("own")
         self.explain(tape, record.symbol, record.exchange, record.trading_day)
         return Booked(record, label, volume, start, late=False)
 
@@ -207,7 +205,10 @@ class TapeRecorder:
             return
         count = tape.count
         for deal in tape.deals:
-            if deal.explains or not tape.counts(deal) or not any(_holds(gap, deal) for gap in count.gaps):
+            if deal.explains or deal.disputed or not tape.counts(deal) or not any(_holds(gap, deal) for gap in count.gaps):
+                continue
+            if tape.may_have_fallen_by(deal.ts_ms):
+                # Which count it was made in is told by the verdict.
                 continue
             deal.explains = True
             _take_out(count, deal.start, deal.total)
@@ -217,6 +218,30 @@ class TapeRecorder:
             tape.missed -= line.volume
             tape.explained += line.volume
             tape.explained_value += line.value
+
+    def _dispute(self, tape: Tape, received: Received) -> None:
+        """Put back into a gap what deals were thought to explain of it, where a match tells of the same volume.
+
+        The counter has fallen between the two, unheard. What it told is booked, as if nothing had been known of the deals.
+        """
+        record, count = received.record, tape.count
+        for deal in tape.deals:
+            is_doubled = deal.start < record.total_volume and received.start < deal.total
+            if not is_doubled or not deal.explains or not tape.is_of_this_count(deal):
+                continue
+            deal.explains, deal.disputed = False, True
+            gap = Gap(deal.start, deal.total, "unseen")
+            value = value_of(deal.price, gap.volume, record.exchange)
+            since_ms = UnixMs(min(deal.ts_ms, record.ts_ms))
+            self._events.append(gap_line(record, count.generation, gap, value, since_ms, received.epoch))
+            self._counts["gap_unseen"] += 1
+            self._counts["put_through_disputed"] += 1
+            tape.gap_count += 1
+            tape.missed += gap.volume
+            tape.explained -= gap.volume
+            tape.explained_value -= value
+            count.gaps = sorted([*count.gaps, gap], key=lambda each: each.start)
+            _finish(count)
 
     def close(self, tape: Tape) -> list[Booked]:
         """Decide about what still waits when the day is over; return the prints that were booked because of it."""
@@ -341,6 +366,8 @@ class TapeRecorder:
             self._gap(tape, count, received, cause)
         if tape.deals:
             self._compare_with_deals(tape, received, cause)
+            if received.is_print:
+                self._dispute(tape, received)
         if top and is_restart(total, top, self._thresholds()):
             count.risen_from, count.risen_to = top, total
         if received.is_print:
@@ -366,6 +393,8 @@ class TapeRecorder:
     def _fill_late(self, tape: Tape, received: Received, booked: list[Booked]) -> bool:
         """Book what a record, not above the top, covers of open gaps. False when that is nothing."""
         count = tape.count
+        if tape.deals and received.is_print:
+            self._dispute(tape, received)
         if not count.gaps or not received.is_print:
             return False
         fills = _take_out(count, received.start, received.record.total_volume)
@@ -514,20 +543,22 @@ class TapeRecorder:
     def _compare_with_deals(self, tape: Tape, received: Received, cause: GapCause | None) -> None:
         """Learn from a match of the order book that is about to be booked whether deals are counted with it.
 
-        On a counter that both share, what a deal counted no match counts again, and the total never goes back below a deal's.
-        If a gap between two matches is exactly the deals that were told in between, they share it.
+        They are not if it goes on exactly where the book had ended before a deal, or counts what a deal of its second has
+        counted. That a total is below an earlier deal's proves nothing: the counter may have fallen in between, also to 0. If a
+        gap between two matches is exactly the deals that were told in between, they share it.
         """
+        count, record, start = tape.count, received.record, received.start
         if self._put_through().counter != "unknown" or not received.is_print:
             return
-        record, start, top = received.record, received.start, tape.count.top
         deals = [deal for deal in tape.deals if tape.counts(deal)]
         for deal in deals:
-            is_counted_twice = deal.start < record.total_volume and deal.total > start
-            if is_counted_twice or (deal.total > record.total_volume and deal.ts_ms < record.ts_ms):
+            goes_on = start == count.top > 0 and count.top_ms < deal.ts_ms < record.ts_ms
+            is_counted_twice = deal.ts_ms == record.ts_ms and deal.start < record.total_volume and deal.total > start
+            if goes_on or is_counted_twice:
                 self._learn("own")
                 return
         # At the beginning of a day both counters are at 0.
-        if cause == "unseen" and top and _fit_exactly(deals, top, start):
+        if cause == "unseen" and count.top and _fit_exactly(deals, count.top, start):
             self._learn("shared")
 
     def _learn(self, counter: DealCounting) -> None:

@@ -96,6 +96,8 @@ class BookedDeal(msgspec.Struct, array_like=True, gc=False):
     ts_ms: int
     explains: bool = False
     """Whether it was taken off a gap of the order book's counter."""
+    disputed: bool = False
+    """Whether a match has told of the same volume: whatever the counter did, the deal explains nothing any more."""
 
 
 class Tape(msgspec.Struct, array_like=True, gc=False):
@@ -187,8 +189,20 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
             for count in counts
         )
 
+    def may_have_fallen_by(self, ts_ms: int) -> bool:
+        """Whether the counter may have fallen by then, and no newer record has said so or otherwise."""
+        return any(each.waits_for == "fall" and each.record.ts_ms <= ts_ms for each in self.waiting)
+
     def counts(self, deal: BookedDeal) -> bool:
-        """Whether the total of a deal can be compared with those of the counter that runs now."""
+        """Whether the total of a deal can be compared with those of the counter that runs now.
+
+        Not where a later deal began below it: then their counter fell in between, though no match has told of it.
+        """
+        fell = any(later.ts_ms > deal.ts_ms and later.start < deal.total for later in self.deals)
+        return self.is_of_this_count(deal) and not fell
+
+    def is_of_this_count(self, deal: BookedDeal) -> bool:
+        """Whether a deal was made since the last correction or reset, or lies below what was corrected to."""
         return deal.ts_ms > self.settled_ms or deal.total <= self.corrected_to
 
 

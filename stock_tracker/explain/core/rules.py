@@ -26,6 +26,7 @@ COUNTED: Final = {
     "outside_limits": "its price lies outside the day's limits: it makes no basis",
     "put_through_own": "it proves that put-through deals have a counter of their own",
     "put_through_shared": "it proves that put-through deals share the counter of the order book",
+    "put_through_disputed": "it tells of volume that a put-through deal was taken for: the counter has fallen between the two",
 }
 """Names that say something about the record itself, whatever it booked."""
 DROPPED: Final = {

@@ -43,6 +43,7 @@ HISTORIES = usually(500, proving=20_000)
 NOT_YET: frozenset[str] = frozenset()
 """Traits of histories that the folds do not master yet. Name some to leave them out: the tests say which days differ, by seed."""
 SLICES = 10
+COUNTINGS: tuple[DealCounting, ...] = ("own", "shared")
 YESTERDAY = 20261119
 MIDNIGHT = moment("00:00")
 
@@ -61,10 +62,21 @@ class Pipeline(NamedTuple):
     """A record of the day before."""
 
 
-def _fold(pipeline: Pipeline, history: History[Any], cuts: int = 0, counting: DealCounting = "unknown") -> Outputs:
+def _fold(
+    pipeline: Pipeline,
+    history: History[Any],
+    cuts: int = 0,
+    counting: DealCounting = "unknown",
+    counts: Counter[str] | None = None,
+) -> Outputs:
     """Fold a day in frames that are cut by chance, each on the state that the one before has stored.
 
-    ``counting`` is what is known beforehand of put-through deals.
+    Args:
+        pipeline: What folds it.
+        history: The day.
+        cuts: The seed of the cuts.
+        counting: What is known beforehand of put-through deals.
+        counts: Gets what is counted.
     """
     under = offers(pipeline.source, put_through_counter=counting)
     outputs: Outputs = defaultdict(list)
@@ -77,6 +89,8 @@ def _fold(pipeline: Pipeline, history: History[Any], cuts: int = 0, counting: De
         seqs[connection] += 1
         position = Position(pipeline.source.name, 0, offset)
         folded = pipeline.fold(frame, position, pipeline.place, state, offers=under)
+        if counts is not None:
+            counts += folded.counts
         for output in folded.outputs:
             outputs[output.topic].append(output.topic.decode(output.value))
     return outputs
@@ -136,9 +150,10 @@ def _expected_tape(history: History[Match]) -> ExpectedTape:
     return tape_of(records, FLOOR, CEILING)
 
 
-def _tape_differences(history: History[Match], expected: ExpectedTape) -> list[str]:
-    """What the fold makes of a day that the oracle does not."""
-    outputs = _fold(TAPE, history)
+def _tape_differences(history: History[Match], expected: ExpectedTape, counting: DealCounting = "unknown") -> list[str]:
+    """What the fold makes of a day that the oracle does not; ``counting`` is what is known beforehand of put-through deals."""
+    counts: Counter[str] = Counter()
+    outputs = _fold(TAPE, history, counting=counting, counts=counts)
     events: list[TradeEvent] = _events(outputs, MARKET_TRADES)
     prints = [event for event in events if event.kind == "print" and event.anchored]
     booked = Counter(
@@ -153,6 +168,8 @@ def _tape_differences(history: History[Match], expected: ExpectedTape) -> list[s
     deals = Counter((event.total_volume, event.last_volume or 0) for event in prints if event.phase == "put_through")
     if set(deals.values()) - {1} or not expected.deals - expected.like_a_match <= set(deals) <= expected.deals:
         wrong.append(f"put-through deals are {sorted(deals.elements())} for {sorted(expected.deals)}")
+    learnt = {f"put_through_{word}" for word in ("own", "shared") if f"put_through_{word}" not in history.traits}
+    wrong += [f"{word} is proven" for word in learnt if counts[word]]
     rows: list[PriceRow] = outputs[STATE_PRICES]
     if not rows:
         return [*wrong, "there is no row"]
@@ -180,6 +197,20 @@ def test_the_tape_is_what_the_whole_day_says(seeds: Sequence[int]) -> None:
         expected = _expected_tape(history)
         if not expected.reading.unclear and (wrong := _tape_differences(history, expected)):
             differences[seed] = (sorted(history.traits), wrong)
+    assert not differences
+
+
+@in_slices
+def test_knowing_how_deals_are_counted_loses_nothing(seeds: Sequence[int]) -> None:
+    differences = {}
+    for seed in seeds[:: usually(4, proving=1)]:
+        history = a_tape(seed)
+        counting = next((each for each in COUNTINGS if f"put_through_{each}" in history.traits), None)
+        if counting is None or not history.told:
+            continue
+        expected = _expected_tape(history)
+        if not expected.reading.unclear and (wrong := _tape_differences(history, expected, counting)):
+            differences[seed] = (counting, sorted(history.traits), wrong)
     assert not differences
 
 
@@ -306,7 +337,7 @@ def _is_of_a_deal(event: TradeEvent) -> bool:
     return event.kind == "fill" and event.phase == "put_through"
 
 
-@pytest.mark.parametrize("counting", ["own", "shared"])
+@pytest.mark.parametrize("counting", COUNTINGS)
 def test_knowing_how_deals_are_counted_changes_nothing_but_what_they_explain(counting: DealCounting) -> None:
     """Where the total never falls: else what deals have explained decides which records of a new count pass for late ones."""
     gained = 0
