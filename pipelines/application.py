@@ -25,6 +25,7 @@ from pipelines.changelogs import ChangelogAdmin
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
 from pipelines.core.frames import Fold, Output, Shard, fold_value
 from pipelines.errors import UnevenTopics
+from pipelines.restart import connect, recover_promptly
 from pipelines.retention import kept_instead
 from pipelines.settings import PipelineSettings
 from pipelines.state_watch import StateWatch, stores_of
@@ -68,6 +69,10 @@ class PipelineApplication(Application):
 
     def _setup_signal_handlers(self) -> None:
         """Do nothing: several applications may live in one process, each in its own thread."""
+
+    def _run_dataframe(self, sink: Any = None) -> None:
+        connect(self._consumer, self._producer, METADATA_TIMEOUT_S)
+        super()._run_dataframe(sink)
 
     def _on_assign(self, consumer: object, topic_partitions: list[TopicPartition]) -> None:
         if self.skips_lost:
@@ -127,6 +132,7 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
     )
     dead_letters = DeadLetterWatch(pipeline.name, settings.dead_letter_limit)
     application.watch(dead_letters, pipeline.name, settings.topic_prefix)
+    recover_promptly(application._state_manager)
     application.skips_lost = settings.skip_lost
     wire(application, pipeline, folds, partitions, dead_letters, settings.topic_prefix)
     return application
