@@ -1,11 +1,12 @@
 """What ``stock-tracker chaos`` does: start a stack, play a day while its processes are struck, drain, verify, report, stop."""
 
 import json
+import os
 import time
 from collections.abc import Sequence
 
 from stock_tracker.chaos.core.known import suspicions
-from stock_tracker.chaos.core.report import ChaosReport
+from stock_tracker.chaos.core.report import ChaosReport, Machine
 from stock_tracker.chaos.core.schedule import ProcessStrike
 from stock_tracker.chaos.run import KAFKA, Chaos
 from stock_tracker.errors import NoSuchPart
@@ -41,7 +42,8 @@ async def play(stack: Stack, seed: int, strikes: Sequence[ProcessStrike], as_jso
 
     def report(chaos: Chaos, verification: Verification) -> None:
         kinds = [difference.kind for difference in verification.differences]
-        told = ChaosReport(seed, chaos.recoveries, suspicions(kinds, chaos.recoveries), chaos.cuts_refused)
+        machine = Machine(os.cpu_count() or 1, round(os.getloadavg()[1], 1))
+        told = ChaosReport(seed, chaos.recoveries, suspicions(kinds, chaos.recoveries), chaos.cuts_refused, machine)
         verdicts.append(told.all_came_back and verification.reconciled)
         _report(told, verification, time.monotonic() - began, as_json)
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 from connectors.clickhouse.core.tables import GROUP
 from pipelines.catalogue import NAMES, named
 from schemas.errors import KafkaUnavailable
-from stock_tracker.chaos.core.recovery import Recovery
+from stock_tracker.chaos.core.recovery import RECOVER_S, Recovery, overlaps_noted
 from stock_tracker.chaos.core.schedule import STOP_S, How, ProcessStrike
 from stock_tracker.chaos.cuts import cut_connections
 from stock_tracker.kafka import metadata
@@ -21,12 +21,8 @@ from stock_tracker.stack.up import Up
 
 KAFKA = "kafka"
 """The name of the local broker among the parts."""
-RECOVER_S = 300.0
-"""A process that is not back after so many seconds is taken never to come back."""
 _LOOK_S = 0.05
 _ASK_S = 2.0
-_OVERLAP_S = 5.0
-"""A strike that came so many seconds before another may still have held it up."""
 _DONE: dict[How, str] = {"kill": "killed", "stop": "stopped", "cut": "cut off"}
 
 
@@ -51,7 +47,7 @@ class Chaos:
             await together(self._do(strike, backlog) for strike in self._strikes)
         finally:
             await asyncio.to_thread(backlog.close)
-        self.recoveries = [self._with_overlap(one) for one in sorted(self.recoveries, key=lambda one: one.at_s)]
+        self.recoveries = overlaps_noted(self.recoveries)
 
     def _now_s(self) -> float:
         return asyncio.get_running_loop().time()
@@ -68,8 +64,11 @@ class Chaos:
         since_s = self._now_s()
         try:
             async with asyncio.timeout(RECOVER_S):
+                recovery = replace(recovery, connections=cut)
+                await self._restarted(strike, pid)
+                recovery = replace(recovery, restarted_s=round(self._now_s() - since_s, 2) if strike.how == "kill" else 0.0)
                 await self._ready_again(strike, pid)
-                recovery = replace(recovery, connections=cut, ready_s=round(self._now_s() - since_s, 2))
+                recovery = replace(recovery, ready_s=round(self._now_s() - since_s, 2))
                 await self._caught_up(strike.part, backlog)
                 recovery = replace(recovery, caught_up_s=round(self._now_s() - since_s, 2))
         except TimeoutError:
@@ -118,6 +117,13 @@ class Chaos:
             return running.pid if running else None
         return next((life.pid for life in self._up.supervisor.lives if life.part.name == part), None)
 
+    async def _restarted(self, strike: ProcessStrike, pid: int) -> None:
+        """After a kill, wait until the part has another process."""
+        while True:
+            if strike.how != "kill" or await self._pid(strike.part) not in (None, pid):
+                return
+            await asyncio.sleep(_LOOK_S)
+
     async def _ready_again(self, strike: ProcessStrike, pid: int) -> None:
         """Wait until the part is ready; after a kill in another process, else in whichever it is by then."""
         while True:
@@ -143,11 +149,6 @@ class Chaos:
                     if await asyncio.to_thread(backlog.has_read, group, ends):
                         break
                 await asyncio.sleep(_LOOK_S)
-
-    def _with_overlap(self, one: Recovery) -> Recovery:
-        end_s = one.at_s + (one.caught_up_s or RECOVER_S) + (STOP_S if one.how == "stop" else 0.0)
-        others = [other for other in self.recoveries if other is not one and other.pid is not None]
-        return replace(one, overlapped=any(one.at_s - _OVERLAP_S < other.at_s < end_s for other in others))
 
 
 def _readers(up: Up) -> dict[str, tuple[ConsumerGroup, ...]]:

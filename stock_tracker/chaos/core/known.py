@@ -40,7 +40,7 @@ KNOWN: Final = (
 
 
 class Suspicion(NamedTuple):
-    """Differences that something known may explain."""
+    """Something known that may have happened, and the differences that it may explain."""
 
     known: Known
     differences: int
@@ -52,11 +52,11 @@ class Suspicion(NamedTuple):
 
 
 def suspicions(kinds: Collection[str], recoveries: Sequence[Recovery]) -> list[Suspicion]:
-    """What may explain differences of these ``kinds``, one each, given who was struck."""
+    """All that may have happened, given who was struck, each with how many of the differences it may explain, which may be none.
+
+    Args:
+        kinds: Those of the differences, one for each of them.
+        recoveries: What was struck.
+    """
     struck = {(one.part, one.how) for one in recoveries if one.pid is not None}
-    found = []
-    for known in KNOWN:
-        count = sum(kind in known.kinds for kind in kinds)
-        if count and (known.part, known.how) in struck:
-            found.append(Suspicion(known, count))
-    return found
+    return [Suspicion(known, sum(kind in known.kinds for kind in kinds)) for known in KNOWN if (known.part, known.how) in struck]

@@ -1,9 +1,19 @@
 """How long the processes needed to be there again, in figures."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from typing import Final, Literal
 
-from stock_tracker.chaos.core.schedule import How
+from stock_tracker.chaos.core.schedule import STOP_S, How
+
+Stretch = Literal["restarting", "starting", "catching_up"]
+"""What a part that comes back is at: it has no new process yet, or that is not ready, or has not read all that waits for it."""
+STRETCHES: Final[tuple[Stretch, ...]] = ("restarting", "starting", "catching_up")
+
+RECOVER_S: Final = 300.0
+"""A process that is not back after so many seconds is taken never to come back."""
+AFTERMATH_S: Final = 5.0
+"""So many seconds after something has come back, others that waited for it may still be held up."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +28,8 @@ class Recovery:
     """The process that was struck; None when there was none to strike until the end of the play."""
     connections: int = 0
     """How many TCP connections were cut."""
+    restarted_s: float | None = None
+    """Until it had another process; 0 where it was not killed, None when it never had one."""
     ready_s: float | None = None
     """Until it said that it was ready; None when it never did."""
     caught_up_s: float | None = None
@@ -30,6 +42,24 @@ class Recovery:
         """Whether it did not come back."""
         return self.ready_s is None or self.caught_up_s is None
 
+    @property
+    def back_s(self) -> float:
+        """When it was there again, or was given up, in seconds after the begin of the play."""
+        stopped_s = STOP_S if self.how == "stop" else 0.0
+        return self.at_s + stopped_s + (RECOVER_S if self.caught_up_s is None else self.caught_up_s)
+
+    @property
+    def stretches(self) -> dict[Stretch, float]:
+        """How long each part of its way back took, in seconds, as far as it came."""
+        found: dict[Stretch, float] = {}
+        since_s = 0.0
+        for stretch, until_s in zip(STRETCHES, (self.restarted_s, self.ready_s, self.caught_up_s), strict=True):
+            if until_s is None:
+                break
+            found[stretch] = until_s - since_s
+            since_s = until_s
+        return found
+
 
 @dataclass(frozen=True)
 class Quantiles:
@@ -41,9 +71,9 @@ class Quantiles:
     longest: float
 
     @classmethod
-    def of(cls, durations: Iterable[float]) -> "Quantiles | None":
-        """Those of ``durations``; None when there is none."""
-        ordered = sorted(durations)
+    def of(cls, durations: Iterable[float | None]) -> "Quantiles | None":
+        """Those of ``durations``, those apart that are None; None when no other is there."""
+        ordered = sorted(duration for duration in durations if duration is not None)
         if not ordered:
             return None
         return cls(len(ordered), _quantile(ordered, 50), _quantile(ordered, 99), ordered[-1])
@@ -56,8 +86,13 @@ class PartRecovery:
     part: str
     how: How
     strikes: int
+    restarted: Quantiles | None
     ready: Quantiles | None
     caught_up: Quantiles | None
+    caught_up_alone: Quantiles | None
+    """Of those strikes that nothing else overlapped, until it had caught up."""
+    mostly: Stretch | None
+    """What took longest of all its ways back together; None when they took no time."""
     never: int
     """How often it did not come back, or not to the end of its topics."""
 
@@ -67,9 +102,31 @@ class PartRecovery:
 
     def sentence(self) -> str:
         """The same for people."""
-        ready, caught_up = (_said(quantiles) for quantiles in (self.ready, self.caught_up))
-        never = f"; {self.never} times not" if self.never else ""
-        return f"{self.part}, {self.how} × {self.strikes}: ready after {ready}, caught up after {caught_up}{never}"
+        said = [f"{self.part}, {self.how} × {self.strikes}:"]
+        if self.how == "kill":
+            said.append(f"restarted after {_said(self.restarted)},")
+        said.append(f"ready after {_said(self.ready)}, caught up after {_said(self.caught_up)}")
+        if self.caught_up_alone is not None:
+            said.append(f"({_said(self.caught_up_alone)} of the {self.caught_up_alone.count} struck alone)")
+        if self.mostly is not None:
+            said.append(f"– mostly {self.mostly.replace('_', ' ')}")
+        if self.never:
+            said.append(f"; {self.never} times not")
+        return " ".join(said).replace(" ;", ";")
+
+
+def overlaps_noted(recoveries: Sequence[Recovery]) -> list[Recovery]:
+    """The recoveries in the order of their strikes, each with whether another one :attr:`~Recovery.overlapped` it."""
+    happened = [one for one in recoveries if one.pid is not None]
+    return [
+        replace(
+            one,
+            overlapped=any(
+                other is not one and other.at_s < one.back_s and one.at_s < other.back_s + AFTERMATH_S for other in happened
+            ),
+        )
+        for one in sorted(recoveries, key=lambda one: one.at_s)
+    ]
 
 
 def by_part(recoveries: Sequence[Recovery]) -> list[PartRecovery]:
@@ -82,12 +139,22 @@ def by_part(recoveries: Sequence[Recovery]) -> list[PartRecovery]:
                 part=part,
                 how=how,
                 strikes=len(its),
-                ready=Quantiles.of(one.ready_s for one in its if one.ready_s is not None),
-                caught_up=Quantiles.of(one.caught_up_s for one in its if one.caught_up_s is not None),
+                restarted=Quantiles.of(one.restarted_s for one in its),
+                ready=Quantiles.of(one.ready_s for one in its),
+                caught_up=Quantiles.of(one.caught_up_s for one in its),
+                caught_up_alone=Quantiles.of(one.caught_up_s for one in its if not one.overlapped),
+                mostly=_mostly(its),
                 never=sum(one.failed for one in its),
             )
         )
     return found
+
+
+def _mostly(recoveries: Sequence[Recovery]) -> Stretch | None:
+    """The stretch that took most of the time of all ``recoveries``."""
+    spent_s = {stretch: sum(one.stretches.get(stretch, 0.0) for one in recoveries) for stretch in STRETCHES}
+    longest = max(STRETCHES, key=lambda stretch: spent_s[stretch])
+    return longest if spent_s[longest] > 0 else None
 
 
 def _quantile(ordered: Sequence[float], percent: int) -> float:

@@ -2,9 +2,18 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import NamedTuple
 
 from stock_tracker.chaos.core.known import Suspicion
 from stock_tracker.chaos.core.recovery import Recovery, by_part
+
+
+class Machine(NamedTuple):
+    """Where it was run: recovery times of a busy machine are those of its queue for a processor."""
+
+    processors: int
+    load: float
+    """How many processes wanted a processor at a time, in the mean of the last five minutes."""
 
 
 @dataclass(frozen=True)
@@ -16,6 +25,7 @@ class ChaosReport:
     suspicions: Sequence[Suspicion]
     cuts_refused: str
     """Why the system did not let connections be cut; empty when it did."""
+    machine: Machine
 
     @property
     def all_came_back(self) -> bool:
@@ -27,6 +37,7 @@ class ChaosReport:
         struck = [one for one in self.recoveries if one.pid is not None]
         return {
             "seed": self.seed,
+            "machine": self.machine._asdict(),
             "strikes": {how: sum(one.how == how for one in struck) for how in ("kill", "stop", "cut")},
             "not_struck": len(self.recoveries) - len(struck),
             "cuts_refused": self.cuts_refused,
@@ -39,7 +50,8 @@ class ChaosReport:
     def sentences(self) -> Iterator[str]:
         """The same for people, a line each."""
         struck = [one for one in self.recoveries if one.pid is not None]
-        yield f"Chaos with seed {self.seed}: {len(struck)} strikes"
+        processors, load = self.machine
+        yield f"Chaos with seed {self.seed}: {len(struck)} strikes, on {processors} processors that {load:.1f} processes wanted"
         for part in by_part(struck):
             yield f"  {part.sentence()}"
         if self.cuts_refused:
@@ -47,4 +59,5 @@ class ChaosReport:
         if missed := len(self.recoveries) - len(struck):
             yield f"  {missed} strikes found nobody to strike until the end"
         for known, count in self.suspicions:
-            yield f"Known, and not mended yet: {known.name}, which {count} of the differences may come from. {known.says}"
+            met = f"which {count} of the differences may come from. {known.says}" if count else "which did not happen this time"
+            yield f"Known, and not mended yet: {known.name}, {met}"
