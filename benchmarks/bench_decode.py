@@ -6,7 +6,7 @@ of eight records each, and compared round by round: machines differ, and a machi
 
 X-TRADE, X-QUOTE, R, MI and F are records of the simulator's market day. X, B and OL are made of them; "futures" are its trades
 and quotes of futures, which are in points. "mix" has the share of each type in a market day. Garbage collection is off while the
-clock runs, as the services freeze and thin it out. orjson comes with Quix Streams.
+clock runs, as the services freeze and thin it out.
 """
 
 import argparse

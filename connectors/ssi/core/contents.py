@@ -229,11 +229,6 @@ def prices_of(content: type[msgspec.Struct]) -> tuple[str, ...]:
     return tuple(field.name for field in msgspec.structs.fields(content) if field.type == _Price)
 
 
-def prices_outside_the_book(content: type[msgspec.Struct]) -> tuple[str, ...]:
-    """The same without those of the levels of its book."""
-    return tuple(name for name in prices_of(content) if not re.fullmatch(r"(ask|bid)_price[0-9]+", name))
-
-
 def amounts_of(content: type[msgspec.Struct]) -> tuple[str, ...]:
     """The names of the attributes of ``content`` that are amounts of dong, and whole where SSI writes them."""
     return tuple(field.name for field in msgspec.structs.fields(content) if field.type == _Vnd)
@@ -244,6 +239,50 @@ SNAPSHOT: Final = with_book(SnapshotContent, ("bid", "ask"), 10, before="exchang
 ODD_LOT: Final = with_book(OddLotContent, ("bid", "ask"), 3, before="exchange")
 HOSE_LEVELS: Final = 3
 """HOSE publishes so many levels of a book; SSI writes zeros for the others."""
+TOP_QUOTE: Final = with_book(QuoteContent, ("ask", "bid"), HOSE_LEVELS, before="trading_session")
+TOP_SNAPSHOT: Final = with_book(SnapshotContent, ("bid", "ask"), HOSE_LEVELS, before="exchange")
+"""What is left of these two without the levels that HOSE does not publish."""
+
+
+class _Hundredths(dict[float, Price]):
+    """Prices in hundredths of a point, by the price in points: a day has few different ones, and to look one up is cheaper."""
+
+    def __missing__(self, points: float) -> Price:
+        if len(self) >= _MOST_PRICES:
+            self.clear()
+        price = self[points] = Price(round(points * POINT))
+        return price
+
+
+_MOST_PRICES: Final = 20_000
+"""How many of either are remembered: more than there are steps between a future's floor and ceiling, for several futures."""
+_hundredths: Final = _Hundredths()
+_in_hundredths: Final = _hundredths.__getitem__
+
+
+class _Ladders:
+    """The prices of one side of a book in hundredths of a point, by the best of them.
+
+    The orders for a busy future lie one step apart, so that there is as good as always one ladder to a best price.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[float, tuple[tuple[float, ...], tuple[Price, ...]]] = {}
+
+    def in_hundredths(self, points: tuple[float, ...]) -> tuple[Price, ...]:
+        """The prices of a side that are ``points``, best first."""
+        known = self._known.get(points[0])
+        if known is not None and known[0] == points:
+            return known[1]
+        if len(self._known) >= _MOST_PRICES:
+            self._known.clear()
+        prices = tuple(map(_in_hundredths, points))
+        self._known[points[0]] = points, prices
+        return prices
+
+
+_bids_in_hundredths: Final = _Ladders().in_hundredths
+_asks_in_hundredths: Final = _Ladders().in_hundredths
 
 
 class _Book:
@@ -251,50 +290,100 @@ class _Book:
 
     def __init__(self, content: type[msgspec.Struct], levels: int) -> None:
         place = content.__struct_fields__.index
-        columns = {
-            side: [[place(f"{side}_{what}{number}") for what in ("price", "vol")] for number in range(1, levels + 1)]
+        self._bids, self._asks = (
+            itemgetter(*(place(f"{side}_{what}{number}") for number in range(1, levels + 1) for what in ("price", "vol")))
             for side in ("bid", "ask")
-        }
-        self._bids, self._asks = (_getter(columns[side]) for side in ("bid", "ask"))
-        self._top_bids, self._top_asks = (_getter(columns[side][:HOSE_LEVELS]) for side in ("bid", "ask"))
-        deep = [[*columns["bid"], *columns["ask"]][n] for n in range(2 * levels) if n % levels >= HOSE_LEVELS]
-        self._deep = _getter(deep)
-        self._nothing = (0,) * (2 * len(deep))
+        )
+        self._bid_prices, self._bid_volumes, self._ask_prices, self._ask_volumes = (
+            slice(place(f"{side}_{what}1"), place(f"{side}_{what}1") + levels)
+            for side in ("bid", "ask")
+            for what in ("price", "vol")
+        )
+        self._empty_side = [0] * (2 * levels)
 
-    def sides(self, content: msgspec.Struct, in_points: bool) -> tuple[list[int], list[int]]:
+    def sides(self, content: msgspec.Struct) -> tuple[list[int], list[int]]:
         """Bids and asks, price and volume of a level in turn, without the empty levels at their ends.
 
         A level with a volume and no price holds ATO or ATC orders, which have no price: it stays.
-
-        Args:
-            content: That has the book.
-            in_points: Whether its prices are points. They are hundredths of a point afterwards.
         """
         values = msgspec.structs.astuple(content)
-        # Most books are HOSE's, and there is nothing to look for behind its three levels.
-        if self._deep(values) == self._nothing:
-            bids, asks = list(self._top_bids(values)), list(self._top_asks(values))
-        else:
-            bids, asks = list(self._bids(values)), list(self._asks(values))
+        bids, asks = [*self._bids(values)], [*self._asks(values)]
         while bids and not bids[-1] and not bids[-2]:
             del bids[-2:]
         while asks and not asks[-1] and not asks[-2]:
             del asks[-2:]
-        if in_points:
-            bids[::2] = [round(price * POINT) for price in bids[::2]]
-            asks[::2] = [round(price * POINT) for price in asks[::2]]
+        return bids, asks
+
+    def sides_in_points(self, content: msgspec.Struct) -> tuple[list[int], list[int]]:
+        """The same of a content whose prices are points; they become hundredths of a point."""
+        values = msgspec.structs.astuple(content)
+        bids, asks = self._empty_side[:], self._empty_side[:]
+        bids[::2], bids[1::2] = _bids_in_hundredths(values[self._bid_prices]), values[self._bid_volumes]
+        asks[::2], asks[1::2] = _asks_in_hundredths(values[self._ask_prices]), values[self._ask_volumes]
+        while bids and not bids[-1] and not bids[-2]:
+            del bids[-2:]
+        while asks and not asks[-1] and not asks[-2]:
+            del asks[-2:]
         return bids, asks
 
 
-def _getter(levels: list[list[int]]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    """Takes price and volume of each of ``levels`` out of the values of a content."""
-    places = [place for level in levels for place in level]
-    return itemgetter(*places) if places else lambda values: ()
+class DeepLevels:
+    """The levels of a book that HOSE does not publish, and SSI writes as zeros: they are more than half of such a content.
+
+    Where they are written in the way in which SSI was seen to write them they are left out of a Broadcast argument before it is
+    read: neither it nor the content in it is then read as far as these levels.
+    """
+
+    def __init__(self, content: type[msgspec.Struct]) -> None:
+        """Of a content that was made by :func:`with_book` with more levels than HOSE's."""
+        names = {field.name: field.encode_name for field in msgspec.structs.fields(content)}
+        columns = [name.removesuffix("1") for name in names if re.fullmatch(r"(ask|bid)_(price|vol)1", name)]
+        levels = sum(name.removeprefix(columns[0]).isdecimal() for name in names)
+        runs = []
+        for column in columns:
+            deep = [names[f"{column}{number}"] for number in range(HOSE_LEVELS + 1, levels + 1)]
+            # From the comma before the first of them on. In an argument the quotation marks of the content have backslashes.
+            # What is looked for is short: the whole run is compared only where it is.
+            run = "".join(f',\\"{name}\\":0.0' for name in deep)
+            runs.append((f'"{deep[0]}', run, len(run)))
+        (self._first, self._first_run, self._first_length), (self._second, self._second_run, self._second_length), *others = runs
+        (self._third, self._third_run, self._third_length), (self._fourth, self._fourth_run, self._fourth_length) = others
+
+    def cut_from(self, argument: str) -> str | None:
+        """``argument`` without these levels; None if one of them is not empty, or is written otherwise."""
+        # Without a loop: this is done for two of three records.
+        find = argument.find
+        first = find(self._first) - _AHEAD
+        after_first = first + self._first_length
+        if argument[first:after_first] != self._first_run:
+            return None
+        second = find(self._second, after_first, after_first + _FAR) - _AHEAD
+        after_second = second + self._second_length
+        third = find(self._third, after_second, after_second + _FAR) - _AHEAD
+        after_third = third + self._third_length
+        fourth = find(self._fourth, after_third, after_third + _FAR) - _AHEAD
+        after_fourth = fourth + self._fourth_length
+        if (
+            argument[second:after_second] != self._second_run
+            or argument[third:after_third] != self._third_run
+            or argument[fourth:after_fourth] != self._fourth_run
+        ):
+            return None
+        return (
+            f"{argument[:first]}{argument[after_first:second]}{argument[after_second:third]}"
+            f"{argument[after_third:fourth]}{argument[after_fourth:]}"
+        )
 
 
+_AHEAD: Final = len(",\\")
+"""What stands in a run before what is looked for."""
+_FAR: Final = 200
+"""No three levels of a column take as many characters in a record that SSI was seen to write."""
 _QUOTE_BOOK: Final = _Book(QUOTE, 10)
 _SNAPSHOT_BOOK: Final = _Book(SNAPSHOT, 10)
 _ODD_LOT_BOOK: Final = _Book(ODD_LOT, 3)
+_TOP_QUOTE_BOOK: Final = _Book(TOP_QUOTE, HOSE_LEVELS)
+_TOP_SNAPSHOT_BOOK: Final = _Book(TOP_SNAPSHOT, HOSE_LEVELS)
 
 _DATE: Final = re.compile(r"([0-9]{2})/([0-9]{2})/([0-9]{4})")
 _TIME: Final = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])")
@@ -314,25 +403,26 @@ def _day_of(text: str) -> tuple[TradingDay, UnixMs]:
     return day, midnight
 
 
-_moments: dict[str, tuple[TradingDay, UnixMs]] = {}
-"""Day and instant by date and time as one text, which costs half of a cache with two keys."""
-_MOST_MOMENTS: Final = 100_000
+MOMENTS: Final[dict[str, dict[str, tuple[TradingDay, UnixMs]]]] = {}
+"""What :func:`moment_of` has found, by date and time. Look here first: of most moments there are many records."""
+_MOST_DAYS: Final = 3
+"""A feed speaks of a day and of the one before. A day has 86,400 times, so this is bounded too."""
 
 
-def _moment_of(trading_date: str, time: str) -> tuple[TradingDay, UnixMs]:
-    """The day that ``dd/MM/yyyy`` names, and the instant that ``HH:mm:ss`` names on it."""
-    return _moments.get(f"{trading_date} {time}") or _look_up_moment(trading_date, time)
+def moment_of(trading_date: str, time: str) -> tuple[TradingDay, UnixMs]:
+    """The day that ``dd/MM/yyyy`` names, and the instant that ``HH:mm:ss`` names on it.
 
-
-def _look_up_moment(trading_date: str, time: str) -> tuple[TradingDay, UnixMs]:
+    Raises:
+        InvalidRecord: One of them is no date or no time.
+    """
     day, midnight = _day_of(trading_date)
     match = _TIME.fullmatch(time)
     if match is None:
         raise InvalidRecord(Reason.BAD_TIME, f"Time {time[:20]!r} is no time: expected HH:mm:ss")
-    if len(_moments) >= _MOST_MOMENTS:
-        _moments.clear()
     moment = day, UnixMs(midnight + (int(match[1]) * 3600 + int(match[2]) * 60 + int(match[3])) * 1000)
-    _moments[f"{trading_date} {time}"] = moment
+    if trading_date not in MOMENTS and len(MOMENTS) >= _MOST_DAYS:
+        MOMENTS.clear()
+    MOMENTS.setdefault(trading_date, {})[time] = moment
     return moment
 
 
@@ -354,9 +444,9 @@ def is_exchange(text: str) -> bool:
     return text.upper() in _EXCHANGES
 
 
-# Each function below makes the record of one content. Amounts, and prices outside of the book, have to be in their units by then;
-# those of the book are brought to theirs here, if the content is in points, because most levels are empty. All of them raise
-# InvalidRecord for a time or an exchange that is none.
+# Each function below makes the record of one content, whose figures are in their units; or, "in points", of one that was read as
+# decimal numbers: prices in points become hundredths on their way into the record. All of them raise InvalidRecord for an
+# exchange that is none.
 #
 # Fields are given by position, in the order of schemas.records: by keyword it takes five times as long. A test holds each to its
 # place.
@@ -370,9 +460,8 @@ _foreign: Final[Callable[..., ForeignRecord]] = ForeignRecord
 _index: Final[Callable[..., IndexRecord]] = IndexRecord
 
 
-def trade_record(content: TradeContent, symbol: Symbol, in_points: bool) -> TradeRecord:
+def trade_record(content: TradeContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> TradeRecord:
     """The record of ``symbol`` in an ``X-TRADE``."""
-    day, ts_ms = _moment_of(content.trading_date, content.time)
     return _trade(
         symbol,
         day,
@@ -394,25 +483,84 @@ def trade_record(content: TradeContent, symbol: Symbol, in_points: bool) -> Trad
     )
 
 
-def quote_record(content: QuoteContent, symbol: Symbol, in_points: bool) -> QuoteRecord:
-    """The record of ``symbol`` in an ``X-QUOTE``."""
-    day, ts_ms = _moment_of(content.trading_date, content.time)
-    bids, asks = _QUOTE_BOOK.sides(content, in_points)
-    return _quote(
+def trade_record_in_points(content: TradeContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> TradeRecord:
+    """The same, of prices in points and a total that may have decimals."""
+    return _trade(
         symbol,
         day,
         ts_ms,
         exchange_of(content.exchange),
-        bids,
-        asks,
+        _in_hundredths(content.last_price),
+        content.last_vol,
+        content.total_vol,
+        round(content.total_val),
+        _in_hundredths(content.ref_price),
+        _in_hundredths(content.ceiling),
+        _in_hundredths(content.floor),
+        _in_hundredths(content.highest),
+        _in_hundredths(content.lowest),
+        _in_hundredths(content.est_matched_price),
+        _SIDES.get(content.side) if content.side else None,
         content.trading_session or None,
+        content.trading_status or None,
     )
 
 
-def snapshot_record(content: SnapshotContent, symbol: Symbol, in_points: bool) -> SnapshotRecord:
+def quote_record(content: QuoteContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> QuoteRecord:
+    """The record of ``symbol`` in an ``X-QUOTE``."""
+    bids, asks = _QUOTE_BOOK.sides(content)
+    return _quote(symbol, day, ts_ms, exchange_of(content.exchange), bids, asks, content.trading_session or None)
+
+
+def quote_record_in_points(content: QuoteContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> QuoteRecord:
+    """The same, of a book in points."""
+    bids, asks = _QUOTE_BOOK.sides_in_points(content)
+    return _quote(symbol, day, ts_ms, exchange_of(content.exchange), bids, asks, content.trading_session or None)
+
+
+def top_quote_record(content: QuoteContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> QuoteRecord:
+    """The same, of a :data:`TOP_QUOTE`."""
+    bids, asks = _TOP_QUOTE_BOOK.sides(content)
+    return _quote(symbol, day, ts_ms, exchange_of(content.exchange), bids, asks, content.trading_session or None)
+
+
+def snapshot_record(content: SnapshotContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> SnapshotRecord:
     """The record of ``symbol`` in an ``X``."""
-    day, ts_ms = _moment_of(content.trading_date, content.time)
-    bids, asks = _SNAPSHOT_BOOK.sides(content, in_points)
+    return _snapshot_with(content, symbol, day, ts_ms, _SNAPSHOT_BOOK.sides(content))
+
+
+def snapshot_record_in_points(content: SnapshotContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> SnapshotRecord:
+    """The same, of prices in points and a total that may have decimals."""
+    return _snapshot(
+        symbol,
+        day,
+        ts_ms,
+        exchange_of(content.exchange),
+        _in_hundredths(content.last_price),
+        content.last_vol,
+        content.total_vol,
+        round(content.total_val),
+        _in_hundredths(content.ref_price),
+        _in_hundredths(content.ceiling),
+        _in_hundredths(content.floor),
+        _in_hundredths(content.open),
+        _in_hundredths(content.high),
+        _in_hundredths(content.low),
+        _in_hundredths(content.est_matched_price),
+        *_SNAPSHOT_BOOK.sides_in_points(content),
+        content.trading_session or None,
+        content.trading_status or None,
+    )
+
+
+def top_snapshot_record(content: SnapshotContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> SnapshotRecord:
+    """The same, of a :data:`TOP_SNAPSHOT`."""
+    return _snapshot_with(content, symbol, day, ts_ms, _TOP_SNAPSHOT_BOOK.sides(content))
+
+
+def _snapshot_with(
+    content: SnapshotContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs, book: tuple[list[int], list[int]]
+) -> SnapshotRecord:
     return _snapshot(
         symbol,
         day,
@@ -429,17 +577,14 @@ def snapshot_record(content: SnapshotContent, symbol: Symbol, in_points: bool) -
         content.high,
         content.low,
         content.est_matched_price,
-        bids,
-        asks,
+        *book,
         content.trading_session or None,
         content.trading_status or None,
     )
 
 
-def odd_lot_record(content: OddLotContent, symbol: Symbol, in_points: bool) -> OddLotRecord:
+def odd_lot_record(content: OddLotContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> OddLotRecord:
     """The record of ``symbol`` in an ``OL``."""
-    day, ts_ms = _moment_of(content.trading_date, content.time)
-    bids, asks = _ODD_LOT_BOOK.sides(content, in_points)
     return _odd_lot(
         symbol,
         day,
@@ -449,16 +594,31 @@ def odd_lot_record(content: OddLotContent, symbol: Symbol, in_points: bool) -> O
         content.last_vol,
         content.total_vol,
         Vnd(round(content.total_val)),
-        bids,
-        asks,
+        *_ODD_LOT_BOOK.sides(content),
         content.trading_session or None,
         content.trading_status or None,
     )
 
 
-def bar_record(content: BarContent, symbol: Symbol, in_points: bool) -> BarRecord:
+def odd_lot_record_in_points(content: OddLotContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> OddLotRecord:
+    """The same, of prices in points."""
+    return _odd_lot(
+        symbol,
+        day,
+        ts_ms,
+        exchange_of(content.exchange),
+        _in_hundredths(content.last_price),
+        content.last_vol,
+        content.total_vol,
+        Vnd(round(content.total_val)),
+        *_ODD_LOT_BOOK.sides_in_points(content),
+        content.trading_session or None,
+        content.trading_status or None,
+    )
+
+
+def bar_record(content: BarContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> BarRecord:
     """The record of ``symbol`` in a ``B``."""
-    day, ts_ms = _moment_of(content.trading_date, content.time)
     return _bar(
         symbol,
         day,
@@ -471,9 +631,22 @@ def bar_record(content: BarContent, symbol: Symbol, in_points: bool) -> BarRecor
     )
 
 
-def status_record(content: StatusContent, symbol: Symbol, in_points: bool) -> StatusRecord:
+def bar_record_in_points(content: BarContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> BarRecord:
+    """The same, of prices in points."""
+    return _bar(
+        symbol,
+        day,
+        ts_ms,
+        _in_hundredths(content.open),
+        _in_hundredths(content.high),
+        _in_hundredths(content.low),
+        _in_hundredths(content.close),
+        content.volume,
+    )
+
+
+def status_record(content: StatusContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> StatusRecord:
     """The record of ``symbol`` in an ``F``."""
-    day, ts_ms = _moment_of(content.trading_date, content.time)
     return _status(
         symbol,
         day,
@@ -484,9 +657,8 @@ def status_record(content: StatusContent, symbol: Symbol, in_points: bool) -> St
     )
 
 
-def foreign_record(content: ForeignContent, symbol: Symbol, in_points: bool) -> ForeignRecord:
+def foreign_record(content: ForeignContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> ForeignRecord:
     """The record of ``symbol`` in an ``R``."""
-    day, ts_ms = _moment_of(content.trading_date, content.time)
     return _foreign(
         symbol,
         day,
@@ -501,9 +673,8 @@ def foreign_record(content: ForeignContent, symbol: Symbol, in_points: bool) -> 
     )
 
 
-def index_record(content: IndexContent, symbol: Symbol, in_points: bool) -> IndexRecord:
+def index_record(content: IndexContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> IndexRecord:
     """The record of the index ``symbol`` in an ``MI``."""
-    day, ts_ms = _moment_of(content.trading_date, content.time)
     exchange = content.exchange or content.market_id
     return _index(
         symbol,
@@ -516,6 +687,29 @@ def index_record(content: IndexContent, symbol: Symbol, in_points: bool) -> Inde
         content.total_value,
         content.total_qtty_pt,
         content.total_value_pt,
+        content.advances,
+        content.no_changes,
+        content.declines,
+        content.ceilings,
+        content.floors,
+        content.trading_session or None,
+    )
+
+
+def index_record_in_points(content: IndexContent, symbol: Symbol, day: TradingDay, ts_ms: UnixMs) -> IndexRecord:
+    """The same, of values in points and amounts that may have decimals."""
+    exchange = content.exchange or content.market_id
+    return _index(
+        symbol,
+        day,
+        ts_ms,
+        exchange_of(exchange) if exchange else None,
+        _in_hundredths(content.index_value),
+        _in_hundredths(content.prior_index_value),
+        content.total_qtty,
+        round(content.total_value),
+        content.total_qtty_pt,
+        round(content.total_value_pt),
         content.advances,
         content.no_changes,
         content.declines,

@@ -27,9 +27,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final, Generic, NamedTuple, TypeVar, get_args
 
 import msgspec
+import orjson
 from msgspec import Meta
 
 from connectors.ssi.core import contents
+from connectors.ssi.core.contents import MOMENTS, moment_of
 from connectors.ssi.core.errors import InvalidRecord, Reason
 from connectors.ssi.core.symbols import Symbols
 from schemas.records import SsiRecord
@@ -43,7 +45,7 @@ from schemas.structs import (
     StatusRecord,
     TradeRecord,
 )
-from schemas.units import POINT, Symbol
+from schemas.units import POINT, Symbol, TradingDay, UnixMs
 
 C = TypeVar("C", bound=msgspec.Struct)
 
@@ -77,30 +79,48 @@ class _Unusual(Exception):
     """The fast path cannot read this; the tolerant one may."""
 
 
+_MakeRecord = Callable[[C, Symbol, TradingDay, UnixMs], SsiRecord]
+"""Makes a record of a content: of which symbol it is, of which day, and when."""
+
+
 class _Kind(Generic[C]):
     """One of SSI's data types: how its content is read, and how that becomes a record."""
 
-    def __init__(self, name: str, content: type[C], record: Callable[[C, Symbol, bool], SsiRecord]) -> None:
+    def __init__(
+        self,
+        name: str,
+        content: type[C],
+        record: _MakeRecord[C],
+        *,
+        in_points: _MakeRecord[C] | None = None,
+        top: tuple[type[C], _MakeRecord[C]] | None = None,
+    ) -> None:
+        """Put together what is known of a data type.
+
+        Args:
+            name: What SSI calls it.
+            content: What it is read into.
+            record: Makes the record of a content whose figures are in their units.
+            in_points: The same of one that was read as decimal numbers and is in points; None of a type without prices.
+            top: The content without the levels that HOSE does not publish, and what makes its record; None where there are none.
+        """
         self.name = name
         self.content = content
         self.record = record
         self.is_index = "index_id" in content.__struct_fields__
         self.names_exchange = "exchange" in content.__struct_fields__ and not self.is_index
+        self.in_points = in_points
+        self.has_prices = in_points is not None
+        """Whether it makes a difference if it is in points or in dong."""
         self._prices = contents.prices_of(content)
-        self._prices_outside_the_book = contents.prices_outside_the_book(content)
         self._amounts = contents.amounts_of(content)
         self.fields = tuple(_Field.of(field) for field in msgspec.structs.fields(content))
         self.whole = msgspec.json.Decoder(content, strict=False).decode
         """Reads a content whose prices are whole numbers."""
         self.decimal = msgspec.json.Decoder(contents.with_decimals(content), strict=False).decode
-        """Reads a content whose prices or amounts may have decimals; the methods below make it one of whole numbers."""
-
-    def to_hundredths(self, content: Any) -> None:
-        """Bring the points of ``content`` to hundredths of a point, but for those in its book; and round its amounts."""
-        for name in self._prices_outside_the_book:
-            setattr(content, name, round(getattr(content, name) * POINT))
-        for name in self._amounts:
-            setattr(content, name, round(getattr(content, name)))
+        """Reads a content whose prices or amounts may have decimals."""
+        self.top: _Top[C] | None = None if top is None else _Top(content, *top)
+        """Reads most books of HOSE faster."""
 
     def to_whole(self, content: Any) -> None:
         """Make the prices and amounts of ``content`` whole, which are in dong and were read as decimal numbers.
@@ -116,6 +136,16 @@ class _Kind(Generic[C]):
             setattr(content, name, whole)
         for name in self._amounts:
             setattr(content, name, round(getattr(content, name)))
+
+
+class _Top(Generic[C]):
+    """How a book is read that has no more levels than HOSE publishes, and says so in SSI's own way."""
+
+    def __init__(self, content: type[C], top: type[C], record: _MakeRecord[C]) -> None:
+        self.cut: Callable[[Any], str | None] = contents.DeepLevels(content).cut_from
+        """Leaves the other levels out of an argument; None if it is not such a one."""
+        self.read = msgspec.json.Decoder(top, strict=False).decode
+        self.record = record
 
 
 _TOLERANCE: Final = 1e-3
@@ -164,14 +194,26 @@ class _Field(NamedTuple):
 _KINDS: Final[dict[str, _Kind[Any]]] = {
     kind.name: kind
     for kind in (
-        _Kind("X-TRADE", contents.TradeContent, contents.trade_record),
-        _Kind("X-QUOTE", contents.QUOTE, contents.quote_record),
-        _Kind("X", contents.SNAPSHOT, contents.snapshot_record),
+        _Kind("X-TRADE", contents.TradeContent, contents.trade_record, in_points=contents.trade_record_in_points),
+        _Kind(
+            "X-QUOTE",
+            contents.QUOTE,
+            contents.quote_record,
+            in_points=contents.quote_record_in_points,
+            top=(contents.TOP_QUOTE, contents.top_quote_record),
+        ),
+        _Kind(
+            "X",
+            contents.SNAPSHOT,
+            contents.snapshot_record,
+            in_points=contents.snapshot_record_in_points,
+            top=(contents.TOP_SNAPSHOT, contents.top_snapshot_record),
+        ),
         _Kind("R", contents.ForeignContent, contents.foreign_record),
-        _Kind("MI", contents.IndexContent, contents.index_record),
-        _Kind("B", contents.BarContent, contents.bar_record),
+        _Kind("MI", contents.IndexContent, contents.index_record, in_points=contents.index_record_in_points),
+        _Kind("B", contents.BarContent, contents.bar_record, in_points=contents.bar_record_in_points),
         _Kind("F", contents.StatusContent, contents.status_record),
-        _Kind("OL", contents.ODD_LOT, contents.odd_lot_record),
+        _Kind("OL", contents.ODD_LOT, contents.odd_lot_record, in_points=contents.odd_lot_record_in_points),
     )
 }
 
@@ -198,28 +240,40 @@ class _BroadcastArgument(msgspec.Struct, rename="pascal", gc=False):
 
 _broadcast_argument = msgspec.json.Decoder(_BroadcastArgument).decode
 _NOT_JSON: Final = (msgspec.MsgspecError, UnicodeError, RecursionError)
-_NOT_FAST: Final = (*_NOT_JSON, KeyError, _Unusual, InvalidRecord)
+_NOT_FAST: Final = (*_NOT_JSON, orjson.JSONDecodeError, KeyError, TypeError, AttributeError, _Unusual, InvalidRecord)
+"""What happens on the fast path where an argument is not as nearly all are: its content an object, for example."""
 
 
 _OF_A_DERIVATIVE: Final = '"Symbol":"4'
 """How SSI writes the symbols of derivatives: those of securities begin with a letter. To look for it spares the attempt to read
 decimals as whole numbers; where it is missed, or found in vain, the record is the same."""
-_HEAD: Final = 160
-"""Within so many characters of a content SSI writes its symbol."""
+_LONG: Final = 900
+"""Arguments with ten levels of a book are longer than this, and nearly all others are shorter."""
+_TYPE: Final = slice(len('{"DataType":"'), len('{"DataType":"X-Q'))
+"""Where the beginning of its DataType stands in an argument, as SSI writes it."""
+
+
+_TOPS: Final[dict[str | bytes, "_Top[Any]"]] = {
+    f'{kind.name}",'[:3]: kind.top for kind in _KINDS.values() if kind.top is not None
+}
+"""By the beginning of the DataType in an argument."""
 
 
 class _Reader(Generic[C]):
     """Reads the contents of one data type."""
 
-    __slots__ = ("kind", "known", "record", "symbols", "whole")
+    __slots__ = ("has_prices", "in_points", "is_index", "kind", "known", "record", "symbols", "whole")
 
     def __init__(self, kind: _Kind[C], symbols: Symbols) -> None:
         self.kind = kind
         self.symbols = symbols
         self.known = symbols.listed if kind.names_exchange else symbols.unlisted
         """Symbols that have been met, and whether they are in points."""
+        self.is_index = kind.is_index
+        self.has_prices = kind.has_prices
         self.whole = kind.whole
         self.record = kind.record
+        self.in_points = kind.in_points
 
     def read_decimals(self, text: str) -> SsiRecord:
         """The record in a content that has decimals, as points have and at times sums of amounts, or whose symbol is new.
@@ -230,15 +284,18 @@ class _Reader(Generic[C]):
             _Unusual: A stock's price has decimals, a price is out of bounds, or nothing tells whether it is in points or dong.
         """
         content: Any = self.kind.decimal(text)
-        if self.kind.is_index:
+        try:
+            day, ts_ms = MOMENTS[content.trading_date][content.time]
+        except KeyError:
+            day, ts_ms = moment_of(content.trading_date, content.time)
+        if self.is_index:
             symbol, in_points = self.symbols.index(content.index_id), True
         else:
             symbol, in_points = self.known.get(content.symbol) or self._look_up(content)
-        if in_points:
-            self.kind.to_hundredths(content)
-        else:
-            self.kind.to_whole(content)
-        return self.record(content, symbol, in_points)
+        if in_points and self.in_points is not None:
+            return self.in_points(content, symbol, day, ts_ms)
+        self.kind.to_whole(content)
+        return self.record(content, symbol, day, ts_ms)
 
     def _look_up(self, content: Any) -> tuple[Symbol, bool]:
         exchange = contents.exchange_of(content.exchange) if self.kind.names_exchange else None
@@ -266,14 +323,23 @@ class Decoder:
         """
         # All that most records need is in this function: for the smallest of them a call more is a tenth of the time.
         try:
-            broadcast = _broadcast_argument(argument)
-            reader, text = self._readers[broadcast.data_type], broadcast.content
-            if reader.kind.is_index or text.find(_OF_A_DERIVATIVE, 0, _HEAD) >= 0:
-                return reader.read_decimals(text)
-            content: Any = reader.whole(text)
+            top = _TOPS.get(argument[_TYPE]) if len(argument) > _LONG else None
+            if top is not None and (short := top.cut(argument)) is not None:
+                broadcast = orjson.loads(short)
+                reader, text = self._readers[broadcast["DataType"]], broadcast["Content"]
+                content: Any = top.read(text)
+                record = top.record
+            else:
+                broadcast = orjson.loads(argument)
+                reader, text = self._readers[broadcast["DataType"]], broadcast["Content"]
+                if reader.is_index or (reader.has_prices and _OF_A_DERIVATIVE in text):
+                    return reader.read_decimals(text)
+                content = reader.whole(text)
+                record = reader.record
             symbol, in_points = reader.known[content.symbol]
-            if not in_points:
-                return reader.record(content, symbol, False)
+            if not in_points or not reader.has_prices:
+                day, ts_ms = MOMENTS[content.trading_date][content.time]
+                return record(content, symbol, day, ts_ms)
         except _NOT_FAST:
             pass
         return self._decode_otherwise(argument)
@@ -303,7 +369,8 @@ class Decoder:
             fields = content if isinstance(content, dict) else _object(content, "Content")
             meant = _Meant(kind, fields, self._symbols)
             # Its prices are in their smallest unit already, those of the book too.
-            record = kind.record(meant.content(), meant.symbol, False)
+            said = meant.content()
+            record = kind.record(said, meant.symbol, *moment_of(said.trading_date, said.time))
         except InvalidRecord as error:
             error.data_type = kind.name
             raise

@@ -13,6 +13,7 @@ from typing import Any, Final
 from urllib.parse import urlencode
 
 import msgspec
+import orjson
 
 from connectors.ssi.core.errors import (
     ChannelsRejected,
@@ -138,6 +139,7 @@ _MESSAGE_KEYS: Final = frozenset("CMSTLGIERDHP")
 _negotiation = msgspec.json.Decoder(_Negotiation, strict=False)
 _hub_message = msgspec.json.Decoder(_HubMessage)
 _NOT_JSON = (msgspec.MsgspecError, UnicodeError, RecursionError)
+_NOT_PLAIN: Final = (orjson.JSONDecodeError, KeyError, TypeError, ValueError)
 _CONNECTION_DATA = msgspec.json.encode([{"name": HUB}]).decode()
 
 
@@ -212,6 +214,9 @@ class HubClient:
 
     def receive(self, text: str | bytes, now_ms: MonotonicMs) -> list[Action]:
         """Take in one hub message, as it came over the WebSocket."""
+        if (records := _arguments_in(text)) is not None and self.is_subscribed:
+            self._heard_ms = now_ms
+            return [Publish(records)]
         try:
             message = _hub_message.decode(text)
         except _NOT_JSON:
@@ -351,6 +356,23 @@ class HubClient:
         if "504" in text or "timeout" in text.lower():
             return Reconnect(SsiUnavailable("the stream", shown))
         return Warn(f"SSI's hub reports an error: {shown!r}")
+
+
+def _arguments_in(text: str | bytes) -> list[str] | None:
+    """The arguments of a message that brings Broadcasts and nothing else, as nearly all do; None for any other message."""
+    try:
+        message = orjson.loads(text)
+        if len(message) != 2 or "C" not in message:
+            return None
+        arguments: list[str] = []
+        for invocation in message["M"]:
+            (argument,) = invocation["A"]
+            if invocation["M"] != "Broadcast" or argument.__class__ is not str:
+                return None
+            arguments.append(argument)
+    except _NOT_PLAIN:
+        return None
+    return arguments or None
 
 
 def _invocation_in(value: Any) -> _Invocation | None:

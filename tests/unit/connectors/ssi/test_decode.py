@@ -44,6 +44,13 @@ def outcome(decoder: Callable[[str | bytes], SsiRecord], argument: str | bytes) 
         return error.reason
 
 
+def a_decoder_that_has_met(an_argument: Arguments, data_type: str, symbol: str) -> Decoder:
+    """One that reads records of the symbol as it reads all but the first few of a day."""
+    decoder = Decoder(Symbols())
+    outcome(decoder.decode, an_argument(data_type, Symbol=symbol, IndexId=symbol))
+    return decoder
+
+
 def test_a_trade_becomes_whole_dong_and_shares(an_argument: Arguments) -> None:
     assert decode(an_argument("X-TRADE")) == TradeRecord(
         symbol="VNM", trading_day=DAY, ts_ms=at(DAY, 9, 15, 2), exchange=Exchange.HOSE, price=62100, volume=300,
@@ -141,10 +148,11 @@ def test_each_field_of_the_wire_becomes_its_own_field_of_the_record(an_argument:
 @pytest.mark.parametrize("data_type", ["X-QUOTE", "X", "OL"])
 def test_each_level_of_a_book_has_its_place(an_argument: Arguments, data_type: str) -> None:
     levels = 3 if data_type == "OL" else 10
+    decoder = a_decoder_that_has_met(an_argument, data_type, "VNM")
     for side, of_record in (("Bid", "bids"), ("Ask", "asks")):
         for level in range(1, levels + 1):
             for place, what in enumerate(("Price", "Vol")):
-                record = decode(an_argument(data_type, **{f"{side}{what}{level}": 1234.0}))
+                record = decoder.decode(an_argument(data_type, **{f"{side}{what}{level}": 1234.0}))
                 whole = getattr(decode(an_argument(data_type)), of_record)
                 book = whole + [0] * (2 * level - len(whole))
                 book[2 * level - 2 + place] = 1234
@@ -177,6 +185,17 @@ def test_the_book_of_a_future_is_in_hundredths(an_argument: Arguments) -> None:
     record = decode(an_argument("X-QUOTE", Symbol=FUTURE, Exchange="DERIVATIVES", **prices, **volumes))
     assert isinstance(record, QuoteRecord)
     assert record.bids == record.asks == [188_010, 1, 188_020, 2, 188_030, 3, 188_040, 4, 188_050, 5]
+
+
+def test_two_books_of_a_future_may_have_the_best_price_in_common_and_no_other(an_argument: Arguments) -> None:
+    decoder = a_decoder_that_has_met(an_argument, "X-QUOTE", FUTURE)
+    for step in (0.1, 0.3, 0.1):
+        prices = {f"{side}Price{n}": round(1880 + step * (n - 1), 1) for side in ("Ask", "Bid") for n in range(1, 11)}
+        argument = an_argument("X-QUOTE", Symbol=FUTURE, Exchange="DERIVATIVES", **prices)
+        record = decoder.decode(argument)
+        assert isinstance(record, QuoteRecord)
+        assert record.bids[::2] == [188_000 + round(100 * step) * n for n in range(10)]
+        assert record == decode_tolerantly(argument)
 
 
 def test_a_bar_of_an_index_is_in_points_and_one_of_a_stock_is_not(an_argument: Arguments) -> None:
@@ -430,6 +449,26 @@ values = st.one_of(
 def test_both_paths_give_the_same_record(an_argument: Arguments, data_type: str, changes: dict[str, Any], symbol: str) -> None:
     argument = an_argument(data_type, **({"Symbol": symbol, "IndexId": symbol} | changes))
     assert outcome(decode, argument) == outcome(decode_tolerantly, argument)
+    decoder = a_decoder_that_has_met(an_argument, data_type, symbol)
+    assert outcome(decoder.decode, argument) == outcome(decoder.decode_tolerantly, argument)
+
+
+@pytest.mark.parametrize("zero", ["0.0", "0", "0.00", "-0.0", '"0"', "1e1", "null", '"NaN"'])
+@pytest.mark.parametrize("field", ["AskPrice4", "AskVol7", "BidPrice10", "BidVol4"])
+def test_a_level_that_hose_does_not_publish_is_read_however_it_is_written(an_argument: Arguments, field: str, zero: str) -> None:
+    decoder = a_decoder_that_has_met(an_argument, "X-QUOTE", "VNM")
+    said = an_argument("X-QUOTE")
+    argument = said.replace(f'{field}\\":0.0', f'{field}\\":{json.dumps(zero)[1:-1]}')
+    assert (argument == said) == (zero == "0.0")
+    assert outcome(decoder.decode, argument) == outcome(decoder.decode_tolerantly, argument)
+
+
+@pytest.mark.parametrize("data_type", ["X-TRADE", "X-QUOTE", "X", "B", "OL"])
+def test_a_future_is_read_alike_whether_it_was_met_before_or_not(an_argument: Arguments, data_type: str) -> None:
+    prices = dict.fromkeys(("LastPrice", "Ceiling", "Floor", "RefPrice", "Open", "High", "Low", "Close", "BidPrice1"), 1880.3)
+    argument = an_argument(data_type, Symbol=FUTURE, Exchange="DERIVATIVES", **prices, Highest=1881.0, AskPrice2=1880.7)
+    decoder = a_decoder_that_has_met(an_argument, data_type, FUTURE)
+    assert decoder.decode(argument) == decoder.decode(argument) == decode_tolerantly(argument)
 
 
 @given(
