@@ -45,8 +45,8 @@ prove: prove-examples prove-kills prove-hostile prove-stack prove-chaos prove-re
 prove-examples: setup ## Every property on thousands of examples
 	PROVE=1 $(TEST) tests/unit tests/contract $(ARGS)
 
-prove-kills: setup ## Pipelines, sink and archive killed again and again, each some twenty times
-	PROVE=1 $(TEST) tests/integration -k "killed or kills or whatever_dies" $(ARGS)
+prove-kills: setup ## Pipelines, sink and archive killed again and again, shared out anew, and recovered from what Kafka has left
+	PROVE=1 $(TEST) tests/integration -k "killed or kills or whatever_dies or compacted or instances_that_share" $(ARGS)
 
 prove-hostile: setup ## The connector through a whole day on which everything goes wrong
 	PROVE=1 $(TEST) tests/integration/ssi/test_hostile_day.py $(ARGS)

@@ -6,15 +6,24 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewPartitions
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewPartitions,
+    NewTopic,
+    ResourceType,
+)
 
 from pipelines.application import make_application
 from pipelines.catalogue import named
@@ -46,7 +55,7 @@ from stock_tracker.verify.topics import read_topic
 from tests.builders import DAY, a_frame, a_quote, a_tick, a_trade, offers
 from tests.commits import Commits
 from tests.patience import PATIENCE_S, until
-from tests.proof import usually
+from tests.proof import PROVING, usually
 
 pytestmark = pytest.mark.kafka
 
@@ -112,6 +121,98 @@ def expected(frames: list[tuple[int, bytes]], prefix: str) -> dict[str, Log]:
     return logs
 
 
+SERVICE = """
+import os
+from pipelines.service import run
+from pipelines.settings import PipelineSettings
+from schemas.deployment import kafka_config
+
+run(["prices"], PipelineSettings(kafka=kafka_config(os.environ)), lambda why: print("health", why, flush=True))
+"""
+IN_RECOVERY = """
+import os, pathlib, signal
+from quixstreams.state.recovery import RecoveryPartition
+
+then, taken = os.environ.get("TEST_IN_RECOVERY"), []
+take, is_over = RecoveryPartition.recover_from_changelog_message, RecoveryPartition.finished_recovery_check.fget
+
+def recover(self, changelog_message):
+    take(self, changelog_message)
+    taken.append(changelog_message)
+    if then == "die" and len(taken) == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if then not in (None, "die"):
+        pathlib.Path(then, "recovering").touch()
+
+RecoveryPartition.recover_from_changelog_message = recover
+may_end = lambda: then in (None, "die") or pathlib.Path(then, "end").exists()
+RecoveryPartition.finished_recovery_check = property(lambda self: is_over(self) and may_end())
+"""
+"""What a process does besides while it recovers its state. ``TEST_IN_RECOVERY`` is ``die``, after five values, or the folder
+where it says that it recovers, and goes on with it until it is told to end."""
+
+
+class Changelog:
+    """What Kafka has of the state of the shards, as a topic of the test's."""
+
+    def __init__(self, config: dict[str, str], admin: AdminClient, prefix: str) -> None:
+        self.name = f"changelog__{prefix}{PRICES.group}--{SSI_TICKS.named(prefix)}--default"
+        self._config = config
+        self._admin = admin
+
+    def make(self) -> None:
+        """Make it, before the pipeline does."""
+        topic = NewTopic(self.name, SHARDS, 1, config={"cleanup.policy": "compact"})
+        self._admin.create_topics([topic], operation_timeout=PATIENCE_S)[self.name].result()
+
+    def abort(self, before_the_end: Callable[[], None] = lambda: None) -> None:
+        """Write values to each shard in a transaction that is then aborted: all that is left of it is its marker."""
+        producer = Producer({**self._config, "transactional.id": f"{self.name}-stray"})
+        producer.init_transactions(PATIENCE_S)
+        producer.begin_transaction()
+        for shard in range(SHARDS):
+            producer.produce(self.name, key=b"stray", value=b"never committed", partition=shard)
+        assert producer.flush(PATIENCE_S) == 0
+        before_the_end()
+        producer.abort_transaction(PATIENCE_S)
+
+    def compact(self) -> None:
+        """Let Kafka compact all that is there, and leave nothing but markers behind the last value of each shard."""
+        config = {"segment.ms": "200", "min.cleanable.dirty.ratio": "0", "delete.retention.ms": "0", "min.compaction.lag.ms": "0"}
+        entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in config.items()]
+        resource = ConfigResource(ResourceType.TOPIC, self.name, incremental_configs=entries)
+        self._admin.incremental_alter_configs([resource])[resource].result()
+        for _ in range(3):
+            # The part of the log that is written to is never compacted. What comes after 0.2 seconds begins another part: the
+            # marker stands alone in it.
+            self.abort(before_the_end=partial(time.sleep, 0.4))
+
+        def is_compacted() -> bool:
+            return all(self.tail(shard, aborted=True) == self.tail(shard) for shard in range(SHARDS))
+
+        until(is_compacted, "a compacted changelog")
+
+    def tail(self, shard: int, *, aborted: bool = False) -> tuple[int, int]:
+        """Where the last value of a shard is, -1 if it has none, and where the next message will be.
+
+        What stands between the two are markers of transactions; where ``aborted`` values do not count as values, they too.
+        """
+        isolation = "read_uncommitted" if aborted else "read_committed"
+        settings = {"group.id": self.name, "enable.auto.commit": False, "enable.partition.eof": True}
+        consumer = Consumer({**self._config, **settings, "isolation.level": isolation})
+        try:
+            place, last = TopicPartition(self.name, shard), -1
+            _, end = consumer.get_watermark_offsets(place, PATIENCE_S)
+            consumer.assign([TopicPartition(self.name, shard, 0)])
+            while (message := consumer.poll(PATIENCE_S)) is not None and message.error() is None:
+                last = message.offset()
+            assert message is not None
+            assert message.error().code() == KafkaError._PARTITION_EOF
+            return last, end
+        finally:
+            consumer.close()
+
+
 class Market:
     """The test's topics on the broker."""
 
@@ -124,6 +225,7 @@ class Market:
         self.producer = Producer({**self.config, "partitioner": "murmur2"})
         self.sent = [0] * SHARDS
         self.admin = AdminClient(self.config)
+        self.changelog = Changelog(self.config, self.admin, prefix)
 
     def send(self, frames: Sequence[tuple[int, bytes | None]]) -> None:
         for shard, value in frames:
@@ -145,13 +247,12 @@ class Market:
     @contextmanager
     def pipeline(self, **changes: Any) -> Iterator["subprocess.Popen[str]"]:
         """The real service, in a process of its own, with ``changes`` of its environment."""
-        code = (
-            "import os; from pipelines.service import run; from pipelines.settings import PipelineSettings; "
-            "from schemas.deployment import kafka_config; "
-            "run(['prices'], PipelineSettings(kafka=kafka_config(os.environ)), lambda why: print('health', why, flush=True))"
-        )
         process = subprocess.Popen(
-            [sys.executable, "-c", code], env=self.environ | changes, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", IN_RECOVERY + SERVICE],
+            env=self.environ | changes,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         try:
             yield process
@@ -249,6 +350,13 @@ def are_sharing(market: Market, running: "subprocess.Popen[str]", count: int) ->
     return running.poll() is not None or (names <= {*instance_names("0", count)} and len(names) == min(count, SHARDS))
 
 
+def are_shared(market: Market, count: int) -> bool:
+    """Whether each of the processes that a test has started has shards, as far as there are enough."""
+    group = f"{market.prefix}{PRICES.group}"
+    described = market.admin.describe_consumer_groups([group])[group].result(PATIENCE_S)
+    return sum(bool(member.assignment.topic_partitions) for member in described.members) == min(count, SHARDS)
+
+
 def is_folded(market: Market, running: "subprocess.Popen[str]") -> bool:
     return running.poll() is not None or market.committed() == sum(market.sent)
 
@@ -271,6 +379,73 @@ def test_instances_that_share_the_shards_say_the_same_bytes(market: Market, tmp_
     for topic in (MARKET_TRADES, MARKET_QUOTES, MARKET_CANDLES):
         assert market.read(topic) == says[topic.name]
     assert last_rows(market.read(STATE_PRICES)) == last_rows(says[STATE_PRICES.name])
+
+
+def assert_all_is_told(market: Market, frames: list[tuple[int, bytes]]) -> None:
+    """What was published of ``frames`` is, byte for byte, what the pure fold says."""
+    says = expected(frames, market.prefix)
+    for topic in (MARKET_TRADES, MARKET_QUOTES, MARKET_CANDLES):
+        assert market.read(topic) == says[topic.name]
+    assert last_rows(market.read(STATE_PRICES)) == last_rows(says[STATE_PRICES.name])
+
+
+def test_a_recovery_that_is_killed_and_one_that_others_join_lose_nothing(market: Market, tmp_path: Path) -> None:
+    """From a changelog that begins and ends with markers of aborted transactions, without a state directory."""
+    counts = usually((2,), proving=(2, 4, 2, 4))
+    frames = a_market(20 * (len(counts) + 1))
+    market.changelog.make()
+    market.changelog.abort()
+    for shard in range(SHARDS):
+        last, end = market.changelog.tail(shard)
+        assert last == -1 < end, "nothing was ever committed"
+    with market.pipeline():
+        market.send(frames[: len(frames) // (len(counts) + 1)])
+        until(lambda: market.committed() == sum(market.sent), "the first part folded")
+    for step, count in enumerate(counts, 2):
+        shutil.rmtree(tmp_path / "state")
+        market.changelog.abort()
+        for shard in range(SHARDS):
+            last, end = market.changelog.tail(shard)
+            assert 0 <= last < end - 2, "the last value is followed by markers"
+        if usually(False, proving=True):
+            with market.pipeline(TEST_IN_RECOVERY="die") as dying:
+                assert dying.wait(PATIENCE_S) == -signal.SIGKILL
+            if step % 2:
+                shutil.rmtree(tmp_path / "state")
+        with ExitStack() as running:
+            running.enter_context(market.pipeline(TEST_IN_RECOVERY=str(tmp_path)))
+            until((tmp_path / "recovering").exists, "a recovery that has begun")
+            for number in range(1, count):
+                running.enter_context(market.pipeline(PIPELINE_INSTANCE=str(number)))
+            # Those that come take shards from one that has not recovered them yet.
+            until(lambda: are_shared(market, count), "instances that share")  # noqa: B023
+            (tmp_path / "end").touch()
+            market.send(frames[sum(market.sent) : len(frames) * step // (len(counts) + 1)])
+            until(lambda: market.committed() == sum(market.sent), "all of it folded")
+        (tmp_path / "recovering").unlink()
+        (tmp_path / "end").unlink()
+    assert_all_is_told(market, frames)
+
+
+@pytest.mark.skipif(not PROVING, reason="Kafka compacts four times a minute: make prove-kills waits for it")
+def test_state_comes_back_from_a_changelog_compacted_down_to_markers(market: Market, tmp_path: Path) -> None:
+    frames = a_market(60)
+    with market.pipeline():
+        market.send(frames[: len(frames) // 2])
+        until(lambda: market.committed() == sum(market.sent), "the first half folded")
+    before = [market.changelog.tail(shard) for shard in range(SHARDS)]
+    market.changelog.compact()
+    for (last, end), shard in zip(before, range(SHARDS), strict=True):
+        assert market.changelog.tail(shard)[0] == last, "the last value is still there"
+        assert market.changelog.tail(shard)[1] >= end + 3
+    for is_kept in (True, False):
+        if not is_kept:
+            shutil.rmtree(tmp_path / "state")
+        with market.pipeline():
+            market.send(frames[sum(market.sent) : len(frames) * (3 if is_kept else 4) // 4])
+            until(lambda: market.committed() == sum(market.sent), "all of it folded")
+        market.changelog.compact()
+    assert_all_is_told(market, frames)
 
 
 def test_an_instance_that_dies_ends_the_others_too(market: Market) -> None:
