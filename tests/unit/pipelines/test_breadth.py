@@ -13,7 +13,8 @@ from schemas.position import Position
 from schemas.structs import BreadthRow, PartialBreadth
 from schemas.topics import PARTIAL_BREADTH, SSI_TICKS, STATE_BREADTH
 from schemas.units import TradingDay
-from tests.builders import DAY, PRICE, a_frame, a_reference, a_tick, a_trade, moment, offers
+from tests.builders import DAY, PRICE, a_frame, a_reference, a_tick, a_trade, an_index, moment, offers
+from tests.system import System
 
 MONDAY = TradingDay(20261123)
 CEILING, FLOOR = 64_200, 55_800
@@ -80,6 +81,17 @@ def test_each_member_stands_in_one_place_and_limits_are_no_advances() -> None:
     assert sums.shown() == (1, 1, 1, 1, 1, 1)
     assert sums.rows.keys() == {"VN30"}
     assert (sums.rows["VN30"].day, sums.rows["VN30"].ts_ms) == (DAY, moment("10:00:01"))
+
+
+def test_where_the_row_of_an_index_has_no_breadth_that_of_its_members_stands() -> None:
+    system = System()
+    system.take("ssi.indices", a_frame(a_tick("10:00:00"), an_index("VN30", "10:00:00")))
+    row = system.rows["state.indices"]["VN30"]
+    assert (row.advances, row.declines) == (None, None)
+    records = [a_tick("10:00:00"), *members("AAA", "BBB"), a_trade("AAA", price=PRICE + 100), a_tick("10:00:01")]
+    system.take("ssi.ticks", a_frame(*records))
+    row = system.rows["state.breadth"]["VN30"]
+    assert (row.advances, row.untraded) == (1, 1)
 
 
 def test_a_shard_speaks_at_the_end_of_a_market_second_in_which_something_changed() -> None:
