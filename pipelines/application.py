@@ -25,7 +25,7 @@ from pipelines.changelogs import ChangelogAdmin
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
 from pipelines.core.frames import Fold, Output, Shard, fold_value
 from pipelines.errors import UnevenTopics
-from pipelines.restart import connect, recover_promptly
+from pipelines.restart import connect, recover_promptly, watermarks_known
 from pipelines.retention import kept_instead
 from pipelines.settings import PipelineSettings
 from pipelines.state_watch import StateWatch, stores_of
@@ -80,7 +80,8 @@ class PipelineApplication(Application):
             if sources and (instead := kept_instead(self._consumer, sources)):
                 # Only now: as a member of the group, and before its state and its position are made out of the commits.
                 self._consumer.commit(offsets=instead, asynchronous=False)
-        super()._on_assign(consumer, topic_partitions)
+        with watermarks_known(self._consumer, topic_partitions, METADATA_TIMEOUT_S):
+            super()._on_assign(consumer, topic_partitions)
         self.assigned = True
         if self._state_manager.recovery_required:
             self._state_watch.recovery_begins()
@@ -100,13 +101,14 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
         UnevenTopics: Sharded topics differ in their partition counts.
     """
     partitions = _partitions(pipeline, settings)
+    topics = [f"{settings.topic_prefix}{name}" for name in partitions]
     group = f"{settings.topic_prefix}{pipeline.group}"
     instance = f"{group}-{settings.instance}"
     broker = ConnectionConfig.from_librdkafka_dict(settings.kafka)
     application = PipelineApplication(
         broker_address=broker,
         consumer_group=group,
-        topic_manager=TopicManager(ChangelogAdmin(broker, logger=log), group),
+        topic_manager=TopicManager(ChangelogAdmin(broker, group, topics, log), group),
         processing_guarantee="exactly-once",
         auto_offset_reset="earliest",
         # State cannot be rebuilt from records that are gone: stop and say so rather than begin anew in silence.

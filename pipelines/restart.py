@@ -1,18 +1,23 @@
 """How an application starts again without the pauses that Quix Streams and librdkafka make.
 
 A pipeline that was killed folds nothing until its new process is connected, has its transactional id and its partitions, and has
-its state back. Each takes milliseconds on a quiet machine, but three pauses would come on top:
+its state back. Each takes milliseconds on a quiet machine, but these pauses would come on top:
 
 - librdkafka looks for the coordinator of transactions, and for that of its group, as soon as it is asked to. If it has no
   connection by then it looks again half a second later.
 - A new process may have to ask twice for its transactional id, because Kafka first aborts the transaction that the killed one
   left open; librdkafka waits half a second in between. Meanwhile the group can give it its partitions.
+- Quix asks for the ends of its partitions one after the other while it reads them. Kafka answers the requests of a connection in
+  their order, and one to read holds up the next for half a second where nothing comes: five seconds for the alerts, which have
+  thirty partitions, on a quiet market.
 - Quix takes a changelog for read when Kafka has had nothing more to give for a whole second.
 """
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final, Self
 
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 from quixstreams.internal_consumer import InternalConsumer
 from quixstreams.internal_producer import InternalProducer
 from quixstreams.state.manager import StateStoreManager
@@ -35,7 +40,7 @@ class PromptRecovery(RecoveryManager):
     def around(cls, recovery: RecoveryManager) -> Self:
         """A recovery like ``recovery``, which must not have been used yet."""
         return cls(
-            consumer=_Prompt(recovery._consumer),  # type: ignore[arg-type] # it does what Quix's consumer does
+            consumer=PromptConsumer(recovery._consumer),  # type: ignore[arg-type] # it does what Quix's consumer does
             topic_manager=recovery._topic_manager,
             broker_availability_timeout=recovery._broker_availability_timeout,
         )
@@ -70,6 +75,33 @@ def connect(consumer: InternalConsumer, producer: InternalProducer, timeout_s: f
     consumer.list_topics(timeout=timeout_s)
 
 
+@contextmanager
+def watermarks_known(consumer: InternalConsumer, partitions: Sequence[TopicPartition], timeout_s: float) -> Iterator[None]:
+    """Ask for the beginnings and the ends of ``partitions`` now, and let the block find them answered.
+
+    Call it before they are assigned: as long as none is read, each answer takes a millisecond.
+
+    Args:
+        consumer: Of the application.
+        partitions: Those that it is about to be assigned.
+        timeout_s: Of one request, in seconds.
+
+    Raises:
+        KafkaException: Kafka did not answer in time.
+    """
+    ask = consumer.get_watermark_offsets
+    known = {(place.topic, place.partition): ask(place, timeout=timeout_s) for place in partitions}
+
+    def answer(partition: TopicPartition, timeout: float | None = None, cached: bool = False) -> tuple[int, int]:
+        return known.get((partition.topic, partition.partition)) or ask(partition, timeout=timeout, cached=cached)
+
+    vars(consumer)["get_watermark_offsets"] = answer
+    try:
+        yield
+    finally:
+        del vars(consumer)["get_watermark_offsets"]
+
+
 class LateProducer:
     """A transactional producer that asks for its id when its first transaction begins."""
 
@@ -100,7 +132,7 @@ class LateProducer:
         self._client.begin_transaction()
 
 
-class _Prompt:
+class PromptConsumer:
     """A consumer that waits for a message for :data:`LOOK_S` and no longer."""
 
     def __init__(self, consumer: Any) -> None:
@@ -110,4 +142,5 @@ class _Prompt:
         return getattr(self._consumer, name)
 
     def poll(self, timeout: float | None = None) -> Any:
+        """The next message; None when none came, however much longer the caller would have waited."""
         return self._consumer.poll(LOOK_S)

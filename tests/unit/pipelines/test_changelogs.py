@@ -1,3 +1,4 @@
+import logging
 from concurrent.futures import Future
 from types import SimpleNamespace
 from typing import Any
@@ -5,10 +6,13 @@ from typing import Any
 import pytest
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import NewTopic
+from quixstreams.kafka import ConnectionConfig
 from quixstreams.models import Topic, TopicConfig
 from quixstreams.models.topics.exceptions import CreateTopicFailure, CreateTopicTimeout
 
 from pipelines.changelogs import ChangelogAdmin
+
+log = logging.getLogger(__name__)
 
 NAME = "changelog__pipelines.prices--ssi.ticks--default"
 CHANGELOG = Topic(NAME, create_config=TopicConfig(3, 1, {"cleanup.policy": "compact"}))
@@ -39,9 +43,9 @@ class Client:
         return SimpleNamespace(topics={NAME: ...} if self.there else {})
 
 
-def admin_of(client: Client, monkeypatch: pytest.MonkeyPatch) -> ChangelogAdmin:
+def admin_of(client: Any, monkeypatch: pytest.MonkeyPatch) -> ChangelogAdmin:
     monkeypatch.setattr(ChangelogAdmin, "admin_client", client)
-    return ChangelogAdmin("127.0.0.1:1")
+    return ChangelogAdmin(ConnectionConfig(bootstrap_servers="127.0.0.1:1"), "pipelines.prices", ["ssi.ticks"], log)
 
 
 def test_a_broker_that_is_slow_to_list_a_new_topic_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,3 +78,45 @@ def test_a_refusal_names_the_topic_and_the_reason(monkeypatch: pytest.MonkeyPatc
 def test_a_topic_that_is_never_listed_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CreateTopicTimeout, match=NAME):
         admin_of(Client(unaware=1000), monkeypatch).create_topics([CHANGELOG], finalize_timeout=0.1)
+
+
+class Describer:
+    """Speaks for a broker with topics of ours and of others; counts how often it is asked for configurations."""
+
+    def __init__(self) -> None:
+        self.topics = {"ssi.ticks": 3, NAME: 3, "changelog__pipelines.alerts--ssi.ticks--default": 3, "market.trades": 3}
+        self.asked: list[set[str]] = []
+
+    def list_topics(self, timeout: float) -> Any:
+        partition = SimpleNamespace(replicas=[1])
+        return SimpleNamespace(
+            topics={
+                name: SimpleNamespace(partitions=dict.fromkeys(range(count), partition)) for name, count in self.topics.items()
+            }
+        )
+
+    def describe_configs(self, resources: list[Any], request_timeout: float) -> dict[Any, Future[dict[str, Any]]]:
+        self.asked.append({resource.name for resource in resources})
+        told: Future[dict[str, Any]] = Future()
+        told.set_result({"x": SimpleNamespace(name="cleanup.policy", value="compact")})
+        return dict.fromkeys(resources, told)
+
+
+def test_topics_are_looked_at_once_and_those_of_others_never(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Describer()
+    admin = admin_of(client, monkeypatch)
+    for _ in range(3):
+        for name in ("ssi.ticks", NAME):
+            assert admin.inspect_topics([name]) == {name: TopicConfig(3, 1, {"cleanup.policy": "compact"})}
+    assert client.asked == [{"ssi.ticks", NAME}]
+
+
+def test_a_topic_that_was_not_there_is_looked_for_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    client = Describer()
+    admin = admin_of(client, monkeypatch)
+    new = "changelog__pipelines.prices--partial.breadth--default"
+    assert admin.inspect_topics([new]) == {new: None}
+    client.topics[new] = 1
+    found = admin.inspect_topics([new])[new]
+    assert found is not None
+    assert found.num_partitions == 1

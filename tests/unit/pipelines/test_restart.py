@@ -11,7 +11,7 @@ from quixstreams.state.manager import StateStoreManager
 from quixstreams.state.metadata import CHANGELOG_CF_MESSAGE_HEADER
 from quixstreams.state.recovery import RecoveryManager
 
-from pipelines.restart import LOOK_S, LateProducer, PromptRecovery, connect, recover_promptly
+from pipelines.restart import LOOK_S, LateProducer, PromptConsumer, PromptRecovery, connect, recover_promptly, watermarks_known
 
 CHANGELOG = "changelog__prices"
 NOBODY = "127.0.0.1:1"
@@ -164,3 +164,30 @@ def test_an_application_that_finds_no_broker_says_so_and_keeps_the_producer_that
         connect(consumer, producer, timeout_s=0.2)
     assert producer.instantiated
     assert isinstance(producer._producer._producer, LateProducer)
+
+
+class Watermarks(InternalConsumer):
+    """A consumer that knows the ends of its partitions, and notes who asked for them."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, float | None]] = []
+
+    def get_watermark_offsets(
+        self, partition: TopicPartition, timeout: float | None = None, cached: bool = False
+    ) -> tuple[int, int]:
+        self.asked.append((partition.partition, timeout))
+        return 0, partition.partition * 10
+
+
+def test_the_ends_of_partitions_are_asked_for_before_they_are_assigned_and_once() -> None:
+    consumer = Watermarks()
+    seen_by_recovery = PromptConsumer(consumer)
+    places = [TopicPartition("ticks", number) for number in range(3)]
+    with watermarks_known(consumer, places, timeout_s=7.0):
+        assert consumer.asked == [(0, 7.0), (1, 7.0), (2, 7.0)]
+        assert [consumer.get_watermark_offsets(place, timeout=30) for place in places] == [(0, 0), (0, 10), (0, 20)]
+        assert seen_by_recovery.get_watermark_offsets(places[2], timeout=10) == (0, 20)
+        assert consumer.get_watermark_offsets(TopicPartition("others", 5), timeout=30) == (0, 50)
+    assert consumer.asked[3:] == [(5, 30)]
+    assert consumer.get_watermark_offsets(places[1]) == (0, 10)
+    assert consumer.asked[4:] == [(1, None)]
