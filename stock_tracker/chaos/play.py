@@ -40,12 +40,12 @@ async def play(stack: Stack, seed: int, strikes: Sequence[ProcessStrike], as_jso
     began = time.monotonic()
     verdicts: list[bool] = []
 
-    def report(chaos: Chaos, verification: Verification) -> None:
+    def report(chaos: Chaos, verification: Verification, messages: int) -> None:
         kinds = [difference.kind for difference in verification.differences]
         machine = Machine(os.cpu_count() or 1, round(os.getloadavg()[1], 1))
         told = ChaosReport(seed, chaos.recoveries, suspicions(kinds, chaos.recoveries), chaos.cuts_refused, machine)
         verdicts.append(told.all_came_back and verification.reconciled)
-        _report(told, verification, time.monotonic() - began, as_json)
+        _report(told, verification, messages, time.monotonic() - began, as_json)
 
     async def run(display: Display) -> None:
         async with running(stack, display.tell) as up, display.watching(up):
@@ -53,7 +53,7 @@ async def play(stack: Stack, seed: int, strikes: Sequence[ProcessStrike], as_jso
                 raise AssertionError  # chaos plays a simulated day of some length
             chaos = Chaos(up, strikes)
             await played_and_drained(up, up.simulator, stack.options.seconds, chaos.run)
-            report(chaos, await verified(up, up.simulator))
+            report(chaos, await verified(up, up.simulator), up.watcher.messages)
 
     ended = await until_signalled(run)
     if verdicts:
@@ -63,9 +63,10 @@ async def play(stack: Stack, seed: int, strikes: Sequence[ProcessStrike], as_jso
     return False
 
 
-def _report(chaos: ChaosReport, verification: Verification, seconds: float, as_json: bool) -> None:
+def _report(chaos: ChaosReport, verification: Verification, messages: int, seconds: float, as_json: bool) -> None:
     if as_json:
-        print(json.dumps(verification.as_json() | {"chaos": chaos.as_json(), "seconds": round(seconds, 1)}), flush=True)
+        told = {"chaos": chaos.as_json(), "gateway_messages": messages, "seconds": round(seconds, 1)}
+        print(json.dumps(verification.as_json() | told), flush=True)
         return
     for line in (*chaos.sentences(), *verification.sentences()):
         print(line)

@@ -21,7 +21,7 @@ from stock_tracker.stack.up import Up
 
 KAFKA = "kafka"
 """The name of the local broker among the parts."""
-_LOOK_S = 0.05
+_LOOK_S = 0.1
 _ASK_S = 2.0
 _DONE: dict[How, str] = {"kill": "killed", "stop": "stopped", "cut": "cut off"}
 
@@ -141,13 +141,17 @@ class Chaos:
     async def _caught_up(self, part: str, backlog: Backlog) -> None:
         """Wait until those that read through this part have read all that is on their topics now."""
         for group in self._readers.get(part, ()):
-            ends = None
+            ends: dict[tuple[str, int], int] | None = None
+            before: dict[tuple[str, int], int] | None = None
             while True:
+                # A broker that is away is waited for.
                 with contextlib.suppress(KafkaUnavailable):
                     if ends is None:
                         ends = await asyncio.to_thread(backlog.ends, group)
-                    if await asyncio.to_thread(backlog.has_read, group, ends):
+                    behind = await asyncio.to_thread(backlog.behind, group, ends)
+                    if not behind or (behind == before and not await asyncio.to_thread(backlog.has_unread, group)):
                         break
+                    before = behind
                 await asyncio.sleep(_LOOK_S)
 
 

@@ -93,16 +93,23 @@ class Backlog:
         with self._asking:
             return {(place.topic, place.partition): end for place, _, end in self._progress(group)}
 
-    def has_read(self, group: ConsumerGroup, ends: Mapping[tuple[str, int], int]) -> bool:
-        """Whether the group has committed everything up to ``ends``, which :meth:`ends` has given before.
+    def behind(self, group: ConsumerGroup, ends: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+        """The commits of a group that lie below ``ends``, which :meth:`ends` has given before.
+
+        It costs Kafka one small request, so it may be asked often. Where the log ended with the mark of a transaction a commit
+        stays below it until the next message: when this does not change, :meth:`has_unread` says whether anything is left.
 
         Raises:
             KafkaUnavailable: Kafka did not answer.
         """
+        places = [TopicPartition(*place) for place in ends]
         with self._asking:
-            left = [place for place, committed, _ in self._progress(group) if committed < ends[place.topic, place.partition]]
-        # Where the log ends with the mark of a transaction, the commit stays before it until the next message.
-        return not left or not self.has_unread(group)
+            try:
+                commits = self._commits(group, places)
+            except KafkaException as error:
+                raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from error
+        found = {(commit.topic, commit.partition): max(commit.offset, 0) for commit in commits}
+        return {place: committed for place, committed in found.items() if committed < ends[place]}
 
     def _has_message(self, behind: Sequence[TopicPartition]) -> bool:
         self._consumer.assign(list(behind))
@@ -154,15 +161,20 @@ class Backlog:
         try:
             metadata = self._consumer.list_topics(timeout=self._timeout_s).topics
             partitions = [TopicPartition(topic, number) for topic in group.topics for number in metadata[topic].partitions]
-            # An AdminClient could tell the commits too, but librdkafka crashes when the broker dies during such a request.
-            for commit in self._asker(group.name).committed(partitions, timeout=self._timeout_s):
-                if commit.error is not None:
-                    raise KafkaException(commit.error)
+            for commit in self._commits(group, partitions):
                 partition = TopicPartition(commit.topic, commit.partition)
                 low, high = self._consumer.get_watermark_offsets(partition, timeout=self._timeout_s)
                 yield partition, max(commit.offset, low), high
         except KafkaException as error:
             raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from error
+
+    def _commits(self, group: ConsumerGroup, partitions: list[TopicPartition]) -> list[TopicPartition]:
+        # An AdminClient could tell the commits too, but librdkafka crashes when the broker dies during such a request.
+        commits: list[TopicPartition] = self._asker(group.name).committed(partitions, timeout=self._timeout_s)
+        for commit in commits:
+            if commit.error is not None:
+                raise KafkaException(commit.error)
+        return commits
 
     def _asker(self, group: str) -> Consumer:
         if group not in self._askers:
