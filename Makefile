@@ -14,7 +14,7 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 TEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test quick prove prove-examples prove-kills prove-hostile prove-stack prove-chaos prove-replay prove-plugin test-no-java official pictures lint types fmt hooks bench record days lock clean
+.PHONY: help setup up down test quick prove prove-examples prove-kills prove-hostile prove-chaos prove-replay prove-plugin test-no-java official pictures lint types fmt hooks bench record days lock clean
 
 help: ## Say what there is
 	@echo "stock-tracker: Vietnam's stock market data, exact and replayable"
@@ -40,7 +40,7 @@ test: setup ## All tests, on a real Kafka and a real ClickHouse
 quick: .venv/.ready ## Unit tests, but for those that play whole market days: seconds, and no Kafka
 	$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit --ignore tests/unit/connectors/ssi/simulator
 
-prove: prove-examples prove-kills prove-hostile prove-stack prove-chaos prove-replay prove-plugin ## All the long proofs, one after the other: most of an hour
+prove: prove-examples prove-kills prove-hostile prove-chaos prove-replay prove-plugin ## All the long proofs, one after the other: most of an hour
 
 prove-examples: setup ## Every property on thousands of examples
 	PROVE=1 $(TEST) tests/unit tests/contract $(ARGS)
@@ -50,9 +50,6 @@ prove-kills: setup ## Pipelines, sink and archive killed again and again, shared
 
 prove-hostile: setup ## The connector through a whole day on which everything goes wrong
 	PROVE=1 $(TEST) tests/integration/ssi/test_hostile_day.py $(ARGS)
-
-prove-stack: setup ## A whole stack whose processes are killed for a morning
-	PROVE=1 $(TEST) tests/e2e/test_up.py $(ARGS)
 
 prove-replay: setup ## A hostile day at every speed, through twenty kills, and in other frames
 	PROVE=1 $(TEST) tests/integration/test_replay.py tests/unit/stock_tracker/golden/test_frames.py $(ARGS)

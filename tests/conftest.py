@@ -40,7 +40,7 @@ expect.set_options(timeout=PATIENCE_S * 1000)
 LONGEST_FIRST = (
     "tests/e2e/test_stack.py",
     "tests/integration/clickhouse/test_sink.py",
-    "tests/e2e/test_up.py",
+    "tests/e2e/test_chaos.py",
     "tests/integration/ssi/test_hostile_day.py",
     "tests/e2e/scenarios/",
 )

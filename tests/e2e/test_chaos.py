@@ -1,61 +1,59 @@
-"""A simulated morning that ends by itself, on a Kafka that others use too, while processes are killed."""
+"""A stack whose processes are killed, stopped and cut off while it plays a simulated morning, on a Kafka that others use too."""
 
-import random
+import json
+import os
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from schemas.calendar import at, day_of
-from schemas.units import UnixMs
-from tests.e2e.running_up import KILLABLE, RunningUp, StartUp
-from tests.patience import reached
-from tests.proof import usually
+from stock_tracker.home import cache
+from tests.e2e.running_up import COMMAND
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
 
-SPEED = 240
-MINUTE_MS = 60_000
-KILLS = usually(1, proving=20)
-_chance = random.Random(7)
-OTHERS = [_chance.sample(KILLABLE, usually(0, proving=2)) for _ in range(KILLS)]
-"""Who dies with the connector, each time."""
+PARTS = ("connector", "prices", "simulator", "sink")
+"""One that no other can stand in for, one with state, one whose day must go on, and one that writes elsewhere."""
+KILLS = len(PARTS)
+SEED = 54
+"""By its schedule the connector dies when much is traded, after the sink, which stands still at that time."""
+SECONDS, SPEED = 20, 90
+"""From 08:55 to 09:25: the opening auction and the first stories are in it."""
 
 
-async def strike(up: RunningUp, at_ms: int, *parts: str) -> None:
-    """Kill the connector and others on a market that moves; when something has happened, let it stand until all are back.
-
-    It moves by no more than two minutes, however long that takes: else the day may be over before the last of many kills.
-    """
-    await up.play_to(at_ms)
-    async with up.simulator() as simulator:
-        connections = len((await simulator.status()).connections)
-        await simulator.resume(UnixMs(at_ms + MINUTE_MS))
-        struck = {part: await up.strike(part) for part in ("connector", *parts)}
-        await up.play_to(at_ms + 2 * MINUTE_MS)
-
-        async def is_back() -> bool:
-            assert up.lives()
-            found = (await simulator.status()).connections
-            return len(found) > connections and found[-1].subscribed_ms is not None
-
-        await reached(is_back, "the connector's return")
-        for part, pid in struck.items():
-            await up.come_back(part, pid)
-        await simulator.resume()
+@pytest.fixture
+def chaos(tmp_path: Path, kafka: str) -> Iterator[subprocess.Popen[bytes]]:
+    """The command on a quiet market: each process costs more by its start than by what it works through."""
+    arguments = ("--seed", f"{SEED}", "--kills", f"{KILLS}", "--for", f"{SECONDS}", "--speed", f"{SPEED}")
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("SSI_")}
+    environ |= {"STOCK_TRACKER_HOME": str(tmp_path), "STOCK_TRACKER_CACHE": str(cache(os.environ))}
+    environ |= {"KAFKA_BOOTSTRAP": kafka, "SIM_SCALE": "0.02"}
+    with (tmp_path / "said").open("wb") as said:
+        process = subprocess.Popen(
+            [*COMMAND, "chaos", *arguments, "--parts", ",".join(PARTS), "--json"],
+            env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=said,
+        )  # fmt: skip
+        yield process
+        # It stops what it has started before it ends.
+        process.terminate()
+        process.wait()
 
 
-async def test_killing_the_connector_loses_only_what_no_connection_carried_and_counts_it(start_up: StartUp, kafka: str) -> None:
-    # From 08:55 to 09:25, or as long as the kills take: the opening auction and the first stories are in it.
-    seconds = (24 + 6 * KILLS) * 60 // SPEED
-    up = start_up("--seed", "7", "--speed", f"{SPEED}", "--for", f"{seconds}", "--json", KAFKA_BOOTSTRAP=kafka)
-    first_ms = at(day_of(await up.market_ms()), 9, 16)
-    for number in range(KILLS):
-        await strike(up, first_ms + number * 6 * MINUTE_MS, *OTHERS[number])
-    outcome = await up.outcome()
-    result = outcome.result
-    assert outcome.code == 0, (result["differences"], outcome.said)
-    assert outcome.said.count("was killed by SIGKILL") == KILLS + sum(map(len, OTHERS))
-    assert result["reconciled"] is True
-    assert result["tape"]["withheld"] > 0
-    assert result["missed_volume"] > 0
-    assert 0 < result["tape"]["booked"] <= result["archive_rows"]["trades"] - result["tape"]["gaps"]
-    assert result["gateway_messages"] > 0
+def test_whatever_is_struck_comes_back_and_what_was_missed_is_a_gap(chaos: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    out, _ = chaos.communicate()
+    said = (tmp_path / "said").read_text()
+    assert out, said
+    told = json.loads(out)
+    assert chaos.returncode == 0, (told["differences"], told["chaos"], said)
+    assert told["reconciled"] is True
+    struck = told["chaos"]["struck"]
+    assert Counter((one["part"], one["how"]) for one in struck if one["how"] == "kill") == {(part, "kill"): 1 for part in PARTS}
+    assert (told["chaos"]["strikes"], told["chaos"]["not_struck"]) == ({"kill": KILLS, "stop": 1, "cut": KILLS // 2}, 0)
+    assert said.count("was killed by SIGKILL") == KILLS
+    assert all(0 < one["restarted_s"] <= one["ready_s"] <= one["caught_up_s"] for one in struck if one["how"] == "kill")
+    assert told["tape"]["withheld"] > 0
+    assert told["missed_volume"] > 0
+    assert 0 < told["tape"]["booked"] <= told["archive_rows"]["trades"] - told["tape"]["gaps"]
+    assert told["gateway_messages"] > 0
