@@ -13,6 +13,9 @@ WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
 # All tests of a file on one worker, for what they share; the longest files first.
 TEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
+# An image for containers may forbid it, but each process would then compile again all that it imports: half of its start.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup up down test quick prove prove-examples prove-kills prove-hostile prove-chaos prove-replay prove-plugin test-no-java official pictures lint types fmt hooks bench record days lock clean
 

@@ -30,3 +30,20 @@ def test_a_temporary_folder_with_a_space_in_its_name_costs_nobody_a_folder(tmp_p
     assert first == second
     assert Path(first).is_relative_to(temporary)
     assert list(temporary.iterdir()) == []
+
+
+def test_what_python_compiles_is_kept_whatever_the_machine_s_image_says(tmp_path: Path) -> None:
+    """A program that says what it was told stands in for pytest."""
+    program, said = tmp_path / "pytest", tmp_path / "said"
+    program.write_text(f'#!/bin/sh\nenv > "{said}"\n')
+    program.chmod(0o755)
+    subprocess.run(
+        ["make", "--assume-old", ".venv/.ready", "quick", f"BIN={tmp_path}"],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        check=True,
+        capture_output=True,
+    )
+    told = dict(line.split("=", 1) for line in said.read_text().splitlines() if "=" in line)
+    assert "PATH" in told
+    assert "PYTHONDONTWRITEBYTECODE" not in told
