@@ -23,8 +23,9 @@ def profiles_for(archive: Client, day: TradingDay) -> DayProfiles:
         ).result_rows
     ]
     rows = archive.query(
-        "SELECT symbol, toYYYYMMDD(t), intDiv(toInt64(toUnixTimestamp(t) - toUnixTimestamp(toStartOfDay(t))) - {begins:Int64},"
-        " {step:Int64}), sum(volume) FROM candles_5m WHERE toYYYYMMDD(t) IN {days:Array(UInt32)} GROUP BY 1, 2, 3",
+        "SELECT symbol, toYYYYMMDD(day), intDiv(toInt64(toUnixTimestamp(minute) - toUnixTimestamp(toStartOfDay(minute)))"
+        " - {begins:Int64}, {step:Int64}), sum(volume) FROM candles_1m WHERE toYYYYMMDD(day) IN {days:Array(UInt32)}"
+        " GROUP BY 1, 2, 3",
         parameters={"begins": begins_s, "step": PROFILE_STEP_MS // 1000, "days": before},
     ).result_rows
     return mean_profiles(day, before, (TradedInStep(*row) for row in rows))
