@@ -38,6 +38,12 @@ REPLAYED: Final = Counter(
     "stock_tracker_sink_replayed_batches",
     "Batches inserted again because a sink died or lost its partitions between declaring and finishing them. Grows at restarts.",
 )
+REPAIRED: Final = Counter(
+    "stock_tracker_sink_repaired_rows",
+    "Rows (inserts, of a table behind a view) that were put back: a killed ClickHouse had taken note of them and then lost them."
+    " Grows with its kills.",
+    ["table"],
+)
 FAILURES: Final = Counter(
     "stock_tracker_sink_failed_inserts",
     "Inserts that ClickHouse did not take and that are tried again. If it grows, start ClickHouse, or read the sink's log.",

@@ -14,7 +14,9 @@ from connectors.clickhouse.core.intent import Batch
 from connectors.clickhouse.core.rows import Block, Decoded, Reject
 from connectors.clickhouse.layout import inspect
 from connectors.clickhouse.migrations import migrate
+from connectors.clickhouse.repair import Repair
 from connectors.clickhouse.settings import SinkSettings
+from schemas.position import Partition
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ class Writer:
         self._settings = settings
         self._client: Client | None = None
         self._types: dict[str, dict[str, str]] = {}
+        self._begun: set[tuple[Partition, int, int]] = set()
+        """Partition, first and next of the batches of which an insert has failed: some of them may be in ClickHouse."""
 
     def open(self) -> None:
         """Connect, bring the tables up to date and learn their types. Does nothing while it is open.
@@ -93,25 +97,41 @@ class Writer:
         """
         assert self._client is not None, "open first"  # noqa: S101
         batch, rejects = made.batch, made.rejects
+        range_ = batch.partition, batch.first, batch.next
+        again = batch.replayed or range_ in self._begun
+        self._begun.add(range_)
         for block in made.blocks:
             began = time.perf_counter()
             token = f"{topic_id}-{batch.partition.number}-{batch.first}-{batch.next}-{block.table}-{block.month}"
             with self._naming_errors():
-                self._client.insert(
-                    block.table,
-                    block.columns,
-                    column_names=block.names,
-                    column_type_names=[self._types[block.table][name] for name in block.names],
-                    column_oriented=True,
-                    settings={**_INSERT_SETTINGS, "insert_deduplication_token": token},
-                )
+                if again:
+                    repair = Repair(self._client, self._settings.database, self._types, _INSERT_SETTINGS)
+                    repair.settle(block, token, self._insert)
+                else:
+                    self._insert(block, token)
             metrics.INSERT_SECONDS.labels(block.table).observe(time.perf_counter() - began)
             metrics.ROWS.labels(block.table).inc(block.rows)
+        self._begun.discard(range_)
         if rejects:
             log.warning("%d rows do not fit and are in the table dlq, the first for %s", len(rejects), rejects[0])
             metrics.REJECTED.labels(rejects[0].position.topic).inc(len(rejects))
         if batch.replayed:
             metrics.REPLAYED.inc()
+
+    def forget(self) -> None:
+        """Forget what was begun: another sink may go on with it, and whatever this one takes over counts as begun."""
+        self._begun.clear()
+
+    def _insert(self, block: Block, token: str) -> None:
+        assert self._client is not None, "open first"  # noqa: S101
+        self._client.insert(
+            block.table,
+            block.columns,
+            column_names=block.names,
+            column_type_names=[self._types[block.table][name] for name in block.names],
+            column_oriented=True,
+            settings={**_INSERT_SETTINGS, "insert_deduplication_token": token},
+        )
 
     def _naming_errors(self) -> AbstractContextManager[None]:
         settings = self._settings

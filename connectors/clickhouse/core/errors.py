@@ -6,6 +6,8 @@
     ├── ClickHouseUnreachable   retry: nothing answers at the URL
     ├── StatementFailed         ClickHouse answered, and said no
     │   └── WrongPassword
+    ├── InsertStillRuns         retry: an insert that is to be repeated has not ended
+    ├── RowsLost                retry: what was repeated is lost again and again
     ├── SchemaMismatch          the tables are not what this program needs; it names the remedy
     │   ├── NewerTables
     │   ├── MigrationChanged
@@ -73,6 +75,35 @@ class WrongPassword(StatementFailed):
         return (
             f"{self.message}: the embedded server's is in {self.password_file} (same STOCK_TRACKER_HOME for both);"
             " for another server set ARCHIVE_USER and ARCHIVE_PASSWORD"
+        )
+
+
+class InsertStillRuns(ArchiveError):
+    """An insert still runs whose outcome has to be known before it is repeated; it ends by itself."""
+
+    def __init__(self, token: str) -> None:
+        super().__init__(token)
+        self.token = token
+
+    def __str__(self) -> str:
+        return (
+            f"ClickHouse still works on an insert of an earlier attempt ({self.token}): it is waited for; if it never ends, find"
+            " it in system.processes and kill it"
+        )
+
+
+class RowsLost(ArchiveError):
+    """ClickHouse acknowledges rows, and then does not have them."""
+
+    def __init__(self, table: str, token: str) -> None:
+        super().__init__(table, token)
+        self.table = table
+        self.token = token
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table} takes the rows of an insert again and again and does not have them afterwards ({self.token}): look"
+            " into ClickHouse's log, and whether its disk is full"
         )
 
 
