@@ -41,6 +41,9 @@ _KAFKA_SECONDS = 10.0
 _COMMITTED_SECONDS = 60.0
 """For how long Kafka is asked what the group has committed."""
 _LAG_SECONDS = 1.0
+_SURE_SECONDS = 10.0
+"""For so long after Kafka took a commit nobody else can have the partitions: less than the session time-out."""
+_SESSION_MS = 15_000
 _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
 
@@ -103,6 +106,8 @@ class _Sink:
         self._said: str | None = None
         """What health was told last."""
         self._lag_at = 0.0
+        self._sure_until = 0.0
+        """Until when the partitions are certainly this sink's, on the monotonic clock."""
         instance = f"{settings.group}-{settings.instance}"
         self._consumer = Consumer(
             {
@@ -110,7 +115,7 @@ class _Sink:
                 "group.id": settings.group,
                 # A restart within the session time-out gets its partitions back without a rebalance.
                 "group.instance.id": instance,
-                "session.timeout.ms": 15_000,
+                "session.timeout.ms": _SESSION_MS,
                 "partition.assignment.strategy": "range",
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
@@ -230,6 +235,8 @@ class _Sink:
         for batch in self._intents.batches():
             if batch.replayed and batch.partition.topic in held:
                 continue
+            if not self._is_ours(batch):
+                return
             made = self._made.pop(_range(batch), None) or self._writer.make(batch)
             try:
                 self._writer.insert(made, self._topic_ids[batch.partition.topic])
@@ -242,18 +249,35 @@ class _Sink:
         if refused is not None:
             raise refused
 
+    def _is_ours(self, batch: Batch[rows.Decoded]) -> bool:
+        """Whether a declared range is still this sink's to insert.
+
+        A process that was stopped and goes on after its session has ended does not know that yet. Kafka does: it takes no commit
+        of it. ClickHouse would not know for ever: each table remembers only so many tokens.
+        """
+        if time.monotonic() < self._sure_until:
+            return True
+        return self._commit([Commit(batch.partition, batch.first, batch.next)]) != []
+
     def _declare(self, commits: list[Commit]) -> None:
-        if not commits:
-            return
+        if commits:
+            self._intents.declared(self._commit(commits))
+
+    def _commit(self, commits: list[Commit]) -> list[Commit]:
+        """Commit to Kafka; those that it has taken."""
+        asked = time.monotonic()
         try:
             answers = self._consumer.commit(offsets=[_offset(commit) for commit in commits], asynchronous=False)
         except KafkaException as error:
             self._refused(error.args[0])
-            return
+            return []
         errors = {Partition(answer.topic, answer.partition): answer.error for answer in answers or ()}
-        self._intents.declared(commit for commit in commits if errors[commit.partition] is None)
         for refusal in filter(None, errors.values()):
             self._refused(refusal)
+        taken = [commit for commit in commits if errors[commit.partition] is None]
+        if taken:
+            self._sure_until = asked + _SURE_SECONDS
+        return taken
 
     def _refused(self, error: KafkaError) -> None:
         """Kafka did not take a commit: ask again if that can help."""
@@ -269,6 +293,7 @@ class _Sink:
     def _assigned(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._moved = True
         self._made.clear()
+        self._writer.forget()
         self._dead_letters.forget()
         for known in self._committed(consumer, partitions):
             committed = known.offset if known.offset >= 0 else None
