@@ -13,7 +13,7 @@ from gateway import metrics
 from gateway.core import wire
 from gateway.core.access import HEADERS, host_allowed, origin_allowed
 from gateway.core.channels import CHANNELS
-from gateway.core.selection import EVERYTHING, Selection
+from gateway.core.selection import EVERYTHING, Audience, Selection
 from gateway.core.subscriber import Close, Subscriber
 from gateway.fanout import Client, Fanout
 from gateway.framer import SocketOutlet
@@ -104,12 +104,13 @@ class Gateway:
         headers = {"ETag": f'"{cursor}"'} if cursor else {}
         if cursor and request.headers.get("If-None-Match") == headers["ETag"]:
             return web.Response(status=304, headers=headers)
-        members = board.directory.members(Selection.of(request.query.get("sym", EVERYTHING).split(",")))
+        # Of its own, not one of the directory's: nobody keeps what somebody asked for once.
+        audience = Audience(Selection.of(request.query.get("sym", EVERYTHING).split(",")), board.directory)
         if recent is not None:
-            rows = [event.row for event in recent.since(None)[0] if members is None or event.symbol in members]
+            rows = [event.row for event in recent.since(None)[0] if audience.has(event.symbol)]
         else:
             table = board.tables[channel]
-            rows = table.fragments(table.keys(members))
+            rows = table.fragments(audience.choose(table.rows))
         return web.Response(body=wire.rest_snapshot(channel, rows, cursor), content_type="application/json", headers=headers)
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:

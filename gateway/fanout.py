@@ -7,7 +7,7 @@ of this runs on the event loop.
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from gateway import metrics
@@ -15,10 +15,10 @@ from gateway.core import status, wire
 from gateway.core.board import Board, Change
 from gateway.core.channels import EVENT_CHANNELS
 from gateway.core.events import Recents, ToldEvent
+from gateway.core.interval import IntervalChanges
 from gateway.core.limits import ClientLimits
-from gateway.core.selection import Selection
 from gateway.core.subscriber import Close, Subscriber
-from gateway.core.subscription import Subscription
+from gateway.core.subscription import RowSubscription, SubscriptionState
 from schemas.stock_v1 import CloseCode
 from schemas.structs import FeedStatus
 
@@ -73,6 +73,11 @@ class Client:
         elif self.subscriber.close is not None:
             self.end(self.subscriber.close)
 
+    def send(self, bodies: Sequence[bytes], now_ms: int) -> None:
+        """Write rows of an interval that has ended; the caller has seen that the socket takes them."""
+        self.subscriber.send(bodies)
+        self.write(now_ms)
+
     def write(self, now_ms: int) -> None:
         """Write what is due; the caller has seen that the socket takes it."""
         subscriber, outlet = self.subscriber, self.outlet
@@ -87,18 +92,22 @@ class Client:
 
 
 class Interval:
-    """One update interval: who has chosen it, and what has changed since it began."""
+    """One update interval: who has chosen it for some channel, and up to where the channels had changed when it ended last."""
 
     def __init__(self) -> None:
-        self.members: dict[Client, dict[str, Subscription]] = {}
-        """The subscriptions with this interval of each client, by channel."""
-        self.changed: dict[str, set[str]] = {}
-        """Keys, by channel."""
+        self.members: dict[Client, None] = {}
+        self.ended_at: dict[str, int] = {}
+        """Revisions of rows, by channel."""
 
-    def note(self, channel: str, key: str) -> None:
-        """Note that a row has changed, if anybody has chosen this interval."""
-        if self.members:
-            self.changed.setdefault(channel, set()).add(key)
+    def end(self, board: Board, now_ms: int) -> list[IntervalChanges]:
+        """End it: what changed, of each channel of which anything did."""
+        ended = []
+        for channel, table in board.tables.items():
+            since = self.ended_at.get(channel, 0)
+            if since != table.revision:
+                self.ended_at[channel] = table.revision
+                ended.append(IntervalChanges(board, channel, since, now_ms))
+        return ended
 
 
 class Fanout:
@@ -131,6 +140,8 @@ class Fanout:
         self._reason = reason
         self._now_ms = now_ms
         self._intervals = {throttle_ms: Interval() for throttle_ms in limits.classes}
+        self._hearers: dict[str, dict[Client, None]] = {channel: {} for channel in EVENT_CHANNELS}
+        """Who is told of events, by channel."""
         self._told: tuple[list[str], str] = ([], "")
 
     # clients
@@ -146,8 +157,8 @@ class Fanout:
     def leave(self, client: Client) -> None:
         """Forget ``client``."""
         self.clients.discard(client)
-        for interval in self._intervals.values():
-            interval.members.pop(client, None)
+        for members in (*(interval.members for interval in self._intervals.values()), *self._hearers.values()):
+            members.pop(client, None)
         metrics.CONNECTIONS.set(len(self.clients))
 
     def receive(self, client: Client, text: str) -> None:
@@ -157,17 +168,19 @@ class Fanout:
         client.pump(self._now_ms())
 
     def _place(self, client: Client) -> None:
-        """Put the client's subscriptions into the intervals they asked for."""
+        """Put the client into the intervals that its subscriptions have, and among those who hear of events."""
+        subscriptions = client.subscriber.subscriptions
+        chosen = {subscription.throttle_ms for channel, subscription in subscriptions.items() if channel not in EVENT_CHANNELS}
         for throttle_ms, interval in self._intervals.items():
-            own = {
-                channel: subscription
-                for channel, subscription in client.subscriber.subscriptions.items()
-                if subscription.throttle_ms == throttle_ms and channel not in EVENT_CHANNELS
-            }
-            if own:
-                interval.members[client] = own
+            if throttle_ms in chosen:
+                interval.members[client] = None
             else:
                 interval.members.pop(client, None)
+        for channel, hearers in self._hearers.items():
+            if channel in subscriptions:
+                hearers[client] = None
+            else:
+                hearers.pop(client, None)
 
     # what happens in the market
 
@@ -192,15 +205,12 @@ class Fanout:
         """Put rows onto the board and note what changed."""
         read = Counter(change.channel for change in changes)
         taken: Counter[str] = Counter()
-        for channel, key in self.board.apply(changes):
+        for channel, _ in self.board.apply(changes):
             taken[channel] += 1
-            for interval in self._intervals.values():
-                interval.note(channel, key)
         for channel, count in read.items():
             metrics.ROWS.labels(channel).inc(taken[channel])
             metrics.OLDER_ROWS.labels(channel).inc(count - taken[channel])
-        at_once = self._intervals.get(0)
-        if at_once is not None and at_once.changed:
+        if 0 in self._intervals:
             for _ in self.flush(0):
                 pass
 
@@ -225,13 +235,8 @@ class Fanout:
             if not recent.complete:
                 continue
             body = wire.event(channel, event, recent.cursor())
-            for client in self.clients:
-                subscription = client.subscriber.subscriptions.get(channel)
-                if subscription is None:
-                    continue
-                members = self.board.directory.members(subscription.selection)
-                if members is None or event.symbol in members:
-                    client.subscriber.tell(channel, body)
+            for client in self._hearers[channel]:
+                if client.subscriber.tell(channel, event, body):
                     told.add(client)
         self._pump(told)
 
@@ -245,14 +250,12 @@ class Fanout:
     async def flush_forever(self, throttle_ms: int) -> None:
         """Flush each time ``throttle_ms`` are over, on a fixed schedule."""
         loop = asyncio.get_running_loop()
-        interval, period = self._intervals[throttle_ms], throttle_ms / 1_000
+        period = throttle_ms / 1_000
         # Different intervals start apart, so that they do not all end in the same millisecond of a second.
         due = loop.time() + period + throttle_ms / 10_000
         while True:
             await asyncio.sleep(max(0.0, due - loop.time()))
             due = max(due + period, loop.time())
-            if not interval.changed:
-                continue
             with metrics.FLUSH.labels(throttle_ms).time():
                 for _ in self.flush(throttle_ms):
                     await asyncio.sleep(0)
@@ -260,43 +263,35 @@ class Fanout:
     def flush(self, throttle_ms: int) -> Iterator[None]:
         """End an interval of ``throttle_ms``: write its changes to those who have chosen it; yields now and then."""
         interval = self._intervals[throttle_ms]
-        changed, interval.changed = interval.changed, {}
+        if not interval.members:
+            return
         now_ms = self._now_ms()
-        reached = {channel: self.board.cursor(channel) for channel in changed}
-        made: dict[tuple[str, Selection], tuple[Set[str], list[bytes]]] = {}
-        for count, (client, subscriptions) in enumerate(list(interval.members.items()), 1):
-            if not client.ending:
-                self._offer(client, subscriptions, changed, reached, made, now_ms)
+        ended = interval.end(self.board, now_ms)
+        if not ended:
+            return
+        for count, client in enumerate(list(interval.members), 1):
+            # It may have left since, or chosen another interval.
+            if client in interval.members and not client.ending:
+                self._end_interval(client, throttle_ms, ended, now_ms)
             if count % YIELD_EVERY == 0:
                 yield
 
-    def _offer(
-        self,
-        client: Client,
-        subscriptions: dict[str, Subscription],
-        changed: dict[str, set[str]],
-        reached: dict[str, str],
-        made: dict[tuple[str, Selection], tuple[Set[str], list[bytes]]],
-        now_ms: int,
-    ) -> None:
-        writable = client.outlet.writable
-        for channel, keys in changed.items():
-            subscription = subscriptions.get(channel)
-            if subscription is None:
+    def _end_interval(self, client: Client, throttle_ms: int, ended: list[IntervalChanges], now_ms: int) -> None:
+        reads = client.outlet.writable
+        subscriptions = client.subscriber.subscriptions
+        due: Sequence[bytes] = ()
+        for changes in ended:
+            subscription = subscriptions.get(changes.channel)
+            if subscription is None or subscription.throttle_ms != throttle_ms:
                 continue
-            share = made.get((channel, subscription.selection))
-            if share is None:
-                members = self.board.directory.members(subscription.selection)
-                chosen: Set[str] = keys if members is None else keys & members
-                rows = self.board.tables[channel].fragments(chosen)
-                bodies = wire.deltas(channel, rows, reached[channel], now_ms, conflated=False)
-                share = made[channel, subscription.selection] = (chosen, bodies)
-            chosen, bodies = share
-            client.subscriber.offer(subscription, chosen, bodies, reached[channel], reads=writable)
-            if not writable and chosen:
+            assert isinstance(subscription, RowSubscription)  # noqa: S101 - the board has rows only
+            bodies = subscription.end_interval(changes, reads=reads)
+            if bodies:
+                due = [*due, *bodies] if due else bodies
+            if not reads and subscription.state is SubscriptionState.MISSED:
                 metrics.CONFLATED.inc()
-        if writable:
-            client.write(now_ms)
+        if due:
+            client.send(due, now_ms)
 
     async def pump_forever(self) -> None:
         """Write to clients that read again, and part from those that do not."""

@@ -36,6 +36,8 @@ class ErrorCode(IntEnum):
     TOO_MANY_SYMBOLS = 1103
     BAD_CURSOR = 1104
     BAD_THROTTLE = 1105
+    NOT_SUBSCRIBED = 1106
+    """Of ``unsub``: not subscribed by that name. Out of ``*`` and of a group symbols can be taken one by one, and no groups."""
     RATE = 1429
     """Too many commands: wait ``retry_ms``."""
     NOT_READY = 1503
@@ -82,7 +84,10 @@ class Sub(_Command):
 
 
 class Unsub(_Command):
-    """Take symbols, groups or everything out of a subscription; ``*`` ends it."""
+    """Take symbols, groups or everything out of a subscription; ``*`` ends it.
+
+    A symbol is out also where a group or ``*`` has it, until it is subscribed again, by its name, by a group or by ``*``.
+    """
 
     op: Literal["unsub"]
     ch: str
@@ -146,7 +151,7 @@ class Hello(_Numbered):
 
 
 class Rejected(_Wire):
-    """A part of a subscription that was refused; the rest stands."""
+    """A word of a ``sub`` or ``unsub`` that was refused; the rest stands."""
 
     sym: str
     code: int
@@ -159,7 +164,7 @@ class Ok(_Numbered):
     id: int | None
     ch: str | None = None
     accepted: int | None = None
-    """Symbols, groups and ``*`` taken of a ``sub``."""
+    """How many symbols, groups and ``*`` of a ``sub`` or ``unsub`` were taken."""
     rejected: list[Rejected] | None = None
     recovered: bool | None = None
     """Of a ``sub``: whether its cursor held, so that the snapshot is only what was missed."""

@@ -1,46 +1,17 @@
-"""What waits for a client that does not read (pure): rows, which later ones replace, and events, which nothing replaces.
+"""What waits for a client that does not read (pure).
 
-Of rows only the keys wait: when the client reads again it gets the latest row of each, once, flagged ``con``. Alerts and
-candles wait in lanes of their own. A client of which one is full is sent away; when it comes back, its cursor says what it lacks.
+Of rows nothing waits: when the client reads again, the board says which have changed since, and it gets the latest of each, once,
+flagged ``con``. Alerts and candles, which nothing replaces, wait in lanes. A client of which one is full is sent away; when it
+comes back, its cursor says what it lacks.
 """
 
 from collections import deque
-from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 LANE_MESSAGES = 1_000
 """How many events of a channel may wait for a client."""
 LANE_BYTES = 256 * 1024
 """How many bytes the events of a channel that wait for a client may have together."""
-
-
-@dataclass(slots=True)
-class Pending:
-    """The keys of a channel that changed since the client was last written to."""
-
-    keys: dict[str, None] = field(default_factory=dict)
-    """The changed keys, in the order of their first change."""
-    conflated: bool = False
-    """Whether an interval ended in which the client was sent nothing, so that rows may have been skipped."""
-
-    def add(self, keys: Iterable[str]) -> None:
-        """Note changed keys."""
-        self.keys.update(dict.fromkeys(keys))
-
-    def skip(self) -> None:
-        """Take note that an interval ended and the client does not read."""
-        self.conflated = self.conflated or bool(self.keys)
-
-    def keep(self, members: Set[str]) -> None:
-        """Drop the keys that are not among ``members``."""
-        self.keys = {key: None for key in self.keys if key in members}
-
-    def take(self) -> tuple[list[str], bool]:
-        """All keys, in the order of their first change, and whether intervals were skipped; nothing is pending then."""
-        keys, conflated = list(self.keys), self.conflated
-        self.keys.clear()
-        self.conflated = False
-        return keys, conflated
 
 
 @dataclass(slots=True)

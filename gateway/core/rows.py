@@ -62,6 +62,10 @@ SOURCES = tuple(
 """Where the rows come from, those apart that the gateway makes itself."""
 
 
+_OF_SYMBOLS = (topics.STATE_PRICES, topics.STATE_FOREIGN)
+"""The topics whose rows say where their symbol is listed."""
+
+
 def change_of(source: Source, position: Position, appended_ms: int, message: Any) -> Change:
     """The row that ``message`` is, at ``position`` of the source's topic."""
     row = source.row(message)
@@ -71,7 +75,7 @@ def change_of(source: Source, position: Position, appended_ms: int, message: Any
         exchange, groups = message.record.exchange, tuple(message.record.groups)
     else:
         day, src = message.day, message.src
-        exchange, groups = (message.exchange if source.channel == "px" else None), None
+        exchange, groups = (message.exchange if source.topic in _OF_SYMBOLS else None), None
     return Change(
         channel=source.channel,
         key=row[0],

@@ -1,10 +1,10 @@
 """One client's side of ``stock.v1`` (pure): carries out its commands, and gives what it has still to get.
 
 The caller owns the socket and the clock. It hands every text to :meth:`Subscriber.receive`, every interval's changes to
-:meth:`Subscriber.offer`, and, whenever the socket takes more, writes what :meth:`Subscriber.drain` gives.
+:meth:`Subscriber.end_interval`, and, whenever the socket takes more, writes what :meth:`Subscriber.drain` gives.
 """
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from gateway.core import cursor, wire
@@ -12,10 +12,10 @@ from gateway.core.board import Board
 from gateway.core.channels import CHANNELS, EVENT_CHANNELS
 from gateway.core.conflate import EventLane
 from gateway.core.errors import BadCursor, Refused
-from gateway.core.events import Recent, Recents
+from gateway.core.events import Recent, Recents, ToldEvent
 from gateway.core.limits import Allowance, ClientLimits
-from gateway.core.selection import EVERYTHING, Selection, is_group
-from gateway.core.subscription import Subscription
+from gateway.core.selection import EVERYTHING, Audience, Selection, is_group
+from gateway.core.subscription import Ahead, RowSubscription, Subscription
 from schemas.stock_v1 import Auth, CloseCode, Command, ErrorCode, Ping, Sub, Unsub
 
 DRAIN_BYTES: Final = 256 * 1024
@@ -57,8 +57,8 @@ class Subscriber:
         self._answers = [wire.hello(limits, board.stream, now_ms)]
         self._lanes = {channel: EventLane() for channel in EVENT_CHANNELS}
         """Events that wait, by channel."""
-        self._shared: list[bytes] = []
-        """Messages that were made for everybody."""
+        self._due: list[bytes] = []
+        """Rows of an interval that has just ended."""
 
     # commands in
 
@@ -104,22 +104,19 @@ class Subscriber:
             raise Refused(ErrorCode.NOT_READY, "the gateway is still reading Kafka: /readyz says why", RETRY_MS)
         words = dict.fromkeys(command.sym)
         unknown = [word for word in words if not self._knows(channel, word)]
-        wanted = Selection.of(words.keys() - unknown)
-        if not wanted:
+        if len(unknown) == len(words):
             raise Refused(ErrorCode.UNKNOWN_SYMBOL, f"channel {channel} has none of these now")
         existing = self.subscriptions.get(channel)
-        selection = existing.selection | wanted if existing else wanted
-        if len(selection.keys) > self._limits.symbols:
+        directory = self._board.directory
+        selection = directory.take_in(existing.audience.selection if existing else Selection(), words.keys() - unknown)
+        if len(selection.keys) + len(selection.without) > self._limits.symbols:
             raise Refused(ErrorCode.TOO_MANY_SYMBOLS, f"at most {self._limits.symbols} a channel: use a group or {EVERYTHING}")
         offsets = self._read_up_to(channel, command.cursor)
-        subscription = existing or Subscription(channel, throttle_ms, self._cursor(channel))
-        self.subscriptions[channel] = subscription
-        subscription.throttle_ms = throttle_ms
+        audience = directory.audience(selection)
         if recent is not None:
-            recovered = self._ask_for_events(recent, subscription, selection, offsets)
+            recovered = self._ask_for_events(recent, throttle_ms, audience, offsets)
         else:
-            recovered = self._ask_for_rows(subscription, wanted, offsets)
-        subscription.selection = selection
+            recovered = self._ask_for_rows(channel, throttle_ms, audience, offsets)
         self.notice(
             wire.ok(
                 command.id,
@@ -139,45 +136,65 @@ class Subscriber:
         except BadCursor as error:
             raise Refused(ErrorCode.BAD_CURSOR, str(error)) from error
 
-    def _cursor(self, channel: str) -> str:
-        recent = self._recents.get(channel)
-        return self._board.cursor(channel) if recent is None else recent.cursor()
-
-    def _ask_for_rows(self, subscription: Subscription, wanted: Selection, offsets: cursor.Offsets | None) -> bool:
-        """Have the rows of ``wanted`` sent that the client does not have; whether ``offsets`` told which these are."""
-        table = self._board.tables[subscription.channel]
-        keys = table.keys(self._members(wanted))
-        if subscription.selection:
-            had = self._members(subscription.selection)
-            keys = [] if had is None else [key for key in keys if key not in had]
-        if offsets is not None:
-            keys = table.since(offsets, keys)
-        subscription.ask(keys)
+    def _ask_for_rows(self, channel: str, throttle_ms: int, audience: Audience, offsets: cursor.Offsets | None) -> bool:
+        """Have the rows of ``audience`` sent that the client does not have; whether ``offsets`` told which these are."""
+        rows = self._board.tables[channel].rows
+        existing = self.subscriptions.get(channel)
+        if existing is None:
+            subscription = self.subscriptions[channel] = RowSubscription(channel, throttle_ms, audience, self._board)
+            if offsets is None:
+                subscription.ask(audience.choose(rows))
+            else:
+                subscription.resume(offsets)
+                subscription.ask(self._board.missed(channel, offsets, audience))
+            return offsets is not None
+        keys = rows if offsets is None else self._board.missed(channel, offsets, audience)
+        added = [key for key in audience.choose(keys) if not existing.audience.has(key)]
+        if existing.ahead is not None:
+            existing.ahead.lacks(added)
+        existing.audience = audience
+        existing.move(throttle_ms)
+        existing.ask(added)
         return offsets is not None
 
-    def _ask_for_events(
-        self, recent: Recent, subscription: Subscription, selection: Selection, offsets: cursor.Offsets | None
-    ) -> bool:
+    def _ask_for_events(self, recent: Recent, throttle_ms: int, audience: Audience, offsets: cursor.Offsets | None) -> bool:
         """Have the events sent that the client missed; whether ``offsets`` told which these are, and all are still here."""
-        if subscription.selection:
+        existing = self.subscriptions.get(recent.channel)
+        if existing is not None:
             # Later events are already on their way to this client: what it adds starts now.
-            subscription.ask(())
+            existing.audience, existing.throttle_ms = audience, throttle_ms
+            existing.ask(())
             return False
+        subscription = self.subscriptions[recent.channel] = Subscription(recent.channel, throttle_ms, audience)
+        subscription.cursor = recent.cursor()
+        if offsets is not None:
+            ahead = Ahead(offsets)
+            if not ahead.is_reached(recent.offsets):
+                # Events come by themselves that this gateway has still to read, and the client has: they must not come twice.
+                subscription.ahead = ahead
+                subscription.cursor = cursor.write(recent.stream, ahead.merged(recent.offsets))
         missed, recovered = recent.since(offsets)
-        members = self._members(selection)
-        subscription.ask(event.row for event in missed if members is None or event.symbol in members)
+        subscription.ask(event.row for event in missed if audience.has(event.symbol))
         return recovered
 
     def _unsubscribe(self, command: Unsub) -> None:
         channel = _known(command.ch)
         subscription = self.subscriptions.get(channel)
+        words = list(dict.fromkeys(command.sym))
+        refused: list[str] = words
         if subscription is not None:
-            subscription.selection -= Selection.of(command.sym)
-            if not subscription.selection:
+            directory = self._board.directory
+            selection, refused = directory.take_out(subscription.audience.selection, words)
+            if not selection:
                 del self.subscriptions[channel]
-            elif channel not in self._recents and (members := self._members(subscription.selection)) is not None:
-                subscription.drop_all_but(members)
-        self.notice(wire.ok(command.id, ch=channel))
+                if channel in self._lanes:
+                    self._lanes[channel].take()
+            else:
+                subscription.narrow(directory.audience(selection))
+        rejected = [] if refused == [EVERYTHING] else [{"sym": word, "code": ErrorCode.NOT_SUBSCRIBED} for word in refused]
+        if rejected and len(rejected) == len(words):
+            raise Refused(ErrorCode.NOT_SUBSCRIBED, "none of these is subscribed by that name: see docs/gateway.md")
+        self.notice(wire.ok(command.id, ch=channel, accepted=len(words) - len(rejected), rejected=rejected))
 
     def _knows(self, channel: str, word: str) -> bool:
         """Whether ``word`` means anything in ``channel`` as of now."""
@@ -190,28 +207,33 @@ class Subscriber:
         rows = self._board.tables[{"alert": "index", "candle": "px"}.get(channel, channel)].rows
         return word in rows or (has_groups and word in directory.exchanges)
 
-    def _members(self, selection: Selection) -> frozenset[str] | None:
-        return self._board.directory.members(selection)
-
     # what happens in the market
 
-    def offer(self, subscription: Subscription, changed: Set[str], bodies: Iterable[bytes], reached: str, *, reads: bool) -> None:
-        """Take an interval's changes of a subscription.
+    def tell(self, channel: str, event: ToldEvent, body: bytes) -> bool:
+        """Take an event of a channel, if the client has chosen it; whether it is to be told of it.
 
         Args:
-            subscription: One of this subscriber.
-            changed: Keys of the subscription that changed.
-            bodies: Messages of these changes, made once for all clients with the same selection, without their number.
-            reached: The cursor at the end of the interval.
-            reads: Whether :meth:`drain` follows, because the socket takes more.
+            channel: That brings events.
+            event: What happened; the last one that was added to the channel's.
+            body: The event as a message, with the cursor of who has read everything (:func:`gateway.core.wire.event`).
         """
-        if subscription.end_interval(changed, reached, reads=reads):
-            self._shared.extend(bodies)
-
-    def tell(self, channel: str, body: bytes) -> None:
-        """Take the message of an event, without its number; a client whose lane is full is told to go."""
+        subscription = self.subscriptions.get(channel)
+        if subscription is None:
+            return False
+        ahead = subscription.ahead
+        if ahead is not None:
+            recent = self._recents[channel]
+            subscription.cursor = cursor.write(recent.stream, ahead.merged(recent.offsets))
+            if ahead.is_reached(recent.offsets):
+                subscription.ahead = None
+            if event.offset <= ahead.offsets.get(event.slot, -1):
+                return False
+            body = wire.event(channel, event, subscription.cursor)
+        if not subscription.audience.has(event.symbol):
+            return False
         if not self._lanes[channel].push(body):
             self.close = Close(CloseCode.SLOW, f"channel {channel} was not read in time")
+        return True
 
     def notice(self, body: bytes) -> None:
         """Take a message that goes out at once, without its number: an answer, a heartbeat, a farewell."""
@@ -224,7 +246,7 @@ class Subscriber:
         """Take what a heartbeat says to everybody (:func:`gateway.core.wire.heartbeat_head`)."""
         for channel, lane in self._lanes.items():
             events = self.subscriptions.get(channel)
-            if events is not None and not events.has_snapshot and not lane:
+            if events is not None and events.ahead is None and not events.has_snapshot and not lane:
                 events.cursor = self._recents[channel].cursor()
         cursors = {
             channel: subscription.cursor
@@ -238,9 +260,13 @@ class Subscriber:
     @property
     def waiting(self) -> bool:
         """Whether :meth:`drain` would give anything."""
-        return bool(self._answers or any(self._lanes.values()) or self._shared) or any(
-            subscription.waits for subscription in self.subscriptions.values()
+        return bool(self._answers or self._due or any(self._lanes.values())) or any(
+            subscription.owes for subscription in self.subscriptions.values()
         )
+
+    def send(self, bodies: Iterable[bytes]) -> None:
+        """Take rows of an interval that has ended, as :meth:`RowSubscription.end_interval` gives them; :meth:`drain` follows."""
+        self._due.extend(bodies)
 
     def drain(self, now_ms: int) -> list[bytes]:
         """The messages that are due, numbered, in the order in which they go onto the wire.
@@ -248,49 +274,43 @@ class Subscriber:
         Answers first, then snapshots (:data:`DRAIN_BYTES` at a time), events, and rows of channels whose snapshot is complete.
         """
         bodies, self._answers = self._answers, []
-        owed = [subscription for subscription in self.subscriptions.values() if subscription.waits]
-        if owed:
-            bodies += self._pages(owed)
+        owing = [subscription for subscription in self.subscriptions.values() if subscription.owes]
+        if owing:
+            bodies += self._pages(owing, now_ms)
         for channel, lane in self._lanes.items():
             if lane and not self._misses_events(channel):
                 bodies += lane.take()
-        bodies += self._shared
-        self._shared.clear()
-        for subscription in owed:
-            if not subscription.has_snapshot:
-                bodies += self._rows_owed(subscription, now_ms)
-        self.unfinished = bool(owed) and any(subscription.has_snapshot for subscription in owed)
-        messages = []
-        for body in bodies:
-            self._n += 1
-            messages.append(wire.numbered(self._n, body))
-        return messages
+        bodies += self._due
+        self._due.clear()
+        self.unfinished = False
+        for subscription in owing:
+            if subscription.has_snapshot:
+                self.unfinished = True
+            elif subscription.owes and isinstance(subscription, RowSubscription):
+                bodies += subscription.catch_up(now_ms, after_snapshot=False)
+        n = self._n
+        self._n += len(bodies)
+        return [wire.numbered(number, body) for number, body in enumerate(bodies, n + 1)]
 
     def _misses_events(self, channel: str) -> bool:
         """Whether older events of the channel are still on their way: they come before those that happen."""
         events = self.subscriptions.get(channel)
         return events is not None and events.has_snapshot
 
-    def _pages(self, owed: Iterable[Subscription]) -> Iterator[bytes]:
-        """The next pages of the snapshots that are on their way, that of alerts first."""
+    def _pages(self, owing: Iterable[Subscription], now_ms: int) -> Iterator[bytes]:
+        """The next pages of the snapshots that are on their way, that of alerts first; after the last, what changed meanwhile."""
         left = DRAIN_BYTES
-        for subscription in sorted(owed, key=lambda subscription: subscription.channel != "alert"):
+        for subscription in sorted(owing, key=lambda subscription: subscription.channel != "alert"):
             while subscription.has_snapshot and left > 0:
-                rows = wire.take_page(self._snapshot_of(subscription))
-                page = wire.snap(subscription.channel, rows, subscription.cursor, last=subscription.page_written())
+                page = subscription.page(self._row_of(subscription.channel))
                 left -= len(page)
                 yield page
+                if isinstance(subscription, RowSubscription) and not subscription.has_snapshot:
+                    yield from subscription.catch_up(now_ms, after_snapshot=True)
 
-    def _snapshot_of(self, subscription: Subscription) -> Iterator[bytes]:
-        for item in subscription.snapshot():
-            yield item if isinstance(item, bytes) else self._board.tables[subscription.channel].rows[item].fragment
-
-    def _rows_owed(self, subscription: Subscription, now_ms: int) -> list[bytes]:
-        keys, conflated = subscription.catch_up()
-        if not keys:
-            return []
-        rows = self._board.tables[subscription.channel].fragments(keys)
-        return wire.deltas(subscription.channel, rows, subscription.cursor, now_ms, conflated=conflated)
+    def _row_of(self, channel: str) -> Callable[[str], bytes | None]:
+        rows = self._board.tables[channel].rows if channel in self._board.tables else {}
+        return lambda key: row.fragment if (row := rows.get(key)) is not None else None
 
 
 def _known(channel: str) -> str:

@@ -113,11 +113,16 @@ def snap(channel: str, rows: Sequence[bytes], cursor: str, *, last: bool) -> byt
     return b'"op":"snap","ch":"%s","cols":%s,"rows":[%s]%s' % (channel.encode(), _columns[channel], b",".join(rows), end)
 
 
-def deltas(channel: str, rows: Iterable[bytes], cursor: str, now_ms: int, *, conflated: bool) -> list[bytes]:
+def deltas(channel: str, rows: Sequence[bytes], cursor: str, now_ms: int, *, conflated: bool) -> list[bytes]:
     """Rows that changed, in as many messages as they need; the last one has the cursor. None for no rows."""
+    if not rows:
+        return []
     head = b'"op":"delta","ch":"%s","rows":[' % channel.encode()
     tail = b'],"ts":%d,"con":%s' % (now_ms, b"true" if conflated else b"false")
-    end = b',"cursor":%s}' % encode(cursor or None)
+    end = b',"cursor":"%s"}' % cursor.encode() if cursor else b',"cursor":null}'
+    joined = b",".join(rows)
+    if len(joined) < PAGE_BYTES - _LONGEST_ROW:
+        return [b"".join((head, joined, tail, end))]
     left = iter(rows)
     bodies = []
     page = take_page(left)

@@ -1,10 +1,12 @@
+import gc
+import weakref
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.core.board import ChannelRows
-from gateway.core.selection import Selection, SymbolDirectory
+from gateway.core.selection import Audience, Selection, SymbolDirectory
 
 
 def test_a_row_replaces_an_older_one(put: Any, board: Any) -> None:
@@ -56,7 +58,7 @@ def test_futures_are_a_group_of_their_own() -> None:
     assert directory.members(Selection.of(["@FUT"])) == frozenset({"41I1GC000"})
     assert directory.members(Selection.of(["@VN30", "41I1GC000"])) == frozenset({"VNM", "41I1GC000"})
     assert directory.members(Selection.of(["@HOSE"])) == frozenset({"VNM"})
-    assert directory.members(Selection.of(["*"])) is None
+    assert Audience(Selection.of(["*"]), directory).choose(["VNM", "ZZZ"]) == ["VNM", "ZZZ"]
 
 
 def test_a_move_to_another_exchange_leaves_the_old_group() -> None:
@@ -69,6 +71,23 @@ def test_a_move_to_another_exchange_leaves_the_old_group() -> None:
 
 
 def test_selections_add_up_and_are_taken_apart() -> None:
-    both = Selection.of(["VNM", "@HOSE"]) | Selection.of(["HPG"])
-    assert both - Selection.of(["@HOSE", "VNM"]) == Selection.of(["HPG"])
-    assert not both - Selection.of(["*"])
+    directory = SymbolDirectory()
+    both = directory.take_in(Selection.of(["VNM", "@HOSE"]), ["HPG"])
+    assert directory.take_out(both, ["@HOSE", "VNM"]) == (Selection.of(["HPG"]), [])
+    assert directory.take_out(both, ["*"]) == (Selection(), [])
+
+
+def test_equal_selections_share_an_audience_until_nobody_has_chosen_them() -> None:
+    directory = SymbolDirectory()
+    audience = directory.audience(Selection.of(["VNM"]))
+    assert directory.audience(Selection.of(["VNM"])) is audience
+    told = weakref.ref(audience)
+    del audience
+    gc.collect()
+    assert told() is None
+
+
+def test_a_row_that_was_folded_again_after_a_lost_transaction_replaces_the_one_before(put: Any, board: Any) -> None:
+    put(value=1, src=10, offset=5)
+    assert put(value=2, src=10, offset=9) == [("px", "VNM")]
+    assert board.tables["px"].rows["VNM"].fragment == b'["VNM",2]'

@@ -10,33 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import fanout as fanouts
-from gateway.core.conflate import LANE_BYTES, LANE_MESSAGES, EventLane, Pending
+from gateway.core.conflate import LANE_BYTES, LANE_MESSAGES, EventLane
 from gateway.core.limits import ClientLimits
 from gateway.core.status import Connectors
 from gateway.core.subscriber import Subscriber
 from gateway.fanout import Client, Fanout
+from schemas.stock_v1 import ErrorCode
 
 SYMBOLS = ["ACB", "FPT", "HPG", "SSI", "VNM"]
 THROTTLE_MS = 500
-
-
-def test_pending_keys_are_kept_once_in_the_order_of_their_first_change() -> None:
-    pending = Pending()
-    pending.add(["B", "A"])
-    pending.add(["A", "C", "B"])
-    assert pending.take() == (["B", "A", "C"], False)
-    assert pending.take() == ([], False)
-
-
-def test_an_interval_that_could_not_be_written_is_told_once() -> None:
-    pending = Pending()
-    pending.skip()
-    assert pending.take() == ([], False)
-    pending.add(["A"])
-    pending.skip()
-    assert pending.take() == (["A"], True)
-    pending.add(["A"])
-    assert pending.take() == (["A"], False)
 
 
 def test_the_lane_is_bounded_by_messages_and_by_bytes() -> None:
@@ -221,5 +203,162 @@ def test_a_client_that_catches_up_while_an_interval_is_written_is_not_taken_back
     for _ in flushing:
         pass
     deltas = [message["rows"][0][-1] for message in slow.view.messages if message["op"] == "delta"]
-    assert deltas == [4, 4]
+    assert deltas == [4]
     assert [message["rows"][0][-1] for message in first.view.messages if message["op"] == "delta"] == [2, 3]
+
+
+def values_of(reader: Reader, symbol: str) -> list[int]:
+    rows = [row for message in reader.view.messages if message["op"] in ("snap", "delta") for row in message["rows"]]
+    return [row[-1] for row in rows if row[0] == symbol]
+
+
+def test_a_client_that_chooses_another_interval_keeps_what_it_was_owed(
+    new_board: Any, new_recents: Any, viewer: Any, change: Any
+) -> None:
+    fanout = Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str)
+    fanout.apply([change("VNM", value=1), change("HPG", value=1)])
+    reader = Reader(fanout, viewer())
+    reader.send(op="sub", ch="px", sym=["VNM"], throttle_ms=100)
+    fanout.apply([change("VNM", value=2)])
+    reader.send(op="sub", ch="px", sym=["HPG"], throttle_ms=THROTTLE_MS)
+    fanout.apply([change("HPG", value=3)])
+    end_interval(fanout)
+    assert values_of(reader, "VNM") == [1, 2]
+    assert reader.view.cursors["px"].endswith(".0:3")
+
+
+def test_a_client_that_chooses_another_interval_while_its_own_is_ended_misses_nothing(
+    new_board: Any, new_recents: Any, viewer: Any, change: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanouts, "YIELD_EVERY", 1)
+    fanout = Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str)
+    fanout.apply([change("VNM", value=1), change("HPG", value=1)])
+    first, moving = Reader(fanout, viewer()), Reader(fanout, viewer())
+    for reader in (first, moving):
+        reader.send(op="sub", ch="px", sym=["VNM", "HPG"], throttle_ms=THROTTLE_MS)
+    end_interval(fanout)
+    fanout.apply([change("VNM", value=2)])
+    flushing = fanout.flush(THROTTLE_MS)
+    next(flushing)
+    fanout.apply([change("VNM", value=3)])
+    moving.send(op="sub", ch="px", sym=["HPG"], throttle_ms=100)
+    for _ in flushing:
+        pass
+    for _ in fanout.flush(100):
+        pass
+    assert values_of(moving, "VNM")[-1] == 3
+    assert values_of(moving, "VNM") == sorted(values_of(moving, "VNM"))
+
+
+def test_a_symbol_that_joins_a_group_comes_to_who_watches_it_though_it_never_trades(
+    new_board: Any, new_recents: Any, viewer: Any, change: Any
+) -> None:
+    fanout = Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str)
+    fanout.apply([change("VNM", value=1)])
+    reader = Reader(fanout, viewer())
+    reader.send(op="sub", ch="px", sym=["@VN30"])
+    fanout.apply([change("VNM", channel="ref", value=7, day=0, groups=("VN30",))])
+    end_interval(fanout)
+    assert values_of(reader, "VNM") == [1]
+
+
+def test_a_symbol_that_joined_a_group_while_a_client_was_away_comes_when_it_is_back(
+    new_board: Any, new_recents: Any, viewer: Any, change: Any
+) -> None:
+    fanout = Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str)
+    fanout.apply([change("VNM", value=1), change("HPG", value=1, offset=2, exchange="HNX")])
+    away = Reader(fanout, viewer())
+    away.send(op="sub", ch="px", sym=["@VN30"])
+    fanout.leave(away.client)
+    fanout.apply([change("VNM", channel="ref", value=7, day=0, groups=("VN30",))])
+    again = Reader(fanout, viewer())
+    again.send(op="sub", ch="px", sym=["@VN30"], cursor=away.view.cursors["px"])
+    assert values_of(again, "VNM") == [1]
+    assert again.view.messages[2]["recovered"] is True
+
+
+def a_gateway_behind(new_board: Any, new_recents: Any, change: Any, alerts: Any) -> tuple[Fanout, Fanout, list[Any], list[Any]]:
+    """Two gateways, the second of which has still to read the last two rows and alerts."""
+    fast, slow = (Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str) for _ in range(2))
+    rows, told = [change("VNM", value=value) for value in (1, 2, 3)], [alerts(number, offset=number)[0] for number in (1, 2, 3)]
+    for fanout, read in ((fast, 3), (slow, 1)):
+        fanout.apply(rows[:read])
+        fanout.announce("alert", told[:read])
+    return fast, slow, rows[1:], told[1:]
+
+
+def test_a_client_that_comes_to_a_gateway_that_is_behind_gets_no_alert_twice(
+    new_board: Any, new_recents: Any, viewer: Any, change: Any, alerts: Any
+) -> None:
+    fast, slow, _, later = a_gateway_behind(new_board, new_recents, change, alerts)
+    first = Reader(fast, viewer())
+    first.send(op="sub", ch="alert")
+    again = Reader(slow, viewer())
+    again.send(op="sub", ch="alert", cursor=first.view.cursors["alert"])
+    slow.announce("alert", [*later, *alerts(4, offset=4)])
+    assert first.view.alert_ids + again.view.alert_ids == ["a1", "a2", "a3", "a4"]
+
+
+def test_a_client_that_comes_to_a_gateway_that_is_behind_is_not_taken_back(
+    new_board: Any, new_recents: Any, viewer: Any, change: Any, alerts: Any
+) -> None:
+    fast, slow, later, _ = a_gateway_behind(new_board, new_recents, change, alerts)
+    first = Reader(fast, viewer())
+    first.send(op="sub", ch="px")
+    again = Reader(slow, viewer())
+    again.send(op="sub", ch="px", cursor=first.view.cursors["px"])
+    for row in (*later, change("VNM", value=4)):
+        slow.apply([row])
+        end_interval(slow)
+    assert values_of(first, "VNM") == [3]
+    assert values_of(again, "VNM") == [4]
+    assert again.view.cursors["px"].endswith(".0:4")
+
+
+@pytest.mark.parametrize("chosen", ["*", "@HOSE"])
+def test_a_symbol_is_taken_out_of_everything_and_of_a_group_until_it_is_asked_for_again(
+    new_board: Any, new_recents: Any, viewer: Any, change: Any, chosen: str
+) -> None:
+    fanout = Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str)
+    fanout.apply([change("VNM", value=1), change("HPG", value=1)])
+    reader = Reader(fanout, viewer())
+    reader.send(op="sub", ch="px", sym=[chosen])
+    reader.send(op="unsub", ch="px", sym=["VNM"])
+    fanout.apply([change("VNM", value=2), change("HPG", value=2)])
+    end_interval(fanout)
+    assert (values_of(reader, "VNM"), values_of(reader, "HPG")) == ([1], [1, 2])
+    reader.send(op="sub", ch="px", sym=[chosen])
+    assert values_of(reader, "VNM") == [1, 2]
+
+
+@pytest.mark.parametrize(("chosen", "out"), [("*", "@VN30"), ("@HOSE", "@VN30"), ("VNM", "HPG"), ("@HOSE", "#market")])
+def test_what_cannot_be_taken_out_is_said(
+    new_board: Any, new_recents: Any, viewer: Any, change: Any, chosen: str, out: str
+) -> None:
+    fanout = Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str)
+    fanout.apply([change("VNM", value=1)])
+    reader = Reader(fanout, viewer())
+    reader.send(op="sub", ch="px", sym=[chosen])
+    reader.send(op="unsub", ch="px", sym=[out])
+    assert (reader.view.messages[-1]["op"], reader.view.messages[-1].get("code")) == ("err", ErrorCode.NOT_SUBSCRIBED)
+
+
+def test_what_a_channel_was_is_not_written_into_what_it_is_now(
+    new_board: Any, new_recents: Any, viewer: Any, change: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanouts, "YIELD_EVERY", 1)
+    fanout = Fanout(new_board(), new_recents(), Connectors(), ClientLimits(), a_clock(), reason=str)
+    fanout.apply([change("VNM", value=1)])
+    first, changing = Reader(fanout, viewer()), Reader(fanout, viewer())
+    for reader in (first, changing):
+        reader.send(op="sub", ch="px")
+    end_interval(fanout)
+    fanout.apply([change("VNM", value=2)])
+    flushing = fanout.flush(THROTTLE_MS)
+    next(flushing)
+    fanout.apply([change("VNM", value=3)])
+    changing.send(op="unsub", ch="px")
+    changing.send(op="sub", ch="px")
+    for _ in flushing:
+        pass
+    assert values_of(changing, "VNM") == [1, 3]

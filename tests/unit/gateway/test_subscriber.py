@@ -3,6 +3,8 @@ from typing import Any
 
 import pytest
 
+from gateway.core import wire
+from gateway.core.interval import IntervalChanges
 from gateway.core.limits import ClientLimits
 from gateway.core.subscriber import ANSWERS_WAITING, STRIKES
 from schemas.stock_v1 import CloseCode, ErrorCode
@@ -108,21 +110,23 @@ def test_groups_follow_their_members(peer: Any, board: Any, put: Any) -> None:
     assert peer.send(op="sub", ch="px", sym=["@VN30"])["op"] == "ok"
     put("VNM", exchange="HOSE")
     put("VNM", channel="ref", groups=("VN30",), value=1, day=0)
-    selection = peer.subscriber.subscriptions["px"].selection
-    assert board.directory.members(selection) == {"VNM"}
+    audience = peer.subscriber.subscriptions["px"].audience
+    assert audience.has("VNM")
     put("VNM", channel="ref", groups=(), value=2, day=0)
-    assert board.directory.members(selection) == set()
+    assert not audience.has("VNM")
 
 
-def test_unsubscribing_drops_what_was_pending(peer: Any, put: Any) -> None:
+def test_unsubscribing_drops_what_was_missed(peer: Any, board: Any, put: Any) -> None:
     for symbol in ("VNM", "HPG"):
         put(symbol)
     peer.send(op="sub", ch="px", sym=["VNM", "HPG"])
-    subscription = peer.subscriber.subscriptions["px"]
-    peer.subscriber.offer(subscription, {"VNM", "HPG"}, [], "c", reads=False)
+    since = board.tables["px"].revision
+    for symbol in ("VNM", "HPG"):
+        put(symbol, value=2)
+    peer.subscriber.subscriptions["px"].end_interval(IntervalChanges(board, "px", since, 0), reads=False)
     peer.subscriber.receive('{"op":"unsub","ch":"px","sym":["HPG"]}', 10_000)
     peer.read()
-    assert peer.messages[-1]["rows"] == [["VNM", 1]]
+    assert peer.messages[-1]["rows"] == [["VNM", 2]]
     peer.send(op="unsub", ch="px")
     assert peer.subscriber.subscriptions == {}
 
@@ -198,9 +202,8 @@ def test_missed_alerts_come_before_the_alerts_that_happen(peer: Any, recent: Any
     for alert in alerts(1, 2, offset=0):
         recent.add(alert)
     peer.subscriber.receive('{"op":"sub","ch":"alert"}', 1_000)
-    peer.subscriber.tell(
-        "alert", b'"op":"event","ch":"alert","cursor":"0123abcd.0:1","data":' + alerts(3, offset=1)[0].data + b"}"
-    )
+    (third,) = alerts(3, offset=1)
+    peer.subscriber.tell("alert", third, wire.event("alert", third, "0123abcd.0:1"))
     peer.read()
     assert peer.alert_ids == ["a1", "a2", "a3"]
 
@@ -215,8 +218,9 @@ def test_alerts_are_resumed_between_two_of_one_message(new_peer: Any, recent: An
     assert peer.alert_ids == ["a2"]
 
 
-def test_a_full_alert_lane_ends_the_connection(peer: Any) -> None:
+def test_a_full_alert_lane_ends_the_connection(peer: Any, alerts: Any) -> None:
     peer.send(op="sub", ch="alert")
+    (alert,) = alerts(1, offset=1)
     for _ in range(2_000):
-        peer.subscriber.tell("alert", b'"op":"event"}')
+        peer.subscriber.tell("alert", alert, b'"op":"event"}')
     assert peer.subscriber.close.code == CloseCode.SLOW

@@ -1,0 +1,45 @@
+"""What changed in a channel in one update interval, and the messages of it that many clients share (pure)."""
+
+from collections.abc import Sequence, Set
+
+from gateway.core import wire
+from gateway.core.board import Board
+from gateway.core.selection import Audience
+
+
+class IntervalChanges:
+    """The changes of a channel between two revisions of its rows. Its messages are made when they are asked for."""
+
+    __slots__ = ("_changed", "_made", "_table", "channel", "now_ms", "offsets", "reached", "since", "upto")
+
+    def __init__(self, board: Board, channel: str, since: int, now_ms: int) -> None:
+        """The interval that ends now.
+
+        Args:
+            board: The rows.
+            channel: Of them.
+            since: The revision of the channel's rows when the interval before ended.
+            now_ms: The gateway's clock.
+        """
+        self.channel = channel
+        self.since = since
+        self._table = board.tables[channel]
+        self.upto = self._table.revision
+        self.offsets = dict(board.offsets(channel))
+        """How far the channel had been read at the end of this interval."""
+        self.reached = board.cursor(channel)
+        """The cursor of who has everything up to the end of this interval."""
+        self.now_ms = now_ms
+        self._changed: Set[str] | None = None
+        self._made: dict[Audience, Sequence[bytes]] = {}
+
+    def messages(self, audience: Audience) -> Sequence[bytes]:
+        """The messages for a client of ``audience`` that had everything at the end of the interval before; perhaps none."""
+        made = self._made.get(audience)
+        if made is None:
+            if self._changed is None:
+                self._changed = frozenset(self._table.changed(self.since, self.upto))
+            rows = self._table.fragments(audience.among(self._changed))
+            made = wire.deltas(self.channel, rows, self.reached, self.now_ms, conflated=False)
+            self._made[audience] = made
+        return made
