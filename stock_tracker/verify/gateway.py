@@ -35,10 +35,10 @@ class RecentEvents:
     _events: dict[Partition, deque[Placed]] = field(default_factory=dict)
 
     def take(self, partition: Partition, events: Iterable[Placed]) -> None:
-        """Keep the last events of a partition, all of which come in order; of other topics none."""
+        """Keep the last events of a partition, which come in order, in any number of parts; of other topics none."""
         channel = _OF_EVENTS.get(partition.topic)
         if channel is not None:
-            self._events[partition] = deque(events, CHANNELS[channel].kept)
+            self._events.setdefault(partition, deque(maxlen=CHANNELS[channel].kept)).extend(events)
 
     def compare(self, snapshot: Snapshot) -> Iterator[Difference]:
         """Compare a channel of events with them."""

@@ -1,7 +1,7 @@
 """Tables and events as plain rows under the same names: event fields, times as milliseconds, days as YYYYMMDD."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from typing import Any
 
@@ -9,14 +9,15 @@ from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse.core.rows import PAYLOAD_CHARACTERS
 from connectors.clickhouse.core.tables import DLQ, LETTER, POSITION, Table
-from schemas.instruments import routing_key
 from schemas.position import Position
-from schemas.shards import shard_of
 from schemas.structs import DeadLetter
 from schemas.units import TradingDay
 from stock_tracker.verify.core.archive import Row, compare_rows
 from stock_tracker.verify.core.derived import Derived
 from stock_tracker.verify.core.differences import Difference, EventPosition
+
+Belongs = Callable[[str], bool]
+"""Whether a symbol is among those that are looked at."""
 
 
 def event_row(event: Any) -> dict[str, Any]:
@@ -38,7 +39,11 @@ def expected(table: Table, events: Iterable[tuple[EventPosition, dict[str, Any]]
 
 
 def read_rows(
-    archive: Client, table: Table, day: TradingDay | None = None, partition: int | None = None
+    archive: Client,
+    table: Table,
+    day: TradingDay | None = None,
+    partition: int | None = None,
+    symbols: Sequence[str] | None = None,
 ) -> Iterator[tuple[EventPosition, Row]]:
     """Yield every row that people find in a table, with the position of its event; in any order.
 
@@ -47,6 +52,7 @@ def read_rows(
         table: Which.
         day: Only the rows of this trading day, and in the order of their positions.
         partition: Only the rows of this partition of the topic.
+        symbols: Only the rows of these symbols.
 
     Raises:
         clickhouse_connect.driver.exceptions.Error: ClickHouse would not say.
@@ -54,28 +60,62 @@ def read_rows(
     wanted = [
         *([] if day is None else [f"toYYYYMMDD(day) = {day:d}"]),
         *([] if partition is None else [f"partition = {partition:d}"]),
+        *([] if symbols is None else ["symbol IN {symbols:Array(String)}"]),
     ]
     only = f" WHERE {' AND '.join(wanted)}" if wanted else ""
     order = "" if day is None else " ORDER BY partition, offset, idx"
-    for row in _read(archive, table.view, only + order):
+    for row in _read(archive, table.view, only + order, None if symbols is None else {"symbols": list(symbols)}):
         if "data" in row:
             row["data"] = json.loads(row["data"])
         yield EventPosition(Position(table.topic.name, row["partition"], row["offset"]), row["idx"]), row
 
 
-def read_derived(archive: Client, table: Derived, shard: int, shards: int) -> Iterator[Row]:
-    """Yield the rows of a table that is made of another one: those of a shard's symbols.
+def read_derived(archive: Client, table: Derived, symbols: Sequence[str]) -> Iterator[Row]:
+    """Yield the rows of some symbols in a table that is made of another one.
 
     Raises:
         clickhouse_connect.driver.exceptions.Error: ClickHouse would not say.
     """
-    symbols = sorted(
-        symbol
-        for (symbol,) in archive.query(f"SELECT DISTINCT symbol FROM {table.view}").result_rows  # noqa: S608
-        if shard_of(routing_key(symbol), shards) == shard
-    )
     if symbols:
-        yield from _read(archive, table.view, " WHERE symbol IN {symbols:Array(String)}", {"symbols": symbols})
+        yield from _read(archive, table.view, " WHERE symbol IN {symbols:Array(String)}", {"symbols": list(symbols)})
+
+
+def symbols_in(archive: Client, view: str, partition: int | None = None) -> list[str]:
+    """The symbols that a table has rows of, sorted; with a number only those of that partition of its topic.
+
+    Raises:
+        clickhouse_connect.driver.exceptions.Error: ClickHouse would not say.
+    """
+    only = "" if partition is None else f" WHERE partition = {partition:d}"
+    return sorted(symbol for (symbol,) in archive.query(f"SELECT DISTINCT symbol FROM {view}{only}").result_rows)  # noqa: S608
+
+
+class ArchiveTables:
+    """The tables of an archive, a part of their symbols at a time."""
+
+    def __init__(self, archive: Client) -> None:
+        self._archive = archive
+        self._symbols: dict[tuple[str, int | None], list[str]] = {}
+
+    def rows(self, table: Table, partition: int, belongs: Belongs | None = None) -> Iterator[tuple[EventPosition, Row]]:
+        """Yield the rows that come of a partition: those of the symbols that ``belongs`` says, or all."""
+        symbols = None if belongs is None else self._of(table.view, partition, belongs)
+        if symbols != []:
+            yield from read_rows(self._archive, table, partition=partition, symbols=symbols)
+
+    def derived_rows(self, table: Derived, belongs: Belongs) -> Iterator[Row]:
+        """Yield the rows of the symbols that ``belongs`` says."""
+        yield from read_derived(self._archive, table, self._of(table.view, None, belongs))
+
+    def dead_letters(self) -> Iterator[tuple[EventPosition, Row]]:
+        """Yield the rows of the dead letters, with the position that the archive read each from."""
+        yield from read_dead_letters(self._archive)
+
+    def _of(self, view: str, partition: int | None, belongs: Belongs) -> list[str]:
+        known = self._symbols.get((view, partition))
+        if known is None:
+            known = self._symbols[view, partition] = symbols_in(self._archive, view, partition)
+        return [symbol for symbol in known if belongs(symbol)]
 
 
 def read_dead_letters(archive: Client) -> Iterator[tuple[EventPosition, Row]]:
@@ -108,27 +148,23 @@ def _read(archive: Client, view: str, clauses: str, parameters: dict[str, Any] |
 
 
 def compare_table(
-    archive: Client, table: Table, partition: int, messages: Iterable[tuple[Position, Any]]
+    table: Table, events: Iterable[tuple[EventPosition, Any]], stored: Iterable[tuple[EventPosition, Row]]
 ) -> tuple[int, list[Difference]]:
-    """Compare a partition of a topic with its rows; how many rows there are, and the differences.
+    """Compare events with their rows; how many rows there are, and the differences.
 
     Args:
-        archive: Where the table is.
         table: Which.
-        partition: The number of the partition.
-        messages: All of its messages, read committed, in order.
-
-    Raises:
-        clickhouse_connect.driver.exceptions.Error: ClickHouse would not say.
+        events: All of a partition, or of some of its symbols, read committed, in order.
+        stored: The rows of the same.
     """
     rows: dict[EventPosition, Row] = {}
     doubled: list[EventPosition] = []
-    for at, row in read_rows(archive, table, partition=partition):
+    for at, row in stored:
         if at in rows:
             doubled.append(at)
         rows[at] = row
-    events = ((EventPosition(at, idx), event_row(event)) for at, frame in messages for idx, event in enumerate(frame.events))
-    return len(rows) + len(doubled), list(compare_rows(table.view, expected(table, events), rows, doubled))
+    said = expected(table, ((at, event_row(event)) for at, event in events))
+    return len(rows) + len(doubled), list(compare_rows(table.view, said, rows, doubled))
 
 
 def _selected(name: str, kind: str) -> str:

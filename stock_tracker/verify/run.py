@@ -1,40 +1,30 @@
 """The verification of one stack: read its topics and its tables, and compare them with the simulator's truth."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 
 from clickhouse_connect.driver.client import Client
 
-from connectors.ssi.core.decode import decode
-from connectors.ssi.core.errors import InvalidRecord
-from connectors.ssi.simulator.core.records import PUT_THROUGH
-from connectors.ssi.simulator.core.truth import DealTruth, PrintTruth, SimulatorStatus, Truth
-from schemas.position import Partition, Position
-from schemas.structs import DeadLetter, ForeignRecord, Frame, TradeRecord
-from schemas.topics import (
-    MARKET_FOREIGN,
-    MARKET_TRADES,
-    RECORD_TOPICS,
-    SSI_DLQ,
-    SSI_STATUS,
-    STATE_FOREIGN,
-    STATE_INDICES,
-    STATE_PRICES,
-)
-from stock_tracker.verify.core.boards import NewestRecords, compare_foreign, compare_indices, compare_prices
+from connectors.ssi.simulator.core.truth import SimulatorStatus
+from schemas.position import Partition
+from schemas.structs import DeadLetter, Frame
+from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_STATUS
+from stock_tracker.verify.core.against_truth import TruthComparison
 from stock_tracker.verify.core.connections import SentOn
-from stock_tracker.verify.core.deals import DealsReport, compare_deals, sharing
-from stock_tracker.verify.core.differences import Difference, EventPosition
-from stock_tracker.verify.core.ledger import AlteredCounters, LedgerReport, TrueCounters, compare_ledger
+from stock_tracker.verify.core.deals import DealsReport
+from stock_tracker.verify.core.differences import Difference
+from stock_tracker.verify.core.ledger import LedgerReport
 from stock_tracker.verify.core.numbers import NEVER_JUDGED, NotJudged
-from stock_tracker.verify.core.published import Epoch, Published
+from stock_tracker.verify.core.published import CONNECTOR, Epoch, Published
 from stock_tracker.verify.core.records import FramesOf, RecordsReport, compare_records, refused
-from stock_tracker.verify.core.tape import PrintKey, TapeReport, TruePrint, compare_tape
+from stock_tracker.verify.core.tape import TapeReport
 from stock_tracker.verify.core.verdict import by_reason, compared_anything
 from stock_tracker.verify.delivery import compare_delivery
 from stock_tracker.verify.gateway import compare_gateway
-from stock_tracker.verify.shards import ByShard, read_latest
-from stock_tracker.verify.topics import read_events, read_topic
+from stock_tracker.verify.rows import ArchiveTables
+from stock_tracker.verify.shards import ByShard, KafkaLogs, read_latest
+from stock_tracker.verify.topics import read_topic
+from stock_tracker.verify.truth import TruthFile
 
 MOST_SHOWN = 20
 """How many differences are listed; the others are only counted."""
@@ -43,17 +33,12 @@ FILLED_BY_A_MORNING = ("trades", "prices_daily", "foreign_ledger", "indices", "b
 
 
 @dataclass
-class DeliveredRecords:
-    """What is on the ``ssi.*`` topics."""
+class PublishedRecords:
+    """What is on the ``ssi.*`` topics, in a few numbers."""
 
     published: Published = field(default_factory=Published)
-    prints: dict[PrintKey, EventPosition] = field(default_factory=dict)
-    """Each with the first record that told of it."""
-    deals: dict[PrintKey, EventPosition] = field(default_factory=dict)
-    """Put-through deals, likewise."""
-    newest: NewestRecords = field(default_factory=NewestRecords)
-    dead_letters: list[DeadLetter] = field(default_factory=list)
-    """Those of all processes."""
+    refused: list[DeadLetter] = field(default_factory=list)
+    """The dead letters of the pipelines and of the sink."""
     connects: dict[Epoch, int] = field(default_factory=dict)
     """How many connections a process had made when it made one of these, as far as ``ssi.status`` still tells."""
 
@@ -136,7 +121,7 @@ class Verification:
 class SimulatedDay:
     """What the simulator did, by its own account."""
 
-    truth: Truth
+    truth: TruthFile
     status: SimulatorStatus
     sent: SentOn
     """Tells what it put on a connection, by its number, one by one."""
@@ -169,44 +154,26 @@ def verify(
         NewerMessage: A newer release wrote one of the topics.
     """
     tell("Reading the ssi.* topics")
-    truth, status = simulated.truth, simulated.status
-    delivered = _read_delivered(kafka, prefix, truth.header.trading_day)
+    found = _read_published(kafka, prefix)
 
     tell("Comparing record by record what was put on each connection with what was published of it")
-    records = compare_records(status, delivered.published, simulated.sent, _frames_again(kafka, prefix), delivered.connects)
+    records = compare_records(simulated.status, found.published, simulated.sent, _frames_again(kafka, prefix), found.connects)
+    differences = [*records.differences, *refused(found.refused)]
 
-    tell("Comparing the tape and the ledger with the simulator's truth")
-    prints, deals, newest, lost = _true(truth.prints), _true(truth.deals), delivered.newest, records.lost
-    trades = list(read_events(kafka, prefix, MARKET_TRADES))
-    tape = compare_tape(prints, delivered.prints, trades, lost.prints, sharing(deals, prints))
-    booked = compare_deals(deals, delivered.deals, trades, lost.deals)
-    entries = read_events(kafka, prefix, MARKET_FOREIGN)
-    ledger = compare_ledger(_true_counters(truth), newest.foreign, entries, lost.foreign, altered_counters(truth))
-
-    tell("Comparing the latest values on state.* with what was delivered")
-    day = truth.header.trading_day
-    states = read_latest(kafka, prefix)
-    differences = [
-        *records.differences,
-        *refused(delivered.dead_letters),
-        *tape.differences,
-        *booked.differences,
-        *ledger.differences,
-        *compare_prices(day, prints, delivered.prints, newest.books, states[STATE_PRICES.name]),
-        *compare_foreign(day, newest.steady_foreign, states[STATE_FOREIGN.name]),
-        *compare_indices(day, newest.indices, states[STATE_INDICES.name]),
-        *compared_anything(tape.sent, records.published),
-    ]
     delivery = compare_delivery(kafka, prefix, tell)
     differences += delivery.differences
-    checked = ByShard(kafka, prefix, archive, states)
+
+    against = TruthComparison(simulated.truth.header.trading_day, records.lost)
+    logs, tables = KafkaLogs(kafka, prefix), ArchiveTables(archive)
+    checked = ByShard(logs, tables, read_latest(kafka, prefix), simulated.truth, against, found.published.by_shard())
     checked.compared["messages_folded_again"] = delivery.folded
     checked.compared["messages_delivered"] = delivery.compared.total()
-    checked.not_judged += ledger.not_judged
+    differences += checked.compare(tell)
+    differences += compared_anything(against.tape.sent, records.published)
+    checked.not_judged += against.ledger.not_judged
     checked.not_judged += [
         NotJudged(", ".join(map(str, left_out.places)), "", left_out.reason) for left_out in delivery.not_judged
     ]
-    differences += checked.compare(tell)
     if gateway_url is not None:
         tell("Comparing what the gateway shows with the topics")
         wrong, checked.compared["gateway_rows"] = compare_gateway(gateway_url, kafka, prefix, checked.recent)
@@ -220,9 +187,9 @@ def verify(
     ]
     return Verification(
         records=records,
-        tape=tape,
-        deals=booked,
-        ledger=ledger,
+        tape=against.tape,
+        deals=against.deals,
+        ledger=against.ledger,
         alerts=checked.alerts,
         archive_rows=checked.archive_rows,
         differences=differences,
@@ -231,29 +198,20 @@ def verify(
     )
 
 
-def _read_delivered(kafka: Mapping[str, str], prefix: str, day: int) -> DeliveredRecords:
-    delivered = DeliveredRecords()
+def _read_published(kafka: Mapping[str, str], prefix: str) -> PublishedRecords:
+    found = PublishedRecords()
     for topic in RECORD_TOPICS:
         for raw in read_topic(kafka, topic.named(prefix)):
-            frame = topic.decode(raw.value)
-            delivered.published.see(Partition(topic.name, raw.partition), raw.offset, frame)
-            for idx, record in enumerate(frame.records):
-                if record.trading_day != day:
-                    continue
-                delivered.newest.see(record)
-                if isinstance(record, TradeRecord) and record.volume:
-                    key = (record.symbol, record.total_volume, record.volume)
-                    position = EventPosition(Position(topic.name, raw.partition, raw.offset), idx)
-                    told = delivered.deals if record.session == PUT_THROUGH else delivered.prints
-                    told.setdefault(key, position)
+            found.published.see(Partition(topic.name, raw.partition), raw.offset, topic.decode(raw.value))
     for raw in read_topic(kafka, SSI_DLQ.named(prefix)):
         letter = SSI_DLQ.decode(raw.value)
-        delivered.dead_letters.append(letter)
-        delivered.published.reject(letter, raw.offset)
+        found.published.reject(letter, raw.offset)
+        if letter.source != CONNECTOR:
+            found.refused.append(letter)
     for raw in read_topic(kafka, SSI_STATUS.named(prefix)):
         said = SSI_STATUS.decode(raw.value)
-        delivered.connects[Epoch(said.feed, said.epoch)] = said.connects
-    return delivered
+        found.connects[Epoch(said.feed, said.epoch)] = said.connects
+    return found
 
 
 def _frames_again(kafka: Mapping[str, str], prefix: str) -> FramesOf:
@@ -267,30 +225,3 @@ def _frames_again(kafka: Mapping[str, str], prefix: str) -> FramesOf:
                 yield raw.offset, topic.decode(raw.value)
 
     return read
-
-
-def _true(lines: Iterable[PrintTruth] | Iterable[DealTruth]) -> list[TruePrint]:
-    return [
-        TruePrint(line.symbol, line.ts_ms, line.due_ms, line.price, line.last_vol, line.total_vol, line.connections)
-        for line in lines
-    ]
-
-
-def _true_counters(truth: Truth) -> list[TrueCounters]:
-    return [
-        TrueCounters(line.symbol, line.ts_ms, line.bought, line.sold, line.bought_value, line.sold_value, line.connections)
-        for line in truth.foreign
-    ]
-
-
-def altered_counters(truth: Truth) -> Iterator[AlteredCounters]:
-    """What faults made of the day's foreign records."""
-    for line in truth.affected:
-        if line.channel == "R" and line.effect == "altered":
-            try:
-                record = decode(line.argument or "")
-            except InvalidRecord:
-                # In a captured day: no client could read it either, so nothing is booked of it.
-                continue
-            if isinstance(record, ForeignRecord):
-                yield AlteredCounters(record.symbol, record.ts_ms, line.connection, record.bought, record.sold)

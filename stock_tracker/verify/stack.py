@@ -21,6 +21,7 @@ from stock_tracker.stack.drain import worked_through
 from stock_tracker.stack.simulator import SimulatorClient
 from stock_tracker.verify.run import SimulatedDay, Verification, verify
 from stock_tracker.verify.sent import sent_by
+from stock_tracker.verify.truth import TruthFile
 
 HOLD_AGAIN_S: Final = 60.0
 """How often a market that stands while it is verified is asked to go on standing, in seconds."""
@@ -110,7 +111,8 @@ async def ask_simulator(simulator: SimulatorClient) -> SimulatedDay:
     Raises:
         NoTruth: It does not answer.
     """
-    return SimulatedDay(truth=await simulator.truth(), status=await simulator.status(), sent=sent_by(simulator.url))
+    truth = await asyncio.to_thread(TruthFile.ask, simulator.url)
+    return SimulatedDay(truth=truth, status=await simulator.status(), sent=sent_by(simulator.url))
 
 
 def archive_of(environment: Mapping[str, str]) -> SinkSettings:

@@ -12,14 +12,15 @@ from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse import migrations
 from connectors.clickhouse.core import rows
-from connectors.clickhouse.core.tables import DLQ, TABLES
+from connectors.clickhouse.core.tables import DLQ, TABLES, Table
 from schemas.position import Position
 from schemas.topics import SSI_DLQ, encode
 from stock_tracker.verify.core import derived
 from stock_tracker.verify.core.archive import compare_rows
 from stock_tracker.verify.core.derived import DERIVED
 from stock_tracker.verify.core.differences import Difference, EventPosition
-from stock_tracker.verify.rows import compare_table, letter_row, read_dead_letters, read_derived
+from stock_tracker.verify.core.numbers import things_in
+from stock_tracker.verify.rows import ArchiveTables, compare_table, letter_row, read_dead_letters
 from tests.builders import a_dead_letter
 from tests.mutation.planting import plant
 from tests.mutation.simulated_day import Outputs
@@ -57,16 +58,21 @@ class Archive:
         finally:
             self.engine.database = ARCHIVE
 
+    @property
+    def tables(self) -> ArchiveTables:
+        """The tables of the database that names without one mean now."""
+        return ArchiveTables(self.engine)
+
+    def stored(self, table: Table) -> tuple[int, list[Difference]]:
+        """How many rows a table has, and what differs in them."""
+        return compare_table(table, things_in(self.day[table.topic.name]), self.tables.rows(table, 0))
+
     def differences(self) -> list[Difference]:
         """What differs in the derived tables."""
         found: list[Difference] = []
         for table in DERIVED:
-            events = [
-                (EventPosition(at, idx), event)
-                for at, frame in self.day[table.topic.name]
-                for idx, event in enumerate(frame.events)
-            ]
-            found += derived.compare(table, events, read_derived(self.engine, table, 0, 1))
+            made = self.tables.derived_rows(table, lambda symbol: True)
+            found += derived.compare(table, things_in(self.day[table.topic.name]), made)
         return found
 
 
@@ -90,7 +96,7 @@ def archive(published: Outputs) -> Iterator[Archive]:
 
 def test_an_archive_that_is_right_brings_no_difference(archive: Archive) -> None:
     for topic, table in TABLES.items():
-        count, found = compare_table(archive.engine, table, 0, archive.day[topic])
+        count, found = archive.stored(table)
         assert (found, count > 0) == ([], topic != "market.basis" or bool(archive.day[topic]))
     assert archive.differences() == []
 
@@ -186,7 +192,7 @@ def test_a_wrong_row_of_the_sink_is_found_and_named(archive: Archive, name: str,
     with archive.database(f"s{list(WRONG_SINKS).index(name)}"):
         archive.engine.command(f"CREATE TABLE {table.name} AS {ARCHIVE}.{table.name}")
         archive.insert(fault.topic, archive.day[fault.topic])
-        _, found = compare_table(archive.engine, table, 0, archive.day[fault.topic])
+        _, found = archive.stored(table)
     assert fault.named in {difference.kind for difference in found}
     assert all(difference.position is not None and difference.position.message.topic == fault.topic for difference in found)
 

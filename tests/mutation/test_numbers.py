@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from connectors.clickhouse.core.tables import TABLES
 from pipelines.core import (
     basis,
     candles,
@@ -26,7 +27,7 @@ from schemas.calendar import at
 from schemas.structs import ClockTick, ForeignRecord, Frame
 from stock_tracker.verify.core import numbers
 from stock_tracker.verify.core.differences import Difference
-from stock_tracker.verify.core.reference.flows import FlowSums
+from stock_tracker.verify.slices import ShardSlices
 from tests.builders import DAY, a_frame, changed
 from tests.mutation.planting import plant
 from tests.mutation.simulated_day import MOST_STOCKS, Outputs, Records, folded, from_two_feeds, records
@@ -124,23 +125,28 @@ def test_all_topics_together_bring_no_difference(day: Records, published: Output
     assert list(numbers.check(day, published, [])) == []
 
 
-SHARDS = 3
+SHARDS, SLICES = 3, 2
 
 
 def _found_by_shard(frames: Records, outputs: Outputs) -> list[Difference]:
-    """What is found when each shard is looked at alone, and the flow of all of them at the end."""
-    sums = FlowSums()
-    terms = outputs["pipelines.terms"]
+    """What is found when each shard is looked at alone, slice by slice, and the flow of all of them at the end."""
+    across = numbers.AcrossSymbols()
+    terms = numbers.things_in(outputs["pipelines.terms"])
+    events = [placed for topic in outputs if topic in TABLES and topic != "market.flow" for placed in outputs[topic]]
     found: list[Difference] = []
-    for number in range(SHARDS):
-        its = {
-            topic: [(at, message) for at, message in outputs[topic] if at.partition == number]
-            for topic in outputs
-            if topic.startswith("market.") and topic != "market.flow"
-        }
-        told = [(at, frame) for at, frame in frames if at.partition == number]
-        found += numbers.check_shard(told, its | {"pipelines.terms": terms}, [], sums)
-    return found + list(numbers.check_flow(sums, outputs, []))
+    for shard in range(SHARDS):
+        with ShardSlices(SLICES) as slices:
+            for at, frame in frames:
+                if at.partition == shard:
+                    slices.take_frame(at, frame)
+            for at, message in events:
+                if at.partition == shard:
+                    slices.take_events(at, message)
+            for number in range(SLICES):
+                logs = slices.read(number)
+                told = [(at, frame) for at, frame, _ in logs.records]
+                found += numbers.check_symbols(told, logs.events | {"pipelines.terms": terms}, [], across)
+    return found + list(numbers.check_across(across, {topic: numbers.things_in(outputs[topic]) for topic in outputs}, []))
 
 
 @pytest.fixture(scope="module")

@@ -43,10 +43,18 @@ def compare_rows(
         yield Difference("unknown_row", symbol, f"{table} has a row that the topic lacks", position)
 
 
-def repeated_alerts(events: Iterable[tuple[EventPosition, Row]]) -> Iterator[Difference]:
-    """Yield the alerts whose id came before: each alert is published once, whatever was killed meanwhile."""
-    seen: set[str] = set()
-    for position, event in events:
-        if event["alert_id"] in seen:
-            yield Difference("repeated_alert", str(event["symbol"]), f"{event['alert_id']} was told before", position)
-        seen.add(event["alert_id"])
+class RepeatedAlerts:
+    """Finds the alerts whose id came before: each alert is published once, whatever was killed meanwhile."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        """How many alerts have been seen."""
+        self._seen: set[str] = set()
+
+    def see(self, alerts: Iterable[tuple[EventPosition, Any]]) -> Iterator[Difference]:
+        """Yield those of some alerts that were told before."""
+        for position, alert in alerts:
+            self.count += 1
+            if alert.alert_id in self._seen:
+                yield Difference("repeated_alert", str(alert.symbol), f"{alert.alert_id} was told before", position)
+            self._seen.add(alert.alert_id)

@@ -22,6 +22,11 @@ class DealsReport:
     """Deals whose record was lost with its connection."""
     differences: list[Difference] = field(default_factory=list)
 
+    def add(self, other: "DealsReport") -> None:
+        """Add the figures of other symbols; their differences are left to who has that report."""
+        for name in ("sent", "booked", "withheld", "lost"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 def compare_deals(
     truth: Iterable[TruePrint],

@@ -69,6 +69,13 @@ class LedgerReport:
     not_judged: list[NotJudged] = field(default_factory=list)
     """Sides whose total the truth only bounds, because a fault lowered their counter; the reference judges them."""
 
+    def add(self, other: "LedgerReport") -> None:
+        """Add what is said of other symbols; their differences are left to who has that report."""
+        self.entries += other.entries
+        self.bought += other.bought
+        self.sold += other.sold
+        self.not_judged += other.not_judged
+
 
 def compare_ledger(
     truth: Iterable[TrueCounters],

@@ -6,7 +6,8 @@ which symbols a day could not be read.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from schemas.position import Position
@@ -20,6 +21,8 @@ from stock_tracker.verify.core.reference.flows import FlowSums
 
 Messages = Iterable[tuple[Position, Any]]
 """The messages of a topic, in order of each partition, with their places."""
+PlacedThings = Sequence[tuple[EventPosition, Any]]
+"""Events of a topic in order of each partition, rows, or adopted terms; with their places."""
 
 NEVER_JUDGED: Final = (
     "market.trades: gaps, fills and corrections line by line, side, phase, status lines, prints without a total, odd lots",
@@ -29,7 +32,7 @@ NEVER_JUDGED: Final = (
     "market.foreign: kind, room, since_ms",
     "market.flow: the sectors",
     "market.basis: alias, slope, stale, days_to_expiry, and the order of prints and ticks",
-    "market.alerts: all kinds but price_limit",
+    "market.alerts: alert_id, the sentences; and what comes of figures that are not judged themselves, such as usual_volume",
     "state.prices: phase, session, status, expected, previous_close, candle, phases, repeats, gaps",
     "state.foreign: speeds, acceleration, total_room, stale, suspects, unresolved",
     "state.flow: buyers, sellers, and the sectors",
@@ -50,31 +53,51 @@ class NotJudged(NamedTuple):
     reason: str
 
 
+@dataclass
+class AcrossSymbols:
+    """What is gathered of all symbols, and judged when all of them have been looked at."""
+
+    flow: FlowSums = field(default_factory=FlowSums)
+    gaps: alerts.FeedGaps = field(default_factory=alerts.FeedGaps)
+
+
 def check(
     records: Iterable[tuple[Position, Frame]], outputs: Mapping[str, Messages], not_judged: list[NotJudged]
 ) -> Iterator[Difference]:
-    """Compare the numbers of a day with those of the reference, all shards at once; see :func:`check_shard`."""
-    sums = FlowSums()
-    yield from check_shard(records, outputs, not_judged, sums)
-    if "market.foreign" in outputs:
-        yield from check_flow(sums, outputs, not_judged)
+    """Compare the numbers of a day with those of the reference, all symbols at once; see :func:`check_symbols`."""
+    across = AcrossSymbols()
+    published = {topic: things_in(messages) for topic, messages in outputs.items()}
+    yield from check_symbols(records, published, not_judged, across)
+    yield from check_across(across, published, not_judged)
 
 
-def check_shard(
-    records: Iterable[tuple[Position, Frame]], outputs: Mapping[str, Messages], not_judged: list[NotJudged], sums: FlowSums
+def things_in(messages: Messages) -> list[tuple[EventPosition, Any]]:
+    """The events in some messages; of a topic without events its messages, each in the place of its only one."""
+    return [
+        (EventPosition(at, idx), thing)
+        for at, message in messages
+        for idx, thing in enumerate(message.events if hasattr(message, "events") else (message,))
+    ]
+
+
+def check_symbols(
+    records: Iterable[tuple[Position, Frame]],
+    published: Mapping[str, PlacedThings],
+    not_judged: list[NotJudged],
+    across: AcrossSymbols,
 ) -> Iterator[Difference]:
-    """Compare the numbers of a shard with those of the reference; memory grows with the records of the shard.
+    """Compare the numbers of some symbols of a shard with those of the reference; memory grows with their records.
 
     Args:
-        records: The frames of all ``ssi.*`` topics of a shard, of each partition in order.
-        outputs: What was published by the name of the topic, of the same shard and day: events committed only, and the last row
-            of each key. A topic that is not there is not judged; ``pipelines.terms`` says which alert rules held.
+        records: What the frames of all ``ssi.*`` topics say of them, of each partition in order; with the clock.
+        published: All that was published of them by the name of the topic: events committed only, and the last row of each key.
+            A topic that is not there is not judged; ``pipelines.terms`` says which alert rules held.
         not_judged: Gets what could not be judged, and why.
-        sums: Gets what the shard adds to the flow of each scope.
+        across: Gets what they add to what is of no symbol alone.
     """
     told = gather(records)
-    events = {topic: _events(told.day, messages) for topic, messages in outputs.items() if topic.startswith("market.")}
-    rows = {topic: _rows(told.day, messages) for topic, messages in outputs.items() if topic.startswith("state.")}
+    events = {topic: _events(told.day, things) for topic, things in published.items() if topic.startswith("market.")}
+    rows = {topic: _rows(told.day, things) for topic, things in published.items() if topic.startswith("state.")}
     tape: dict[str, list[tuple[EventPosition, TradeEvent]]] = defaultdict(list)
     for at, line in events.get("market.trades", ()):
         tape[line.symbol].append((at, line))
@@ -84,52 +107,51 @@ def check_shard(
         yield from board.check(told, tape, events.get("market.daily"), rows.get("state.prices"), doubts)
         if "market.candles" in events:
             yield from _check_candles(told, tape, events["market.candles"])
-        if "market.alerts" in events and "pipelines.terms" in outputs:
-            rules = alerts.rules_of(message for _, message in outputs["pipelines.terms"])
-            yield from alerts.check(rules, tape, events["market.alerts"])
+    if "market.alerts" in events and "pipelines.terms" in published:
+        rules = alerts.rules_of(adopted for _, adopted in published["pipelines.terms"])
+        yield from alerts.check(rules, events, events["market.alerts"])
+        across.gaps.add(rules.get("market.trades", ()), events.get("market.trades", ()), events["market.alerts"])
     yield from books.check(told, events.get("market.quotes"), rows.get("state.prices"))
     if "market.foreign" in events:
         yield from ledger_lines.check(told, events["market.foreign"], rows.get("state.foreign"), doubts)
-        sums.add(told, events["market.foreign"], {symbol for topic, symbol, _ in doubts if topic == "market.foreign"})
+        across.flow.add(told, events["market.foreign"], {symbol for topic, symbol, _ in doubts if topic == "market.foreign"})
     yield from indices.check(told, events.get("market.indices"), rows.get("state.indices"), doubts)
     yield from indices.check_basis(told, tape, events.get("market.basis"), rows.get("state.basis"))
     not_judged += [NotJudged(*doubt) for doubt in doubts]
 
 
-def check_flow(sums: FlowSums, outputs: Mapping[str, Messages], not_judged: list[NotJudged]) -> Iterator[Difference]:
-    """Compare the flow of whole scopes with what all shards add to it.
+def check_across(
+    across: AcrossSymbols, published: Mapping[str, PlacedThings], not_judged: list[NotJudged]
+) -> Iterator[Difference]:
+    """Compare the flow of whole scopes with what all symbols add to it, and the alerts of lost connections with the losses.
 
     Args:
-        sums: What :func:`check_shard` gathered of every shard.
-        outputs: ``market.flow``, committed, and the last row of each scope of ``state.flow``. What is not there is not judged.
+        across: What :func:`check_symbols` gathered of all symbols.
+        published: ``market.flow``, committed, and the last row of each scope of ``state.flow``. What is not there is not judged.
         not_judged: Gets what could not be judged, and why.
     """
-    flow, rows = outputs.get("market.flow"), outputs.get("state.flow")
+    yield from across.gaps.check()
+    flow, rows = published.get("market.flow"), published.get("state.flow")
     doubts: list[tuple[str, str, str]] = []
     yield from flows.check(
-        sums,
-        None if flow is None else _events(sums.day, flow),
-        None if rows is None else _rows(sums.day, rows),
+        across.flow,
+        None if flow is None else _events(across.flow.day, flow),
+        None if rows is None else _rows(across.flow.day, rows),
         doubts,
     )
     not_judged += [NotJudged(*doubt) for doubt in doubts]
 
 
-def _events(day: int, messages: Messages) -> list[tuple[EventPosition, Any]]:
-    return [
-        (EventPosition(at, idx), event)
-        for at, frame in messages
-        for idx, event in enumerate(frame.events)
-        if not day or event.day == day
-    ]
+def _events(day: int, things: PlacedThings) -> list[tuple[EventPosition, Any]]:
+    return [(at, event) for at, event in things if not day or event.day == day]
 
 
-def _rows(day: int, messages: Messages) -> dict[str, tuple[EventPosition, Any]]:
+def _rows(day: int, things: PlacedThings) -> dict[str, tuple[EventPosition, Any]]:
     kept: dict[str, tuple[EventPosition, Any]] = {}
-    for at, row in messages:
+    for at, row in things:
         key = row.scope if hasattr(row, "scope") else row.symbol
         if row.day == day and (key not in kept or row.src >= kept[key][1].src):
-            kept[key] = (EventPosition(at, 0), row)
+            kept[key] = (at, row)
     return kept
 
 

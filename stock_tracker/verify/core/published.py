@@ -3,6 +3,7 @@
 It takes the same memory for a day of any length: for each connection a few numbers a partition.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -68,6 +69,15 @@ class Published:
     def place(self, data_type: str, symbol: str) -> Partition | None:
         """The partition on which records of this kind and symbol are; None where there are none."""
         return self._places.get((data_type, symbol))
+
+    def by_shard(self) -> Counter[int]:
+        """How many records of SSI each shard has, by its number."""
+        counts: Counter[int] = Counter()
+        for streams in self.streams.values():
+            for partition, digest in streams.items():
+                if partition != DEAD_LETTERS:
+                    counts[partition.number] += digest.count
+        return counts
 
     def see(self, partition: Partition, offset: int, frame: Frame) -> None:
         """Take in a frame.

@@ -79,6 +79,11 @@ class TapeReport:
     """Shares in gaps that no late print filled."""
     differences: list[Difference] = field(default_factory=list)
 
+    def add(self, other: "TapeReport") -> None:
+        """Add the figures of other symbols; their differences are left to who has that report."""
+        for name in ("sent", "booked", "withheld", "lost", "gaps", "fills", "missed_volume"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+
 
 def compare_tape(
     truth: Iterable[TruePrint],

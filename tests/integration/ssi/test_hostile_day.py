@@ -34,12 +34,12 @@ from schemas.kinds import is_from_ssi
 from schemas.position import Partition, Position
 from schemas.structs import ForeignRecord, Frame, LedgerEntry, TradeEvent, TradeRecord
 from schemas.topics import MARKET_FOREIGN, MARKET_TRADES, RECORD_TOPICS, SSI_FOREIGN, SSI_INDICES, SSI_STATUS, SSI_TICKS
+from stock_tracker.verify.core.against_truth import altered_counters
 from stock_tracker.verify.core.differences import EventPosition
 from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
 from stock_tracker.verify.core.published import Epoch, Published
 from stock_tracker.verify.core.records import LostWithConnection, RecordsReport, compare_records
 from stock_tracker.verify.core.tape import PrintKey, TapeReport, TruePrint, compare_tape
-from stock_tracker.verify.run import altered_counters
 from stock_tracker.verify.sent import sent_by
 from tests.builders import offers
 from tests.integration.ssi.test_ssi_connector import (
@@ -203,7 +203,7 @@ def ledger_of(made: Folded, truth: Truth, lost: LostWithConnection) -> LedgerRep
     steps = [
         TrueCounters(s.symbol, s.ts_ms, s.bought, s.sold, s.bought_value, s.sold_value, s.connections) for s in truth.foreign
     ]
-    return compare_ledger(steps, made.foreign, made.entries, lost.foreign, altered_counters(truth))
+    return compare_ledger(steps, made.foreign, made.entries, lost.foreign, altered_counters(truth.affected))
 
 
 def records_of(board: Topics, url: str, status: SimulatorStatus) -> RecordsReport:

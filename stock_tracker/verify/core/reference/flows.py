@@ -1,15 +1,18 @@
 """The foreign flow of each scope, added up from the lines of the ledger.
 
-The ledger is split by symbol, the flow is not: the lines of each shard are added to one :class:`FlowSums`, compared at the end.
+The ledger is split by symbol, the flow is not: the lines of all symbols are added to one :class:`FlowSums`, compared at the end.
 """
 
-from collections import defaultdict
+from array import array
+from bisect import bisect
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from schemas.structs import LedgerEntry
 from schemas.units import Side
-from stock_tracker.verify.core.differences import Difference
+from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.reference.compare import Placed, Rows, differ
 from stock_tracker.verify.core.reference.day import ToldDay
 from stock_tracker.verify.core.reference.seconds import ForeignSeconds
@@ -25,7 +28,7 @@ _UNCLEAR = "when its lines were booked nobody can say from the records, so only 
 
 @dataclass
 class FlowSums:
-    """What the lines of all shards come to, by scope and by the market second in which they were booked."""
+    """What the lines of all symbols come to, by scope and by the market second in which they were booked."""
 
     day: int = 0
     until_ms: int | None = None
@@ -39,55 +42,104 @@ class FlowSums:
     seconds: dict[str, dict[int, list[int]]] = field(default_factory=lambda: defaultdict(dict))
     """By scope and second, what was added in it."""
 
+    _placed: dict[int, "_PlacedSeconds"] = field(default_factory=lambda: defaultdict(_PlacedSeconds))
+    """By partition of ``market.foreign``, where lines stand of which the records say in which second they were booked."""
+    _open: list["_OpenLine"] = field(default_factory=list)
+    """The other lines."""
+
     def add(self, told: ToldDay, entries: Iterable[Placed], doubtful: Collection[str]) -> None:
-        """Add the lines of a shard.
+        """Add the lines of some symbols of a shard.
 
         Args:
-            told: What its records said.
-            entries: Its part of ``market.foreign``.
+            told: What their records said.
+            entries: Their part of ``market.foreign``.
             doubtful: Symbols whose counters can be read in more than one way.
         """
         clock = told.foreign_seconds
         self.day = max(self.day, told.day)
         self.until_ms = clock.reached_ms if self.until_ms is None else min(self.until_ms, clock.reached_ms)
-        lines = [entry for _, entry in entries]
-        self.moved_ms = max([self.moved_ms, *(line.ts_ms for line in lines)])
-        lines = [line for line in lines if line.volume or line.value]
-        scopes_of = {symbol: _scopes(told, symbol, lines) for symbol in {line.symbol for line in lines}}
-        for line, second in zip(lines, _seconds(clock, lines, doubtful), strict=True):
-            part = _part(line)
-            for scope in scopes_of[line.symbol]:
+        lines = list(entries)
+        self.moved_ms = max([self.moved_ms, *(line.ts_ms for _, line in lines)])
+        lines = [(at, line) for at, line in lines if line.volume or line.value]
+        by_symbol: dict[str, list[LedgerEntry]] = defaultdict(list)
+        for _, line in lines:
+            by_symbol[line.symbol].append(line)
+        scopes_of = {symbol: _scopes(told, symbol, own) for symbol, own in by_symbol.items()}
+        for at, line in lines:
+            part, scopes = _part(line), scopes_of[line.symbol]
+            for scope in scopes:
                 _add(self.totals.setdefault(scope, [0, 0, 0, 0]), part)
-                if second is not None:
-                    _add(self.seconds[scope].setdefault(second, [0, 0, 0, 0]), part)
-            if second is None or line.symbol in clock.moved:
+            if line.symbol in clock.moved:
                 self.unclear.add(line.symbol)
+            second = _second_of(clock, line, doubtful)
+            if second is None:
+                self._open.append(_OpenLine(at, line.symbol, part, scopes))
+            else:
+                self._placed[at.message.partition].add(at, second)
+                self._book(scopes, second, part)
+
+    def settle(self) -> None:
+        """Find the seconds of the lines that stand between two others and were booked in the minute of both.
+
+        Of the other lines nobody can say it, nor of their symbols then. Call it once all symbols have been added.
+        """
+        for line in self._open:
+            before, after = self._placed[line.at.message.partition].around(line.at)
+            if _minute_end(before) == _minute_end(after):
+                self._book(line.scopes, after, line.part)
+            else:
+                self.unclear.add(line.symbol)
+        self._open.clear()
+
+    def _book(self, scopes: Iterable[str], second: int, part: list[int]) -> None:
+        for scope in scopes:
+            _add(self.seconds[scope].setdefault(second, [0, 0, 0, 0]), part)
 
 
-def _seconds(clock: ForeignSeconds, lines: Sequence[LedgerEntry], doubtful: Collection[str]) -> list[int | None]:
-    """The second of each line of a partition; None where nobody can say it.
+class _OpenLine(NamedTuple):
+    """A line of which its records do not say in which second it was booked."""
 
-    A line of which the records do not say it stands between two others, and was booked between their seconds.
-    """
-    seconds: list[int | None] = []
-    for line in lines:
-        told = line.symbol, line.side, line.counter, line.ts_ms
-        if line.symbol in clock.restless or line.symbol in doubtful:
-            seconds.append(None)
-        else:
-            seconds.append(_LATER_MS if told in clock.waiting else clock.seconds.get(told))
-    after = _LATER_MS
-    following = []
-    for second in reversed(seconds):
-        after = second if second is not None else after
-        following.append(after)
-    before = 0
-    for place, after in enumerate(reversed(following)):
-        known = seconds[place]
-        if known is None and _minute_end(before) == _minute_end(after):
-            seconds[place] = after
-        before = known if known is not None else before
-    return seconds
+    at: EventPosition
+    symbol: str
+    part: list[int]
+    scopes: Collection[str]
+
+
+class _PlacedSeconds:
+    """The seconds of lines by their places in a partition, which may come in any order: a few bytes each."""
+
+    def __init__(self) -> None:
+        self._places = array("q")
+        self._seconds = array("q")
+        self._in_order: list[int] | None = None
+
+    def add(self, at: EventPosition, second: int) -> None:
+        """Note a line."""
+        self._places.append(_place(at))
+        self._seconds.append(second)
+        self._in_order = None
+
+    def around(self, at: EventPosition) -> tuple[int, int]:
+        """The seconds of the last line before a place, and of the first after it; 0, or later than all, where there is none."""
+        if self._in_order is None:
+            self._in_order = sorted(range(len(self._places)), key=self._places.__getitem__)
+        found = bisect(self._in_order, _place(at), key=self._places.__getitem__)
+        before = self._seconds[self._in_order[found - 1]] if found else 0
+        after = self._seconds[self._in_order[found]] if found < len(self._in_order) else _LATER_MS
+        return before, after
+
+
+def _place(at: EventPosition) -> int:
+    """A number that grows along a partition."""
+    return at.message.offset << 20 | at.idx
+
+
+def _second_of(clock: ForeignSeconds, line: LedgerEntry, doubtful: Collection[str]) -> int | None:
+    """The second in which a line was booked, as far as the records of its symbol say; None where they do not."""
+    if line.symbol in clock.restless or line.symbol in doubtful:
+        return None
+    told = line.symbol, line.side, line.counter, line.ts_ms
+    return _LATER_MS if told in clock.waiting else clock.seconds.get(told)
 
 
 def check(
@@ -98,6 +150,7 @@ def check(
     Every minute of every scope is compared, and the last row. Where the second of a line is unclear, only the last of each is,
     and that only if foreigners traded nothing just before the end.
     """
+    sums.settle()
     if not sums.unclear:
         yield from _check_minutes(sums, flow)
         yield from _check_rows(sums, rows, {scope: _up_to(sums, scope, sums.until_ms or 0) for scope in sums.totals})
@@ -118,18 +171,20 @@ def check(
 def _check_minutes(sums: FlowSums, flow: list[Placed] | None) -> Iterator[Difference]:
     if flow is None:
         return
-    events = {(event.scope, event.ts_ms): (at, event) for at, event in flow}
-    for scope in sorted(sums.totals.keys() | {scope for scope, _ in events if not scope.startswith("sector:")}):
+    events: dict[str, dict[int, Placed]] = defaultdict(dict)
+    for at, event in flow:
+        events[event.scope][event.ts_ms] = at, event
+    for scope in sorted(sums.totals.keys() | {scope for scope in events if not scope.startswith("sector:")}):
         before = [0, 0, 0, 0]
-        seconds = sums.seconds.get(scope, {})
+        seconds, told = sums.seconds.get(scope, {}), events.get(scope, {})
         ends = {_minute_end(second) for second in seconds if second != _LATER_MS}
-        in_order = sorted(seconds)
-        for end in sorted(ends | {ts_ms for name, ts_ms in events if name == scope}):
+        in_order = deque(sorted(seconds))
+        for end in sorted(ends | told.keys()):
             figures = list(before)
             while in_order and in_order[0] <= end:
-                _add(figures, seconds[in_order.pop(0)])
-            if (scope, end) in events:
-                at, event = events[scope, end]
+                _add(figures, seconds[in_order.popleft()])
+            if end in told:
+                at, event = told[end]
                 yield from differ("flow", scope, event, dict(zip(_FIGURES, figures, strict=True)), at)
             elif figures != before and end <= (sums.until_ms or 0):
                 yield Difference(

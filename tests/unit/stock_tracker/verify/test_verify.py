@@ -6,14 +6,14 @@ import pytest
 from schemas.position import Position
 from schemas.structs import LedgerEntry, TradeEvent
 from schemas.units import Side
-from stock_tracker.verify.core.archive import compare_rows, repeated_alerts
+from stock_tracker.verify.core.archive import RepeatedAlerts, compare_rows
 from stock_tracker.verify.core.deals import DealsReport, compare_deals, sharing
 from stock_tracker.verify.core.differences import EventPosition
 from stock_tracker.verify.core.intervals import subtract, union
 from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
 from stock_tracker.verify.core.tape import Lost, PrintKey, TapeReport, TruePrint
 from stock_tracker.verify.core.tape import compare_tape as compare_any_tape
-from tests.builders import a_ledger_entry, a_trade_event, changed
+from tests.builders import a_ledger_entry, a_trade_event, an_alert, changed
 
 E = TypeVar("E")
 
@@ -216,5 +216,8 @@ def test_a_ledger_whose_value_is_not_the_simulator_s_is_named() -> None:
 
 def test_an_alert_that_is_told_twice_is_named() -> None:
     here = EventPosition(Position("market.alerts", 0, 7), 0)
-    events = [(here, {"alert_id": "x", "symbol": "VNM"}), (here._replace(idx=1), {"alert_id": "x", "symbol": "VNM"})]
-    assert [d.position for d in repeated_alerts(events)] == [here._replace(idx=1)]
+    seen = RepeatedAlerts()
+    alert = an_alert(alert_id="x")
+    assert list(seen.see([(here, alert), (here._replace(idx=2), an_alert(alert_id="y"))])) == []
+    assert [d.position for d in seen.see([(here._replace(idx=1), alert)])] == [here._replace(idx=1)]
+    assert seen.count == 3
