@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -80,25 +81,16 @@ class Spool:
 
     def write_rows(self, name: str, rows: Iterable[tuple[str, object]]) -> None:
         """Rows of a table with their symbols."""
-        by_symbol: dict[str, list[object]] = defaultdict(list)
-        for symbol, row in rows:
-            by_symbol[symbol].append(row)
-        index = {}
         with (self.folder / f"{name}.rows").open("wb") as file:
-            for symbol, own in by_symbol.items():
-                index[symbol] = file.tell(), len(own)
-                file.writelines(encode(row) + b"\n" for row in own)
-        (self.folder / f"{name}.index").write_bytes(encode(index))
+            file.writelines(b"%b %b\n" % (symbol.encode(), encode(row)) for symbol, row in rows)
 
     def rows(self, name: str, belongs: Belongs) -> Iterator[Any]:
-        """The rows of some symbols."""
-        index = json.loads((self.folder / f"{name}.index").read_bytes())
+        """The rows of some symbols, in the same order."""
         with (self.folder / f"{name}.rows").open("rb") as file:
-            for symbol, (begin, count) in index.items():
-                if belongs(symbol):
-                    file.seek(begin)
-                    for _ in range(count):
-                        yield json.loads(file.readline())
+            for line in file:
+                symbol, _, row = line.partition(b" ")
+                if belongs(symbol.decode()):
+                    yield json.loads(row)
 
 
 def a_day(records: int, spool: Spool, seed: int = 7) -> list[tuple[Position, bytes]]:
@@ -169,7 +161,7 @@ def publish(outputs: Outputs, spool: Spool) -> None:
     for topic, table in TABLES.items():
         for number in range(_TOPICS[topic].partitions(SHARDS)):
             events = [placed for placed in things_in(outputs.get(topic, ())) if placed[0].message.partition == number]
-            rows = expected(table, [(at, event_row(event)) for at, event in events])
+            rows = sorted(expected(table, [(at, event_row(event)) for at, event in events]), key=itemgetter(0))
             spool.write_rows(
                 f"{table.view}-{number}", ((str(row.get("symbol", "")), [at.message, at.idx, row]) for at, row in rows)
             )
@@ -219,7 +211,7 @@ class SpooledTables:
         self._spool = spool
 
     def rows(self, table: Table, partition: int, belongs: Belongs | None = None) -> Iterator[tuple[EventPosition, Row]]:
-        """The rows of some symbols, or all."""
+        """The rows of some symbols, or all, by their places."""
         for at, idx, row in self._spool.rows(f"{table.view}-{partition}", belongs or _every):
             yield EventPosition(Position(*at), idx), row
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
+from operator import itemgetter
 from typing import Any
 
 from clickhouse_connect.driver.client import Client
@@ -12,7 +13,7 @@ from connectors.clickhouse.core.tables import DLQ, LETTER, POSITION, Table
 from schemas.position import Position
 from schemas.structs import DeadLetter
 from schemas.units import TradingDay
-from stock_tracker.verify.core.archive import Row, compare_rows
+from stock_tracker.verify.core.archive import Row, RowsInOrder
 from stock_tracker.verify.core.derived import Derived
 from stock_tracker.verify.core.differences import Difference, EventPosition
 
@@ -44,6 +45,8 @@ def read_rows(
     day: TradingDay | None = None,
     partition: int | None = None,
     symbols: Sequence[str] | None = None,
+    *,
+    in_order: bool = False,
 ) -> Iterator[tuple[EventPosition, Row]]:
     """Yield every row that people find in a table, with the position of its event; in any order.
 
@@ -53,6 +56,7 @@ def read_rows(
         day: Only the rows of this trading day, and in the order of their positions.
         partition: Only the rows of this partition of the topic.
         symbols: Only the rows of these symbols.
+        in_order: In the order of their positions, whatever the day.
 
     Raises:
         clickhouse_connect.driver.exceptions.Error: ClickHouse would not say.
@@ -63,7 +67,7 @@ def read_rows(
         *([] if symbols is None else ["symbol IN {symbols:Array(String)}"]),
     ]
     only = f" WHERE {' AND '.join(wanted)}" if wanted else ""
-    order = "" if day is None else " ORDER BY partition, offset, idx"
+    order = " ORDER BY partition, offset, idx" if in_order or day is not None else ""
     for row in _read(archive, table.view, only + order, None if symbols is None else {"symbols": list(symbols)}):
         if "data" in row:
             row["data"] = json.loads(row["data"])
@@ -98,10 +102,10 @@ class ArchiveTables:
         self._symbols: dict[tuple[str, int | None], list[str]] = {}
 
     def rows(self, table: Table, partition: int, belongs: Belongs | None = None) -> Iterator[tuple[EventPosition, Row]]:
-        """Yield the rows that come of a partition: those of the symbols that ``belongs`` says, or all."""
+        """Yield the rows that come of a partition, by their positions: those of the symbols that ``belongs`` says, or all."""
         symbols = None if belongs is None else self._of(table.view, partition, belongs)
         if symbols != []:
-            yield from read_rows(self._archive, table, partition=partition, symbols=symbols)
+            yield from read_rows(self._archive, table, partition=partition, symbols=symbols, in_order=True)
 
     def derived_rows(self, table: Derived, belongs: Belongs) -> Iterator[Row]:
         """Yield the rows of the symbols that ``belongs`` says."""
@@ -155,16 +159,16 @@ def compare_table(
     Args:
         table: Which.
         events: All of a partition, or of some of its symbols, read committed, in order.
-        stored: The rows of the same.
+        stored: The rows of the same, in the order of their positions.
     """
-    rows: dict[EventPosition, Row] = {}
-    doubled: list[EventPosition] = []
-    for at, row in stored:
-        if at in rows:
-            doubled.append(at)
-        rows[at] = row
-    said = expected(table, ((at, event_row(event)) for at, event in events))
-    return len(rows) + len(doubled), list(compare_rows(table.view, said, rows, doubled))
+    said: Iterable[tuple[EventPosition, Row]]
+    if table.last_wins is not None:
+        said = sorted(expected(table, ((at, event_row(event)) for at, event in events)), key=itemgetter(0))
+    else:
+        said = ((at, event_row(event)) for at, event in events)
+    compared = RowsInOrder(table.view)
+    differences = list(compared.compare(said, stored))
+    return compared.rows, differences
 
 
 def _selected(name: str, kind: str) -> str:

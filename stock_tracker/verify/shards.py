@@ -37,7 +37,7 @@ from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.numbers import AcrossSymbols, NotJudged, PlacedThings, things_in
 from stock_tracker.verify.gateway import RecentEvents
 from stock_tracker.verify.rows import Belongs, compare_table, letter_row
-from stock_tracker.verify.slices import ShardSlices, SliceLogs, slices_for
+from stock_tracker.verify.slices import ShardSlices, slices_for
 from stock_tracker.verify.spill import SpilledLines
 from stock_tracker.verify.topics import count_partitions, read_partitions, read_states, read_topic
 from stock_tracker.verify.truth import TruthFile, read_fact
@@ -65,7 +65,7 @@ class Tables(Protocol):
     """The tables of an archive; :class:`stock_tracker.verify.rows.ArchiveTables` is some."""
 
     def rows(self, table: Table, partition: int, belongs: Belongs | None = None) -> Iterable[tuple[EventPosition, Row]]:
-        """The rows that come of a partition: those of the symbols that ``belongs`` says, or all."""
+        """The rows that come of a partition, by their positions: those of the symbols that ``belongs`` says, or all."""
 
     def derived_rows(self, table: Derived, belongs: Belongs) -> Iterable[Row]:
         """The rows of the symbols that ``belongs`` says."""
@@ -218,14 +218,17 @@ class ByShard:
         }
         for found in numbers.check_symbols(told, published, self.not_judged, self._across):
             yield found if found.position else replace(found, partition=shard)
-        yield from self._compare_archive(shard, slices, number, logs, belongs)
+        # What was told is not needed any more, and takes more memory than all else.
+        events = logs.events
+        del logs, told, published
+        yield from self._compare_archive(shard, slices, number, events, belongs)
 
     def _compare_archive(
-        self, shard: int, slices: ShardSlices, number: int, logs: SliceLogs, belongs: Belongs
+        self, shard: int, slices: ShardSlices, number: int, logs: Mapping[str, PlacedThings], belongs: Belongs
     ) -> Iterator[Difference]:
         # A row of a symbol that is not the shard's is compared too, with the others that come of the partition.
         its = None if slices.count == 1 else lambda symbol: slices.number_of(symbol) == number
-        for topic, events in logs.events.items():
+        for topic, events in logs.items():
             yield from self._compare_table(TABLES[topic], shard, events, its)
             for table in MADE_OF.get(topic, ()):
                 made = list(self.tables.derived_rows(table, belongs))

@@ -6,6 +6,7 @@ slice needs of the others is the clock: of each partition the ticks that follow 
 
 from collections import defaultdict
 from dataclasses import dataclass, field
+from sys import intern
 from types import TracebackType
 from typing import Any, Final, Self
 from zlib import crc32
@@ -136,7 +137,8 @@ class ShardSlices:
         logs = SliceLogs(events={name: [] for name in _TOPICS if name not in _RECORDS})
         lines = self._messages.read(number)
         for head in lines:
-            topic, partition, offset, *idxs = head.decode().split(" ")
+            name, partition, offset, *idxs = head.decode().split(" ")
+            topic = intern(name)
             message = _TOPICS[topic].decode(next(lines))
             at = Position(topic, int(partition), int(offset))
             if topic in _RECORDS:

@@ -43,6 +43,58 @@ def compare_rows(
         yield Difference("unknown_row", symbol, f"{table} has a row that the topic lacks", position)
 
 
+class RowsInOrder:
+    """Compares events with rows that come in the same order, so that none of them is kept.
+
+    Args:
+        table: The name of the table.
+    """
+
+    def __init__(self, table: str) -> None:
+        self.rows = 0
+        """How many rows there are."""
+        self._table = table
+
+    def compare(
+        self, events: Iterable[tuple[EventPosition, Row]], rows: Iterable[tuple[EventPosition, Row]]
+    ) -> Iterator[Difference]:
+        """Compare.
+
+        Args:
+            events: The events that the table must hold, by their place in one partition.
+            rows: The table's rows that come of it, by the place of their event.
+        """
+        left = self._each_once(rows)
+        row = next(left, None)
+        for position, event in events:
+            while isinstance(row, Difference) or (row is not None and row[0] < position):
+                yield row if isinstance(row, Difference) else self._unknown(*row)
+                row = next(left, None)
+            if row is None or row[0] != position:
+                yield from compare_rows(self._table, [(position, event)], {}, ())
+                continue
+            yield from compare_rows(self._table, [(position, event)], dict([row]), ())
+            row = next(left, None)
+        while row is not None:
+            yield row if isinstance(row, Difference) else self._unknown(*row)
+            row = next(left, None)
+
+    def _each_once(self, rows: Iterable[tuple[EventPosition, Row]]) -> Iterator[tuple[EventPosition, Row] | Difference]:
+        """The rows, in place of one that is there again a difference."""
+        before: EventPosition | None = None
+        for position, row in rows:
+            self.rows += 1
+            if position == before:
+                yield Difference("doubled_row", "", f"{self._table} has it more than once", position)
+            else:
+                yield position, row
+            before = position
+
+    def _unknown(self, position: EventPosition, row: Row) -> Difference:
+        symbol = str(row.get("symbol", row.get("scope", "")))
+        return Difference("unknown_row", symbol, f"{self._table} has a row that the topic lacks", position)
+
+
 class RepeatedAlerts:
     """Finds the alerts whose id came before: each alert is published once, whatever was killed meanwhile."""
 

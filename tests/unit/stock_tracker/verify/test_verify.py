@@ -1,12 +1,16 @@
+from collections import Counter
 from collections.abc import Iterable
+from itertools import pairwise
 from typing import Literal, TypeVar
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from schemas.position import Position
 from schemas.structs import LedgerEntry, TradeEvent
 from schemas.units import Side
-from stock_tracker.verify.core.archive import RepeatedAlerts, compare_rows
+from stock_tracker.verify.core.archive import RepeatedAlerts, RowsInOrder, compare_rows
 from stock_tracker.verify.core.deals import DealsReport, compare_deals, sharing
 from stock_tracker.verify.core.differences import EventPosition
 from stock_tracker.verify.core.intervals import subtract, union
@@ -212,6 +216,26 @@ def test_a_ledger_whose_value_is_not_the_simulator_s_is_named() -> None:
     truth = [TrueCounters("VNM", 2, 300, 0, 20_550_000, 0, (1,))]
     report = compare_ledger(truth, {"VNM": (300, 0)}, placed([an_entry(0, 300)]), NOBODY, ())
     assert kinds(report) == ["wrong_value"]
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2)), unique=True),
+    st.lists(st.tuples(st.integers(0, 6), st.integers(0, 2), st.booleans())),
+)
+def test_rows_that_are_compared_in_order_differ_as_those_that_are_compared_all_at_once(
+    told: list[tuple[int, int]], stored: list[tuple[int, int, bool]]
+) -> None:
+    def at(offset: int, idx: int) -> EventPosition:
+        return EventPosition(Position("market.trades", 0, offset), idx)
+
+    events = [(at(*place), {"symbol": "VNM", "price": 1}) for place in sorted(told)]
+    # Of rows that are there twice the values are the same.
+    rows = [(at(offset, idx), {"symbol": "VNM", "price": 1 + (offset + idx) % 2}) for offset, idx, _ in sorted(stored)]
+    doubled = [here for (here, _), (after, _) in pairwise(rows) if here == after]
+    compared = RowsInOrder("trades")
+    found = list(compared.compare(events, rows))
+    assert Counter(map(str, found)) == Counter(map(str, compare_rows("trades", events, dict(rows), doubled)))
+    assert compared.rows == len(rows)
 
 
 def test_an_alert_that_is_told_twice_is_named() -> None:
