@@ -6,9 +6,13 @@ from dataclasses import asdict, dataclass, field
 from clickhouse_connect.driver.client import Client
 
 from connectors.ssi.simulator.core.truth import SimulatorStatus
+from pipelines.parameters import Parameters
+from pipelines.settings import PipelineSettings
 from schemas.position import Partition
 from schemas.structs import DeadLetter, Frame
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_STATUS
+from stock_tracker.explain.run import Explainer
+from stock_tracker.explain.sources import KafkaTopics
 from stock_tracker.verify.core.against_truth import TruthComparison
 from stock_tracker.verify.core.connections import SentOn
 from stock_tracker.verify.core.deals import DealsReport
@@ -20,6 +24,7 @@ from stock_tracker.verify.core.records import FramesOf, RecordsReport, compare_r
 from stock_tracker.verify.core.tape import TapeReport
 from stock_tracker.verify.core.verdict import by_reason, compared_anything
 from stock_tracker.verify.delivery import compare_delivery
+from stock_tracker.verify.evidence import evidence_of
 from stock_tracker.verify.gateway import compare_gateway
 from stock_tracker.verify.rows import ArchiveTables
 from stock_tracker.verify.shards import ByShard, KafkaLogs, read_latest
@@ -61,6 +66,8 @@ class Verification:
     derived rows, rows of the gateway."""
     not_judged: list[NotJudged] = field(default_factory=list)
     """Numbers that could not be checked, because the day's records can be read in more than one way."""
+    evidence: dict[int, list[str]] = field(default_factory=dict)
+    """What came of the records at the places of the first differences, by the number of the difference."""
 
     @property
     def reconciled(self) -> bool:
@@ -88,7 +95,10 @@ class Verification:
             "never_judged": list(NEVER_JUDGED),
             "tape": tape,
             "deals": deals,
-            "differences": [difference.as_json() for difference in self.differences[:MOST_SHOWN]],
+            "differences": [
+                difference.as_json() | {"evidence": self.evidence.get(number, [])}
+                for number, difference in enumerate(self.differences[:MOST_SHOWN])
+            ],
             "difference_count": len(self.differences),
         }
 
@@ -110,8 +120,9 @@ class Verification:
         yield "Compared: " + ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in self.compared.items())
         for left_out in by_reason(self.not_judged):
             yield f"Not judged: {left_out}"
-        for difference in self.differences[:MOST_SHOWN]:
+        for number, difference in enumerate(self.differences[:MOST_SHOWN]):
             yield f"✗ {difference}"
+            yield from self.evidence.get(number, ())
         if len(self.differences) > MOST_SHOWN:
             yield f"✗ … and {len(self.differences) - MOST_SHOWN:,} more"
         yield "Reconciled: everything is where it belongs, once" if self.reconciled else "NOT reconciled"
@@ -185,6 +196,9 @@ def verify(
         for table in never_empty
         if not checked.archive_rows[table]
     ]
+    if differences:
+        tell("Looking for the evidence behind the first differences")
+    evidence = evidence_of(differences[:MOST_SHOWN], _explained_by(kafka, prefix, tell))
     return Verification(
         records=records,
         tape=against.tape,
@@ -195,7 +209,21 @@ def verify(
         differences=differences,
         not_judged=checked.not_judged,
         compared=dict(checked.compared),
+        evidence=evidence,
     )
+
+
+def _explained_by(kafka: Mapping[str, str], prefix: str, tell: Callable[[str], None]) -> Callable[[Difference], list[str]]:
+    """Explains differences from the topics; what it reads for the first it keeps for the others."""
+    known: list[Explainer] = []
+
+    def explained(difference: Difference) -> list[str]:
+        if not known:
+            parameters = Parameters(PipelineSettings.model_construct(kafka={}))
+            known.append(Explainer(KafkaTopics(kafka, prefix), parameters, tell))
+        return known[0].explain_difference(difference)
+
+    return explained
 
 
 def _read_published(kafka: Mapping[str, str], prefix: str) -> PublishedRecords:
