@@ -23,6 +23,7 @@ from schemas.topics import (
     RECORD_TOPICS,
     SSI_DLQ,
     SSI_TICKS,
+    STATE_BREADTH,
     STATE_FLOW,
     STATE_TOPICS,
     Topic,
@@ -163,10 +164,10 @@ class ByShard:
                 facts.write(shard_of(routing_key(fact.symbol), shards), text)
             for number in range(shards):
                 yield from self._compare_shard(number, facts.read(number), terms, tell)
-        tell("Checking the flow of the whole market")
+        tell("Checking the flow and the breadth of the whole market")
         flow = things_in(self.logs.read_whole(MARKET_FLOW))
-        rows_of_flow = list(self.states[STATE_FLOW.name].values())
-        yield from numbers.check_across(self._across, {MARKET_FLOW.name: flow, STATE_FLOW.name: rows_of_flow}, self.not_judged)
+        rows = {topic.name: list(self.states[topic.name].values()) for topic in (STATE_FLOW, STATE_BREADTH)}
+        yield from numbers.check_across(self._across, {MARKET_FLOW.name: flow, **rows}, self.not_judged)
         yield from self._compare_table(TABLES[MARKET_FLOW.name], 0, flow, None)
         tell("Comparing the archive with the dead letters")
         yield from self._compare_dead_letters()

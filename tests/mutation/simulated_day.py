@@ -11,11 +11,12 @@ from connectors.ssi.core.decode import decode
 from connectors.ssi.core.frames import partitions_of
 from connectors.ssi.simulator.core import wire
 from connectors.ssi.simulator.core.market import generate
-from pipelines.core import alert_shard, flow, foreign_shard, index_shard, price_shard
+from pipelines.core import alert_shard, breadth, flow, foreign_shard, index_shard, price_shard
 from pipelines.core.frames import Folded, Shard
 from pipelines.parameters import Parameters
 from pipelines.settings import PipelineSettings
 from schemas.calendar import at
+from schemas.instruments import contract_of
 from schemas.position import Partition, Position
 from schemas.shards import shard_of
 from schemas.structs import ForeignRecord, Frame, IndexRecord, TradeRecord
@@ -23,7 +24,9 @@ from schemas.topics import (
     MARKET_BASIS,
     MARKET_CANDLES,
     MARKET_FOREIGN,
+    MARKET_QUOTES,
     MARKET_TRADES,
+    PARTIAL_BREADTH,
     PARTIAL_FLOW,
     RECORD_TOPICS,
     SSI_FOREIGN,
@@ -31,15 +34,19 @@ from schemas.topics import (
     SSI_TICKS,
     Topic,
 )
-from tests.builders import DAY, a_frame, a_tick, offers
+from tests.builders import DAY, a_frame, a_reference, a_tick, offers
 
 BEGINS_MS, ENDS_MS = at(DAY, 8, 55), at(DAY, 9, 30)
 AFTER_MS = [at(DAY, *clock) for clock in ((9, 31), (9, 33), (14, 45), (16, 1), (16, 3))]
 """Seconds of market time after the last record, for what is told late."""
-STEP_MS = 5_000
+STEP_MS = 10_000
 """Market time that a frame holds."""
 MOST_STOCKS = 8
 INDICES = ("VN30", "VNINDEX")
+GROUPS = ("VN30", "VN100")
+"""What reference data says of the stocks: every other one is in the first, all are in the second."""
+UNTRADED = "ABR"
+"""A stock that only reference data knows."""
 REPEATED, WITHHELD = 50, 70
 """Every so manyth trade record comes twice, or not at all."""
 SEED = 7
@@ -69,6 +76,8 @@ def _told() -> dict[int, list[Any]]:
             continue
         times = 1 + (isinstance(record, TradeRecord) and trades % REPEATED == 0)
         seconds[max(simulated.due_ms, BEGINS_MS) // STEP_MS * STEP_MS] += [record] * times
+    stocks = sorted([UNTRADED, *(name for name in names if contract_of(name) is None)])
+    seconds[BEGINS_MS][:0] = [a_reference(name, groups=GROUPS[number % 2 :]) for number, name in enumerate(stocks)]
     return seconds
 
 
@@ -97,7 +106,9 @@ class Pipelines:
             "ssi.foreign": partial(foreign_shard.fold_frame, offers=offers(SSI_FOREIGN, sectors={})),
             "ssi.indices": partial(index_shard.fold_frame, offers=offers(SSI_INDICES)),
             "partial.flow": partial(flow.fold_partial, offers=offers(PARTIAL_FLOW)),
+            "partial.breadth": partial(breadth.fold_partial, offers=offers(PARTIAL_BREADTH)),
             "market.trades": partial(alert_shard.fold_trades, offers=offers(MARKET_TRADES, rules=rules.trades)),
+            "market.quotes": partial(alert_shard.fold_quotes, offers=offers(MARKET_QUOTES, rules=rules.quotes)),
             "market.candles": partial(alert_shard.fold_candles, offers=offers(MARKET_CANDLES, rules=rules.candles)),
             "market.foreign": partial(alert_shard.fold_foreign, offers=offers(MARKET_FOREIGN, rules=rules.foreign)),
             "market.basis": partial(alert_shard.fold_basis, offers=offers(MARKET_BASIS, rules=rules.basis)),
@@ -110,8 +121,8 @@ class Pipelines:
     def take(self, position: Position, message: Any) -> None:
         """Fold a message, and what comes of it."""
         topic, number = position.topic, position.partition
-        # The second stage of the flow reads one partition, whatever the number of shards.
-        shard = Shard.of("test", number, 1 if topic == PARTIAL_FLOW.name else self._shards)
+        # The second stages of flow and breadth read one partition, whatever the number of shards.
+        shard = Shard.of("test", number, 1 if topic.startswith("partial.") else self._shards)
         made = self._folds[topic](message, position, shard, self._states[Partition(topic, number)])
         for output in made.outputs if made.adopted is None else [*made.outputs, made.adopted]:
             number = shard_of(output.key, output.topic.partitions(self._shards))

@@ -10,6 +10,7 @@ import pytest
 from connectors.clickhouse.core.tables import TABLES
 from pipelines.core import (
     basis,
+    breadth,
     candles,
     flow,
     foreign,
@@ -77,6 +78,10 @@ MUTANTS = {
     "VWAP": Mutant("ssi.ticks", symbol_day.SymbolDay, "average", "tape.total - tape.explained", "tape.printed - tape.explained", "wrong_price_row"),
     "side flipped": Mutant("ssi.ticks", symbol_day.SymbolDay, "take_print", "elif side is Side.SELL", "elif side is Side.NEUTRAL", "wrong_price_row"),
     "missed volume": Mutant("ssi.ticks", symbol_day.SymbolDay, "row", "missed_volume=Shares(tape.missed)", "missed_volume=Shares(0)", "wrong_price_row"),
+    "floors are declines": Mutant("ssi.ticks", symbol_day.SymbolDay, "stands", "if last == self.floor", "if False", "wrong_breadth_row"),
+    "untraded members left out": Mutant("ssi.ticks", breadth, "_row", "untraded=untraded", "untraded=0", "wrong_breadth_row"),
+    "a member that moves stays counted": Mutant("ssi.ticks", breadth.Members, "move", "self._add(symbol_day, -1)", "pass", "wrong_breadth_row"),
+    "declines of the breadth": Mutant("ssi.ticks", breadth, "_row", "declines=declines", "declines=advances", "wrong_breadth_row"),
     "best ask + 100": Mutant("ssi.ticks", price_shard, "_quote_event", "ask=Price(ask)", "ask=Price(ask + 100)", "wrong_quote"),
     "bid volume": Mutant("ssi.ticks", price_shard, "_quote_event", "bid_volume=Shares(bid_volume)", "bid_volume=Shares(ask_volume)", "wrong_quote"),
     "quotes that only change a volume": Mutant("ssi.ticks", price_shard.PriceFold, "_show_book", "record.bids[:2] != symbol_day.bids[:2]", "record.bids[:1] != symbol_day.bids[:1]", "wrong_quotes"),

@@ -15,6 +15,7 @@ from schemas.structs import CandleEvent, Frame, TradeEvent
 from schemas.units import Side
 from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.reference import alerts, board, books, flows, indices, ledger_lines, lines
+from stock_tracker.verify.core.reference.breadth import BreadthCounts
 from stock_tracker.verify.core.reference.compare import differ
 from stock_tracker.verify.core.reference.day import ToldDay, gather
 from stock_tracker.verify.core.reference.flows import FlowSums
@@ -59,6 +60,7 @@ class AcrossSymbols:
 
     flow: FlowSums = field(default_factory=FlowSums)
     gaps: alerts.FeedGaps = field(default_factory=alerts.FeedGaps)
+    breadth: BreadthCounts = field(default_factory=BreadthCounts)
 
 
 def check(
@@ -115,6 +117,8 @@ def check_symbols(
     if "market.foreign" in events:
         yield from ledger_lines.check(told, events["market.foreign"], rows.get("state.foreign"), doubts)
         across.flow.add(told, events["market.foreign"], {symbol for topic, symbol, _ in doubts if topic == "market.foreign"})
+    if "state.prices" in rows:
+        across.breadth.add(told, rows["state.prices"])
     yield from indices.check(told, events.get("market.indices"), rows.get("state.indices"), doubts)
     yield from indices.check_basis(told, tape, events.get("market.basis"), rows.get("state.basis"))
     not_judged += [NotJudged(*doubt) for doubt in doubts]
@@ -123,16 +127,19 @@ def check_symbols(
 def check_across(
     across: AcrossSymbols, published: Mapping[str, PlacedThings], not_judged: list[NotJudged]
 ) -> Iterator[Difference]:
-    """Compare the flow of whole scopes with what all symbols add to it, and the alerts of lost connections with the losses.
+    """Compare the flow of scopes and the breadth of indices with what all symbols add to them, and alerts of lost connections.
 
     Args:
         across: What :func:`check_symbols` gathered of all symbols.
-        published: ``market.flow``, committed, and the last row of each scope of ``state.flow``. What is not there is not judged.
+        published: ``market.flow``, committed, and the last row of each key of ``state.flow`` and ``state.breadth``. What is not
+            there is not judged.
         not_judged: Gets what could not be judged, and why.
     """
-    yield from across.gaps.check()
-    flow, rows = published.get("market.flow"), published.get("state.flow")
     doubts: list[tuple[str, str, str]] = []
+    yield from across.gaps.check()
+    if "state.breadth" in published:
+        yield from across.breadth.check(_rows(across.breadth.day, published["state.breadth"]), doubts)
+    flow, rows = published.get("market.flow"), published.get("state.flow")
     yield from flows.check(
         across.flow,
         None if flow is None else _events(across.flow.day, flow),
