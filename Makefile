@@ -46,7 +46,7 @@ quick: .venv/.ready ## Unit tests, but for those that play whole market days: se
 prove: prove-examples prove-subscriptions prove-kills prove-hostile prove-chaos prove-replay prove-plugin ## All the long proofs, one after the other: most of an hour
 
 prove-examples: setup ## Every property on thousands of examples
-	PROVE=1 $(TEST) tests/unit tests/contract $(ARGS)
+	PROVE=1 $(TEST) tests/unit tests/contract tests/mutation $(ARGS)
 
 prove-subscriptions: .venv/.ready ## Ten thousand histories of clients that choose, stall, and come back
 	PROVE=1 $(BIN)/pytest -q tests/unit/gateway/test_subscription_machine.py $(ARGS)

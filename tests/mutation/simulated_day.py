@@ -39,7 +39,7 @@ from tests.builders import DAY, a_frame, a_reference, a_tick, offers
 BEGINS_MS, ENDS_MS = at(DAY, 8, 55), at(DAY, 9, 30)
 AFTER_MS = [at(DAY, *clock) for clock in ((9, 31), (9, 33), (14, 45), (16, 1), (16, 3))]
 """Seconds of market time after the last record, for what is told late."""
-STEP_MS = 10_000
+STEP_MS = 20_000
 """Market time that a frame holds."""
 MOST_STOCKS = 8
 INDICES = ("VN30", "VNINDEX")

@@ -88,8 +88,8 @@ def archive(published: Outputs) -> Iterator[Archive]:
         types.setdefault(table, {})[column] = kind
     made = Archive(engine, published, types)
     for topic in TABLES:
-        for first in range(0, len(made.day[topic]), 100):
-            made.insert(topic, made.day[topic][first : first + 100])
+        for first in range(0, len(made.day[topic]), 500):
+            made.insert(topic, made.day[topic][first : first + 500])
     yield made
     engine.close()
 

@@ -43,7 +43,7 @@ def frames() -> Records:
     """The frames of a short day in two shards, with a record among them that nobody can use."""
     return [
         (position, a_frame(*frame.records, a_trade("BAD", BEGINS_MS, price=-1), seq=frame.seq) if number == 40 else frame)
-        for number, (position, frame) in enumerate(coarser(records(SHARDS), 6))
+        for number, (position, frame) in enumerate(coarser(records(SHARDS), 3))
     ]
 
 
