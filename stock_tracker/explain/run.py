@@ -14,9 +14,11 @@ from schemas.shards import shard_of
 from schemas.topics import EVENT_TOPICS, PIPELINES_TERMS, RECORD_TOPICS, SSI_FOREIGN, SSI_INDICES, SSI_TICKS, SSI_WIRE, Topic
 from schemas.units import Symbol, TradingDay, UnixMs
 from stock_tracker.errors import NothingToExplain
+from stock_tracker.explain.core.alert_answers import with_window
 from stock_tracker.explain.core.alerts import AlertTrace
-from stock_tracker.explain.core.answer import Evidence, Question, Unanswerable, answer, with_window
+from stock_tracker.explain.core.answer import answer
 from stock_tracker.explain.core.books import LedgerBook, TapeBook
+from stock_tracker.explain.core.evidence import Evidence, Question, Unanswerable
 from stock_tracker.explain.core.places import EventPlaces, WireSearch
 from stock_tracker.explain.core.step import TraceStep
 from stock_tracker.explain.core.terms import TermsInForce

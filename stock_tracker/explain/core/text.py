@@ -6,7 +6,7 @@ from typing import Any, Final
 import msgspec
 
 from schemas.structs import CandleEvent, LedgerEntry, QuoteEvent, TradeEvent
-from stock_tracker.explain.core.answer import Evidence, Section
+from stock_tracker.explain.core.evidence import Evidence, Section
 from stock_tracker.explain.core.step import BookedLine, TraceStep
 from stock_tracker.explain.core.terms import TermsInForce
 from stock_tracker.explain.core.words import clock, price, said

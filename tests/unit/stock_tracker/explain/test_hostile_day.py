@@ -23,7 +23,7 @@ from schemas.position import Position
 from schemas.structs import ForeignRecord, TradeRecord
 from schemas.topics import EVENT_TOPICS, RECORD_TOPICS, SSI_FOREIGN, SSI_INDICES, SSI_TICKS, STATE_PRICES, encode
 from schemas.units import Symbol, UnixMs
-from stock_tracker.explain.core.answer import Evidence
+from stock_tracker.explain.core.evidence import Evidence
 from stock_tracker.explain.core.places import EventPlaces
 from stock_tracker.explain.core.step import TraceStep
 from stock_tracker.explain.run import Explainer
