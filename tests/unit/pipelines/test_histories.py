@@ -47,8 +47,8 @@ COUNTINGS: tuple[DealCounting, ...] = ("own", "shared")
 YESTERDAY = 20261119
 MIDNIGHT = moment("00:00")
 
-Outputs = dict[Topic[Any], list[Any]]
-"""All messages that came of a day, by topic."""
+Outputs = dict[Topic[Any], list[bytes]]
+"""All messages that came of a day, by topic. Few of them are ever looked at."""
 
 
 class Pipeline(NamedTuple):
@@ -92,7 +92,7 @@ def _fold(
         if counts is not None:
             counts += folded.counts
         for output in folded.outputs:
-            outputs[output.topic].append(output.topic.decode(output.value))
+            outputs[output.topic].append(output.value)
     return outputs
 
 
@@ -121,7 +121,12 @@ def _record(pipeline: Pipeline, heard: Heard[Any]) -> Any:
 
 
 def _events(outputs: Outputs, topic: Topic[Any]) -> list[Any]:
-    return [event for frame in outputs[topic] for event in frame.events]
+    return [event for value in outputs[topic] for event in topic.decode(value).events]
+
+
+def _last_row(outputs: Outputs, topic: Topic[Any]) -> Any:
+    """None when there is none."""
+    return topic.decode(outputs[topic][-1]) if outputs[topic] else None
 
 
 in_slices = pytest.mark.parametrize("seeds", [range(n, HISTORIES, SLICES) for n in range(SLICES)], ids=range(SLICES))
@@ -170,20 +175,20 @@ def _tape_differences(history: History[Match], expected: ExpectedTape, counting:
         wrong.append(f"put-through deals are {sorted(deals.elements())} for {sorted(expected.deals)}")
     learnt = {f"put_through_{word}" for word in ("own", "shared") if f"put_through_{word}" not in history.traits}
     wrong += [f"{word} is proven" for word in learnt if counts[word]]
-    rows: list[PriceRow] = outputs[STATE_PRICES]
-    if not rows:
+    row: PriceRow | None = _last_row(outputs, STATE_PRICES)
+    if row is None:
         return [*wrong, "there is no row"]
-    if rows[-1].total_volume != sum(expected.reading.tops):
-        wrong.append(f"the total is {rows[-1].total_volume} for {expected.reading.tops}")
+    if row.total_volume != sum(expected.reading.tops):
+        wrong.append(f"the total is {row.total_volume} for {expected.reading.tops}")
     if expected.can_tell_gaps and not wrong:
-        missing, least = rows[-1].missed_volume, sum(end - start for holes in expected.untold.values() for start, end in holes)
+        missing, least = row.missed_volume, sum(end - start for holes in expected.untold.values() for start, end in holes)
         dealt = sum(volume for _, volume in expected.deals) if "put_through_shared" in history.traits else 0
         if not least - dealt <= missing <= least:
             wrong.append(f"{missing} shares are missing for {least}, of which {dealt} were put through")
     newest = max(match.second for match in history.told)
     named = {match.exchange for match in history.told if match.second == newest}
-    if rows[-1].exchange not in named:
-        wrong.append(f"the exchange is {rows[-1].exchange} for {named}")
+    if row.exchange not in named:
+        wrong.append(f"the exchange is {row.exchange} for {named}")
     return wrong
 
 
@@ -262,7 +267,7 @@ LEDGER = Pipeline(foreign_shard.fold_frame, Shard.of("foreign", 0, 1), SSI_FOREI
 def _ledger_differences(history: History[Count]) -> list[str]:
     outputs = _fold(LEDGER, history)
     entries: list[LedgerEntry] = _events(outputs, MARKET_FOREIGN)
-    rows: list[ForeignRow] = outputs[STATE_FOREIGN]
+    row: ForeignRow | None = _last_row(outputs, STATE_FOREIGN)
     wrong: list[str] = []
     for number, side in enumerate((Side.BUY, Side.SELL)):
         account = account_of(
@@ -285,16 +290,16 @@ def _ledger_differences(history: History[Count]) -> list[str]:
         value = sum(line.value for line in lines)
         if value != sum(account.values) and booked == account.volumes:
             wrong.append(f"{side}: {value} VND for {account.values}")
-        if rows:
-            said = (rows[-1].bought, rows[-1].bought_value) if side is Side.BUY else (rows[-1].sold, rows[-1].sold_value)
+        if row is not None:
+            said = (row.bought, row.bought_value) if side is Side.BUY else (row.sold, row.sold_value)
             if said != (sum(booked), value):
                 wrong.append(f"{side}: the row says {said} for lines of {sum(booked)} shares and {value} VND")
     newest = max(count.second for count in history.told)
     named = {count.exchange for count in history.told if count.second == newest}
-    if not rows:
+    if row is None:
         wrong.append("there is no row")
-    elif rows[-1].exchange not in named:
-        wrong.append(f"the exchange is {rows[-1].exchange} for {named}")
+    elif row.exchange not in named:
+        wrong.append(f"the exchange is {row.exchange} for {named}")
     return wrong
 
 
@@ -341,7 +346,7 @@ def _is_of_a_deal(event: TradeEvent) -> bool:
 def test_knowing_how_deals_are_counted_changes_nothing_but_what_they_explain(counting: DealCounting) -> None:
     """Where the total never falls: else what deals have explained decides which records of a new count pass for late ones."""
     gained = 0
-    for seed in range(0, HISTORIES, 4):
+    for seed in range(0, HISTORIES, usually(16, proving=4)):
         tape = a_tape(seed, without=TROUBLES)
         if f"put_through_{counting}" not in tape.traits or not tape.told:
             continue
@@ -359,7 +364,7 @@ def test_knowing_how_deals_are_counted_changes_nothing_but_what_they_explain(cou
 
 @in_slices
 def test_frames_cut_elsewhere_give_the_same_events_and_the_same_last_rows(seeds: Sequence[int]) -> None:
-    for seed in seeds[::8]:
+    for seed in seeds[:: usually(16, proving=8)]:
         tape, flow = a_tape(seed, without=NOT_YET), a_flow(seed)
         for pipeline, history, events, rows in (
             (TAPE, tape, MARKET_TRADES, STATE_PRICES),
@@ -369,4 +374,4 @@ def test_frames_cut_elsewhere_give_the_same_events_and_the_same_last_rows(seeds:
                 continue
             one, other = _fold(pipeline, history, cuts=1), _fold(pipeline, history, cuts=2)
             assert _events(one, events) == _events(other, events), seed
-            assert changed(one[rows][-1], src=0) == changed(other[rows][-1], src=0), seed
+            assert changed(_last_row(one, rows), src=0) == changed(_last_row(other, rows), src=0), seed
