@@ -32,8 +32,8 @@ class MemberCounts(Stored):
     day: int = 0
     indices: dict[str, list[int]] = msgspec.field(default_factory=dict)
     """Counts in the order of :data:`PLACES`, by index."""
-    changed: bool = False
-    """Whether they changed since the shard's last partial."""
+    told: dict[str, list[int]] = msgspec.field(default_factory=dict)
+    """The counts that the shard's last partial of the day said."""
 
 
 class Members:
@@ -70,12 +70,14 @@ class Members:
             self._add(symbol_day, 1)
 
     def report(self, shard: Shard, now_ms: int) -> PartialBreadth | None:
-        """What the shard says with a market second; None when nothing changed since it last did."""
+        """What the shard says with a market second; None when the members stand as it last said."""
         counts = self._counts
-        if not counts.changed:
+        # A member that moved and came back within the second has changed nothing, wherever the frames were cut.
+        said = {index: each for index, each in counts.indices.items() if any(each) or any(counts.told.get(index, ()))}
+        if all(counts.told.get(index) == each for index, each in said.items()):
             return None
-        counts.changed = self._is_stored = False
-        shares = [IndexShare(symbol=Symbol(index), counts=list(each)) for index, each in sorted(counts.indices.items())]
+        counts.told, self._is_stored = {index: list(each) for index, each in said.items()}, False
+        shares = [IndexShare(symbol=Symbol(index), counts=list(each)) for index, each in sorted(said.items())]
         return PartialBreadth(
             shard=shard.number, shards=shard.shards, day=TradingDay(counts.day), ts_ms=UnixMs(now_ms), indices=shares
         )
@@ -91,7 +93,7 @@ class Members:
             return
         for index in symbol_day.groups:
             self._counts.indices.setdefault(index, [0] * len(PLACES))[PLACES.index(symbol_day.place)] += times
-            self._counts.changed, self._is_stored = True, False
+            self._is_stored = False
 
 
 class Share(msgspec.Struct, array_like=True, gc=False):

@@ -105,6 +105,18 @@ def test_a_shard_speaks_at_the_end_of_a_market_second_in_which_something_changed
     assert prices.fold(a_trade("AAA", price=PRICE, total=300), a_tick("10:00:03"), a_tick("10:00:04")) == []
 
 
+def test_a_member_that_comes_back_within_the_second_has_changed_nothing() -> None:
+    prices = Prices()
+    prices.fold(a_tick("10:00:00"), *members("AAA"), a_tick("10:00:01"))
+    # In frames of its own each, as much as in one.
+    assert prices.fold(*members("AAA", groups=("VN100",))) == prices.fold(*members("AAA")) == []
+    assert prices.fold(a_tick("10:00:02")) == []
+    prices.fold(*members("AAA", groups=("VN100",)))
+    assert counts(prices.fold(a_tick("10:00:03"))) == [{"VN30": [0] * 6, "VN100": [0, 0, 0, 0, 0, 1]}]
+    prices.fold(a_trade("AAA", price=FLOOR))
+    assert counts(prices.fold(a_tick("10:00:04"))) == [{"VN100": [0, 0, 0, 0, 1, 0]}], "VN30 has been told"
+
+
 def test_a_stock_counts_in_each_index_that_it_is_in() -> None:
     prices, sums = Prices(), Sums()
     both, one = members("AAA", groups=("VN100", "VN30")), members("BBB", groups=("VN100",))
