@@ -14,6 +14,7 @@ from types import FrameType
 
 from confluent_kafka import KafkaError, KafkaException
 from quixstreams.checkpointing.exceptions import CheckpointProducerTimeout
+from quixstreams.exceptions import PartitionAssignmentError
 from quixstreams.kafka.exceptions import KafkaBrokerUnavailableError
 from quixstreams.state.exceptions import StateRecoveryOffsetOutOfRange
 
@@ -23,8 +24,8 @@ from pipelines.errors import KafkaKeptLess, StopTimedOut
 from pipelines.parameters import Parameters
 from pipelines.retention import lost
 from pipelines.settings import PipelineSettings
-from schemas.errors import Halt, InstanceReplaced, KafkaUnavailable
-from schemas.kafka_errors import is_away, is_fenced
+from schemas.errors import Halt, InstanceReplaced, KafkaUnavailable, TransactionLost
+from schemas.kafka_errors import is_away, is_fenced, is_transaction_lost
 
 log = logging.getLogger(__name__)
 
@@ -98,14 +99,18 @@ def run(
 def in_our_words(failure: BaseException, name: str, settings: PipelineSettings) -> BaseException:
     """What stopped pipeline ``name``, as an error that says what to do next; as it is, where it says so or that is not known."""
     told: BaseException = failure
-    found = failure.args[0] if isinstance(failure, KafkaException) else getattr(failure, "error", None)
+    # Quix wraps whatever happened while partitions were given out.
+    cause = failure.__cause__ if isinstance(failure, PartitionAssignmentError) else failure
+    found = cause.args[0] if isinstance(cause, KafkaException) else getattr(cause, "error", None)
     error = found if isinstance(found, KafkaError) else None
     if error is not None and is_fenced(error.code(), error.str()):
         told = InstanceReplaced(name, settings.instance, "PIPELINE_INSTANCE")
     elif error is not None and is_away(error.code()):
         told = KafkaUnavailable(settings.bootstrap, error.str())
-    elif isinstance(failure, KafkaBrokerUnavailableError | CheckpointProducerTimeout):
-        told = KafkaUnavailable(settings.bootstrap, str(failure))
+    elif error is not None and is_transaction_lost(error.code()):
+        told = TransactionLost(f"pipeline {name}", error.str())
+    elif isinstance(cause, KafkaBrokerUnavailableError | CheckpointProducerTimeout):
+        told = KafkaUnavailable(settings.bootstrap, str(cause))
     elif isinstance(failure, StateRecoveryOffsetOutOfRange):
         try:
             told = KafkaKeptLess(name, lost(named(name), settings))

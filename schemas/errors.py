@@ -10,6 +10,7 @@ SchemaError
 └── KafkaTrouble
     ├── KafkaUnavailable: no broker answers
     ├── TopicsMissing: topics have not been made
+    ├── TransactionLost: Kafka gave up what a process had under way
     └── InstanceReplaced: another process took this one's place in its consumer group
 """
 
@@ -171,6 +172,21 @@ class TopicsMissing(KafkaTrouble):
 
     def __str__(self) -> str:
         return f"Kafka at {self.bootstrap} has no topic {', '.join(self.names)}: make them with `stock-tracker topics apply`"
+
+
+class TransactionLost(KafkaTrouble):
+    """Kafka no longer knows the transaction of ``consumer``, for the ``reason`` that it gave; after a start there is another."""
+
+    def __init__(self, consumer: str, reason: str) -> None:
+        super().__init__(consumer, reason)
+        self.consumer = consumer
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return (
+            f"Kafka no longer knows the transaction of {self.consumer} ({self.reason}): Kafka was away, or {self.consumer} stood "
+            "still, for seconds. Nothing is lost or doubled by that: start it again, it goes on from its last commit"
+        )
 
 
 class InstanceReplaced(KafkaTrouble):

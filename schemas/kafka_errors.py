@@ -45,6 +45,12 @@ class KafkaCode(IntEnum):
     """The group's partitions are being given out anew."""
     INVALID_PRODUCER_EPOCH = 47
     """A newer producer has the same transactional id, as brokers before 2.7 say it."""
+    INVALID_TXN_STATE = 48
+    """The producer's transaction has ended already, or has not begun, as far as the broker knows."""
+    INVALID_PRODUCER_ID_MAPPING = 49
+    """The broker knows another producer by that transactional id, or none."""
+    UNKNOWN_PRODUCER_ID = 59
+    """The broker knows nothing of that producer any more."""
     FENCED_INSTANCE_ID = 82
     """A newer consumer has the same instance id."""
     PRODUCER_FENCED = 90
@@ -70,6 +76,9 @@ _REBALANCING: Final = frozenset({KafkaCode.ILLEGAL_GENERATION, KafkaCode.UNKNOWN
 _FENCED: Final = frozenset(
     {KafkaCode._FENCED, KafkaCode.INVALID_PRODUCER_EPOCH, KafkaCode.FENCED_INSTANCE_ID, KafkaCode.PRODUCER_FENCED}
 )
+_TRANSACTION_LOST: Final = frozenset(
+    {KafkaCode.INVALID_TXN_STATE, KafkaCode.INVALID_PRODUCER_ID_MAPPING, KafkaCode.UNKNOWN_PRODUCER_ID}
+)
 
 
 def is_away(code: int) -> bool:
@@ -85,6 +94,11 @@ def is_cluster_down(code: int) -> bool:
 def is_rebalancing(code: int) -> bool:
     """Whether the partitions of a consumer group are being given out anew. Once they are, a commit is taken again."""
     return code in _REBALANCING
+
+
+def is_transaction_lost(code: int) -> bool:
+    """Whether Kafka no longer knows what a producer has under way: :class:`schemas.errors.TransactionLost` says what to do."""
+    return code in _TRANSACTION_LOST
 
 
 def is_fenced(code: int, text: str) -> bool:

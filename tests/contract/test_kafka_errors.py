@@ -3,7 +3,7 @@
 import pytest
 from confluent_kafka import KafkaError
 
-from schemas.kafka_errors import KafkaCode, is_away, is_cluster_down, is_fenced, is_rebalancing
+from schemas.kafka_errors import KafkaCode, is_away, is_cluster_down, is_fenced, is_rebalancing, is_transaction_lost
 
 
 @pytest.mark.parametrize("code", KafkaCode, ids=lambda code: code.name)
@@ -13,7 +13,8 @@ def test_a_code_has_the_number_that_the_client_gives_it(code: KafkaCode) -> None
 
 def test_a_code_means_one_thing() -> None:
     for code in set(KafkaCode) - {KafkaCode._FATAL}:
-        assert [is_away(code), is_rebalancing(code), is_fenced(code, "")].count(True) == 1, code.name
+        meanings = [is_away(code), is_rebalancing(code), is_fenced(code, ""), is_transaction_lost(code)]
+        assert meanings.count(True) == 1, code.name
 
 
 def test_only_all_brokers_at_once_are_a_cluster_that_is_down() -> None:

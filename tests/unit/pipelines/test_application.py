@@ -5,6 +5,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from quixstreams import Application
 from quixstreams.checkpointing.exceptions import CheckpointProducerTimeout
+from quixstreams.exceptions import PartitionAssignmentError
 from quixstreams.kafka.exceptions import KafkaConsumerException
 
 from pipelines import application
@@ -15,7 +16,7 @@ from pipelines.errors import StopTimedOut, UnevenTopics, UnknownPipeline, Unusab
 from pipelines.parameters import Parameters
 from pipelines.service import in_our_words, run
 from pipelines.settings import PipelineSettings
-from schemas.errors import Halt, InstanceReplaced, KafkaUnavailable, NewerMessage, TooManyDeadLetters
+from schemas.errors import Halt, InstanceReplaced, KafkaUnavailable, NewerMessage, TooManyDeadLetters, TransactionLost
 from schemas.position import Position
 from schemas.topics import PIPELINES_TERMS
 from tests.builders import a_frame, a_tick
@@ -89,6 +90,8 @@ def test_errors_say_what_to_do_next() -> None:
         (CheckpointProducerTimeout("'1' messages failed to be produced before the producer flush timeout"), KafkaUnavailable),
         (KafkaException(KafkaError(KafkaError._FENCED)), InstanceReplaced),
         (KafkaConsumerException(KafkaError(KafkaError._FATAL, "Static consumer fenced: group.instance.id")), InstanceReplaced),
+        (KafkaException(KafkaError(KafkaError.INVALID_TXN_STATE, "Failed to end transaction", fatal=True)), TransactionLost),
+        (KafkaException(KafkaError(KafkaError.INVALID_PRODUCER_ID_MAPPING)), TransactionLost),
     ],
 )
 def test_what_kafka_did_to_a_pipeline_is_said_with_the_remedy(
@@ -97,6 +100,15 @@ def test_what_kafka_did_to_a_pipeline_is_said_with_the_remedy(
     told = in_our_words(failure, "prices", settings)
     assert type(told) is ours
     assert told.__cause__ is failure
+
+
+def test_what_happened_while_partitions_were_given_out_is_said_as_if_it_had_happened_at_any_other_time(
+    settings: PipelineSettings,
+) -> None:
+    failure = PartitionAssignmentError("Error during partition assignment")
+    assert in_our_words(failure, "prices", settings) is failure
+    failure.__cause__ = KafkaException(KafkaError(KafkaError._TRANSPORT))
+    assert isinstance(in_our_words(failure, "prices", settings), KafkaUnavailable)
 
 
 @pytest.mark.parametrize(
