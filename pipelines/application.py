@@ -40,6 +40,9 @@ TRANSACTION_TIMEOUT_MS = 10_000
 SESSION_TIMEOUT_MS = 12_000
 """Longer than a transaction lasts: a shard must not move on while its dead owner's transaction is still open."""
 METADATA_TIMEOUT_S = 10.0
+RECONNECT_MS = 1_000
+"""A broker that is away is tried again at least so often. By default the pause grows to ten seconds, which a broker that is back
+would be waited for in vain."""
 
 
 class PipelineApplication(Application):
@@ -123,6 +126,7 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
             "group.instance.id": instance,
             "session.timeout.ms": SESSION_TIMEOUT_MS,
             "isolation.level": "read_committed",
+            "reconnect.backoff.max.ms": RECONNECT_MS,
         },
         producer_extra_config={
             # Stable, so that a restart aborts what its predecessor left open instead of waiting for its time-out.
@@ -130,6 +134,7 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
             "transaction.timeout.ms": TRANSACTION_TIMEOUT_MS,
             "compression.type": "lz4",
             "linger.ms": 5,
+            "reconnect.backoff.max.ms": RECONNECT_MS,
         },
     )
     dead_letters = DeadLetterWatch(pipeline.name, settings.dead_letter_limit)
