@@ -22,14 +22,6 @@ class Known(NamedTuple):
 
 KNOWN: Final = (
     Known(
-        name="engine_killed_inside_a_rename",
-        part="archive",
-        how="kill",
-        kinds=frozenset({"missing_row", "wrong_row"}),
-        says="ClickHouse's engine notes an insert as done before it renames the new part into the table. Killed between the two, "
-        "it takes the repeated insert for done, and the rows are missing",
-    ),
-    Known(
         name="gateway_ahead_of_a_lost_transaction",
         part="gateway",
         how="kill",
@@ -51,12 +43,13 @@ class Suspicion(NamedTuple):
         return {"name": self.known.name, "differences": self.differences, "says": self.known.says}
 
 
-def suspicions(kinds: Collection[str], recoveries: Sequence[Recovery]) -> list[Suspicion]:
+def suspicions(kinds: Collection[str], recoveries: Sequence[Recovery], known: Sequence[Known] = KNOWN) -> list[Suspicion]:
     """All that may have happened, given who was struck, each with how many of the differences it may explain, which may be none.
 
     Args:
         kinds: Those of the differences, one for each of them.
         recoveries: What was struck.
+        known: What is not mended yet.
     """
     struck = {(one.part, one.how) for one in recoveries if one.pid is not None}
-    return [Suspicion(known, sum(kind in known.kinds for kind in kinds)) for known in KNOWN if (known.part, known.how) in struck]
+    return [Suspicion(one, sum(kind in one.kinds for kind in kinds)) for one in known if (one.part, one.how) in struck]

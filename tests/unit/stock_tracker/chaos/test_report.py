@@ -1,6 +1,6 @@
 import pytest
 
-from stock_tracker.chaos.core.known import suspicions
+from stock_tracker.chaos.core.known import KNOWN, Known, suspicions
 from stock_tracker.chaos.core.recovery import AFTERMATH_S, Quantiles, Recovery, by_part, overlaps_noted
 from stock_tracker.chaos.core.report import ChaosReport, Machine
 from stock_tracker.chaos.core.schedule import STOP_S
@@ -68,14 +68,27 @@ def test_strikes_overlap_while_one_is_not_back_and_shortly_after() -> None:
     assert stop.back_s == 10.0 + STOP_S + 1.0
 
 
+A_CORNER = Known("a_corner", "archive", "kill", frozenset({"missing_row"}), "The archive forgets a row")
+
+
 def test_what_is_known_is_called_by_its_name_where_it_can_have_happened() -> None:
     kinds = ["missing_row", "missing_row", "missing_print"]
-    (found,) = suspicions(kinds, [back("archive", 3.0)])
-    assert (found.known.name, found.differences) == ("engine_killed_inside_a_rename", 2)
-    assert suspicions(kinds, [back("sink", 3.0), back("archive", None, None, pid=None)]) == []
-    (found,) = suspicions(["missing_print"], [back("archive", 3.0)])
-    assert (found.known.name, found.differences) == ("engine_killed_inside_a_rename", 0)
-    assert (
-        "Known, and not mended yet: engine_killed_inside_a_rename, which did not happen this time"
-        in ChaosReport(7, [back("archive", 3.0)], [found], "", QUIET).sentences()
+    (found,) = suspicions(kinds, [back("archive", 3.0)], [A_CORNER])
+    assert (found.known.name, found.differences) == ("a_corner", 2)
+    said = list(ChaosReport(7, [back("archive", 3.0)], [found], "", QUIET).sentences())
+    assert said[-1] == (
+        "Known, and not mended yet: a_corner, which 2 of the differences may come from. The archive forgets a row"
     )
+    assert suspicions(kinds, [back("sink", 3.0), back("archive", None, None, pid=None)], [A_CORNER]) == []
+
+
+def test_what_is_known_and_did_not_happen_is_named_too() -> None:
+    (found,) = suspicions(["missing_print"], [back("archive", 3.0)], [A_CORNER])
+    assert (found.known.name, found.differences) == ("a_corner", 0)
+    said = list(ChaosReport(7, [back("archive", 3.0)], [found], "", QUIET).sentences())
+    assert said[-1] == "Known, and not mended yet: a_corner, which did not happen this time"
+
+
+def test_each_known_corner_is_of_a_kind_of_difference_and_has_a_name_of_its_own() -> None:
+    assert len({one.name for one in KNOWN}) == len(KNOWN)
+    assert all(one.kinds and one.says for one in KNOWN)
