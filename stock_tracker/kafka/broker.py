@@ -14,14 +14,14 @@ import subprocess
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from stock_tracker.errors import BrokerFailed, StrangeData
 from stock_tracker.home import Home, cache
-from stock_tracker.kafka import PORT_NAME, jars, java, metadata
+from stock_tracker.kafka import PORT_NAME, class_data, jars, java, metadata
 from stock_tracker.kafka.programs import ProgramFailed, Tell, run
 from stock_tracker.kafka.recipe import Recipe
 from stock_tracker.ports import free_port, require_free
@@ -39,7 +39,7 @@ STOP_S = 20.0
 TAIL_LINES = 12
 _PAUSE_S = 0.1
 
-_HEAP = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
+HEAP = ("-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:+ExitOnOutOfMemoryError")
 """Java's options for a broker that starts quickly and needs little memory, because it shares the machine with everything else."""
 
 _PASSED_ON = ("HOME", "JAVA_TOOL_OPTIONS", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PATH", "TMPDIR", "TZ")
@@ -72,11 +72,13 @@ class RunningBroker:
 class Broker:
     """The broker whose data, log and pidfile are in ``folder``, whether it runs or not. It gets its port when it is started."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, environ: Mapping[str, str], java_options: Sequence[str] | None = None) -> None:
+        """``java_options`` are further ones; if not given, those to start with the classes that :mod:`fetch` has kept."""
         self.folder = folder
         self.log = folder / "broker.log"
         """Its log since the last start; that of the run before is ``broker.previous.log``."""
         self._environ = environ
+        self._java_options = java_options
         self._pidfile = folder / "broker.pid"
         self._settings = folder / "server.properties"
         self._data = folder / "data"
@@ -177,22 +179,21 @@ class Broker:
         downloads = cache(self._environ)
         runtime = java.find(recipe, downloads, self._environ, tell)
         classes = jars.ready(recipe, downloads, self._environ, tell)
-        command = [
-            str(runtime.path),
-            *_HEAP,
-            f"-Dlog4j2.configurationFile={recipe.logging.as_uri()}",
-            "-cp",
-            f"{classes}/*",
-        ]
+        kept = class_data.options(class_data.archive_of(classes, runtime))
+
+        def command(options: Sequence[str]) -> list[str]:
+            logging = f"-Dlog4j2.configurationFile={recipe.logging.as_uri()}"
+            return [str(runtime.path), *HEAP, *options, logging, "-cp", f"{classes}/*"]
+
         environ = {name: value for name, value in self._environ.items() if name in _PASSED_ON}
         self._configure(recipe, port)
-        self._format(command, environ, tell)
+        self._format(command(kept), environ, tell)
         with contextlib.suppress(FileNotFoundError):
             self.log.rename(self.log.with_suffix(".previous.log"))
         tell(f"Starting Kafka {recipe.version} on 127.0.0.1:{port} with {runtime}")
         with self.log.open("ab") as log:
             return subprocess.Popen(
-                [*command, "kafka.Kafka", self._settings.name],
+                [*command(kept if self._java_options is None else self._java_options), "kafka.Kafka", self._settings.name],
                 cwd=self.folder,
                 env=environ,
                 stdin=subprocess.DEVNULL,

@@ -18,7 +18,11 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from schemas.errors import PortTaken
 from stock_tracker.errors import BrokerFailed, StrangeData
-from stock_tracker.kafka.broker import Broker, RunningBroker
+from stock_tracker.kafka import class_data
+from stock_tracker.kafka.broker import HEAP, Broker, RunningBroker
+from stock_tracker.kafka.fetch import fetch
+from stock_tracker.kafka.java import Java
+from stock_tracker.kafka.recipe import Recipe
 from stock_tracker.ports import free_port
 from tests.patience import PATIENCE_S, until
 
@@ -80,7 +84,7 @@ def command(broker: Broker, *words: str, **environ: str) -> subprocess.Completed
     )
 
 
-def test_a_broker_keeps_what_was_acknowledged_when_it_is_killed(broker: Broker) -> None:
+def test_a_broker_keeps_what_was_acknowledged_and_never_gets_the_new_owner_of_its_pid_killed(broker: Broker) -> None:
     port = free_port()
     first = broker.start(port, silent)
     values = [f"{n}".encode() for n in range(1000)]
@@ -89,20 +93,15 @@ def test_a_broker_keeps_what_was_acknowledged_when_it_is_killed(broker: Broker) 
 
     os.kill(first.pid, signal.SIGKILL)
     until(lambda: broker.running() is None, "the end of the killed one")
-    second = broker.start(port, silent)
-
-    assert second.pid != first.pid
-    assert broker.cluster_id() == identity
-    assert read(second.bootstrap, len(values)) == values
-
-
-def test_a_pid_that_was_left_behind_never_gets_its_new_owner_killed(broker: Broker) -> None:
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
         (broker.folder / "broker.pid").write_text(f"{bystander.pid}\n")
         assert broker.running() is None
         assert not broker.stop(silent)
         (broker.folder / "broker.pid").write_text(f"{bystander.pid}\n")
-        assert broker.start(free_port(), silent).pid != bystander.pid
+        second = broker.start(port, silent)
+        assert second.pid not in (first.pid, bystander.pid)
+        assert broker.cluster_id() == identity
+        assert read(second.bootstrap, len(values)) == values
         assert broker.stop(silent)
         assert bystander.poll() is None
         bystander.communicate(b"\n")
@@ -115,7 +114,7 @@ def test_starts_at_once_make_one_broker(started: list[tuple[Broker, RunningBroke
 
 def test_the_command_starts_shows_and_stops_it(broker: Broker) -> None:
     port = free_port()
-    down = command(broker, "kafka", "status", STOCK_TRACKER_KAFKA_PORT=str(port))
+    down = command(broker, "kafka", "status", KAFKA_BOOTSTRAP=f"127.0.0.1:{port}")
     assert down.returncode == 1
 
     started = command(broker, "kafka", "start", "--port", str(port))
@@ -174,15 +173,25 @@ def test_a_taken_port_is_said_with_who_has_it(broker: Broker) -> None:
     assert broker.running() is None
 
 
-def test_a_controller_s_port_that_somebody_takes_first_is_not_the_end(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_controller_s_port_that_somebody_takes_first_is_not_the_end_and_a_deaf_broker_is_killed(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
     port = free_port()
     with socket.create_server(("127.0.0.1", 0)) as other:
         taken = other.getsockname()[1]
         # The first launch chooses two: one to suggest if its own port is taken, and the controller's.
         chosen = iter([taken, taken])
         monkeypatch.setattr("stock_tracker.kafka.broker.free_port", lambda: next(chosen, None) or free_port())
-        assert broker.start(port, silent).bootstrap == f"127.0.0.1:{port}"
+        running = broker.start(port, silent)
+        assert running.bootstrap == f"127.0.0.1:{port}"
     assert next(chosen, None) is None
+
+    monkeypatch.setattr("stock_tracker.kafka.broker.STOP_S", 1.0)
+    os.kill(running.pid, signal.SIGSTOP)  # deaf to SIGTERM
+    told: list[str] = []
+    assert broker.stop(told.append)
+    assert told == ["Kafka did not stop within 1 s; killing it"]
+    assert broker.running() is None
 
 
 def test_a_broker_that_dies_at_once_shows_its_last_words(broker: Broker) -> None:
@@ -210,18 +219,36 @@ def test_a_start_that_is_interrupted_leaves_nothing_behind(broker: Broker, monke
     assert broker.running() is None
 
 
+@pytest.fixture(scope="module")
+def fetched() -> tuple[Java, Path]:
+    """The Java and the jars, with whose classes ``make setup`` has filled the archive."""
+    return fetch(Recipe.of_repository(), os.environ, silent)
+
+
+def asked_for_help(fetched: tuple[Java, Path], *options: str) -> str:
+    """What one of Kafka's programs says with options of Java's."""
+    runtime, classes = fetched
+    argv = [str(runtime.path), *HEAP, *options, "-cp", f"{classes}/*", "kafka.tools.StorageTool", "--help"]
+    return subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+
+
+def test_java_takes_the_classes_that_were_kept(fetched: tuple[Java, Path]) -> None:
+    runtime, classes = fetched
+    options = class_data.options(class_data.archive_of(classes, runtime))
+    said = asked_for_help(fetched, *options, "-Xlog:class+load").splitlines()
+    kept = [line for line in said if line.endswith("source: shared objects file (top)")]
+    assert any("org.apache.kafka." in line for line in kept)
+
+
+def test_kept_classes_that_do_not_fit_are_done_without(fetched: tuple[Java, Path], tmp_path: Path) -> None:
+    unfit = tmp_path / "classes.jsa"
+    unfit.touch()
+    assert class_data.options(tmp_path / "none.jsa") == []
+    assert asked_for_help(fetched, *class_data.options(unfit)).startswith("usage: kafka-storage")
+
+
 def test_another_nodes_data_is_refused(broker: Broker) -> None:
     properties = broker.folder / "data" / "meta.properties"
     properties.write_text(properties.read_text().replace("node.id=1", "node.id=7"))
     with pytest.raises(StrangeData, match="node 7"):
         broker.start(free_port(), silent)
-
-
-def test_a_stopped_broker_is_killed_in_the_end(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stock_tracker.kafka.broker.STOP_S", 1.0)
-    running = broker.start(free_port(), silent)
-    os.kill(running.pid, signal.SIGSTOP)  # deaf to SIGTERM
-    told: list[str] = []
-    assert broker.stop(told.append)
-    assert told == ["Kafka did not stop within 1 s; killing it"]
-    assert broker.running() is None
