@@ -11,6 +11,7 @@ import sys
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -22,6 +23,7 @@ from stock_tracker.errors import StockTrackerError
 from stock_tracker.home import cache
 from stock_tracker.kafka import java
 from stock_tracker.kafka.recipe import Recipe
+from tests.command_line import Command, StockTracker, within_this_process
 from tests.patience import PATIENCE_S
 from tests.proof import usually
 
@@ -106,6 +108,16 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 def pytest_report_header(config: pytest.Config) -> list[str]:
     order = f"order of the scenarios: SCENARIOS_SEED={config.stash[_SEED]}"
     return [f"kafka: {_which_kafka()}", f"clickhouse: {_which_clickhouse()}", order]
+
+
+@pytest.fixture
+def stock_tracker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> StockTracker:
+    """Runs ``stock-tracker`` commands within this process, in a home of the test's own."""
+
+    def run(*words: str, **environ: str) -> Command:
+        return within_this_process(monkeypatch, capfd, words, {"STOCK_TRACKER_HOME": str(tmp_path), **environ})
+
+    return run
 
 
 @pytest.fixture(scope="module")
