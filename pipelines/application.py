@@ -24,6 +24,7 @@ from pipelines.catalogue import BESIDE, Pipeline, Topology
 from pipelines.changelogs import ChangelogAdmin
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
 from pipelines.core.frames import Fold, Output, Shard, fold_value
+from pipelines.core.progress import Progress
 from pipelines.errors import UnevenTopics
 from pipelines.restart import connect, recover_promptly, watermarks_known
 from pipelines.retention import kept_instead
@@ -197,6 +198,7 @@ def _fold_message(
     """
     parts = [Shard.of(name, number, shards) for number in range(shards)]
     source, topic = topology.source, topology.source.name
+    progress = Progress(topic)
     messages, records = metrics.MESSAGES.labels(name, topic), metrics.RECORDS.labels(name, topic)
     published = {sink.name: metrics.PUBLISHED.labels(name, sink.name) for sink in (*topology.sinks, *BESIDE)}
 
@@ -218,6 +220,9 @@ def _fold_message(
         if folded.adopted is not None:
             outputs = [*outputs, folded.adopted]
             log.info("%s folds with other terms from %s on: %s", name, position, folded.adopted.value.decode())
+        if (reached := progress.reach(message, position)) is not None:
+            # After what was folded: nobody may be told of a second before what came of it.
+            outputs = [*outputs, reached]
         for sink, count in Counter(output.topic.name for output in outputs).items():
             published[sink].inc(count)
         return outputs

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 M = TypeVar("M")
 
-BESIDE: Final = (topics.SSI_DLQ, topics.PIPELINES_TERMS)
-"""What every pipeline may write: dead letters, and what it folds with."""
+BESIDE: Final = (topics.SSI_DLQ, topics.PIPELINES_TERMS, topics.STATE_PROGRESS)
+"""What every pipeline may write: dead letters, what it folds with, and how far it has come."""
 
 
 @dataclass(frozen=True)

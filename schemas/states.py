@@ -10,7 +10,7 @@ from pydantic import Field
 
 from schemas.events import Mover, TradePhase
 from schemas.message import Message, Versioned, version
-from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, Vnd
+from schemas.units import Exchange, Price, SessionPhase, Shares, Symbol, TradingDay, UnixMs, UnixUs, Vnd
 
 
 class Row(Versioned):
@@ -21,6 +21,23 @@ class Row(Versioned):
     """Offset of the record frame that made it, in the row's own partition number of its source topic."""
     ts_ms: UnixMs
     """Exchange time of what it shows."""
+
+
+class ShardProgress(Versioned):
+    """``state.progress``: how far the pipeline that reads a record topic has come in one of its partitions; about a row a second.
+
+    The newest row in the log holds, also where it says less than the one before: then a pipeline has lost a transaction, and
+    folds again. It says how old data *is*, and follows from when records were received; so no replay gives the same rows, and
+    nobody compares them.
+    """
+
+    topic: str
+    """The record topic, without a prefix."""
+    partition: int
+    offset: int
+    """Of the newest frame that was folded."""
+    recv_us: UnixUs
+    """When the connector received that frame's records, or made its clock tick, by the connector's clock."""
 
 
 class Candle(Message):

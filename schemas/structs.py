@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from schemas.states import IndexRow as IndexRow
     from schemas.states import PhaseSum as PhaseSum
     from schemas.states import PriceRow as PriceRow
+    from schemas.states import ShardProgress as ShardProgress
     from schemas.terms import Terms as Terms
     from schemas.terms import TermsAdopted as TermsAdopted
 else:
@@ -108,5 +109,6 @@ else:
     IndexRow = twin(states.IndexRow)
     PhaseSum = twin(states.PhaseSum)
     PriceRow = twin(states.PriceRow)
+    ShardProgress = twin(states.ShardProgress)
     Terms = twin(terms.Terms)
     TermsAdopted = twin(terms.TermsAdopted)

@@ -156,6 +156,9 @@ STATE_INDICES = Topic("state.indices", structs.IndexRow, sharded=True, cleanup="
 STATE_BREADTH = Topic("state.breadth", structs.BreadthRow, sharded=False, cleanup="compact", retention_ms=None)
 STATE_BASIS = Topic("state.basis", structs.BasisRow, sharded=True, cleanup="compact", retention_ms=None)
 
+STATE_PROGRESS = Topic("state.progress", structs.ShardProgress, sharded=False, cleanup="compact", retention_ms=None)
+"""How far each shard has been folded, by record topic and partition (``ssi.ticks/0``): no market data, and nothing to compare."""
+
 PIPELINES_TERMS = Topic("pipelines.terms", structs.TermsAdopted, sharded=False, cleanup="compact", retention_ms=None)
 """What the pipelines fold with, and since when; each adoption has a key of its own, so that all of them stay."""
 
@@ -174,7 +177,7 @@ EVENT_TOPICS = (
 )
 """What the archive reads."""
 STATE_TOPICS = (STATE_PRICES, STATE_FOREIGN, STATE_FLOW, STATE_INDICES, STATE_BREADTH, STATE_BASIS)
-"""What the gateway reads."""
+"""What the gateway shows."""
 TOPICS: tuple[Topic[Any], ...] = (
     SSI_WIRE,
     *RECORD_TOPICS,
@@ -185,6 +188,7 @@ TOPICS: tuple[Topic[Any], ...] = (
     PARTIAL_FLOW,
     PARTIAL_BREADTH,
     *STATE_TOPICS,
+    STATE_PROGRESS,
     PIPELINES_TERMS,
 )
 """All of them."""
