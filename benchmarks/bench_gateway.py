@@ -85,7 +85,7 @@ def changes(symbols: list[str], src: int) -> list[Change]:
         )
         for symbol in symbols
     ]  # fmt: skip
-    return [change_of(PRICES, Position(STATE_PRICES.name, 0, src), 0, row) for row in rows]
+    return [change_of(PRICES, Position(STATE_PRICES.name, 0, src), row) for row in rows]
 
 
 class Case:

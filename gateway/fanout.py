@@ -12,6 +12,7 @@ from typing import Protocol
 
 from gateway import metrics
 from gateway.core import status, wire
+from gateway.core.ages import ShardAges
 from gateway.core.board import Board, Change
 from gateway.core.channels import EVENT_CHANNELS
 from gateway.core.events import Recents, ToldEvent
@@ -20,7 +21,7 @@ from gateway.core.limits import ClientLimits
 from gateway.core.subscriber import Close, Subscriber
 from gateway.core.subscription import RowSubscription, SubscriptionState
 from schemas.stock_v1 import CloseCode
-from schemas.structs import FeedStatus
+from schemas.structs import FeedStatus, ShardProgress
 
 YIELD_EVERY = 256
 """Clients that are written to before the event loop may do something else."""
@@ -32,6 +33,8 @@ SUBSCRIBE_WITHIN_MS = 10_000
 """How long a client may be connected before it subscribes to something."""
 _PUMP_S = 0.1
 """How often to look whether clients read again that did not, in seconds."""
+_OLD_MS = 2_000
+"""Data that is younger is as old as it should be, so that nobody needs to be told at once how old."""
 _WATCH_S = 1.0
 """How often to look whether the data flows, in seconds."""
 
@@ -142,7 +145,8 @@ class Fanout:
         self._intervals = {throttle_ms: Interval() for throttle_ms in limits.classes}
         self._hearers: dict[str, dict[Client, None]] = {channel: {} for channel in EVENT_CHANNELS}
         """Who is told of events, by channel."""
-        self._told: tuple[list[str], str] = ([], "")
+        self._ages = ShardAges()
+        self._told: object = None
 
     # clients
 
@@ -184,10 +188,16 @@ class Fanout:
 
     # what happens in the market
 
-    def begin(self, stream: str) -> None:
-        """Start again from an empty board: every client has to come back, for its rows and cursors are void."""
+    def begin(self, stream: str, shards: int = 0) -> None:
+        """Start again from an empty board: every client has to come back, for its rows and cursors are void.
+
+        Args:
+            stream: Which logs are read from now on.
+            shards: How many partitions each record topic has.
+        """
         is_another = bool(self.board.stream)
         self.board.begin(stream)
+        self._ages.begin(shards)
         self.connectors.forget()
         if is_another:
             metrics.REBUILDS.inc()
@@ -216,8 +226,14 @@ class Fanout:
 
     def hear(self, status_: FeedStatus, appended_ms: int) -> None:
         """Note what a connector says of itself, and show it."""
-        self.connectors.hear(status_, appended_ms)
-        self.apply(self.connectors.judge(self._now_ms()))
+        now_ms = self._now_ms()
+        self.connectors.hear(status_, appended_ms, now_ms if self.board.complete else None)
+        self.apply(self.connectors.judge(now_ms))
+
+    def reach(self, rows: Iterable[ShardProgress]) -> None:
+        """Note how far pipelines say that they have come."""
+        for row in rows:
+            self._ages.reach(row)
 
     def complete(self) -> None:
         """Everything that was on the topics is on the board: clients may subscribe."""
@@ -310,7 +326,10 @@ class Fanout:
             await asyncio.sleep(_WATCH_S)
             now_ms = self._now_ms()
             self.apply(self.connectors.judge(now_ms))
-            condition = (self._stale(now_ms), self._reason())
+            ages_ms = self._ages.ages_ms(now_ms)
+            # An age of two seconds or more is told each second: no page may show a younger one.
+            old_s = [age_ms // 1_000 for age_ms in ages_ms.values() if age_ms is not None and age_ms >= _OLD_MS]
+            condition = (self.connectors.stale(ages_ms, now_ms), self._reason(), old_s)
             if now_ms - beat_ms >= self.limits.heartbeat_ms or condition != self._told:
                 beat_ms, self._told = now_ms, condition
                 self._beat(now_ms)
@@ -318,20 +337,11 @@ class Fanout:
                 if not client.subscriber.asked and now_ms - client.since_ms > SUBSCRIBE_WITHIN_MS:
                     client.end(Close(CloseCode.IDLE, f"subscribe within {SUBSCRIBE_WITHIN_MS // 1_000} s"))
 
-    def _ages(self, now_ms: int) -> dict[str, int | None]:
-        return {
-            channel: None if table.newest_ms is None else max(0, now_ms - table.newest_ms)
-            for channel, table in self.board.tables.items()
-            if channel in status.STALE_MS
-        }
-
-    def _stale(self, now_ms: int) -> list[str]:
-        return self.connectors.stale({channel: table.newest_ms for channel, table in self.board.tables.items()}, now_ms)
-
     def heartbeat(self, now_ms: int) -> bytes:
         """What a heartbeat says to every client: how old the data is, and whether the gateway is up to date."""
-        clock = self.connectors.clock()
-        return wire.heartbeat_head(now_ms, self._ages(now_ms), self._stale(now_ms), self._reason(), clock)
+        ages_ms, connectors = self._ages.ages_ms(now_ms), self.connectors
+        stale = connectors.stale(ages_ms, now_ms)
+        return wire.heartbeat_head(now_ms, ages_ms, connectors.skews_ms(), stale, self._reason(), connectors.clock())
 
     def _beat(self, now_ms: int) -> None:
         head = self.heartbeat(now_ms)

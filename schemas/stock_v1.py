@@ -215,14 +215,19 @@ class Event(_Numbered):
 
 
 class Heartbeat(_Numbered):
-    """Every ``hello.heartbeat_ms``, and as soon as ``stale`` or ``reason`` changes."""
+    """Every ``hello.heartbeat_ms``, and as soon as ``stale``, ``reason``, or an age of two seconds or more changes."""
 
     op: Literal["hb"]
     ts: UnixMs
     lag_ms: dict[str, int | None]
-    """Age of the newest row of each channel, by the broker's time stamp; None while there is none."""
+    """How old the data of each channel is: how long ago the connector received the newest record, or made the newest clock tick,
+    that has been folded in the slowest shard; None while a shard has said nothing. Up to a second or two where all is well, also
+    in a lull."""
+    skew_ms: dict[str, int]
+    """By how much the gateway's clock is ahead of each connector's, by feed, with some hundredths of a second for the way. Where
+    it is more than a second, or less than none, the clocks of the two machines differ, and ``lag_ms`` is wrong by as much."""
     stale: list[str]
-    """Channels that should move now, by the market's phase, and do not."""
+    """Channels whose data is older than 5 s while the market trades, or of which nobody can say how old it is."""
     reason: str
     """Why the gateway itself is not up to date, with the remedy; empty when it is."""
     phase: SessionPhase | None

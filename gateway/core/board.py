@@ -32,8 +32,6 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     day: int
     src: int
     """Offset of the newest record frame that it was folded from: of two rows of a day the one with the greater wins."""
-    appended_ms: int
-    """When it was written, by the broker's clock."""
     fragment: bytes
     """The row as it goes onto the wire: a JSON list in the order of the channel's columns."""
     exchange: str | None
@@ -54,8 +52,6 @@ class ChannelRows:
     rows: dict[str, Change] = field(default_factory=dict)
     offsets: dict[int, int] = field(default_factory=dict)
     """The offset of the last row read, by slot."""
-    newest_ms: int | None = None
-    """When the newest row was written, by the broker's clock; None while there is none."""
     revision: int = 0
     """Counts the changes. Only this instance of the gateway knows it; for others there are cursors."""
     _changed: dict[str, int] = field(default_factory=dict)
@@ -66,7 +62,6 @@ class ChannelRows:
         self.rows.clear()
         self.offsets.clear()
         self._changed.clear()
-        self.newest_ms = None
         self.revision += 1
 
     def apply(self, change: Change) -> bool:
@@ -76,7 +71,6 @@ class ChannelRows:
         what it had written before is no part of the log any more, and it has folded these frames again.
         """
         self.offsets[change.slot] = max(change.offset, self.offsets.get(change.slot, -1))
-        self.newest_ms = change.appended_ms if self.newest_ms is None else max(change.appended_ms, self.newest_ms)
         current = self.rows.get(change.key)
         if current is not None:
             if (change.day, change.src, change.offset) <= (current.day, current.src, current.offset):

@@ -46,8 +46,8 @@ class Channel(NamedTuple):
     come or come back. None where rows come, of which a newer one replaces the older."""
     read_back: int = 0
     """Of a channel of events: with how many messages of each partition reading begins."""
-    stale_ms: int | None = None
-    """How old the newest row may be while the market trades; None where nothing is expected to come at any rate."""
+    folded_from: tuple[Topic[Any], ...] = ()
+    """The topics of records that its rows are folded from: its data is as old as what was folded last of the slowest shard."""
 
 
 def _columns(model: type[Message], key: str = "symbol", but: str = "") -> tuple[str, ...]:
@@ -60,14 +60,14 @@ def _flow_columns() -> tuple[str, ...]:
     return tuple(dict.fromkeys(("key", *_columns(ForeignRow)[1:], *_columns(FlowRow, "scope")[1:])))
 
 
-# SSI sends prices many times a second, an index each five seconds, foreign records less often.
+_TICKS, _FOREIGN, _INDICES = (topics.SSI_TICKS,), (topics.SSI_FOREIGN,), (topics.SSI_INDICES,)
+
 CHANNELS: Final[Mapping[str, Channel]] = {
-    "px": Channel((topics.STATE_PRICES,), _columns(PriceRow), has_groups=True, stale_ms=5_000),
-    "index": Channel((topics.STATE_INDICES,), _columns(IndexRow), stale_ms=15_000),
-    # It moves only when a member crosses its reference or a limit.
-    "breadth": Channel((topics.STATE_BREADTH,), _columns(BreadthRow)),
-    "flow": Channel((topics.STATE_FOREIGN, topics.STATE_FLOW), _flow_columns(), has_groups=True, stale_ms=15_000),
-    "basis": Channel((topics.STATE_BASIS,), _columns(BasisRow), stale_ms=15_000),
+    "px": Channel((topics.STATE_PRICES,), _columns(PriceRow), has_groups=True, folded_from=_TICKS + _INDICES),
+    "index": Channel((topics.STATE_INDICES,), _columns(IndexRow), folded_from=_INDICES),
+    "breadth": Channel((topics.STATE_BREADTH,), _columns(BreadthRow), folded_from=_TICKS),
+    "flow": Channel((topics.STATE_FOREIGN, topics.STATE_FLOW), _flow_columns(), has_groups=True, folded_from=_FOREIGN),
+    "basis": Channel((topics.STATE_BASIS,), _columns(BasisRow), folded_from=_INDICES),
     "alert": Channel((topics.MARKET_ALERTS,), _columns(AlertEvent, "alert_id"), has_groups=True, kept=1_000, read_back=1_000),
     # The whole market's minutes of a quarter of an hour, or those of a hundred symbols of a morning. A message has the minutes of
     # many symbols that end together.

@@ -66,7 +66,7 @@ _OF_SYMBOLS = (topics.STATE_PRICES, topics.STATE_FOREIGN)
 """The topics whose rows say where their symbol is listed."""
 
 
-def change_of(source: Source, position: Position, appended_ms: int, message: Any) -> Change:
+def change_of(source: Source, position: Position, message: Any) -> Change:
     """The row that ``message`` is, at ``position`` of the source's topic."""
     row = source.row(message)
     if source.topic is topics.SSI_REFERENCE:
@@ -83,7 +83,6 @@ def change_of(source: Source, position: Position, appended_ms: int, message: Any
         offset=position.offset,
         day=day,
         src=src,
-        appended_ms=appended_ms,
         fragment=topics.encode(row),
         exchange=exchange,
         groups=groups,

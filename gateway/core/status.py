@@ -1,22 +1,24 @@
 """Whether the data flows: what the connectors say of themselves, judged by the gateway's own clock (pure).
 
 A connector speaks each second. One that says nothing for five is *silent*, whatever it said last. Connectors also say what the
-market is doing: a channel that does not move is stale while it trades, and not at lunch.
+market is doing: old data is stale while it trades, and not at lunch.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gateway.core.ages import AGED_CHANNELS, STALE_MS
 from gateway.core.board import Change
-from gateway.core.channels import CHANNELS, StatusRow
+from gateway.core.channels import StatusRow
 from schemas.structs import FeedStatus
 from schemas.topics import encode
 from schemas.units import SessionPhase
 
 SILENT_MS = 5_000
 """How long a connector may say nothing."""
-STALE_MS: Mapping[str, int] = {name: channel.stale_ms for name, channel in CHANNELS.items() if channel.stale_ms is not None}
-"""How old the newest row of a channel may be while the market trades."""
+_WORDS_WEIGHED = 60
+"""Of how many of a connector's last words the quickest tells how its clock stands to the gateway's."""
 _TRADING = frozenset({SessionPhase.ATO, SessionPhase.CONTINUOUS, SessionPhase.ATC})
 
 
@@ -35,21 +37,41 @@ class Connectors:
 
     _said: dict[str, FeedStatus] = field(default_factory=dict)
     _heard_ms: dict[str, int] = field(default_factory=dict)
-    """When each of them spoke last, by the broker's clock."""
+    """When each of them spoke last, by the gateway's clock; by the broker's, of what was there when reading began."""
+    _ahead_ms: dict[str, deque[int]] = field(default_factory=dict)
+    """By how much the gateway's clock was ahead of what a connector's said, when its last words arrived."""
     _shown: dict[str, bytes] = field(default_factory=dict)
     """The rows of the last call of :meth:`judge`."""
     _revision: int = 0
     """Stands for the offset that these rows have not."""
 
-    def hear(self, status: FeedStatus, appended_ms: int) -> None:
-        """Take what a connector says of itself; it was written at ``appended_ms``, by the broker's clock."""
+    def hear(self, status: FeedStatus, appended_ms: int, now_ms: int | None = None) -> None:
+        """Take what a connector says of itself.
+
+        Args:
+            status: Its words.
+            appended_ms: When they were written, by the broker's clock.
+            now_ms: The gateway's clock, if they have just been written; None for those that were there when reading began.
+        """
         self._said[status.feed] = status
-        self._heard_ms[status.feed] = appended_ms
+        self._heard_ms[status.feed] = appended_ms if now_ms is None else now_ms
+        if now_ms is not None:
+            ahead_ms = self._ahead_ms.setdefault(status.feed, deque(maxlen=_WORDS_WEIGHED))
+            ahead_ms.append(now_ms - status.ts_us // 1_000)
+
+    def skews_ms(self) -> dict[str, int]:
+        """By how much the gateway's clock is ahead of each connector's, and with it what the quickest of its last words took.
+
+        That is some hundredths of a second between clocks that are right. By more than a second, and by any negative figure, they
+        differ, and ages are wrong by as much.
+        """
+        return {feed: min(ahead_ms) for feed, ahead_ms in self._ahead_ms.items()}
 
     def forget(self) -> None:
         """Forget everything: the topic is read again."""
         self._said.clear()
         self._heard_ms.clear()
+        self._ahead_ms.clear()
         self._shown.clear()
 
     def judge(self, now_ms: int) -> list[Change]:
@@ -84,7 +106,6 @@ class Connectors:
                     offset=self._revision,
                     day=0,
                     src=self._revision,
-                    appended_ms=self._heard_ms[feed],
                     fragment=fragment,
                     exchange=None,
                     groups=None,
@@ -110,11 +131,11 @@ class Connectors:
         ahead = max(self._said.values(), key=lambda status: status.market_ms)
         return MarketStatus(SessionPhase(ahead.phase), ahead.trading_day, ahead.market_ms)
 
-    def stale(self, newest_ms: Mapping[str, int | None], now_ms: int) -> list[str]:
-        """The channels that should move now and do not, in alphabetical order; all of them when no connector is up.
+    def stale(self, ages_ms: Mapping[str, int | None], now_ms: int) -> list[str]:
+        """The channels whose data is too old now, in alphabetical order; all of them when no connector is up.
 
         Args:
-            newest_ms: When the newest row of each channel was written, by the broker's clock; None where there is none.
+            ages_ms: The age of each channel's data; None where nobody has said it (:meth:`ShardAges.ages_ms`).
             now_ms: The gateway's clock.
         """
         clock = self.clock()
@@ -123,11 +144,7 @@ class Connectors:
         states = [self.state_of(feed, now_ms)[0] for feed in self._said]
         # Of a connector that fell silent at lunch nobody hears that the afternoon has begun.
         if "up" not in states and ("silent" in states or clock.phase in _TRADING):
-            return sorted(STALE_MS)
+            return sorted(AGED_CHANNELS)
         if clock.phase not in _TRADING:
             return []
-        return sorted(
-            channel
-            for channel, limit in STALE_MS.items()
-            if (newest := newest_ms.get(channel)) is None or now_ms - newest > limit
-        )
+        return sorted(channel for channel, age_ms in ages_ms.items() if age_ms is None or age_ms > STALE_MS)

@@ -139,13 +139,19 @@ def event(channel: str, event_: ToldEvent, cursor: str) -> bytes:
 
 
 def heartbeat_head(
-    now_ms: int, lag_ms: Mapping[str, int | None], stale: Sequence[str], reason: str, clock: MarketStatus | None
+    now_ms: int,
+    lag_ms: Mapping[str, int | None],
+    skew_ms: Mapping[str, int],
+    stale: Sequence[str],
+    reason: str,
+    clock: MarketStatus | None,
 ) -> bytes:
     """What a heartbeat says to every client: all but the cursors, which :func:`heartbeat` adds."""
     body = _body(
         "hb",
         ts=now_ms,
         lag_ms=lag_ms,
+        skew_ms=skew_ms,
         stale=stale,
         reason=reason,
         phase=clock.phase if clock else None,

@@ -27,7 +27,7 @@ HARMLESS = frozenset(
         "abc", "array", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "dataclasses", "datetime", "decimal",
         "enum", "errno", "fractions", "functools", "hashlib", "heapq", "hmac", "html", "ipaddress", "itertools", "json", "math",
         "numbers", "operator", "re", "statistics", "string", "struct", "textwrap", "tomllib", "types", "typing", "unicodedata",
-        "urllib", "uuid", "zlib", "msgspec", "orjson", "pydantic", "typing_extensions",
+        "urllib", "uuid", "weakref", "zlib", "msgspec", "orjson", "pydantic", "typing_extensions",
     }
 )  # fmt: skip
 """What pure code may import from elsewhere. Another module may join if it does no I/O, reads no clock and makes no chance."""

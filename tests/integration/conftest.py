@@ -31,6 +31,7 @@ from schemas.structs import (
     Mover,
     PriceRow,
     ReferenceMessage,
+    ShardProgress,
 )
 from schemas.topics import Topic, encode
 from schemas.units import SessionPhase
@@ -125,6 +126,14 @@ class Market:
     def status(self, feed: str = "a", **changes: Any) -> None:
         fields = {"epoch": OPEN_MS, "ts_us": time.time_ns() // 1_000, "market_ms": OPEN_MS}
         self.write(names.SSI_STATUS, feed, a_feed_status(feed, **(fields | changes)))
+        self.progress()
+
+    def progress(self) -> None:
+        """Say of every shard that what came until now has been folded."""
+        for topic in names.RECORD_TOPICS:
+            for number in range(LOCAL_SHARDS):
+                row = ShardProgress(topic=topic.name, partition=number, offset=0, recv_us=time.time_ns() // 1_000)
+                self.write(names.STATE_PROGRESS, f"{topic.name}/{number}", row)
 
     def reference(self, symbol: str, **changes: Any) -> None:
         record = a_reference(symbol, **({"name": f"{symbol} JSC"} | changes))

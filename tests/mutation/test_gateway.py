@@ -62,7 +62,7 @@ async def serving(day: Outputs) -> AsyncIterator[str]:
     fanout.begin("0123abcd")
     fanout.begin_events("0123abcd", {name: {} for name in EVENT_CHANNELS})
     for source in rows.SOURCES:
-        fanout.apply([rows.change_of(source, at, 1, message) for at, message in day[source.topic.name]])
+        fanout.apply([rows.change_of(source, at, message) for at, message in day[source.topic.name]])
     for name in EVENT_CHANNELS:
         for at, frame in day[CHANNELS[name].topics[0].name]:
             fanout.announce(name, events.events_of(name, at, frame))

@@ -47,7 +47,6 @@ export function connect(store) {
           store.reset(effect.ch);
           break;
         case "rows":
-          if (effect.ch === "px" && effect.live) store.movedAt = Date.now();
           store.take(effect.ch, effect.cols, effect.rows);
           break;
         case "event":

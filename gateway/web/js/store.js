@@ -49,7 +49,6 @@ export class Store {
     this.connection = signal({ phase: "connecting", reason: "", retryAt: 0 });
     this.heartbeat = signal(null); // the message, with `at`: the page's clock when it came
     this.now = signal(Date.now());
-    this.movedAt = 0; // when prices last moved, by the page's clock
     this.heardAt = signal(0);
     this._waiting = new Map(); // channel → {cols, rows: Map}: rows that wait for the next frame of the screen
     this._drawing = false;

@@ -3,7 +3,7 @@
 import { html } from "/vendor/preact.js";
 import { changeClass, mark } from "./colour.js";
 import { age, billions, change, clock, count, day, percent, price } from "./format.js";
-import { freshness } from "./freshness.js";
+import { freshness, skewed } from "./freshness.js";
 import { language, phaseName, speak, t } from "./text.js";
 
 const FIRST = ["VNINDEX", "VN30", "HNXINDEX", "HNX30", "UPCOMINDEX"];
@@ -63,7 +63,7 @@ function judge(store) {
   const connection = store.connection.value;
   const heartbeat = store.heartbeat.value;
   const now = store.now.value;
-  return freshness({ connection, heartbeat, feeds: feedsOf(store), movedAt: store.movedAt, heardAt: store.heardAt.value, now });
+  return freshness({ connection, heartbeat, feeds: feedsOf(store), heardAt: store.heardAt.value, now });
 }
 
 function Connection({ store }) {
@@ -99,6 +99,7 @@ export function SessionPanel({ store }) {
     <p class="health">
       <${Connection} store=${store} />
       <span class="age ${state.stale ? "stale" : ""}">${t("age")} <b>${age(state.age)}</b></span>
+      ${skewed(heartbeat).map(([feed, ms]) => html`<span class="skew">${t("skew")} ${feed} <b>${age(Math.abs(ms))}</b></span>`)}
       <span class="feeds">${t("feed")} <${Feeds} store=${store} /></span>
     </p>
     <p class="language">

@@ -61,6 +61,7 @@ const WORDS = {
   alerts: ["Cảnh báo", "Alerts"],
   noAlerts: ["Chưa có cảnh báo.", "No alert yet."],
   age: ["Tuổi dữ liệu", "Data age"],
+  skew: ["Lệch đồng hồ", "Clocks differ,"],
   feed: ["Nguồn", "Feed"],
   session: ["Phiên", "Session"],
   live: ["Trực tiếp", "Live"],

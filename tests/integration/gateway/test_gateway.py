@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import socket
@@ -33,6 +34,10 @@ SYMBOLS = [f"S{number:02}" for number in range(40)]
 async def fetch(url: str, **options: Any) -> tuple[int, str, Any]:
     async with aiohttp.ClientSession() as http, http.get(url, **options) as answer:
         return answer.status, await answer.text(), answer.headers
+
+
+async def fetch_json(url: str) -> Any:
+    return json.loads((await fetch(url))[1])
 
 
 async def not_ready(gateway: Any, because: str) -> tuple[int, str]:
@@ -206,6 +211,46 @@ async def test_state_shows_before_its_transaction_is_committed_and_alerts_only_a
         getattr(app.producer, f"{end}_transaction")(PATIENCE_S)
     await wire.until(lambda: wire.alert_ids != [])
     assert wire.alert_ids == ["alert-2"]
+
+
+async def test_rows_of_a_lost_transaction_give_way_to_what_the_log_ends_on_for_every_client_and_gateway(
+    kafka: str, topics: str, start_gateway: Any, connect: Any, new_market: Any
+) -> None:
+    first = await (await start_gateway(kafka, topics)).ready()
+    wire = await connect(first)
+    await wire.subscribe("px", throttle_ms=0)
+    app = new_market(**{"transactional.id": f"{topics}app"})
+    app.producer.init_transactions(PATIENCE_S)
+    app.producer.begin_transaction()
+    lost = app.price("VNM", last=1)
+    app.price("HPG", last=1, src=lost.src)
+    app.producer.flush(PATIENCE_S)
+    await wire.until(lambda: len(wire.shown["px"]) == 2)
+    app.producer.abort_transaction(PATIENCE_S)
+    # The app has folded the same frame again, and comes to something else; HPG it has not reached yet.
+    again = new_market(**{"transactional.id": f"{topics}app"})
+    again.producer.init_transactions(PATIENCE_S)
+    again.producer.begin_transaction()
+    again.price("VNM", last=2, day=lost.day, src=lost.src)
+    again.producer.commit_transaction(PATIENCE_S)
+    await wire.until(lambda: wire.shown["px"]["VNM"]["last"] == 2)
+    await wire.socket.close()
+
+    second = await (await start_gateway(kafka, topics)).ready()
+    back = await connect(second)
+    assert (await back.subscribe("px", cursor=wire.cursors["px"]))["recovered"] is True
+    again.producer.begin_transaction()
+    again.price("HPG", last=2, day=lost.day, src=lost.src)
+    again.producer.commit_transaction(PATIENCE_S)
+    await back.until(lambda: back.shown["px"].get("HPG", {}).get("last") == 2)
+    held = {symbol: row["last"] for symbol, row in (wire.shown["px"] | back.shown["px"]).items()}
+    for gateway in (first, second):
+
+        async def says_so(gateway: Any = gateway) -> bool:
+            body = await fetch_json(f"{gateway.url}/api/v1/snapshot/px")
+            return {row[0]: row[body["cols"].index("last")] for row in body["rows"]} == held == {"VNM": 2, "HPG": 2}
+
+        await reached(says_so, "a gateway that shows what its clients see")
 
 
 async def test_alerts_of_all_shards_come_each_once(market: Any, gateway: Any, connect: Any) -> None:

@@ -25,7 +25,7 @@ def a_change(key: str = "VNM", **fields: Any) -> Change:
     """A row of ``px`` whose value, ``offset`` and ``src`` are the same number unless said otherwise."""
     value = fields.pop("value", 1)
     defaults = {
-        "channel": "px", "key": key, "slot": 0, "offset": value, "day": 20261120, "src": value, "appended_ms": 1_000,
+        "channel": "px", "key": key, "slot": 0, "offset": value, "day": 20261120, "src": value,
         "fragment": encode([key, value]), "exchange": "HOSE", "groups": None,
     }  # fmt: skip
     return Change(**{**defaults, **fields})

@@ -2,12 +2,13 @@ from typing import Any
 
 import pytest
 
-from gateway.core.status import SILENT_MS, STALE_MS, Connectors
+from gateway.core.ages import AGED_CHANNELS, STALE_MS
+from gateway.core.status import SILENT_MS, Connectors
 from schemas.structs import FeedStatus
 from schemas.units import SessionPhase
 from tests.builders import a_feed_status
 
-FRESH = dict.fromkeys(STALE_MS, 100_000)
+FRESH = dict.fromkeys(AGED_CHANNELS, 900)
 
 
 def said(feed: str = "a", **fields: Any) -> FeedStatus:
@@ -44,17 +45,29 @@ def test_a_feed_that_was_stopped_is_not_called_silent(connectors: Connectors) ->
     assert connectors.state_of("a", 900_000) == ("stopped", "the day is over")
 
 
-def test_channels_that_do_not_move_while_the_market_trades_are_stale(connectors: Connectors) -> None:
-    connectors.hear(said(), 106_000)
-    assert connectors.stale(FRESH, 105_000) == []
-    assert connectors.stale(FRESH, 105_001) == ["px"]
-    assert connectors.stale({**FRESH, "px": 105_000, "index": None}, 105_001) == ["index"]
+def test_old_data_is_stale_while_the_market_trades_and_so_is_data_of_which_nobody_can_say_how_old_it_is(
+    connectors: Connectors,
+) -> None:
+    assert connectors.stale(FRESH | {"px": STALE_MS}, 100_000) == []
+    assert connectors.stale(FRESH | {"px": STALE_MS + 1, "index": None}, 100_000) == ["index", "px"]
+
+
+def test_the_skew_of_two_clocks_is_what_the_quickest_of_the_last_words_took(connectors: Connectors) -> None:
+    assert connectors.skews_ms() == {}
+    for on_the_way in (40, 12, 900):
+        connectors.hear(said(ts_us=200_000_000), 0, now_ms=200_000 - 7_000 + on_the_way)
+    assert connectors.skews_ms() == {"a": -6_988}
+
+
+def test_words_that_have_just_been_written_are_as_old_as_the_gateways_own_clock_says(connectors: Connectors) -> None:
+    connectors.hear(said(), 5, now_ms=300_000)
+    assert connectors.state_of("a", 300_001) == ("up", "")
 
 
 @pytest.mark.parametrize("phase", [SessionPhase.PRE_OPEN, SessionPhase.BREAK, SessionPhase.POST_CLOSE, SessionPhase.CLOSED])
 def test_nothing_is_stale_while_the_market_rests(connectors: Connectors, phase: SessionPhase) -> None:
     connectors.hear(said(phase=phase), 899_000)
-    assert connectors.stale(FRESH, 900_000) == []
+    assert connectors.stale(dict.fromkeys(AGED_CHANNELS, 800_000), 900_000) == []
 
 
 def test_a_connector_that_fell_silent_at_lunch_leaves_everything_stale(connectors: Connectors) -> None:
@@ -65,9 +78,9 @@ def test_a_connector_that_fell_silent_at_lunch_leaves_everything_stale(connector
 
 
 def test_without_a_feed_that_is_up_everything_is_stale(connectors: Connectors) -> None:
-    assert connectors.stale(FRESH, 100_001 + SILENT_MS) == sorted(STALE_MS)
+    assert connectors.stale(FRESH, 100_001 + SILENT_MS) == sorted(AGED_CHANNELS)
     connectors.hear(said("b"), 105_000)
-    assert connectors.stale(FRESH | {"px": 105_000}, 100_001 + SILENT_MS) == []
+    assert connectors.stale(FRESH, 100_001 + SILENT_MS) == []
 
 
 def test_the_clock_is_that_of_the_feed_that_is_furthest(connectors: Connectors) -> None:

@@ -161,7 +161,7 @@ def test_a_heartbeat_carries_the_cursors_of_its_client(peer: Any, put: Any) -> N
     put("VNM", value=5)
     peer.send(op="sub", ch="px")
     peer.send(op="sub", ch="status")
-    head = b'"op":"hb","ts":1,"lag_ms":{},"stale":[],"reason":"","phase":null,"day":null,"market_ms":null'
+    head = b'"op":"hb","ts":1,"lag_ms":{},"skew_ms":{},"stale":[],"reason":"","phase":null,"day":null,"market_ms":null'
     peer.subscriber.heartbeat(head)
     (heartbeat,) = peer.read()
     assert heartbeat["cursor"] == {"px": "0123abcd.0:5"}
@@ -170,7 +170,7 @@ def test_a_heartbeat_carries_the_cursors_of_its_client(peer: Any, put: Any) -> N
 def test_a_heartbeat_gives_no_cursor_of_a_snapshot_that_is_on_its_way(peer: Any, put: Any) -> None:
     for number in range(1_000):
         put(f"S{number}", fragment=json.dumps([f"S{number}", "x" * 600]).encode())
-    head = b'"op":"hb","ts":1,"lag_ms":{},"stale":[],"reason":"","phase":null,"day":null,"market_ms":null'
+    head = b'"op":"hb","ts":1,"lag_ms":{},"skew_ms":{},"stale":[],"reason":"","phase":null,"day":null,"market_ms":null'
     peer.subscriber.receive('{"op":"sub","ch":"px","sym":["*"]}', 10_000)
     first = peer.subscriber.drain(0)
     assert peer.subscriber.unfinished

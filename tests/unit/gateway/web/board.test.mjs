@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import test from "node:test";
 import { changeClass, mark, movement, priceClass } from "../../../../gateway/web/js/colour.js";
 import { age, billions, change, changePercent, clock, compact, day, percent, price, volume } from "../../../../gateway/web/js/format.js";
-import { freshness } from "../../../../gateway/web/js/freshness.js";
+import { freshness, skewed } from "../../../../gateway/web/js/freshness.js";
 import { belongs, inOrder } from "../../../../gateway/web/js/groups.js";
 
 const VNM = { reference: 60_000, ceiling: 64_200, floor: 55_800 };
@@ -66,20 +66,24 @@ test("ages are short", () => {
 const NOW = 100_000;
 const WELL = {
   connection: { phase: "live" },
-  heartbeat: { at: NOW - 1_000, lag_ms: { px: 40 }, stale: [], reason: "", session: "continuous" },
+  heartbeat: { at: NOW - 1_000, lag_ms: { px: 240 }, skew_ms: { a: 30 }, stale: [], reason: "", session: "continuous" },
   feeds: [{ state: "up" }],
-  movedAt: NOW - 200,
   heardAt: NOW - 200,
   now: NOW,
 };
 
-test("prices that move are fresh", () => {
-  assert.deepEqual(freshness(WELL), { age: 200, stale: false, why: "" });
+test("prices are as old as the gateway says", () => {
+  assert.deepEqual(freshness(WELL), { age: 240, stale: false, why: "" });
+});
+
+test("prices that move may be old all the same", () => {
+  const late = { ...WELL.heartbeat, lag_ms: { px: 200_000 }, stale: ["px"] };
+  assert.deepEqual(freshness({ ...WELL, heartbeat: late }), { age: 200_000, stale: true, why: "prices" });
 });
 
 test("what the gateway calls stale is stale, and nothing else", () => {
   const heartbeat = { ...WELL.heartbeat, stale: ["px"] };
-  assert.deepEqual(freshness({ ...WELL, heartbeat }), { age: 200, stale: true, why: "prices" });
+  assert.deepEqual(freshness({ ...WELL, heartbeat }), { age: 240, stale: true, why: "prices" });
   assert.equal(freshness({ ...WELL, heartbeat: { ...heartbeat, stale: ["index"] } }).stale, false);
   assert.equal(freshness({ ...WELL, feeds: [{ state: "down" }] }).stale, false);
 });
@@ -95,18 +99,26 @@ test("a gateway that lost Kafka makes the board stale", () => {
   assert.equal(freshness({ ...WELL, heartbeat: { ...WELL.heartbeat, reason: "Kafka does not answer" } }).why, "gateway");
 });
 
-test("a lost connection makes the board stale after five seconds", () => {
+test("a lost connection makes the board stale after five seconds, and older with each", () => {
   const lost = { ...WELL, connection: { phase: "waiting" } };
   assert.equal(freshness({ ...lost, heardAt: NOW - 5_000 }).stale, false);
-  assert.deepEqual(freshness({ ...lost, heardAt: NOW - 5_001 }), { age: 200, stale: true, why: "connection" });
+  assert.deepEqual(freshness({ ...lost, heardAt: NOW - 5_001 }), { age: 1_240, stale: true, why: "connection" });
 });
 
-test("before anything came the age is not known", () => {
-  assert.equal(freshness({ ...WELL, heartbeat: null, movedAt: 0 }).age, null);
+test("a heartbeat that is overdue makes prices older", () => {
+  assert.equal(freshness({ ...WELL, heartbeat: { ...WELL.heartbeat, at: NOW - 6_000 } }).age, 6_240);
 });
 
-test("the heartbeat's lag stands for prices of other groups", () => {
-  assert.equal(freshness({ ...WELL, movedAt: 0 }).age, 1_040);
+test("as long as nobody has said it the age is not known", () => {
+  assert.equal(freshness({ ...WELL, heartbeat: null }).age, null);
+  assert.equal(freshness({ ...WELL, heartbeat: { ...WELL.heartbeat, lag_ms: { px: null } } }).age, null);
+});
+
+test("a clock that is ahead makes no age less than none, and is named", () => {
+  const ahead = { ...WELL.heartbeat, lag_ms: { px: -2_000 }, skew_ms: { a: -2_400, b: 30 } };
+  assert.equal(freshness({ ...WELL, heartbeat: ahead }).age, 0);
+  assert.deepEqual(skewed(ahead), [["a", -2_400]]);
+  assert.deepEqual(skewed(null), []);
 });
 
 test("tabs are groups, exchanges, and futures", () => {
