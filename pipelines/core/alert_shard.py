@@ -138,4 +138,5 @@ class _Fold:
             folded.publish(MARKET_ALERTS, self._shard.key, AlertsFrame(events=self.alerts))
             folded.count(alert.kind for alert in self.alerts)
         self._terms.finish(folded, self._shard)
+        folded.finish(self.state)
         return folded

@@ -134,11 +134,13 @@ def fold_partial(partial: PartialBreadth, position: Position, shard: Shard, stat
         known = index.get(partial.shard)
         if known is None or known.counts != told.counts:
             index[partial.shard] = Share(partial.ts_ms, told.counts)
-            folded.publish(STATE_BREADTH, told.symbol, _row(told.symbol, index.values(), shares.day, position.offset))
+            row = _row(told.symbol, index.values(), shares.day, position.offset)
+            folded.show(STATE_BREADTH, told.symbol, row)
             folded.count(["breadth"])
     of_day.store(_SHARES, _SHARES_KEY, shares)
     terms.reach(shares.day)
     terms.finish(folded, shard)
+    folded.finish(of_day)
     return folded
 
 

@@ -110,7 +110,6 @@ class Candles:
         self._state = state
         self._counts = counts
         known = state.load(_BOOK, _BOOK_KEY)
-        self._stored_book = b"" if known is None else _BOOK.encode(known)
         if known is None or known.day < day:
             # A release without candles began the day, or what was known cannot be read: the minute that runs lacks its beginning.
             known = CandleBook(day=day, since_ms=-(-(now_ms + 1) // MINUTE_MS) * MINUTE_MS if day else 0)
@@ -185,8 +184,7 @@ class Candles:
         """Store what the frame changed."""
         self._cells.store()
         self._symbols.store()
-        if _BOOK.encode(self._book) != self._stored_book:
-            self._state.store(_BOOK, _BOOK_KEY, self._book)
+        self._state.store(_BOOK, _BOOK_KEY, self._book)
 
     def _begin(self, line: TradeEvent, start_ms: int, price: int) -> MinuteCandle | None:
         """The candle that the print ``line`` belongs to, a new one if it is the first; None when its minute is unknown."""

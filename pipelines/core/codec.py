@@ -1,7 +1,8 @@
-"""How folds keep state: one compact value a key, loaded and stored at most once a frame.
+"""How folds keep state: one compact value a key, decoded when it is first used, and encoded when what changed is stored.
 
-A fold sees a :class:`State`, which a plain ``dict`` is too. Its values are mutable msgspec Structs that derive from
-:class:`Stored`, packed as MessagePack arrays with the version first::
+A fold sees a :class:`State`, which a plain ``dict`` is too: then what a message changed is stored at its end. Over a
+:class:`LiveState` the decoded values stay from one message to the next, and are stored when whoever made it says so. The values
+are mutable msgspec Structs that derive from :class:`Stored`, packed as MessagePack arrays with the version first::
 
     class Totals(Stored):
         VERSION: ClassVar[int] = 1
@@ -16,6 +17,7 @@ A fold sees a :class:`State`, which a plain ``dict`` is too. Its values are muta
     cell = cells.get("VNM") or cells.put("VNM", Totals())
     cell.bought += 100                      # changed in place
     cells.store()                           # at the end of the frame
+    of_day.flush()                          # and, over a plain state, this
 
 **Versions.** A field that is added at the end, with a default, keeps the version. Any other change raises ``VERSION``, and the
 codec gets a function that turns the array of the version before into one of the new::
@@ -142,6 +144,89 @@ def _fields(data: bytes) -> Any:
         return None
 
 
+class LiveCells(Generic[S]):
+    """The decoded values by symbol of one kind, and which of them changed since they were last stored."""
+
+    __slots__ = ("changed", "codec", "values")
+
+    def __init__(self, codec: Codec[S]) -> None:
+        self.codec = codec
+        self.values: dict[str, S] = {}
+        self.changed: dict[str, S] = {}
+
+
+class LiveState:
+    """The values of a shard as objects, which stay from one message to the next, over those that are stored as bytes.
+
+    Until :meth:`store` nothing but this object knows what changed. Who gives up what was not committed has to :meth:`drop` it.
+
+    Args:
+        stored: Where values are loaded from and stored. It may be replaced by another view of the same values.
+        most: How many values stay after they were stored. If there are more, all are let go, and loaded again when they are used.
+    """
+
+    __slots__ = ("_cells", "_changed", "_most", "_values", "stored")
+
+    def __init__(self, stored: State, most: int = 20_000) -> None:
+        self.stored = stored
+        self._most = most
+        self._values: dict[bytes, Stored] = {}
+        self._changed: dict[bytes, tuple[Codec[Any], Any]] = {}
+        self._cells: dict[bytes, LiveCells[Any]] = {}
+
+    def get(self, key: bytes, /) -> bytes | None:
+        """What is stored under ``key``: it lacks what changed since :meth:`store`."""
+        return self.stored.get(key)
+
+    def __setitem__(self, key: bytes, value: bytes, /) -> None:
+        raise TypeError("bytes are written to a live state by store() alone: it would not know of others")
+
+    def cells(self, codec: Codec[S], prefix: bytes) -> LiveCells[S]:
+        """The values by symbol whose keys begin with ``prefix``."""
+        cells = self._cells.get(prefix)
+        if cells is None:
+            cells = self._cells[prefix] = LiveCells(codec)
+        return cells
+
+    def value(self, key: bytes) -> Any:
+        """The decoded value of ``key``, to be changed in place; None when it has not been loaded."""
+        return self._values.get(key)
+
+    def loaded(self, key: bytes, value: Stored) -> None:
+        """Keep a value that was loaded from ``key``."""
+        self._values[key] = value
+
+    def change(self, codec: Codec[S], key: bytes, value: S) -> None:
+        """Have ``value`` stored under ``key`` with the others that changed."""
+        self._values[key] = value
+        self._changed[key] = codec, value
+
+    def store(self) -> None:
+        """Store what changed since the last time."""
+        stored = self.stored
+        for key, (codec, value) in self._changed.items():
+            stored[key] = codec.encode(value)
+        self._changed.clear()
+        for prefix, cells in self._cells.items():
+            encode = cells.codec.encode
+            for symbol, cell in cells.changed.items():
+                stored[prefix + symbol.encode()] = encode(cell)
+            cells.changed.clear()
+        if len(self._values) + sum(len(cells.values) for cells in self._cells.values()) > self._most:
+            self.drop()
+
+    def drop(self) -> None:
+        """Forget all values, and what changed since they were last stored."""
+        self._values.clear()
+        self._changed.clear()
+        self._cells.clear()
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether anything waits to be stored."""
+        return bool(self._changed) or any(cells.changed for cells in self._cells.values())
+
+
 class DayState:
     """A shard's values while one message is folded, read in the light of the day that the message is of.
 
@@ -155,10 +240,12 @@ class DayState:
         forced: Whether today's values that cannot be read are passed over too.
     """
 
-    __slots__ = ("_counts", "_forced", "_latest_day", "_state", "passed_over", "reached")
+    __slots__ = ("_counts", "_forced", "_latest_day", "_live", "keeps", "passed_over", "reached")
 
     def __init__(self, state: State, latest_day: Callable[[], int], counts: Counter[str], *, forced: bool = False) -> None:
-        self._state = state
+        self.keeps = isinstance(state, LiveState)
+        """Whether values stay from one message to the next, and others say when they are stored."""
+        self._live = state if isinstance(state, LiveState) else LiveState(state)
         self._latest_day = latest_day
         self._counts = counts
         self._forced = forced
@@ -183,7 +270,16 @@ class DayState:
             StateUnreadable: The value is of today, or does not say of which day it is, and another release wrote it in a layout
                 that this one does not know, or it is damaged.
         """
-        data = self._state.get(key)
+        known: S | None = self._live.value(key)
+        if known is None:
+            known = self.read(codec, key, day)
+            if known is not None:
+                self._live.loaded(key, known)
+        return known
+
+    def read(self, codec: Codec[S], key: bytes, day: int = 0) -> S | None:
+        """As :meth:`load`, always from what is stored."""
+        data = self._live.get(key)
         if data is None:
             return None
         try:
@@ -200,44 +296,60 @@ class DayState:
             return None
 
     def store(self, codec: Codec[S], key: bytes, value: S) -> None:
-        """Keep ``value`` under ``key``."""
-        self._state[key] = codec.encode(value)
+        """Keep ``value`` under ``key``. It must not be changed afterwards without being stored again."""
+        self._live.change(codec, key, value)
 
     def has(self, key: bytes) -> bool:
         """Whether there is a value under ``key``, readable or not."""
-        return self._state.get(key) is not None
+        return self._live.value(key) is not None or self._live.get(key) is not None
+
+    def cells(self, codec: Codec[S], prefix: bytes) -> LiveCells[S]:
+        """The decoded values by symbol whose keys begin with ``prefix``."""
+        return self._live.cells(codec, prefix)
+
+    def flush(self) -> None:
+        """Store what changed."""
+        self._live.store()
+
+    def undo(self) -> None:
+        """Forget what changed since the last :meth:`flush`."""
+        self._live.drop()
 
 
 class Cells(Generic[S]):
-    """The values by symbol that one frame touches. Each is loaded at its first use and stored by :meth:`store`."""
+    """The values by symbol that one frame uses: loaded at their first use, and to be stored from :meth:`store` on."""
 
-    __slots__ = ("_cells", "_codec", "_prefix", "_state")
+    __slots__ = ("_live", "_prefix", "_state", "_used", "_values")
 
     def __init__(self, state: DayState, codec: Codec[S], prefix: bytes) -> None:
         self._state = state
-        self._codec = codec
         self._prefix = prefix
-        self._cells: dict[str, S] = {}
+        self._live = state.cells(codec, prefix)
+        self._values = self._live.values
+        self._used: dict[str, S] = {}
 
     def get(self, symbol: str) -> S | None:
         """The value of ``symbol``, to be changed in place; None when it has none yet."""
-        cell = self._cells.get(symbol)
+        cell = self._used.get(symbol)
         if cell is None:
-            cell = self._state.load(self._codec, self._prefix + symbol.encode())
-            if cell is not None:
-                self._cells[symbol] = cell
+            cell = self._values.get(symbol)
+            if cell is None:
+                cell = self._state.read(self._live.codec, self._prefix + symbol.encode())
+                if cell is None:
+                    return None
+                self._values[symbol] = cell
+            self._used[symbol] = cell
         return cell
 
     def put(self, symbol: str, cell: S) -> S:
         """Begin or replace the value of ``symbol``, and return it."""
-        self._cells[symbol] = cell
+        self._values[symbol] = self._used[symbol] = cell
         return cell
 
     def store(self) -> None:
-        """Write all values that were used, in the order of their first use."""
-        for symbol, cell in self._cells.items():
-            self._state.store(self._codec, self._prefix + symbol.encode(), cell)
+        """Have all values that were used stored, in the order of their first use."""
+        self._live.changed.update(self._used)
 
     def __iter__(self) -> Iterator[tuple[str, S]]:
         """The values that were used, in the order of their first use."""
-        return iter(self._cells.items())
+        return iter(self._used.items())

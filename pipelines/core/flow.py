@@ -84,15 +84,20 @@ def fold_partial(partial: PartialFlow, position: Position, shard: Shard, state: 
         StateUnreadable: Another release wrote today's state.
     """
     folded = Folded()
+    of_day = DayState(state, lambda: partial.day, folded.counts, forced=offers.forced)
+    is_after_the_close = not partial.changed and partial.ts_ms >= close_ms(partial.day)
+    if is_after_the_close:
+        of_day.flush()
     try:
-        of_day = DayState(state, lambda: partial.day, folded.counts, forced=offers.forced)
         _fold(partial, position, shard, of_day, folded, offers)
     except StateUnreadable:
-        if partial.changed or partial.ts_ms < close_ms(partial.day):
+        if not is_after_the_close:
             raise
         # The day is over, and another release has folded it to its end.
+        of_day.undo()
         folded = Folded()
         folded.count(["after_close"])
+    folded.finish(of_day)
     return folded
 
 
@@ -147,7 +152,7 @@ class _Flow:
             else:
                 break
         for scope, row in self._rows.items():
-            self._folded.publish(STATE_FLOW, scope, row)
+            self._folded.show(STATE_FLOW, scope, row)
         self._state.store(_TOLD, _TOLD_KEY, self._told)
         for shard in self._moved:
             part = self._parts[shard]

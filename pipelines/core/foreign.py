@@ -99,12 +99,11 @@ class ForeignTotals(Stored):
         """Whether time alone can still change something: volume that ages, or a suspect that waits for the close."""
         return bool(self.suspects or self.buy.ring.slots or self.sell.ring.slots)
 
-    def begin(self, day: TradingDay) -> None:
-        """Start ``day`` from nothing; exchange, groups and sector stay, and what a share cost."""
+    def next(self, day: TradingDay) -> "ForeignTotals":
+        """The totals of ``day``, which begins at nothing; exchange, groups and sector stay, and what a share cost."""
         fresh = ForeignTotals(symbol=self.symbol, exchange=self.exchange, day=day, groups=self.groups, sector=self.sector)
         fresh.price_before = self.buy.price or self.sell.price or self.price_before
-        for name in self.__struct_fields__:
-            setattr(self, name, getattr(fresh, name))
+        return fresh
 
     def measure(self, now_ms: UnixMs) -> None:
         """Take the speeds at market time ``now_ms``."""

@@ -7,6 +7,7 @@ symbols when too many of these have fallen back.
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
@@ -249,7 +250,7 @@ class ForeignFold:
                 ForeignTotals(symbol=symbol, exchange=exchange, day=self._feeds.day, sector=self._terms.sectors.get(symbol, "")),
             )
         elif totals.day != self._feeds.day:
-            totals.begin(TradingDay(self._feeds.day))
+            totals = self._cells.put(symbol, totals.next(TradingDay(self._feeds.day)))
         self._watch(totals)
         return totals
 
@@ -323,7 +324,7 @@ class ForeignFold:
     def _report(self, now_ms: UnixMs) -> None:
         """Publish the shard's share of the flow: in full when something changed, else only that the second has passed."""
         shard = self._shard
-        partial = PartialFlow(
+        share = PartialFlow(
             shard=self._where.number,
             shards=self._where.shards,
             day=TradingDay(self._feeds.day),
@@ -333,7 +334,7 @@ class ForeignFold:
             movers=_movers(self._rank()) if shard.changed else [],
         )
         shard.changed = False
-        self.folded.publish(PARTIAL_FLOW, shard_keys(1)[0], partial)
+        self.folded.publish(PARTIAL_FLOW, shard_keys(1)[0], share)
 
     def _rank(self) -> dict[str, Ranking]:
         """The largest buyers and sellers of each scope, now that some symbols have moved."""
@@ -375,7 +376,7 @@ class ForeignFold:
     def _forgetful(self) -> ForeignShard:
         """A shard at its beginning, or one that looks at all its symbols again because it could not be read."""
         roster = self._roster()
-        return ForeignShard(moved=roster, stirred=list(roster))
+        return ForeignShard(moved=list(roster), stirred=list(roster))
 
     def _roster(self) -> list[str]:
         """The symbols that foreigners have traded today."""
@@ -388,7 +389,7 @@ class ForeignFold:
         for symbol in self._seen:
             totals, look = self._cells.get(symbol), self._looks.get(symbol)
             if totals is not None and look is not None:
-                self.folded.publish(STATE_FOREIGN, symbol, _row(totals, look, self._position.offset))
+                self.folded.show_later(STATE_FOREIGN, symbol, partial(_row, totals, look, self._position.offset))
         self._seen.clear()
         self._looks.clear()
 

@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-from pipelines.core.codec import State
+from pipelines.core.codec import DayState, State
 from pipelines.core.errors import RecordRejected
 from schemas import topics
 from schemas.errors import InvalidMessage
@@ -49,11 +49,27 @@ class Output(NamedTuple):
     value: bytes
 
 
+class WaitingRow(NamedTuple):
+    """A row of ``state.*`` to publish, now or later: a later one of the same key takes its place."""
+
+    topic: Topic[Any]
+    key: str
+    draw: Callable[[], Any]
+    """Makes the row. It is the same whenever it is made: what it is made of changes only with a new row."""
+
+    def output(self) -> Output:
+        """The row as it is published."""
+        return Output(self.topic, self.key, topics.encode(self.draw()))
+
+
 @dataclass(slots=True)
 class Folded:
     """What came of one message: what to publish, and how many of what there were, for metrics. No count is of a symbol."""
 
     outputs: list[Output] = field(default_factory=list)
+    rows: dict[tuple[str, str], WaitingRow] = field(default_factory=dict)
+    """The newest row of each topic's name and key, where the state is a :class:`~pipelines.core.codec.LiveState`: whoever keeps
+    that publishes them, at the latest before the message is committed. Over other states they are among the outputs."""
     adopted: Output | None = None
     """Published beside them where the shard folds with other terms from this message on (:mod:`pipelines.core.terms`)."""
     counts: Counter[str] = field(default_factory=Counter)
@@ -61,6 +77,21 @@ class Folded:
     def publish(self, topic: Topic[M], key: str, message: M) -> None:
         """Add a message of ``topic``; ``message`` is one of its twins from :mod:`schemas.structs`."""
         self.outputs.append(Output(topic, key, topics.encode(message)))
+
+    def show(self, topic: Topic[M], key: str, row: M) -> None:
+        """Have a row of ``topic`` published, in the place of an earlier one of the same key."""
+        self.rows[topic.name, key] = WaitingRow(topic, key, lambda: row)
+
+    def show_later(self, topic: Topic[M], key: str, draw: Callable[[], M]) -> None:
+        """As :meth:`show`, of a row that is made only when it is published: another may take its place before that."""
+        self.rows[topic.name, key] = WaitingRow(topic, key, draw)
+
+    def finish(self, state: DayState) -> None:
+        """End the message: where values and rows are not kept for later, store what changed and publish the rows."""
+        if not state.keeps:
+            state.flush()
+            self.outputs += [row.output() for row in self.rows.values()]
+            self.rows.clear()
 
     def reject(self, error: RecordRejected, frame: Frame, idx: int, position: Position, shard: Shard) -> None:
         """Put record ``idx`` of ``frame``, which was found at ``position`` of ``shard``, on the dead-letter topic, alone."""

@@ -166,11 +166,11 @@ class IndexFold:
     def _show_rows(self) -> None:
         """Publish the rows of what changed so far, as it stands; a day's last ones before another day begins."""
         for symbol, index in self._heard.items():
-            self.folded.publish(STATE_INDICES, symbol, index.row(symbol, self._position.offset))
+            self.folded.show(STATE_INDICES, symbol, index.row(symbol, self._position.offset))
         for symbol, underlying in self._moved.items():
             curve = self._curves.get(underlying)
             if curve is not None and (row := curve.row(symbol, self._position.offset)):
-                self.folded.publish(STATE_BASIS, symbol, row)
+                self.folded.show(STATE_BASIS, symbol, row)
         self._heard.clear()
         self._moved.clear()
 

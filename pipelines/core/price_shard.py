@@ -6,6 +6,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar, Final, Literal
 
 import msgspec
@@ -114,7 +115,6 @@ class PriceFold:
         self._folded = folded
         self._counts = folded.counts
         self._day = state.load(_DAYS, _DAY_KEY) or ShardDay()
-        self._stored_day = _DAYS.encode(self._day)
         self._roster: Roster | None = None
         self._symbol_days = Cells(state, SYMBOL_DAY, prefix=_SYMBOL_PREFIX)
         self._shown: dict[str, SymbolDay] = {}
@@ -202,9 +202,10 @@ class PriceFold:
 
     def finish(self) -> None:
         """Publish what came of the frame, one row a symbol and one message a topic, and store what it changed."""
-        key = self._shard.key
+        key, now_ms, src = self._shard.key, self._feeds.now_ms, self._position.offset
         for symbol, symbol_day in self._shown.items():
-            self._folded.publish(STATE_PRICES, symbol, symbol_day.row(Symbol(symbol), self._feeds, self._position.offset))
+            # Another day of the symbol is another object, so that the row of this one can still be made when that has begun.
+            self._folded.show_later(STATE_PRICES, symbol, partial(symbol_day.row, Symbol(symbol), now_ms, src))
         if self._trades:
             self._folded.publish(MARKET_TRADES, key, TradesFrame(events=self._trades))
         if self._quotes:
@@ -218,8 +219,7 @@ class PriceFold:
         self._symbol_days.store()
         if self._roster is not None:
             self._state.store(_ROSTERS, _ROSTER_KEY, self._roster)
-        if _DAYS.encode(self._day) != self._stored_day:
-            self._state.store(_DAYS, _DAY_KEY, self._day)
+        self._state.store(_DAYS, _DAY_KEY, self._day)
 
     def _draw_candles(self) -> None:
         """Draw what has come on the tape since the last time."""
@@ -486,9 +486,9 @@ class StockFold(PriceFold):
     def _report(self) -> None:
         """Say how the members stand at the market second, if that changed."""
         self._move_members()
-        partial = self._of_today().report(self._shard, self._feeds.now_ms)
-        if partial is not None:
-            self._folded.publish(PARTIAL_BREADTH, shard_keys(1)[0], partial)
+        share = self._of_today().report(self._shard, self._feeds.now_ms)
+        if share is not None:
+            self._folded.publish(PARTIAL_BREADTH, shard_keys(1)[0], share)
 
     def _move_members(self) -> None:
         """Count the members that records have moved."""

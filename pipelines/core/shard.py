@@ -17,6 +17,7 @@ date cannot be (no date, or one further on than the clock allows), or when its f
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from pipelines.core.codec import LARGEST, DayState, State
@@ -77,6 +78,8 @@ class Use(NamedTuple, Generic[F]):
 
 ALIKE = frozenset((ClockTick, LossMarker))
 """The kinds that mean the same in every shard."""
+_NOTHING_BUT_TIME = ALIKE | {ReferenceRecord}
+"""The kinds that say nothing of what happens on the market."""
 
 
 class Kinds(Generic[F]):
@@ -130,13 +133,18 @@ def fold_records(
     feeds = Feeds()
     try:
         feeds = Feeds.load(of_day)
+        if _may_be_after_the_close(frame, feeds) and _is_after_the_close(frame, kinds, feeds):
+            # Where today's state turns out to be unreadable, the frame is undone, and nothing else.
+            of_day.flush()
         _fold_records(frame, position, shard, of_day, feeds, folded, kinds, begin, offers)
     except StateUnreadable:
         if not _is_after_the_close(frame, kinds, feeds):
             raise
         # The connector's clock ticks go on till midnight, and another release has folded the day to its end.
+        of_day.undo()
         folded = Folded()
         folded.counts["after_close"] += 1
+    folded.finish(of_day)
     return folded
 
 
@@ -177,14 +185,26 @@ def _moves_the_day(record: Any, kinds: Kinds[Any], feeds: Feeds) -> bool:
     return 0 < record.ts_ms < LARGEST and allows(record.trading_day)
 
 
+_close_ms = cache(close_ms)
+
+
 def _market_time(frame: Frame, kinds: Kinds[Any], feeds: Feeds) -> int:
     ticks = (record.ts_ms for record in frame.records if isinstance(record, ClockTick) and _moves_the_day(record, kinds, feeds))
     return max(feeds.now_ms, *ticks, 0)
 
 
+def _may_be_after_the_close(frame: Frame, feeds: Feeds) -> bool:
+    """Whether :func:`_is_after_the_close` has to be asked: cheap, for every frame."""
+    records = frame.records
+    if records and type(records[-1]) not in _NOTHING_BUT_TIME:
+        return False
+    ends_ms = _close_ms(TradingDay(feeds.day)) if feeds.day else 0
+    return feeds.now_ms >= ends_ms or any(type(record) is ClockTick and record.ts_ms >= ends_ms for record in records)
+
+
 def _is_after_the_close(frame: Frame, kinds: Kinds[Any], feeds: Feeds) -> bool:
     """Whether a frame says nothing but that time passes, on a day that is over."""
-    if not all(isinstance(record, ClockTick | LossMarker | ReferenceRecord) for record in frame.records):
+    if not all(type(record) in _NOTHING_BUT_TIME for record in frame.records):
         return False
     day = day_of(frame, kinds, feeds)
     return day > 0 and _market_time(frame, kinds, feeds) >= close_ms(TradingDay(day))

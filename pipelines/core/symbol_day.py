@@ -5,7 +5,6 @@ from typing import Any, ClassVar, Final, Literal
 import msgspec
 
 from pipelines.core.codec import Codec, Stored
-from pipelines.core.feeds import Feeds
 from pipelines.core.lines import value_of
 from pipelines.core.phases import exchange_phase, has_ended, is_ordinary
 from pipelines.core.tape import Booked, Tape, tape_of_version_1
@@ -291,11 +290,11 @@ class SymbolDay(Stored):
             return "no_change"
         return "advance" if last > self.reference else "decline"
 
-    def row(self, symbol: Symbol, feeds: Feeds, src: int) -> PriceRow:
-        """The row of ``symbol`` on ``state.prices``, as the frame at offset ``src`` leaves it."""
+    def row(self, symbol: Symbol, now_ms: int, src: int) -> PriceRow:
+        """The row of ``symbol`` on ``state.prices``, as the frame at offset ``src`` leaves it at market time ``now_ms``."""
         tape, minute, last = self.tape, self.minute, self.last
         shown_ms = UnixMs(max(self.info_ms, self.session_ms, self.quote_ms or 0))
-        now_ms = max(shown_ms, feeds.now_ms)
+        now_ms = max(shown_ms, now_ms)
         phase = self.phase_at(now_ms)
         return PriceRow(
             day=TradingDay(self.day),

@@ -84,6 +84,7 @@ def test_an_upgraded_value_is_stored_in_the_new_layout() -> None:
     assert purse is not None
     purse.coins += 1
     purses.store()
+    state.flush()
     assert cells == {b"c:an": UPGRADING.encode(Purse("Mr an", TODAY, 2))}
 
 
@@ -226,6 +227,7 @@ def test_cells_load_once_and_store_what_was_used_in_the_order_of_use() -> None:
     cells.put("chi", Purse("chi", TODAY, 5))
     assert cells.get("nobody") is None
     cells.store()
+    state.flush()
 
     assert [name for name, _ in cells] == ["an", "chi"]
     assert state.load(PURSES, b"c:an") == Purse("an", TODAY, 2)

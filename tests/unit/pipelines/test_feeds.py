@@ -25,7 +25,8 @@ class Shard:
         self, feed: str, epoch: int = 1, *, ticks: tuple[ClockTick, ...] = (), lost: int = 0, losses: int = 0
     ) -> tuple[Feeds, Delivery]:
         """One frame: ``lost`` frames before it never arrive, ``losses`` loss markers are in it before the ticks."""
-        feeds = Feeds.load(builders.a_state(self.state))
+        state = builders.a_state(self.state)
+        feeds = Feeds.load(state)
         seq = self.seqs.get((feed, epoch), -1) + 1 + lost
         self.seqs[feed, epoch] = seq
         delivery = feeds.arrive(feed, epoch, seq)
@@ -33,7 +34,8 @@ class Shard:
             delivery.lose()
         for tick in ticks:
             delivery.tick(tick)
-        feeds.store(builders.a_state(self.state))
+        feeds.store(state)
+        state.flush()
         return feeds, delivery
 
 

@@ -233,7 +233,7 @@ def test_a_new_day_keeps_what_the_symbol_is_and_what_a_share_cost() -> None:
     ledger, monday = Ledger(), TradingDay(20261123)
     ledger.totals.groups, ledger.totals.sector = ["VN30"], "Securities"
     ledger.fold(buys((10, 1000), (20, 10)))
-    ledger.totals.begin(monday)
+    ledger.totals = ledger.totals.next(monday)
     assert ledger.totals == ForeignTotals(
         symbol="SSI", exchange=Exchange.HOSE, day=monday, groups=["VN30"], sector="Securities", price_before=PRICE
     )
