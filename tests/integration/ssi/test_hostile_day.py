@@ -11,12 +11,13 @@ import os
 import subprocess
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import time
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 
@@ -30,10 +31,12 @@ from connectors.ssi.simulator.server import simulator
 from pipelines.core import foreign_shard, index_shard, price_shard
 from pipelines.core.frames import Shard
 from pipelines.core.terms import Offers
+from schemas.calendar import at
 from schemas.kinds import is_from_ssi
 from schemas.position import Partition, Position
 from schemas.structs import ForeignRecord, Frame, LedgerEntry, TradeEvent, TradeRecord
 from schemas.topics import MARKET_FOREIGN, MARKET_TRADES, RECORD_TOPICS, SSI_FOREIGN, SSI_INDICES, SSI_STATUS, SSI_TICKS
+from stock_tracker.ports import free_port
 from stock_tracker.verify.core.against_truth import altered_counters
 from stock_tracker.verify.core.differences import EventPosition
 from stock_tracker.verify.core.ledger import LedgerReport, TrueCounters, compare_ledger
@@ -56,7 +59,7 @@ from tests.integration.ssi.test_ssi_connector import (
     status_of,
 )
 from tests.patience import reached
-from tests.proof import usually
+from tests.proof import PROVING, usually
 
 pytestmark = pytest.mark.kafka
 
@@ -68,6 +71,8 @@ FOLDS = {
 logger = logging.getLogger(__name__)
 
 SCALE = float(os.environ["SCALE"]) if os.environ.get("SCALE") else None
+HOURS = 3 * 3_600
+"""How long a proof may take, in seconds: it has to end on a machine that does much else."""
 NOTHING_LOST = LostWithConnection()
 SECOND_MS = 1_000
 HALF_A_MINUTE_MS = 30 * SECOND_MS
@@ -117,20 +122,25 @@ async def sent_on(port: int, connection: int) -> list[SentLine]:
     return [msgspec.json.decode(line, type=SentLine) for line in body.splitlines()]
 
 
-async def is_connected(port: int, connector: Connector) -> bool:
+async def is_connected(port: int, connector: "Connector | Process") -> bool:
     """Whether a connection is open, and subscribed, as far as the simulator knows."""
     connector.check()
     connections = (await status_of(port)).connections
     return bool(connections) and connections[-1].ended is None and connections[-1].subscribed_ms is not None
 
 
-async def stands(port: int, connector: Connector) -> bool:
+async def stands(port: int, connector: "Connector | Process") -> bool:
     connector.check()
     return (await status_of(port)).state in ("held", "finished")
 
 
-async def all_is_received(port: int, connector: Connector, board: Topics) -> None:
-    """Play to the day's end, and wait until the connector has all that was put on the connection that is open then."""
+async def all_is_received(
+    port: int, connector: "Connector | Process", board: Topics, look: Callable[[int], None] = lambda _: None
+) -> None:
+    """Play to the day's end, and wait until the connector has all that was put on the connection that is open then.
+
+    Whenever the market stands ``look`` is called with the market time.
+    """
 
     async def it_is() -> bool:
         connector.check()
@@ -151,6 +161,7 @@ async def all_is_received(port: int, connector: Connector, board: Topics) -> Non
         goal_ms = ((status.market_ms + SECOND_MS) // HALF_A_MINUTE_MS + 1) * HALF_A_MINUTE_MS - SECOND_MS
         await order(port, f"resume?until={goal_ms}")
         await reached(lambda: stands(port, connector), "the market to stand again")
+        look(goal_ms)
     await reached(it_is, "the connector to have it all")
 
 
@@ -230,6 +241,7 @@ def never_two_at_a_time(connections: list[ConnectionStatus]) -> bool:
     )
 
 
+@pytest.mark.timeout(usually(900, proving=HOURS))
 async def test_a_hostile_day_is_published_record_by_record(kafka: str, topics: str, board: Topics) -> None:
     """Short: the first half hour of trading, in which most of it happens. Long: the day, in which all of it does.
 
@@ -247,11 +259,33 @@ async def test_a_hostile_day_is_published_record_by_record(kafka: str, topics: s
     async with standing(day, begins) as port:
         async with connected(port, kafka, topics) as connector:
             await all_is_received(port, connector, board)
-        status, truth = await status_of(port), Truth.load(await ask(port, "truth"))
-        # In a thread: the simulator that is asked runs in this one.
-        records = await asyncio.to_thread(records_of, board, f"http://127.0.0.1:{port}", status)
+        told = await what_was_told(port, board)
+        status = told.status
         sent = [await sent_on(port, connection.id) for connection in status.connections] if SCALE is None else None
+    everything_is_there(told, board)
+    if sent is not None:
+        cut_short = {one.connection for one in told.records.excused}
+        is_the_same_in_other_words(list(board.frames()), status.connections, sent, cut_short)
 
+
+@dataclass
+class Told:
+    """What the simulator told after a day, and how it compares with what was published."""
+
+    status: SimulatorStatus
+    truth: Truth
+    records: RecordsReport
+
+
+async def what_was_told(port: int, board: Topics) -> Told:
+    status, truth = await status_of(port), Truth.load(await ask(port, "truth"))
+    # In a thread: the simulator that is asked may run in this one.
+    return Told(status, truth, await asyncio.to_thread(records_of, board, f"http://127.0.0.1:{port}", status))
+
+
+def everything_is_there(told: Told, board: Topics) -> None:
+    """Everything went wrong, and what was published is what was sent."""
+    status, truth, records = told.status, told.truth, told.records
     assert never_two_at_a_time(status.connections)
     struck = Counter(fault.fault for fault in truth.faults if fault.connections or fault.requests or fault.records)
     assert struck >= Counter(("drop", "close", "shutdown", "silence", "refuse", "reply", "slow", "malformed", "odd_message"))
@@ -262,14 +296,12 @@ async def test_a_hostile_day_is_published_record_by_record(kafka: str, topics: s
     unread = records.count("unread")
     said = "%d things put on %d connections, %d published, %d unread, %d dead letters"
     logger.info(said, records.put, len(status.connections), records.published, unread, len(board.dead_letters()))
+    logger.info("%s", "; ".join(map(str, records.excused)))
     assert records.put == records.published + unread
     assert unread <= sum(connection.put - connection.read for connection in status.connections if connection.ended)
     letters, malformed = len(board.dead_letters()), sum(connection.malformed for connection in status.connections)
     assert malformed - unread <= letters <= malformed
     assert malformed > usually(10, proving=100)
-    if sent is not None:
-        is_the_same_in_other_words(list(board.frames()), status.connections, sent, {one.connection for one in records.excused})
-
     made = folded(board.frames())
     ledger = ledger_of(made, truth, records.lost)
     assert ledger.differences == []
@@ -294,27 +326,104 @@ def is_the_same_in_other_words(
 
 
 class Process:
-    """A connector that runs in a process of its own, and can be killed."""
+    """A process that can be killed, and says how much memory it takes."""
 
-    def __init__(self, port: int, bootstrap: str, prefix: str, feed: str, home: Path) -> None:
-        base = f"http://127.0.0.1:{port}/"
-        environ = {
-            **os.environ, "SSI_CONSUMER_ID": "me", "SSI_CONSUMER_SECRET": SECRET, "SSI_API_URL": base, "SSI_STREAM_URL": base,
-            "SSI_CLOCK": f"{base}sim/clock", "SSI_FEED": feed, "KAFKA_BOOTSTRAP": bootstrap, "TOPIC_PREFIX": prefix,
-            "STOCK_TRACKER_HOME": str(home),
-        }  # fmt: skip
-        command = (sys.executable, "-m", "stock_tracker", "ssi", "run")
-        self._process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    def __init__(self, log: Path, *command: str, **environ: str) -> None:
+        self._log = log
+        with log.open("wb") as file:
+            argv = (sys.executable, "-m", *command)
+            self._process = subprocess.Popen(argv, env={**os.environ, **environ}, stdout=subprocess.DEVNULL, stderr=file)
 
     def check(self) -> None:
         """Fail if it has ended by itself."""
         if self._process.poll() is not None:
-            assert self._process.stderr is not None
-            pytest.fail(f"a connector ended: {self._process.stderr.read().decode()[-2_000:]}")
+            pytest.fail(f"a process ended: {self._log.read_text()[-2_000:]}")
+
+    @property
+    def memory_mb(self) -> float:
+        """What it has in memory now, in megabytes."""
+        self.check()
+        pages = int(Path(f"/proc/{self._process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+    def end(self) -> None:
+        """Have it end in order."""
+        self._process.terminate()
+        self._process.wait()
 
     def kill(self) -> None:
         self._process.kill()
-        self._process.communicate()
+        self._process.wait()
+
+
+def a_connector(port: int, bootstrap: str, prefix: str, home: Path, feed: str = "a", command: Sequence[str] = ()) -> Process:
+    """A connector of the simulator at ``port``; by another ``command`` than its own if that is given."""
+    base = f"http://127.0.0.1:{port}/"
+    environ = {
+        "SSI_CONSUMER_ID": "me", "SSI_CONSUMER_SECRET": SECRET, "SSI_API_URL": base, "SSI_STREAM_URL": base,
+        "SSI_CLOCK": f"{base}sim/clock", "SSI_FEED": feed, "KAFKA_BOOTSTRAP": bootstrap, "TOPIC_PREFIX": prefix,
+        "STOCK_TRACKER_HOME": str(home),
+    }  # fmt: skip
+    return Process(home / f"connector-{feed}.log", *(command or ("stock_tracker", "ssi", "run")), **environ)
+
+
+class Memory:
+    """How much memory processes take while a day goes on."""
+
+    def __init__(self, **processes: Process) -> None:
+        self._processes = processes
+        self._seen: list[tuple[int, dict[str, float]]] = []
+
+    def look(self, market_ms: int) -> None:
+        self._seen.append((market_ms, {name: process.memory_mb for name, process in self._processes.items()}))
+
+    def is_flat(self) -> bool:
+        """Whether none takes a tenth more at the end than it took at most in the half hour after ten: it is warm by then."""
+        (_, last), flat = self._seen[-1], True
+        for name, at_the_end in last.items():
+            warm = [seen[name] for ms, seen in self._seen if at(DAY, 10) <= ms < at(DAY, 10, 30)]
+            most = max(seen[name] for _, seen in self._seen)
+            said = "%s: %.0f to %.0f MB from 10:00 to 10:30, %.0f MB at the end, %.0f MB at most"
+            logger.info(said, name, min(warm), max(warm), at_the_end, most)
+            flat = flat and at_the_end <= 1.1 * max(warm)
+        return flat
+
+
+@pytest.mark.skipif(not PROVING, reason="a day of true size takes a quarter of an hour: make prove-hostile")
+@pytest.mark.timeout(HOURS)
+async def test_a_hostile_day_of_true_size_takes_no_more_memory_at_its_end(
+    kafka: str, topics: str, board: Topics, tmp_path: Path
+) -> None:
+    """The simulator and the connector are processes of their own, and the day goes as fast as the connector reads."""
+    port, scale = free_port(), 1.0 if SCALE is None else SCALE
+    day = ("--seed", "7", "--date", str(DAY), "--start", "08:57", "--end", "15:40", "--scale", f"{scale:g}", "--speed", "max")
+    said = {"SIM_CONSUMER_ID": "me", "SIM_CONSUMER_SECRET": SECRET, "SIM_KEEP_ALIVE_S": "2", "SIM_CACHE": ""}
+    command = ("stock_tracker", "ssi", "simulate", "--port", str(port), *day, "--faults", "hostile", "--wait")
+    simulated = Process(tmp_path / "simulator.log", *command, **said)
+    processes = [simulated]
+
+    async def it_listens() -> bool:
+        simulated.check()
+        try:
+            await order(port, f"resume?until={at(DAY, 8, 57)}")
+        except aiohttp.ClientError:
+            return False
+        return True
+
+    try:
+        await reached(it_listens, "the simulator's start")
+        impatient = ("tests.integration.ssi.impatient_connector",)
+        processes.append(connector := a_connector(port, kafka, topics, tmp_path, command=impatient))
+        memory = Memory(connector=connector, simulator=simulated)
+        await all_is_received(port, connector, board, memory.look)
+        flat = memory.is_flat()
+        connector.end()
+        told = await what_was_told(port, board)
+    finally:
+        for process in processes:
+            process.kill()
+    everything_is_there(told, board)
+    assert flat
 
 
 async def test_two_feeds_of_which_one_is_killed_in_turn_give_the_union_once(
@@ -323,7 +432,7 @@ async def test_two_feeds_of_which_one_is_killed_in_turn_give_the_union_once(
     day = a_market(start=time(9, 14), end=time(15, 40), speed=10.0, wait_for_client=False)
     async with simulator(day) as port:
         await order(port, "hold")
-        feeds = {feed: Process(port, kafka, topics, feed, tmp_path) for feed in "ab"}
+        feeds = {feed: a_connector(port, kafka, topics, tmp_path, feed) for feed in "ab"}
 
         async def both_listen() -> bool:
             for feed in feeds.values():
@@ -347,7 +456,7 @@ async def test_two_feeds_of_which_one_is_killed_in_turn_give_the_union_once(
                     return (await status_of(port)).market_ms > since_ms + 20_000
 
                 await reached(has_traded, "trading without one of the feeds")
-                feeds[feed] = Process(port, kafka, topics, feed, tmp_path)
+                feeds[feed] = a_connector(port, kafka, topics, tmp_path, feed)
                 await reached(both_listen, "both feeds")
             await order(port, "hold")
             await reached(all_is_published, "everything that was sent")
