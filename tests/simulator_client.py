@@ -58,6 +58,7 @@ class Client:
         self.base = base
         self.headers: dict[str, str] = {}
         self.query: dict[str, str] = {}
+        self.connection_id = ""
         self.received: list[Received] = []
         self.messages: list[dict[str, Any]] = []
 
@@ -74,6 +75,7 @@ class Client:
         ) as response:
             assert response.status == 200
             answer: dict[str, Any] = await response.json()
+        self.connection_id = answer["ConnectionId"]
         self.query = {**query, "transport": "webSockets", "connectionToken": answer["ConnectionToken"]}
         return answer
 
@@ -131,7 +133,11 @@ class Client:
         return Truth.load(await self.get("/sim/truth"))
 
     async def finished(self) -> bool:
-        return bool((await self.clock())["state"] == "finished")
+        """Whether the day is played, and all of it read that was put on the last connection."""
+        if (await self.clock())["state"] != "finished":
+            return False
+        own = [one for one in (await self.status())["connections"] if one["connection_id"] == self.connection_id]
+        return all(one["read"] == one["put"] for one in own if one["ended"] is None)
 
     async def fault(self, **fault: Any) -> None:
         async with self.http.post(f"{self.base}/sim/faults", json=fault) as response:
