@@ -21,9 +21,11 @@ from connectors.ssi.simulator import playback, played_day, server
 from connectors.ssi.simulator.core import market
 from connectors.ssi.simulator.core.errors import UnreadableTruth
 from connectors.ssi.simulator.core.truth import ClockReading, SimulatorStatus, Truth
+from connectors.ssi.simulator.core.universe import FEWEST_SYMBOLS
 from connectors.ssi.simulator.server import simulator
 from schemas.calendar import at
 from schemas.errors import PortTaken
+from tests.proof import usually
 from tests.simulator_client import DAY, Client, Received, prints_of, running, settings
 
 _generate_once = lru_cache(market.generate)
@@ -462,3 +464,24 @@ async def test_a_day_is_made_once_for_all_that_play_it_flat_out(tmp_path: Path, 
         monkeypatch.setattr(played_day, "blocks_of", None)
     assert streams[0] == streams[1]
     assert len(streams[0]) > 300
+
+
+async def test_a_market_a_hundred_times_as_busy_is_played_while_it_is_made(tmp_path: Path) -> None:
+    """All that was put on the socket arrives, and the books tell how much of the day it was."""
+    # Futures begin at 08:45, stocks at nine.
+    size = {"scale": 100, "symbols": FEWEST_SYMBOLS, "cache": tmp_path}
+    span = {"start": time(8, 45), "end": usually(time(8, 45, 15), proving=time(9, 1))}
+    async with running(**size, **span) as a_client:
+        client = a_client()
+        async with client.connected() as ws:
+            await client.subscribe(ws)
+            await client.read_until(ws, client.finished)
+            truth, status = await client.truth(), await client.status()
+        sent = await client.sent(1)
+    assert status["connections"][0]["skipped"] == 0
+    assert status["connections"][0]["records"] == len(client.received) == len(sent) > 1_000
+    assert [json.dumps({"DataType": r.data_type, "Content": r.content}, separators=(",", ":")) for r in client.received] == [
+        line.argument for line in sent
+    ]
+    assert sum(truth.header.sent.values()) == len(sent)
+    assert os.listdir(tmp_path) == []

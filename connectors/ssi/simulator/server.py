@@ -92,8 +92,7 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
         raise
     # A captured day is in a file already.
     cache = settings.cache if settings.recording is None else None
-    # As fast as clients read is faster than a day is made: so it is made before it is played, and kept for the next time.
-    played = PlayedDay(market, cache, keep=settings.speed == "max" and cache is not None)
+    played = PlayedDay(market, cache, keep=settings.keeps_the_day)
     server = Simulator(market, played, settings, logbook)
     await server.playback.wind()
     await server.go_on()

@@ -19,6 +19,9 @@ from schemas.units import TradingDay, UnixMs
 
 START, END = time(8, 55), time(15, 45)
 """Between these market times a generated day is played if nothing else is asked for."""
+MOST_KEPT: Final = 4.0
+"""The largest scale of a day that is kept. It is ten million records, a gigabyte, and five minutes of work before it is played; a
+day of scale 100 would be 30 GB and take hours, so it is made while it is played."""
 HOST: Final = "127.0.0.1"
 """The only address that it listens on: whoever reaches it may hold the market and make faults."""
 
@@ -44,7 +47,8 @@ class SimulatorSettings(BaseSettings):
     """What ``X-TRADE`` says of put-through deals: nothing (``index``: they are in the totals of indices only), or each one, with
     a total of deals alone (``own``) or with the total of all matches (``shared``)."""
     cache: Path | None = None
-    """Where days are kept that are played as fast as the clients read, so that they are made only once; None for nowhere."""
+    """Where days are kept that are played as fast as the clients read, so that they are made only once; None for nowhere. Days
+    above scale :data:`MOST_KEPT` are not."""
     state: Path | None = None
     """A folder in which it keeps how far its day has come: killed and started again, it goes on with it; None for nowhere."""
     recording: Path | None = Field(default=None, validation_alias="SIM_DAY")
@@ -135,6 +139,11 @@ class SimulatorSettings(BaseSettings):
         """What decides which records a day has, when they are due and what goes wrong, in words."""
         names = ("seed", "scale", "symbols", "put_through", "recording", "start", "end", "speed", "faults")
         return ", ".join(f"{name} {getattr(self, name)}" for name in names)
+
+    @property
+    def keeps_the_day(self) -> bool:
+        """Whether the day is made before it is played, and kept: as fast as clients read is faster than a day is made."""
+        return self.speed == "max" and self.cache is not None and self.recording is None and self.scale <= MOST_KEPT
 
     @property
     def size(self) -> MarketSize:

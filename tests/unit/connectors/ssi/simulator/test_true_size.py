@@ -11,6 +11,7 @@ from random import Random
 import pytest
 
 from connectors.ssi.simulator.core import wire
+from connectors.ssi.simulator.core.listing_day import ListingDay, Plan
 from connectors.ssi.simulator.core.market import MarketDay, MarketSize, generate
 from connectors.ssi.simulator.core.records import Foreign, IndexValue, OddLot, Quote, SimulatedRecord, Status, Trade
 from connectors.ssi.simulator.core.universe import FEWEST_SYMBOLS, MOST_SYMBOLS, Listing, universe_of
@@ -202,6 +203,24 @@ def test_an_auction_bursts_with_hundreds_of_identical_prints() -> None:
         )
     assert max(opening.values()) > 150
     assert sum(n for (_, _, ts_ms), n in opening.items() if ts_ms == at(DAY, 9, 15)) > 1_500
+
+
+def test_an_auction_is_written_as_it_is_held() -> None:
+    """Nothing of it is made that nobody has asked for: in a market a hundred times as busy it is a million records."""
+    stock = universe_of(DAY, FEWEST_SYMBOLS).stocks[0]
+    asked_for: list[int] = []
+
+    def fair(ms: int) -> float:
+        asked_for.append(ms)
+        return float(stock.reference)
+
+    listing_day = ListingDay(stock, DAY, Random(1), fair, Plan(prints=6_000, period_ms=1_000), at(DAY, 8))
+    for minute in (1, 7):
+        written = listing_day.until(at(DAY, 9, minute))
+        assert at(DAY, 9) <= max(asked_for) < at(DAY, 9, minute)
+        assert len(written) > 5
+    burst = listing_day.until(at(DAY, 9, 15, 1))
+    assert sum(isinstance(record, Trade) and record.volume > 0 for record in burst) > 10
 
 
 def test_the_order_book_of_odd_lots_counts_both_boards(large: MarketDay) -> None:
