@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from schemas.instruments import listed_months
 from schemas.structs import BasisEvent
 from schemas.units import POINT
-from stock_tracker.verify.core.reference.due import DueAlert, Rule, Cooldown
+from stock_tracker.verify.core.reference.due import Cooldown, DueAlert, Rule
 
 
 def _watched(rule: Rule, events: Sequence[BasisEvent]) -> Iterator[BasisEvent]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from schemas.profiles import step_begins_ms, step_of
 from schemas.structs import CandleEvent
-from stock_tracker.verify.core.reference.due import DueAlert, Rule, Cooldown
+from stock_tracker.verify.core.reference.due import Cooldown, DueAlert, Rule
 
 
 def open_gaps(rule: Rule, candles: Sequence[CandleEvent]) -> Iterator[DueAlert]:

@@ -8,7 +8,7 @@ from schemas.calendar import at
 from schemas.session import phase_at
 from schemas.structs import LedgerEntry
 from schemas.units import SessionPhase
-from stock_tracker.verify.core.reference.due import DueAlert, Rule, Cooldown
+from stock_tracker.verify.core.reference.due import Cooldown, DueAlert, Rule
 
 _STEP_MS: Final = 10_000
 """In steps of so much market time does the window of ``foreign_acceleration`` move."""

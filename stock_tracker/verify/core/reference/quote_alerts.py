@@ -6,7 +6,7 @@ from itertools import dropwhile
 from schemas.session import phase_at
 from schemas.structs import QuoteEvent
 from schemas.units import FUTURES_MULTIPLIER_VND, POINT, Exchange, SessionPhase
-from stock_tracker.verify.core.reference.due import DueAlert, Rule, Cooldown
+from stock_tracker.verify.core.reference.due import Cooldown, DueAlert, Rule
 
 
 def locks(rule: Rule, quotes: Sequence[QuoteEvent]) -> Iterator[DueAlert]:

@@ -6,7 +6,7 @@ from itertools import groupby, pairwise
 from operator import itemgetter
 
 from schemas.structs import TradeEvent
-from stock_tracker.verify.core.reference.due import DueAlert, Rule, Cooldown
+from stock_tracker.verify.core.reference.due import Cooldown, DueAlert, Rule
 
 _STEPS = 20
 """In so many steps does the window of ``volume_spike`` move."""
