@@ -33,7 +33,7 @@ with warnings.catch_warnings(record=True):
 
 # How long an example takes says something about the machine and its neighbours, not about the code.
 settings.register_profile(
-    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=usually(50, proving=2_000)
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=usually(20, proving=2_000)
 )
 settings.load_profile("unhurried")
 # Nor does how long a page takes to show something.

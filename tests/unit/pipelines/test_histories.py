@@ -7,6 +7,7 @@ by record. The three are compared by what the day comes to: prints, shares that 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from random import Random
 from typing import Any, NamedTuple
 
@@ -15,7 +16,7 @@ import pytest
 from pipelines.core import foreign_shard, price_shard
 from pipelines.core.frames import Folded, Shard
 from schemas.position import Position
-from schemas.structs import ForeignRow, LedgerEntry, PriceRow, TradeEvent
+from schemas.structs import ClockTick, ForeignRow, LedgerEntry, PriceRow, TradeEvent
 from schemas.terms import DealCounting
 from schemas.topics import MARKET_FOREIGN, MARKET_TRADES, SSI_FOREIGN, SSI_TICKS, STATE_FOREIGN, STATE_PRICES, Topic
 from schemas.units import Exchange, Side
@@ -116,8 +117,14 @@ def _frames(pipeline: Pipeline, history: History[Any], cuts: Random) -> Iterator
 
 def _record(pipeline: Pipeline, heard: Heard[Any]) -> Any:
     if heard.said is None:
-        return a_tick(MIDNIGHT + heard.at_ms // 1000 * 1000, health="up" if heard.is_up else "down")
+        return _tick(MIDNIGHT + heard.at_ms // 1000 * 1000, is_up=heard.is_up)
     return pipeline.record(heard.said)
+
+
+@cache
+def _tick(ts_ms: int, *, is_up: bool) -> ClockTick:
+    """The clock ticks of all histories are of the same few minutes."""
+    return a_tick(ts_ms, health="up" if is_up else "down")
 
 
 def _events(outputs: Outputs, topic: Topic[Any]) -> list[Any]:
