@@ -3,21 +3,24 @@
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from socket import gethostname
 
 from aiohttp import WSCloseCode, WSMsgType, web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import metrics
 from gateway.core import wire
-from gateway.core.access import HEADERS, host_allowed, origin_allowed
+from gateway.core.access import HEADERS, client_address, cross_origin_headers, host_allowed, is_within, origin_allowed
 from gateway.core.channels import CHANNELS
 from gateway.core.selection import EVERYTHING, Audience, Selection
-from gateway.core.subscriber import Close, Subscriber
+from gateway.core.subscriber import Close, Subscriber, knows
+from gateway.door import Door
 from gateway.fanout import Client, Fanout
 from gateway.framer import SocketOutlet
-from gateway.settings import GatewaySettings
+from gateway.settings import THIS_MACHINE, GatewaySettings
 from schemas.stock_v1 import PROTOCOL, CloseCode
 
 WEB = Path(__file__).parent / "web"
@@ -25,6 +28,10 @@ PING_S = 20.0
 """How often clients are sent a ping, in seconds; a connection is dropped when one is not answered in half that time."""
 FAREWELL_S = 3.0
 """How long a client may take to answer a close frame, in seconds."""
+
+_NAMED = 20
+"""Of how many symbols that are not known an answer says so."""
+_REASON_LENGTH = 400
 
 log = logging.getLogger(__name__)
 
@@ -49,14 +56,20 @@ class Gateway:
         self._fanout = fanout
         self._reason = reason
         self._connections: set[asyncio.Task[None]] = set()
+        self._names = {settings.host, gethostname().lower(), *settings.hosts}
+        self._per_address: Counter[str] = Counter()
+        """How many WebSockets there are from each address that is counted."""
+        self.door: Door | None = None
+        """The way in, if it is this package's own."""
 
     def application(self) -> web.Application:
         """The aiohttp application."""
-        app = web.Application(middlewares=[self._guard])
-        app.on_response_prepare.append(_add_headers)
+        app = web.Application(middlewares=[*([self.door.watch] if self.door else []), self._guard])
+        app.on_response_prepare.append(self._add_headers)
         app.router.add_get("/", self._dashboard)
         app.router.add_get("/v1/ws", self._websocket)
         app.router.add_get("/api/v1/snapshot/{channel}", self._snapshot)
+        app.router.add_route("OPTIONS", "/api/{rest:.*}", self._preflight)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
@@ -70,10 +83,15 @@ class Gateway:
         self, request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
         settings = self._settings
-        if not host_allowed(request.host, settings.host, is_loopback=settings.is_loopback, origins=settings.origins):
+        if not host_allowed(request.host, self._names, settings.origins):
             metrics.REFUSED.labels("host").inc()
-            return web.Response(status=421, text=f"this is {settings.host}: open it by that name\n")
+            text = f"this is {settings.host}: open it by that name, or add the one you use to GATEWAY_HOSTS\n"
+            return web.Response(status=421, text=text)
         return await handler(request)
+
+    async def _preflight(self, _request: web.Request) -> web.Response:
+        # What may be asked is said in the headers, as with every answer.
+        return web.Response(status=204)
 
     async def _dashboard(self, _request: web.Request) -> web.StreamResponse:
         return web.FileResponse(WEB / "index.html")
@@ -88,7 +106,10 @@ class Gateway:
         reason = self._reason()
         return web.Response(status=503 if reason else 200, text=f"{reason or 'ready'}\n")
 
-    async def _metrics(self, _request: web.Request) -> web.Response:
+    async def _metrics(self, request: web.Request) -> web.Response:
+        if "X-Forwarded-For" in request.headers or not is_within(request.remote or "", self._settings.metrics_from):
+            metrics.REFUSED.labels("metrics").inc()
+            return web.Response(status=403, text="this address may not read metrics: add it to GATEWAY_METRICS_FROM\n")
         metrics.READY.set(not self._reason())
         metrics.SENT.settle()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -104,8 +125,11 @@ class Gateway:
         headers = {"ETag": f'"{cursor}"'} if cursor else {}
         if cursor and request.headers.get("If-None-Match") == headers["ETag"]:
             return web.Response(status=304, headers=headers)
+        words = dict.fromkeys(request.query.get("sym", EVERYTHING).split(","))
+        if unknown := [word for word in words if not knows(board, channel, word)]:
+            return _problem(404, f"channel {channel} has none of these now: {', '.join(unknown[:_NAMED])}"[:_REASON_LENGTH])
         # Of its own, not one of the directory's: nobody keeps what somebody asked for once.
-        audience = Audience(Selection.of(request.query.get("sym", EVERYTHING).split(",")), board.directory)
+        audience = Audience(Selection.of(words), board.directory)
         if recent is not None:
             rows = [event.row for event in recent.since(None)[0] if audience.has(event.symbol)]
         else:
@@ -125,12 +149,41 @@ class Gateway:
             timeout=FAREWELL_S,
             protocols=(PROTOCOL,),
         )
-        await socket.prepare(request)
-        if len(fanout.clients) >= self._settings.max_connections:
+        await self._upgrade(request, socket)
+        settings = self._settings
+        address = client_address(request.remote or "", request.headers.get("X-Forwarded-For"), settings.proxies)
+        is_counted = not is_within(address, (*THIS_MACHINE, *settings.proxies))
+        too_many = is_counted and self._per_address[address] >= settings.max_per_address
+        if too_many or len(fanout.clients) >= settings.max_connections:
             # Accepted first: a browser is not told why an upgrade was refused.
-            await socket.close(code=CloseCode.CONNECTION_LIMIT, message=b"too many connections")
+            why = b"too many connections from this address" if too_many else b"too many connections"
+            await socket.close(code=CloseCode.CONNECTION_LIMIT, message=why)
             metrics.CLOSED.labels(CloseCode.CONNECTION_LIMIT).inc()
             return socket
+        if is_counted:
+            self._per_address[address] += 1
+        try:
+            return await self._serve(request, socket)
+        finally:
+            if is_counted:
+                self._per_address[address] -= 1
+                if not self._per_address[address]:
+                    del self._per_address[address]
+
+    async def _upgrade(self, request: web.Request, socket: web.WebSocketResponse) -> None:
+        """Answer the upgrade; what comes after it is frames."""
+        connection = self.door.connection_of(request) if self.door else None
+        if connection is not None:
+            connection.expect_frames(are_due=True)
+        try:
+            await socket.prepare(request)
+        except BaseException:
+            if connection is not None:
+                connection.expect_frames(are_due=False)
+            raise
+
+    async def _serve(self, request: web.Request, socket: web.WebSocketResponse) -> web.StreamResponse:
+        fanout = self._fanout
         outlet = SocketOutlet(request, socket)
         reading = asyncio.current_task()
         assert reading is not None  # noqa: S101 - aiohttp runs handlers in tasks
@@ -171,6 +224,12 @@ class Gateway:
             if client.ending:
                 return
 
+    async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
+        response.headers.update(HEADERS)
+        response.headers.setdefault("Cache-Control", "no-cache")
+        if request.path.startswith("/api/"):
+            response.headers.update(cross_origin_headers(request.headers.get("Origin"), self._settings.origins))
+
     async def say_farewells(self) -> None:
         """Wait until the connections that are being closed are closed."""
         if self._connections:
@@ -185,11 +244,6 @@ async def _part(socket: web.WebSocketResponse, outlet: SocketOutlet, close: Clos
             await socket.close(code=close.code, message=close.reason.encode())
     except TimeoutError:
         outlet.abort()
-
-
-async def _add_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    response.headers.update(HEADERS)
-    response.headers.setdefault("Cache-Control", "no-cache")
 
 
 def _problem(status: int, reason: str) -> web.Response:

@@ -50,8 +50,10 @@ class _Anew(Exception):
 class Post:
     """Runs functions on the event loop, in order, for threads that must not get far ahead of it."""
 
-    def __init__(self, loop: AbstractEventLoop) -> None:
+    def __init__(self, loop: AbstractEventLoop, failed: Callable[[Exception], None]) -> None:
+        """``failed`` is told, on the event loop, of what a function raises: what was read is not where it belongs then."""
         self._loop = loop
+        self._failed = failed
         self._room = threading.Semaphore(UNDER_WAY)
 
     def __call__(self, function: Callable[..., None], *arguments: Any) -> None:
@@ -61,7 +63,11 @@ class Post:
 
     def _run(self, function: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         self._room.release()
-        function(*arguments)
+        try:
+            function(*arguments)
+        except Exception as error:
+            log.exception("what was read from Kafka cannot be used")
+            self._failed(error)
 
 
 class Owner(Protocol):
@@ -112,6 +118,11 @@ class Follower(ABC):
     def stop(self) -> None:
         """Ask the thread to end."""
         self._stop.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the thread has ended though nobody asked it to; whatever ended it, it may not have been able to say so."""
+        return self._thread.ident is not None and not self._thread.is_alive() and not self._stop.is_set()
 
     def join(self, timeout_s: float) -> None:
         """Wait for the thread's end."""

@@ -9,6 +9,10 @@ READY: Final = Gauge("stock_tracker_gateway_ready", "1 when the state has been r
 CONNECTIONS: Final = Gauge(
     "stock_tracker_gateway_connections", "Open WebSocket connections; near the cap, raise it or add an instance"
 )
+TCP_CONNECTIONS: Final = Gauge(
+    "stock_tracker_gateway_tcp_connections",
+    "Open TCP connections; far more than WebSockets: somebody connects and asks for nothing",
+)
 MESSAGES: Final = Counter(
     "stock_tracker_gateway_sent_messages_total", "Messages sent to clients; flat while connections are open: look at the log"
 )
@@ -61,7 +65,11 @@ CONFLATED: Final = Counter(
 CLOSED: Final = Counter(
     "stock_tracker_gateway_closed_total", "Connections closed, by close code; 4008: clients too slow for their events", ["code"]
 )
-REFUSED: Final = Counter("stock_tracker_gateway_refused_total", "Requests refused before the upgrade, by reason", ["reason"])
+REFUSED: Final = Counter(
+    "stock_tracker_gateway_refused_total",
+    "Requests and connections refused, by reason; no place: raise GATEWAY_MAX_CONNECTIONS, or add an instance",
+    ["reason"],
+)
 FLUSH: Final = Histogram(
     "stock_tracker_gateway_flush_seconds",
     "Time to write one interval's changes to all clients; near the interval, add an instance",

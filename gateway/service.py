@@ -4,20 +4,23 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
 from gateway.app import Gateway, now_ms
 from gateway.core.board import Board
+from gateway.core.doorkeeper import IDLE_MS, Doorkeeper
+from gateway.core.errors import ReaderDied
 from gateway.core.events import recents
 from gateway.core.limits import ClientLimits
 from gateway.core.status import Connectors
 from gateway.core.subscriber import Close
+from gateway.door import Door, places, raise_descriptors
 from gateway.event_reader import EventReader
 from gateway.fanout import Fanout
 from gateway.follower import Follower, Post
-from gateway.settings import GatewaySettings
+from gateway.settings import THIS_MACHINE, GatewaySettings
 from gateway.state_reader import StateReader
 from schemas.errors import PortTaken
 from schemas.stock_v1 import CloseCode
@@ -28,6 +31,8 @@ GOODBYE_S = 0.5
 """How long clients have to read that, before their connections are closed."""
 READERS_S = 5.0
 """How long a reader's thread may take to end."""
+WATCH_S = 1.0
+"""How often to see that the readers' threads are there, in seconds."""
 FORCE_S = 2.0
 """How long requests that are being answered may take to end."""
 
@@ -58,6 +63,14 @@ class Readiness:
         log.error("the gateway cannot go on: %s", str(error) or repr(error))
         self.failure = self.failure or error
         self.failed.set()
+
+    async def watch_forever(self, readers: Iterable[Follower]) -> None:
+        """See that the readers' threads are there, whatever has become of them."""
+        while True:
+            await asyncio.sleep(WATCH_S)
+            for reader in readers:
+                if reader.is_over and not self.failed.is_set():
+                    self.ended(ReaderDied(reader.name))
 
     def stopping(self) -> str:
         """Be ready no more, because the gateway stops; what to tell the clients."""
@@ -95,22 +108,24 @@ async def run(
     fanout = Fanout(Board(), recents(), Connectors(), limits, now_ms, readiness.reason)
     gateway = Gateway(settings, fanout, readiness.reason)
 
-    runner = web.AppRunner(gateway.application(), access_log=None, keepalive_timeout=75, shutdown_timeout=FORCE_S)
+    keeper = Doorkeeper(places(settings.max_connections, raise_descriptors()), settings.max_per_address)
+    gateway.door = door = Door(keeper, (*THIS_MACHINE, *settings.proxies))
+    runner = web.AppRunner(gateway.application(), access_log=None, keepalive_timeout=IDLE_MS / 1_000, shutdown_timeout=FORCE_S)
     await runner.setup()
-    site = web.TCPSite(runner, settings.host, settings.port, backlog=4_096)
+    assert runner.server is not None  # noqa: S101 - set up
     try:
-        await site.start()
+        address = await door.listen(settings.host, settings.port, runner.server)
     except OSError as error:
         await runner.cleanup()
         remedy = "Stop what is there, or set GATEWAY_PORT to a free port"
         raise PortTaken.of(error, settings.host, settings.port, remedy) from error
-    url = f"http://{_bracketed(settings.host)}:{runner.addresses[0][1]}"
+    url = f"http://{_bracketed(settings.host)}:{address[1]}"
     log.info("dashboard at %s/, WebSocket at %s/v1/ws", url, url.replace("http", "ws", 1))
     if listening is not None:
         listening(url)
 
     loop = asyncio.get_running_loop()
-    post = Post(loop)
+    post = Post(loop, readiness.ended)
     readers: tuple[Follower, ...] = (
         StateReader(fanout, settings, post, readiness),
         EventReader(fanout, settings, post, readiness),
@@ -123,6 +138,8 @@ async def run(
                 *(tasks.create_task(fanout.flush_forever(throttle_ms)) for throttle_ms in limits.classes if throttle_ms),
                 tasks.create_task(fanout.pump_forever()),
                 tasks.create_task(fanout.watch_forever()),
+                tasks.create_task(door.sweep_forever()),
+                tasks.create_task(readiness.watch_forever(readers)),
             ]
             await _first_of(stop, readiness.failed)
             await _send_away(fanout, gateway, readiness.stopping())
@@ -131,6 +148,7 @@ async def run(
         if readiness.failure is not None:
             raise readiness.failure
     finally:
+        door.close()
         for reader in readers:
             reader.stop()
         for reader in readers:

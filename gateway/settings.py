@@ -1,7 +1,7 @@
 """The gateway's settings, from ``GATEWAY_*``."""
 
 import re
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated
 
 from pydantic import Field, field_validator
@@ -11,6 +11,9 @@ from gateway.core.errors import InsecureBind
 from gateway.core.limits import ThrottleMs
 from schemas.dead_letters import Limit
 from schemas.deployment import GATEWAY_PORT
+
+Network = IPv4Network | IPv6Network
+THIS_MACHINE: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
 class GatewaySettings(BaseSettings):
@@ -28,11 +31,21 @@ class GatewaySettings(BaseSettings):
     """Whether to listen on an address that others can reach, though there are no accounts."""
     origins: Annotated[frozenset[str], NoDecode] = frozenset()
     """Origins beside the gateway's own whose pages may connect, comma separated: ``https://board.example``."""
+    hosts: Annotated[frozenset[str], NoDecode] = frozenset()
+    """Names beside the gateway's own by which requests may call it, comma separated: ``board.internal``. Numeric addresses need
+    not be listed, nor the hosts of ``origins``."""
+    proxies: Annotated[tuple[Network, ...], NoDecode] = ()
+    """Addresses and networks, comma separated, of proxies, which are believed when they say whom they speak for
+    (``X-Forwarded-For``)."""
+    metrics_from: Annotated[tuple[Network, ...], NoDecode] = THIS_MACHINE
+    """Addresses and networks, comma separated, that may read ``/metrics``; by default this machine, and not through a proxy."""
     throttle_ms: ThrottleMs = 500
     """Update interval of clients that do not ask for one; 0 is every change."""
     fetch_wait_ms: int = Field(default=25, ge=0, le=500)
     """How long Kafka may collect rows before it hands them over; 0 for the least delay, at several times the CPU."""
     max_connections: int = Field(default=5_000, ge=1)
+    max_per_address: int = Field(default=200, ge=1)
+    """Connections from one address; this machine's own, and proxies', are not counted."""
     dead_letter_limit: Limit = Limit()
     """How much of what the gateway reads may be unreadable, as :func:`schemas.deployment.dead_letter_limit` reads it."""
 
@@ -45,6 +58,18 @@ class GatewaySettings(BaseSettings):
         if wrong := sorted(origin for origin in listed if not re.fullmatch(r"https?://[^/\s]+", origin)):
             raise ValueError(f"{', '.join(wrong)}: an origin is a scheme, a host and maybe a port, as in https://board.example")
         return listed
+
+    @field_validator("hosts", mode="before")
+    @classmethod
+    def _split_hosts(cls, hosts: object) -> object:
+        return frozenset(name.strip().lower() for name in hosts.split(",") if name.strip()) if isinstance(hosts, str) else hosts
+
+    @field_validator("proxies", "metrics_from", mode="before")
+    @classmethod
+    def _split_networks(cls, networks: object) -> object:
+        if not isinstance(networks, str):
+            return networks
+        return tuple(ip_network(network.strip(), strict=False) for network in networks.split(",") if network.strip())
 
     @property
     def is_loopback(self) -> bool:

@@ -55,7 +55,8 @@ class CloseCode(IntEnum):
     """The client did not read: its alerts or candles overflowed, or nothing left for 30 s."""
     IDLE = 4010
     """No subscription in time."""
-    CONNECTION_LIMIT = 4504
+    CONNECTION_LIMIT = 4013
+    """As many connections as there may be, in all or from this address. A place may be free later, or at another instance."""
     RATE_ABUSE = 4529
 
 

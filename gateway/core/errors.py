@@ -4,6 +4,7 @@ GatewayError
 ├── InsecureBind: it would be reachable from outside, without accounts
 ├── NotPermitted: Kafka does not let the gateway read its topics; asked again until it does
 ├── KafkaRefused: Kafka's client library does not take what it is told; asked again, in case it is Kafka that changes
+├── ReaderDied: a thread that reads Kafka has ended and said nothing
 ├── Refused: a client's command cannot be carried out; the client is told, and the connection goes on
 └── BadCursor: a cursor that no gateway made
 
@@ -43,6 +44,13 @@ class KafkaRefused(GatewayError):
         super().__init__(
             f"Kafka cannot be read ({reason}): see that KAFKA_BOOTSTRAP and the settings under KAFKA_… fit the broker"
         )
+
+
+class ReaderDied(GatewayError):
+    """A thread that reads Kafka is gone, and nobody asked it to end."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the reader of {name} has died: start the gateway again, and report what its log says before this")
 
 
 class Refused(GatewayError):

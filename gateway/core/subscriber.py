@@ -103,7 +103,7 @@ class Subscriber:
         if not (self._board if recent is None else recent).complete:
             raise Refused(ErrorCode.NOT_READY, "the gateway is still reading Kafka: /readyz says why", RETRY_MS)
         words = dict.fromkeys(command.sym)
-        unknown = [word for word in words if not self._knows(channel, word)]
+        unknown = [word for word in words if not knows(self._board, channel, word)]
         if len(unknown) == len(words):
             raise Refused(ErrorCode.UNKNOWN_SYMBOL, f"channel {channel} has none of these now")
         existing = self.subscriptions.get(channel)
@@ -195,17 +195,6 @@ class Subscriber:
         if rejected and len(rejected) == len(words):
             raise Refused(ErrorCode.NOT_SUBSCRIBED, "none of these is subscribed by that name: see docs/gateway.md")
         self.notice(wire.ok(command.id, ch=channel, accepted=len(words) - len(rejected), rejected=rejected))
-
-    def _knows(self, channel: str, word: str) -> bool:
-        """Whether ``word`` means anything in ``channel`` as of now."""
-        directory, has_groups = self._board.directory, CHANNELS[channel].has_groups
-        if word == EVERYTHING:
-            return True
-        if is_group(word):
-            return has_groups and directory.has_group(word)
-        # An alert is about a symbol or an index, which has no exchange; a candle is a symbol's.
-        rows = self._board.tables[{"alert": "index", "candle": "px"}.get(channel, channel)].rows
-        return word in rows or (has_groups and word in directory.exchanges)
 
     # what happens in the market
 
@@ -311,6 +300,18 @@ class Subscriber:
     def _row_of(self, channel: str) -> Callable[[str], bytes | None]:
         rows = self._board.tables[channel].rows if channel in self._board.tables else {}
         return lambda key: row.fragment if (row := rows.get(key)) is not None else None
+
+
+def knows(board: Board, channel: str, word: str) -> bool:
+    """Whether ``word`` means anything in ``channel`` as of now."""
+    directory, has_groups = board.directory, CHANNELS[channel].has_groups
+    if word == EVERYTHING:
+        return True
+    if is_group(word):
+        return has_groups and directory.has_group(word)
+    # An alert is about a symbol or an index, which has no exchange; a candle is a symbol's.
+    rows = board.tables[{"alert": "index", "candle": "px"}.get(channel, channel)].rows
+    return word in rows or (has_groups and word in directory.exchanges)
 
 
 def _known(channel: str) -> str:

@@ -1,7 +1,9 @@
+from ipaddress import ip_network
+
 import pytest
 from pydantic import ValidationError
 
-from gateway.core.access import host_allowed, origin_allowed
+from gateway.core.access import client_address, host_allowed, origin_allowed
 from gateway.core.errors import InsecureBind
 from gateway.settings import GatewaySettings
 
@@ -36,14 +38,29 @@ def test_only_our_own_pages_and_listed_ones_connect(origin: str | None, allowed:
         ("[::1", False),
         ("127.0.0.1.evil.example", False),
         ("", False),
+        ("board.internal:8080", True),
+        ("10.0.0.7:8080", True),
+        ("[fe80::7]:8080", True),
     ],
 )
-def test_on_loopback_nobody_reaches_us_by_a_foreign_name(host: str, allowed: bool) -> None:
-    assert host_allowed(host, "127.0.0.1", is_loopback=True, origins=["https://board.example"]) is allowed
+def test_nobody_reaches_us_by_a_foreign_name(host: str, allowed: bool) -> None:
+    assert host_allowed(host, {"0.0.0.0", "board.internal"}, origins=["https://board.example"]) is allowed
 
 
-def test_behind_a_proxy_any_name_is_ours() -> None:
-    assert host_allowed("board.example", "0.0.0.0", is_loopback=False, origins=[])
+@pytest.mark.parametrize(
+    ("peer", "forwarded_for", "address"),
+    [
+        ("203.0.113.7", None, "203.0.113.7"),
+        ("203.0.113.7", "198.51.100.1", "203.0.113.7"),
+        ("10.0.0.1", "198.51.100.1", "198.51.100.1"),
+        ("10.0.0.1", "1.2.3.4, 198.51.100.1, 10.0.0.2", "198.51.100.1"),
+        ("10.0.0.1", None, "10.0.0.1"),
+        ("10.0.0.1", "junk", "junk"),
+        ("::ffff:10.0.0.1", "198.51.100.1", "198.51.100.1"),
+    ],
+)
+def test_only_a_proxy_of_ours_says_whom_it_speaks_for(peer: str, forwarded_for: str | None, address: str) -> None:
+    assert client_address(peer, forwarded_for, [ip_network("10.0.0.0/8")]) == address
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
@@ -62,6 +79,10 @@ def test_settings_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("GATEWAY_PORT", "9001")
     monkeypatch.setenv("GATEWAY_ORIGINS", "https://Board.example/, http://127.0.0.1:3000")
     settings = GatewaySettings(kafka={}, topic_prefix="")
+    monkeypatch.setenv("GATEWAY_HOSTS", "Board.internal, board")
+    monkeypatch.setenv("GATEWAY_PROXIES", "10.0.0.0/8, 192.0.2.1")
+    others = GatewaySettings(kafka={}, topic_prefix="")
+    assert (others.hosts, len(others.proxies)) == (frozenset({"board.internal", "board"}), 2)
     assert (settings.port, settings.origins) == (9_001, frozenset({"https://board.example", "http://127.0.0.1:3000"}))
 
 
