@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -45,10 +46,12 @@ class PlayedSoFar:
 
 
 @contextmanager
-def played(market: MarketDay, until_ms: UnixMs, derives: bool = True) -> Iterator[PlayedSoFar]:
-    """A day that has been played up to ``until_ms``."""
-    day = PlayedDay(market)
+def played(market: MarketDay, until_ms: UnixMs, derives: bool = True, cache: Path | None = None) -> Iterator[PlayedSoFar]:
+    """A day that has been played up to ``until_ms``; with ``cache`` it is made once, and kept there."""
+    day = PlayedDay(market, cache, keep=cache is not None)
     try:
+        if cache is not None:
+            day.make_whole()
         so_far = PlayedSoFar(market, day, derives)
         so_far.until(until_ms)
         yield so_far

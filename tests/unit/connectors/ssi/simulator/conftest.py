@@ -1,4 +1,4 @@
-"""Whole market days, made once a session for all tests that look at them."""
+"""Whole market days, made once a session for all tests that look at them; of light size in ``make prove``, else of less."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -17,7 +17,7 @@ DAY = TradingDay(20261123)
 
 @lru_cache(maxsize=4)
 def _market(seed: int) -> MarketDay:
-    return generate(seed, DAY, Random)
+    return generate(seed, DAY, Random, usually(MarketSize(0.025), proving=MarketSize()))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -29,9 +30,15 @@ def market() -> MarketDay:
 
 
 @pytest.fixture(scope="module")
-def ask(market: MarketDay) -> Iterator[Ask]:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the day is kept, so that it is made once."""
+    return tmp_path_factory.mktemp("days")
+
+
+@pytest.fixture(scope="module")
+def ask(market: MarketDay, made: Path) -> Iterator[Ask]:
     """Asks at the end of the day."""
-    with played(market, at(DAY, 15, 45)) as so_far:
+    with played(market, at(DAY, 15, 45), cache=made) as so_far:
         yield so_far.ask
 
 
@@ -63,9 +70,9 @@ def test_the_stock_price_of_the_day_agrees_with_its_records(ask: Ask, market: Ma
     ]  # fmt: skip
 
 
-def test_what_is_not_due_yet_is_not_told(market: MarketDay) -> None:
+def test_what_is_not_due_yet_is_not_told(market: MarketDay, made: Path) -> None:
     query = {"symbol": "HPG", "fromDate": TODAY, "toDate": TODAY, "pageSize": "1000"}
-    with played(market, at(DAY, 8)) as so_far:
+    with played(market, at(DAY, 8), cache=made) as so_far:
         before = so_far.ask("DailyOhlc", **query)
         assert (before["data"], before["message"]) == ([], "NoDataFound")
         halves = []
@@ -105,9 +112,9 @@ def test_an_index_of_the_day_is_the_last_that_was_said_of_it(ask: Ask, market: M
     assert row["TradingSession"] == "C"
 
 
-def test_an_index_of_a_running_day_has_ssis_oddities(market: MarketDay) -> None:
+def test_an_index_of_a_running_day_has_ssis_oddities(market: MarketDay, made: Path) -> None:
     now = at(DAY, 10)
-    with played(market, now) as so_far:
+    with played(market, now, cache=made) as so_far:
         (row,) = so_far.ask("DailyIndex", indexId="VNINDEX", fromDate=TODAY, toDate=TODAY)["data"]
         assert so_far.ask("DailyIndex", indexId="ALL", fromDate=TODAY, toDate=TODAY)["message"] == "NoDataFound"
     values = [r for r in market.records if isinstance(r, IndexValue) and r.listing.index_id == "VNINDEX" and r.due_ms <= now]
@@ -146,9 +153,9 @@ def test_the_minutes_of_a_past_day_make_its_bar(ask: Ask, symbol: str) -> None:
     assert all(int(row["Volume"]) > 0 for row in rows)
 
 
-def test_the_past_is_the_same_whoever_asks_and_in_whatever_order(market: MarketDay) -> None:
+def test_the_past_is_the_same_whoever_asks_and_in_whatever_order(market: MarketDay, made: Path) -> None:
     def rows(*days: str) -> list[dict[str, Any]]:
-        with played(market, at(DAY, 8)) as so_far:
+        with played(market, at(DAY, 8), cache=made) as so_far:
             return [row for day in days for row in so_far.ask("DailyOhlc", symbol="SSI", fromDate=day, toDate=day)["data"]]
 
     assert rows(FRIDAY, "02/11/2026") == rows("02/11/2026", FRIDAY)[::-1]

@@ -7,6 +7,7 @@ import sys
 from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from functools import lru_cache
 from itertools import pairwise
 from random import Random
 
@@ -58,6 +59,7 @@ def digest(market: MarketDay) -> str:
     return hashlib.sha256("\n".join(wire.encode(record) for record in market.records[::5]).encode()).hexdigest()
 
 
+@lru_cache
 def a_day(seed: int, day: int = DAY) -> MarketDay:
     """A day of light size in ``make prove``; in CI one of few symbols, made by the same code in a fifth of the time."""
     return generate(seed, TradingDay(day), Random, SIZE)
@@ -89,7 +91,7 @@ def test_every_reference_is_on_its_tick_and_the_limits_are_the_exchanges() -> No
 
 def test_a_day_is_in_the_order_of_the_feed_and_within_its_bound(market: MarketDay) -> None:
     assert all(before.due_ms <= after.due_ms for before, after in pairwise(market.records))
-    assert 100_000 <= len(market.records) <= MOST_RECORDS
+    assert usually(60_000, proving=100_000) <= len(market.records) <= MOST_RECORDS
     assert all(record.ts_ms % 1000 == 0 and record.ts_ms <= record.due_ms for record in market.records)
 
 
@@ -172,7 +174,7 @@ def test_an_auction_is_a_burst_at_one_price(market: MarketDay) -> None:
     assert all(len({trade.price for trade in burst}) == 1 for burst in opening.values())
     assert all(trade.ts_ms == at(DAY, 9, 15) for burst in opening.values() for trade in burst)
     every = [trade for burst in opening.values() for trade in burst]
-    assert len(every) > 200
+    assert len(every) > usually(100, proving=200)
     assert max(trade.due_ms - trade.ts_ms for trade in every) > 3_000, "the feed lags at the open"
     identical = Counter((trade.listing.symbol, trade.price, trade.volume) for trade in every)
     assert max(identical.values()) > 3
