@@ -147,10 +147,10 @@ def _read_last(kafka: Mapping[str, str], prefix: str, topics: Iterable[Topic[Any
     for topic in topics:
         name = topic.named(prefix)
         wanted = [Partition(name, number) for number in range(count_partitions(kafka, name))]
-        messages = [
+        messages = (
             (EventPosition(Position(topic.name, raw.partition, raw.offset), 0), topic.decode(raw.value))
             for _, raw in read_partitions(kafka, wanted)
-        ]
+        )
         if topic is SSI_REFERENCE:
             found += {message.record.symbol: (at, message) for at, message in messages}.values()
         elif topic is SSI_STATUS:

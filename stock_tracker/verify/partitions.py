@@ -12,7 +12,7 @@ from schemas.errors import KafkaUnavailable
 from schemas.position import Partition
 from schemas.units import UnixMs
 
-MOST_BUFFERED: Final = 2_000_000
+MOST_BUFFERED: Final = 500_000
 """Bytes of a partition that wait to be asked for; then no more of it is fetched for a while."""
 _TIMEOUT_S: Final = 20.0
 _BATCH: Final = 500
@@ -52,7 +52,7 @@ class Partitions:
                 "enable.partition.eof": True,
                 # The end of a log comes with the answer to a fetch, which the broker holds back in the hope of more messages.
                 "fetch.wait.max.ms": 20,
-                "queued.max.messages.kbytes": 16_384,
+                "queued.max.messages.kbytes": 4_096,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "error",
             }

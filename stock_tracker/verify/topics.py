@@ -14,7 +14,7 @@ from stock_tracker.verify.core.differences import EventPosition
 
 M = TypeVar("M")
 _TIMEOUT_S = 20.0
-_BATCH = 5_000
+_BATCH = 1_000
 _PAUSE_S = 0.1
 
 
@@ -77,6 +77,8 @@ def read_partitions(
             "enable.partition.eof": True,
             # The end of a log comes with the answer to a fetch, which the broker holds back in the hope of more messages.
             "fetch.wait.max.ms": 20,
+            # What waits to be handed out takes several times as much memory as these bytes.
+            "queued.max.messages.kbytes": 4_096,
             "isolation.level": "read_committed" if committed else "read_uncommitted",
             "auto.offset.reset": "error",
         }

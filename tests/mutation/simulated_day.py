@@ -100,10 +100,11 @@ class Pipelines:
     """The folds of all pipelines one behind the other, as Kafka would join them."""
 
     def __init__(self, shards: int) -> None:
-        rules = Parameters(PipelineSettings(kafka={})).rules
+        parameters = Parameters(PipelineSettings(kafka={}))
+        rules = parameters.rules
         self._folds: dict[str, Callable[..., Folded]] = {
             "ssi.ticks": partial(price_shard.fold_frame, offers=offers(SSI_TICKS)),
-            "ssi.foreign": partial(foreign_shard.fold_frame, offers=offers(SSI_FOREIGN, sectors={})),
+            "ssi.foreign": partial(foreign_shard.fold_frame, offers=offers(SSI_FOREIGN, sectors=parameters.sectors)),
             "ssi.indices": partial(index_shard.fold_frame, offers=offers(SSI_INDICES)),
             "partial.flow": partial(flow.fold_partial, offers=offers(PARTIAL_FLOW)),
             "partial.breadth": partial(breadth.fold_partial, offers=offers(PARTIAL_BREADTH)),

@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
 from schemas.position import Position
-from schemas.structs import CandleEvent, Frame, TradeEvent
-from schemas.units import Side
+from schemas.structs import Frame, TradeEvent
 from stock_tracker.verify.core.differences import Difference, EventPosition
-from stock_tracker.verify.core.reference import alerts, board, books, flows, indices, ledger_lines, lines
+from stock_tracker.verify.core.reference import alerts, board, books, candles, flows, indices, ledger_lines, lines
 from stock_tracker.verify.core.reference.breadth import BreadthCounts
-from stock_tracker.verify.core.reference.compare import differ
-from stock_tracker.verify.core.reference.day import ToldDay, gather
+from stock_tracker.verify.core.reference.day import gather
 from stock_tracker.verify.core.reference.flows import FlowSums
 
 Messages = Iterable[tuple[Position, Any]]
@@ -26,24 +24,19 @@ PlacedThings = Sequence[tuple[EventPosition, Any]]
 """Events of a topic in order of each partition, rows, or adopted terms; with their places."""
 
 NEVER_JUDGED: Final = (
-    "market.trades: gaps, fills and corrections line by line, side, phase, status lines, prints without a total, odd lots",
-    "market.quotes: a limit that was not told, the order of books where several feeds told them",
-    "market.candles: revision, usual_volume, usual_days, reference, opens, and minutes that were not over at the end",
+    "market.trades: side and phase of a line, gaps, fills and corrections line by line, status lines, prints without a total, "
+    "odd lots: they follow from the order in which records came, of which the delivery is judged, and their sums are",
+    "market.quotes: a limit that was not told, and of several feeds the order of the books: records do not say which feed leads",
     "market.daily: all but the last of a symbol; unanchored, repeats, printed_volume",
-    "market.foreign: kind, room, since_ms",
-    "market.flow: the sectors",
-    "market.basis: alias, slope, stale, days_to_expiry, and the order of prints and ticks",
-    "market.alerts: alert_id, the sentences; and what comes of figures that are not judged themselves, such as usual_volume",
+    "market.foreign: since_ms, ambiguous, and whether a line that grew is a delta or a catch-up",
+    "market.basis: slope, stale, and the order of prints and ticks",
+    "market.alerts: alert_id, the sentences, and what follows from fields that are not judged themselves",
     "state.prices: phase, session, status, expected, previous_close, candle, phases, repeats, gaps",
-    "state.foreign: speeds, acceleration, total_room, stale, suspects, unresolved",
-    "state.flow: buyers, sellers, and the sectors",
-    "state.basis: alias, slope, stale, days_to_expiry",
+    "state.foreign: speeds, acceleration, stale, suspects, unresolved",
+    "state.flow: buyers, sellers",
+    "state.basis: slope, stale",
 )
 """What no reference of this release makes, by topic."""
-
-_MINUTE_MS: Final = 60_000
-_TOLD_AFTER_MS: Final = 16_000
-"""A candle is told 15 seconds after its minute, with the market second that follows."""
 
 
 class NotJudged(NamedTuple):
@@ -108,7 +101,7 @@ def check_symbols(
         yield from lines.check(told, tape, doubts)
         yield from board.check(told, tape, events.get("market.daily"), rows.get("state.prices"), doubts)
         if "market.candles" in events:
-            yield from _check_candles(told, tape, events["market.candles"])
+            yield from candles.check(told, tape, events["market.candles"])
     if "market.alerts" in events and "pipelines.terms" in published:
         rules = alerts.rules_of(adopted for _, adopted in published["pipelines.terms"])
         yield from alerts.check(rules, events, events["market.alerts"])
@@ -116,7 +109,12 @@ def check_symbols(
     yield from books.check(told, events.get("market.quotes"), rows.get("state.prices"))
     if "market.foreign" in events:
         yield from ledger_lines.check(told, events["market.foreign"], rows.get("state.foreign"), doubts)
-        across.flow.add(told, events["market.foreign"], {symbol for topic, symbol, _ in doubts if topic == "market.foreign"})
+        across.flow.add(
+            told,
+            events["market.foreign"],
+            flows.sectors_of(published.get("pipelines.terms", ())),
+            {symbol for topic, symbol, _ in doubts if topic == "market.foreign"},
+        )
     if "state.prices" in rows:
         across.breadth.add(told, rows["state.prices"])
     yield from indices.check(told, events.get("market.indices"), rows.get("state.indices"), doubts)
@@ -160,48 +158,3 @@ def _rows(day: int, things: PlacedThings) -> dict[str, tuple[EventPosition, Any]
         if row.day == day and (key not in kept or row.src >= kept[key][1].src):
             kept[key] = (at, row)
     return kept
-
-
-def _check_candles(
-    told: ToldDay, tape: Mapping[str, list[tuple[EventPosition, TradeEvent]]], candles: list[tuple[EventPosition, CandleEvent]]
-) -> Iterator[Difference]:
-    minutes: dict[tuple[str, int], list[TradeEvent]] = defaultdict(list)
-    for symbol, told_lines in tape.items():
-        for line in board.matches([line for _, line in told_lines]):
-            minutes[symbol, _minute(line.ts_ms)].append(line)
-    last = {(candle.symbol, candle.minute_ms): (at, candle) for at, candle in candles}
-    moves = {(record.symbol, _minute(record.ts_ms)) for symbol in tape for record in told.waiting(symbol)}
-    for key in sorted(minutes.keys() | last.keys()):
-        is_due = not told.until_ms or (key[1] + _MINUTE_MS + _TOLD_AFTER_MS <= told.until_ms and key not in moves)
-        if key not in last:
-            if is_due:
-                yield Difference(
-                    "missing_candle", key[0], f"market.candles has none of the minute {key[1]}", None, "market.candles"
-                )
-            continue
-        at, candle = last[key]
-        if key not in minutes:
-            yield Difference("unknown_candle", key[0], f"no print is in the minute {key[1]}", at)
-        elif is_due:
-            yield from differ("candle", key[0], candle, _candle(minutes[key]), at)
-
-
-def _minute(ts_ms: int) -> int:
-    return ts_ms // _MINUTE_MS * _MINUTE_MS
-
-
-def _candle(prints: list[TradeEvent]) -> dict[str, object]:
-    """What the candle of a minute's prints must say."""
-    ordered = sorted(prints, key=lambda line: (line.ts_ms, line.generation, line.total_volume))
-    prices = [line.price for line in ordered if line.price is not None]
-    return {
-        "open": prices[0],
-        "high": max(prices),
-        "low": min(prices),
-        "close": prices[-1],
-        "volume": sum(line.volume for line in ordered),
-        "value": sum(line.value for line in ordered),
-        "active_buy": sum(line.volume for line in ordered if line.side is Side.BUY),
-        "active_sell": sum(line.volume for line in ordered if line.side is Side.SELL),
-        "prints": len(ordered),
-    }

@@ -24,6 +24,7 @@ def check(told: ToldDay, quotes: list[Placed] | None, rows: Rows | None) -> Iter
     for symbol in sorted(told.books.keys() | told_quotes.keys()):
         heard = told.books.get(symbol, [])
         if quotes is not None:
+            yield from _check_limits(told, symbol, told_quotes[symbol])
             yield from _check_tops(symbol, heard, told_quotes[symbol], is_one_feed=len(told.feeds) == 1)
         if rows is not None and symbol in rows:
             yield from _check_book(symbol, heard, rows[symbol])
@@ -50,6 +51,21 @@ def _check_tops(symbol: str, heard: list[Heard], events: list[Placed], *, is_one
             yield Difference(
                 "wrong_quotes", symbol, f"{len(said)} books were told, for {len(expected)} changes", None, "market.quotes"
             )
+
+
+def _check_limits(told: ToldDay, symbol: str, events: list[Placed]) -> Iterator[Difference]:
+    """A book is at a limit that was told, and nobody is on its other side."""
+    records = [*told.trades.get(symbol, ()), *told.snapshots.get(symbol, ())]
+    ceilings, floors = ({getattr(record, name) for record in records} for name in ("ceiling", "floor"))
+    for at, event in events:
+        is_right = {
+            None: True,
+            "ceiling": event.bid_volume > 0 and not event.ask_volume and event.bid in ceilings,
+            "floor": event.ask_volume > 0 and not event.bid_volume and event.ask in floors,
+        }[event.limit]
+        if not is_right:
+            detail = f"{event.bid_volume} at {event.bid} and {event.ask_volume} at {event.ask} are not at the {event.limit}"
+            yield Difference("wrong_quote", symbol, detail, at, fields=("limit",))
 
 
 def _check_book(symbol: str, heard: list[Heard], placed: Placed) -> Iterator[Difference]:

@@ -11,6 +11,7 @@ from schemas.structs import (
     ForeignRecord,
     Frame,
     IndexRecord,
+    ProfileRecord,
     QuoteRecord,
     ReferenceRecord,
     SnapshotRecord,
@@ -48,6 +49,8 @@ class ToldDay:
     index_feeds: dict[str, dict[str, list[IndexRecord]]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(list)))
     """The same by symbol and feed: only what the leading feed says of an index counts, and records do not tell which leads."""
     references: dict[str, ReferenceRecord] = field(default_factory=dict)
+    profiles: dict[str, list[ProfileRecord]] = field(default_factory=lambda: defaultdict(list))
+    """What each symbol usually trades; each profile once."""
     seconds: dict[str, list[ToldBy]] = field(default_factory=lambda: defaultdict(list))
     """By symbol, each second of the market's clock that ended after something was told of it."""
     earlier_indices: dict[str, set[int]] = field(default_factory=lambda: defaultdict(set))
@@ -120,3 +123,7 @@ def _take(told: ToldDay, feed: str, record: object) -> None:
         told.index_feeds[record.symbol][feed].append(record)
     elif isinstance(record, ReferenceRecord):
         told.references[record.symbol] = record
+    elif isinstance(record, ProfileRecord):
+        known = told.profiles[record.symbol]
+        if not any((record.days, record.volumes) == (other.days, other.volumes) for other in known):
+            known.append(record)

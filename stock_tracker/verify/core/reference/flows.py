@@ -6,7 +6,7 @@ The ledger is split by symbol, the flow is not: the lines of all symbols are add
 from array import array
 from bisect import bisect
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +20,8 @@ from stock_tracker.verify.core.reference.seconds import ForeignSeconds
 SETTLED_MS = 120_000
 """Market time after which a line of the ledger must be in the flow of its minute."""
 _MINUTE_MS = 60_000
+_SECTOR = "sector:"
+"""What the scopes of sectors begin with."""
 _LATER_MS = 10**15
 """The second of what no tick has followed yet."""
 _FIGURES = ("bought", "sold", "bought_value", "sold_value")
@@ -35,6 +37,8 @@ class FlowSums:
     """The last second that all shards have reached."""
     moved_ms: int = 0
     """The exchange's time of the latest line."""
+    has_sectors: bool = True
+    """Whether the sectors of all symbols are known."""
     unclear: set[str] = field(default_factory=set)
     """Symbols with lines whose second nobody can say."""
     totals: dict[str, list[int]] = field(default_factory=dict)
@@ -47,15 +51,17 @@ class FlowSums:
     _open: list["_OpenLine"] = field(default_factory=list)
     """The other lines."""
 
-    def add(self, told: ToldDay, entries: Iterable[Placed], doubtful: Collection[str]) -> None:
+    def add(self, told: ToldDay, entries: Iterable[Placed], sectors: Mapping[str, str] | None, doubtful: Collection[str]) -> None:
         """Add the lines of some symbols of a shard.
 
         Args:
             told: What their records said.
             entries: Their part of ``market.foreign``.
+            sectors: Of the symbols of which reference data tells none; None where nobody knows.
             doubtful: Symbols whose counters can be read in more than one way.
         """
         clock = told.foreign_seconds
+        self.has_sectors &= sectors is not None
         self.day = max(self.day, told.day)
         self.until_ms = clock.reached_ms if self.until_ms is None else min(self.until_ms, clock.reached_ms)
         lines = list(entries)
@@ -64,7 +70,7 @@ class FlowSums:
         by_symbol: dict[str, list[LedgerEntry]] = defaultdict(list)
         for _, line in lines:
             by_symbol[line.symbol].append(line)
-        scopes_of = {symbol: _scopes(told, symbol, own) for symbol, own in by_symbol.items()}
+        scopes_of = {symbol: _scopes(told, symbol, own, sectors) for symbol, own in by_symbol.items()}
         for at, line in lines:
             part, scopes = _part(line), scopes_of[line.symbol]
             for scope in scopes:
@@ -174,7 +180,7 @@ def _check_minutes(sums: FlowSums, flow: list[Placed] | None) -> Iterator[Differ
     events: dict[str, dict[int, Placed]] = defaultdict(dict)
     for at, event in flow:
         events[event.scope][event.ts_ms] = at, event
-    for scope in sorted(sums.totals.keys() | {scope for scope in events if not scope.startswith("sector:")}):
+    for scope in sorted(sums.totals.keys() | {scope for scope in events if sums.has_sectors or not scope.startswith(_SECTOR)}):
         before = [0, 0, 0, 0]
         seconds, told = sums.seconds.get(scope, {}), events.get(scope, {})
         ends = {_minute_end(second) for second in seconds if second != _LATER_MS}
@@ -223,8 +229,14 @@ def _part(entry: LedgerEntry) -> list[int]:
     return [volume, 0, value, 0] if entry.side is Side.BUY else [0, volume, 0, value]
 
 
-def _scopes(told: ToldDay, symbol: str, lines: Sequence[LedgerEntry]) -> set[str]:
-    """The market, the exchange and the groups of a symbol, without its sector."""
+def sectors_of(adopted: Iterable[Placed]) -> Mapping[str, str] | None:
+    """The sectors that held last, by symbol; None where nobody has said so."""
+    told = [terms.terms.sectors for _, terms in adopted if terms.topic == "ssi.foreign" and terms.terms.sectors is not None]
+    return told[-1] if told else None
+
+
+def _scopes(told: ToldDay, symbol: str, lines: Sequence[LedgerEntry], sectors: Mapping[str, str] | None) -> set[str]:
+    """The market, the exchange, the groups and the sector of a symbol."""
     records = told.foreign.get(symbol)
     exchange = (
         max(records, key=lambda record: record.ts_ms).exchange
@@ -232,7 +244,9 @@ def _scopes(told: ToldDay, symbol: str, lines: Sequence[LedgerEntry]) -> set[str
         else next(line.exchange for line in lines if line.symbol == symbol)
     )
     reference = told.references.get(symbol)
-    return {"market", exchange.value, *(reference.groups if reference is not None else ())}
+    sector = (reference.sector if reference is not None else None) or (sectors or {}).get(symbol)
+    of_sector = [f"{_SECTOR}{sector}"] if sector and sectors is not None else []
+    return {"market", exchange.value, *(reference.groups if reference is not None else ()), *of_sector}
 
 
 def _add(figures: list[int], part: Iterable[int]) -> None:

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from schemas.calendar import as_date
+from schemas.instruments import contract_of, expiry, listed_months
 from schemas.structs import IndexRecord, TradeEvent
 from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.core.reference.board import matches
@@ -15,6 +17,8 @@ _FIGURES = (
     "declines", "ceilings", "floors",
 )  # fmt: skip
 _BREADTH = ("advances", "no_changes", "declines", "ceilings", "floors")
+_ALIASES = ("F1M", "F2M", "F1Q", "F2Q")
+"""What traders call the contracts of the listed months, the nearest first."""
 _FAR_PERCENT = 20
 """A value so far from the day before, or from the one before it, is not believed at once."""
 
@@ -65,6 +69,7 @@ def check_basis(
     first_ms = {symbol: _first_ms(lines) for symbol, lines in prices.items()}
     for at, event in events or ():
         yield from _check_one("basis", event, at)
+        yield from differ("basis", event.symbol, event, _contract(told, event, prefix=event.underlying), at)
         if told.day and event.index_value not in values[event.underlying]:
             yield Difference("wrong_basis", event.symbol, f"no record said {event.index_value} of {event.underlying}", at)
         made_ms = first_ms.get(event.symbol, {}).get(event.price)
@@ -72,11 +77,35 @@ def check_basis(
             yield Difference("wrong_basis", event.symbol, f"no print until {event.ts_ms} had the price {event.price}", at)
     for symbol, (at, row) in sorted((rows or {}).items()):
         yield from _check_one("basis_row", row, at)
+        yield from differ("basis_row", symbol, row, _contract(told, row, prefix=""), at)
         in_turn = [line for line in prices.get(symbol, ()) if not line.late]
         newest = {record.value for record in _newest_of_each(told, row.underlying)}
         if in_turn and newest:
             index_value = row.index_value if row.index_value in newest else max(newest)
             yield from differ("basis_row", symbol, row, {"price": in_turn[-1].price, "index_value": index_value}, at)
+
+
+def _contract(told: ToldDay, message: Any, *, prefix: str) -> dict[str, object]:
+    """What a basis must say of its contract, where reference data does not say otherwise than the exchange's rule.
+
+    Args:
+        told: What the feed said.
+        message: An event or a row.
+        prefix: What its alias begins with.
+    """
+    rule = listed_months(message.day)
+    futures = [reference for reference in told.references.values() if reference.underlying == message.underlying]
+    listed = {contract.month for reference in futures if (contract := contract_of(reference.symbol)) is not None}
+    if listed and listed != set(rule):
+        return {}
+    own = told.references.get(message.symbol)
+    last_day = (own.last_trading_day if own is not None else None) or expiry(message.month)
+    days = max((as_date(last_day) - as_date(message.day)).days, 0)
+    if message.alias is None:
+        # What releases before 0.3.0 told has none.
+        return {"days_to_expiry": days}
+    aliases = dict(zip(rule, (f"{prefix}{alias}" for alias in _ALIASES), strict=True))
+    return {"days_to_expiry": days, "alias": aliases.get(message.month)}
 
 
 def _first_ms(lines: Iterable[TradeEvent]) -> dict[int | None, int]:

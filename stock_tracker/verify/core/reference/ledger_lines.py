@@ -20,6 +20,7 @@ def check(told: ToldDay, entries: list[Placed], rows: Rows | None, doubts: list[
         is_clear = True
         for side in (Side.BUY, Side.SELL):
             yield from _check_chain(symbol, side, ledger[symbol, side])
+            yield from _check_kinds(told, symbol, ledger[symbol, side])
             is_clear &= yield from _check_side(told, symbol, side, ledger[symbol, side], doubts)
         if rows is not None and symbol in rows:
             at, row = rows[symbol]
@@ -36,6 +37,24 @@ def _check_chain(symbol: str, side: Side, entries: list[Placed]) -> Iterator[Dif
             detail = f"{side}: {entry.volume} from {entry.counter_from} to {entry.counter}, after {before}"
             yield Difference("wrong_entry", symbol, detail, at)
         reached[entry.generation] = entry.counter
+
+
+def _check_kinds(told: ToldDay, symbol: str, entries: list[Placed]) -> Iterator[Difference]:
+    """What a line is called must be what it does, and its room one that was told."""
+    rooms = {record.current_room for record in told.foreign.get(symbol, ())}
+    for at, entry in entries:
+        does = {
+            "delta": entry.volume > 0,
+            "catch_up": entry.volume > 0,
+            "correction": entry.volume < 0,
+            "reset": entry.generation > 0 and entry.counter_from == 0,
+            "revaluation": entry.volume == 0 and entry.value != 0,
+            "room": entry.volume == 0 and entry.value == 0 and entry.side is Side.BUY,
+        }
+        if not does[entry.kind]:
+            yield Difference("wrong_entry", symbol, f"a {entry.kind} of {entry.volume} shares and {entry.value} VND", at)
+        if entry.room not in rooms and entry.room != 0:
+            yield Difference("wrong_entry", symbol, f"no record told a room of {entry.room}", at, fields=("room",))
 
 
 def _check_side(
@@ -80,4 +99,7 @@ def _row(told: ToldDay, symbol: str, ledger: dict[tuple[str, Side], list[Placed]
     rooms = {record.current_room for record in told.foreign.get(symbol, ()) if record.ts_ms == newest}
     if is_clear and len(rooms) == 1:
         figures["room"] = rooms.pop()
+    total_rooms = {record.total_room for record in told.foreign.get(symbol, ())}
+    if len(total_rooms) == 1:
+        figures["total_room"] = total_rooms.pop()
     return figures

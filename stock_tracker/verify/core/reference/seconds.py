@@ -23,7 +23,7 @@ class ForeignSeconds:
     restless: set[str] = field(default_factory=set)
     """Symbols with a rise that was taken back: when it was believed, if ever, nobody can say."""
     moved: set[str] = field(default_factory=set)
-    """Symbols whose exchange or groups changed after foreigners had traded them."""
+    """Symbols whose exchange, groups or sector changed after foreigners had traded them."""
     reached_ms: int = 0
     """The last second that a tick closed."""
     _heard: dict[str, "_Heard"] = field(default_factory=dict)
@@ -37,8 +37,8 @@ class ForeignSeconds:
         elif isinstance(record, ForeignRecord):
             self._hear(record)
         elif isinstance(record, ReferenceRecord):
-            groups = sorted(set(record.groups))
-            if record.symbol in self._heard and groups != self._groups.get(record.symbol, []):
+            groups = [*sorted(set(record.groups)), record.sector or ""]
+            if record.symbol in self._heard and groups != self._groups.get(record.symbol, [""]):
                 self.moved.add(record.symbol)
             self._groups[record.symbol] = groups
 
