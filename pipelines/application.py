@@ -2,11 +2,12 @@
 
 Every setting is in one place, and all topologies have one shape::
 
-    input topic → one stateful function a message → its outputs, each to its own topic → one Kafka transaction
+    input topic → one function a message, over its shard's state → its outputs, each to its own topic → one Kafka transaction
+
+Rows of ``state.*``, and what a message changed in the state, wait for that transaction's commit (:mod:`pipelines.write_behind`).
 """
 
 import logging
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -17,12 +18,12 @@ from quixstreams.kafka import ConnectionConfig
 from quixstreams.models import Serializer
 from quixstreams.models import Topic as QuixTopic
 from quixstreams.models.topics import TopicManager
-from quixstreams.state import State as QuixState
 
 from pipelines import metrics
 from pipelines.catalogue import BESIDE, Pipeline, Topology
 from pipelines.changelogs import ChangelogAdmin
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
+from pipelines.core.codec import State
 from pipelines.core.frames import Fold, Output, Shard, fold_value
 from pipelines.core.progress import Progress
 from pipelines.errors import UnevenTopics
@@ -30,6 +31,7 @@ from pipelines.restart import connect, recover_promptly, watermarks_known
 from pipelines.retention import kept_instead
 from pipelines.settings import PipelineSettings
 from pipelines.state_watch import StateWatch, stores_of
+from pipelines.write_behind import WriteBehind, count, stored_values
 from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.position import Position
 
@@ -55,6 +57,7 @@ class PipelineApplication(Application):
     assigned = False
     """Whether its group has told it its partitions, which may be none."""
     _state_watch: StateWatch
+    _watched: WatchedContext
     skips_lost = False
     """Whether it goes on at what Kafka keeps when that begins after its commit."""
 
@@ -63,13 +66,23 @@ class PipelineApplication(Application):
         """Whether it folds what comes: partitions assigned, state recovered."""
         return self.assigned and not self._state_manager.recovery_required
 
-    def watch(self, dead_letters: DeadLetterWatch, pipeline: str, prefix: str) -> None:
+    def watch(self, dead_letters: DeadLetterWatch, pipeline: str, prefix: str) -> WriteBehind:
         """Ask ``dead_letters`` before each commit, and keep the metrics of the state of ``pipeline``.
 
         Call it once, before there is a dataframe: each keeps the context.
+
+        Returns:
+            What is flushed before each commit, and dropped when partitions come or go.
         """
         self._state_watch = StateWatch(pipeline, prefix, lambda: stores_of(self._state_manager))
-        self._processing_context = WatchedContext.around(self._processing_context, dead_letters, self._state_watch.look)
+        behind = WriteBehind(pipeline, self._produce, prefix)
+        context = WatchedContext.around(self._processing_context, dead_letters, behind, self._state_watch.look)
+        self._processing_context = self._watched = context
+        return behind
+
+    def _produce(self, topic: str, key: bytes, value: bytes) -> None:
+        """Produce a message in the transaction that is open."""
+        self._producer.produce(topic=topic, key=key, value=value)
 
     def _setup_signal_handlers(self) -> None:
         """Do nothing: several applications may live in one process, each in its own thread."""
@@ -79,6 +92,8 @@ class PipelineApplication(Application):
         super()._run_dataframe(sink)
 
     def _on_assign(self, consumer: object, topic_partitions: list[TopicPartition]) -> None:
+        # What was folded and not committed by now is read again by whoever has its partition.
+        self._watched.give_up()
         if self.skips_lost:
             sources = [place for place in topic_partitions if place.topic in self._topic_manager.non_changelog_topics]
             if sources and (instead := kept_instead(self._consumer, sources)):
@@ -89,6 +104,18 @@ class PipelineApplication(Application):
         self.assigned = True
         if self._state_manager.recovery_required:
             self._state_watch.recovery_begins()
+
+    def _on_revoke(self, consumer: object, topic_partitions: list[TopicPartition]) -> None:
+        try:
+            super()._on_revoke(consumer, topic_partitions)
+        finally:
+            # It was committed, or it is aborted; and what is in memory may be another instance's from now on.
+            self._watched.behind.drop()
+
+    def _on_lost(self, consumer: object, topic_partitions: list[TopicPartition]) -> None:
+        # Quix would go on with the checkpoint, and commit, as a member again, what another instance has folded by then.
+        self._watched.give_up()
+        super()._on_lost(consumer, topic_partitions)
 
 
 def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: PipelineSettings) -> PipelineApplication:
@@ -139,10 +166,10 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
         },
     )
     dead_letters = DeadLetterWatch(pipeline.name, settings.dead_letter_limit)
-    application.watch(dead_letters, pipeline.name, settings.topic_prefix)
+    behind = application.watch(dead_letters, pipeline.name, settings.topic_prefix)
     recover_promptly(application._state_manager)
     application.skips_lost = settings.skip_lost
-    wire(application, pipeline, folds, partitions, dead_letters, settings.topic_prefix)
+    wire(application, pipeline, folds, partitions, dead_letters, settings.topic_prefix, behind)
     return application
 
 
@@ -153,6 +180,7 @@ def wire(
     partitions: Mapping[str, int],
     dead_letters: DeadLetterWatch,
     prefix: str,
+    behind: WriteBehind | None = None,
 ) -> None:
     """Give ``application`` the topologies of ``pipeline``, whatever it reads from and writes to.
 
@@ -163,13 +191,22 @@ def wire(
         partitions: How many each topic has, by its name without ``prefix``.
         dead_letters: What is told of every message.
         prefix: What stands before the names of the topics.
+        behind: Keeps values and rows from message to message; None to store and publish them with every message.
     """
     for topology, fold in zip(pipeline.topologies, folds, strict=True):
-        fold_message = _fold_message(topology, fold, pipeline.name, partitions[topology.source.name], dead_letters)
-        _wire(application, topology, fold_message, prefix)
+        _wire(application, topology, fold, pipeline.name, partitions[topology.source.name], dead_letters, prefix, behind)
 
 
-def _wire(application: Application, topology: Topology[Any], fold_message: Callable[..., Iterable[Output]], prefix: str) -> None:
+def _wire(
+    application: Application,
+    topology: Topology[M],
+    fold: Fold[M],
+    name: str,
+    shards: int,
+    dead_letters: DeadLetterWatch,
+    prefix: str,
+    behind: WriteBehind | None,
+) -> None:
     source = application.topic(
         topology.source.named(prefix), key_deserializer="bytes", value_deserializer="bytes", value_serializer="bytes"
     )
@@ -184,47 +221,57 @@ def _wire(application: Application, topology: Topology[Any], fold_message: Calla
     def key_of(output: Output) -> str:
         return output.key
 
-    outputs = application.dataframe(source).apply(fold_message, stateful=True, expand=True, metadata=True)
-    outputs.to_topic(topic_of, key=key_of)
+    records = application.dataframe(source)
+    records.register_store()
+    stored = stored_values(records.processing_context, records.stream_id, shards)
+    states = stored if behind is None else behind.keep(stored)
+    fold_message = _fold_message(topology, fold, name, states, dead_letters, behind)
+    records.apply(fold_message, expand=True, metadata=True).to_topic(topic_of, key=key_of)
 
 
 def _fold_message(
-    topology: Topology[M], fold: Fold[M], name: str, shards: int, dead_letters: DeadLetterWatch
+    topology: Topology[M],
+    fold: Fold[M],
+    name: str,
+    states: Sequence[State],
+    dead_letters: DeadLetterWatch,
+    behind: WriteBehind | None,
 ) -> Callable[..., Iterable[Output]]:
     """The function that Quix calls for each message: fold it, and count.
 
     The error that a message of a newer release raises (:class:`~schemas.errors.NewerMessage`) ends the application before the
     message is committed.
     """
-    parts = [Shard.of(name, number, shards) for number in range(shards)]
+    parts = [Shard.of(name, number, len(states)) for number in range(len(states))]
     source, topic = topology.source, topology.source.name
     progress = Progress(topic)
     messages, records = metrics.MESSAGES.labels(name, topic), metrics.RECORDS.labels(name, topic)
-    published = {sink.name: metrics.PUBLISHED.labels(name, sink.name) for sink in (*topology.sinks, *BESIDE)}
 
-    def fold_message(
-        value: bytes | None, key: bytes | None, timestamp: int, headers: object, state: QuixState[bytes, bytes]
-    ) -> Iterable[Output]:
+    def fold_message(value: bytes | None, key: bytes | None, timestamp: int, headers: object) -> Iterable[Output]:
+        if behind is not None:
+            behind.reads()
         context = message_context()
         position = Position(context.topic, context.partition, context.offset)
-        message, folded = fold_value(source, fold, value, key, position, parts[context.partition], _Values(state))
+        message, folded = fold_value(source, fold, value, key, position, parts[context.partition], states[context.partition])
         if message is not None:
             records.inc(_size(message))
             if (recv_us := getattr(message, "recv_us", None)) is not None:
                 metrics.observe_receive_to_publish(name, recv_us)
         dead_letters.read(topic, message, folded)
         messages.inc()
-        for outcome, count in folded.counts.items():
-            metrics.OUTCOMES.labels(name, outcome).inc(count)
+        for outcome, number in folded.counts.items():
+            metrics.OUTCOMES.labels(name, outcome).inc(number)
         outputs = folded.outputs
         if folded.adopted is not None:
             outputs = [*outputs, folded.adopted]
             log.info("%s folds with other terms from %s on: %s", name, position, folded.adopted.value.decode())
-        if (reached := progress.reach(message, position)) is not None:
-            # After what was folded: nobody may be told of a second before what came of it.
+        # After what was folded: nobody may be told of a second before what came of it.
+        reached = progress.reach(message, position)
+        if behind is None and reached is not None:
             outputs = [*outputs, reached]
-        for sink, count in Counter(output.topic.name for output in outputs).items():
-            published[sink].inc(count)
+        count(name, outputs)
+        if behind is not None:
+            behind.wait(folded.rows, reached)
         return outputs
 
     return fold_message
@@ -232,21 +279,6 @@ def _fold_message(
 
 def _size(message: object) -> int:
     return len(getattr(message, "records", None) or getattr(message, "events", None) or ())
-
-
-class _Values:
-    """Quix's state of a message key, as the folds see it."""
-
-    __slots__ = ("_state",)
-
-    def __init__(self, state: QuixState[bytes, bytes]) -> None:
-        self._state = state
-
-    def get(self, key: bytes, /) -> bytes | None:
-        return self._state.get_bytes(key)
-
-    def __setitem__(self, key: bytes, value: bytes, /) -> None:
-        self._state.set_bytes(key, value)
 
 
 class _ValueOfOutput(Serializer):

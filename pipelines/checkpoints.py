@@ -14,6 +14,7 @@ from typing import Self
 from quixstreams.processing import ProcessingContext
 
 from pipelines.core.frames import Folded
+from pipelines.write_behind import WriteBehind
 from schemas.dead_letters import DeadLetterLimit, Hold, Limit, Verdict
 from schemas.errors import TooManyDeadLetters
 from schemas.structs import ClockTick
@@ -111,6 +112,8 @@ class WatchedContext(ProcessingContext):
     """
 
     dead_letters: DeadLetterWatch
+    behind: WriteBehind
+    """Flushed before each commit, and dropped where there is none."""
     look: Callable[[], None]
     """Is called whenever it is time to commit, before anything else."""
     clock: Callable[[], float]
@@ -121,12 +124,14 @@ class WatchedContext(ProcessingContext):
         cls,
         context: ProcessingContext,
         dead_letters: DeadLetterWatch,
+        behind: WriteBehind,
         look: Callable[[], None],
         clock: Callable[[], float] = time.monotonic,
     ) -> Self:
         """A context like ``context``, which must not have begun yet."""
         made = cls(**{field.name: getattr(context, field.name) for field in fields(context) if field.init})
         made.dead_letters = dead_letters
+        made.behind = behind
         made.look = look
         made.clock = clock
         return made
@@ -134,19 +139,32 @@ class WatchedContext(ProcessingContext):
     def commit_checkpoint(self, force: bool = False, revoking: bool = False) -> None:
         """Commit if it is time, or ``force``; ``revoking`` when partitions are about to be taken away.
 
+        Quix calls it after every message, and when none came.
+
         Raises:
             TooManyDeadLetters: What is in the checkpoint must not be committed.
         """
-        if not (force or self.checkpoint.expired()):
-            return
+        self.behind.look()
+        if force or self.checkpoint.expired():
+            self._commit_checkpoint(force=force, revoking=revoking)
+        self.behind.free()
+
+    def _commit_checkpoint(self, *, force: bool, revoking: bool) -> None:
         if not revoking:
             self.look()
         if not self.checkpoint.empty() and self.dead_letters.must_wait(self.clock()):
             if force:
                 # Nobody will read on from here, so nothing better can come: whoever reads these messages next decides.
                 log.warning("too many of the last messages could not be used to commit them: they will be read again")
-                self.dead_letters.forget()
-                self.checkpoint.close(revoking=revoking)
-                self.init_checkpoint()  # type: ignore[no-untyped-call] # it is Quix's
+                self.give_up(revoking=revoking)
             return
+        self.behind.flush()
         super().commit_checkpoint(force=force, revoking=revoking)
+
+    def give_up(self, *, revoking: bool = False) -> None:
+        """Abort what has been folded since the last commit: whoever has its partitions reads it again."""
+        self.behind.drop()
+        if not self.checkpoint.empty():
+            self.dead_letters.forget()
+            self.checkpoint.close(revoking=revoking)
+            self.init_checkpoint()  # type: ignore[no-untyped-call] # it is Quix's

@@ -29,7 +29,7 @@ def settings(tmp_path: Path) -> PipelineSettings:
     return PipelineSettings(kafka=NOBODY, home=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["_setup_signal_handlers", "_on_assign"])
+@pytest.mark.parametrize("name", ["_setup_signal_handlers", "_on_assign", "_on_revoke", "_on_lost"])
 def test_what_we_override_of_quix_is_still_there(name: str) -> None:
     ours, theirs = getattr(PipelineApplication, name), getattr(Application, name)
     assert len(inspect.signature(ours).parameters) == len(inspect.signature(theirs).parameters)

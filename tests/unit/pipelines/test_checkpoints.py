@@ -10,6 +10,7 @@ from quixstreams.processing import ProcessingContext
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.price_shard import fold_frame
+from pipelines.write_behind import WriteBehind
 from schemas.dead_letters import FEW, HOLD_S, Limit
 from schemas.errors import TooManyDeadLetters
 from schemas.position import Position
@@ -54,10 +55,25 @@ class Context(WatchedContext):
     """A context whose checkpoints are :class:`Checkpoint`."""
 
     begun: list[Checkpoint]
+    behind: "Behind"
 
     def init_checkpoint(self) -> None:
         self.begun.append(Checkpoint())
         self._checkpoint: Any = self.begun[-1]
+
+
+class Behind(WriteBehind):
+    """Says what was done with it, and at which commit."""
+
+    def __init__(self) -> None:
+        super().__init__("prices", lambda topic, key, value: None, "")
+        self.calls: list[str] = []
+
+    def flush(self) -> None:
+        self.calls.append("flush")
+
+    def drop(self) -> None:
+        self.calls.append("drop")
 
 
 @pytest.fixture
@@ -69,7 +85,7 @@ def watch() -> DeadLetterWatch:
 def context(watch: DeadLetterWatch, clock: list[float]) -> Context:
     nobody: Any = None
     made = ProcessingContext(0.25, nobody, nobody, nobody, nobody, nobody, exactly_once=True)
-    context = Context.around(made, watch, lambda: None, lambda: clock[0])
+    context = Context.around(made, watch, Behind(), lambda: None, lambda: clock[0])
     context.begun = []
     context.init_checkpoint()
     return context
@@ -153,6 +169,42 @@ def test_a_commit_waits_no_longer_for_several_topics_than_for_one(
     clock[0] += 1.0
     context.commit_checkpoint()
     assert context.begun[0].committed == [False]
+
+
+@pytest.mark.parametrize(
+    ("bad", "how", "calls"),
+    [
+        (0, {}, ["flush"]),
+        (0, {"force": True}, ["flush"]),
+        (0, {"force": True, "revoking": True}, ["flush"]),
+        (FEW, {}, []),
+        (FEW, {"force": True}, ["drop"]),
+        (FEW, {"force": True, "revoking": True}, ["drop"]),
+    ],
+)
+def test_what_is_in_memory_is_flushed_before_a_commit_and_dropped_where_there_is_none(
+    watch: DeadLetterWatch, context: Context, bad: int, how: dict[str, bool], calls: list[str]
+) -> None:
+    read(watch, bad=bad)
+    context.commit_checkpoint(**how)
+    assert context.behind.calls == calls
+    assert len(context.begun) == (1 if not calls else 2)
+
+
+def test_what_is_given_up_is_aborted_and_dropped(watch: DeadLetterWatch, context: Context) -> None:
+    read(watch, bad=FEW)
+    context.give_up()
+    given_up, new = context.begun
+    assert (given_up.committed, given_up.closed, context.behind.calls) == ([], [False], ["drop"])
+    context.commit_checkpoint()
+    assert new.committed == [False], "the dead letters are read again, and judged then"
+
+
+def test_an_empty_checkpoint_is_not_aborted_when_partitions_come(context: Context) -> None:
+    context.begun[-1].is_empty = True
+    context.give_up()
+    assert len(context.begun) == 1
+    assert context.behind.calls == ["drop"]
 
 
 def test_nothing_is_committed_before_it_is_time(watch: DeadLetterWatch, context: Context) -> None:
