@@ -19,6 +19,14 @@ def describe(client: Client, database: str) -> Layout:
     return layout
 
 
+def id_of(client: Client, database: str) -> str:
+    """ClickHouse's own id of a database."""
+    found = client.query(
+        "SELECT toString(uuid) FROM system.databases WHERE name = {database:String}", parameters={"database": database}
+    ).result_rows
+    return str(found[0][0])
+
+
 def inspect(client: Client, database: str) -> Layout:
     """The tables of ``database``, which the sink can write into. Their migrations must have been applied.
 

@@ -57,6 +57,12 @@ LAG: Final = Gauge(
     "Kafka messages that are not yet in ClickHouse, by topic. If it grows, ClickHouse is away or too slow.",
     ["topic"],
 )
+MADE_ANEW: Final = Counter(
+    "stock_tracker_sink_topics_made_anew",
+    "Topics that were deleted and made anew under the sink, which reads them from their beginning. What of the old one had not"
+    " been archived is gone.",
+    ["topic"],
+)
 LOST: Final = Counter(
     "stock_tracker_sink_expired_messages",
     "Offsets that Kafka had deleted before the archive read them. Any: the sink was away for longer than the topic's retention.",

@@ -7,7 +7,9 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
@@ -17,8 +19,8 @@ from confluent_kafka.admin import AdminClient
 from connectors.clickhouse import metrics
 from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.dead_letters import CONSUMER, RangeWatch
-from connectors.clickhouse.core.errors import ArchiveError, ClickHouseUnreachable, SchemaMismatch
-from connectors.clickhouse.core.intent import Batch, Commit, Intents
+from connectors.clickhouse.core.errors import ArchiveError, ClickHouseUnreachable, OtherDatabase, SchemaMismatch
+from connectors.clickhouse.core.intent import Batch, Commit, Intents, Scope, scope_of
 from connectors.clickhouse.core.tables import SOURCES
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Made, Writer
@@ -41,6 +43,8 @@ _KAFKA_SECONDS = 10.0
 _COMMITTED_SECONDS = 60.0
 """For how long Kafka is asked what the group has committed."""
 _LAG_SECONDS = 1.0
+_IDS_SECONDS = 30.0
+"""Between two looks at the topics' ids."""
 _SURE_SECONDS = 10.0
 """For so long after Kafka took a commit nobody else can have the partitions: less than the session time-out."""
 _SESSION_MS = 15_000
@@ -62,6 +66,7 @@ def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Hea
         TooManyDeadLetters: Most of what was read last of a topic could not be used; nothing of that is committed or inserted.
         TopicsMissing: Kafka has no such topics.
         SchemaMismatch: The tables are not what this program needs, and it cannot or may not mend that.
+        OtherDatabase: What is committed is in another database than the one that was found.
         UnknownIntent: A newer release has something under way.
         InstanceReplaced: Another sink runs under this one's instance id and has its partitions.
     """
@@ -92,6 +97,8 @@ class _Sink:
         self._health = health
         self._intents = Intents[rows.Decoded](settings.batch_rows, int(settings.batch_seconds * 1000))
         self._writer = Writer(settings)
+        self._databases: dict[Partition, str | None] = {}
+        """The id of the database of which each partition's commit is true; None where it does not say."""
         self._made: dict[tuple[Partition, int, int], Made] = {}
         """By partition, first and next: the batches that are about to be declared or inserted."""
         self._dead_letters = RangeWatch(limit)
@@ -106,6 +113,8 @@ class _Sink:
         self._said: str | None = None
         """What health was told last."""
         self._lag_at = 0.0
+        self._ids_at = time.monotonic() + _IDS_SECONDS
+        self._admin = AdminClient(settings.kafka, logger=log)
         self._sure_until = 0.0
         """Until when the partitions are certainly this sink's, on the monotonic clock."""
         instance = f"{settings.group}-{settings.instance}"
@@ -120,7 +129,8 @@ class _Sink:
                 "isolation.level": "read_committed",
                 "enable.auto.commit": False,
                 "enable.auto.offset.store": False,
-                "auto.offset.reset": "earliest",
+                # What Kafka deleted before it was read must not be skipped without a word.
+                "auto.offset.reset": "error",
                 "enable.partition.eof": True,
                 "queued.max.messages.kbytes": 32 << 10,
             },
@@ -163,6 +173,10 @@ class _Sink:
         now_ms = self._now_ms()
         for message in messages:
             self._take(message, now_ms)
+            if self._moved:
+                # The rest may be of a topic that is no more.
+                self._follow()
+                return
 
     def _take(self, message: KafkaMessage, now_ms: int) -> None:
         error = message.error()
@@ -177,6 +191,8 @@ class _Sink:
             self._intents.received(partition, offset, weight, decoded, now_ms)
         elif error.code() == KafkaError._PARTITION_EOF:
             self._intents.reached(partition, offset, now_ms)
+        elif error.code() == KafkaError._AUTO_OFFSET_RESET:
+            self._find_position(partition)
         elif error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
             raise TopicsMissing(self._bootstrap, [partition.topic])
         elif error.fatal() or error.code() == KafkaError._FATAL:
@@ -190,10 +206,11 @@ class _Sink:
             return
         try:
             self._writer.open()
+            self._check_database()
             held = self._look(now_ms, now)
             self._declare(self._intents.commits(now_ms, held))
             self._insert(now_ms, held)
-        except SchemaMismatch:
+        except (SchemaMismatch, OtherDatabase):
             raise
         except ArchiveError as error:
             self._writer.close()
@@ -267,7 +284,7 @@ class _Sink:
         """Commit to Kafka; those that it has taken."""
         asked = time.monotonic()
         try:
-            answers = self._consumer.commit(offsets=[_offset(commit) for commit in commits], asynchronous=False)
+            answers = self._consumer.commit(offsets=[self._offset(commit) for commit in commits], asynchronous=False)
         except KafkaException as error:
             self._refused(error.args[0])
             return []
@@ -277,6 +294,7 @@ class _Sink:
         taken = [commit for commit in commits if errors[commit.partition] is None]
         if taken:
             self._sure_until = asked + _SURE_SECONDS
+        self._databases.update((commit.partition, self._writer.database_id) for commit in taken)
         return taken
 
     def _refused(self, error: KafkaError) -> None:
@@ -295,12 +313,17 @@ class _Sink:
         self._made.clear()
         self._writer.forget()
         self._dead_letters.forget()
+        with suppress(KafkaException):
+            self._topic_ids.update(_ids(self._admin, list(self._topic_ids)))
         for known in self._committed(consumer, partitions):
             committed = known.offset if known.offset >= 0 else None
             partition = Partition(known.topic, known.partition)
+            scope = scope_of(known.metadata)
+            if scope.topic not in (None, self._topic_ids[known.topic]):
+                log.error("%s was deleted and made anew since it was last read: it is read from its beginning", partition)
+                committed = None
+            self._databases[partition] = scope.database
             self._intents.assigned(partition, committed, known.metadata)
-            if committed is not None:
-                self._count_expired(partition, committed)
         log.info("reading %d partitions", len(self._intents.partitions))
         self._follow()
 
@@ -334,19 +357,74 @@ class _Sink:
         )
         self._paused = frozenset()
 
-    def _count_expired(self, partition: Partition, committed: int) -> None:
-        """Log and count what Kafka deleted, because of its retention, before it was archived."""
-        first, _ = self._consumer.get_watermark_offsets(TopicPartition(*partition), _KAFKA_SECONDS)
-        if first > committed:
-            log.error("%s: Kafka deleted %d offsets before they were archived", partition, first - committed)
-            metrics.LOST.labels(partition.topic).inc(first - committed)
+    def _find_position(self, partition: Partition) -> None:
+        """Go on where Kafka does not have the offset to read next: it deleted that, or the topic was made anew."""
+        position = self._intents.positions().get(partition)
+        if self._look_for_new_topics() or position is None:
+            return
+        try:
+            first, end = self._consumer.get_watermark_offsets(TopicPartition(*partition), _KAFKA_SECONDS)
+        except KafkaException as error:
+            log.info("Kafka does not tell where %s begins: %s", partition, error.args[0].str())
+            self._follow()  # and be told once more
+            return
+        if lost := self._intents.deleted(partition, first):
+            log.error("%s: Kafka deleted %d offsets before they were archived", partition, lost)
+            metrics.LOST.labels(partition.topic).inc(lost)
+        elif position > end:
+            # Its brokers have lost what they had acknowledged, and give these offsets out again.
+            log.error("%s: Kafka has lost its last %d offsets: reading on at %d", partition, position - end, end)
+            self._intents.assigned(partition, end, None, doubted=position)
+        self._follow()
+
+    def _look_for_new_topics(self) -> bool:
+        """Ask Kafka for the topics' ids again, and read from its beginning what was made anew; whether anything was.
+
+        Such a topic counts its offsets from 0 again. Where it has come further than the old one, nothing else tells of it.
+        """
+        try:
+            ids = _ids(self._admin, list(self._topic_ids))
+        except KafkaException as error:
+            log.info("Kafka does not tell the topics' ids: %s", error.args[0].str())
+            return False
+        anew = {name for name, id_ in ids.items() if id_ != self._topic_ids[name]}
+        for name in sorted(anew):
+            log.error("%s was deleted and made anew: it is read from its beginning", name)
+            metrics.MADE_ANEW.labels(name).inc()
+        for partition, position in self._intents.positions().items():
+            if partition.topic in anew:
+                # Some of it may have been read for the old one's.
+                self._intents.assigned(partition, None, None, doubted=position or 0)
+        if anew:
+            self._moved = True
+            self._topic_ids.update(ids)
+            self._made.clear()
+            self._dead_letters.forget()
+            self._follow()
+        return bool(anew)
+
+    def _check_database(self) -> None:
+        """Make sure that what is committed is true of the database that was opened.
+
+        Raises:
+            OtherDatabase: It is true of another one.
+        """
+        found = self._writer.database_id
+        for partition in self._intents.partitions:
+            committed = self._databases.get(partition)
+            if committed is not None and found is not None and committed != found:
+                raise OtherDatabase(self._settings.database, found, committed)
+
+    def _offset(self, commit: Commit) -> TopicPartition:
+        scope = Scope(self._writer.database_id, self._topic_ids[commit.partition.topic])
+        return TopicPartition(*commit.partition, commit.offset, metadata=commit.metadata(scope))
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._moved = True
         closing = self._intents.released(Partition(p.topic, p.partition) for p in partitions)
         if closing:
             try:
-                consumer.commit(offsets=[_offset(commit) for commit in closing], asynchronous=False)
+                consumer.commit(offsets=[self._offset(commit) for commit in closing], asynchronous=False)
             except KafkaException as error:
                 log.info("the next owner repeats %d inserts, which changes nothing: %s", len(closing), error)
 
@@ -394,6 +472,9 @@ class _Sink:
         if now - self._lag_at < _LAG_SECONDS:
             return
         self._lag_at = now
+        if now >= self._ids_at and not self._kafka_away:
+            self._ids_at = now + _IDS_SECONDS
+            self._look_for_new_topics()
         self._kafka_away = self._kafka_away and not self._is_back()
         lags = dict.fromkeys(self._topic_ids, 0)
         for partition, safe in self._intents.safe().items():
@@ -418,10 +499,6 @@ def _range(batch: Batch[rows.Decoded]) -> tuple[Partition, int, int]:
     return batch.partition, batch.first, batch.next
 
 
-def _offset(commit: Commit) -> TopicPartition:
-    return TopicPartition(*commit.partition, commit.offset, metadata=commit.metadata)
-
-
 def _passes(error: KafkaError) -> bool:
     """Whether a refused commit is worth asking for again: in the end it is taken, or its partition is another sink's."""
     return is_away(error.code()) or is_rebalancing(error.code())
@@ -444,7 +521,7 @@ def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) ->
             # Asked first, as it waits idly for a broker; while an administrator's request waits, librdkafka keeps a core busy.
             admin.list_topics(timeout=_KAFKA_SECONDS)
             answers = admin.describe_topics(Topics(names), request_timeout=_KAFKA_SECONDS)
-            return {name: str(answer.result().topic_id) for name, answer in answers.items()}
+            return _results(answers)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 missing = [name for name, answer in answers.items() if answer.exception() is not None]
@@ -452,3 +529,12 @@ def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) ->
             health(str(KafkaUnavailable(bootstrap, error.args[0].str())))
             pause_s = backoff.failed()
     return None
+
+
+def _ids(admin: AdminClient, names: list[str]) -> dict[str, str]:
+    """Kafka's own ids of topics, by name."""
+    return _results(admin.describe_topics(Topics(names), request_timeout=_KAFKA_SECONDS))
+
+
+def _results(answers: Mapping[str, Any]) -> dict[str, str]:
+    return {name: str(answer.result().topic_id) for name, answer in answers.items()}

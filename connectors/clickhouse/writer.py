@@ -12,7 +12,7 @@ from connectors.clickhouse.client import connect, naming_errors
 from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.intent import Batch
 from connectors.clickhouse.core.rows import Block, Decoded, Reject
-from connectors.clickhouse.layout import inspect
+from connectors.clickhouse.layout import id_of, inspect
 from connectors.clickhouse.migrations import migrate
 from connectors.clickhouse.repair import Repair
 from connectors.clickhouse.settings import SinkSettings
@@ -48,6 +48,8 @@ class Writer:
         self._settings = settings
         self._client: Client | None = None
         self._types: dict[str, dict[str, str]] = {}
+        self.database_id: str | None = None
+        """ClickHouse's own id of the database, None before the first :meth:`open`. One that is restored has another."""
         self._begun: set[tuple[Partition, int, int]] = set()
         """Partition, first and next of the batches of which an insert has failed: some of them may be in ClickHouse."""
 
@@ -71,6 +73,7 @@ class Writer:
             for migration in migrate(client, settings.database):
                 log.info("applied migration %03d_%s to %s", migration.number, migration.name, settings.database)
             layout = inspect(client, settings.database)
+            self.database_id = id_of(client, settings.database)
         self._types = {table: {name: column.type for name, column in columns.items()} for table, columns in layout.items()}
         self._client = client
 

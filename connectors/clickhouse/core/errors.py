@@ -14,6 +14,7 @@
     │   ├── MigrationsNotAllowed
     │   ├── ColumnsMissing
     │   └── ColumnsUnknown
+    ├── OtherDatabase           what is committed is in another database than this one
     ├── UnknownIntent           a newer release declared what it was about to insert
     ├── PathInUse               another process has the embedded engine's path
     ├── UsersFileInvalid        the embedded server's users file has to be mended
@@ -178,6 +179,26 @@ class ColumnsUnknown(SchemaMismatch):
         )
         self.columns = tuple(columns)
         """Each as ``table.column``."""
+
+
+class OtherDatabase(ArchiveError, Halt):
+    """The commits of the sink's group are true of another database, and would make this one lack what that one has."""
+
+    def __init__(self, database: str, id_: str, committed: str) -> None:
+        super().__init__(database, id_, committed)
+        self.database = database
+        self.id = id_
+        """ClickHouse's own id of the database that was found."""
+        self.committed = committed
+        """The id of the database of which the commits are true."""
+
+    def __str__(self) -> str:
+        return (
+            f"database {self.database} is not the one that the archive's commits in Kafka speak of (its id is {self.id}, theirs"
+            f" {self.committed}: it was restored, made anew, or is on another server), so it may lack what they say is stored:"
+            " `stock-tracker archive backfill` stores that from the topics, with --from URL also from the other archive; then"
+            " start the sink again"
+        )
 
 
 class UnknownIntent(ArchiveError, Halt):

@@ -15,6 +15,10 @@ so a sink that has lost a partition can declare nothing.
 
 Offsets have holes where transactions end; N is the offset after the last message. A partition is *drained* when its commit has no
 ``next=`` and its offset has reached the partition's end.
+
+A commit is true of one database and of one topic only: a database that was restored or is another has not what it says, and a
+topic that was deleted and made anew counts its offsets from 0 again. So it names both, ``db=…`` and ``topic=…``. Those of
+releases before 0.4.0 do not; they are taken for true.
 """
 
 from collections import deque
@@ -27,7 +31,19 @@ from schemas.position import Partition
 
 T = TypeVar("T")
 
-_METADATA: Final = "next="
+_NEXT: Final = "next"
+_DATABASE: Final = "db"
+_TOPIC: Final = "topic"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a commit is true of."""
+
+    database: str | None
+    """ClickHouse's own id of the database; None where the commit does not say, or nobody knows yet."""
+    topic: str | None
+    """Kafka's own id of the topic; None where the commit does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +55,10 @@ class Commit:
     next: int | None
     """Where the declared range ends; None when nothing is under way."""
 
-    @property
-    def metadata(self) -> str:
+    def metadata(self, scope: Scope) -> str:
         """The commit's metadata in Kafka."""
-        return "" if self.next is None else f"{_METADATA}{self.next}"
+        said = {_NEXT: self.next, _DATABASE: scope.database, _TOPIC: scope.topic}
+        return " ".join(f"{name}={value}" for name, value in said.items() if value is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +70,7 @@ class Batch(Generic[T]):
     next: int
     messages: tuple[T, ...]
     replayed: bool
-    """It was declared by an earlier owner of the partition, who may have inserted some of it."""
+    """Some of it may be in ClickHouse: an earlier owner of the partition declared it, or its offsets have been read before."""
 
 
 @dataclass(slots=True)
@@ -69,6 +85,8 @@ class _Progress(Generic[T]):
     """Whether all rows of the intent are in ClickHouse."""
     replayed: bool
     """Whether the intent is an earlier owner's."""
+    doubted: int
+    """Some of the messages below this offset may be in ClickHouse."""
     committed: int | None
     """The offset of the commit in Kafka."""
     proposed: Commit | None = None
@@ -87,12 +105,28 @@ def intent_of(offset: int, metadata: str | None) -> tuple[int, int] | None:
     Raises:
         UnknownIntent: The commit says something else: another release may have inserted something under way.
     """
-    if not metadata:
-        return None
-    next_ = metadata.removeprefix(_METADATA)
-    if next_ == metadata or not (next_.isascii() and next_.isdigit()):
-        raise UnknownIntent(metadata)
-    return offset, int(next_)
+    next_ = _said(metadata).get(_NEXT)
+    return None if next_ is None else (offset, int(next_))
+
+
+def scope_of(metadata: str | None) -> Scope:
+    """What a commit says that it is true of.
+
+    Raises:
+        UnknownIntent: It says something that this release does not understand.
+    """
+    said = _said(metadata)
+    return Scope(said.get(_DATABASE), said.get(_TOPIC))
+
+
+def _said(metadata: str | None) -> dict[str, str]:
+    said = {}
+    for part in (metadata or "").split():
+        name, _, value = part.partition("=")
+        if not value or name not in (_NEXT, _DATABASE, _TOPIC) or (name == _NEXT and not (value.isascii() and value.isdigit())):
+            raise UnknownIntent(metadata or "")
+        said[name] = value
+    return said
 
 
 class Intents(Generic[T]):
@@ -152,17 +186,18 @@ class Intents(Generic[T]):
                 found[partition] = progress.committed
         return found
 
-    def assigned(self, partition: Partition, offset: int | None, metadata: str | None) -> None:
+    def assigned(self, partition: Partition, offset: int | None, metadata: str | None, doubted: int = 0) -> None:
         """Take a partition over. The caller reads it on from where :meth:`positions` says.
 
         Args:
             partition: Which one.
             offset: Of its commit; None when it has none.
             metadata: Of its commit.
+            doubted: Some of the messages below this offset may be in ClickHouse though no commit says so.
         """
         intent = None if offset is None else intent_of(offset, metadata)
         self._partitions[partition] = _Progress(
-            position=offset, intent=intent, inserted=False, replayed=intent is not None, committed=offset
+            position=offset, intent=intent, inserted=False, replayed=intent is not None, doubted=doubted, committed=offset
         )
 
     def released(self, partitions: Iterable[Partition]) -> list[Commit]:
@@ -212,13 +247,23 @@ class Intents(Generic[T]):
         if progress.since_ms is None:
             progress.since_ms = now_ms
 
+    def deleted(self, partition: Partition, first: int) -> int:
+        """Note that Kafka has deleted what is below ``first``; how many offsets of that had not been received."""
+        progress = self._partitions.get(partition)
+        if progress is None or progress.position is None or first <= progress.position:
+            return 0
+        lost = first - progress.position
+        progress.position = first
+        return lost
+
     def undeclared(self, now_ms: int) -> list[Batch[T]]:
         """The ranges that :meth:`commits` would declare now. One that is held back may be longer when it is asked for again."""
         found = []
         for partition, progress in self._partitions.items():
             commit = progress.proposed or self._propose(partition, progress, now_ms)
             if commit is not None and commit.next is not None:
-                found.append(Batch(partition, commit.offset, commit.next, _messages(progress, commit.next), replayed=False))
+                doubted = commit.offset < progress.doubted
+                found.append(Batch(partition, commit.offset, commit.next, _messages(progress, commit.next), doubted))
         return found
 
     def commits(self, now_ms: int, held: Collection[str] = ()) -> list[Commit]:
@@ -248,7 +293,7 @@ class Intents(Generic[T]):
             progress.committed = commit.offset
             progress.intent = None if commit.next is None else (commit.offset, commit.next)
             progress.inserted = False
-            progress.replayed = False
+            progress.replayed = commit.offset < progress.doubted
             if commit.next is None:
                 progress.since_ms = None
 

@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.clickhouse.core.errors import UnknownIntent
-from connectors.clickhouse.core.intent import Batch, Commit, Intents, drained
+from connectors.clickhouse.core.intent import Batch, Commit, Intents, Scope, drained, scope_of
 from schemas.position import Partition
 
 P = Partition("market.trades", 0)
 BATCH_MS = 100
+SCOPE = Scope("d-1", "t-1")
 
 
 def an_owner(offset: int | None = None, metadata: str | None = None, batch_rows: int = 10) -> Intents[str]:
@@ -173,6 +174,50 @@ def test_drained_is_told_from_the_commit_alone(offset: int | None, metadata: str
     assert drained(offset, metadata, end) is is_drained
 
 
+def test_a_commit_says_of_what_it_is_true() -> None:
+    assert Commit(P, 3, 9).metadata(SCOPE) == "next=9 db=d-1 topic=t-1"
+    assert Commit(P, 9, None).metadata(SCOPE) == "db=d-1 topic=t-1"
+    for commit in (Commit(P, 3, 9), Commit(P, 9, None)):
+        assert scope_of(commit.metadata(SCOPE)) == SCOPE
+        assert drained(commit.offset, commit.metadata(SCOPE), commit.offset) is (commit.next is None)
+    # Releases before 0.4.0 did not say so.
+    assert [scope_of(metadata) for metadata in (None, "", "next=9")] == [Scope(None, None)] * 3
+
+
+def test_what_kafka_deleted_before_it_was_read_is_counted() -> None:
+    intents = an_owner(5)
+    intents.received(P, 5, 1, "a", 0)
+    assert intents.deleted(P, 6) == 0
+    assert intents.deleted(P, 9) == 3
+    assert intents.deleted(P, 9) == 0
+    assert intents.positions() == {P: 9}
+    intents.received(P, 9, 1, "b", 0)
+    assert intents.commits(BATCH_MS) == [Commit(P, 5, 10)]
+
+
+def test_a_declared_range_whose_messages_kafka_deleted_is_closed() -> None:
+    intents = an_owner(5, "next=8")
+    assert intents.rereading == (P,)
+    intents.deleted(P, 9)
+    assert intents.batches() == [Batch(P, 5, 8, (), replayed=True)]
+
+
+def test_offsets_that_have_been_read_before_may_be_in_clickhouse() -> None:
+    intents = Intents[str](2, BATCH_MS)
+    intents.assigned(P, None, None, doubted=3)
+    replayed = []
+    for offset in range(6):
+        intents.received(P, offset, 1, str(offset), 0)
+    for _ in range(3):
+        (looked_at,) = intents.undeclared(0)
+        intents.declared(intents.commits(0))
+        (batch,) = intents.batches()
+        assert batch == looked_at
+        replayed.append((batch.first, batch.replayed))
+        intents.inserted(batch, 0)
+    assert replayed == [(0, True), (2, True), (4, False)]
+
+
 @pytest.mark.parametrize("metadata", ["something else", "next=", "next=x", "next=-1", "next=7;rows=3", "v2:7"])
 def test_metadata_of_another_release_stops_the_sink_before_it_inserts_anything(metadata: str) -> None:
     with pytest.raises(UnknownIntent, match="which a newer release wrote"):
@@ -235,7 +280,7 @@ class Sink:
         if self.generation != self.kafka.generation:
             return
         for commit in commits if taken else ():
-            self.kafka.commit = (commit.offset, commit.metadata)
+            self.kafka.commit = (commit.offset, commit.metadata(SCOPE))
         if taken and answered:
             self.intents.declared(commits)
 
@@ -249,7 +294,7 @@ class Sink:
     def give_back(self) -> None:
         for commit in self.intents.released([P]):
             if self.generation == self.kafka.generation:
-                self.kafka.commit = (commit.offset, commit.metadata)
+                self.kafka.commit = (commit.offset, commit.metadata(SCOPE))
 
 
 steps = st.one_of(
