@@ -8,7 +8,8 @@ from typing import Final
 
 from aiohttp import web
 
-from connectors.clickhouse.encodings import Compressor, compressor
+from connectors.clickhouse.core.statements import content_type
+from connectors.clickhouse.encodings import BLOCKS, Compressor, compressor
 from connectors.clickhouse.engine import Summary
 
 _HTTP_STATUS: Final = {60: 404, 81: 404, 62: 400, 164: 403, 497: 403, 516: 403, 202: 503, 373: 409}
@@ -28,10 +29,13 @@ class Answer:
             "X-ClickHouse-Exception-Tag": self._tag,
         }
         self.encoding: str | None = None
-        """How to compress the body; set before anything is answered."""
+        """How to compress the body, as HTTP has it; set before anything is answered."""
+        self.blocks = False
+        """Whether the body is in ClickHouse's own compressed blocks; set before anything is answered."""
         self.response: web.StreamResponse = web.Response(status=500)
         """What the request is answered with, once one of the methods has been called."""
         self._compressor: Compressor = compressor(None)
+        self._blocks = compressor(BLOCKS)
         self._started = False
 
     async def whole(self, body: bytes, format_: str | None, summary: Summary) -> None:
@@ -44,8 +48,10 @@ class Answer:
         """
         headers = {**self._headers, "X-ClickHouse-Summary": json.dumps({k: str(v) for k, v in asdict(summary).items()})}
         if format_ is not None:
-            headers["X-ClickHouse-Format"] = format_
-        if self.encoding is not None and body:
+            headers |= {"X-ClickHouse-Format": format_, "Content-Type": content_type(format_)}
+        if body and self.blocks:
+            body = compressor(BLOCKS).compress(body)
+        if body and self.encoding is not None:
             headers["Content-Encoding"] = self.encoding
             packer = compressor(self.encoding)
             body = packer.compress(body) + packer.flush()
@@ -54,6 +60,8 @@ class Answer:
     async def chunk(self, data: bytes, format_: str) -> None:
         """Send the next part of a result in ``format_``, uncompressed."""
         await self._start(format_)
+        if self.blocks:
+            data = self._blocks.compress(data)
         if compressed := self._compressor.compress(data):
             await self.response.write(compressed)
 
@@ -76,10 +84,16 @@ class Answer:
         await self.response.write(self._compressor.compress(frame) + self._compressor.flush())
         await self.response.write_eof()
 
+    def abort(self) -> None:
+        """Drop the connection, whatever is still to be sent."""
+        if self._request.transport is not None:
+            self._request.transport.abort()
+
     async def _start(self, format_: str) -> None:
         if self._started:
             return
         headers = {**self._headers, "X-ClickHouse-Format": format_, "X-ClickHouse-Summary": "{}"}
+        headers["Content-Type"] = content_type(format_)
         if self.encoding is not None:
             headers["Content-Encoding"] = self.encoding
             self._compressor = compressor(self.encoding)

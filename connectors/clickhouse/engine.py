@@ -151,6 +151,8 @@ class Handle:
         Raises:
             StatementFailed: The engine says why.
         """
+        if insert.structure is not None:
+            return self._insert_query(insert, insert.structure)
         with _engine_errors(), self._connection.send_insert(insert.sql, insert.format) as stream:
             if insert.data:
                 stream.append(insert.data)
@@ -161,6 +163,16 @@ class Handle:
             written_rows=done.rows_written,
             written_bytes=done.bytes_written,
         )
+
+    def _insert_query(self, insert: Insert, structure: str) -> Summary:
+        """Feed the data of an INSERT … SELECT to a temporary table, from which its query then takes them."""
+        self._ask(f"CREATE TEMPORARY TABLE {statements.INPUT} ({structure}) ENGINE = Memory")
+        try:
+            landed = self.insert(Insert(f"INSERT INTO {statements.INPUT}", insert.format, insert.data))
+            self._ask(insert.sql)
+        finally:
+            self._ask(f"DROP TEMPORARY TABLE IF EXISTS {statements.INPUT}")
+        return landed
 
     def _ask(self, sql: str, format_: str = "TabSeparated") -> bytes:
         return self.fetch(sql, format_, {}).body

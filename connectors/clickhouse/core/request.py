@@ -24,7 +24,7 @@ _PARAMETER: Final = "param_"
 _SESSION_SECONDS: Final = 60
 """How long an engine session lasts after its last request, if that does not say."""
 _LONGEST_SESSION_SECONDS: Final = 3600
-_ENCODINGS: Final = ("lz4", "zstd")
+_ENCODINGS: Final = ("lz4", "zstd", "gzip")
 """What an answer can be compressed with, the fastest first."""
 
 
@@ -50,7 +50,9 @@ class Ask:
     whole: bool
     """Answer only once the statement is done: an error then has a status of its own."""
     encoding: str | None
-    """How to compress the answer; None for not at all."""
+    """How to compress the answer, as HTTP has it; None for not at all."""
+    blocks: bool
+    """Compress the answer as ClickHouse has it, in blocks of its own."""
 
 
 def understand(
@@ -87,9 +89,11 @@ def understand(
         settings={name: value for name, value in query.items() if _is_setting(name)},
         params={name.removeprefix(_PARAMETER): value for name, value in query.items() if name.startswith(_PARAMETER)},
         statement=statement,
-        default_format=query.get("default_format") or statements.DEFAULT_FORMAT,
+        # As on a ClickHouse server, the header goes before the parameter; the JDBC driver knows the header only.
+        default_format=headers.get("X-ClickHouse-Format") or query.get("default_format") or statements.DEFAULT_FORMAT,
         whole=query.get("wait_end_of_query") == "1",
         encoding=_encoding(headers.get("Accept-Encoding", "")) if query.get("enable_http_compression") == "1" else None,
+        blocks=query.get("compress") == "1",
     )
 
 

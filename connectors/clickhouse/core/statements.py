@@ -7,15 +7,27 @@ escapes and Unicode quotes have nothing left to hide.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, NamedTuple
 
 from connectors.clickhouse.core.errors import StatementRefused
 
 STREAMED_FORMATS: Final = frozenset({"Native", "TabSeparated", "TSV", "CSV", "RowBinary", "JSONEachRow"})
 """Formats without a header or a footer: their blocks can be sent one after the other."""
 DEFAULT_FORMAT: Final = "TabSeparated"
+_CONTENT_TYPES: Final = (
+    (re.compile(r"JSON(Each|Compact(Strings)?Each|StringsEach)Row\w*"), "application/x-ndjson; charset=UTF-8"),
+    (re.compile(r"JSON\w*"), "application/json; charset=UTF-8"),
+    (re.compile(r"CSVWithNames\w*"), "text/csv; charset=UTF-8; header=present"),
+    (re.compile(r"CSV"), "text/csv; charset=UTF-8; header=absent"),
+    (re.compile(r"(TSV|TabSeparated)\w*"), "text/tab-separated-values; charset=UTF-8"),
+    (re.compile(r"(Pretty|Vertical|Values|Markdown|Template|SQLInsert)\w*"), "text/plain; charset=UTF-8"),
+    (re.compile(r"XML"), "application/xml; charset=UTF-8"),
+    (re.compile(r"Arrow(Stream)?"), "application/vnd.apache.arrow.stream"),
+    (re.compile(r"Parquet"), "application/vnd.apache.parquet"),
+)
+"""What a format is on the Web. What an answer holds is other people's text: no browser is to take it for HTML."""
 
 READER_SETTINGS: Final = re.compile(
     r"max_block_size|enable_http_compression|http_zlib_compression_level|session_timezone|extremes|limit|offset"
@@ -37,6 +49,8 @@ _TOKEN = re.compile(
 """A heredoc that does not end is taken to reach to the end of the text. To look for the end of each of many such heredocs would
 take time that grows with the square of the text's length.
 """
+INPUT: Final = "_data_of_the_request"
+"""A temporary table, which holds what ``input(…)`` stands for."""
 _HEAD_BYTES = 64 << 10
 """Enough for the text of any INSERT; its data follow."""
 _ROWS = frozenset({"SELECT", "WITH", "FROM", "("})
@@ -81,6 +95,8 @@ class Insert:
     """Without its FORMAT clause."""
     format: str
     data: bytes
+    structure: str | None = None
+    """For an INSERT of a query over its data: their columns and types. The query reads them from the table :data:`INPUT`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +114,11 @@ class _Token:
 def split_insert(body: bytes) -> Insert | None:
     """Take ``INSERT INTO … FORMAT name`` off the data that follow it; None for every other statement.
 
-    Data begin after one line break, or right after the spaces that follow the format's name.
+    Data begin after one line break, or right after the spaces that follow the format's name. A query in the place of columns or
+    values has data only where it reads ``input('the structure of the data')``.
+
+    Raises:
+        StatementRefused: 36, the structure is no string.
     """
     # Latin-1 keeps a byte a character: what is found at a position in the text is at that position in the bytes.
     head = body[:_HEAD_BYTES].decode("latin-1")
@@ -107,22 +127,26 @@ def split_insert(body: bytes) -> Insert | None:
     if first is None or first.upper != "INSERT":
         return None
     depth = 0
+    is_query = False
+    found: _Input | None = None
     for token in tokens:
         depth += {"(": 1, ")": -1}.get(token.text, 0)
+        if is_query and found is None and token.upper == "INPUT":
+            found = _input(head, token)
         if token.kind != "word" or depth:
             continue
-        if token.upper in ("SELECT", "VALUES", "WITH"):
+        if token.upper == "VALUES":
             return None
+        is_query = is_query or token.upper in ("SELECT", "WITH")
         if token.upper == "FORMAT":
             name = next(tokens, None)
-            if name is None or name.kind != "word" or name.upper == "VALUES":
+            if name is None or name.kind != "word" or name.upper == "VALUES" or (is_query and found is None):
                 return None
             gap = re.compile(r"[ \t]*;?[ \t]*\r?\n|[ \t]*").match(head, name.end)
-            return Insert(
-                sql=body[: token.start].decode().rstrip(),
-                format=name.text,
-                data=body[gap.end() if gap else name.end :],
-            )
+            sql = body[: token.start].decode().rstrip()
+            if found is not None:
+                sql = (body[: found.start] + INPUT.encode() + body[found.end : token.start]).decode().rstrip()
+            return Insert(sql, name.text, body[gap.end() if gap else name.end :], found.structure if found else None)
     return None
 
 
@@ -135,6 +159,11 @@ def format_of(sql: str, default: str) -> str:
             if after in ("", "SETTINGS"):
                 return tokens[i + 1].text
     return default
+
+
+def content_type(format_: str) -> str:
+    """What a format of ClickHouse's is on the Web."""
+    return next((type_ for names, type_ in _CONTENT_TYPES if names.fullmatch(format_)), "application/octet-stream")
 
 
 def gives_rows(sql: str) -> bool:
@@ -204,16 +233,49 @@ def only_tables(canonical: str, table_functions: frozenset[str]) -> None:
                 raise _denied(f"system.{table}")
 
 
-def reader_settings(settings: Mapping[str, str]) -> dict[str, str]:
-    """Let through the settings that a reader may bring along.
+def reader_settings(settings: Mapping[str, str], limits: Mapping[str, float]) -> dict[str, str]:
+    """Let through the settings that a reader may bring along, and hold it to its limits, or to lower ones of its own.
+
+    Args:
+        settings: That came with a request.
+        limits: What a reader may have at most, by the setting that limits it.
 
     Raises:
-        StatementRefused: 164, another one was given.
+        StatementRefused: 164, another setting was given, or a higher limit.
     """
-    for name in settings:
-        if not READER_SETTINGS.fullmatch(name):
+    found = {name: str(limit) for name, limit in limits.items()}
+    for name, value in settings.items():
+        limit = limits.get(name)
+        if limit is not None:
+            # 0 would be no limit at all.
+            if not re.fullmatch(r"\d+(\.\d+)?", value) or not 0 < float(value) <= limit:
+                raise StatementRefused(164, "READONLY", f"Cannot modify '{name}' setting in readonly mode: its limit is {limit}")
+        elif not READER_SETTINGS.fullmatch(name):
             raise StatementRefused(164, "READONLY", f"Cannot modify '{name}' setting in readonly mode")
-    return dict(settings)
+        found[name] = value
+    return found
+
+
+def showing_settings(canonical: str, limits: Collection[str]) -> str | None:
+    """A reading statement in which ``system.settings`` says which settings a reader may bring along; None where it is not asked.
+
+    The engine's read-only mode would say that it may bring none, and clickhouse-connect then sends none.
+
+    Args:
+        canonical: The statement as the engine writes it back.
+        limits: The settings that a reader may lower.
+    """
+    tokens = list(_significant(canonical))
+    names = [_name(token).lower() if token.kind in ("word", "quoted") else token.text for token in tokens]
+    wanted = ["system", ".", "settings"]
+    found = [n for n in range(len(names) - 2) if names[n : n + 3] == wanted and names[n + 3 : n + 4] != ["."]]
+    if not found:
+        return None
+    own = f"^({'|'.join(sorted(limits))}|{READER_SETTINGS.pattern})$"
+    shown = f"(SELECT * REPLACE (toUInt8(NOT match(name, {quote(own)})) AS readonly) FROM system.settings)"  # noqa: S608
+    for n in reversed(found):
+        canonical = canonical[: tokens[n].start] + shown + canonical[tokens[n + 2].end :]
+    return canonical
 
 
 def quote(text: str) -> str:
@@ -224,6 +286,29 @@ def quote(text: str) -> str:
 def quote_name(name: str) -> str:
     """Write ``name`` as an identifier."""
     return "`" + name.replace("\\", "\\\\").replace("`", "\\`") + "`"
+
+
+class _Input(NamedTuple):
+    """Where ``input(…)`` stands, and what it says."""
+
+    start: int
+    end: int
+    structure: str
+
+
+_INPUT = re.compile(r"""input\s*\(\s*('(?:[^'\\]|\\.|'')*')\s*\)""", re.IGNORECASE | re.DOTALL)
+
+
+def _input(head: str, word: _Token) -> _Input | None:
+    if not re.compile(r"\s*\(").match(head, word.end):
+        return None
+    found = _INPUT.match(head, word.start)
+    if found is None:
+        raise StatementRefused(
+            36, "BAD_ARGUMENTS", "input() needs the structure of the data as a string: input('a Int32, b String')"
+        )
+    text = found[1][1:-1].encode("latin-1").decode()
+    return _Input(found.start(), found.end(), re.sub(r"\\(.)|''", lambda m: m[1] or "'", text, flags=re.DOTALL))
 
 
 def _check_parameter(braces: list[_Token]) -> None:

@@ -9,8 +9,8 @@ from clickhouse_connect.driver.client import Client
 from connectors.clickhouse.client import connect
 from stock_tracker.testing.archive import EmbeddedServer, ExternalServer, own_database
 
-LIMITS = {"ARCHIVE_READER_SECONDS": "2", "ARCHIVE_READER_ROWS": "1000000", "ARCHIVE_READERS": "2"}
-"""Of readers: low, so that tests meet them soon."""
+LIMITS = {"ARCHIVE_READER_SECONDS": "600", "ARCHIVE_READER_ROWS": "1000000", "ARCHIVE_READERS": "2"}
+"""Of readers: rows and turns low, so that tests meet them soon. Time is long: who is to meet its end lowers it."""
 
 
 @pytest.fixture(scope="session")

@@ -107,6 +107,17 @@ def test_text_after_an_insert_is_its_data(writer: Client, table: str) -> None:
     assert writer.query(f"SELECT a, s FROM {table} ORDER BY a").result_rows == [(1, "x FORMAT TSV"), (2, "y"), (3, "z")]
 
 
+def test_a_query_may_read_the_data_of_its_insert(writer: Client, table: str) -> None:
+    ask = f"INSERT INTO {table} (a, s) SELECT n * 2, concat('s', w) FROM input('n UInt64, w String') FORMAT CSV\n1,x\n2,y\n"
+    writer.command(ask)
+    writer.raw_query(ask.replace("1,x", "5,z"))
+    assert writer.query(f"SELECT a, s FROM {table} ORDER BY ALL").result_rows == [(2, "sx"), (4, "sy"), (4, "sy"), (10, "sz")]
+    with pytest.raises(DatabaseError) as error:
+        writer.command(ask.replace("1,x", "no number,x"))
+    assert error.value.code == 27
+    assert writer.command(f"SELECT count() FROM {table}") == 4
+
+
 def test_a_session_keeps_its_settings_and_tables(session: Client) -> None:
     session.command("SET max_threads = 3")
     session.command("CREATE TEMPORARY TABLE mine (a Int8)")

@@ -13,6 +13,8 @@ import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
+from tests.patience import until
+
 pytestmark = pytest.mark.clickhouse
 
 ACCESS_DENIED, READONLY, SYNTAX_ERROR, AUTHENTICATION_FAILED = 497, 164, 62, 516
@@ -169,28 +171,64 @@ def test_a_reader_may_read(anonymous: Client, embedded: Any) -> None:
 
 
 def test_a_readers_query_has_limits(anonymous: Client) -> None:
+    assert anonymous.command("SELECT getSetting('max_execution_time')") == 600
     for statement, code in (
         ("SELECT count() FROM numbers(100000000000)", 159),
         ("SELECT groupArray(repeat('x', 10000)) FROM numbers(1000000000)", 241),
         ("SELECT number FROM numbers(100000000)", 396),
     ):
         with pytest.raises(DatabaseError) as refusal:
-            anonymous.raw_query(statement, fmt="JSON")
+            anonymous.raw_query(statement, fmt="JSON", settings={"max_execution_time": 2})
         assert refusal.value.code == code
 
 
-def test_readers_that_do_not_take_their_answers_give_their_places_back(post: Any, embedded: Any) -> None:
+def test_readers_that_do_not_take_their_answers_keep_nobody_out(post: Any, embedded: Any) -> None:
     body = b"SELECT repeat('x', 1000) FROM numbers(900000) FORMAT TSV"
     head = b"POST / HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: %d\r\n\r\n" % (embedded.port, len(body))
+
+    def dropped() -> int:
+        return str(embedded.log).count("makes room for another one")
+
+    before = dropped()
     with ExitStack() as opened:
-        # As many as there are places; none of them reads more than the beginning.
-        for _ in range(2):
+        # More than may be open; none of them reads more than the beginning.
+        for _ in range(2 * 8 + 3):
             client = opened.enter_context(socket.create_connection(("127.0.0.1", embedded.port)))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
             client.sendall(head + body)
             assert client.recv(15) == b"HTTP/1.1 200 OK"
         answer = post("SELECT 1")
         assert (answer.status, answer.data) == (200, b"1\n")
+        assert dropped() > before
+
+
+def test_a_reader_that_does_not_take_its_answer_in_its_time_is_dropped(embedded: Any) -> None:
+    body = b"SELECT repeat('x', 1000) FROM numbers(900000) FORMAT TSV"
+    head = b"POST /?max_execution_time=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
+    before = embedded.log.count("did not take its answer in its time")
+    with socket.create_connection(("127.0.0.1", embedded.port)) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.sendall(head + body)
+        until(lambda: embedded.log.count("did not take its answer in its time") > before, "the end of its time")
+
+
+def test_a_reader_may_lower_its_limits(post: Any) -> None:
+    answer = post("SELECT count() FROM numbers(100000000000)", max_execution_time="0.2", max_threads="1", max_block_size="1000")
+    assert (answer.status, answer.headers["X-ClickHouse-Exception-Code"]) == (500, "159")
+    assert post("SELECT getSetting('max_threads')", max_threads="1").data == b"1\n"
+    assert post("SELECT getSetting('max_threads')").data == b"2\n"
+
+
+def test_an_answer_says_what_it_is(post: Any) -> None:
+    for format_, type_ in (("JSON", "application/json"), ("CSV", "text/csv"), ("Native", "application/octet-stream")):
+        assert post(f"SELECT 1 FORMAT {format_}").headers["Content-Type"].startswith(type_)
+
+
+def test_an_answer_may_be_gzip(post: Any) -> None:
+    for statement in ("SELECT number FROM numbers(100000) FORMAT TSV", "SELECT number FROM numbers(100000) FORMAT JSON"):
+        answer = post(statement, {"Accept-Encoding": "gzip, deflate"}, enable_http_compression="1")
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert b"99999" in answer.data
 
 
 def test_a_get_only_reads_even_with_the_sinks_password(post: Any, embedded: Any) -> None:

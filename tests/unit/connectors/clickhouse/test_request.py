@@ -66,8 +66,19 @@ def test_a_statement_that_is_not_utf_8_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("accepted", "encoding"), [("gzip, zstd;q=0.5, lz4", "lz4"), ("zstd", "zstd"), ("gzip", None), ("", None)]
+    ("accepted", "encoding"),
+    [("gzip, zstd;q=0.5, lz4", "lz4"), ("zstd", "zstd"), ("gzip, deflate", "gzip"), ("br", None), ("", None)],
 )
 def test_an_answer_is_compressed_as_the_client_accepts_and_only_if_it_asks(accepted: str, encoding: str | None) -> None:
     assert ask({"enable_http_compression": "1"}, Accept_Encoding=accepted).encoding == encoding
     assert ask(Accept_Encoding=accepted).encoding is None
+
+
+def test_the_format_may_be_named_by_a_header_as_the_jdbc_driver_does() -> None:
+    assert ask(X_ClickHouse_Format="RowBinaryWithNamesAndTypes").default_format == "RowBinaryWithNamesAndTypes"
+    assert ask({"default_format": "CSV"}, X_ClickHouse_Format="JSON").default_format == "JSON"
+    assert ask({"default_format": "CSV"}).default_format == "CSV"
+
+
+def test_clickhouses_own_blocks_are_asked_for_apart() -> None:
+    assert [ask(query).blocks for query in ({"compress": "1"}, {"compress": "0"}, {})] == [True, False, False]

@@ -41,6 +41,27 @@ def test_other_statements_have_no_data(body: bytes) -> None:
     assert statements.split_insert(body) is None
 
 
+@pytest.mark.parametrize(
+    ("body", "sql", "structure"),
+    [
+        ("INSERT INTO t SELECT a FROM input('a Int32') FORMAT CSV\n1\n", "INSERT INTO t SELECT a FROM {}", "a Int32"),
+        ("INSERT INTO t WITH 1 AS x SELECT a + x FROM INPUT ( 'a Int32' ) AS i FORMAT CSV\n1\n",
+         "INSERT INTO t WITH 1 AS x SELECT a + x FROM {} AS i", "a Int32"),
+        ("INSERT INTO t SELECT input FROM (SELECT input FROM input('input String, z DateTime64(0, \\'UTC\\')')) FORMAT CSV\n1\n",
+         "INSERT INTO t SELECT input FROM (SELECT input FROM {})", "input String, z DateTime64(0, 'UTC')"),
+    ],
+)  # fmt: skip
+def test_a_query_over_the_data_reads_them_from_a_table(body: str, sql: str, structure: str) -> None:
+    found = statements.split_insert(body.encode())
+    assert found == Insert(sql.format(statements.INPUT), "CSV", b"1\n", structure)
+
+
+def test_the_structure_of_the_data_has_to_be_said() -> None:
+    with pytest.raises(StatementRefused, match="structure") as refusal:
+        statements.split_insert(b"INSERT INTO t SELECT a FROM input() FORMAT CSV\n1\n")
+    assert refusal.value.code == 36
+
+
 @given(st.binary(max_size=200))
 def test_data_stay_byte_for_byte(data: bytes) -> None:
     split = statements.split_insert(b"INSERT INTO t (a) FORMAT RowBinary\n" + data)
@@ -147,3 +168,51 @@ def test_unfinished_heredocs_cost_no_more_than_their_length(piece: str) -> None:
 
 def test_a_dollar_may_be_in_a_name() -> None:
     assert statements.format_of("SELECT a$b$c FORMAT CSV", "TSV") == "CSV"
+
+
+LIMITS = {"max_execution_time": 60.0, "max_threads": 2}
+
+
+def test_a_reader_may_lower_its_limits() -> None:
+    asked = {"max_threads": "1", "max_execution_time": "0.5", "max_block_size": "10"}
+    assert statements.reader_settings(asked, LIMITS) == asked
+    assert statements.reader_settings({}, LIMITS) == {"max_execution_time": "60.0", "max_threads": "2"}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("max_threads", "3"), ("max_threads", "0"), ("max_threads", "-1"), ("max_threads", "1; x"), ("max_execution_time", "60.1"),
+     ("max_execution_time", "nan"), ("max_execution_time", "inf"), ("readonly", "1"), ("max_memory_usage_for_user", "1")],
+)  # fmt: skip
+def test_a_reader_may_raise_no_limit(name: str, value: str) -> None:
+    with pytest.raises(StatementRefused, match=name) as refusal:
+        statements.reader_settings({name: value}, LIMITS)
+    assert refusal.value.code == 164
+
+
+@pytest.mark.parametrize(
+    ("format_", "type_"),
+    [
+        ("JSON", "application/json; charset=UTF-8"),
+        ("JSONCompact", "application/json; charset=UTF-8"),
+        ("JSONEachRow", "application/x-ndjson; charset=UTF-8"),
+        ("JSONCompactEachRowWithNames", "application/x-ndjson; charset=UTF-8"),
+        ("CSV", "text/csv; charset=UTF-8; header=absent"),
+        ("CSVWithNames", "text/csv; charset=UTF-8; header=present"),
+        ("TSV", "text/tab-separated-values; charset=UTF-8"),
+        ("PrettyCompact", "text/plain; charset=UTF-8"),
+        ("Parquet", "application/vnd.apache.parquet"),
+        ("Native", "application/octet-stream"),
+    ],
+)
+def test_a_format_says_what_it_is_on_the_web(format_: str, type_: str) -> None:
+    assert statements.content_type(format_) == type_
+
+
+def test_a_reader_is_shown_which_settings_it_may_bring_along() -> None:
+    shown = statements.showing_settings("SELECT name FROM system.settings AS s WHERE name = 'system.settings'", LIMITS)
+    assert shown is not None
+    assert "FROM (SELECT * REPLACE (toUInt8(NOT match(name, '^(max_execution_time|max_threads|max_block_size|" in shown
+    assert shown.endswith("AS readonly) FROM system.settings) AS s WHERE name = 'system.settings'")
+    assert statements.showing_settings("SELECT 'system.settings' FROM trades", LIMITS) is None
+    assert statements.showing_settings("SELECT system.settings.name FROM trades", LIMITS) is None
