@@ -1,0 +1,142 @@
+"""Clients as others have made them, unmodified, against the embedded ClickHouse: what each is for has to work.
+
+Those of Java and Node are fetched into the user's cache at the first run. Where they or their runtime are missing, their test is
+skipped on a laptop and fails in CI.
+"""
+
+import asyncio
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from datetime import date
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import urlsplit
+
+import clickhouse_connect
+import pytest
+
+from connectors.clickhouse.client import connect
+from stock_tracker.testing.archive import EmbeddedServer
+from tests.patience import PATIENCE_S
+
+pytestmark = pytest.mark.clickhouse
+
+HERE = Path(__file__).parent
+DATABASE = "clients"
+VNM = ("VNM", date(2026, 11, 20), 60_000)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]:
+    """A server with one print in it."""
+    server = EmbeddedServer(tmp_path_factory.mktemp("clients"))
+    server.start()
+    client = connect(server.url, server.user, server.password, DATABASE)
+    client.command(f"CREATE DATABASE {DATABASE}", use_database=False)
+    client.command("CREATE TABLE prints (symbol String, day Date, price Int32) ENGINE = MergeTree ORDER BY symbol")
+    client.insert("prints", [VNM])
+    client.close()
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture(scope="session")
+def fetched(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, list[str]], Path]:
+    """Fetches a client with its own package manager, once; gives the folder where it is."""
+    home = (
+        os.environ.get("STOCK_TRACKER_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "stock-tracker"
+    )
+
+    def fetch(name: str, runtime: str, command: list[str]) -> Path:
+        for program in (runtime, command[0]):
+            if shutil.which(program) is None:
+                not_here(f"{program} is not installed")
+        folder = Path(home) / "clients" / name
+        done = folder / ".fetched"
+        files = sorted(file for file in (HERE / name).iterdir() if file.is_file())
+        wanted = b"".join(file.read_bytes() for file in files if file.suffix in (".json", ".xml"))
+        if not done.exists() or done.read_bytes() != wanted:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            for file in files:
+                shutil.copy(file, folder)
+            ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+            if ended.returncode != 0:
+                not_here(f"it could not be fetched:\n{ended.stdout}{ended.stderr}")
+            done.write_bytes(wanted)
+        return folder
+
+    return fetch
+
+
+def not_here(why: str) -> NoReturn:
+    if os.environ.get("CI"):
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+def run(command: list[str], cwd: Path) -> str:
+    ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    return ended.stdout
+
+
+def test_jdbc_selects_prepares_describes_and_inserts(
+    server: EmbeddedServer, fetched: Callable[[str, str, list[str]], Path]
+) -> None:
+    fetch = ["mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies", "-DoutputDirectory=jars"]
+    jars = fetched("jdbc", "java", fetch) / "jars"
+    # The compiler that stays interpreted is the quicker one for a program of a second.
+    command = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*", "JdbcClient.java", urlsplit(server.url).netloc]
+    assert run([*command, DATABASE, server.password], HERE / "jdbc") == "jdbc: ok\n"
+
+
+def test_node_selects_streams_and_inserts(server: EmbeddedServer, fetched: Callable[[str, str, list[str]], Path]) -> None:
+    folder = fetched("node", "node", ["npm", "ci", "--silent", "--no-audit", "--no-fund"])
+    # It looks for its packages beside itself.
+    shutil.copy(HERE / "node" / "client.mjs", folder)
+    assert run(["node", "client.mjs", server.url, DATABASE, server.password], folder) == "node: ok\n"
+
+
+def test_curl_asks_and_inserts(server: EmbeddedServer) -> None:
+    if shutil.which("curl") is None:
+        not_here("curl is not installed")
+    assert run(["sh", "client.sh", server.url, DATABASE, server.password], HERE / "curl") == "curl: ok\n"
+
+
+def test_clickhouse_connect_gives_rows_frames_and_arrow(server: EmbeddedServer) -> None:
+    parts = urlsplit(server.url)
+    client = clickhouse_connect.get_client(host=parts.hostname, port=parts.port, database=DATABASE)
+    ask = "SELECT symbol, day, price FROM prints WHERE symbol = 'VNM'"
+    assert client.query(ask).result_rows == [VNM]
+    arrow = pytest.importorskip("pyarrow") and client.query_arrow(ask)
+    assert arrow.column("price").to_pylist() == [60_000]
+    if pytest.importorskip("pandas"):
+        assert client.query_df(ask)["price"].tolist() == [60_000]
+    client.close()
+
+
+def test_clickhouse_connect_asks_without_blocking(server: EmbeddedServer) -> None:
+    async def ask() -> object:
+        parts = urlsplit(server.url)
+        client = await clickhouse_connect.get_async_client(host=parts.hostname, port=parts.port, database=DATABASE)
+        try:
+            answers = await asyncio.gather(*(client.query("SELECT price FROM prints WHERE symbol = 'VNM'") for _ in range(4)))
+            return [answer.result_rows for answer in answers]
+        finally:
+            await client.close()
+
+    assert asyncio.run(ask()) == [[(60_000,)]] * 4
+
+
+def test_sqlalchemy_reflects_and_selects_as_superset_does(server: EmbeddedServer) -> None:
+    sqlalchemy = pytest.importorskip("sqlalchemy")
+    engine = sqlalchemy.create_engine(f"clickhousedb://default@{urlsplit(server.url).netloc}/{DATABASE}")
+    assert "prints" in sqlalchemy.inspect(engine).get_table_names(schema=DATABASE)
+    table = sqlalchemy.Table("prints", sqlalchemy.MetaData(schema=DATABASE), autoload_with=engine)
+    with engine.connect() as connection:
+        found = connection.execute(sqlalchemy.select(table.c.price).where(table.c.symbol == "VNM"))
+        assert [row.price for row in found] == [60_000]
+    engine.dispose()
