@@ -31,8 +31,10 @@ class Repair:
         self._types = types
         self._settings = dict(settings)
 
-    def settle(self, block: Block, token: str, insert: Callable[[Block, str], None]) -> None:
+    def settle(self, block: Block, token: str, insert: Callable[[Block, str], None]) -> int:
         """Make sure that the rows of a block are in its table once, and that derived tables are made of them.
+
+        Says how many rows it has inserted; in a table that shows the last row of a thing only, all of them.
 
         Nobody else may insert what belongs to the block's partition meanwhile, but a sink that has lost the partition.
 
@@ -47,21 +49,23 @@ class Repair:
         """
         if block.table in repair.REPLACING:
             self._insert_again(block)
-            return
-        self._count(block, token, insert)
+            return block.rows
+        stored = self._count(block, token, insert)
         for derived in DERIVED.get(block.table, ()):
             self._correct(block, token, derived)
+        return stored
 
-    def _count(self, block: Block, token: str, insert: Callable[[Block, str], None]) -> None:
+    def _count(self, block: Block, token: str, insert: Callable[[Block, str], None]) -> int:
         self._ended(token)
         lacking = self._lacking(block)
+        lacked = 0 if lacking is None else lacking.rows
         if lacking is not None and lacking.rows == block.rows:
             insert(block, token)
             self._ended(token)
             lacking = self._lacking(block)
         for n in range(1, REPAIRS):
             if lacking is None:
-                return
+                return lacked
             log.warning("%s lacks %d rows of an insert that it takes for done: they go in again", block.table, lacking.rows)
             metrics.REPAIRED.labels(block.table).inc(lacking.rows)
             insert(lacking, f"{token}#rows-{n}")

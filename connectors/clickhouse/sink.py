@@ -13,7 +13,6 @@ from typing import Any
 
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka import Message as KafkaMessage
-from confluent_kafka import TopicCollection as Topics
 from confluent_kafka.admin import AdminClient
 
 from connectors.clickhouse import metrics
@@ -23,6 +22,7 @@ from connectors.clickhouse.core.errors import ArchiveError, ClickHouseUnreachabl
 from connectors.clickhouse.core.intent import Batch, Commit, Intents, Scope, scope_of
 from connectors.clickhouse.core.tables import SOURCES
 from connectors.clickhouse.settings import SinkSettings
+from connectors.clickhouse.topic_ids import describe_topics, ids_in, topic_ids
 from connectors.clickhouse.writer import Made, Writer
 from schemas.backoff import Backoff
 from schemas.dead_letters import Limit
@@ -71,10 +71,10 @@ def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Hea
         InstanceReplaced: Another sink runs under this one's instance id and has its partitions.
     """
     health("starting")
-    topic_ids = _topic_ids(settings, stop, health)
-    if topic_ids is None:
+    ids = _wait_for_topics(settings, stop, health)
+    if ids is None:
         return
-    sink = _Sink(settings, limit, topic_ids, health)
+    sink = _Sink(settings, limit, ids, health)
     try:
         while not stop.is_set():
             sink.step()
@@ -91,9 +91,9 @@ def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Hea
 class _Sink:
     """The consumer, the writer and the intents between them."""
 
-    def __init__(self, settings: SinkSettings, limit: Limit, topic_ids: dict[str, str], health: Health) -> None:
+    def __init__(self, settings: SinkSettings, limit: Limit, ids: dict[str, str], health: Health) -> None:
         self._settings = settings
-        self._topic_ids = topic_ids
+        self._topic_ids = ids
         self._health = health
         self._intents = Intents[rows.Decoded](settings.batch_rows, int(settings.batch_seconds * 1000))
         self._writer = Writer(settings)
@@ -137,7 +137,7 @@ class _Sink:
             error_cb=self._on_error,
             logger=log,
         )
-        self._consumer.subscribe(list(topic_ids), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
+        self._consumer.subscribe(list(ids), on_assign=self._assigned, on_revoke=self._revoked, on_lost=self._lost)
 
     def step(self) -> None:
         """Read what is there, write what is due."""
@@ -314,7 +314,7 @@ class _Sink:
         self._writer.forget()
         self._dead_letters.forget()
         with suppress(KafkaException):
-            self._topic_ids.update(_ids(self._admin, list(self._topic_ids)))
+            self._topic_ids.update(topic_ids(self._admin, list(self._topic_ids)))
         for known in self._committed(consumer, partitions):
             committed = known.offset if known.offset >= 0 else None
             partition = Partition(known.topic, known.partition)
@@ -383,7 +383,7 @@ class _Sink:
         Such a topic counts its offsets from 0 again. Where it has come further than the old one, nothing else tells of it.
         """
         try:
-            ids = _ids(self._admin, list(self._topic_ids))
+            ids = topic_ids(self._admin, list(self._topic_ids))
         except KafkaException as error:
             log.info("Kafka does not tell the topics' ids: %s", error.args[0].str())
             return False
@@ -508,7 +508,7 @@ def _backoff() -> Backoff:
     return Backoff(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, random.random)
 
 
-def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) -> dict[str, str] | None:
+def _wait_for_topics(settings: SinkSettings, stop: threading.Event, health: Health) -> dict[str, str] | None:
     """Kafka's own ids of the topics to read, by name; waits for Kafka. None when ``stop`` was set meanwhile."""
     names = [topic.named(settings.topic_prefix) for topic in SOURCES]
     bootstrap = settings.kafka["bootstrap.servers"]
@@ -516,12 +516,12 @@ def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) ->
     backoff = _backoff()
     pause_s = 0.0
     while not stop.wait(pause_s):
-        answers = {}
+        answers: Mapping[str, Any] = {}
         try:
             # Asked first, as it waits idly for a broker; while an administrator's request waits, librdkafka keeps a core busy.
             admin.list_topics(timeout=_KAFKA_SECONDS)
-            answers = admin.describe_topics(Topics(names), request_timeout=_KAFKA_SECONDS)
-            return _results(answers)
+            answers = describe_topics(admin, names, _KAFKA_SECONDS)
+            return ids_in(answers)
         except KafkaException as error:
             if error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
                 missing = [name for name, answer in answers.items() if answer.exception() is not None]
@@ -529,12 +529,3 @@ def _topic_ids(settings: SinkSettings, stop: threading.Event, health: Health) ->
             health(str(KafkaUnavailable(bootstrap, error.args[0].str())))
             pause_s = backoff.failed()
     return None
-
-
-def _ids(admin: AdminClient, names: list[str]) -> dict[str, str]:
-    """Kafka's own ids of topics, by name."""
-    return _results(admin.describe_topics(Topics(names), request_timeout=_KAFKA_SECONDS))
-
-
-def _results(answers: Mapping[str, Any]) -> dict[str, str]:
-    return {name: str(answer.result().topic_id) for name, answer in answers.items()}

@@ -88,8 +88,28 @@ class Writer:
         blocks, rejects = rows.blocks(batch.messages, self._types) if batch.messages else ([], [])
         return Made(batch, tuple(blocks), tuple(rejects))
 
-    def insert(self, made: Made, topic_id: str) -> None:
-        """Insert a batch, or the rest of it. May be repeated until it returns.
+    @property
+    def types(self) -> dict[str, dict[str, str]]:
+        """The type of each column, by table; known once it has been opened."""
+        return self._types
+
+    def settle(self, block: Block, token: str) -> int:
+        """Insert what of a block is not in its table yet; how many rows that was.
+
+        Args:
+            block: What belongs there.
+            token: Of its insert; not the same for two blocks.
+
+        Raises:
+            ArchiveError: Some of it may be in ClickHouse, none of it twice.
+        """
+        assert self._client is not None, "open first"  # noqa: S101
+        with self._naming_errors():
+            repair = Repair(self._client, self._settings.database, self._types, _INSERT_SETTINGS)
+            return repair.settle(block, token, self._insert)
+
+    def insert(self, made: Made, topic_id: str) -> int:
+        """Insert a batch, or the rest of it; how many rows that was. May be repeated until it returns.
 
         Args:
             made: The batch, in blocks.
@@ -103,15 +123,16 @@ class Writer:
         range_ = batch.partition, batch.first, batch.next
         again = batch.replayed or range_ in self._begun
         self._begun.add(range_)
+        stored = 0
         for block in made.blocks:
             began = time.perf_counter()
             token = f"{topic_id}-{batch.partition.number}-{batch.first}-{batch.next}-{block.table}-{block.month}"
-            with self._naming_errors():
-                if again:
-                    repair = Repair(self._client, self._settings.database, self._types, _INSERT_SETTINGS)
-                    repair.settle(block, token, self._insert)
-                else:
+            if again:
+                stored += self.settle(block, token)
+            else:
+                with self._naming_errors():
                     self._insert(block, token)
+                stored += block.rows
             metrics.INSERT_SECONDS.labels(block.table).observe(time.perf_counter() - began)
             metrics.ROWS.labels(block.table).inc(block.rows)
         self._begun.discard(range_)
@@ -120,6 +141,7 @@ class Writer:
             metrics.REJECTED.labels(rejects[0].position.topic).inc(len(rejects))
         if batch.replayed:
             metrics.REPLAYED.inc()
+        return stored
 
     def forget(self) -> None:
         """Forget what was begun: another sink may go on with it, and whatever this one takes over counts as begun."""

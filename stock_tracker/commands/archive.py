@@ -128,6 +128,32 @@ def status(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: stock-tracker archive backfill --from http://sink:PASSWORD@127.0.0.1:8123")
+def backfill(
+    from_: Annotated[
+        str | None, typer.Option("--from", help="URL of another archive to copy from, with user and password if it wants them.")
+    ] = None,
+    from_database: Annotated[str, typer.Option(help="Name of the other archive's database.")] = "market",
+) -> None:
+    """Store what the archive lacks of the topics, and of another archive; stop the sink first."""
+    import os
+    from contextlib import closing
+
+    from connectors.clickhouse import backfill
+    from connectors.clickhouse.client import connect
+    from connectors.clickhouse.settings import SinkSettings
+    from connectors.clickhouse.writer import Writer
+    from stock_tracker.home import Home
+    from stock_tracker.kafka.connection import kafka_config
+
+    settings = SinkSettings(kafka=kafka_config(os.environ), home=Home.of(os.environ).root)
+    with closing(Writer(settings)) as writer:
+        if from_ is not None:
+            with closing(connect(from_, "default", "", from_database)) as other:
+                backfill.from_archive(other, writer, settings.batch_rows, print)
+        backfill.from_topics(settings, writer, print)
+
+
 @app.command(epilog="Example: stock-tracker archive profiles --day 20261123 --to profiles.json")
 def profiles(
     day: Annotated[int, typer.Option(help="The trading day that they are for, as 20261123.", show_default=False)],

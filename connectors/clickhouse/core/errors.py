@@ -15,6 +15,7 @@
     │   ├── ColumnsMissing
     │   └── ColumnsUnknown
     ├── OtherDatabase           what is committed is in another database than this one
+    ├── SinkStillRuns           what was asked for needs the sink to be stopped
     ├── UnknownIntent           a newer release declared what it was about to insert
     ├── PathInUse               another process has the embedded engine's path
     ├── UsersFileInvalid        the embedded server's users file has to be mended
@@ -199,6 +200,17 @@ class OtherDatabase(ArchiveError, Halt):
             " `stock-tracker archive backfill` stores that from the topics, with --from URL also from the other archive; then"
             " start the sink again"
         )
+
+
+class SinkStillRuns(ArchiveError):
+    """A sink still is, or has been until a moment ago, a member of the archive's group."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Kafka takes no commit for the archive's group ({self.reason}): stop every sink, then run this again"
 
 
 class UnknownIntent(ArchiveError, Halt):

@@ -552,6 +552,42 @@ def test_what_kafka_deletes_and_topics_that_are_made_anew_are_not_passed_over_in
     client.close()
 
 
+def test_what_is_stored_in_another_database_is_not_taken_for_stored_in_this_one(
+    market: Market,
+    embedded: Any,
+    database: str,
+    a_sink: Callable[..., SinkProcess],
+    drain: Drain,
+) -> None:
+    market.write(frames=20)
+    sink = a_sink(embedded, ARCHIVE_DATABASE=database)
+    sink.start()
+    drain.wait()
+    assert sink.stop() == 0
+    moved = f"{database}_moved"
+    client = connect(embedded.url, embedded.user, embedded.password, moved)
+    try:
+        assert sink.command(ARCHIVE_DATABASE=moved) == HALTED
+        assert sink.said(f"database {moved} is not the one that the archive's commits in Kafka speak of")
+        assert client.command("SELECT count() FROM trades") == 0
+        environ = sink.environ | {"ARCHIVE_DATABASE": moved}
+        backfill = [sys.executable, "-m", "stock_tracker", "archive", "backfill"]
+        done = subprocess.run(backfill, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        stored = client.command("SELECT count() FROM trades")
+        assert f"{t.MARKET_TRADES.named(market.prefix)}: {stored} rows were lacking" in done.stdout
+        # From here on the sink goes on with this one.
+        market.write(frames=5)
+        going_on = a_sink(embedded, ARCHIVE_DATABASE=moved)
+        going_on.start()
+        drain.wait()
+        assert going_on.stop() == 0
+        assert_archive_equals_topics(client, market)
+    finally:
+        client.command(f"DROP DATABASE IF EXISTS {moved}", use_database=False)
+        client.close()
+
+
 @contextmanager
 def stopped(sink: SinkProcess) -> Iterator[None]:
     """The sink does nothing meanwhile."""
