@@ -1,0 +1,156 @@
+"""The views for analysts, asked about a small day of which every answer is known."""
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from clickhouse_connect.driver.client import Client
+
+from connectors.clickhouse import migrations
+
+pytestmark = pytest.mark.clickhouse
+
+DAY = "2026-11-20"
+
+
+def put(client: Client, table: str, columns: str, *rows: tuple[Any, ...]) -> None:
+    values = ", ".join("(" + ", ".join("NULL" if value is None else repr(value) for value in row) + ")" for row in rows)
+    client.command(f"INSERT INTO {table} ({columns}) VALUES {values}")
+
+
+def at(time: str) -> str:
+    return f"{DAY} {time}"
+
+
+@pytest.fixture
+def archive(writer: Client, database: str) -> Client:
+    """A stock in dong, and a contract in hundredths of a point."""
+    migrations.migrate(writer, database)
+    put(
+        writer,
+        "trades",
+        "kind, symbol, exchange, day, ts, price, volume, value, side, phase, anchored, since, cause, offset",
+        ("print", "VNM", "HOSE", DAY, at("09:15:01"), 60_000, 100, 6_000_000, "buy", "continuous", True, None, None, 1),
+        ("print", "VNM", "HOSE", DAY, at("09:16:30"), 60_300, 200, 12_060_000, "sell", "continuous", True, None, None, 2),
+        ("print", "VNM", "HOSE", DAY, at("13:00:05"), 60_600, 100, 6_060_000, "buy", "continuous", True, None, None, 3),
+        ("print", "VNM", "HOSE", DAY, at("13:30:00"), 50_000, 900, 45_000_000, "neutral", "put_through", True, None, None, 4),
+        ("gap", "VNM", "HOSE", DAY, at("14:00:00"), None, 700, 42_000_000, None, None, True, at("13:59:00"), "lost", 5),
+        ("print", "41I1GC000", "DER", DAY, at("09:15:02"), 130_010, 1, 130_010_000, "buy", "continuous", True, None, None, 6),
+        ("print", "41I1GC000", "DER", DAY, at("09:15:03"), 130_025, 2, 260_050_000, "buy", "continuous", True, None, None, 7),
+    )
+    put(
+        writer,
+        "quotes",
+        "symbol, exchange, day, ts, bid, bid_volume, ask, ask_volume, offset",
+        ("VNM", "HOSE", DAY, at("09:15:00"), 59_900, 10, 60_000, 10, 1),
+        ("VNM", "HOSE", DAY, at("09:16:30"), 60_100, 10, 60_300, 10, 2),
+        ("VNM", "HOSE", DAY, at("09:17:00"), 60_300, 10, 0, 0, 3),
+        ("41I1GC000", "DER", DAY, at("09:15:00"), 130_000, 1, 130_010, 1, 4),
+    )
+    put(
+        writer,
+        "candles_state",
+        "symbol, exchange, day, minute, open, high, low, close, volume, value, prints, offset",
+        ("VNM", "HOSE", DAY, at("09:15:00"), 60_000, 60_000, 60_000, 60_000, 100, 6_000_000, 1, 1),
+        ("VNM", "HOSE", DAY, at("09:16:00"), 1, 1, 1, 1, 1, 1, 1, 2),
+        # Told again, as a late print amended it.
+        ("VNM", "HOSE", DAY, at("09:16:00"), 60_300, 60_400, 60_200, 60_300, 200, 12_060_000, 1, 3),
+        ("VNM", "HOSE", DAY, at("09:20:00"), 60_500, 60_500, 60_500, 60_500, 10, 605_000, 1, 4),
+        ("41I1GC000", "DER", DAY, at("09:15:00"), 130_010, 130_025, 130_010, 130_025, 3, 390_060_000, 2, 5),
+    )
+    put(
+        writer,
+        "flow",
+        "scope, day, ts, bought, sold, bought_value, sold_value, offset",
+        ("sector:Banks", DAY, at("09:16:00"), 1, 0, 100, 0, 1),
+        ("sector:Banks", DAY, at("09:17:00"), 3, 1, 300, 40, 2),
+        ("VN30", DAY, at("09:17:00"), 3, 1, 7, 9, 3),
+    )
+    put(
+        writer,
+        "prices_daily_state",
+        "symbol, exchange, day, ts, final, reference, open, high, low, close, printed_volume, missed_volume, put_through_volume,"
+        " put_through_value, offset",
+        ("VNM", "HOSE", DAY, at("15:00:00"), True, 60_000, 60_000, 60_600, 60_000, 60_600, 400, 700, 900, 45_000_000, 1),
+        ("41I1GC000", "DER", DAY, at("15:00:00"), True, 130_000, None, None, None, None, 0, 0, 0, None, 2),
+    )
+    put(
+        writer,
+        "alerts",
+        "alert_id, rule, symbol, direction, day, ts, offset",
+        ("a", "burst", "VNM", "up", DAY, at("09:16:10"), 1),
+        ("b", "none", "HPG", "up", DAY, at("09:16:10"), 2),
+    )
+    return writer
+
+
+def asked(client: Client, sql: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in client.query(sql).result_rows]
+
+
+def test_candles_of_any_length_are_in_points_and_dong(archive: Client) -> None:
+    ask = "SELECT formatDateTime(minute, '%H:%i'), open, high, low, close, volume, value_vnd, prints FROM candles_of(minutes={})"
+    assert asked(archive, f"{ask.format(5)} WHERE symbol = 'VNM' AND day = '{DAY}' ORDER BY minute") == [
+        ("09:15", Decimal(60_000), Decimal(60_400), Decimal(60_000), Decimal(60_300), 300, 18_060_000, 2),
+        ("09:20", Decimal(60_500), Decimal(60_500), Decimal(60_500), Decimal(60_500), 10, 605_000, 1),
+    ]
+    (contract,) = asked(archive, f"{ask.format(60)} WHERE symbol = '41I1GC000'")
+    assert contract[1:5] == (Decimal("1300.10"), Decimal("1300.25"), Decimal("1300.10"), Decimal("1300.25"))
+
+
+def test_vwap_is_told_by_session_and_without_what_was_put_through(archive: Client) -> None:
+    assert asked(archive, "SELECT symbol, session, vwap, volume, value_vnd, prints FROM vwap_by_session ORDER BY ALL") == [
+        ("41I1GC000", "morning", Decimal("1300.20"), 3, 390_060_000, 2),
+        ("VNM", "afternoon", Decimal(60_600), 100, 6_060_000, 1),
+        ("VNM", "morning", Decimal(60_200), 300, 18_060_000, 2),
+    ]
+
+
+def test_a_spread_needs_both_sides(archive: Client) -> None:
+    assert asked(archive, "SELECT symbol, bid, ask, mid, spread, round(spread_bps, 2) FROM spreads ORDER BY symbol, ts") == [
+        ("41I1GC000", Decimal("1300.00"), Decimal("1300.10"), Decimal("1300.05"), Decimal("0.10"), 0.77),
+        ("VNM", Decimal(59_900), Decimal(60_000), Decimal(59_950), Decimal(100), 16.68),
+        ("VNM", Decimal(60_100), Decimal(60_300), Decimal(60_200), Decimal(200), 33.22),
+    ]
+
+
+def test_gaps_say_when_and_why(archive: Client) -> None:
+    ask = "SELECT symbol, formatDateTime(since, '%T'), formatDateTime(until, '%T'), cause, volume, value_vnd FROM gap_audit"
+    assert asked(archive, ask) == [("VNM", "13:59:00", "14:00:00", "lost", 700, 42_000_000)]
+
+
+def test_foreigners_flow_is_told_by_scope_and_minute(archive: Client) -> None:
+    ask = "SELECT scope, formatDateTime(ts, '%H:%i'), bought_vnd, sold_vnd, net_vnd FROM foreign_by_scope ORDER BY ALL"
+    assert asked(archive, ask) == [
+        ("VN30", "09:17", 7, 9, -2),
+        ("sector:Banks", "09:16", 100, 0, 100),
+        ("sector:Banks", "09:17", 200, 40, 160),
+    ]
+
+
+def test_a_day_tells_what_was_put_through_apart(archive: Client) -> None:
+    ask = (
+        "SELECT symbol, reference, open, high, low, close, change_pct, matched_volume, put_through_volume, missed_volume,"
+        " put_through_vnd FROM day_summary ORDER BY symbol"
+    )
+    assert asked(archive, ask) == [
+        ("41I1GC000", Decimal("1300.00"), None, None, None, None, None, 0, 0, 0, None),
+        ("VNM", *map(Decimal, (60_000, 60_000, 60_600, 60_000, 60_600)), 1.0, 400, 900, 700, 45_000_000),
+    ]
+
+
+def test_a_trade_shows_the_book_that_it_met(archive: Client) -> None:
+    ask = "SELECT price, bid, ask, formatDateTime(quoted, '%T') FROM quotes_at_trades WHERE symbol = '{}' ORDER BY ts"
+    assert asked(archive, ask.format("VNM"))[:2] == [
+        (Decimal(60_000), Decimal(59_900), Decimal(60_000), "09:15:00"),
+        # The quote of the same second may be what the trade left behind.
+        (Decimal(60_300), Decimal(59_900), Decimal(60_000), "09:15:00"),
+    ]
+    assert asked(archive, ask.format("41I1GC000"))[0][:3] == (Decimal("1300.10"), Decimal(1300), Decimal("1300.10"))
+
+
+def test_an_alert_tells_how_far_the_price_went(archive: Client) -> None:
+    moved = "round(after_1m_pct, 3), round(after_5m_pct, 3), round(after_15m_pct, 3)"
+    ask = f"SELECT alert_id, {moved} FROM alert_outcomes ORDER BY alert_id"
+    # 60,000 when it fired; 60,300 a minute later, and nothing new until after noon.
+    assert asked(archive, ask) == [("a", 0.5, 0.5, 0.5), ("b", None, None, None)]
