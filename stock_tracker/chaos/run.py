@@ -149,7 +149,7 @@ class Chaos:
                     if ends is None:
                         ends = await asyncio.to_thread(backlog.ends, group)
                     behind = await asyncio.to_thread(backlog.behind, group, ends)
-                    if not behind or (behind == before and not await asyncio.to_thread(backlog.has_unread, group)):
+                    if not behind or (behind == before and not await asyncio.to_thread(backlog.has_left, behind, ends)):
                         break
                     before = behind
                 await asyncio.sleep(_LOOK_S)

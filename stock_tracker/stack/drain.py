@@ -97,7 +97,7 @@ class Backlog:
         """The commits of a group that lie below ``ends``, which :meth:`ends` has given before.
 
         It costs Kafka one small request, so it may be asked often. Where the log ended with the mark of a transaction a commit
-        stays below it until the next message: when this does not change, :meth:`has_unread` says whether anything is left.
+        stays below it until the next message: when this does not change, :meth:`has_left` says whether anything is left.
 
         Raises:
             KafkaUnavailable: Kafka did not answer.
@@ -111,21 +111,34 @@ class Backlog:
         found = {(commit.topic, commit.partition): max(commit.offset, 0) for commit in commits}
         return {place: committed for place, committed in found.items() if committed < ends[place]}
 
-    def _has_message(self, behind: Sequence[TopicPartition]) -> bool:
+    def has_left(self, behind: Mapping[tuple[str, int], int], ends: Mapping[tuple[str, int], int]) -> bool:
+        """Whether there are messages between commits, as :meth:`behind` has given them, and ``ends``.
+
+        What came after ``ends`` does not count, so a group that never reads all there is may still have left nothing.
+
+        Raises:
+            KafkaUnavailable: Kafka did not answer.
+        """
+        with self._asking:
+            return self._has_message([TopicPartition(*place, committed) for place, committed in behind.items()], ends)
+
+    def _has_message(self, behind: Sequence[TopicPartition], ends: Mapping[tuple[str, int], int] | None = None) -> bool:
+        """Whether a message comes after the offsets of ``behind``, and before ``ends`` if there are any."""
         self._consumer.assign(list(behind))
-        ends = 0
+        done: set[tuple[str, int]] = set()
         try:
-            while ends < len(behind):
+            while len(done) < len(behind):
                 messages = self._consumer.consume(len(behind), self._timeout_s)
                 if not messages:
                     raise KafkaUnavailable(self._bootstrap, "it did not hand out the ends of its topics")
                 for message in messages:
                     error = message.error()
-                    if error is None:
+                    place = (message.topic(), message.partition())
+                    if error is None and (ends is None or message.offset() < ends[place]):
                         return True
-                    if error.code() != KafkaError._PARTITION_EOF:
+                    if error is not None and error.code() != KafkaError._PARTITION_EOF:
                         raise KafkaUnavailable(self._bootstrap, error.str())
-                    ends += 1
+                    done.add(place)
         finally:
             self._consumer.unassign()
         return False

@@ -1,9 +1,9 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor, wait
-from typing import Literal
+from typing import Any, Literal, NamedTuple
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 
 from connectors.ssi.simulator.core.truth import ConnectionStatus, Ending
 from schemas.errors import KafkaUnavailable
@@ -83,3 +83,80 @@ def test_what_is_being_asked_is_answered_before_the_connection_is_closed(monkeyp
         closing.result(PATIENCE_S)
         assert isinstance(asking.exception(PATIENCE_S), KafkaUnavailable)
     assert consumer.done == ["answered", "closed"]
+
+
+MARKET, TICKS = ("market", 0), ("ticks", 0)
+
+
+class Log(NamedTuple):
+    """What is in a partition: offsets with a message; all others below the end are marks of transactions."""
+
+    messages: tuple[int, ...]
+    end: int
+
+
+class LogConsumer:
+    """A consumer of logs, with one group's commits in them."""
+
+    def __init__(self, logs: dict[tuple[str, int], Log], commits: dict[tuple[str, int], int]) -> None:
+        self.logs = logs
+        self.commits = commits
+        self.waiting: list[Any] = []
+
+    def committed(self, places: list[TopicPartition], timeout: float) -> list[TopicPartition]:
+        return [TopicPartition(p.topic, p.partition, self.commits.get((p.topic, p.partition), -1001)) for p in places]
+
+    def assign(self, places: list[TopicPartition]) -> None:
+        self.waiting = []
+        for p in places:
+            offsets = [offset for offset in self.logs[p.topic, p.partition].messages if offset >= p.offset]
+            self.waiting += [_Message(p.topic, p.partition, offset, None) for offset in offsets]
+            self.waiting.append(_Message(p.topic, p.partition, None, KafkaError(KafkaError._PARTITION_EOF)))
+
+    def consume(self, count: int, timeout: float) -> list[Any]:
+        given, self.waiting = self.waiting[:count], self.waiting[count:]
+        return given
+
+    def unassign(self) -> None:
+        self.waiting = []
+
+
+class _Message:
+    def __init__(self, topic: str, partition: int, offset: int | None, error: KafkaError | None) -> None:
+        self._told = topic, partition, offset, error
+
+    def topic(self) -> str:
+        return self._told[0]
+
+    def partition(self) -> int:
+        return self._told[1]
+
+    def offset(self) -> int | None:
+        return self._told[2]
+
+    def error(self) -> KafkaError | None:
+        return self._told[3]
+
+
+@pytest.mark.parametrize(
+    ("commits", "behind", "is_left"),
+    [
+        ({MARKET: 8, TICKS: 120}, {MARKET: 8}, False),
+        ({MARKET: 7, TICKS: 120}, {MARKET: 7}, True),
+        ({MARKET: 9, TICKS: 100}, {}, False),
+        ({MARKET: 9, TICKS: 99}, {TICKS: 99}, True),
+        ({TICKS: 120}, {MARKET: 0}, True),
+    ],
+)
+def test_a_group_has_caught_up_although_more_has_come_since_and_marks_end_its_topics(
+    commits: dict[tuple[str, int], int],
+    behind: dict[tuple[str, int], int],
+    is_left: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    logs = {MARKET: Log((5, 6, 7), 9), TICKS: Log(tuple(range(150)), 150)}
+    monkeypatch.setattr("stock_tracker.stack.drain.Consumer", lambda _: LogConsumer(logs, commits))
+    backlog = Backlog({"bootstrap.servers": "127.0.0.1:1"})
+    ends = {MARKET: 9, TICKS: 100}
+    assert backlog.behind(ConsumerGroup("a group", ("market", "ticks")), ends) == behind
+    assert backlog.has_left(behind, ends) is is_left
