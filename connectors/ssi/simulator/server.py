@@ -175,6 +175,8 @@ class Simulator:
             self._faults.restore(remembered.faults, now_ms)
             if clock is not None:
                 await self.playback.go_on(clock)
+            # Only now are the records there that had been due.
+            self._faults.on_records.restore(remembered.faults, self._played.text_of)
             for place, connection in remembered.delivered:
                 self._deliveries.put(place, connection)
             most = self._settings.most_waiting

@@ -90,6 +90,10 @@ class FaultLog:
         self.strike_connection(number, connection)
         self.note(FaultAffected(number, connection, key, place, due_ms, effect, written))
 
+    def name(self, number: int) -> str:
+        """What fault ``number`` is called."""
+        return self._struck[number - 1].fault
+
     @property
     def faults(self) -> int:
         """How many faults there are."""

@@ -4,10 +4,10 @@ A record fault strikes a record of the day, for whichever client it is then sent
 client that connects anew does not get the same chance again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from connectors.ssi.simulator.core import garble
 from connectors.ssi.simulator.core.fault_log import FaultLog
@@ -27,10 +27,14 @@ from connectors.ssi.simulator.core.faults import (
 )
 from connectors.ssi.simulator.core.feed import Spoken
 from connectors.ssi.simulator.core.garble import Counters
+from connectors.ssi.simulator.core.logbook import FaultAffected, FaultEntry
 from connectors.ssi.simulator.core.places import BASE, KINDS, channel_of
 from connectors.ssi.simulator.core.sent import SentRecord, state_of
 from connectors.ssi.simulator.core.truth import Effect
 from schemas.units import Symbol, TradingDay, UnixMs
+
+_RESTART: Final = str(ForeignRestart.__struct_config__.tag)
+"""What the log calls the fault that goes on after its record."""
 
 
 class DueRecord(NamedTuple):
@@ -86,6 +90,7 @@ class RecordFaults:
         """
         self._symbols = symbols
         self._day = day
+        self._log = log
         self._by_chance: list[_ByChance] = []
         self._stale: list[_ByChance] = []
         for entry in by_chance:
@@ -110,6 +115,22 @@ class RecordFaults:
     def need_older(self) -> bool:
         """Whether snapshots may be answered with older records."""
         return bool(self._stale)
+
+    def restore(self, entries: Iterable[FaultEntry], text_of: Callable[[int], str]) -> None:
+        """Go on with the counters that an earlier run had lowered; call it once its log has been restored.
+
+        Args:
+            entries: What the log was told in that run.
+            text_of: Gives the invocation of the record at a place of the day, as it was before any fault.
+        """
+        for entry in entries:
+            if not isinstance(entry, FaultAffected) or entry.written is None:
+                continue
+            lowered_by = self._restarted.get(entry.key, (None, 0))[1]
+            if entry.fault != lowered_by and self._log.name(entry.fault) == _RESTART:
+                true, said = garble.counters_of(text_of(entry.place & BASE)), garble.counters_of(entry.written)
+                self._restarted[entry.key] = Counters(*(a - b for a, b in zip(true, said, strict=True))), entry.fault
+        self.are_done = self.are_done and not self._restarted
 
     def arm(self, fault: RecordFault, number: int) -> None:
         """Have ``fault`` strike the next records that fit; ``number`` is its place in the log."""

@@ -17,6 +17,7 @@ from connectors.ssi.simulator.core.fault_log import FaultLog
 from connectors.ssi.simulator.core.faults import Drop, Fault, Refuse, Schedule, Unanswered, name_of, read_fault, struck_places
 from connectors.ssi.simulator.core.feed import Spoken
 from connectors.ssi.simulator.core.gates import Gates
+from connectors.ssi.simulator.core.logbook import FaultAffected, FaultEntry
 from connectors.ssi.simulator.core.market import MarketDay
 from connectors.ssi.simulator.core.places import KINDS, kind_of
 from connectors.ssi.simulator.core.record_faults import DueRecord, RecordFaults, RecordPath
@@ -301,6 +302,28 @@ def test_a_foreign_counter_begins_again_and_stays_lower(market: MarketDay) -> No
     # So does what a snapshot says of it.
     (snapshot,) = way.path.answer(way.record(places[-1]))
     assert counters(snapshot) == said[-1]
+
+
+@pytest.mark.parametrize(("killed_after", "goes_on_to"), [(1, 2), (4, 6)])
+def test_a_simulator_that_was_killed_leaves_lowered_counters_lower(market: MarketDay, killed_after: int, goes_on_to: int) -> None:
+    places = foreign(market, "HPG")[3:9]
+    # Begun again with the first record and once more with the third; the fourth alone is lowered otherwise.
+    strikes = {places[0]: "foreign_restart", places[2]: "foreign_restart", places[3]: "foreign_back"}
+    way, logbook, said = Way(market, a_schedule()), list[FaultEntry](), []
+    way.log.note = logbook.append
+    for place in places:
+        if place in strikes:
+            fault = read_fault(f'{{"fault":"{strikes[place]}","symbols":["HPG"]}}'.encode())
+            way.faults.arm(fault, way.log.open(fault, None, at(DAY, 9)))  # type: ignore[arg-type]
+        said.append(counters(way.pass_on(place)[0]))
+    told = [entry for entry in logbook if not (isinstance(entry, FaultAffected) and entry.place >= places[killed_after])]
+
+    again = Way(market, a_schedule())
+    again.log.restore(told)
+    again.faults.restore(told, lambda place: wire.encode(market.records[place]))
+    assert not again.path.is_clear
+    assert [counters(again.pass_on(place)[0]) for place in places[killed_after:goes_on_to]] == said[killed_after:goes_on_to]
+    assert [line.effect for line in again.effects()] == ["altered"] * goes_on_to
 
 
 def test_a_stale_snapshot_has_older_records_of_the_same_symbol_and_channel(market: MarketDay) -> None:
