@@ -25,7 +25,7 @@ from pipelines.core import (
 )
 from pipelines.core.rules import PriceLimit
 from schemas.calendar import at
-from schemas.structs import ClockTick, ForeignRecord, Frame
+from schemas.structs import ClockTick, ForeignRecord, Frame, TradeRecord
 from stock_tracker.verify.core import numbers
 from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.slices import ShardSlices
@@ -261,6 +261,21 @@ def test_a_market_that_stands_in_the_middle_of_its_day_is_right_too(day: Records
     assert list(numbers.check(frames, outputs, not_judged)) == []
     left_out = {doubt.symbol for doubt in not_judged if doubt.topic == "market.daily"}
     assert len(left_out) <= (0 if seed is None else MOST_STOCKS // 2)
+
+
+@pytest.mark.parametrize("minute", [14, 19])
+def test_what_has_not_been_traded_for_long_needs_no_summary(day: Records, minute: int) -> None:
+    # Everything was heard of twenty minutes ago, and is first traded in the opening auction, at 09:15.
+    frames = _of(_until(day, at(DAY, 9, minute)), "ssi.ticks")
+    outputs = folded(frames)
+    heard = {record.symbol for _, frame in frames for record in frame.records if isinstance(record, TradeRecord)}
+    assert heard > {event.symbol for _, frame in outputs["market.daily"] for event in frame.events}
+    assert list(numbers.check(frames, outputs, [])) == []
+
+
+def test_a_summary_that_is_missing_is_named_before_the_day_is_over(day: Records) -> None:
+    frames = _of(_until(day, STANDS_MS), "ssi.ticks")
+    assert "missing_daily" in _found(frames, folded(frames) | {"market.daily": []})
 
 
 @pytest.mark.parametrize("name", [name for name in MUTANTS if name.startswith("daily")])

@@ -194,5 +194,5 @@ def check(
                 doubts.append(("market.daily", symbol, "which lines its last summary has, its records do not say"))
             else:
                 yield from differ("daily", symbol, event, summary_of(so_far, symbol, its_lines, its_tape), at)
-        elif told.seconds[symbol] and told.until_ms - told.seconds[symbol][0].second_ms >= 2 * SUMMARY_MS:
+        elif (traded_ms := told.traded_ms(symbol)) is not None and told.until_ms - traded_ms >= 2 * SUMMARY_MS:
             yield Difference("missing_daily", symbol, "market.daily has no summary of it", None, "market.daily")

@@ -67,6 +67,13 @@ class ToldDay:
         by = self.seconds.get(symbol)
         return self.trades.get(symbol, [])[by[-1].trades if by else 0 :]
 
+    def traded_ms(self, symbol: str) -> int | None:
+        """The second of the market's clock by which it was first told that a symbol was traded; None if it was not by the end."""
+        place = next((place for place, record in enumerate(self.trades.get(symbol, ())) if record.total_volume), None)
+        if place is None:
+            return None
+        return next((by.second_ms for by in self.seconds[symbol] if by.trades > place), None)
+
     def until(self, symbol: str, second_ms: int) -> "ToldDay":
         """The day of one symbol as it had been told when a second of the market's clock ended."""
         by = [told for told in self.seconds[symbol] if told.second_ms <= second_ms]
