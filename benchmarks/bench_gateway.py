@@ -1,15 +1,20 @@
 """CPU time of the gateway for each message delivered: ``python benchmarks/bench_gateway.py [clients] [rounds]``.
 
 A real aiohttp server with the gateway's routes and fanout, without Kafka: rows are put onto its board directly. The clients are
-plain sockets in processes of their own that only read. The ways to deliver take turns within one run, so that a noisy machine
-bothers all alike; compare the lines of one run only. ``send_json`` is what one writes first: a loop that encodes and awaits for
-each client.
+plain sockets in processes of their own that only read, and count the messages that they get. The ways to deliver take turns
+within one run, so that a noisy machine bothers all alike; compare the lines of one run only. ``send_json`` is what one writes
+first, a loop that encodes and awaits for each client: with aiohttp and, where it can be imported, with FastAPI::
+
+    uv pip install --target /tmp/peer fastapi uvicorn websockets
+    PYTHONPATH=/tmp/peer python benchmarks/bench_gateway.py
+
 """
 
 import asyncio
 import gc
 import json
 import multiprocessing
+import os
 import random
 import selectors
 import socket
@@ -17,7 +22,9 @@ import statistics
 import sys
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from multiprocessing.connection import Connection
+from typing import Any
 
 from aiohttp import web
 
@@ -54,21 +61,76 @@ def masked(text: str) -> bytes:
     return head + bytes(4) + data
 
 
-def read_forever(port: int, commands: list[tuple[str, str | None]], ready: Connection) -> None:
-    """Connect a client for each command (path, text) and read whatever comes."""
+class Frames:
+    """Counts the frames of a server's stream, which begins with the answer to the upgrade."""
+
+    def __init__(self) -> None:
+        self._left = b""
+        self._skip = 0
+        self._is_open = False
+
+    def take(self, data: bytes) -> int:
+        """Follow the stream; how many frames end in ``data``."""
+        data, self._left = self._left + data, b""
+        if not self._is_open:
+            _, end, rest = data.partition(b"\r\n\r\n")
+            if not end:
+                self._left = data
+                return 0
+            self._is_open, data = True, rest
+        place, count = 0, 0
+        while place < len(data):
+            if self._skip:
+                step = min(self._skip, len(data) - place)
+                self._skip -= step
+                place += step
+                count += not self._skip
+                continue
+            size, head = data[place + 1] if place + 1 < len(data) else 0, 2
+            head += {126: 2, 127: 8}.get(size, 0)
+            if len(data) - place < head or place + 1 >= len(data):
+                self._left = data[place:]
+                break
+            self._skip = int.from_bytes(data[place + 2 : place + head]) if head > 2 else size
+            place += head
+        return count
+
+
+def read_forever(port: int, commands: list[tuple[str, str | None]], deaf: int, pipe: Connection) -> None:
+    """Connect a client for each command (path, text) and count what comes; the last ``deaf`` clients read nothing."""
     selector = selectors.DefaultSelector()
-    for path, text in commands:
-        client = socket.create_connection(("127.0.0.1", port))
+    kept = []
+    for number, (path, text) in enumerate(commands):
+        client = socket.socket()
+        if number >= len(commands) - deaf:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.connect(("127.0.0.1", port))
         client.sendall(UPGRADE.format(path=path).encode())
         if text is not None:
             client.sendall(masked(text))
-        selector.register(client, selectors.EVENT_READ)
-    ready.send(None)
+        if number < len(commands) - deaf:
+            selector.register(client, selectors.EVENT_READ, Frames())
+        kept.append(client)
+    selector.register(pipe, selectors.EVENT_READ)
+    pipe.send(None)
+    count = 0
     while True:
         for key, _ in selector.select():
+            if key.fileobj is pipe:
+                pipe.recv()
+                pipe.send(count)
+                continue
             assert isinstance(key.fileobj, socket.socket)
-            if not key.fileobj.recv(1 << 20):
+            data = key.fileobj.recv(1 << 20)
+            if not data:
                 return
+            count += key.data.take(data)
+
+
+def resident_kib() -> int:
+    """The memory of this process."""
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
 def changes(symbols: list[str], src: int) -> list[Change]:
@@ -91,17 +153,33 @@ def changes(symbols: list[str], src: int) -> list[Change]:
 class Case:
     """One way to deliver, on a server and a board of its own, with clients of its own."""
 
-    def __init__(self, name: str, changed: int, command: Callable[[], str] | None) -> None:
-        """``changed`` symbols change between two messages; ``command`` makes a client's text, None that of the naive server."""
+    def __init__(
+        self, name: str, changed: int, command: Callable[[], str] | None, *, deaf_percent: int = 0, peer: str = "aiohttp"
+    ) -> None:
+        """Prepare.
+
+        Args:
+            name: What the report calls it.
+            changed: How many symbols change between two messages.
+            command: Makes a client's text; None for the naive server.
+            deaf_percent: How many of the clients read nothing.
+            peer: Who the naive server is: ``aiohttp`` or ``fastapi``.
+        """
         self.name = name
         self.costs: list[float] = []
+        self.walls: list[float] = []
+        self.kib = 0.0
+        """What a connection takes, with its subscription and its snapshot delivered."""
+        self._deaf_percent = deaf_percent
+        self._peer = peer
         self._changed = changed
         self._command = command
-        self._plain: list[web.WebSocketResponse] = []
+        self._plain: list[Any] = []
 
     async def start(self, clients: int) -> None:
         """Serve, and connect the clients."""
         self._clients = clients
+        self._deaf = clients * self._deaf_percent // 100
         board = Board()
         board.begin("0123abcd")
         self._fanout = Fanout(board, recents(), Connectors(), ClientLimits(), now_ms, str)
@@ -113,18 +191,60 @@ class Case:
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0, backlog=4_096).start()
-        commands = [("/v1/ws", self._command()) if self._command else ("/naive", None) for _ in range(clients)]
-        here, there = multiprocessing.Pipe()
         port = self._runner.addresses[0][1]
+        if self._peer == "fastapi":
+            port = await self._serve_fastapi()
+        commands = [("/v1/ws", self._command()) if self._command else ("/naive", None) for _ in range(clients)]
+        self._pipe, there = multiprocessing.Pipe()
         self._reader = multiprocessing.get_context("spawn").Process(
-            target=read_forever, args=(port, commands, there), daemon=True
+            target=read_forever, args=(port, commands, self._deaf, there), daemon=True
         )
+        gc.collect()
+        before = resident_kib()
         self._reader.start()
-        await asyncio.to_thread(here.recv)
+        await asyncio.to_thread(self._pipe.recv)
         pumping = asyncio.create_task(self._fanout.pump_forever())
-        while self._settled() < clients:  # noqa: ASYNC110 - nobody tells when a client has its snapshot
+        while self._settled() < clients - self._deaf:  # noqa: ASYNC110 - nobody tells when a client has its snapshot
             await asyncio.sleep(0.05)
         pumping.cancel()
+        gc.collect()
+        self.kib = (resident_kib() - before) / clients
+        self._first = await self.delivered()
+
+    async def delivered(self) -> int:
+        """How many messages the clients have got."""
+        seen = -1
+        while True:
+            self._pipe.send(None)
+            count: int = await asyncio.to_thread(self._pipe.recv)
+            if count == seen:
+                return count
+            seen = count
+            await asyncio.sleep(0.2)
+
+    async def counted(self) -> tuple[int, int]:
+        """How many messages those who read have got since the beginning, and how many they should have."""
+        return await self.delivered() - self._first, len(self.costs) * (self._clients - self._deaf)
+
+    async def _serve_fastapi(self) -> int:
+        import fastapi  # type: ignore[import-not-found] # it is no part of the project
+        import uvicorn  # type: ignore[import-not-found]
+
+        app = fastapi.FastAPI()
+
+        @app.websocket("/naive")  # type: ignore[untyped-decorator]
+        async def naive(websocket: fastapi.WebSocket) -> None:
+            await websocket.accept()
+            self._plain.append(websocket)
+            await websocket.receive_text()
+
+        server = uvicorn.Server(
+            uvicorn.Config(app, port=0, log_level="critical", loop="none", ws_ping_interval=None, lifespan="off")
+        )
+        self._serving = asyncio.create_task(server.serve())
+        while not server.started:  # noqa: ASYNC110 - nobody tells
+            await asyncio.sleep(0.05)
+        return int(server.servers[0].sockets[0].getsockname()[1])
 
     def _settled(self) -> int:
         """How many clients are connected and have their snapshot."""
@@ -143,7 +263,7 @@ class Case:
     async def deliver(self, draw: random.Random, src: int) -> None:
         """Change rows, deliver them to every client, and note the CPU time of a delivery."""
         rows = changes(draw.sample(SYMBOLS, self._changed), src)
-        began = time.process_time()
+        began, since = time.process_time(), time.perf_counter()
         if self._command is None:
             named = [dict(zip(CHANNELS["px"].columns, json.loads(row.fragment), strict=True)) for row in rows]
             for response in self._plain:
@@ -153,6 +273,7 @@ class Case:
             for _ in self._fanout.flush(THROTTLE_MS):
                 await asyncio.sleep(0)
         self.costs.append((time.process_time() - began) * 1e6 / self._clients)
+        self.walls.append((time.perf_counter() - since) * 1e3)
 
     async def stop(self) -> None:
         """End the clients, then the server."""
@@ -167,16 +288,24 @@ async def main(clients: int, rounds: int) -> None:
     def sub(symbols: list[str]) -> str:
         return encode({"op": "sub", "ch": "px", "sym": symbols, "throttle_ms": THROTTLE_MS}).decode()
 
-    cases = [
-        Case("one group for all, 1 row", 1, lambda: sub(["@HOSE"])),
-        Case("send_json in a loop, 1 row", 1, None),
-        Case(
-            f"watch-lists of {WATCHED}, {CHANGED} of {len(SYMBOLS)} changed", CHANGED, lambda: sub(draw.sample(SYMBOLS, WATCHED))
-        ),
-        Case("send_json in a loop, 8 rows", 8, None),
-    ]
+    def watch_list() -> str:
+        return sub(draw.sample(SYMBOLS, WATCHED))
+
+    group = Case("one group for all, 1 row", 1, lambda: sub(["@HOSE"]))
+    listed = Case(f"watch-lists of {WATCHED}, {CHANGED} of {len(SYMBOLS)} changed", CHANGED, watch_list)
+    deaf = Case("the same, and 5 % read nothing", CHANGED, watch_list, deaf_percent=5)
+    peers = ["aiohttp", *(["fastapi"] if find_spec("fastapi") and find_spec("uvicorn") else [])]
+    naive = {
+        (peer, rows): Case(f"send_json of {peer} in a loop, {rows} rows", rows, None, peer=peer)
+        for peer in peers
+        for rows in (1, 8)
+    }
+    cases = [group, listed, deaf, *naive.values()]
     # The clients only read: they answer no ping, and would be dropped in the middle of a long run.
     routes.PING_S = 86_400.0
+    warm = Case("", 1, lambda: sub(["@HOSE"]))
+    await warm.start(10)
+    await warm.stop()
     for case in cases:
         await case.start(clients)
     # As the gateway's own process does.
@@ -187,9 +316,19 @@ async def main(clients: int, rounds: int) -> None:
             await case.deliver(draw, src)
             await asyncio.sleep(0.1)
     print(f"{clients} clients a way, {rounds} rounds in turn; CPU microseconds of the server for a message delivered")
-    print(f"  {'':<50} {'min':>7} {'median':>7} {'max':>7}")
+    print(f"  {'':<50} {'min':>7} {'median':>7} {'max':>7} {'wall p99, ms':>13} {'KiB each':>9} {'delivered':>16}")
     for case in cases:
-        print(f"  {case.name:<50} {min(case.costs):7.1f} {statistics.median(case.costs):7.1f} {max(case.costs):7.1f}")
+        got, due = await case.counted()
+        p99 = statistics.quantiles(case.walls, n=100, method="inclusive")[98]
+        figures = (
+            f"{min(case.costs):7.1f} {statistics.median(case.costs):7.1f} {max(case.costs):7.1f} {p99:13.1f} {case.kib:9.1f}"
+        )
+        print(f"  {case.name:<50} {figures} {got:>8} of {due}")
+    for peer in peers:
+        for ours, rows in ((group, 1), (listed, 8)):
+            ratio = statistics.median(ours.costs) / statistics.median(naive[peer, rows].costs)
+            print(f"  {ours.name}: {ratio:.2f} × send_json of {peer}")
+    for case in cases:
         await case.stop()
 
 

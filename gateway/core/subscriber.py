@@ -4,7 +4,7 @@ The caller owns the socket and the clock. It hands every text to :meth:`Subscrib
 :meth:`Subscriber.end_interval`, and, whenever the socket takes more, writes what :meth:`Subscriber.drain` gives.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from gateway.core import cursor, wire
@@ -15,7 +15,7 @@ from gateway.core.errors import BadCursor, Refused
 from gateway.core.events import Recent, Recents, ToldEvent
 from gateway.core.limits import Allowance, ClientLimits
 from gateway.core.selection import EVERYTHING, Audience, Selection, is_group
-from gateway.core.subscription import Ahead, RowSubscription, Subscription
+from gateway.core.subscription import Ahead, RowSubscription, Subscription, SubscriptionState
 from schemas.stock_v1 import Auth, CloseCode, Command, ErrorCode, Ping, Sub, Unsub
 
 DRAIN_BYTES: Final = 256 * 1024
@@ -57,6 +57,8 @@ class Subscriber:
         self._answers = [wire.hello(limits, board.stream, now_ms)]
         self._lanes = {channel: EventLane() for channel in EVENT_CHANNELS}
         """Events that wait, by channel."""
+        self._has_events = False
+        """Whether any lane has something."""
         self._due: list[bytes] = []
         """Rows of an interval that has just ended."""
 
@@ -220,6 +222,7 @@ class Subscriber:
             body = wire.event(channel, event, subscription.cursor)
         if not subscription.audience.has(event.symbol):
             return False
+        self._has_events = True
         if not self._lanes[channel].push(body):
             self.close = Close(CloseCode.SLOW, f"channel {channel} was not read in time")
         return True
@@ -249,9 +252,13 @@ class Subscriber:
     @property
     def waiting(self) -> bool:
         """Whether :meth:`drain` would give anything."""
-        return bool(self._answers or self._due or any(self._lanes.values())) or any(
-            subscription.owes for subscription in self.subscriptions.values()
-        )
+        if self._answers or self._due:
+            return True
+        for subscription in self.subscriptions.values():
+            state = subscription.state
+            if state is SubscriptionState.SNAPSHOT or state is SubscriptionState.MISSED:
+                return True
+        return any(self._lanes.values()) if self._has_events else False
 
     def send(self, bodies: Iterable[bytes]) -> None:
         """Take rows of an interval that has ended, as :meth:`RowSubscription.end_interval` gives them; :meth:`drain` follows."""
@@ -277,8 +284,15 @@ class Subscriber:
                 self.unfinished = True
             elif subscription.owes and isinstance(subscription, RowSubscription):
                 bodies += subscription.catch_up(now_ms, after_snapshot=False)
+        self._has_events = any(self._lanes.values())
+        return self.number(bodies)
+
+    def number(self, bodies: Sequence[bytes]) -> list[bytes]:
+        """Make messages of ``bodies``, the next of this connection; only while nothing is :attr:`waiting`."""
         n = self._n
         self._n += len(bodies)
+        if len(bodies) == 1:
+            return [wire.numbered(n + 1, bodies[0])]
         return [wire.numbered(number, body) for number, body in enumerate(bodies, n + 1)]
 
     def _misses_events(self, channel: str) -> bool:
