@@ -227,7 +227,7 @@ class Gateway:
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(HEADERS)
         response.headers.setdefault("Cache-Control", "no-cache")
-        if request.path.startswith("/api/"):
+        if request.path.startswith(("/api/", "/js/")):
             response.headers.update(cross_origin_headers(request.headers.get("Origin"), self._settings.origins))
 
     async def say_farewells(self) -> None:
