@@ -24,6 +24,23 @@ def taken_port() -> Iterator[int]:
         yield holder.getsockname()[1]
 
 
+@pytest.fixture
+def apart(tmp_path: Path) -> StockTracker:
+    """Runs a command in a process of its own."""
+
+    def run(*words: str, **environ: str) -> Command:
+        ended = subprocess.run(
+            [sys.executable, "-m", "stock_tracker", *words],
+            env={**os.environ, "STOCK_TRACKER_HOME": str(tmp_path), **environ},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return Command(ended.returncode, ended.stdout, ended.stderr)
+
+    return run
+
+
 @pytest.mark.parametrize(
     ("words", "environ", "remedy"),
     [
@@ -51,16 +68,10 @@ def test_the_message_names_the_remedy(
     assert ended.out == ""
 
 
-def test_a_process_of_its_own_says_no_more(stock_tracker: StockTracker, tmp_path: Path) -> None:
+def test_a_process_of_its_own_says_no_more(stock_tracker: StockTracker, apart: StockTracker) -> None:
     """Neither warnings, which fail a test where they appear within its process, nor what is said as Python ends."""
     words, environ = ("run", "prices"), {"KAFKA_BOOTSTRAP": NOWHERE}
-    ended = stock_tracker(*words, **environ)
-    argv, environ = (
-        [sys.executable, "-m", "stock_tracker", *words],
-        {**os.environ, **environ, "STOCK_TRACKER_HOME": str(tmp_path)},
-    )
-    apart = subprocess.run(argv, env=environ, capture_output=True, text=True, check=False)
-    assert Command(apart.returncode, apart.stdout, apart.stderr) == ended
+    assert apart(*words, **environ) == stock_tracker(*words, **environ)
 
 
 @pytest.mark.parametrize(
