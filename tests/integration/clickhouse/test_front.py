@@ -237,14 +237,23 @@ def test_a_taken_port_is_named_with_the_remedy(embedded: Any, tmp_path: Any) -> 
     assert "ARCHIVE_PORT" in second.stderr
 
 
-def test_a_killed_server_opens_again_with_what_it_had_taken(own_server: Any) -> None:
+def test_a_killed_server_opens_again_with_what_it_had_taken_and_a_further_user_of_the_users_file(own_server: Any) -> None:
     client = connect(own_server.url, "sink", own_server.password, "default")
     client.command("CREATE TABLE kept (a UInt64) ENGINE = MergeTree ORDER BY a")
     client.insert("kept", [[1], [2]], column_names=["a"])
     own_server.kill()
+    users = own_server.home / "archive" / "users.toml"
+    users.write_text(f'[analyst]\npassword_sha256 = "{digest("open sesame")}"\naccess = "read"\n')
     own_server.start()
     assert client.command("SELECT sum(a) FROM kept") == 3
     client.close()
+
+    reader = connect(own_server.url, "analyst", "open sesame", "default")
+    assert reader.command("SELECT 1") == 1
+    with pytest.raises(DatabaseError) as refusal:
+        reader.command("CREATE DATABASE x")
+    assert refusal.value.code == 164
+    reader.close()
 
 
 def test_a_client_that_leaves_takes_its_query_along(embedded: Any) -> None:
@@ -262,19 +271,6 @@ def test_a_client_that_leaves_takes_its_query_along(embedded: Any) -> None:
         leaving.sendall(head.encode() + endless)
         until(running, "its query")
     until(lambda: not running(), "the end of its query")
-    client.close()
-
-
-def test_a_further_user_is_in_the_users_file(own_server: Any) -> None:
-    own_server.stop()
-    users = own_server.home / "archive" / "users.toml"
-    users.write_text(f'[analyst]\npassword_sha256 = "{digest("open sesame")}"\naccess = "read"\n')
-    own_server.start()
-    client = connect(own_server.url, "analyst", "open sesame", "default")
-    assert client.command("SELECT 1") == 1
-    with pytest.raises(DatabaseError) as refusal:
-        client.command("CREATE DATABASE x")
-    assert refusal.value.code == 164
     client.close()
 
 
