@@ -59,7 +59,10 @@ def meaning(record: SimulatedRecord) -> dict[str, Any]:
 
 
 def test_the_connector_reads_what_the_simulator_meant() -> None:
-    for record in generate(7, TradingDay(20261123), Random).records[::EVERY]:
+    market = generate(7, TradingDay(20261123), Random, MarketSize.of(0.02, FEWEST_SYMBOLS, "index"))
+    records = market.records[::EVERY]
+    assert {type(record) for record in records} == {Trade, Quote, Foreign, IndexValue, Status, OddLot}
+    for record in records:
         read = decode(json.loads(wire.encode(record))["A"][0])
         meant = meaning(record)
         assert {name: getattr(read, name) for name in meant} == meant
