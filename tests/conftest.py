@@ -40,6 +40,8 @@ settings.load_profile("unhurried")
 # Nor does how long a page takes to show something.
 expect.set_options(timeout=PATIENCE_S * 1000)
 
+SCENARIOS = "tests/e2e/scenarios/"
+"""A folder whose tests share one stack, and run in random order."""
 LONGEST_FIRST = (
     "tests/e2e/test_stack.py",
     "tests/integration/clickhouse/test_sink.py",
@@ -49,11 +51,19 @@ LONGEST_FIRST = (
     "tests/integration/ssi/",
     "tests/integration/test_halts.py",
     "tests/integration/test_broker.py",
-    "tests/e2e/scenarios/",
+    SCENARIOS,
+    "tests/integration/clickhouse/",
+    "tests/mutation/",
 )
 """Each for half a minute or more."""
-SCENARIOS = "tests/e2e/scenarios/"
-"""A folder whose tests share one stack, and so one worker, and run in random order."""
+SHARING = (
+    SCENARIOS,
+    "tests/integration/clickhouse/",
+    "tests/mutation/",
+    "tests/unit/connectors/ssi/simulator/",
+    "tests/unit/gateway/",
+)
+"""Folders whose tests share a stack, a server or days of a market: several workers would each make their own."""
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome")
 CHROMIUM_ARGS = (
     "--no-sandbox",
@@ -96,10 +106,11 @@ def pytest_collection(session: pytest.Session) -> Iterator[Any]:
 
 
 class _OneStack(LoadFileScheduling):  # type: ignore[misc]
-    """Gives the tests of a file to one worker, and those of all files that share a stack too."""
+    """Gives the tests of a file to one worker, and those of a folder that share what is costly to make too."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return SCENARIOS if nodeid.startswith(SCENARIOS) else str(super()._split_scope(nodeid))
+        file = str(super()._split_scope(nodeid))
+        return next((folder for folder in SHARING if file.startswith(folder) and file not in LONGEST_FIRST), file)
 
 
 @pytest.hookimpl(optionalhook=True)
