@@ -8,9 +8,10 @@ import pytest
 from connectors.ssi.core.decode import decode
 from connectors.ssi.core.frames import partitions_of
 from connectors.ssi.simulator.core import wire
-from connectors.ssi.simulator.core.market import generate
+from connectors.ssi.simulator.core.market import MarketSize, generate
 from connectors.ssi.simulator.core.records import Quote
 from connectors.ssi.simulator.core.stories import Story
+from connectors.ssi.simulator.core.universe import FEWEST_SYMBOLS
 from schemas.calendar import at
 from schemas.structs import AlertEvent
 from schemas.topics import (
@@ -35,7 +36,7 @@ KINDS = {
 @pytest.fixture(scope="module")
 def played() -> tuple[tuple[Story, ...], System]:
     """The stories of seed 7, and what the system made of 08:55 to 10:00."""
-    market = generate(7, DAY, Random)
+    market = generate(7, DAY, Random, MarketSize.of(0.02, FEWEST_SYMBOLS, "index"))
     system = System()
     seconds: dict[int, list[Any]] = {}
     for record in market.records:
