@@ -13,6 +13,8 @@ class KafkaCode(IntEnum):
 
     _RESOLVE = -193
     """The broker's host name cannot be found."""
+    _MSG_TIMED_OUT = -192
+    """No broker has taken a message in time."""
     _TRANSPORT = -195
     """The connection to the broker broke, or could not be made."""
     _ALL_BROKERS_DOWN = -187
@@ -60,6 +62,7 @@ class KafkaCode(IntEnum):
 _AWAY: Final = frozenset(
     {
         KafkaCode._RESOLVE,
+        KafkaCode._MSG_TIMED_OUT,
         KafkaCode._TRANSPORT,
         KafkaCode._ALL_BROKERS_DOWN,
         KafkaCode._TIMED_OUT,

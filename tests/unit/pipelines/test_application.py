@@ -6,7 +6,7 @@ from confluent_kafka import KafkaError, KafkaException
 from quixstreams import Application
 from quixstreams.checkpointing.exceptions import CheckpointProducerTimeout
 from quixstreams.exceptions import PartitionAssignmentError
-from quixstreams.kafka.exceptions import KafkaConsumerException
+from quixstreams.kafka.exceptions import KafkaConsumerException, KafkaProducerDeliveryError
 
 from pipelines import application
 from pipelines.application import PipelineApplication, make_application
@@ -88,6 +88,7 @@ def test_errors_say_what_to_do_next() -> None:
         (KafkaException(KafkaError(KafkaError._TIMED_OUT)), KafkaUnavailable),
         (KafkaConsumerException(KafkaError(KafkaError._ALL_BROKERS_DOWN)), KafkaUnavailable),
         (CheckpointProducerTimeout("'1' messages failed to be produced before the producer flush timeout"), KafkaUnavailable),
+        (KafkaProducerDeliveryError(KafkaError(KafkaError._MSG_TIMED_OUT)), KafkaUnavailable),
         (KafkaException(KafkaError(KafkaError._FENCED)), InstanceReplaced),
         (KafkaConsumerException(KafkaError(KafkaError._FATAL, "Static consumer fenced: group.instance.id")), InstanceReplaced),
         (KafkaException(KafkaError(KafkaError.INVALID_TXN_STATE, "Failed to end transaction", fatal=True)), TransactionLost),
