@@ -92,17 +92,17 @@ def _named(error: Exception, url: str, user: str, database: str, password_file: 
         return WrongPassword(url, user, password_file)
     if code in _NOT_FOUND:
         reason = (
-            f"{_NOT_FOUND[code]} is not as this program needs it ({_first_line(error)}): `stock-tracker archive status` says what"
+            f"{_NOT_FOUND[code]} is not as this program needs it ({first_line(error)}): `stock-tracker archive status` says what"
             " is lacking, and what to do"
         )
         return SchemaMismatch(database, reason)
     if code is None and isinstance(error, (OperationalError, OSError)):
         refused = _ERRNO.search(str(error))
-        return ClickHouseUnreachable(url, refused[1] if refused else _first_line(error))
-    return StatementFailed(code or 0, _first_line(error))
+        return ClickHouseUnreachable(url, refused[1] if refused else first_line(error))
+    return StatementFailed(code or 0, first_line(error))
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
     """What ClickHouse said, without the request around it."""
     text = str(error)
     start = text.find("DB::Exception: ")

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +18,28 @@ app = typer.Typer(
     no_args_is_help=True,
     epilog="Example: stock-tracker archive serve",
 )
+
+
+class QueryFormat(Enum):
+    """How ``archive query`` writes a result."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSON = "json"
+    PARQUET = "parquet"
+    ARROW = "arrow"
+
+    @property
+    def clickhouse(self) -> str:
+        """ClickHouse's name for it."""
+        return {
+            QueryFormat.TABLE: "PrettyCompactNoEscapes",
+            QueryFormat.CSV: "CSVWithNames",
+            QueryFormat.JSON: "JSONEachRow",
+            QueryFormat.PARQUET: "Parquet",
+            QueryFormat.ARROW: "Arrow",
+        }[self]
+
 
 Port = Annotated[
     int, typer.Option(help="Where /healthz, /readyz and /metrics are served; 0 takes a free port.", min=0, max=65535)
@@ -128,6 +151,62 @@ def status(
         raise typer.Exit(1)
 
 
+@app.command(epilog='Example: stock-tracker archive query "SELECT * FROM day_summary LIMIT 5" --format parquet --to days.parquet')
+def query(
+    sql: Annotated[str, typer.Argument(help="One reading statement, without FORMAT.", show_default=False)],
+    format_: Annotated[QueryFormat, typer.Option("--format", help="How the result is written.")] = QueryFormat.TABLE,
+    to: Annotated[Path | None, typer.Option("--to", "-o", help="The file to write; without it, standard output.")] = None,
+) -> None:
+    """Ask the archive, and print or keep the answer."""
+    import sys
+    from contextlib import ExitStack
+
+    from clickhouse_connect.driver.exceptions import DatabaseError
+
+    from connectors.clickhouse.client import first_line
+    from connectors.clickhouse.core.errors import StatementFailed
+
+    with opened(reading=True) as (client, _), ExitStack() as files:
+        # The answer is handed on as it comes: it may be larger than the memory.
+        try:
+            answer: Any = client.raw_stream(sql, fmt=format_.clickhouse)
+        except DatabaseError as error:
+            # What is wrong is with the question, not with the tables.
+            raise StatementFailed(error.code or 0, first_line(error)) from error
+        files.callback(answer.close)
+        unfinished = None if to is None else to.with_name(f".{to.name}.unfinished")
+        out = sys.stdout.buffer if unfinished is None else files.enter_context(unfinished.open("wb"))
+        while piece := answer.read(1 << 20):
+            out.write(piece)
+        out.flush()
+    if to is not None and unfinished is not None:
+        unfinished.replace(to)
+        print(f"{to} is written", file=sys.stderr)
+
+
+@app.command(epilog="Example: stock-tracker archive coverage --from 20261101 --to 20261130")
+def coverage(
+    from_: Annotated[int, typer.Option("--from", help="The first day, as 20261123.", show_default=False)],
+    to: Annotated[int, typer.Option(help="The last day.", show_default=False)],
+) -> None:
+    """Show what the archive has of each trading day, and which days it lacks. Exit 1 when it lacks one."""
+    from connectors.clickhouse.coverage import coverage_of
+    from schemas.calendar import as_date
+    from schemas.units import TradingDay
+
+    for option, day in (("--from", from_), ("--to", to)):
+        try:
+            as_date(TradingDay(day))
+        except ValueError as error:
+            raise typer.BadParameter(f"{day} is no date: write it as 20261123", param_hint=option) from error
+    with opened(reading=True) as (client, _):
+        found = coverage_of(client, TradingDay(from_), TradingDay(to))
+    for line in found:
+        print(line)
+    if any(line.lacks for line in found):
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: stock-tracker archive backfill --from http://sink:PASSWORD@127.0.0.1:8123")
 def backfill(
     from_: Annotated[
@@ -178,17 +257,25 @@ def profiles(
 
 
 @contextmanager
-def opened() -> "Iterator[tuple[Client, str]]":
-    """The archive that the environment names, opened as its writer, and the name of its database."""
+def opened(*, reading: bool = False) -> "Iterator[tuple[Client, str]]":
+    """The archive that the environment names, and the name of its database.
+
+    Args:
+        reading: Whether to open it as the embedded server's anonymous reader where no password is set; else as its writer.
+    """
     import os
 
     from connectors.clickhouse.client import connect, naming_errors
+    from connectors.clickhouse.core.access import ANONYMOUS
     from connectors.clickhouse.settings import SinkSettings
     from stock_tracker.home import Home
 
     settings = SinkSettings(kafka={}, home=Home.of(os.environ).root)
     url, user = settings.clickhouse_url, settings.user
-    client = connect(url, user, settings.read_password(), settings.database, settings.password_file)
+    password = settings.read_password()
+    if reading and settings.password is None:
+        user, password = ANONYMOUS, ""
+    client = connect(url, user, password, settings.database, settings.password_file)
     try:
         with naming_errors(url, user, settings.database, settings.password_file):
             yield client, settings.database

@@ -1,6 +1,7 @@
-"""``stock-tracker archive migrate|status`` as an operator runs them."""
+"""``stock-tracker archive migrate|status|query|coverage`` as an operator runs them."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -70,3 +71,46 @@ def test_a_wrong_password_and_an_archive_that_is_away_name_the_remedy(archive: S
     assert away.code == 1
     assert "stock-tracker archive serve" in away.said
     assert "Traceback" not in refused.said + away.said
+
+
+def test_a_query_is_printed_or_written(archive: StockTracker, writer: Client, tmp_path: Path) -> None:
+    assert writer.database
+    ask = "SELECT number AS n, toString(number) AS s FROM numbers(3)"
+    printed = archive("query", ask)
+    assert printed.code == 0, printed.said
+    assert "│ 2 │ 2 │" in printed.out.replace("3. ", "")
+    assert archive("query", ask, "--format", "csv").out.splitlines() == ['"n","s"', '0,"0"', '1,"1"', '2,"2"']
+    assert [json.loads(line)["s"] for line in archive("query", ask, "--format", "json").out.splitlines()] == ["0", "1", "2"]
+    for format_, begins in (("parquet", b"PAR1"), ("arrow", b"ARROW1")):
+        file = tmp_path / f"answer.{format_}"
+        written = archive("query", ask, "--format", format_, "--to", str(file))
+        assert (written.code, written.out) == (0, ""), written.said
+        assert file.read_bytes().startswith(begins)
+    assert [file.name for file in sorted(tmp_path.glob("*answer*"))] == ["answer.arrow", "answer.parquet"]
+
+
+def test_a_query_that_fails_writes_no_file(archive: StockTracker, writer: Client, tmp_path: Path) -> None:
+    assert writer.database
+    failed = archive("query", "SELECT nothing", "--format", "parquet", "--to", str(tmp_path / "answer"))
+    assert failed.code == 1
+    assert "nothing" in failed.said
+    assert "Traceback" not in failed.said
+    assert not (tmp_path / "answer").exists()
+
+
+def test_coverage_names_the_trading_days_that_are_lacking(archive: StockTracker, writer: Client, database: str) -> None:
+    migrate(writer, database)
+    writer.command(
+        "INSERT INTO trades (kind, symbol, day, volume, cause, offset) VALUES ('print', 'VNM', '2026-11-20', 100, NULL, 1),"
+        " ('gap', 'SSI', '2026-11-20', 30, 'lost', 2), ('gap', 'SSI', '2026-11-20', 7, 'unseen', 3)"
+    )
+    covered = archive("coverage", "--from", "20261119", "--to", "20261123")
+    # The 21st and 22nd are a Saturday and a Sunday.
+    assert covered.out.splitlines() == [
+        "2026-11-19  nothing",
+        "2026-11-20  2 symbols, 1 prints, 0 final summaries, 0 foreign entries; 30 shares lost",
+        "2026-11-23  nothing",
+    ]
+    assert covered.code == 1
+    assert archive("coverage", "--from", "20261120", "--to", "20261120").code == 0
+    assert archive("coverage", "--from", "20261131", "--to", "20261120").code == 2
