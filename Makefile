@@ -17,7 +17,7 @@ TEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadsc
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test quick prove prove-examples prove-subscriptions prove-kills prove-hostile prove-chaos prove-replay prove-plugin test-no-java official pictures lint types fmt hooks bench record days lock clean
+.PHONY: help setup up down test quick prove prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin test-no-java official pictures lint types fmt hooks bench record days lock clean
 
 help: ## Say what there is
 	@echo "stock-tracker: Vietnam's stock market data, exact and replayable"
@@ -43,13 +43,16 @@ test: setup ## All tests, on a real Kafka and a real ClickHouse
 quick: .venv/.ready ## Unit tests, but for those that play whole market days: seconds, and no Kafka
 	$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit --ignore tests/unit/connectors/ssi/simulator
 
-prove: prove-examples prove-subscriptions prove-kills prove-hostile prove-chaos prove-replay prove-plugin ## All the long proofs, one after the other: most of an hour
+prove: prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin ## All the long proofs, one after the other: most of an hour
 
 prove-examples: setup ## Every property on thousands of examples
 	PROVE=1 $(TEST) tests/unit tests/contract tests/mutation $(ARGS)
 
 prove-subscriptions: .venv/.ready ## Ten thousand histories of clients that choose, stall, and come back
 	PROVE=1 $(BIN)/pytest -q tests/unit/gateway/test_subscription_machine.py $(ARGS)
+
+prove-clients: .venv/.ready ## Two thousand clients that lose their gateway, and a hundred thousand hostile messages
+	PROVE=1 $(BIN)/pytest -q tests/unit/gateway/test_storm.py tests/unit/gateway/test_hostile_messages.py $(ARGS)
 
 prove-kills: setup ## Pipelines, sink and archive killed again and again, shared out anew, and recovered from what Kafka has left
 	PROVE=1 $(TEST) tests/integration -k "killed or kills or whatever_dies or compacted or instances_that_share" $(ARGS)

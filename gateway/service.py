@@ -142,6 +142,8 @@ async def run(
                 tasks.create_task(readiness.watch_forever(readers)),
             ]
             await _first_of(stop, readiness.failed)
+            # Nobody who is sent away may come back to this instance.
+            door.close()
             await _send_away(fanout, gateway, readiness.stopping())
             for task in running:
                 task.cancel()
