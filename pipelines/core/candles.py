@@ -13,6 +13,7 @@ told, and when, follows from the lines and the clock ticks alone, however they w
 
 from bisect import insort
 from collections import Counter
+from functools import lru_cache
 from typing import ClassVar, Final
 
 import msgspec
@@ -256,6 +257,7 @@ def _event(symbol: Symbol, candle: MinuteCandle, profile: UsualVolumes | None, n
     )
 
 
+@lru_cache(maxsize=2 * _MINUTES_A_DAY)
 def _number(start_ms: int) -> str:
     """The number of a minute in its day. State keys are used again the next day: their number stays what it is."""
     return str(start_ms // MINUTE_MS % _MINUTES_A_DAY)

@@ -142,6 +142,7 @@ class ForeignFold:
         """Settle what the day before left undecided, and begin the new one at nothing."""
         for totals in self._look_through():
             if totals.suspects:
+                self._watch(totals)
                 self._note(settle(totals, self._terms.thresholds))
                 self._touched[totals.symbol] = _Touch(_Look(totals.ts_ms, totals.stale), True)
         self._show()
@@ -220,10 +221,19 @@ class ForeignFold:
         still = []
         for totals in self._look_through():
             if closed and totals.suspects:
+                self._watch(totals)
                 before = _sum_of(totals)
                 self._book(totals, before, settle(totals, self._terms.thresholds))
-            totals.measure(now_ms)
-            self._look(totals, _Look(totals.ts_ms, totals.stale))
+            if totals.symbol in self._seen:
+                totals.measure(now_ms)
+                self._look(totals, _Look(totals.ts_ms, totals.stale))
+            else:
+                # Nothing else of it has changed since it was last measured.
+                known = totals.speeds
+                totals.measure(now_ms)
+                if totals.speeds != known:
+                    self._seen[totals.symbol] = _visible(totals)
+                    self._looks[totals.symbol] = _Look(totals.ts_ms, totals.stale)
             totals.is_active = totals.active
             if totals.active:
                 still.append(totals.symbol)
@@ -238,7 +248,6 @@ class ForeignFold:
         for symbol in sorted({*symbols, *self._shard.stirred}):
             totals = self._cells.get(symbol)
             if totals is not None:
-                self._watch(totals)
                 yield totals
 
     def _of_today(self, symbol: Symbol, exchange: Exchange) -> ForeignTotals:

@@ -49,7 +49,7 @@ class Output(NamedTuple):
     value: bytes
 
 
-class WaitingRow(NamedTuple):
+class WaitingRow(msgspec.Struct, frozen=True, gc=False):
     """A row of ``state.*`` to publish, now or later: a later one of the same key takes its place."""
 
     topic: Topic[Any]

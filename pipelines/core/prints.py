@@ -115,6 +115,9 @@ class TapeRecorder:
             record decides about them.
         """
         booked: list[Booked] = []
+        if self._follows(tape, record):
+            self._go_on(tape, record, label, booked)
+            return booked
         received = Received(record, label.side, label.side_source, label.phase, epoch, self._feeds.mark)
         if (tape.judged or tape.waiting) and tape.knows(record):
             self._repeat(tape, received)
@@ -249,6 +252,31 @@ class TapeRecorder:
         while tape.waiting:
             self._decide(tape, None, tape.count.top, booked)
         return booked
+
+    def _follows(self, tape: Tape, record: TradeRecord) -> bool:
+        """Whether a record's match begins where the counter stands, on a tape on which nothing is open that it could decide."""
+        top = tape.count.top
+        return (
+            0 < top == record.total_volume - record.volume < record.total_volume
+            and record.price > 0
+            and not (tape.waiting or tape.judged or tape.before is not None or tape.deals)
+        )
+
+    def _go_on(self, tape: Tape, record: TradeRecord, label: Label, booked: list[Booked]) -> None:
+        """As :meth:`_grow` for a record that :meth:`_follows`: nearly every one does."""
+        count, total, top = tape.count, record.total_volume, tape.count.top
+        if is_restart(total, top, self._thresholds()):
+            count.risen_from, count.risen_to = top, total
+        self._events.append(
+            print_line(record, label, count.generation, start=top, volume=record.volume, late=False, anchored=True)
+        )
+        counts = self._counts
+        counts["print"] += 1
+        tape.prints += 1
+        tape.printed += record.volume
+        booked.append(Booked(record, label, record.volume, tape.base + top, False))
+        count.top, count.top_value, count.top_ms = total, record.total_value, max(count.top_ms, record.ts_ms)
+        count.mark = self._feeds.mark
 
     def _fold(self, tape: Tape, received: Received, booked: list[Booked]) -> None:
         """Fold a record of the counter that runs now."""

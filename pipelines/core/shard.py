@@ -225,20 +225,26 @@ def _fold_records(
     terms = ShardTerms(offers, position, state, feeds.day)
     fold = begin(Folding(shard, position, state, feeds, delivery, folded, terms))
     used = kinds.used
+    day = feeds.day
+    records: list[Any] = frame.records
 
     def meet(record: Any, *, is_clock: bool = False) -> None:
+        nonlocal day
         if feeds.meet(record.trading_day, record.ts_ms, is_clock=is_clock):
+            day = feeds.day
             fold.turn()
-            terms.reach(feeds.day)
+            terms.reach(day)
 
-    for idx, record in enumerate(frame.records):
+    for idx, record in enumerate(records):
         kind = type(record)
         try:
             use = used.get(kind)
             if use is not None:
                 check, take = use
                 check(record)
-                meet(record)
+                # Of the shard's day, as nearly all are, a record moves nothing.
+                if record.trading_day != day or not day or not 0 < record.ts_ms < LARGEST:
+                    meet(record)
                 take(fold, record)
             elif isinstance(record, ClockTick):
                 meet(record, is_clock=True)

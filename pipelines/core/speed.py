@@ -119,14 +119,19 @@ def speeds(buy: VolumeRing, sell: VolumeRing, covered_ms: int, now_ms: int) -> S
     minute, long, before = edge - MINUTE_MS, edge - LONG_MS, edge - 2 * MINUTE_MS
     bought, bought_before, bought_long = buy.volumes(now_ms)
     sold, sold_before, sold_long = sell.volumes(now_ms)
-    last = now_ms - max(minute, covered_ms)
-    whole = now_ms - max(long, covered_ms)
+    last = max(now_ms - max(minute, covered_ms), BUCKET_MS)
+    whole = max(now_ms - max(long, covered_ms), BUCKET_MS)
     acceleration = 0
     if covered_ms < minute:
         earlier = _a_minute(bought_before - sold_before, minute - max(before, covered_ms))
         acceleration = _a_minute(bought - sold, last) - earlier
+    # As _a_minute() says it, without its calls: after every five seconds all symbols that trade come here.
     return Speeds(
-        _a_minute(bought, last), _a_minute(sold, last), _a_minute(bought_long, whole), _a_minute(sold_long, whole), acceleration
+        (2 * bought * MINUTE_MS + last) // (2 * last),
+        (2 * sold * MINUTE_MS + last) // (2 * last),
+        (2 * bought_long * MINUTE_MS + whole) // (2 * whole),
+        (2 * sold_long * MINUTE_MS + whole) // (2 * whole),
+        acceleration,
     )
 
 
