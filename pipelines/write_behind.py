@@ -1,7 +1,7 @@
 """What a pipeline keeps in memory between two commits: decoded values of its shards, and rows that wait to be published.
 
 Values are stored before each commit, in its Kafka transaction, with the outputs and offsets that belong to them. Rows are
-published in the same transaction, and earlier where somebody may be looking: at once while messages come one by one, ten times a
+published in the same transaction, and earlier where somebody may be looking: at once while messages come one by one, five times a
 second while they come faster than they are folded. So of a symbol that moves a hundred times between two commits one value is
 stored and a few rows are published. What is published on ``market.*`` does not wait.
 
@@ -24,7 +24,7 @@ from schemas.shards import shard_keys
 
 WAIT_S: Final = 0.0005
 """A message that the pipeline had to wait for longer than this was not queued: the pipeline keeps up."""
-BUSY_S: Final = 0.1
+BUSY_S: Final = 0.2
 """How long a row waits at most while messages are queued."""
 
 
