@@ -134,7 +134,10 @@ def verify_against(
     never_empty: Collection[str],
     gateway_url: str | None,
 ) -> Verification:
-    """Verify the Kafka and the archive that ``environment`` names; see :func:`stock_tracker.verify.run.verify`."""
+    """Verify the Kafka and the archive that ``environment`` names; see :func:`stock_tracker.verify.run.verify`.
+
+    What the simulator said of its day is closed afterwards.
+    """
     kafka = kafka_config(environment)
     sink = archive_of(environment)
     archive = connect(sink.clickhouse_url, sink.user, sink.read_password(), sink.database, sink.password_file)
@@ -142,3 +145,4 @@ def verify_against(
         return verify(simulated, kafka, topic_prefix(environment), archive, tell, never_empty, gateway_url)
     finally:
         archive.close()
+        simulated.truth.close()

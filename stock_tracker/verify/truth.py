@@ -30,7 +30,7 @@ _lines = msgspec.json.Decoder(TruthLine)
 
 
 class TruthFile:
-    """An answer of ``/sim/truth``, on disk until nobody has it any more."""
+    """An answer of ``/sim/truth``, on disk until it is closed."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
@@ -43,7 +43,7 @@ class TruthFile:
         Raises:
             NoTruth: It does not answer.
         """
-        file = TemporaryFile("w+b")  # noqa: SIM115 - it lives as long as who reads it
+        file = TemporaryFile("w+b")  # noqa: SIM115 - it is open until it is read
         # Not through a proxy, whatever the environment says: the simulator is on this machine.
         asked = http.client.HTTPConnection(urlsplit(url).netloc, timeout=_TIMEOUT_S)
         try:
@@ -53,10 +53,18 @@ class TruthFile:
                 raise NoTruth(url, f"{_PATH} answered {answer.status}")
             copyfileobj(answer, file)
         except (OSError, http.client.HTTPException) as error:
+            file.close()
             raise NoTruth(url, str(error) or type(error).__name__) from error
+        except NoTruth:
+            file.close()
+            raise
         finally:
             asked.close()
         return cls(file)
+
+    def close(self) -> None:
+        """Remove it."""
+        self._file.close()
 
     @property
     def header(self) -> TruthHeader:

@@ -101,6 +101,17 @@ def test_an_archive_that_is_right_brings_no_difference(archive: Archive) -> None
     assert archive.differences() == []
 
 
+def test_rows_of_some_symbols_are_those_of_the_table_in_the_same_order(archive: Archive) -> None:
+    table = TABLES["market.trades"]
+    every = list(archive.tables.rows(table, 0))
+    assert [at for at, _ in every] == sorted(at for at, _ in every)
+    symbol = every[len(every) // 2][1]["symbol"]
+    assert list(archive.tables.rows(table, 0, lambda name: name == symbol)) == [
+        one for one in every if one[1]["symbol"] == symbol
+    ]
+    assert list(archive.tables.rows(table, 0, lambda name: False)) == []
+
+
 class WrongView(NamedTuple):
     """A fault in a view: one piece of its query is another."""
 
