@@ -15,7 +15,7 @@ import msgspec
 
 from schemas.instruments import routing_key
 from schemas.position import Partition, Position
-from schemas.structs import ClockTick, Frame
+from schemas.structs import ClockTick, Frame, QuoteRecord, SnapshotRecord
 from schemas.topics import EVENT_TOPICS, RECORD_TOPICS, Topic, encode
 from schemas.units import Symbol
 from stock_tracker.verify.core.against_truth import Fact
@@ -135,6 +135,7 @@ class ShardSlices:
             at, *ticks = self._reached.get(place, (first,))
             self._write(number, at, [0] * len(ticks), _part(frame, ticks))
         logs = SliceLogs(events={name: [] for name in _TOPICS if name not in _RECORDS})
+        books = _Books()
         lines = self._messages.read(number)
         for head in lines:
             name, partition, offset, *idxs = head.decode().split(" ")
@@ -142,6 +143,7 @@ class ShardSlices:
             message = _TOPICS[topic].decode(next(lines))
             at = Position(topic, int(partition), int(offset))
             if topic in _RECORDS:
+                books.shorten(message)
                 logs.records.append((at, message, list(map(int, idxs))))
             else:
                 logs.events[topic] += (
@@ -154,6 +156,25 @@ class ShardSlices:
         """Lay a part of a frame aside, after a line that says where the frame is, and where the part was in it."""
         self._messages.write(number, " ".join(map(str, (*at, *idxs))).encode())
         self._messages.write(number, encode(part))
+
+
+class _Books:
+    """Cuts books down to what is compared of them: of the newest of each symbol and feed all, of others the best of each side."""
+
+    def __init__(self) -> None:
+        self._newest: dict[tuple[str, str], Any] = {}
+
+    def shorten(self, frame: Frame) -> None:
+        """Look at the next frame of a partition."""
+        for record in frame.records:
+            if isinstance(record, QuoteRecord | SnapshotRecord):
+                key = record.symbol, frame.feed
+                newest = self._newest.get(key)
+                older: Any = record
+                if newest is None or record.ts_ms >= newest.ts_ms:
+                    self._newest[key], older = record, newest
+                if older is not None:
+                    del older.bids[2:], older.asks[2:]
 
 
 def _part(frame: Frame, records: list[Any]) -> Frame:

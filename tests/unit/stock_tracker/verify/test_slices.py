@@ -14,7 +14,7 @@ from schemas.units import Symbol, UnixMs
 from stock_tracker.verify.core.reference.day import ToldDay, gather
 from stock_tracker.verify.slices import MOST_SLICES, RECORDS_IN_A_SLICE, ShardSlices, SliceLogs, slices_for
 from stock_tracker.verify.spill import SpilledLines
-from tests.builders import DAY, TEN, a_basis_event, a_foreign, a_frame, a_tick, a_trade, a_trade_event, moment
+from tests.builders import DAY, TEN, a_basis_event, a_foreign, a_frame, a_quote, a_tick, a_trade, a_trade_event, moment
 
 Frames = list[tuple[Position, Frame]]
 SYMBOLS = ("VNM", "FPT", "ACB", "SSI", "HPG")
@@ -95,6 +95,19 @@ def test_records_and_events_keep_their_places_and_a_future_is_with_its_index() -
     assert events == {(symbol, MARKET_TRADES.name, 2, 7, idx) for idx, symbol in enumerate(SYMBOLS)}
     assert sum(logs.said for logs in read) == len(SYMBOLS)
     assert len([logs for logs in read if logs.events[MARKET_BASIS.name]]) == 1
+
+
+def test_of_books_only_the_newest_of_a_feed_is_whole() -> None:
+    bids, asks = [68_400, 100, 68_300, 200], [68_500, 100, 68_600, 200]
+    told = [(2, "a"), (1, "a"), (3, "b"), (2, "b"), (3, "a"), (3, "a")]
+    frames: Frames = [
+        (Position(SSI_TICKS.name, 0, n), a_frame(a_quote("VNM", TEN_MS + 1000 * s, bids=bids, asks=asks), feed=feed, seq=n))
+        for n, (s, feed) in enumerate(told)
+    ]
+    [logs] = sliced(frames, 1)
+    whole = [at.offset for at, frame, _ in logs.records for record in frame.records if getattr(record, "bids", []) == bids]
+    assert whole == [2, 5]
+    assert all(record.asks[:2] == asks[:2] for _, frame, _ in logs.records for record in frame.records if hasattr(record, "asks"))
 
 
 def test_facts_of_the_truth_go_to_the_slice_of_their_symbol() -> None:
