@@ -19,6 +19,8 @@ from stock_tracker.verify.core.reference.seconds import ForeignSeconds
 
 SETTLED_MS = 120_000
 """Market time after which a line of the ledger must be in the flow of its minute."""
+RECENT_MS = 300_000
+"""Market time before the end in which the sums of each second are known: rows are compared with those of the last one."""
 _MINUTE_MS = 60_000
 _SECTOR = "sector:"
 """What the scopes of sectors begin with."""
@@ -43,8 +45,10 @@ class FlowSums:
     """Symbols with lines whose second nobody can say."""
     totals: dict[str, list[int]] = field(default_factory=dict)
     """By scope, the sums over the whole day; the figures are those of :data:`_FIGURES`."""
+    reached_ms: int = 0
+    """The last second that any shard has reached."""
     seconds: dict[str, dict[int, list[int]]] = field(default_factory=lambda: defaultdict(dict))
-    """By scope and second, what was added in it."""
+    """By scope, what was added in each second of the last minutes, and in each whole minute before, by its end."""
 
     _placed: dict[int, "_PlacedSeconds"] = field(default_factory=lambda: defaultdict(_PlacedSeconds))
     """By partition of ``market.foreign``, where lines stand of which the records say in which second they were booked."""
@@ -65,6 +69,7 @@ class FlowSums:
         self.day = max(self.day, told.day)
         self.until_ms = clock.reached_ms if self.until_ms is None else min(self.until_ms, clock.reached_ms)
         lines = list(entries)
+        self.reached_ms = max(self.reached_ms, clock.reached_ms)
         self.moved_ms = max([self.moved_ms, *(line.ts_ms for _, line in lines)])
         lines = [(at, line) for at, line in lines if line.volume or line.value]
         by_symbol: dict[str, list[LedgerEntry]] = defaultdict(list)
@@ -98,6 +103,8 @@ class FlowSums:
         self._open.clear()
 
     def _book(self, scopes: Iterable[str], second: int, part: list[int]) -> None:
+        if second <= self.reached_ms - RECENT_MS:
+            second = _minute_end(second)
         for scope in scopes:
             _add(self.seconds[scope].setdefault(second, [0, 0, 0, 0]), part)
 
@@ -159,6 +166,9 @@ def check(
     sums.settle()
     if not sums.unclear:
         yield from _check_minutes(sums, flow)
+        if (sums.until_ms or 0) <= sums.reached_ms - RECENT_MS + _MINUTE_MS:
+            doubts.append(("state.flow", "market", "the clocks of the shards are minutes apart"))
+            return
         yield from _check_rows(sums, rows, {scope: _up_to(sums, scope, sums.until_ms or 0) for scope in sums.totals})
         return
     doubts += [("market.flow", symbol, _UNCLEAR) for symbol in sorted(sums.unclear)]

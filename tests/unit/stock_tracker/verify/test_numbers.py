@@ -8,7 +8,22 @@ from schemas.position import Position
 from schemas.structs import BasisFrame, TradesFrame
 from schemas.units import Side
 from stock_tracker.verify.core import numbers
-from tests.builders import a_basis_event, a_frame, a_tick, a_trade, a_trade_event, changed
+from stock_tracker.verify.core.differences import EventPosition
+from stock_tracker.verify.core.reference.day import gather
+from stock_tracker.verify.core.reference.flows import RECENT_MS, FlowSums
+from tests.builders import (
+    DAY,
+    TEN,
+    a_basis_event,
+    a_foreign,
+    a_frame,
+    a_ledger_entry,
+    a_tick,
+    a_trade,
+    a_trade_event,
+    changed,
+    moment,
+)
 
 
 def _kinds(topic: str, frame: Any) -> list[str]:
@@ -40,3 +55,24 @@ def test_a_print_that_no_second_followed_yet_has_no_candle_to_come(ticks: list[s
     outputs = {"market.trades": [(Position("market.trades", 0, 0), TradesFrame(events=[line]))], "market.candles": []}
     kinds = [difference.kind for difference in numbers.check(frames, outputs, [])]
     assert [kind for kind in kinds if kind == "missing_candle"] == found
+
+
+def test_of_the_flow_only_the_last_minutes_are_kept_by_the_second() -> None:
+    began_ms, seconds = moment(TEN, DAY), 1_800
+    times = [began_ms + 1_000 * second for second in range(1, seconds + 1)]
+    frames = [
+        (Position("ssi.foreign", 0, n), a_frame(a_foreign(ts=ts_ms, bought=100 * (n + 1)), a_tick(ts_ms)))
+        for n, ts_ms in enumerate(times)
+    ]
+    entries = [
+        (EventPosition(Position("market.foreign", 0, n), 0), a_ledger_entry(ts=ts_ms, counter_from=100 * n, volume=100))
+        for n, ts_ms in enumerate(times)
+    ]
+    sums = FlowSums()
+    sums.add(gather(frames), entries, {}, ())
+    assert sums.totals["market"][0] == 100 * seconds
+    kept = sums.seconds["market"]
+    assert len(kept) == (seconds - RECENT_MS // 1_000) // 60 + RECENT_MS // 1_000
+    minute = began_ms + 120_000
+    assert kept[minute][0] == 100 * 60
+    assert sum(part[0] for part in kept.values()) == 100 * seconds
