@@ -367,6 +367,10 @@ def a_connector(port: int, bootstrap: str, prefix: str, home: Path, feed: str = 
     return Process(home / f"connector-{feed}.log", *(command or ("stock_tracker", "ssi", "run")), **environ)
 
 
+TRADING = (9, 10, 11, 13, 14, 15)
+"""Hours of the day in which the feed says something."""
+
+
 class Memory:
     """How much memory processes take while a day goes on."""
 
@@ -378,14 +382,14 @@ class Memory:
         self._seen.append((market_ms, {name: process.memory_mb for name, process in self._processes.items()}))
 
     def is_flat(self) -> bool:
-        """Whether none takes a tenth more at the end than it took at most in the half hour after ten: it is warm by then."""
+        """Whether none takes a tenth more at the end than it took at most from 10:00 to 10:30: it is warm by then."""
         (_, last), flat = self._seen[-1], True
         for name, at_the_end in last.items():
-            warm = [seen[name] for ms, seen in self._seen if at(DAY, 10) <= ms < at(DAY, 10, 30)]
-            most = max(seen[name] for _, seen in self._seen)
-            said = "%s: %.0f to %.0f MB from 10:00 to 10:30, %.0f MB at the end, %.0f MB at most"
-            logger.info(said, name, min(warm), max(warm), at_the_end, most)
-            flat = flat and at_the_end <= 1.1 * max(warm)
+            warm = max(seen[name] for ms, seen in self._seen if at(DAY, 10) <= ms < at(DAY, 10, 30))
+            hours = [max(seen[name] for ms, seen in self._seen if at(DAY, hour) <= ms < at(DAY, hour + 1)) for hour in TRADING]
+            said = "%s: %.0f MB at most from 10:00 to 10:30, %.0f MB at the end; at most in the hours from %s: %s"
+            logger.info(said, name, warm, at_the_end, TRADING, [round(most) for most in hours])
+            flat = flat and at_the_end <= 1.1 * warm
         return flat
 
 

@@ -1,7 +1,7 @@
 """The books of the faults: which struck when, and what each did to which record on which connection. Pure.
 
 They are kept small, because a fault may withhold a hundred thousand records: numbers in arrays, and text only where it was
-changed.
+changed, and compressed.
 """
 
 from array import array
@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from connectors.ssi.simulator.core.faults import Entry, Fault, name_of
 from connectors.ssi.simulator.core.garble import argument_of
+from connectors.ssi.simulator.core.kept_texts import KeptTexts
 from connectors.ssi.simulator.core.logbook import FaultAffected, FaultConnected, FaultEntry, FaultOpened, FaultRequested
 from connectors.ssi.simulator.core.places import BASE, KINDS, channel_of
 from connectors.ssi.simulator.core.truth import AffectedTruth, Effect, FaultTruth
@@ -41,7 +42,7 @@ class FaultLog:
         self._struck: list[_Struck] = []
         self._affected = array("q")
         """For each record that a fault did something to: fault, connection, key, place, due time, effect."""
-        self._written: dict[int, str] = {}
+        self._written = KeptTexts()
         """The invocation that was sent instead, by the number of the affected record."""
         self.note: Callable[[FaultEntry], None] = lambda entry: None
         """Told of everything that happens from now on."""

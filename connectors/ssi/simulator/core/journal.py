@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 from connectors.ssi.simulator.core.garble import BAD_BYTE, argument_of
+from connectors.ssi.simulator.core.kept_texts import KeptTexts
 from connectors.ssi.simulator.core.places import B_PLACE, BASE, NOWHERE
 from connectors.ssi.simulator.core.sent import SentRecord, State
 from connectors.ssi.simulator.core.truth import Runs
@@ -48,7 +49,7 @@ class Journal:
         self._places = Runs()
         self._states: dict[int, State] = {}
         """Of the records that were not as the day has them, by their numbers."""
-        self._written: dict[int, str] = {}
+        self._written = KeptTexts()
 
     def put(self, sent: SentRecord) -> None:
         """Note a record that was put on the socket."""
@@ -72,7 +73,7 @@ class Journal:
     def _line(self, n: int, place: int, text_of: TextOf) -> SentLine:
         state = self._states.get(n, "good")
         if place == NOWHERE:
-            return SentLine(n=n, place=None, state=state, argument=self._written[n])
+            return SentLine(n=n, place=None, state=state, argument=self._written.get(n))
         argument = self._argument(n, place, state, text_of)
         if place <= BASE:
             return SentLine(n=n, place=place, state=state, argument=argument)

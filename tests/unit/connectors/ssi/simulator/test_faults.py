@@ -17,6 +17,7 @@ from connectors.ssi.simulator.core.fault_log import FaultLog
 from connectors.ssi.simulator.core.faults import Drop, Fault, Refuse, Schedule, Unanswered, name_of, read_fault, struck_places
 from connectors.ssi.simulator.core.feed import Spoken
 from connectors.ssi.simulator.core.gates import Gates
+from connectors.ssi.simulator.core.kept_texts import KeptTexts
 from connectors.ssi.simulator.core.logbook import FaultAffected, FaultEntry
 from connectors.ssi.simulator.core.market import MarketDay
 from connectors.ssi.simulator.core.places import KINDS, kind_of
@@ -198,6 +199,16 @@ def test_requests_are_spoilt_by_chance_within_a_span(market: MarketDay) -> None:
 
 
 # -- records
+
+
+def test_a_text_that_a_fault_wrote_is_kept_to_the_letter(market: MarketDay, busy: range) -> None:
+    texts = [wire.encode(market.records[place]) for place in busy[:200]]
+    texts += ["", "chứng khoán", garble.with_bad_byte(texts[0])]
+    kept = KeptTexts()
+    for number, text in enumerate(texts):
+        kept[3 * number] = text
+    assert [kept.get(3 * number) for number in range(len(texts))] == texts
+    assert kept.get(1) is None
 
 
 def test_a_day_without_faults_passes_as_it_is(market: MarketDay, busy: range) -> None:
