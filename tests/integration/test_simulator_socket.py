@@ -7,7 +7,6 @@ import socket
 import struct
 from collections import Counter
 from datetime import time
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -17,24 +16,22 @@ import pytest
 from pydantic import SecretStr, ValidationError
 from yarl import URL
 
-from connectors.ssi.simulator import playback, played_day, server
-from connectors.ssi.simulator.core import market
+from connectors.ssi.simulator import playback, played_day
 from connectors.ssi.simulator.core.errors import UnreadableTruth
 from connectors.ssi.simulator.core.truth import ClockReading, SimulatorStatus, Truth
 from connectors.ssi.simulator.core.universe import FEWEST_SYMBOLS
 from connectors.ssi.simulator.server import simulator
 from schemas.calendar import at
 from schemas.errors import PortTaken
+from tests.days_made_once import make_days_once
 from tests.proof import usually
 from tests.simulator_client import DAY, Client, Received, prints_of, running, settings
-
-_generate_once = lru_cache(market.generate)
 
 
 @pytest.fixture(autouse=True)
 def _days_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A market day is immutable: the simulators of all tests share theirs."""
-    monkeypatch.setattr(server, "generate", _generate_once)
+    make_days_once(monkeypatch)
 
 
 async def test_a_client_receives_what_the_truth_says_record_for_record() -> None:

@@ -9,15 +9,13 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from connectors.ssi.simulator import server
-from connectors.ssi.simulator.core import market
 from schemas.topics import SSI_WIRE
+from tests.days_made_once import make_days_once
 from tests.patience import PATIENCE_S
 from tests.simulator_client import ALL, Client, running
 
@@ -26,13 +24,11 @@ SCRIPT = Path(__file__).with_name("official_client.py")
 TODAY = "23/11/2026"
 EIGHT = {"X", "X-QUOTE", "X-TRADE", "R", "MI", "B", "F", "OL"}
 
-_generate_once = lru_cache(market.generate)
-
 
 @pytest.fixture(autouse=True)
 def _days_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A market day is immutable: the simulators of all tests share theirs."""
-    monkeypatch.setattr(server, "generate", _generate_once)
+    make_days_once(monkeypatch)
 
 
 @pytest.fixture(scope="module")
