@@ -31,8 +31,8 @@ class LastEpoch:
         return self._kept
 
     def keep(self, epoch: int) -> None:
-        """Keep ``epoch`` if it is a new one. The file is replaced as a whole."""
-        if epoch == self._kept:
+        """Keep ``epoch`` if it is a new one; it is 0 before the first connection. The file is replaced as a whole."""
+        if epoch <= self._kept:
             return
         self._kept = epoch
         draft = self.path.with_suffix(f".{os.getpid()}.tmp")
