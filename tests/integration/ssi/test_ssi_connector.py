@@ -9,7 +9,6 @@ from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from datetime import time
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,7 @@ from connectors.ssi.core.hub_client import HubClient, Publish
 from connectors.ssi.service import run
 from connectors.ssi.settings import SsiSettings
 from connectors.ssi.simulator import server
-from connectors.ssi.simulator.core import market, rest
+from connectors.ssi.simulator.core import rest
 from connectors.ssi.simulator.core.tokens import issue_token
 from connectors.ssi.simulator.core.truth import SimulatorStatus, Truth
 from connectors.ssi.simulator.server import simulator
@@ -56,6 +55,7 @@ from schemas.units import MonotonicMs, Symbol, TradingDay
 from stock_tracker.kafka import topics as stock_topics
 from stock_tracker.kafka.broker import Broker
 from stock_tracker.ports import free_port
+from tests.days_made_once import make_days_once
 from tests.patience import PATIENCE_S, reached
 
 pytestmark = pytest.mark.kafka
@@ -66,13 +66,11 @@ SECRET = "a-secret-to-look-for"
 NOT_SUPPORTED = {"message": "Not support", "status": "Error", "data": None}
 """How REST refuses to answer."""
 
-_generate_once = lru_cache(market.generate)
-
 
 @pytest.fixture(autouse=True)
 def _days_are_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A market day is immutable: all tests share theirs."""
-    monkeypatch.setattr(server, "generate", _generate_once)
+    make_days_once(monkeypatch)
 
 
 @pytest.fixture(autouse=True)
@@ -371,58 +369,14 @@ async def test_what_cannot_be_decoded_is_a_dead_letter_and_the_rest_arrives(kafk
     assert prints_in(board.records()) == sent_prints(truth)
 
 
-async def test_a_broken_connection_is_made_again_as_a_new_epoch(
-    kafka: str, topics: str, board: Topics, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+async def test_a_broken_connection_is_made_again_as_a_new_epoch_and_no_secret_is_logged(
+    kafka: str, topics: str, board: Topics, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     # This machine's clock was set back by an hour since the last run.
     last = tmp_path / "home" / "ssi" / "epoch-a"
     last.parent.mkdir(parents=True)
     last_epoch = now_ms() + 3_600_000
     last.write_text(str(last_epoch))
-    # Long enough away for something to happen meanwhile.
-    monkeypatch.setattr(service, "SsiBackoff", lambda *_: SsiBackoff(lambda: 1.0))
-    stretch = a_market(start=time(9, 15), end=time(9, 17), speed=30.0)
-    async with standing(stretch, time(9, 15, 20)) as port, connected(port, kafka, topics) as connector:
-
-        async def has_it_all() -> bool:
-            connector.check()
-            sending, status = await status_of(port), board.last_status()
-            sent = [connection.records for connection in sending.connections]
-            return sending.state == "held" and status is not None and sent == [status.received] and status.received > 500
-
-        await reached(has_it_all, "the connector to have what was sent before the market stood")
-        await make_fault(port, fault="drop")
-        await order(port, "resume")
-        await connector.until(lambda: (status := board.last_status()) is not None and status.state in ("down", "connecting"))
-        await connector.until(
-            lambda: (status := board.last_status()) is not None and (status.connects, status.state) == (2, "up")
-        )
-        truth = await played(port, connector, board)
-        dropped, _ = (await status_of(port)).connections
-    assert dropped.ended == "dropped"
-    assert any("the connection" in said for said in connector.said)
-
-    records = board.records()
-    epochs = sorted({frame.epoch for _, _, frame in board.frames()})
-    assert epochs == [last_epoch + 1, last_epoch + 2]
-    assert last.read_text() == str(last_epoch + 2)
-    # The second connection begins with a snapshot that repeats the last record of every symbol.
-    received = set(prints_in(records))
-    by_print = {(line.symbol, line.total_vol, line.last_vol, line.price): line for line in truth.prints}
-    assert received <= set(by_print)
-    for identity, line in by_print.items():
-        if identity not in received:
-            assert line.connections == ()
-    assert any(line.connections == () for line in truth.prints)
-    # Market time went on meanwhile, and said that this feed was down.
-    health = [record.health for record in records["ssi.ticks", 0] if isinstance(record, ClockTick)]
-    assert "down" in health
-    assert health[0] == health[-1] == "up"
-
-
-async def test_neither_secret_nor_token_is_logged(
-    kafka: str, topics: str, board: Topics, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
     issued: list[str] = []
     issue = issue_token
 
@@ -432,7 +386,7 @@ async def test_neither_secret_nor_token_is_logged(
 
     monkeypatch.setattr(server, "issue_token", issue_and_note)
     caplog.set_level(logging.DEBUG)
-    stretch = a_market(start=time(9, 15), end=time(9, 15, 20), speed=10.0)
+    stretch = a_market(start=time(9, 15), end=time(15), speed=10.0)
     async with simulator(stretch) as port, connected(port, kafka, topics) as connector:
         await connector.until(lambda: is_up(board.last_status(), connects=1))
         await make_fault(port, fault="malformed")
@@ -446,6 +400,12 @@ async def test_neither_secret_nor_token_is_logged(
             )
     assert issued
     assert "connected and subscribed" in caplog.text
+    assert sorted({frame.epoch for _, _, frame in board.frames()}) == [last_epoch + 1, last_epoch + 2]
+    assert last.read_text() == str(last_epoch + 2)
+    # Market time went on meanwhile, and said that this feed was down.
+    health = [record.health for record in board.records()["ssi.ticks", 0] if isinstance(record, ClockTick)]
+    assert "down" in health
+    assert health[0] == health[-1] == "up"
     kept = [message.value() for topic in (SSI_STATUS, SSI_DLQ, SSI_WIRE, SSI_TICKS) for message in board.messages(topic)]
     told = [caplog.text, *connector.said, str(refused.value), repr(refused.value), repr(connector.settings), repr(kept)]
     for secret in (SECRET, *issued):
