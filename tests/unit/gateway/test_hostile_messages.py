@@ -12,7 +12,7 @@ from tests.proof import usually
 from tests.unit.gateway.conftest import Viewer
 
 MESSAGES = usually(4_000, proving=100_000)
-OPS = ["sub", "unsub", "ping", "auth", "replay", "", None, 7, [], {}]
+OPS: list[object] = ["sub", "unsub", "ping", "auth", "replay", "", None, 7, [], {}]
 CHANNELS = ["px", "index", "flow", "alert", "candle", "status", "ref", "news", "", None, 1, "px\0"]
 GOOD_WORDS = ["VNM", "HPG", "@VN30", "@HOSE", "*", "#market", "ZZZ"]
 WORDS = [*GOOD_WORDS, "@", "", " ", "vnm", "V" * 5_000, None, 3, ["VNM"], {"a": 1}, "\ud800"]
