@@ -202,5 +202,6 @@ class InstanceReplaced(KafkaTrouble):
     def __str__(self) -> str:
         return (
             f"another process runs {self.consumer} as instance {self.instance!r} and has taken its partitions over: "
-            f"stop one of the two, or give each its own {self.setting}"
+            f"stop one of the two, or give each its own {self.setting}. If there is no other, Kafka was away so long that the "
+            "group gave this one up: started again, it goes on from its last commit"
         )

@@ -78,6 +78,8 @@ def test_how_deals_are_counted_reaches_the_folds_of_prices(name: str, tmp_path: 
 
 
 def test_errors_say_what_to_do_next() -> None:
+    replaced = str(InstanceReplaced("pipeline prices", "0", "PIPELINE_INSTANCE"))
+    assert "give each its own PIPELINE_INSTANCE. If there is no other, Kafka was away" in replaced
     assert "make them anew with one count" in str(UnevenTopics({"ssi.ticks": 6, "market.trades": 3}))
     assert str(StopTimedOut(["prices"], 9)).endswith("start again, it goes on from its last commit")
 
