@@ -5,6 +5,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from socket import gethostname
 
@@ -15,11 +16,14 @@ from gateway import metrics
 from gateway.core import wire
 from gateway.core.access import HEADERS, client_address, cross_origin_headers, host_allowed, is_within, origin_allowed
 from gateway.core.channels import CHANNELS
+from gateway.core.errors import ArchiveAway
+from gateway.core.history import QUESTIONS, ArchiveQuestion, BadQuestion, statement
 from gateway.core.selection import EVERYTHING, Audience, Selection
 from gateway.core.subscriber import Close, Subscriber, knows
 from gateway.door import Door
 from gateway.fanout import Client, Fanout
 from gateway.framer import SocketOutlet
+from gateway.history import ArchiveAnswers
 from gateway.settings import THIS_MACHINE, GatewaySettings
 from schemas.stock_v1 import PROTOCOL, CloseCode
 
@@ -59,6 +63,7 @@ class Gateway:
         self._names = {settings.host, gethostname().lower(), *settings.hosts}
         self._per_address: Counter[str] = Counter()
         """How many WebSockets there are from each address that is counted."""
+        self._history = ArchiveAnswers(settings.archive_url, settings.archive_database)
         self.door: Door | None = None
         """The way in, if it is this package's own."""
 
@@ -69,6 +74,10 @@ class Gateway:
         app.router.add_get("/", self._dashboard)
         app.router.add_get("/v1/ws", self._websocket)
         app.router.add_get("/api/v1/snapshot/{channel}", self._snapshot)
+        app.router.add_get("/api/v1/symbols", self._symbols)
+        for name, question in QUESTIONS.items():
+            app.router.add_get(f"/api/v1/{name}{'/{symbol}' if question.has_symbol else ''}", partial(self._past, question))
+        app.on_cleanup.append(self._close)
         app.router.add_route("OPTIONS", "/api/{rest:.*}", self._preflight)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
@@ -136,6 +145,30 @@ class Gateway:
             table = board.tables[channel]
             rows = table.fragments(audience.choose(table.rows))
         return web.Response(body=wire.rest_snapshot(channel, rows, cursor), content_type="application/json", headers=headers)
+
+    async def _symbols(self, _request: web.Request) -> web.Response:
+        board = self._fanout.board
+        if not board.complete:
+            return _problem(503, self._reason() or "still reading Kafka")
+        table = board.tables["ref"]
+        return web.Response(
+            body=wire.rest_snapshot("ref", table.fragments(sorted(table.rows)), board.cursor("ref")),
+            content_type="application/json",
+        )
+
+    async def _past(self, question: ArchiveQuestion, request: web.Request) -> web.Response:
+        try:
+            asked = statement(question, request.match_info.get("symbol"), dict(request.query))
+        except BadQuestion as error:
+            return _problem(400, str(error))
+        try:
+            return web.json_response(await self._history.ask(question, asked))
+        except ArchiveAway as error:
+            log.warning("the archive: %s", error.detail)
+            return _problem(503, str(error))
+
+    async def _close(self, _app: web.Application) -> None:
+        await self._history.close()
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
         if not origin_allowed(request.headers.get("Origin"), request.host, self._settings.origins):

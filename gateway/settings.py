@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from gateway.core.errors import InsecureBind
 from gateway.core.limits import ThrottleMs
 from schemas.dead_letters import Limit
-from schemas.deployment import GATEWAY_PORT
+from schemas.deployment import CLICKHOUSE_URL, GATEWAY_PORT
 
 Network = IPv4Network | IPv6Network
 THIS_MACHINE: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
@@ -19,7 +19,7 @@ THIS_MACHINE: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/
 class GatewaySettings(BaseSettings):
     """Where the gateway listens, what it reads, and what it allows."""
 
-    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, env_ignore_empty=True)
+    model_config = SettingsConfigDict(env_prefix="GATEWAY_", frozen=True, env_ignore_empty=True, populate_by_name=True)
 
     kafka: dict[str, str]
     """librdkafka's connection settings (``schemas.deployment.kafka_config``)."""
@@ -46,6 +46,9 @@ class GatewaySettings(BaseSettings):
     max_connections: int = Field(default=5_000, ge=1)
     max_per_address: int = Field(default=200, ge=1)
     """Connections from one address; this machine's own, and proxies', are not counted."""
+    archive_url: str = Field(default=CLICKHOUSE_URL, repr=False, validation_alias="CLICKHOUSE_URL")
+    """The archive's HTTP interface, which answers what REST is asked of the past (``CLICKHOUSE_URL``); it may name a user."""
+    archive_database: str = Field(default="market", validation_alias="ARCHIVE_DATABASE")
     dead_letter_limit: Limit = Limit()
     """How much of what the gateway reads may be unreadable, as :func:`schemas.deployment.dead_letter_limit` reads it."""
 

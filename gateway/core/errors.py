@@ -4,6 +4,7 @@ GatewayError
 ├── InsecureBind: it would be reachable from outside, without accounts
 ├── NotPermitted: Kafka does not let the gateway read its topics; asked again until it does
 ├── KafkaRefused: Kafka's client library does not take what it is told; asked again, in case it is Kafka that changes
+├── ArchiveAway: the archive does not answer what REST was asked for
 ├── ReaderDied: a thread that reads Kafka has ended and said nothing
 ├── Refused: a client's command cannot be carried out; the client is told, and the connection goes on
 └── BadCursor: a cursor that no gateway made
@@ -44,6 +45,15 @@ class KafkaRefused(GatewayError):
         super().__init__(
             f"Kafka cannot be read ({reason}): see that KAFKA_BOOTSTRAP and the settings under KAFKA_… fit the broker"
         )
+
+
+class ArchiveAway(GatewayError):
+    """The archive does not answer; what is live goes on."""
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason)
+        self.detail = detail
+        """What it, or the way to it, said; for the log."""
 
 
 class ReaderDied(GatewayError):

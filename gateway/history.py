@@ -1,0 +1,64 @@
+"""The archive, asked over ClickHouse's HTTP interface on behalf of REST: with limits, and never in the way of what is live."""
+
+import asyncio
+from typing import Any, Final
+
+import aiohttp
+import msgspec
+
+from gateway.core.errors import ArchiveAway
+from gateway.core.history import ArchiveQuestion, Statement, page
+
+ANSWER_S: Final = 10.0
+"""How long the archive may take for an answer, in seconds."""
+AT_ONCE: Final = 4
+"""Questions that are asked at a time; others wait."""
+_SETTINGS: Final = {
+    "readonly": "1",
+    "max_execution_time": str(int(ANSWER_S)),
+    "max_memory_usage": str(512 * 1024 * 1024),
+    "output_format_json_quote_64bit_integers": "0",
+    "session_timezone": "Asia/Ho_Chi_Minh",
+}
+_FAILED: Final = "the archive cannot answer this now: stock-tracker status shows whether it runs, and its log says why not"
+
+
+class ArchiveAnswers:
+    """One archive."""
+
+    def __init__(self, url: str, database: str) -> None:
+        """``url`` is CLICKHOUSE_URL, perhaps with a user and a password that may read; nothing is asked yet."""
+        self._url = url
+        self._database = database
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._http: aiohttp.ClientSession | None = None
+
+    async def ask(self, question: ArchiveQuestion, asked: Statement) -> dict[str, Any]:
+        """A page of the answer.
+
+        Raises:
+            ArchiveAway: Nobody answers, or not in time, or not this.
+        """
+        if self._http is None:
+            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S))
+        parameters = {f"param_{name}": value for name, value in asked.parameters.items()}
+        try:
+            async with (
+                self._turns,
+                self._http.post(
+                    self._url, params={"database": self._database, **_SETTINGS, **parameters}, data=asked.sql.encode()
+                ) as answer,
+            ):
+                body = await answer.read()
+                if answer.status != 200:
+                    # What it says names tables and may repeat what the client sent: it is for the log, and not for the client.
+                    raise ArchiveAway(_FAILED, body[:500].decode(errors="backslashreplace"))
+                found = msgspec.json.decode(body)
+        except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
+            raise ArchiveAway(_FAILED, str(error) or "it did not answer in time") from error
+        return page(question, asked.limit, [column["name"] for column in found["meta"]], found["data"])
+
+    async def close(self) -> None:
+        """Ask no more."""
+        if self._http is not None:
+            await self._http.close()

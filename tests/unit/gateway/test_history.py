@@ -1,0 +1,163 @@
+"""REST of the past: every question on the archive's real tables, and what becomes of an archive that does not answer."""
+
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import aiohttp
+import clickhouse_connect
+import pytest
+import pytest_asyncio
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from clickhouse_connect.driver.client import Client
+from hypothesis import given
+from hypothesis import strategies as st
+
+from connectors.clickhouse import migrations
+from gateway.app import Gateway
+from gateway.core.history import LIMIT, MOST, QUESTIONS, BadQuestion, page, statement
+from gateway.core.limits import ClientLimits
+from gateway.core.status import Connectors
+from gateway.fanout import Fanout
+from gateway.settings import GatewaySettings
+
+EACH = pytest.mark.parametrize("name", QUESTIONS)
+VALUES = {
+    "UInt16": "0", "UInt64": "7", "Date": "2026-11-20", "String": "VNM", "DateTime('Asia/Ho_Chi_Minh')": "2026-11-20 09:15:00",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Client]:
+    """The archive's tables, in memory."""
+    client = clickhouse_connect.get_client(interface="chdb", path=":memory:")
+    migrations.migrate(client, "default")
+    yield client
+    client.close()
+
+
+def asked_of(name: str, **more: str) -> Any:
+    question = QUESTIONS[name]
+    days = {"from": "20261101", "to": "20261130"} if question.is_daily else {"day": "20261120"}
+    return statement(question, "VNM" if question.has_symbol else None, days | more)
+
+
+@EACH
+def test_every_question_can_be_put_to_the_archive_page_by_page(name: str, engine: Client) -> None:
+    question = QUESTIONS[name]
+    after = "~".join(VALUES[kind] for _, kind in question.order)
+    for more in ({}, {"after": after}, dict.fromkeys(question.filters, "x")):
+        asked = asked_of(name, **more)
+        sql, parameters = asked.sql.removesuffix(" FORMAT JSONCompact"), dict(asked.parameters)
+        assert engine.query(sql, parameters=parameters).result_rows == []
+        columns = {row[0] for row in engine.query(f"DESCRIBE TABLE ({sql})", parameters=parameters).result_rows}
+        assert {column for column, _ in question.order} <= columns
+
+
+@EACH
+def test_no_text_of_a_client_becomes_a_part_of_a_statement(name: str) -> None:
+    hostile = "x' OR 1=1; DROP TABLE trades --"
+    question = QUESTIONS[name]
+    more = dict.fromkeys(question.filters, hostile) | {"after": "~".join([hostile] * len(question.order))}
+    assert hostile not in asked_of(name, **more).sql
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({}, "day"),
+        ({"day": "2026-11-20"}, "20261120"),
+        ({"day": "20261345"}, "20261120"),
+        ({"day": "20261120", "limit": "0"}, str(MOST)),
+        ({"day": "20261120", "limit": "1" * 400}, str(MOST)),
+        ({"day": "20261120", "limit": "²"}, str(MOST)),
+        ({"day": "20261120", "after": "1"}, "next"),
+        ({"day": "20261120", "order": "1"}, "parameters are"),
+    ],
+)
+def test_what_cannot_be_used_is_said(asked: dict[str, str], said: str) -> None:
+    with pytest.raises(BadQuestion, match=said):
+        statement(QUESTIONS["trades"], "VNM", asked)
+
+
+@given(st.integers(0, 30), st.integers(1, 7))
+def test_pages_one_after_the_other_are_the_whole_answer(count: int, limit: int) -> None:
+    rows = [[0, number, 0] for number in range(count)]
+    question, columns, found = QUESTIONS["trades"], ["partition", "offset", "idx"], []
+    begin = 0
+    while True:
+        answer = page(question, limit, columns, rows[begin : begin + limit + 1])
+        found += answer["rows"]
+        if answer["next"] is None:
+            break
+        begin = int(answer["next"].split("~")[1]) + 1
+    assert found == rows
+
+
+class FakeArchive:
+    """Answers as ClickHouse's HTTP interface does."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, dict[str, str]]] = []
+        self.status = 200
+
+    async def answer(self, request: web.Request) -> web.Response:
+        self.asked.append((await request.text(), dict(request.query)))
+        if self.status != 200:
+            return web.Response(status=self.status, text="Code: 60. DB::Exception: Table market.trades does not exist")
+        meta = [{"name": name, "type": "x"} for name in ("partition", "offset", "idx", "price")]
+        return web.json_response({"meta": meta, "data": [[0, 5, 0, 61_200], [0, 6, 0, 61_300]]})
+
+
+@pytest_asyncio.fixture
+async def archive() -> AsyncIterator[tuple[FakeArchive, str]]:
+    fake, app = FakeArchive(), web.Application()
+    app.router.add_post("/", fake.answer)
+    async with TestServer(app) as server:
+        yield fake, str(server.make_url("/"))
+
+
+async def ask(board: Any, events: Any, archive_url: str, path: str) -> tuple[int, Any]:
+    fanout = Fanout(board, events, Connectors(), ClientLimits(), lambda: 0, reason=str)
+    settings = GatewaySettings(kafka={}, topic_prefix="", archive_url=archive_url)
+    async with (
+        TestServer(Gateway(settings, fanout, str).application()) as server,
+        aiohttp.ClientSession() as http,
+        http.get(server.make_url(path)) as answer,
+    ):
+        return answer.status, await answer.json()
+
+
+async def test_a_page_has_columns_rows_and_where_the_next_begins(board: Any, events: Any, archive: Any) -> None:
+    fake, url = archive
+    status, body = await ask(board, events, url, "/api/v1/trades/VNM?day=20261120&limit=1")
+    assert (status, body) == (
+        200,
+        {"cols": ["partition", "offset", "idx", "price"], "rows": [[0, 5, 0, 61_200]], "next": "0~5~0"},
+    )
+    ((sql, parameters),) = fake.asked
+    assert (parameters["param_symbol"], parameters["readonly"], "LIMIT 2" in sql) == ("VNM", "1", True)
+
+
+async def test_an_archive_that_is_away_or_fails_is_503_with_what_to_do(board: Any, events: Any, archive: Any) -> None:
+    fake, url = archive
+    fake.status = 404
+    for where in (url, "http://127.0.0.1:1/"):
+        status, body = await ask(board, events, where, "/api/v1/alerts?day=20261120")
+        assert (status, "stock-tracker status" in body["error"], "DB::" in body["error"]) == (503, True, False)
+
+
+async def test_a_question_that_cannot_be_put_is_400(board: Any, events: Any, archive: Any) -> None:
+    fake, url = archive
+    status, body = await ask(board, events, url, "/api/v1/basis")
+    assert (status, "day" in body["error"], fake.asked) == (400, True, [])
+
+
+async def test_symbols_are_those_of_the_reference_data(board: Any, events: Any, put: Any) -> None:
+    put("VNM", channel="ref", groups=("VN30",), day=0)
+    status, body = await ask(board, events, "http://127.0.0.1:1/", "/api/v1/symbols")
+    assert (status, body["rows"], body["ch"]) == (200, [["VNM", 1]], "ref")
+
+
+def test_a_page_is_a_thousand_rows_unless_it_is_said_otherwise() -> None:
+    assert f"LIMIT {LIMIT + 1}" in asked_of("trades").sql
