@@ -35,6 +35,7 @@ _PUMP_S = 0.1
 """How often to look whether clients read again that did not, in seconds."""
 _OLD_MS = 2_000
 """Data that is younger is as old as it should be, so that nobody needs to be told at once how old."""
+_LONG_AGO_MS = 60_000
 _WATCH_S = 1.0
 """How often to look whether the data flows, in seconds."""
 
@@ -334,8 +335,10 @@ class Fanout:
             now_ms = self._now_ms()
             self.apply(self.connectors.judge(now_ms))
             ages_ms = self._ages.ages_ms(now_ms)
-            # An age of two seconds or more is told each second: no page may show a younger one.
-            old_s = [age_ms // 1_000 for age_ms in ages_ms.values() if age_ms is not None and age_ms >= _OLD_MS]
+            # An age of two seconds or more is told each second, up to a minute: no page may show a younger one.
+            old_s = [
+                min(age_ms, _LONG_AGO_MS) // 1_000 for age_ms in ages_ms.values() if age_ms is not None and age_ms >= _OLD_MS
+            ]
             condition = (self.connectors.stale(ages_ms, now_ms), self._reason(), old_s)
             if now_ms - beat_ms >= self.limits.heartbeat_ms or condition != self._told:
                 beat_ms, self._told = now_ms, condition

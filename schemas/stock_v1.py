@@ -216,7 +216,7 @@ class Event(_Numbered):
 
 
 class Heartbeat(_Numbered):
-    """Every ``hello.heartbeat_ms``, and as soon as ``stale``, ``reason``, or an age of two seconds or more changes."""
+    """Every ``hello.heartbeat_ms``, and as soon as ``stale``, ``reason``, or an age of two seconds to a minute changes."""
 
     op: Literal["hb"]
     ts: UnixMs

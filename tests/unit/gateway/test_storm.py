@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from gateway.app import Gateway
+from gateway.app import Gateway, now_ms
 from gateway.core.board import Board
 from gateway.core.channels import CHANNELS
 from gateway.core.doorkeeper import Doorkeeper
@@ -35,7 +35,7 @@ WATCHED = [f"S{number:02}" for number in range(30)]
 @asynccontextmanager
 async def serving(board: Board, events: Recents, port: int) -> AsyncIterator[tuple[Fanout, Door]]:
     """A gateway with these rows."""
-    fanout = Fanout(board, events, Connectors(), ClientLimits(), lambda: 0, reason=str)
+    fanout = Fanout(board, events, Connectors(), ClientLimits(), now_ms, reason=str)
     settings = GatewaySettings(kafka={}, topic_prefix="")
     gateway = Gateway(settings, fanout, str)
     gateway.door = door = Door(Doorkeeper(places(CLIENTS, raise_descriptors()), 200), THIS_MACHINE)
@@ -43,9 +43,12 @@ async def serving(board: Board, events: Recents, port: int) -> AsyncIterator[tup
     await runner.setup()
     assert runner.server is not None
     await door.listen("127.0.0.1", port, runner.server)
+    living = [asyncio.create_task(task) for task in (fanout.watch_forever(), fanout.pump_forever())]
     try:
         yield fanout, door
     finally:
+        for task in living:
+            task.cancel()
         door.close()
         await runner.cleanup()
 
@@ -62,8 +65,8 @@ class Watching:
     def __init__(self, url: str) -> None:
         self._url = url
         self.told: list[Told] = []
-        self.answers = 0
-        """How many snapshots it got."""
+        self.is_back = False
+        """Whether it was told what changed while it was away."""
 
     async def run(self) -> None:
         async with MarketStream(self._url) as stream:
@@ -71,7 +74,7 @@ class Watching:
             async for told in stream:
                 if not isinstance(told, DataAge):
                     self.told.append(told)
-                    self.answers += isinstance(told, Rows)
+                    self.is_back = self.is_back or (isinstance(told, Rows) and told.rows.keys() == {"S07"})
 
     @property
     def rows(self) -> list[dict[str, int]]:
@@ -93,18 +96,20 @@ async def test_every_client_that_loses_its_gateway_goes_on_at_the_next_one_where
         async with asyncio.timeout(4 * PATIENCE_S):
             async with serving(first, new_recents(), port) as (fanout, door):
                 running += [asyncio.create_task(client.run()) for client in clients]
-                await reached(lambda: all(client.answers for client in clients), "a snapshot for each client")
+                await reached(lambda: all(client.told for client in clients), "a snapshot for each client")
                 door.close()
                 fanout.say_goodbye(lambda: draw.randrange(SPREAD_MS), "shutdown")
                 fanout.end_all(Close(CloseCode.SHUTDOWN, "shutdown"))
                 await reached(lambda: not fanout.clients, "a gateway without clients")
-            async with serving(second, new_recents(), port) as (fanout, _):
-                await reached(lambda: all(client.answers == 2 for client in clients), "that all are back")
-                assert len(fanout.clients) == CLIENTS
+            async with serving(second, new_recents(), port) as _:
+                await reached(lambda: all(client.is_back for client in clients), "that all are back")
     finally:
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
     whole = {symbol: number for number, symbol in enumerate(WATCHED)}
-    assert all(client.rows == [whole, {"S07": 99}] for client in clients)
-    assert all(isinstance(client.told[1], Disconnected) for client in clients)
+    for client in clients:
+        first_rows, *later = client.rows
+        # Where all are slow a client may lose its gateway once more; nobody gets twice what it has.
+        assert (first_rows, [rows for rows in later if rows]) == (whole, [{"S07": 99}])
+        assert isinstance(client.told[1], Disconnected)
