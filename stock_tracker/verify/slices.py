@@ -25,8 +25,8 @@ from stock_tracker.verify.truth import read_fact
 
 RECORDS_IN_A_SLICE: Final = 10_000
 """How many records of SSI a slice has on average: some ten megabytes, with what the pipelines made of them."""
-MOST_SLICES: Final = 128
-"""Each is an open file, and a query for each table."""
+MOST_SLICES: Final = 64
+"""Each is two open files, of which some systems let a process have 256, and a query for each table."""
 
 _TOPICS: Final[dict[str, Topic[Any]]] = {topic.name: topic for topic in (*RECORD_TOPICS, *EVENT_TOPICS) if topic.sharded}
 _RECORDS: Final = frozenset(topic.name for topic in RECORD_TOPICS)
