@@ -85,7 +85,7 @@ def compare_gateway(url: str, kafka: Mapping[str, str], prefix: str, recent: Rec
 
 
 def _compare_now(snapshots: Iterable[Snapshot], kafka: Mapping[str, str], prefix: str, recent: RecentEvents) -> list[Difference]:
-    last = {name: _read_last(kafka, prefix, channel.topics) for name, channel in CHANNELS.items() if name not in EVENT_CHANNELS}
+    last = {name: read_last(kafka, prefix, channel.topics) for name, channel in CHANNELS.items() if name not in EVENT_CHANNELS}
     return compare_snapshots(snapshots, last, recent)
 
 
@@ -141,8 +141,13 @@ async def _by_websocket(socket: aiohttp.ClientWebSocketResponse, number: int, ch
                 return Snapshot(channel, "WebSocket", said["cols"], rows)
 
 
-def _read_last(kafka: Mapping[str, str], prefix: str, topics: Iterable[Topic[Any]]) -> list[Placed]:
-    """The last message of each key of some topics, read committed."""
+def read_last(kafka: Mapping[str, str], prefix: str, topics: Iterable[Topic[Any]]) -> list[Placed]:
+    """The last message of each key of some topics, read committed; older ones are not kept.
+
+    Raises:
+        KafkaUnavailable: Kafka stopped answering.
+        InvalidMessage: A topic holds something that is not its own.
+    """
     found: list[Placed] = []
     for topic in topics:
         name = topic.named(prefix)

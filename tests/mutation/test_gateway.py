@@ -109,7 +109,7 @@ async def found_in(day: Outputs) -> list[Difference]:
 
 
 async def test_a_gateway_is_compared_once_it_answers(shown: Outputs, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gateway, "_read_last", lambda _kafka, _prefix, topics: last_of(shown, topics))
+    monkeypatch.setattr(gateway, "read_last", lambda _kafka, _prefix, topics: last_of(shown, topics))
     async with serving(shown) as url:
         found, rows = await asyncio.to_thread(gateway.compare_gateway, url, {}, "", recent_of(shown))
         assert (found, rows > 100) == ([], True)
