@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from connectors.ssi.settings import SsiSettings
 from schemas.errors import WrongSetting
 from stock_tracker.errors import CredentialsMissing
 from stock_tracker.health import HealthServer
@@ -30,6 +31,15 @@ def test_a_simulated_stack_never_takes_the_real_credentials(tmp_path: Path) -> N
     assert stack.connector.env["SSI_CONSUMER_SECRET"] == "demo"
     assert stack.connector.env["SSI_API_URL"].startswith("http://127.0.0.1:")
     assert not any("very-secret" in part.env.values() for part in stack.parts)
+
+
+def test_the_connector_of_a_stack_gets_the_profiles_that_the_environment_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack = plan(Options(free_ports=True), environ(tmp_path, SSI_PROFILES="profiles.json"), "1")
+    for name, value in stack.connector.env.items():
+        monkeypatch.setenv(name, value)
+    assert SsiSettings(kafka={}).profiles == Path("profiles.json")
 
 
 def test_a_live_stack_without_credentials_says_which_variables_to_set(tmp_path: Path) -> None:
