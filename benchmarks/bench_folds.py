@@ -5,9 +5,9 @@
     python benchmarks/bench_folds.py --grow 1000000         and how the cost of a record changes over as many records
 
 Matches and quotes come 1,000 in a market second, foreign and index records 100, over three shards; symbols are drawn so that a
-few make most of the market, as on a real day. Each shard gets a clock tick every market second, as on Kafka. Rows are
-published and values stored as a busy service does it that folds 20,000 records a second: rows five times in it, values four times.
-A commit that has no write-behind stores and publishes with every frame, as its service does.
+few make most of the market, as on a real day. Each shard gets a clock tick every market second, as on Kafka. Rows are published
+and values stored as by a busy service that folds 20,000 records a second: rows five times, values four times in it. A commit
+without write-behind stores and publishes with every frame, as its service does.
 
 Both sides are given the same bytes. What comes out is counted, and has to be the same: every event, and of each key the last row.
 Foreign counters only rise, so that a single correction would be a fault of the benchmark.

@@ -254,8 +254,11 @@ class SymbolDay(Stored):
 
         Put-through deals that are known to be in the feed's totals are taken out.
         """
-        tape = self.tape
-        volume, value = tape.total - tape.explained, tape.total_value - tape.explained_value
+        return self._average(self.tape.total, self.tape.total_value)
+
+    def _average(self, total: int, total_value: int) -> Price | None:
+        """As :attr:`average`, with what the feed counts of the day."""
+        volume, value = total - self.tape.explained, total_value - self.tape.explained_value
         if not volume:
             return None
         if self.exchange is Exchange.DER:
@@ -293,6 +296,7 @@ class SymbolDay(Stored):
     def row(self, symbol: Symbol, now_ms: int, src: int) -> PriceRow:
         """The row of ``symbol`` on ``state.prices``, as the frame at offset ``src`` leaves it at market time ``now_ms``."""
         tape, minute, last = self.tape, self.minute, self.last
+        total, total_value = tape.total, tape.total_value
         shown_ms = UnixMs(max(self.info_ms, self.session_ms, self.quote_ms or 0))
         now_ms = max(shown_ms, now_ms)
         phase = self.phase_at(now_ms)
@@ -316,9 +320,9 @@ class SymbolDay(Stored):
             open=self.open,
             high=self.high,
             low=self.low,
-            total_volume=Shares(tape.total),
-            total_value=Vnd(tape.total_value),
-            average=self.average,
+            total_volume=Shares(total),
+            total_value=Vnd(total_value),
+            average=self._average(total, total_value),
             bids=self.bids,
             asks=self.asks,
             quote_ms=None if self.quote_ms is None else UnixMs(self.quote_ms),
@@ -346,15 +350,8 @@ class SymbolDay(Stored):
     def _phases(self) -> list[PhaseSum]:
         traded = self.traded or {}
         return [
-            PhaseSum(
-                phase=phase,
-                buy=Shares(sums.buy),
-                buy_value=Vnd(sums.buy_value),
-                sell=Shares(sums.sell),
-                sell_value=Vnd(sums.sell_value),
-                neutral=Shares(sums.neutral),
-                neutral_value=Vnd(sums.neutral_value),
-            )
+            # By position, which is faster, and there are six a row.
+            PhaseSum(phase, sums.buy, sums.buy_value, sums.sell, sums.sell_value, sums.neutral, sums.neutral_value)  # type: ignore[call-arg, misc]
             for phase in _PHASES
             if (sums := traded.get(phase)) is not None
         ]

@@ -140,13 +140,17 @@ class Tape(msgspec.Struct, array_like=True, gc=False):
     @property
     def total(self) -> int:
         """The day's volume as the feed counts it, restarts added up."""
+        if self.before is None:
+            return self.base + self.count.top
         return self.begins_at(self.count) + self.count.top
 
     @property
     def total_value(self) -> int:
         """The day's value as the feed counts it, restarts added up."""
         before = self.before
-        earlier = before.top_value if before is not None and before.generation < self.count.generation else 0
+        if before is None:
+            return self.base_value + self.count.top_value
+        earlier = before.top_value if before.generation < self.count.generation else 0
         return self.base_value + earlier + self.count.top_value
 
     def begins_at(self, count: Count) -> int:
