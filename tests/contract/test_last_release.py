@@ -9,20 +9,24 @@ import pytest
 
 from schemas.instruments import contract_of
 from schemas.shards import shard_of
-from schemas.topics import PARTIAL_FLOW, SSI_DLQ, STATE_FLOW, Topic, encode
+from schemas.topics import PARTIAL_FLOW, SSI_DLQ, STATE_FLOW, STATE_TOPICS, Topic, encode
 from schemas.units import Exchange
 from schemas.upgrades import UPGRADES
 from tests.last_release import RELEASES, SHARDS, Folds, minute_of, state_of
 
 EXAMPLES = Path(__file__).parents[2] / "schemas" / "examples"
-Lanes = defaultdict[tuple[str, int, bool], list[list[Any]]]
+Lanes = defaultdict[tuple[str, int, bool, str], list[list[Any]]]
 """Key and message of each output, as JSON has them."""
 
 
-def lane(topic: Topic[Any], partition: int, message: Any) -> tuple[str, int, bool]:
-    """Where one pipeline alone decides the order: stocks and futures share topics, and chance interleaves their pipelines."""
+def lane(topic: Topic[Any], partition: int, key: str, message: Any) -> tuple[str, int, bool, str]:
+    """Where the order means something.
+
+    Stocks and futures share topics, and chance interleaves their pipelines. On a topic of latest values each key is for itself.
+    """
     first = message.events[0] if hasattr(message, "events") else message
-    return topic.name, partition, contract_of(getattr(first, "symbol", "")) is not None
+    is_future = contract_of(getattr(first, "symbol", "")) is not None
+    return topic.name, partition, is_future, key if topic in STATE_TOPICS else ""
 
 
 def written(topic: Topic[Any], value: bytes) -> dict[str, Any]:
@@ -66,13 +70,13 @@ def test_a_minute_folded_onto_the_state_of_the_release_says_what_the_release_sai
         message = said.topic.decode(said.value)
         # The connector's own dead letters are not the pipelines' doing.
         if not said.topic.name.startswith("ssi.") or (said.topic is SSI_DLQ and message.source != "ssi"):
-            published[lane(said.topic, said.partition, message)].append([said.key, written(said.topic, said.value)])
+            published[lane(said.topic, said.partition, said.key, message)].append([said.key, written(said.topic, said.value)])
         for output in folds.fold(said).outputs:
             if not is_known_to(release, output.topic):
                 continue
             partition = shard_of(output.key, output.topic.partitions(SHARDS))
             message = output.topic.decode(output.value)
             row = msgspec.json.decode(encode(message))
-            made[lane(output.topic, partition, message)].append([output.key, without_new_movers(output.topic, row)])
+            made[lane(output.topic, partition, output.key, message)].append([output.key, without_new_movers(output.topic, row)])
     assert {where: without_what_came_later(messages, published[where]) for where, messages in made.items()} == published
     assert len(published) >= 20
