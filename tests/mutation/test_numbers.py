@@ -92,7 +92,7 @@ MUTANTS = {
     "quotes that only change a volume": Mutant("ssi.ticks", price_shard.PriceFold, "_show_book", "record.bids[:2] != symbol_day.bids[:2]", "record.bids[:1] != symbol_day.bids[:1]", "wrong_quotes"),
     "a lost gap not booked": Mutant("ssi.ticks", prints.TapeRecorder, "_gap", "self._events.append(", "(lambda event: None)(", "wrong_gap"),
     "a repeat booked twice": Mutant("ssi.ticks", prints.TapeRecorder, "_repeat", "tape.repeats += 1", "tape.repeats += 1; self._events.append(print_line(received.record, received.label, tape.count.generation, start=received.start, volume=received.record.volume, late=True, anchored=True))", "doubled_print"),
-    "value of a print": Mutant("ssi.ticks", prints, "print_line", "value=value_of(price, volume, record.exchange)", "value=value_of(price, volume + 1, record.exchange)", "wrong_value"),
+    "value of a print": Mutant("ssi.ticks", prints, "print_line", "value_of(price, volume, record.exchange)", "value_of(price, volume + 1, record.exchange)", "wrong_value"),
     "limit of a print": Mutant("ssi.ticks", prints, "print_line", "price == record.floor", "price == record.floor + 1", "wrong_limit"),
     "no price_limit alert": Mutant("ssi.ticks", trade_alerts, "_limit", "limit == memory.limit or", "True or", "missing_alert"),
     "alert latch broken": Mutant("ssi.ticks", trade_alerts, "_limit", "limit == memory.limit or", "", "unexpected_alert"),
