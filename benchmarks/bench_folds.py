@@ -27,7 +27,6 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -158,51 +157,59 @@ def measure(cell: Cell, frames: list[tuple[int, bytes, int]]) -> Measured:
     values = [(shard, value.replace(b'"schema":2', version, 1), count) for shard, value, count in frames]
     outputs: list[tuple[str, str, bytes]] = states.outputs
     outcomes: Counter[str] = Counter()
+    said = Said()
+    slices: list[tuple[float, int]] = []
     tenth = max(len(values) // 10, 1)
-    marks: list[tuple[float, int]] = []
-    folded_records = 0
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    begun = time.process_time()
-    for n, (shard, value, count) in enumerate(values):
-        if n % tenth == 0:
-            marks.append((time.process_time(), folded_records))
-        folded = fold(topic.decode(value), n, shard)
-        outputs += [(output.topic.name, output.key, output.value) for output in folded.outputs]
-        outcomes.update(folded.counts)
-        folded_records += count
-        states.folded = folded_records
-        after(folded)
-    flush()
-    ended = time.process_time()
-    marks.append((ended, folded_records))
-    assert folded_records == cell.records, "every record was folded"
-    last: dict[tuple[str, str], bytes] = {}
-    events = rows = 0
-    digest = 0
-    for name, key, value in outputs:
-        if name.startswith("state."):
-            last[name, key] = value
-            rows += 1
-        else:
-            events += 1
-            digest = hash((digest, name, key, value))
-    digest = hash((digest, *sorted(last.items())))
-    slices = [(t1 - t0) / max(r1 - r0, 1) * 1e6 for (t0, r0), (t1, r1) in pairwise(marks)]
+    for first in range(0, len(values), tenth):
+        part = values[first : first + tenth]
+        begun = time.process_time()
+        for n, (shard, value, count) in enumerate(part, first):
+            folded = fold(topic.decode(value), n, shard)
+            outputs += [(output.topic.name, output.key, output.value) for output in folded.outputs]
+            outcomes.update(folded.counts)
+            states.folded += count
+            after(folded)
+        if first + tenth >= len(values):
+            flush()
+        slices.append((time.process_time() - begun, sum(count for _, _, count in part)))
+        # Between the slices, so that neither this nor what lies around is measured.
+        said.take(outputs)
+        outputs.clear()
+    assert states.folded == cell.records, "every record was folded"
+    paces = [seconds / max(count, 1) * 1e6 for seconds, count in slices]
     assert outcomes["rejected"] == outcomes["correction"] == outcomes["suspect"] == 0, outcomes
     expected = {"matches": "print", "quotes": "quote", "foreign": "delta", "index": "index"}[cell.kind]
     assert outcomes[expected] >= cell.records // 2, outcomes
     return Measured(
-        us=(ended - begun) / folded_records * 1e6,
-        first_us=slices[1],
-        last_us=slices[-2],
-        events=events,
-        keys=len(last),
-        rows=rows,
-        digest=digest,
+        us=sum(seconds for seconds, _ in slices) / cell.records * 1e6,
+        first_us=paces[1],
+        last_us=paces[9],
+        events=said.events,
+        keys=len(said.last),
+        rows=said.rows,
+        digest=hash((said.digest, *sorted(said.last.items()))),
         kinds=dict(outcomes),
     )
+
+
+class Said:
+    """What came out: all events in order, and of each key the last row."""
+
+    def __init__(self) -> None:
+        self.last: dict[tuple[str, str], bytes] = {}
+        self.events = self.rows = self.digest = 0
+
+    def take(self, outputs: list[tuple[str, str, bytes]]) -> None:
+        for name, key, value in outputs:
+            if name.startswith("state."):
+                self.last[name, key] = value
+                self.rows += 1
+            else:
+                self.events += 1
+                self.digest = hash((self.digest, name, key, value))
 
 
 class States:
