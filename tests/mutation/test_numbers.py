@@ -80,7 +80,7 @@ MUTANTS = {
     "low of state.prices": Mutant("ssi.ticks", symbol_day.SymbolDay, "row", "low=self.low", "low=self.high", "wrong_price_row"),
     "last of state.prices": Mutant("ssi.ticks", symbol_day.SymbolDay, "take_print", "self.last, self.last_volume = price,", "self.last, self.last_volume = price + 50,", "wrong_price_row"),
     "open": Mutant("ssi.ticks", symbol_day.SymbolDay, "_open", "self.auction_open = booked.record.price", "self.auction_open = booked.record.price + 100", "wrong_price_row"),
-    "VWAP": Mutant("ssi.ticks", symbol_day.SymbolDay, "average", "tape.total - tape.explained", "tape.printed - tape.explained", "wrong_price_row"),
+    "VWAP": Mutant("ssi.ticks", symbol_day.SymbolDay, "_average", "total - self.tape.explained", "self.tape.printed - self.tape.explained", "wrong_price_row"),
     "side flipped": Mutant("ssi.ticks", symbol_day.SymbolDay, "take_print", "elif side is Side.SELL", "elif side is Side.NEUTRAL", "wrong_price_row"),
     "missed volume": Mutant("ssi.ticks", symbol_day.SymbolDay, "row", "missed_volume=Shares(tape.missed)", "missed_volume=Shares(0)", "wrong_price_row"),
     "floors are declines": Mutant("ssi.ticks", symbol_day.SymbolDay, "stands", "if last == self.floor", "if False", "wrong_breadth_row"),
