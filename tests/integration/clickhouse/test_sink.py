@@ -39,7 +39,7 @@ SHARDS = 3
 PARTITIONS = sum(topic.partitions(SHARDS) for topic in SOURCES)
 OPEN_MS = 1_795_140_900_000  # 2026-11-20 09:15 in Vietnam
 BAD = b'{"schema":1,"events":[{"kind":"print"}]}'
-ENOUGH = 6_500
+ENOUGH = usually(2_000, proving=6_500)
 JUNK = 300
 """More bad messages than the dead-letter limit looks at."""
 PHASES: list[TradePhase] = ["continuous", "put_through", "atc"]
@@ -357,7 +357,7 @@ def test_every_event_is_stored_once_whatever_dies(
     drain.wait()
     assert sink.stop() == 0
     client = connect(own_server.url, "sink", own_server.password, "kill")
-    assert client.query("SELECT count() > 5000 FROM trades").first_item
+    assert client.query("SELECT count() > 1500 FROM trades").first_item
     assert_archive_equals_topics(client, market)
     client.close()
 
@@ -382,7 +382,7 @@ def test_a_sink_that_must_read_more_again_than_it_may_hold_goes_on(
     client.close()
 
 
-def test_two_sinks_share_the_partitions_and_hand_them_over(
+def test_two_sinks_share_the_partitions_and_another_process_takes_the_place_of_one_that_says_so(
     market: Market,
     embedded: Any,
     database: str,
@@ -397,23 +397,16 @@ def test_two_sinks_share_the_partitions_and_hand_them_over(
         second.start()
         until(lambda: second.said("reading"), "a rebalance to the second")
         until(lambda: any(first.said(f"reading {n} partitions") for n in range(1, PARTITIONS)), "a rebalance of the first")
+        successor = a_sink(embedded, ARCHIVE_DATABASE=database, ARCHIVE_INSTANCE="first")
+        successor.start()
+        assert first.process is not None
+        first.process.wait(PATIENCE_S)
+        assert first.said("another process runs the archive as instance 'first'")
     drain.wait()
-    assert (first.stop(), second.stop()) == (0, 0)
+    assert (successor.stop(), second.stop()) == (0, 0)
     client = connect(embedded.url, embedded.user, embedded.password, database)
     assert_archive_equals_topics(client, market)
     client.close()
-
-
-def test_a_second_sink_of_the_same_instance_takes_over_and_the_first_says_so(
-    topics: str, embedded: Any, database: str, a_sink: Callable[..., SinkProcess]
-) -> None:
-    first, second = (a_sink(embedded, ARCHIVE_DATABASE=database) for _ in range(2))
-    first.start()
-    until(lambda: first.said("reading"), "an assignment")
-    second.start()
-    assert first.process is not None
-    first.process.wait(PATIENCE_S)
-    assert first.said("another process runs the archive as instance '0'")
 
 
 def test_a_sink_waits_for_clickhouse_and_says_what_to_do(
