@@ -38,12 +38,18 @@ from stock_tracker.kafka import topics
 from stock_tracker.verify.topics import read_topic
 from tests.builders import changed
 from tests.e2e.running_up import KILLABLE, RunningUp, StartUp
+from tests.e2e.test_chaos import PARTS as STRUCK
 from tests.patience import PATIENCE_S
+from tests.proof import PROVING
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
 
 SCREENSHOTS = os.environ.get("SCREENSHOTS")
 """Where to leave pictures of the page; nowhere when it is not set."""
+FEW_RECORDS = {} if SCREENSHOTS else {"SIM_SCALE": "0.02"}
+"""Fewer trades of as many stocks; a picture shows a fuller board."""
+KILLED = KILLABLE if PROVING else tuple(part for part in KILLABLE if part not in STRUCK)
+"""Each process but the connector dies at least once; those that chaos strikes in CI as well only in the long proof."""
 RULES = Path(__file__).parents[2] / "pipelines" / "alerts.toml"
 FILLED = ("trades", "prices_daily", "candles", "foreign_ledger", "indices", "basis", "alerts")
 MINUTE_MS = 60_000
@@ -59,7 +65,7 @@ def stacks() -> list[RunningUp]:
 def up(stacks: list[RunningUp], start_up: StartUp) -> RunningUp:
     """The stack, on a day that may have begun."""
     if not stacks or stacks[-1].process.poll() is not None:
-        stacks.append(start_up("--seed", "7", "--speed", "180"))
+        stacks.append(start_up("--seed", "7", "--speed", "180", **FEW_RECORDS))
     return stacks[-1]
 
 
@@ -77,7 +83,7 @@ async def go_on(up: RunningUp, until_ms: int) -> None:
 async def test_killing_every_process_but_the_connector_changes_nothing_and_it_verifies_while_it_plays(up: RunningUp) -> None:
     began = await up.market_ms()
     # Up to and around the opening auction, where everything is busy, each process dies at least once.
-    for minute, part in enumerate(KILLABLE, 8):
+    for minute, part in enumerate(KILLED, 8):
         await up.play_to(at(day_of(began), 9, minute))
         await go_on(up, at(day_of(began), 9, minute + 1))
         await up.kill(part)
@@ -86,12 +92,12 @@ async def test_killing_every_process_but_the_connector_changes_nothing_and_it_ve
     ended = await up.command("verify", "--json")
     result = ended.result
     assert (ended.code, result["reconciled"], result["differences"]) == (0, True, [])
-    assert result["ticks_received"] == result["ticks_sent"] > 4_000
+    assert result["ticks_received"] == result["ticks_sent"] > 1_000
     # The table has lines of other kinds too, such as status; each was compared with its topic.
-    assert result["archive_rows"]["trades"] >= result["prints"] > 200
+    assert result["archive_rows"]["trades"] >= result["prints"] > 50
     assert result["missed_volume"] == 0
     assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"] > 0
-    assert up.said.count("was killed by SIGKILL") == len(KILLABLE)
+    assert up.said.count("was killed by SIGKILL") == len(KILLED)
     # The market stood meanwhile, if it was not at 09:30 already, and goes on.
     await up.play_to(at(day_of(began), 9, 30))
 
@@ -158,9 +164,9 @@ async def test_everything_of_a_morning_is_where_it_belongs(up: RunningUp) -> Non
     ended = await up.command("verify", "--json")
     result = ended.result
     assert (ended.code, result["reconciled"], result["differences"]) == (0, True, [])
-    assert result["ticks_received"] == result["ticks_sent"] > 10_000
+    assert result["ticks_received"] == result["ticks_sent"] > 3_000
     # The table has lines of other kinds too, such as status; each was compared with its topic.
-    assert result["archive_rows"]["trades"] >= result["prints"] > 1_000
+    assert result["archive_rows"]["trades"] >= result["prints"] > 300
     assert result["missed_volume"] == 0
     assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"]
     assert all(result["archive_rows"][table] > 0 for table in FILLED)
@@ -195,7 +201,7 @@ async def test_the_candles_that_were_told_are_those_that_the_archive_makes_of_th
     # The market stands: what it would tell of its last minutes with its next seconds is not told.
     over_s = (truth.header.market_ms - 3 * MINUTE_MS) // 1000
     assert [row for row in made if row[1] <= over_s] == [row for row in told if row[1] <= over_s]
-    assert len(told) > 500
+    assert len(told) > 200
 
 
 def key_of(row: Any) -> str:
@@ -237,7 +243,15 @@ async def test_a_dropped_print_a_dropped_ledger_entry_and_a_wrong_row_of_the_boa
     await up.drain()
     kafka = {"bootstrap.servers": up.running.environment["KAFKA_BOOTSTRAP"]}
     prefix = "copy."
-    gone = await asyncio.to_thread(copy_without, kafka, prefix, {MARKET_TRADES: 50, MARKET_FOREIGN: 20})
+    gone = await asyncio.to_thread(copy_without, kafka, prefix, {MARKET_TRADES: 20, MARKET_FOREIGN: 5})
+    stored = [s for s in read_topic(kafka, STATE_PRICES.named(prefix)) if STATE_PRICES.decode(s.value).last][-1]
+    row = STATE_PRICES.decode(stored.value)
+    assert row.last is not None
+    wrong = encode(changed(row, src=1 << 40, last=row.last + 50))
+    producer = Producer(kafka)
+    producer.produce(STATE_PRICES.named(prefix), wrong, row.symbol, partition=stored.partition)
+    assert producer.flush(PATIENCE_S) == 0
+
     ended = await up.command("verify", "--json", TOPIC_PREFIX=prefix)
     assert ended.code == 1
     differences = ended.result["differences"]
@@ -253,18 +267,10 @@ async def test_a_dropped_print_a_dropped_ledger_entry_and_a_wrong_row_of_the_boa
     named = [d for d in differences if d["kind"] == "missing_entry"]
     assert [d["symbol"] for d in named] == [lost_entry.symbol]
     assert lost_entry.side.value in named[0]["detail"]
-    assert not [d for d in differences if d["kind"].endswith("_state")]
 
-    stored = [s for s in read_topic(kafka, STATE_PRICES.named(prefix)) if STATE_PRICES.decode(s.value).last][-1]
-    row = STATE_PRICES.decode(stored.value)
-    assert row.last is not None
-    wrong = encode(changed(row, src=1 << 40, last=row.last + 50))
-    producer = Producer(kafka)
-    producer.produce(STATE_PRICES.named(prefix), wrong, row.symbol, partition=stored.partition)
-    assert producer.flush(PATIENCE_S) == 0
-    result = (await up.command("verify", "--json", TOPIC_PREFIX=prefix)).result
-    (named_row,) = [d for d in result["differences"] if d["kind"] == "wrong_state"]
-    assert (named_row["symbol"], named_row["detail"]) == (row.symbol, f"last is {row.last + 50}, not {row.last}")
+    (named_row,) = [d for d in differences if d["kind"].endswith("_state")]
+    assert (named_row["kind"], named_row["symbol"]) == ("wrong_state", row.symbol)
+    assert named_row["detail"] == f"last is {row.last + 50}, not {row.last}"
     assert named_row["position"]["topic"] == STATE_PRICES.name
 
 
