@@ -382,6 +382,9 @@ class _Sink:
 
         Such a topic counts its offsets from 0 again. Where it has come further than the old one, nothing else tells of it.
         """
+        if not self._is_back():
+            # An administrator's request is not for a broker that is away: while it waits, librdkafka keeps a core busy.
+            return False
         try:
             ids = topic_ids(self._admin, list(self._topic_ids))
         except KafkaException as error:
