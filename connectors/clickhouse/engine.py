@@ -181,11 +181,12 @@ class Handle:
 class Engine:
     """The engine on one path, held by this process alone until :meth:`close`."""
 
-    def __init__(self, path: Path, memory_bytes: int, threads: int) -> None:
+    def __init__(self, path: Path, backups: Path, memory_bytes: int, threads: int) -> None:
         """Open the engine. It repairs by itself what a killed process left half done.
 
         Args:
             path: Its data; made if it is not there.
+            backups: The only folder for backups; made if it is not there.
             memory_bytes: For everything it does together.
             threads: How many calls may run at a time.
 
@@ -193,10 +194,12 @@ class Engine:
             PathInUse: Another process has opened the path.
         """
         self.path = path
-        path.mkdir(parents=True, exist_ok=True)
+        for folder in (path, backups):
+            folder.mkdir(parents=True, exist_ok=True)
+        options = f"backups.allowed_path={backups.absolute()}&max_server_memory_usage={memory_bytes}"
         try:
             # The first handle starts the engine, with its settings, and the last one to close ends it.
-            self._keeper = Handle(Path(f"{path}?max_server_memory_usage={memory_bytes}"))
+            self._keeper = Handle(Path(f"{path}?{options}"))
         except StatementFailed as error:
             owner = _status_owner(path)
             if owner is None:

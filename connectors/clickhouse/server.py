@@ -38,7 +38,11 @@ async def run(settings: ServerSettings, stop: asyncio.Event) -> None:
     with PathLock(settings.lock_file, settings.engine_path) as lock:
         known = users.load(settings.password_file, settings.users_file)
         engine = await asyncio.to_thread(
-            Engine, settings.engine_path, settings.server_memory_bytes, threads=settings.readers + _WRITER_THREADS
+            Engine,
+            settings.engine_path,
+            settings.backups,
+            settings.server_memory_bytes,
+            threads=settings.readers + _WRITER_THREADS,
         )
         try:
             async with _listening(engine, known, settings) as address:

@@ -31,6 +31,11 @@ class ArchiveHome(BaseSettings):
         return self.home / "archive"
 
     @property
+    def backups(self) -> Path:
+        """Where the embedded server keeps backups; it writes and reads them nowhere else."""
+        return self.folder / "backups"
+
+    @property
     def password_file(self) -> Path:
         """The sink's password, readable by its owner only."""
         return self.folder / "sink.password"

@@ -184,6 +184,48 @@ def query(
         print(f"{to} is written", file=sys.stderr)
 
 
+@app.command(epilog="Example: stock-tracker archive backup november")
+def backup(
+    name: Annotated[str, typer.Argument(help="What to call it.", show_default=False)],
+    into: Annotated[
+        str | None,
+        typer.Option(help="Where a server of your own keeps it, in ClickHouse's words: \"Disk('backups', 'november')\"."),
+    ] = None,
+) -> None:
+    """Make a backup of the whole archive; the embedded server keeps it in archive/backups."""
+    from connectors.clickhouse.backups import back_up
+
+    with opened() as (client, database):
+        back_up(client, database, into or _backup_file(name))
+    print(f"Backup {name} of {database} is made")
+
+
+@app.command(epilog="Example: stock-tracker archive restore november")
+def restore(
+    name: Annotated[str, typer.Argument(help="What the backup is called.", show_default=False)],
+    from_: Annotated[str | None, typer.Option("--from", help="Where a server of your own has it, in ClickHouse's words.")] = None,
+) -> None:
+    """Bring a backup back, into a database that is not there (ARCHIVE_DATABASE names it)."""
+    from connectors.clickhouse import backups
+
+    with opened() as (client, database):
+        backups.restore(client, database, from_ or _backup_file(name))
+    print(f"{database} is as it was when backup {name} was made: `stock-tracker archive backfill` stores what has come since")
+
+
+def _backup_file(name: str) -> str:
+    import os
+    import re
+
+    from connectors.clickhouse.backups import file_of
+    from connectors.clickhouse.settings import ArchiveHome
+    from stock_tracker.home import Home
+
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise typer.BadParameter("letters, digits, dots, dashes and underscores only", param_hint="NAME")
+    return file_of(ArchiveHome(home=Home.of(os.environ).root).backups, name)
+
+
 @app.command(epilog="Example: stock-tracker archive coverage --from 20261101 --to 20261130")
 def coverage(
     from_: Annotated[int, typer.Option("--from", help="The first day, as 20261123.", show_default=False)],

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from clickhouse_connect.driver.client import Client
 
+from connectors.clickhouse.client import connect
 from connectors.clickhouse.core.migration import Migration
 from connectors.clickhouse.migrations import load, migrate
 from tests.command_line import StockTracker
@@ -114,3 +115,33 @@ def test_coverage_names_the_trading_days_that_are_lacking(archive: StockTracker,
     assert covered.code == 1
     assert archive("coverage", "--from", "20261120", "--to", "20261120").code == 0
     assert archive("coverage", "--from", "20261131", "--to", "20261120").code == 2
+
+
+def test_a_backup_brings_the_archive_back(archive: StockTracker, embedded: Any, writer: Client, database: str) -> None:
+    where = {
+        "STOCK_TRACKER_HOME": str(embedded.home),
+        "CLICKHOUSE_URL": embedded.url,
+        "ARCHIVE_USER": embedded.user,
+        "ARCHIVE_PASSWORD": embedded.password,
+    }
+    archive("migrate", **where)
+    client = connect(embedded.url, embedded.user, embedded.password, database)
+    print_ = "('print', 'VNM', '2026-11-20', 1795140900, 60000, 100, true, 'continuous', 1)"
+    client.command(f"INSERT INTO trades (kind, symbol, day, ts, price, volume, anchored, phase, offset) VALUES {print_}")
+    made = archive("backup", database, **where)
+    assert made.code == 0, made.said
+    assert (embedded.home / "archive" / "backups" / f"{database}.tar.zst").exists()
+
+    there = archive("restore", database, **where)
+    assert (there.code, "is there already" in there.said) == (1, True)
+    client.command(f"DROP DATABASE {database} SYNC", use_database=False)
+    back = archive("restore", database, **where)
+    assert back.code == 0, back.said
+    assert "archive backfill" in back.out
+    assert client.query("SELECT symbol, close, prints FROM candles_1m").result_rows == [("VNM", 60_000, 1)]
+    # Its views go on where they were.
+    client.command(f"INSERT INTO trades (kind, symbol, day, ts, price, volume, anchored, phase, offset) VALUES {print_}")
+    assert client.query("SELECT sum(prints) FROM candles_1m").result_rows == [(2,)]
+    client.close()
+    assert archive("backup", "../out", **where).code == 2
+    assert archive("restore", "nothing", ARCHIVE_DATABASE=f"{database}_x", **where).code == 1
