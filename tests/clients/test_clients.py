@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import clickhouse_connect
 import pytest
+import sqlalchemy
 
 from connectors.clickhouse.client import connect
 from stock_tracker.testing.archive import EmbeddedServer
@@ -111,10 +112,8 @@ def test_clickhouse_connect_gives_rows_frames_and_arrow(server: EmbeddedServer) 
     client = clickhouse_connect.get_client(host=parts.hostname, port=parts.port, database=DATABASE)
     ask = "SELECT symbol, day, price FROM prints WHERE symbol = 'VNM'"
     assert client.query(ask).result_rows == [VNM]
-    arrow = pytest.importorskip("pyarrow") and client.query_arrow(ask)
-    assert arrow.column("price").to_pylist() == [60_000]
-    if pytest.importorskip("pandas"):
-        assert client.query_df(ask)["price"].tolist() == [60_000]
+    assert client.query_arrow(ask).column("price").to_pylist() == [60_000]
+    assert client.query_df(ask)["price"].tolist() == [60_000]
     client.close()
 
 
@@ -132,7 +131,6 @@ def test_clickhouse_connect_asks_without_blocking(server: EmbeddedServer) -> Non
 
 
 def test_sqlalchemy_reflects_and_selects_as_superset_does(server: EmbeddedServer) -> None:
-    sqlalchemy = pytest.importorskip("sqlalchemy")
     engine = sqlalchemy.create_engine(f"clickhousedb://default@{urlsplit(server.url).netloc}/{DATABASE}")
     assert "prints" in sqlalchemy.inspect(engine).get_table_names(schema=DATABASE)
     table = sqlalchemy.Table("prints", sqlalchemy.MetaData(schema=DATABASE), autoload_with=engine)
