@@ -6,8 +6,11 @@ from gateway.core.ages import AGED_CHANNELS, ShardAges
 from gateway.core.limits import ClientLimits
 from gateway.core.status import Connectors
 from gateway.fanout import Fanout
+from gateway.settings import GatewaySettings
+from gateway.state_reader import StateReader
+from schemas.position import Partition, Position
 from schemas.structs import ShardProgress
-from schemas.topics import RECORD_TOPICS
+from schemas.topics import RECORD_TOPICS, SSI_STATUS, STATE_PROGRESS
 from tests.builders import a_feed_status
 
 SHARDS = 3
@@ -80,3 +83,24 @@ def test_a_lull_is_no_lag(board: Any, events: Any, peer: Any) -> None:
     fanout.reach(all_shards(now_ms - 1_000))
     peer.subscriber.heartbeat(fanout.heartbeat(now_ms))
     assert peer.read()[-1]["stale"] == []
+
+
+def test_the_reader_of_state_hands_on_what_pipelines_say_of_themselves(board: Any, events: Any, peer: Any) -> None:
+    fanout = Fanout(board, events, Connectors(), ClientLimits(), lambda: 500_000, reason=str)
+
+    def at_once(function: Any, *arguments: Any) -> None:
+        function(*arguments)
+
+    settings = GatewaySettings(kafka={}, topic_prefix="copy.")
+    reader = StateReader(fanout, settings, at_once, at_once)  # type: ignore[arg-type] # neither is of any use without a thread
+    parts = [Partition(f"copy.{topic.name}", number) for topic in reader.topics for number in range(topic.partitions(SHARDS))]
+    reader.begin("0123abcd", dict.fromkeys(parts, 0))
+    for offset, row in enumerate(all_shards(499_000)):
+        reader.take(STATE_PROGRESS, Position("copy.state.progress", 0, offset), 0, row)
+    reader.take(SSI_STATUS, Position("copy.ssi.status", 0, 0), 500_000, a_feed_status())
+    reader.hand_over()
+    reader.caught_up()
+    peer.subscriber.heartbeat(fanout.heartbeat(500_000))
+    beat = peer.read()[-1]
+    assert beat["lag_ms"] == dict.fromkeys(AGED_CHANNELS, 1_000)
+    assert (beat["stale"], beat["phase"]) == ([], "continuous")
