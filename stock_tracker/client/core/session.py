@@ -55,6 +55,8 @@ class Wanted:
     throttle_ms: int | None = None
     cursor: str | None = None
     """Where the client stands; None where it has to ask for everything."""
+    cursor_of: frozenset[str] = frozenset()
+    """The symbols that were wanted when the cursor came: it speaks for these and no others."""
     columns: list[str] = field(default_factory=list)
     unanswered: int = 0
     pages_due: bool = False
@@ -99,11 +101,7 @@ class StreamSession:
         words = list(symbols)
         wanted.symbols.update(dict.fromkeys(words))
         wanted.throttle_ms = throttle_ms
-        if self._is_live:
-            return [self._sub(channel, words)]
-        # The cursor holds for what was wanted before, and for nothing else.
-        wanted.cursor = None
-        return []
+        return [self._sub(channel, words)] if self._is_live else []
 
     def unsubscribe(self, channel: str, symbols: Iterable[str]) -> list[str]:
         """Want ``symbols`` of ``channel``, words that were subscribed, no more; what to send."""
@@ -168,9 +166,6 @@ class StreamSession:
         self._is_live = False
         if code in TERMINAL:
             raise StreamEnded(int(code or 0), reason)
-        for wanted in self._wanted.values():
-            if not wanted.is_whole:
-                wanted.cursor = None
         ceiling_ms = min(BACKOFF_MAX_MS, BACKOFF_MS * 2**self._attempts)
         self._attempts = min(self._attempts + 1, 10)
         return self._goaway_ms if self._goaway_ms is not None else int(chance * ceiling_ms)
@@ -200,7 +195,13 @@ class StreamSession:
     def _take_hello(self, message: Mapping[str, Any], _now_ms: int) -> tuple[list[Told], list[str]]:
         self._is_live = True
         self._heartbeat_ms = message["heartbeat_ms"]
-        return [], [self._sub(channel, wanted.symbols, wanted.cursor) for channel, wanted in self._wanted.items()]
+        subs = []
+        for channel, wanted in self._wanted.items():
+            # A connection that was lost while it brought what had been missed has not made the cursor worse.
+            if not wanted.symbols.keys() <= wanted.cursor_of:
+                wanted.cursor = None
+            subs.append(self._sub(channel, wanted.symbols, wanted.cursor))
+        return [], subs
 
     def _take_ok(self, message: Mapping[str, Any], _now_ms: int) -> tuple[list[Told], list[str]]:
         channel, is_sub, fields = self._commands.pop(message["id"], ("", False, {}))
@@ -212,6 +213,7 @@ class StreamSession:
         wanted.pages_due = True
         if message["recovered"] is False and len(fields["sym"]) == len(wanted.symbols):
             # All that is wanted was asked for, and comes anew. Of events, some may be gone.
+            wanted.cursor = None
             wanted.starts_anew = channel not in EVENTS
             if channel in EVENTS and "cursor" in fields:
                 return [Missed(channel)], []
@@ -269,7 +271,7 @@ class StreamSession:
     def _reach(self, channel: str, cursor: str | None) -> None:
         wanted = self._wanted.get(channel)
         if cursor and wanted is not None and wanted.is_whole:
-            wanted.cursor = cursor
+            wanted.cursor, wanted.cursor_of = cursor, frozenset(wanted.symbols)
 
     @staticmethod
     def _named(wanted: Wanted, rows: Iterable[list[Any]]) -> Iterator[dict[str, Any]]:

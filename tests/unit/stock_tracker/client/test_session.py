@@ -97,6 +97,20 @@ def test_a_cursor_is_not_kept_of_what_has_not_come_whole(talk: Talk) -> None:
     assert "cursor" not in talk.sent[-1]
 
 
+def test_a_connection_that_breaks_while_it_brings_what_was_missed_leaves_the_cursor(talk: Talk) -> None:
+    talk.answer()
+    talk.snap("px", ["VNM", 1], cursor="c7")
+    for _ in range(2):
+        talk.session.closed(None, "", chance=0.0)
+        talk.open()
+        assert talk.sent[-1]["cursor"] == "c7"
+    talk.answer(recovered=True)
+    talk.snap("px", ["VNM", 2], last=False)
+    talk.session.closed(None, "", chance=0.0)
+    talk.open()
+    assert talk.sent[-1]["cursor"] == "c7"
+
+
 @pytest.mark.parametrize("text", ["no json", "[]", '{"op":"hb"}', '{"n":7,"op":"hb"}'])
 def test_a_hole_or_junk_breaks_the_connection(talk: Talk, text: str) -> None:
     with pytest.raises(StreamBroken):
