@@ -16,7 +16,7 @@ from stock_tracker.explain.sources import KafkaTopics
 from stock_tracker.verify.core.against_truth import TruthComparison
 from stock_tracker.verify.core.connections import SentOn
 from stock_tracker.verify.core.deals import DealsReport
-from stock_tracker.verify.core.differences import Difference
+from stock_tracker.verify.core.differences import Difference, each_kind_first
 from stock_tracker.verify.core.ledger import LedgerReport
 from stock_tracker.verify.core.numbers import NEVER_JUDGED, NotJudged
 from stock_tracker.verify.core.published import CONNECTOR, Epoch, Published
@@ -196,6 +196,7 @@ def verify(
         for table in never_empty
         if not checked.archive_rows[table]
     ]
+    differences = each_kind_first(differences)
     if differences:
         tell("Looking for the evidence behind the first differences")
     evidence = evidence_of(differences[:MOST_SHOWN], _explained_by(kafka, prefix, tell))

@@ -1,5 +1,7 @@
 """What verification finds, and where."""
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -58,3 +60,13 @@ class Difference:
             "partition": at.message.partition if at else self.partition,
             "position": at.as_json() if at else None,
         }
+
+
+def each_kind_first(differences: Iterable[Difference]) -> list[Difference]:
+    """The first difference of each kind, then the second of each, and so on: a kind that is everywhere hides no other."""
+    of_kind: Counter[str] = Counter()
+    numbered: list[tuple[int, Difference]] = []
+    for difference in differences:
+        numbered.append((of_kind[difference.kind], difference))
+        of_kind[difference.kind] += 1
+    return [difference for _, difference in sorted(numbered, key=lambda pair: pair[0])]
