@@ -27,6 +27,7 @@ export class Client {
     this.retryAt = 0;
     this.wanted = new Map(); // channel → {symbols: Set, throttle}
     this.cursors = new Map(); // channel → the last cursor
+    this.cursorOf = new Map(); // channel → the symbols that were wanted when it came: it speaks for these and no others
     this.columns = new Map();
     this.attempts = 0;
     this._begin(0);
@@ -49,10 +50,7 @@ export class Client {
     wanted.throttle = throttle;
     for (const symbol of symbols) wanted.symbols.add(symbol);
     this.wanted.set(ch, wanted);
-    if (this.phase === "live") return [this._sub(ch, symbols, false)];
-    // The cursor holds for the symbols that were wanted before, and for no others.
-    this.cursors.delete(ch);
-    return [];
+    return this.phase === "live" ? [this._sub(ch, symbols, false)] : [];
   }
 
   /** Want `symbols` of `ch` no more. */
@@ -124,7 +122,6 @@ export class Client {
     this.phase = "waiting";
     this.reason = reason;
     this.retryAt = now + wait;
-    for (const ch of this.arriving.keys()) if (!this._complete(ch)) this.cursors.delete(ch);
     return [{ do: "state" }];
   }
 
@@ -153,7 +150,7 @@ export class Client {
     const fields = { op: "sub", ch, sym: [...symbols] };
     const throttle = this.wanted.get(ch)?.throttle ?? null;
     if (throttle !== null) fields.throttle_ms = throttle;
-    if (opening && this.cursors.has(ch)) fields.cursor = this.cursors.get(ch);
+    if (opening && this._speaksFor(ch)) fields.cursor = this.cursors.get(ch);
     const effect = this._command(fields);
     this.commands.set(effect.id, { ch, symbols: [...symbols], opening });
     this._arrival(ch).unanswered += 1;
@@ -176,7 +173,9 @@ export class Client {
     arrival.unanswered -= 1;
     arrival.snapshot = true;
     this.attempts = 0;
-    return command.opening && message.recovered === false ? [{ do: "reset", ch: command.ch }] : [];
+    if (!command.opening || message.recovered !== false) return [];
+    this.cursors.delete(command.ch);
+    return [{ do: "reset", ch: command.ch }];
   }
 
   _err(message, now) {
@@ -228,6 +227,14 @@ export class Client {
 
   /** Keep a cursor, unless some of what is wanted of the channel has not arrived: the cursor would hold for that too. */
   _reach(ch, cursor) {
-    if (cursor && this._complete(ch)) this.cursors.set(ch, cursor);
+    if (!cursor || !this._complete(ch)) return;
+    this.cursors.set(ch, cursor);
+    this.cursorOf.set(ch, new Set(this.wanted.get(ch)?.symbols));
+  }
+
+  /** Whether the last cursor of a channel speaks for all that is wanted of it; a return that broke off has not made it worse. */
+  _speaksFor(ch) {
+    const of = this.cursorOf.get(ch);
+    return this.cursors.has(ch) && of !== undefined && [...this.wanted.get(ch).symbols].every((symbol) => of.has(symbol));
   }
 }

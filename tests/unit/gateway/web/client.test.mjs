@@ -117,6 +117,17 @@ test("after a loss the channel is resumed by its last cursor and keeps its rows"
   assert.equal(talk.rows.get("VNM"), 62_000);
 });
 
+test("a return that breaks off while it brings what was missed leaves the cursor", () => {
+  const talk = live();
+  talk.lose();
+  talk.comeBack();
+  talk.ok(0, true);
+  talk.snap([["VNM", 63_000]], undefined, false);
+  talk.lose();
+  talk.comeBack();
+  assert.equal(talk.sent[0].cursor, "e.0:1");
+});
+
 test("a cursor that does not hold any more brings a whole snapshot", () => {
   const talk = live();
   talk.lose(4003);
