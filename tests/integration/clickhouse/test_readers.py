@@ -13,8 +13,6 @@ import urllib3
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import DatabaseError
 
-from tests.patience import until
-
 pytestmark = pytest.mark.clickhouse
 
 ACCESS_DENIED, READONLY, SYNTAX_ERROR, AUTHENTICATION_FAILED = 497, 164, 62, 516
@@ -200,16 +198,6 @@ def test_readers_that_do_not_take_their_answers_keep_nobody_out(post: Any, embed
         answer = post("SELECT 1")
         assert (answer.status, answer.data) == (200, b"1\n")
         assert dropped() > before
-
-
-def test_a_reader_that_does_not_take_its_answer_in_its_time_is_dropped(embedded: Any) -> None:
-    body = b"SELECT repeat('x', 1000) FROM numbers(900000) FORMAT TSV"
-    head = b"POST /?max_execution_time=1 HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body)
-    before = embedded.log.count("did not take its answer in its time")
-    with socket.create_connection(("127.0.0.1", embedded.port)) as client:
-        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
-        client.sendall(head + body)
-        until(lambda: embedded.log.count("did not take its answer in its time") > before, "the end of its time")
 
 
 def test_a_reader_may_lower_its_limits(post: Any) -> None:
