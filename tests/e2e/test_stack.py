@@ -290,7 +290,11 @@ async def test_a_dropped_row_is_named_with_its_place_in_kafka(up: RunningUp) -> 
         partition, offset, idx, symbol = archive.query(place).result_rows[0]
         # An archive that is as ours but for that row.
         archive.command("CREATE DATABASE lossy")
-        tables = "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine != 'MaterializedView'"
+        # A view with parameters cannot be asked without them.
+        tables = (
+            "SELECT name FROM system.tables WHERE database = currentDatabase() AND engine != 'MaterializedView' "
+            "AND NOT position(as_select, '{')"
+        )
         for (table,) in archive.query(tables).result_rows:
             but = f" WHERE (partition, offset, idx) != ({partition}, {offset}, {idx})" if table == "trades" else ""
             archive.command(f"CREATE VIEW lossy.{table} AS SELECT * FROM {table}{but}")
