@@ -64,7 +64,7 @@ def print_line(
     """
     price = record.price
     # By position, in the order of the model's fields: millions are made a day, and names take twice as long.
-    return TradeEvent(  # type: ignore[misc, call-arg] # to a type checker twins are models, which take names alone
+    return TradeEvent(  # type: ignore[call-arg] # to a type checker twins are models, which take names alone
         "print",
         record.symbol,
         record.exchange,

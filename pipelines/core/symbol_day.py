@@ -351,7 +351,7 @@ class SymbolDay(Stored):
         traded = self.traded or {}
         return [
             # By position, which is faster, and there are six a row.
-            PhaseSum(phase, sums.buy, sums.buy_value, sums.sell, sums.sell_value, sums.neutral, sums.neutral_value)  # type: ignore[call-arg, misc]
+            PhaseSum(phase, sums.buy, sums.buy_value, sums.sell, sums.sell_value, sums.neutral, sums.neutral_value)  # type: ignore[call-arg]
             for phase in _PHASES
             if (sums := traded.get(phase)) is not None
         ]
