@@ -195,15 +195,22 @@ def test_every_record_is_booked_or_counted(told: list[Told], cuts: list[bool]) -
 def test_the_lines_of_each_generation_add_up_to_its_total(told: list[Told], cuts: list[bool]) -> None:
     day = Day().tell(told, cuts).close()
     sums: Counter[int] = Counter()
+    explained: set[tuple[int | None, int, int]] = set()
     missed = 0
     for event in day.events:
         if event.kind == "status" or (event.phase == "put_through" and event.kind == "print"):
             continue
+        interval = event.generation, event.start, event.total_volume
         if event.kind == "fill":
             missed -= event.volume
             if event.phase == "put_through":
+                explained.add(interval)
                 continue
         missed += event.volume * (event.kind == "gap")
+        if event.kind == "gap" and interval in explained:
+            # What a deal explained until a match disputed it was in a gap before, and was counted then.
+            explained.remove(interval)
+            continue
         sums[event.generation] += event.volume * (-1 if event.kind == "fill" else 1)
     if day.rows:
         assert sum(sums.values()) == day.rows[-1].total_volume
