@@ -21,31 +21,22 @@ from typing import Any
 from confluent_kafka import ConsumerGroupTopicPartitions, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pipelines.core.frames import Shard
+from pipelines.catalogue import BESIDE, named
+from pipelines.core.codec import LiveState
+from pipelines.core.frames import Shard, WaitingRow
 from pipelines.core.price_shard import fold_frame
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
-from schemas.topics import (
-    MARKET_CANDLES,
-    MARKET_DAILY,
-    MARKET_QUOTES,
-    MARKET_TRADES,
-    PARTIAL_BREADTH,
-    PIPELINES_TERMS,
-    SSI_DLQ,
-    SSI_TICKS,
-    STATE_BREADTH,
-    STATE_PRICES,
-    Topic,
-    encode,
-)
+from schemas.topics import SSI_TICKS, encode
 from schemas.units import Symbol, UnixMs
 from tests.builders import DAY, a_frame, a_quote, a_tick, a_trade, offers
 
 SHARDS = 6
 KEYS = shard_keys(SHARDS)
 PER_FRAME = 50
+FRAMES_KEPT = 100
+"""After so many frames values are stored and rows made: 5,000 ticks, of which a busy service folds more between two commits."""
 
 CHILD = """
 import os, time
@@ -91,13 +82,20 @@ def a_market(ticks: int) -> list[tuple[int, bytes]]:
 
 
 def bench_fold(frames: list[tuple[int, bytes]]) -> float:
-    """Microseconds of CPU a tick, decoding and encoding included, state as bytes in a dict."""
-    states: list[dict[bytes, bytes]] = [{} for _ in range(SHARDS)]
+    """Microseconds of CPU a tick, decoding and encoding included, with values and rows kept as a busy service keeps them."""
+    states = [LiveState({}) for _ in range(SHARDS)]
     places = [(Position("ssi.ticks", shard, 1), Shard("prices", shard, SHARDS, KEYS[shard])) for shard in range(SHARDS)]
     usual = offers(SSI_TICKS)
+    rows: dict[tuple[str, str], WaitingRow] = {}
     began = time.process_time()
-    for shard, value in frames:
-        fold_frame(SSI_TICKS.decode(value), *places[shard], states[shard], offers=usual)
+    for n, (shard, value) in enumerate(frames, 1):
+        rows.update(fold_frame(SSI_TICKS.decode(value), *places[shard], states[shard], offers=usual).rows)
+        if n % FRAMES_KEPT == 0 or n == len(frames):
+            for row in rows.values():
+                row.output()
+            rows.clear()
+            for state in states:
+                state.store()
     return (time.process_time() - began) / (len(frames) * PER_FRAME) * 1e6
 
 
@@ -106,18 +104,7 @@ def bench_application(frames: list[tuple[int, bytes]], bootstrap: str) -> float:
     prefix = f"bench{os.getpid()}."
     config = {"bootstrap.servers": bootstrap}
     admin = AdminClient(config)
-    topics: list[Topic[Any]] = [
-        SSI_TICKS,
-        MARKET_TRADES,
-        MARKET_QUOTES,
-        MARKET_DAILY,
-        MARKET_CANDLES,
-        PARTIAL_BREADTH,
-        STATE_PRICES,
-        STATE_BREADTH,
-        SSI_DLQ,
-        PIPELINES_TERMS,
-    ]
+    topics = {topic for topology in named("prices").topologies for topic in (topology.source, *topology.sinks, *BESIDE)}
     names = [NewTopic(topic.named(prefix), topic.partitions(SHARDS), 1, config=topic.config()) for topic in topics]
     for answer in admin.create_topics(names).values():
         answer.result()
