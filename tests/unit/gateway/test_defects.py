@@ -7,6 +7,7 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -29,6 +30,7 @@ from gateway.fanout import STALLED_MS, Client, Fanout
 from gateway.settings import GatewaySettings
 from schemas.stock_v1 import CloseCode
 from schemas.topics import encode
+from stock_tracker.client import MarketStream, Rows
 from tests.patience import PATIENCE_S, reached
 from tests.wire_client import Wire
 
@@ -161,3 +163,37 @@ async def test_d18_paths_that_nobody_serves_make_no_metric(gateway: Running) -> 
     after = await gateway.get("metrics")
     assert "wp-login" not in after
     assert after.count("\n") == before
+
+
+async def test_d23_all_users_of_a_load_run_in_one_process_and_each_gets_every_change(gateway: Running, change: Any) -> None:
+    """In the predecessor's load suite the second user of a process ended with "another loop is running"."""
+    shown: list[list[int]] = [[] for _ in range(PLACES)]
+
+    def put(value: int) -> None:
+        row = ["VNM", *[value] * (len(CHANNELS["px"].columns) - 1)]
+        gateway.fanout.apply([change("VNM", value=value, fragment=encode(row))])
+
+    async def use(values: list[int]) -> None:
+        async with MarketStream(f"{gateway.url.replace('http', 'ws', 1)}/v1/ws") as stream:
+            await stream.subscribe("px", "VNM", throttle_ms=0)
+            async for told in stream:
+                values += [told.rows["VNM"]["day"]] if isinstance(told, Rows) and "VNM" in told.rows else []
+
+    def all_see(value: int) -> bool:
+        for user in users:
+            if user.done():
+                user.result()
+        return all(values[-1:] == [value] for values in shown)
+
+    put(0)
+    living = [asyncio.create_task(task) for task in (gateway.fanout.watch_forever(), gateway.fanout.pump_forever())]
+    users = [asyncio.create_task(use(values)) for values in shown]
+    try:
+        for value in range(5):
+            put(value)
+            await reached(partial(all_see, value), "a change at every user")
+    finally:
+        for task in (*users, *living):
+            task.cancel()
+        await asyncio.gather(*users, *living, return_exceptions=True)
+    assert shown == [[*range(5)]] * PLACES
