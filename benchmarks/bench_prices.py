@@ -50,17 +50,17 @@ print(time.process_time() - began)
 """
 
 
-def a_market(ticks: int) -> list[tuple[int, bytes]]:
+def a_market(ticks: int, shards: int = SHARDS) -> list[tuple[int, bytes]]:
     """(shard, frame) in order."""
     draw = random.Random(1)
     symbols = [Symbol(f"S{n:04d}") for n in range(1_600)]
     chosen = draw.choices(symbols, weights=[1 / (rank + 1) for rank in range(len(symbols))], k=ticks)
     totals: dict[str, int] = {}
-    waiting: list[list[Any]] = [[] for _ in range(SHARDS)]
-    seqs = [0] * SHARDS
+    waiting: list[list[Any]] = [[] for _ in range(shards)]
+    seqs = [0] * shards
     frames: list[tuple[int, bytes]] = []
     for n, symbol in enumerate(chosen):
-        shard = shard_of(symbol, SHARDS)
+        shard = shard_of(symbol, shards)
         ts_ms = UnixMs(at(DAY, 9, 15) + n // 1_000 * 1_000)
         if not waiting[shard]:
             waiting[shard].append(a_tick(ts_ms))
