@@ -46,7 +46,7 @@ def usage_of(pid: int) -> Usage:
     peak_kb = next(int(line.split()[1]) for line in status if line.startswith("VmHWM"))
     switches = 0
     for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             lines = (task / "status").read_text().splitlines()
             switches += next(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
     return Usage((int(fields[11]) + int(fields[12])) / _TICKS_A_SECOND, peak_kb / 1024, switches)
