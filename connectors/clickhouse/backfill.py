@@ -20,7 +20,7 @@ from connectors.clickhouse.core.errors import SinkStillRuns
 from connectors.clickhouse.core.intent import Batch, Commit, Scope, intent_of, scope_of
 from connectors.clickhouse.core.rows import Block, Decoded
 from connectors.clickhouse.core.statements import quote_name
-from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, SOURCES, TABLES
+from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, SOURCES, STORED
 from connectors.clickhouse.layout import describe, id_of
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.topic_ids import topic_ids
@@ -182,7 +182,7 @@ def _keep_others_out(consumer: Consumer, known: Sequence[TopicPartition]) -> Non
 
 
 def _sources() -> Iterator[_Source]:
-    for table in TABLES.values():
+    for table in STORED.values():
         yield _Source(table.name, table.names, "s.day", final=table.last_wins is not None)
     yield _Source(DLQ, DLQ_NAMES, "toDate(s.ts)", final=False)
 
@@ -221,4 +221,4 @@ def _stored_as(name: str, type_: str) -> str:
     column = f"s.{quote_name(name)}"
     if "DateTime64" in type_:
         return f"toUnixTimestamp64Milli({column})"
-    return f"toUInt16({column})" if type_ == "Date" else column
+    return f"toUInt16({column})" if type_ in ("Date", "Nullable(Date)") else column

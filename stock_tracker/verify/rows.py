@@ -13,7 +13,7 @@ from connectors.clickhouse.core.tables import DLQ, LETTER, POSITION, Table
 from schemas.position import Position
 from schemas.structs import DeadLetter
 from schemas.units import TradingDay
-from stock_tracker.verify.core.archive import Row, RowsInOrder
+from stock_tracker.verify.core.archive import Row, RowsInOrder, compare_rows
 from stock_tracker.verify.core.derived import Derived
 from stock_tracker.verify.core.differences import Difference, EventPosition
 
@@ -23,7 +23,8 @@ Belongs = Callable[[str], bool]
 
 def event_row(event: Any) -> dict[str, Any]:
     """An event as a row."""
-    return {name: _plain(getattr(event, name)) for name in event.__struct_fields__}
+    names = getattr(event, "__struct_fields__", None) or event.__slots__
+    return {name: _plain(getattr(event, name)) for name in names}
 
 
 def expected(table: Table, events: Iterable[tuple[EventPosition, dict[str, Any]]]) -> list[tuple[EventPosition, dict[str, Any]]]:
@@ -171,10 +172,32 @@ def compare_table(
     return compared.rows, differences
 
 
+def compare_compacted(
+    table: Table, messages: Iterable[tuple[Position, Any]], stored: Iterable[tuple[EventPosition, Row]]
+) -> tuple[int, list[Difference]]:
+    """Compare what a compacted topic still has with its rows; how many rows there are, and the differences.
+
+    Of what the topic does not have any more there may be rows: the archive keeps them. The topic may have what has been said
+    again since: of a thing the last row stays.
+    """
+    rows: dict[EventPosition, Row] = {}
+    doubled = []
+    for at, row in stored:
+        if at in rows:
+            doubled.append(at)
+        rows[at] = row
+    events = [
+        (EventPosition(at, n), event_row(event)) for at, message in messages for n, event in enumerate(table.events_of(message))
+    ]
+    wanted = expected(table, events)
+    known = {at: rows[at] for at, _ in wanted if at in rows}
+    return len(rows) + len(doubled), list(compare_rows(table.view, wanted, known, doubled))
+
+
 def _selected(name: str, kind: str) -> str:
     if "DateTime64" in kind:
         return f"toUnixTimestamp64Milli(toDateTime64(`{name}`, 3))"
-    if kind == "Date":
+    if kind in ("Date", "Nullable(Date)"):
         return f"toYYYYMMDD(`{name}`)"
     return f"`{name}`"
 

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
-from connectors.clickhouse.core.tables import DLQ, TABLES, Table
+from connectors.clickhouse.core.tables import DLQ, STORED, TABLES, Table
 from schemas.instruments import routing_key
 from schemas.position import Partition, Position
 from schemas.shards import shard_of
@@ -37,7 +37,7 @@ from stock_tracker.verify.core.derived import MADE_OF, Derived
 from stock_tracker.verify.core.differences import Difference, EventPosition
 from stock_tracker.verify.core.numbers import AcrossSymbols, NotJudged, PlacedThings, things_in
 from stock_tracker.verify.gateway import RecentEvents
-from stock_tracker.verify.rows import Belongs, compare_table, letter_row
+from stock_tracker.verify.rows import Belongs, compare_compacted, compare_table, letter_row
 from stock_tracker.verify.slices import ShardSlices, slices_for
 from stock_tracker.verify.spill import SpilledLines
 from stock_tracker.verify.topics import count_partitions, read_partitions, read_states, read_topic
@@ -133,7 +133,7 @@ class ByShard:
     against: TruthComparison
     records: Mapping[int, int]
     """How many records of SSI each shard has, by its number."""
-    archive_rows: dict[str, int] = field(default_factory=lambda: {table.view: 0 for table in TABLES.values()})
+    archive_rows: dict[str, int] = field(default_factory=lambda: {table.view: 0 for table in STORED.values()})
     """How many rows the archive has, by table."""
     compared: Counter[str] = field(default_factory=Counter)
     """How much was compared: frames and records, events, rows of ``state.*``, rows of tables that are made of others."""
@@ -169,7 +169,11 @@ class ByShard:
         rows = {topic.name: list(self.states[topic.name].values()) for topic in (STATE_FLOW, STATE_BREADTH)}
         yield from numbers.check_across(self._across, {MARKET_FLOW.name: flow, **rows}, self.not_judged)
         yield from self._compare_table(TABLES[MARKET_FLOW.name], 0, flow, None)
-        tell("Comparing the archive with the dead letters")
+        tell("Comparing the archive with the reference data, the terms and the dead letters")
+        for table in (table for topic, table in STORED.items() if topic not in TABLES):
+            count, differences = compare_compacted(table, self.logs.read_whole(table.topic), self.tables.rows(table, 0))
+            self.archive_rows[table.view] += count
+            yield from differences
         yield from self._compare_dead_letters()
 
     def _compare_shard(

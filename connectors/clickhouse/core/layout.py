@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from connectors.clickhouse.core.migration import Migration
-from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, TABLES
+from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, STORED
 
 
 class Described(NamedTuple):
@@ -23,7 +23,7 @@ class Described(NamedTuple):
 Layout = Mapping[str, Mapping[str, Described]]
 """Columns by table and name."""
 
-NEEDED: Final[Mapping[str, tuple[str, ...]]] = {table.name: table.names for table in TABLES.values()} | {DLQ: DLQ_NAMES}
+NEEDED: Final[Mapping[str, tuple[str, ...]]] = {table.name: table.names for table in STORED.values()} | {DLQ: DLQ_NAMES}
 """The columns that the sink fills, by table."""
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from connectors.clickhouse.core.rows import Block
 from connectors.clickhouse.core.statements import quote, quote_name
-from connectors.clickhouse.core.tables import DLQ, TABLES
+from connectors.clickhouse.core.tables import DLQ, STORED
 
 REPAIRS: Final = 20
 """How many repairs of a block are tried: each can fail only by the engine's being killed in the middle of it."""
@@ -25,7 +25,7 @@ _NAMED: Final = 2_000
 """So many symbols can be named in a question; with more, all are looked at."""
 _KEPT = re.compile(r"\bTTL day \+ toIntervalDay\((\d+)\)")
 
-REPLACING: Final = frozenset(made.name for made in TABLES.values() if made.last_wins is not None)
+REPLACING: Final = frozenset(made.name for made in STORED.values() if made.last_wins is not None)
 """Tables that show the last row of a thing only, and drop the others when they like: their rows cannot be counted, and it does no
 harm to insert one again."""
 
@@ -137,8 +137,9 @@ def _places(block: Block) -> list[str]:
     said = [f"partition = {_column(block, 'partition')[0]}", f"offset BETWEEN {min(offsets)} AND {max(offsets)}"]
     if block.table == DLQ:
         said.append(f"topic = {quote(_column(block, 'topic')[0])}")
-    times = _column(block, "ts")
-    said += [f"ts >= {_time(min(times))}", f"ts <= {_time(max(times))}"]
+    if "ts" in block.names:
+        times = _column(block, "ts")
+        said += [f"ts >= {_time(min(times))}", f"ts <= {_time(max(times))}"]
     return said + _things(block)
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from operator import attrgetter
 from typing import Any, Final
 
-from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, EPOCH, LETTER, TABLES, Table
+from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, EPOCH, LETTER, STORED, Table
 from schemas import topics
 from schemas.errors import InvalidMessage
 from schemas.position import Position
@@ -90,7 +90,7 @@ class Block:
         return len(self.columns[0])
 
 
-def decode(position: Position, taken_ms: int, value: bytes | None, tables: Mapping[str, Table] = TABLES) -> Decoded:
+def decode(position: Position, taken_ms: int, value: bytes | None, tables: Mapping[str, Table] = STORED) -> Decoded:
     """Decode a message; one that cannot be decoded becomes a reject.
 
     Args:
@@ -106,7 +106,7 @@ def decode(position: Position, taken_ms: int, value: bytes | None, tables: Mappi
     raw = value or b""
     events: Sequence[Any]
     try:
-        events = (topics.SSI_DLQ.decode(raw),) if table is None else table.topic.decode(raw).events
+        events = (topics.SSI_DLQ.decode(raw),) if table is None else table.events_of(table.topic.decode(raw))
     except InvalidMessage as error:
         reject = Reject(position, taken_ms, 0, BAD_MESSAGE, error.reason, _text(raw))
         return Decoded(position, taken_ms, table, (), reject)

@@ -4,15 +4,17 @@ A column is named like the field of its event, ``ts`` for ``ts_ms``. Each row ha
 and ``idx``: where in Kafka its message is, and the event's place in that message. They are the row's identity.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from typing import Any, Final
+from operator import attrgetter
+from typing import Any, Final, get_type_hints
 
 import msgspec
 from pydantic import BaseModel
 
+from connectors.clickhouse.core.instruments import AdoptedTerms, Instrument, instruments_of, terms_of
 from schemas import events, records, topics
 from schemas.topics import Topic
 from schemas.units import TradingDay, UnixMs
@@ -39,7 +41,7 @@ class Table:
     """Where the events of a topic go."""
 
     topic: Topic[Any]
-    model: type[BaseModel]
+    model: type[Any]
     """The type of the events. Its fields are what :attr:`columns` are made of."""
     name: str
     """The name of the table that the sink inserts into."""
@@ -52,6 +54,8 @@ class Table:
 
     retired: tuple[str, ...] = ()
     """Columns under whose names the release before still writes. This one leaves them to their default."""
+    events_of: Callable[[Any], Sequence[Any]] = attrgetter("events")
+    """The events in a message of the topic."""
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,19 +65,20 @@ class Table:
 
 def table(
     topic: Topic[Any],
-    model: type[BaseModel],
+    model: type[Any],
     name: str,
     *,
     view: str | None = None,
     last_wins: tuple[str, ...] | None = None,
     retired: tuple[str, ...] = (),
+    events_of: Callable[[Any], Sequence[Any]] = attrgetter("events"),
 ) -> Table:
-    """The table ``name`` with a column for each field of ``model``.
+    """The table ``name`` with a column for each field of ``model``, a pydantic model or a dataclass.
 
     Raises:
         TypeError: A field is named like a time and is none.
     """
-    return Table(topic, model, name, view or name, _columns_of(model), last_wins, retired)
+    return Table(topic, model, name, view or name, _columns_of(model), last_wins, retired, events_of)
 
 
 def column_of(field: str) -> str:
@@ -81,13 +86,22 @@ def column_of(field: str) -> str:
     return field.removesuffix("_ms")
 
 
-def _columns_of(model: type[BaseModel]) -> tuple[Column, ...]:
+def fields_of(model: type[Any]) -> dict[str, Any]:
+    """The types of the fields of an event, by name."""
+    if issubclass(model, BaseModel):
+        return {name: field.annotation for name, field in model.model_fields.items()}
+    return get_type_hints(model)
+
+
+def _columns_of(model: type[Any]) -> tuple[Column, ...]:
     columns = []
-    for name, field in model.model_fields.items():
+    for name, annotation in fields_of(model).items():
         convert: Callable[[Any], Any] | None = None
-        if field.annotation is TradingDay:
+        if annotation is TradingDay:
             convert = _epoch_day
-        elif field.annotation not in (UnixMs, UnixMs | None) and name.endswith("_ms"):
+        elif annotation == TradingDay | None:
+            convert = _epoch_day_or_none
+        elif annotation not in (UnixMs, UnixMs | None) and name.endswith("_ms"):
             raise TypeError(f"{model.__name__}.{name} ends like a time and is none")
         elif name == "data":
             convert = _json
@@ -102,6 +116,10 @@ def _epoch_day(day: int) -> int:
         return date(day // 10_000, day // 100 % 100, day % 100).toordinal() - EPOCH
     except ValueError:
         return -1
+
+
+def _epoch_day_or_none(day: int | None) -> int | None:
+    return None if day is None else _epoch_day(day)
 
 
 def _json(value: Mapping[str, Any]) -> str:
@@ -129,7 +147,20 @@ TABLES: Final[Mapping[str, Table]] = {
         table(topics.MARKET_ALERTS, events.AlertEvent, "alerts"),
     )
 }
-"""The table of each topic, by the topic's name without prefix."""
+"""The table of each event topic, by the topic's name without prefix."""
+STORED: Final[Mapping[str, Table]] = {
+    **TABLES,
+    topics.SSI_REFERENCE.name: table(
+        topics.SSI_REFERENCE,
+        Instrument,
+        "reference_state",
+        view="reference",
+        last_wins=("symbol", "day"),
+        events_of=instruments_of,
+    ),
+    topics.PIPELINES_TERMS.name: table(topics.PIPELINES_TERMS, AdoptedTerms, "terms", events_of=terms_of),
+}
+"""The same, with what the archive has of other topics."""
 DLQ: Final = "dlq"
 """The table of ``ssi.dlq``, and of whatever the archive itself cannot store."""
 LETTER: Final[Mapping[str, Any]] = {
@@ -146,7 +177,7 @@ DLQ_NAMES: Final = (
 )
 """Columns of :data:`DLQ`. ``found_…`` say where the process that rejected something had found it; ``topic`` and the columns of
 :data:`POSITION` where the archive read of it."""
-SOURCES: Final[tuple[Topic[Any], ...]] = (*(made.topic for made in TABLES.values()), topics.SSI_DLQ)
+SOURCES: Final[tuple[Topic[Any], ...]] = (*(made.topic for made in STORED.values()), topics.SSI_DLQ)
 """The topics that the archive reads."""
 GROUP: Final = "archive"
 """The archive's consumer group, without prefix: what it has committed is what the archive has."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,22 +13,25 @@ from connectors.clickhouse.backfill import from_archive
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.intent import Batch
-from connectors.clickhouse.core.tables import DLQ, TABLES
+from connectors.clickhouse.core.tables import DLQ, STORED
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Writer
 from schemas import topics
 from schemas.position import Partition, Position
-from schemas.structs import DailyFrame, LedgerFrame, QuotesFrame, TradesFrame
+from schemas.structs import DailyFrame, LedgerFrame, QuotesFrame, ReferenceMessage, TradesFrame
 from stock_tracker.testing.archive import own_database
-from tests.builders import a_daily_event, a_ledger_entry, a_quote_event, a_trade_event
+from tests.builders import a_daily_event, a_ledger_entry, a_quote_event, a_reference, a_trade_event
 
 pytestmark = pytest.mark.clickhouse
 
 TAKEN_MS = 1_795_140_900_123
+TERMS = Path(__file__).parents[3] / "schemas" / "examples" / "pipelines.terms" / "another_release.json"
 FRAMES: dict[topics.Topic[Any], Any] = {
     topics.MARKET_TRADES: TradesFrame(events=[a_trade_event(), a_trade_event("SSI"), a_trade_event(kind="gap")]),
     topics.MARKET_FOREIGN: LedgerFrame(events=[a_ledger_entry("VNM", TAKEN_MS)]),
     topics.MARKET_QUOTES: QuotesFrame(events=[a_quote_event()]),
+    topics.SSI_REFERENCE: ReferenceMessage(record=a_reference(groups=["VN30"])),
+    topics.PIPELINES_TERMS: topics.PIPELINES_TERMS.decode(TERMS.read_bytes()),
     topics.MARKET_DAILY: DailyFrame(events=[a_daily_event("VNM", TAKEN_MS, total=5, prints=1)]),
 }
 
@@ -59,7 +63,7 @@ def store(writer: Writer, topic: str, offset: int, value: bytes) -> None:
 
 
 def everything(client: Client, database: str) -> dict[str, Any]:
-    views = [*(table.view for table in TABLES.values()), DLQ, "candles_1m", "candles_5m", "candles_1d", "foreign_1m"]
+    views = [*(table.view for table in STORED.values()), DLQ, "candles_1m", "candles_5m", "candles_1d", "foreign_1m"]
     return {view: client.query(f"SELECT * FROM {database}.{view} ORDER BY ALL").result_rows for view in views}
 
 

@@ -10,7 +10,7 @@ from connectors.clickhouse import migrations
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.core.errors import ColumnsMissing, MigrationChanged, MigrationsNotAllowed, NewerTables
 from connectors.clickhouse.core.migration import Migration
-from connectors.clickhouse.core.tables import TABLES
+from connectors.clickhouse.core.tables import STORED
 from connectors.clickhouse.layout import describe, inspect
 
 pytestmark = pytest.mark.clickhouse
@@ -113,6 +113,6 @@ def test_every_column_that_people_see_says_what_it_is(writer: Client, database: 
 
 def test_the_engine_has_the_columns_that_the_sink_fills(writer: Client, database: str) -> None:
     migrations.migrate(writer, database)
-    for table in TABLES.values():
+    for table in STORED.values():
         described = [row[0] for row in writer.query(f"DESCRIBE TABLE {table.name}").result_rows]
         assert [name for name in described if name not in table.retired][: len(table.names)] == list(table.names)

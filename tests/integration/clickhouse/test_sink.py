@@ -27,9 +27,9 @@ from schemas.dead_letters import FEW
 from schemas.errors import HALTED
 from schemas.events import TradePhase
 from schemas.shards import shard_keys
-from schemas.structs import DailyEvent, DailyFrame, LedgerEntry, LedgerFrame, TradeEvent, TradesFrame
+from schemas.structs import DailyEvent, DailyFrame, LedgerEntry, LedgerFrame, ReferenceMessage, TradeEvent, TradesFrame
 from schemas.units import Side
-from tests.builders import a_daily_event, a_ledger_entry, a_trade_event, changed
+from tests.builders import a_daily_event, a_future, a_ledger_entry, a_trade_event, changed
 from tests.patience import PATIENCE_S, until
 from tests.proof import usually
 
@@ -370,6 +370,7 @@ def test_a_sink_that_must_read_more_again_than_it_may_hold_goes_on(
     drain: Drain,
 ) -> None:
     market.write(frames=60)
+    market.send(t.SSI_REFERENCE, t.encode(ReferenceMessage(record=a_future("41I1GC000", trading_day=20261120))))
     dying = a_sink(embedded, ARCHIVE_DATABASE=database)
     dying.start("declared", "1")
     dying.wait_for_death()
@@ -379,6 +380,8 @@ def test_a_sink_that_must_read_more_again_than_it_may_hold_goes_on(
     assert sink.stop() == 0
     client = connect(embedded.url, "sink", embedded.password, database)
     assert_archive_equals_topics(client, market)
+    listed = client.query("SELECT symbol, toString(day), month, toString(expiry) FROM instruments").result_rows
+    assert listed == [("41I1GC000", "2026-11-20", 202612, "2026-12-17")]
     client.close()
 
 

@@ -154,3 +154,81 @@ def test_an_alert_tells_how_far_the_price_went(archive: Client) -> None:
     ask = f"SELECT alert_id, {moved} FROM alert_outcomes ORDER BY alert_id"
     # 60,000 when it fired; 60,300 a minute later, and nothing new until after noon.
     assert asked(archive, ask) == [("a", 0.5, 0.5, 0.5), ("b", None, None, None)]
+
+
+@pytest.fixture
+def listed(writer: Client, database: str) -> Client:
+    """What was listed on three days: VNM leaves VN30 after the first, STB joins on the third, sectors change on the second."""
+    migrations.migrate(writer, database)
+    said = "symbol, exchange, day, groups, sector, tick, month, expiry, offset"
+    put(
+        writer,
+        "reference_state",
+        said,
+        ("VNM", "HOSE", "2026-11-18", ["VN100", "VN30"], None, None, None, None, 1),
+        ("STB", "HOSE", "2026-11-18", ["VN100"], None, None, None, None, 2),
+        ("SHS", "HNX", "2026-11-18", [], "Brokers", 100, None, None, 3),
+        ("VNM", "HOSE", "2026-11-19", ["VN100"], None, None, None, None, 4),
+        ("STB", "HOSE", "2026-11-19", ["VN100"], None, None, None, None, 5),
+        ("SHS", "HNX", "2026-11-19", [], "Brokers", 100, None, None, 6),
+        # Said twice of a day: the last one holds.
+        ("STB", "HOSE", DAY, ["VN100"], None, None, None, None, 7),
+        ("STB", "HOSE", DAY, ["VN100", "VN30"], None, None, None, None, 8),
+        ("VNM", "HOSE", DAY, ["VN100"], None, None, None, None, 9),
+        ("41I1GC000", "DER", DAY, [], None, 10, 202612, "2026-12-17", 10),
+    )
+    for day, sectors, offset in (("2026-11-18", "'VNM', 'Food', 'STB', 'Banks'", 1), ("2026-11-19", "'STB', 'Lenders'", 2)):
+        writer.command(
+            "INSERT INTO terms (pipeline, day, sectors, offset)"
+            f" VALUES ('foreign', '{day}', map({sectors}), {offset}), ('alerts', '{day}', map(), {offset})"
+        )
+    put(
+        writer,
+        "foreign_ledger",
+        "symbol, exchange, day, ts, side, volume, value, offset",
+        ("STB", "HOSE", DAY, at("09:15:01"), "buy", 100, 3_000_000, 1),
+        ("STB", "HOSE", DAY, at("09:15:09"), "sell", 50, 1_600_000, 2),
+        ("VNM", "HOSE", DAY, at("09:16:30"), "buy", 10, 600_000, 3),
+        # Of this one nobody has said anything on that day.
+        ("SHS", "HNX", DAY, at("09:16:31"), "sell", 10, 200_000, 4),
+    )
+    return writer
+
+
+def test_an_instrument_is_told_as_it_was_on_each_day(listed: Client) -> None:
+    ask = "SELECT toString(day), symbol, sector, tick, month, toString(expiry) FROM instruments ORDER BY day, symbol"
+    assert asked(listed, ask) == [
+        ("2026-11-18", "SHS", "Brokers", Decimal(100), None, None),
+        ("2026-11-18", "STB", "Banks", None, None, None),
+        ("2026-11-18", "VNM", "Food", None, None, None),
+        ("2026-11-19", "SHS", "Brokers", Decimal(100), None, None),
+        ("2026-11-19", "STB", "Lenders", None, None, None),
+        # No longer in any list of the terms: it has no sector, not its old one.
+        ("2026-11-19", "VNM", "", None, None, None),
+        (DAY, "41I1GC000", "", Decimal("0.1"), 202612, "2026-12-17"),
+        (DAY, "STB", "Lenders", None, None, None),
+        (DAY, "VNM", "", None, None, None),
+    ]
+
+
+def test_members_of_a_group_come_and_go(listed: Client) -> None:
+    ask = "SELECT `group`, symbol, toString(first_day), toString(last_day) FROM group_members ORDER BY ALL"
+    assert asked(listed, ask) == [
+        ("VN100", "STB", "2026-11-18", None),
+        ("VN100", "VNM", "2026-11-18", None),
+        ("VN30", "STB", DAY, None),
+        ("VN30", "VNM", "2026-11-18", "2026-11-18"),
+    ]
+
+
+def test_a_day_of_which_nobody_said_the_groups_ends_no_membership(listed: Client) -> None:
+    put(listed, "reference_state", "symbol, exchange, day, groups, offset", ("STB", "HOSE", "2026-11-23", [], 11))
+    ask = "SELECT toString(last_day) FROM group_members WHERE `group` = 'VN30' AND symbol = 'STB'"
+    assert asked(listed, ask) == [(None,)]
+
+
+def test_foreigners_net_is_asked_for_by_sector_and_by_group(listed: Client) -> None:
+    by_sector = f"SELECT sector, sum(net_vnd) FROM foreign_minutes WHERE day = '{DAY}' GROUP BY sector ORDER BY sector"
+    assert asked(listed, by_sector) == [("", 600_000), ("Brokers", -200_000), ("Lenders", 1_400_000)]
+    vn30 = "SELECT symbol, sum(net_vnd) FROM foreign_minutes WHERE has(groups, 'VN30') GROUP BY symbol"
+    assert asked(listed, vn30) == [("STB", 1_400_000)]

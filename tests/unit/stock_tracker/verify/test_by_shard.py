@@ -7,19 +7,23 @@ from typing import Any
 
 import pytest
 
-from connectors.clickhouse.core.tables import TABLES, Table
+from connectors.clickhouse.core.instruments import Instrument
+from connectors.clickhouse.core.tables import STORED, TABLES, Table
 from connectors.ssi.simulator.core.truth import PrintTruth, TruthHeader, encode_line
 from schemas.position import Position
+from schemas.structs import ReferenceMessage
 from schemas.topics import (
     EVENT_TOPICS,
     MARKET_TRADES,
+    PIPELINES_TERMS,
     RECORD_TOPICS,
+    SSI_REFERENCE,
     SSI_TICKS,
     STATE_PRICES,
     STATE_TOPICS,
     Topic,
 )
-from schemas.units import Symbol, UnixMs
+from schemas.units import Exchange, Shares, Symbol, UnixMs
 from stock_tracker.verify import slices
 from stock_tracker.verify.core import derived
 from stock_tracker.verify.core.against_truth import TruthComparison
@@ -32,7 +36,7 @@ from stock_tracker.verify.core.records import LostWithConnection
 from stock_tracker.verify.rows import Belongs, event_row, expected
 from stock_tracker.verify.shards import ByShard
 from stock_tracker.verify.truth import TruthFile
-from tests.builders import DAY, PRICE, TEN, a_frame, a_tick, a_trade, moment
+from tests.builders import DAY, PRICE, TEN, a_frame, a_reference, a_tick, a_trade, moment
 from tests.mutation.simulated_day import Outputs, Records, folded
 
 SYMBOLS = ("ACB", "FPT", "HPG", "MBB", "SSI", "VNM")
@@ -66,6 +70,10 @@ class MemoryTables:
             table.view: expected(table, ((at, event_row(event)) for at, event in things_in(published[topic])))
             for topic, table in TABLES.items()
         }
+        for topic, table in STORED.items():
+            if topic not in TABLES:
+                said = ((at, table.events_of(message)) for at, message in published[topic])
+                self.stored[table.view] = [(EventPosition(at, 0), event_row(event)) for at, (event,) in said]
         self.made: dict[str, list[Row]] = {
             table.view: [
                 dict(zip(table.key, key, strict=True)) | dict(row)
@@ -157,6 +165,26 @@ def test_wrong_lost_and_doubled_rows_are_found(day: Day) -> None:
     trades.append(trades[4])
     del trades[8]
     assert sorted(day.compared()[1]) == ["doubled_row ", f"missing_row {SYMBOLS[2]}", f"wrong_row {SYMBOLS[2]}"]
+
+
+def test_terms_and_instruments_that_the_archive_lacks_or_has_twice_are_found(day: Day) -> None:
+    said = [
+        Instrument(Symbol(name), Exchange.HOSE, DAY, None, [], None, Shares(100), None, None, None, None, None)
+        for name in SYMBOLS[:3]
+    ]
+    placed = [(EventPosition(Position(SSI_REFERENCE.name, 0, n), 0), event_row(one)) for n, one in enumerate(said)]
+    messages = [(at.message, ReferenceMessage(record=a_reference(one.symbol))) for (at, _), one in zip(placed, said, strict=True)]
+    day.published[SSI_REFERENCE.name] += messages
+    # The topic has only the last word on a symbol: rows of earlier days are right.
+    placed.append((EventPosition(Position(SSI_REFERENCE.name, 0, 9), 0), {**placed[0][1], "day": DAY - 1}))
+    day.tables.stored["reference"] = placed
+    assert day.compared()[1] == []
+    day.tables.stored["reference"] = [placed[0], placed[0], (placed[1][0], {**placed[1][1], "lot": 10})]
+    day.tables.stored["terms"].clear()
+    assert sorted(day.compared()[1]) == [
+        "doubled_row ", *("missing_row " for _ in day.published[PIPELINES_TERMS.name]), f"missing_row {SYMBOLS[2]}",
+        f"wrong_row {SYMBOLS[1]}",
+    ]  # fmt: skip
 
 
 def test_a_wrong_row_of_state_and_a_print_that_nobody_sent_are_found(day: Day) -> None:
