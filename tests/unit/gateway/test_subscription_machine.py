@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
@@ -465,6 +466,7 @@ class Subscriptions(RuleBasedStateMachine):
                 assert sorted(watcher.alerts) == sorted(self.alerted)
 
 
+@pytest.mark.timeout(usually(900, proving=4 * 3_600))
 def test_every_history_of_subscriptions_ends_with_what_is_on_the_board() -> None:
     run_state_machine_as_test(
         Subscriptions, settings=settings(max_examples=usually(300, proving=10_000), stateful_step_count=30, deadline=None)
