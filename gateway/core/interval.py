@@ -10,7 +10,7 @@ from gateway.core.selection import Audience
 class IntervalChanges:
     """The changes of a channel between two revisions of its rows. Its messages are made when they are asked for."""
 
-    __slots__ = ("_changed", "_made", "_table", "channel", "now_ms", "offsets", "reached", "since", "upto")
+    __slots__ = ("_changed", "_deltas", "_made", "_rows", "_table", "channel", "now_ms", "offsets", "reached", "since", "upto")
 
     def __init__(self, board: Board, channel: str, since: int, now_ms: int) -> None:
         """The interval that ends now.
@@ -31,6 +31,9 @@ class IntervalChanges:
         """The cursor of who has everything up to the end of this interval."""
         self.now_ms = now_ms
         self._changed: Set[str] | None = None
+        self._rows: dict[str, bytes] = {}
+        """The rows that changed, by key; looked up with the first message, as :attr:`_changed` is."""
+        self._deltas = wire.Deltas(channel, self.reached, now_ms, conflated=False)
         self._made: dict[Audience, Sequence[bytes]] = {}
 
     def messages(self, audience: Audience) -> Sequence[bytes]:
@@ -38,8 +41,10 @@ class IntervalChanges:
         made = self._made.get(audience)
         if made is None:
             if self._changed is None:
-                self._changed = frozenset(self._table.changed(self.since, self.upto))
-            rows = self._table.fragments(audience.among(self._changed))
-            made = wire.deltas(self.channel, rows, self.reached, self.now_ms, conflated=False)
+                rows = self._table.rows
+                self._rows = {key: rows[key].fragment for key in self._table.changed(self.since, self.upto)}
+                self._changed = frozenset(self._rows)
+            fragment_of = self._rows.__getitem__
+            made = self._deltas.of([*map(fragment_of, audience.among(self._changed))])
             self._made[audience] = made
         return made

@@ -226,4 +226,4 @@ class RowSubscription(Subscription):
         return cursor.write(self._board.stream, self.ahead.merged(offsets))
 
     def _own(self, keys: list[str], now_ms: int, *, conflated: bool) -> list[bytes]:
-        return wire.deltas(self.channel, self._table.fragments(keys), self.cursor, now_ms, conflated=conflated)
+        return wire.Deltas(self.channel, self.cursor, now_ms, conflated=conflated).of(self._table.fragments(keys))

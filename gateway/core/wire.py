@@ -113,24 +113,33 @@ def snap(channel: str, rows: Sequence[bytes], cursor: str, *, last: bool) -> byt
     return b'"op":"snap","ch":"%s","cols":%s,"rows":[%s]%s' % (channel.encode(), _columns[channel], b",".join(rows), end)
 
 
-def deltas(channel: str, rows: Sequence[bytes], cursor: str, now_ms: int, *, conflated: bool) -> list[bytes]:
-    """Rows that changed, in as many messages as they need; the last one has the cursor. None for no rows."""
-    if not rows:
-        return []
-    head = b'"op":"delta","ch":"%s","rows":[' % channel.encode()
-    tail = b'],"ts":%d,"con":%s' % (now_ms, b"true" if conflated else b"false")
-    end = b',"cursor":"%s"}' % cursor.encode() if cursor else b',"cursor":null}'
-    joined = b",".join(rows)
-    if len(joined) < PAGE_BYTES - _LONGEST_ROW:
-        return [b"".join((head, joined, tail, end))]
-    left = iter(rows)
-    bodies = []
-    page = take_page(left)
-    while page:
-        following = take_page(left)
-        bodies.append(head + b",".join(page) + tail + (b"}" if following else end))
-        page = following
-    return bodies
+class Deltas:
+    """Makes messages of rows that changed: what such messages have in common is made once."""
+
+    __slots__ = ("_end", "_head", "_next")
+
+    def __init__(self, channel: str, cursor: str, now_ms: int, *, conflated: bool) -> None:
+        """``cursor`` is where a client stands that has all of the rows; empty where there are no cursors."""
+        tail = b'],"ts":%d,"con":%s' % (now_ms, b"true" if conflated else b"false")
+        self._head = b'"op":"delta","ch":"%s","rows":[' % channel.encode()
+        self._next = tail + b"}"
+        self._end = tail + (b',"cursor":"%s"}' % cursor.encode() if cursor else b',"cursor":null}')
+
+    def of(self, rows: Sequence[bytes]) -> list[bytes]:
+        """``rows`` in as many messages as they need; the last one has the cursor. None for no rows."""
+        if not rows:
+            return []
+        joined = b",".join(rows)
+        if len(joined) < PAGE_BYTES - _LONGEST_ROW:
+            return [b"".join((self._head, joined, self._end))]
+        left = iter(rows)
+        bodies = []
+        page = take_page(left)
+        while page:
+            following = take_page(left)
+            bodies.append(b"".join((self._head, b",".join(page), self._next if following else self._end)))
+            page = following
+        return bodies
 
 
 def event(channel: str, event_: ToldEvent, cursor: str) -> bytes:
