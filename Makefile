@@ -17,7 +17,7 @@ TEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadsc
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test quick prove prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin test-no-java official pictures lint types fmt hooks bench api record days lock clean
+.PHONY: help setup up down test quick prove prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin test-no-java official pictures lint types fmt hooks bench api metrics record days lock clean
 
 help: ## Say what there is
 	@echo "stock-tracker: Vietnam's stock market data, exact and replayable"
@@ -105,6 +105,9 @@ bench: setup ## Benchmarks; compare within one run only
 
 api: .venv/.ready ## Write docs/api anew: what the gateway offers, for machines
 	$(BIN)/python -m tests.make_api
+
+metrics: .venv/.ready ## Write docs/metrics.md anew: every metric, what it means, what to do
+	$(BIN)/python -m tests.make_metrics
 
 record: .venv/.ready ## Keep what this release writes: its messages and its state (once, before the next release changes them)
 	$(BIN)/python -m tests.record_release

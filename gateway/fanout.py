@@ -6,6 +6,7 @@ of this runs on the event loop.
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
@@ -335,6 +336,7 @@ class Fanout:
             now_ms = self._now_ms()
             self.apply(self.connectors.judge(now_ms))
             ages_ms = self._ages.ages_ms(now_ms)
+            self._measure(ages_ms)
             # An age of two seconds or more is told each second, up to a minute: no page may show a younger one.
             old_s = [
                 min(age_ms, _LONG_AGO_MS) // 1_000 for age_ms in ages_ms.values() if age_ms is not None and age_ms >= _OLD_MS
@@ -346,6 +348,12 @@ class Fanout:
             for client in list(self.clients):
                 if not client.subscriber.asked and now_ms - client.since_ms > SUBSCRIBE_WITHIN_MS:
                     client.end(Close(CloseCode.IDLE, f"subscribe within {SUBSCRIBE_WITHIN_MS // 1_000} s"))
+
+    def _measure(self, ages_ms: Mapping[str, int | None]) -> None:
+        for channel, age_ms in ages_ms.items():
+            metrics.DATA_AGE.labels(channel).set(math.nan if age_ms is None else age_ms / 1_000)
+        for feed, skew_ms in self.connectors.skews_ms().items():
+            metrics.CLOCK_SKEW.labels(feed).set(skew_ms / 1_000)
 
     def heartbeat(self, now_ms: int) -> bytes:
         """What a heartbeat says to every client: how old the data is, and whether the gateway is up to date."""

@@ -8,6 +8,7 @@ Rows of ``state.*``, and what a message changed in the state, wait for that tran
 """
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -74,11 +75,21 @@ class PipelineApplication(Application):
         Returns:
             What is flushed before each commit, and dropped when partitions come or go.
         """
-        self._state_watch = StateWatch(pipeline, prefix, lambda: stores_of(self._state_manager))
+        self._state_watch = StateWatch(pipeline, prefix, lambda: stores_of(self._state_manager), lags=self._lags)
         behind = WriteBehind(pipeline, self._produce, prefix)
         context = WatchedContext.around(self._processing_context, dead_letters, behind, self._state_watch.look)
         self._processing_context = self._watched = context
         return behind
+
+    def _lags(self) -> Mapping[str, int]:
+        """How many offsets lie between what was folded and the ends of its source topics, as far as is known here."""
+        sources = self._topic_manager.non_changelog_topics
+        lags: Counter[str] = Counter()
+        for place in self._consumer.position([place for place in self._consumer.assignment() if place.topic in sources]):
+            known = self._consumer.get_watermark_offsets(place, cached=True)
+            if place.offset >= 0 and known:
+                lags[place.topic] += max(0, known[1] - place.offset)
+        return lags
 
     def _produce(self, topic: str, key: bytes, value: bytes) -> None:
         """Produce a message in the transaction that is open."""

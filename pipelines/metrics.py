@@ -1,4 +1,7 @@
-"""What the pipelines tell Prometheus. No label is a symbol: there are thousands of them."""
+"""What the pipelines tell Prometheus. No label is a symbol: there are thousands of them.
+
+A help text is what it means, and after that what to do; ``make metrics`` writes docs/metrics.md from them.
+"""
 
 import time
 
@@ -6,22 +9,23 @@ from prometheus_client import Counter, Gauge, Histogram
 
 MESSAGES = Counter(
     "stock_tracker_pipelines_messages",
-    "Messages folded, by source topic. Flat while the source grows: the pipeline hangs or has no partitions; see /readyz.",
+    "Messages folded. Flat while the source grows: the pipeline hangs or has no partitions; see /readyz.",
     ["pipeline", "topic"],
 )
 RECORDS = Counter(
     "stock_tracker_pipelines_records",
-    "Records or events in those messages.",
+    "Records or events in those messages. Flat while messages grow: only clock ticks come; see the connector.",
     ["pipeline", "topic"],
 )
 PUBLISHED = Counter(
     "stock_tracker_pipelines_published_messages",
-    "Messages produced, by topic. ssi.dlq growing: the archive's table dlq says what was rejected, and why.",
+    "Messages produced. ssi.dlq growing: the archive's table dlq says what was rejected, and why.",
     ["pipeline", "topic"],
 )
 OUTCOMES = Counter(
     "stock_tracker_pipelines_outcomes",
-    "What records came to: print, gap, repeat, suspect, … `lost` gaps growing: the connector's connection breaks; see its log.",
+    "What records came to: print, gap, repeat, suspect, and so on. `lost` gaps growing: the connector's connection breaks; see "
+    "its log.",
     ["pipeline", "outcome"],
 )
 RECEIVE_TO_PUBLISH = Histogram(
@@ -45,6 +49,12 @@ RECOVERY = Gauge(
     "stock_tracker_pipelines_recovery_seconds",
     "How long the last recovery of state from changelogs took, 0 before there was one. Growing: changelogs are not compacted.",
     ["pipeline"],
+)
+LAG = Gauge(
+    "stock_tracker_pipelines_lag_messages",
+    "Offsets between what was folded and the end of the topic, the marks of transactions among them, so that a few are "
+    "normal. Growing: the pipeline is too slow or hangs; run more instances.",
+    ["pipeline", "topic"],
 )
 
 

@@ -1,4 +1,4 @@
-"""How large the state of a pipeline is, and how long it took to get it back after a start: for its metrics.
+"""How large a pipeline's state is, how long it took to get it back after a start, and what is still to fold: for its metrics.
 
 Stores are looked at in the thread of their application, between two messages, while nothing opens or closes them.
 """
@@ -44,15 +44,23 @@ class StateWatch:
         prefix: What stands before the names of its topics.
         stores: Says which stores the process has now.
         clock: Seconds, since whenever.
+        lags: Says how many offsets are still to be folded of each topic that the process has partitions of.
     """
 
     def __init__(
-        self, pipeline: str, prefix: str, stores: Callable[[], Stores], clock: Callable[[], float] = time.monotonic
+        self,
+        pipeline: str,
+        prefix: str,
+        stores: Callable[[], Stores],
+        clock: Callable[[], float] = time.monotonic,
+        lags: Callable[[], Mapping[str, int]] = dict,
     ) -> None:
         self._pipeline = pipeline
         self._prefix = prefix
         self._stores = stores
         self._clock = clock
+        self._lags = lags
+        self._lagging: set[str] = set()
         self._due_s = clock()
         self._recovering_since_s: float | None = None
         self._sizes: dict[tuple[str, int], _Size] = {}
@@ -81,6 +89,11 @@ class StateWatch:
             items = [len(key) + len(value) for key, value in stores[place].iter_items(b"")]
             self._sizes[place] = _Size(now_s, len(items), sum(items))
         self._tell()
+        lags = self._lags()
+        # A topic whose partitions another process has taken over has no lag here any more.
+        self._lagging |= lags.keys()
+        for topic in self._lagging:
+            metrics.LAG.labels(self._pipeline, topic.removeprefix(self._prefix)).set(lags.get(topic, 0))
 
     def _tell(self) -> None:
         self._topics |= {topic for topic, _ in self._sizes}

@@ -1,4 +1,7 @@
-"""What the archive's processes count. A name's help text says what to do when it is off."""
+"""What the archive's processes count. A help text is what it means, and after that what to do when it is off.
+
+``make metrics`` writes docs/metrics.md from them.
+"""
 
 from typing import Final
 
@@ -14,7 +17,9 @@ FOREIGN_REQUESTS: Final = Counter(
     "stock_tracker_archive_foreign_requests",
     "Requests refused because a web page made a browser send them. If it grows, see which page is open on this machine.",
 )
-RUNNING: Final = Gauge("stock_tracker_archive_running_requests", "Requests being served now.")
+RUNNING: Final = Gauge(
+    "stock_tracker_archive_running_requests", "Requests being served now. Many for long: ask system.processes which they are."
+)
 REQUEST_SECONDS: Final = Histogram(
     "stock_tracker_archive_request_seconds",
     "From a request's body to the end of its answer. If inserts grow slow, the disk or a large query is in their way.",
@@ -22,7 +27,9 @@ REQUEST_SECONDS: Final = Histogram(
     buckets=(0.005, 0.02, 0.05, 0.1, 0.3, 1, 3, 10, 30, 100),
 )
 
-ROWS: Final = Counter("stock_tracker_sink_rows", "Rows that ClickHouse has taken, by table.", ["table"])
+ROWS: Final = Counter(
+    "stock_tracker_sink_rows", "Rows that ClickHouse has taken. Flat while its topic grows: see the sink's /readyz.", ["table"]
+)
 INSERT_SECONDS: Final = Histogram(
     "stock_tracker_sink_insert_seconds",
     "One insert with its views. If it grows past a second, ClickHouse is overloaded: look at its queries and merges.",
@@ -51,16 +58,19 @@ FAILURES: Final = Counter(
 UP: Final = Gauge(
     "stock_tracker_sink_clickhouse_up", "1 while ClickHouse takes what it is sent. At 0 nothing is lost: Kafka keeps it."
 )
-BUFFERED: Final = Gauge("stock_tracker_sink_buffered_rows", "Rows read from Kafka and not yet in ClickHouse.")
+BUFFERED: Final = Gauge(
+    "stock_tracker_sink_buffered_rows",
+    "Rows read from Kafka and not yet in ClickHouse. At ARCHIVE_BUFFER_ROWS no more is read: ClickHouse is away or slow.",
+)
 LAG: Final = Gauge(
     "stock_tracker_sink_lag_messages",
-    "Kafka messages that are not yet in ClickHouse, by topic. If it grows, ClickHouse is away or too slow.",
+    "Kafka messages that are not yet in ClickHouse. If it grows, ClickHouse is away or too slow.",
     ["topic"],
 )
 MADE_ANEW: Final = Counter(
-    "stock_tracker_sink_topics_made_anew",
-    "Topics that were deleted and made anew under the sink, which reads them from their beginning. What of the old one had not"
-    " been archived is gone.",
+    "stock_tracker_sink_remade_topics",
+    "Topics that were deleted and made anew under the sink, which reads them from their beginning. Any: what of the"
+    " old one had not been archived is gone, so find out who deletes topics.",
     ["topic"],
 )
 LOST: Final = Counter(

@@ -1,4 +1,6 @@
-"""What the connector counts. Each help text says what to do when the number is off.
+"""What the connector counts. A help text is what it means, and after that what to do when the number is off.
+
+``make metrics`` writes docs/metrics.md from them.
 
 While records are decoded they are counted in plain integers, which is fast. Once a second :class:`Tally` adds what has come since
 to the metrics that Prometheus reads.
@@ -18,17 +20,17 @@ from connectors.ssi.session import Session
 
 RECORDS: Final = Counter(
     "stock_tracker_ssi_records_total",
-    "Records published, by type. Not growing in a trading session: look at the feed's status and at SSI_CHANNELS.",
+    "Records published. Not growing in a trading session: look at the feed's status and at SSI_CHANNELS.",
     ["type"],
 )
 DEAD_LETTERS: Final = Counter(
     "stock_tracker_ssi_dead_letters_total",
-    "Records and hub messages that could not be used, by reason. Rising: read ssi.dlq; SSI may have changed its format.",
+    "Records and hub messages that could not be used. Rising: read ssi.dlq; SSI may have changed its format.",
     ["reason"],
 )
 LEFT_OUT: Final = Counter(
     "stock_tracker_ssi_left_out_fields_total",
-    "Fields that could not be read in records that could, by type and SSI's name of the field. Rising: SSI may have changed it.",
+    "Fields that could not be read in records that could. Rising: SSI may have changed it.",
     ["type", "field"],
 )
 DROPPED_RECORDS: Final = Counter(
@@ -37,12 +39,12 @@ DROPPED_RECORDS: Final = Counter(
 )
 DROPPED_MESSAGES: Final = Counter(
     "stock_tracker_ssi_dropped_messages_total",
-    "Other messages thrown away, by topic. Not 0: look at the broker.",
+    "Other messages thrown away. Not 0: look at the broker.",
     ["topic"],
 )
 DELIVERY_FAILURES: Final = Counter(
     "stock_tracker_ssi_delivery_failures_total",
-    "Messages that Kafka refused, by topic. Not 0: read the connector's log for the reason.",
+    "Messages that Kafka refused. Not 0: read the connector's log for the reason.",
     ["topic"],
 )
 CONNECTS: Final = Counter(
@@ -51,13 +53,13 @@ CONNECTS: Final = Counter(
 )
 ENDED: Final = Counter(
     "stock_tracker_ssi_ended_connections_total",
-    "Connections, and attempts to make one, that ended, by the kind of error. PlannedReconnect: the daily one. Others rising: "
-    "ssi.status and the log say why.",
+    "Connections, and attempts to make one, that ended, by the kind of error. Others than PlannedReconnect, the daily one, "
+    "rising: ssi.status and the log say why.",
     ["error"],
 )
 UNWANTED_RECORDS: Final = Counter(
     "stock_tracker_ssi_unwanted_records_total",
-    "Records left out because SSI_CHANNELS does not ask for them, by type. SSI sends every type for every symbol that is named.",
+    "Records left out because SSI_CHANNELS does not ask for them. Normal: SSI sends every type for every symbol that is named.",
     ["type"],
 )
 OLD_REFERENCE_LISTS: Final = Gauge(

@@ -329,8 +329,9 @@ async def a_client_that_does_not_read(gateway: Any) -> AsyncIterator[socket.sock
 
 async def conflated(gateway: Any) -> float:
     """How many intervals clients have missed so far."""
+    name = "stock_tracker_gateway_conflated_intervals_total"
     _, text, _ = await fetch(f"{gateway.url}/metrics")
-    return float(next(line for line in text.splitlines() if line.startswith("stock_tracker_gateway_conflated_total ")).split()[1])
+    return float(next(line for line in text.splitlines() if line.startswith(f"{name} ")).split()[1])
 
 
 async def test_a_client_that_does_not_read_takes_nothing_from_the_others(market: Any, gateway: Any, connect: Any) -> None:

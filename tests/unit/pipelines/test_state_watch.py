@@ -95,3 +95,14 @@ def test_the_stores_of_quix_are_found_with_what_is_in_them(tmp_path: Path, cells
         assert sorted(value for _, value in store.iter_items(b"")) == sorted(cells.values())
     finally:
         manager.get_store("t.ssi.ticks").revoke_partition(2)
+
+
+def test_what_is_still_to_fold_is_told_by_topic_and_is_nothing_once_another_process_has_it() -> None:
+    process = Process("lags")
+    lags = {"t.ssi.ticks": 7, "t.partial.breadth": 0}
+    process.watch = StateWatch("lags", "t.", dict, lambda: process.now_s, lambda: lags)
+    process.look()
+    assert [process.told("lag_messages", topic=topic) for topic in ("ssi.ticks", "partial.breadth")] == [7, 0]
+    lags.clear()
+    process.look()
+    assert process.told("lag_messages", topic="ssi.ticks") == 0
