@@ -245,6 +245,9 @@ def reader_settings(settings: Mapping[str, str], limits: Mapping[str, float]) ->
     """
     found = {name: str(limit) for name, limit in limits.items()}
     for name, value in settings.items():
+        # As ClickHouse does: who may only read may say so.
+        if name == "readonly" and value == "1":
+            continue
         limit = limits.get(name)
         if limit is not None:
             # 0 would be no limit at all.

@@ -176,13 +176,15 @@ LIMITS = {"max_execution_time": 60.0, "max_threads": 2}
 def test_a_reader_may_lower_its_limits() -> None:
     asked = {"max_threads": "1", "max_execution_time": "0.5", "max_block_size": "10"}
     assert statements.reader_settings(asked, LIMITS) == asked
+    assert statements.reader_settings({"readonly": "1", **asked}, LIMITS) == asked
     assert statements.reader_settings({}, LIMITS) == {"max_execution_time": "60.0", "max_threads": "2"}
 
 
 @pytest.mark.parametrize(
     ("name", "value"),
     [("max_threads", "3"), ("max_threads", "0"), ("max_threads", "-1"), ("max_threads", "1; x"), ("max_execution_time", "60.1"),
-     ("max_execution_time", "nan"), ("max_execution_time", "inf"), ("readonly", "1"), ("max_memory_usage_for_user", "1")],
+     ("max_execution_time", "nan"), ("max_execution_time", "inf"), ("readonly", "0"), ("readonly", "2"),
+     ("max_memory_usage_for_user", "1")],
 )  # fmt: skip
 def test_a_reader_may_raise_no_limit(name: str, value: str) -> None:
     with pytest.raises(StatementRefused, match=name) as refusal:
