@@ -63,7 +63,7 @@ class Gateway:
         self._names = {settings.host, gethostname().lower(), *settings.hosts}
         self._per_address: Counter[str] = Counter()
         """How many WebSockets there are from each address that is counted."""
-        self._history = ArchiveAnswers(settings.archive_url, settings.archive_database)
+        self._history = ArchiveAnswers(settings)
         self.door: Door | None = None
         """The way in, if it is this package's own."""
 

@@ -1,6 +1,7 @@
 """The archive, asked over ClickHouse's HTTP interface on behalf of REST: with limits, and never in the way of what is live."""
 
 import asyncio
+import ssl
 from typing import Any, Final
 
 import aiohttp
@@ -8,6 +9,7 @@ import msgspec
 
 from gateway.core.errors import ArchiveAway
 from gateway.core.history import ArchiveQuestion, Statement, page
+from gateway.settings import GatewaySettings
 
 ANSWER_S: Final = 10.0
 """How long the archive may take for an answer, in seconds."""
@@ -26,10 +28,9 @@ _FAILED: Final = "the archive cannot answer this now: stock-tracker status shows
 class ArchiveAnswers:
     """One archive."""
 
-    def __init__(self, url: str, database: str) -> None:
-        """``url`` is CLICKHOUSE_URL, perhaps with a user and a password that may read; nothing is asked yet."""
-        self._url = url
-        self._database = database
+    def __init__(self, settings: GatewaySettings) -> None:
+        """Prepare; nothing is asked yet."""
+        self._settings = settings
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._http: aiohttp.ClientSession | None = None
 
@@ -40,13 +41,15 @@ class ArchiveAnswers:
             ArchiveAway: Nobody answers, or not in time, or not this.
         """
         if self._http is None:
-            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ANSWER_S))
+            self._http = self._client()
         parameters = {f"param_{name}": value for name, value in asked.parameters.items()}
         try:
             async with (
                 self._turns,
                 self._http.post(
-                    self._url, params={"database": self._database, **_SETTINGS, **parameters}, data=asked.sql.encode()
+                    self._settings.archive_url,
+                    params={"database": self._settings.archive_database, **_SETTINGS, **parameters},
+                    data=asked.sql.encode(),
                 ) as answer,
             ):
                 body = await answer.read()
@@ -57,6 +60,19 @@ class ArchiveAnswers:
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
             raise ArchiveAway(_FAILED, str(error) or "it did not answer in time") from error
         return page(question, asked.limit, [column["name"] for column in found["meta"]], found["data"])
+
+    def _client(self) -> aiohttp.ClientSession:
+        settings = self._settings
+        # Without a file: what the system trusts.
+        trusted = ssl.create_default_context(cafile=settings.archive_ca_file)
+        named = {}
+        if settings.archive_user is not None:
+            # In headers, because ClickHouse's log has the URLs that it is asked by.
+            named["X-ClickHouse-User"] = settings.archive_user
+            named["X-ClickHouse-Key"] = settings.archive_password.get_secret_value()
+        return aiohttp.ClientSession(
+            timeout=aiohttp.ClientTimeout(total=ANSWER_S), connector=aiohttp.TCPConnector(ssl=trusted), headers=named
+        )
 
     async def close(self) -> None:
         """Ask no more."""

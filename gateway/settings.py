@@ -2,9 +2,10 @@
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field, field_validator
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.core.errors import InsecureBind
@@ -48,6 +49,11 @@ class GatewaySettings(BaseSettings):
     """Connections from one address; this machine's own, and proxies', are not counted."""
     archive_url: str = Field(default=CLICKHOUSE_URL, repr=False, validation_alias="CLICKHOUSE_URL")
     """The archive's HTTP interface, which answers what REST is asked of the past (``CLICKHOUSE_URL``); it may name a user."""
+    archive_user: str | None = None
+    """Who asks the archive; None is whom the URL names, else nobody by name."""
+    archive_password: SecretStr = SecretStr("")
+    archive_ca_file: Path | None = Field(default=None, validation_alias="CLICKHOUSE_CA_FILE")
+    """Certificates, in PEM, of those who may vouch for the server of an ``https`` URL; None takes the system's."""
     archive_database: str = Field(default="market", validation_alias="ARCHIVE_DATABASE")
     dead_letter_limit: Limit = Limit()
     """How much of what the gateway reads may be unreadable, as :func:`schemas.deployment.dead_letter_limit` reads it."""

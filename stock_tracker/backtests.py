@@ -70,7 +70,7 @@ def from_archive(day: TradingDay, tell: Tell) -> Frames:
     from stock_tracker.verify.stack import archive_of
 
     sink = archive_of(environment_of(os.environ))
-    client = connect(sink.clickhouse_url, sink.user, sink.read_password(), sink.database, sink.password_file)
+    client = connect(sink.clickhouse_url, sink.user, sink.read_password(), sink.database, sink.password_file, sink.ca_file)
     try:
         with naming_errors(sink.clickhouse_url, sink.user, sink.database, sink.password_file):
             for topic in SOURCES:

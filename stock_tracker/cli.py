@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from schemas.errors import HALTED, Halt
-from stock_tracker import distribution
+from stock_tracker import distribution, secret_files
 from stock_tracker.errors import StockTrackerError
 
 COMMANDS = (
@@ -77,6 +77,7 @@ def main() -> None:
     """Run the command line and exit."""
     try:
         distribution.check()
+        secret_files.read(os.environ)
         build()()
     except Exception as error:
         if os.environ.get(DEBUG, "") not in ("", "0"):

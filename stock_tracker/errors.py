@@ -2,6 +2,7 @@
 
 StockTrackerError
 ├── ForeignPackage: one of our package names is imported from somewhere else
+├── SecretUnreadable: a secret cannot be read from the file that is named for it
 ├── PartFailed: a process of the stack keeps dying
 ├── PartHalted: a process of the stack ended, and starting it again would not help
 ├── CredentialsMissing: the real SSI is wanted, but its credentials are not in the environment
@@ -60,6 +61,24 @@ class ForeignPackage(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return "Another distribution ships a package of that name. Make the environment anew: rm -rf .venv && make setup"
+
+
+class SecretUnreadable(StockTrackerError):
+    """The secret ``name`` cannot be had from ``file``, the one that ``name``_FILE names."""
+
+    def __init__(self, name: str, file: str, reason: str) -> None:
+        super().__init__(name, file, reason)
+        self.name = name
+        self.file = file
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.name}_FILE={self.file}: {self.reason}"
+
+    @property
+    def remedy(self) -> str:
+        """A file that can be read, or none."""
+        return f"Name a file with the secret in it that this user may read, or set {self.name} itself."
 
 
 class PartFailed(StockTrackerError):

@@ -10,15 +10,18 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from prometheus_client import generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+LOOPBACK = "127.0.0.1"
+HOST_NAME = "STOCK_TRACKER_HEALTH_HOST"
+"""The variable with the address that health is served on: in a container those who ask come from outside of it."""
 _TEXT = "text/plain; charset=utf-8"
 
 
 class HealthServer:
-    """Serves the health of a service on 127.0.0.1 until it is closed. Port 0 takes any free port."""
+    """Serves the health of a service until it is closed. Port 0 takes any free port."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, host: str = LOOPBACK) -> None:
         self._reason = "still starting"
-        server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
+        server = ThreadingHTTPServer((host, port), self._handler())
         server.daemon_threads = True
         self._server = server
         self.port: int = server.server_address[1]

@@ -3,13 +3,14 @@
 import asyncio
 import gc
 import logging
+import os
 import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
 from schemas.errors import PortTaken
-from stock_tracker.health import HealthServer
+from stock_tracker.health import HOST_NAME, LOOPBACK, HealthServer
 
 Health = Callable[[str], None]
 """Takes the reason why a service is not ready; an empty text when it is ready."""
@@ -35,16 +36,17 @@ def spare_the_collector() -> None:
 
 @contextmanager
 def serving_health(port: int) -> Iterator[Health]:
-    """Serve health on ``port`` as long as the block runs.
+    """Serve health on ``port`` as long as the block runs, to this machine only if STOCK_TRACKER_HEALTH_HOST names no address.
 
     Raises:
         PortTaken: Another process listens there.
     """
+    host = os.environ.get(HOST_NAME) or LOOPBACK
     try:
-        server = HealthServer(port)
+        server = HealthServer(port, host)
     except OSError as error:
         remedy = "Name another port with --port, or --port 0 for any that is free"
-        raise PortTaken.of(error, "127.0.0.1", port, remedy) from error
+        raise PortTaken.of(error, host, port, remedy) from error
     try:
         yield server.report
     finally:

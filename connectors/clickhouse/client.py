@@ -32,7 +32,9 @@ _NOT_FOUND = {
 """What a statement did not find as it needs it, by ClickHouse's error code."""
 
 
-def connect(url: str, user: str, password: str, database: str, password_file: Path | None = None) -> Client:
+def connect(
+    url: str, user: str, password: str, database: str, password_file: Path | None = None, ca_file: Path | None = None
+) -> Client:
     """Open a clickhouse-connect client; one a thread.
 
     It keeps no session: a request that a killed program left running would lock it.
@@ -43,6 +45,7 @@ def connect(url: str, user: str, password: str, database: str, password_file: Pa
         password: Their password, empty for none.
         database: What unqualified names mean; it need not exist yet.
         password_file: Where the embedded server's password is: the error for a wrong password names it.
+        ca_file: Certificates of those who may vouch for the server; None takes the system's. A server is always checked.
 
     Raises:
         ClickHouseUnreachable: Nothing answers there.
@@ -60,6 +63,7 @@ def connect(url: str, user: str, password: str, database: str, password_file: Pa
             port=parts.port or (8443 if parts.scheme == "https" else 8123),
             username=user,
             password=password,
+            ca_cert=str(ca_file) if ca_file else None,
             connect_timeout=SECONDS_TO_CONNECT,
             send_receive_timeout=SECONDS_TO_ANSWER,
             autogenerate_session_id=False,

@@ -110,6 +110,8 @@ class SinkSettings(ArchiveHome):
     """librdkafka's connection settings (:func:`schemas.deployment.kafka_config`)."""
     topic_prefix: str = Field(default="", validation_alias="TOPIC_PREFIX")
     clickhouse_url: str = Field(default=deployment.CLICKHOUSE_URL, validation_alias="CLICKHOUSE_URL")
+    ca_file: Path | None = Field(default=None, validation_alias="CLICKHOUSE_CA_FILE")
+    """Certificates, in PEM, of those who may vouch for the server of an ``https`` URL; None takes the system's."""
     database: str = Field(default=deployment.CLICKHOUSE_DATABASE, pattern=r"^[A-Za-z_]\w*$")
     user: str = SINK_USER
     password: SecretStr | None = None

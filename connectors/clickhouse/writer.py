@@ -67,7 +67,12 @@ class Writer:
             return
         settings = self._settings
         client = connect(
-            settings.clickhouse_url, settings.user, settings.read_password(), settings.database, settings.password_file
+            settings.clickhouse_url,
+            settings.user,
+            settings.read_password(),
+            settings.database,
+            settings.password_file,
+            settings.ca_file,
         )
         with self._naming_errors():
             for migration in migrate(client, settings.database):

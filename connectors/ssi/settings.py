@@ -29,9 +29,11 @@ class SsiSettings(BaseSettings):
     )
 
     consumer_id: SecretStr
+    consumer_id_file: Path | None = None
+    """A file with the id, for those who do not want it in the environment."""
     consumer_secret: SecretStr
     consumer_secret_file: Path | None = None
-    """A file with the secret, for those who do not want it in the environment."""
+    """A file with the secret, likewise."""
     api_url: str = "https://fc-data.ssi.com.vn/"
     stream_url: str = "https://fc-datahub.ssi.com.vn/"
     channels: str = "X-TRADE:ALL,X-QUOTE:ALL,R:ALL,MI:ALL,F:ALL"
@@ -73,15 +75,16 @@ class SsiSettings(BaseSettings):
 
     @model_validator(mode="before")
     @classmethod
-    def _find_the_secret(cls, values: Any) -> Any:
+    def _find_the_credentials(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
         values = dict(values)
-        if not values.get("consumer_secret") and (file := values.get("consumer_secret_file")):
-            try:
-                values["consumer_secret"] = Path(file).read_text().strip()
-            except OSError as error:
-                raise ValueError(f"SSI_CONSUMER_SECRET_FILE cannot be read: {error.strerror}: {file}") from None
+        for name in ("consumer_id", "consumer_secret"):
+            if not values.get(name) and (file := values.get(f"{name}_file")):
+                try:
+                    values[name] = Path(file).read_text().strip()
+                except OSError as error:
+                    raise ValueError(f"SSI_{name.upper()}_FILE cannot be read: {error.strerror}: {file}") from None
         if not values.get("consumer_id") or not values.get("consumer_secret"):
             raise ValueError(
                 "SSI's credentials are missing: set SSI_CONSUMER_ID and SSI_CONSUMER_SECRET (or SSI_CONSUMER_SECRET_FILE); "

@@ -270,7 +270,7 @@ def backfill(
     settings = SinkSettings(kafka=kafka_config(os.environ), home=Home.of(os.environ).root)
     with closing(Writer(settings)) as writer:
         if from_ is not None:
-            with closing(connect(from_, "default", "", from_database)) as other:
+            with closing(connect(from_, "default", "", from_database, ca_file=settings.ca_file)) as other:
                 backfill.from_archive(other, writer, settings.batch_rows, print)
         backfill.from_topics(settings, writer, print)
 
@@ -317,7 +317,7 @@ def opened(*, reading: bool = False) -> "Iterator[tuple[Client, str]]":
     password = settings.read_password()
     if reading and settings.password is None:
         user, password = ANONYMOUS, ""
-    client = connect(url, user, password, settings.database, settings.password_file)
+    client = connect(url, user, password, settings.database, settings.password_file, settings.ca_file)
     try:
         with naming_errors(url, user, settings.database, settings.password_file):
             yield client, settings.database

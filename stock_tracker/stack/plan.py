@@ -24,7 +24,7 @@ START = "08:55"
 """Market time at which a simulated day begins: shortly before the opening auctions."""
 END_OF_DAY = "15:15"
 """Market time at which a simulated day is over: nothing trades after it."""
-SECRETS = ("SSI_CONSUMER_ID", "SSI_CONSUMER_SECRET", "SSI_CONSUMER_SECRET_FILE")
+SECRETS = ("SSI_CONSUMER_ID", "SSI_CONSUMER_ID_FILE", "SSI_CONSUMER_SECRET", "SSI_CONSUMER_SECRET_FILE")
 """Variables that only the connector's process gets."""
 ARCHIVE_PORT = "ARCHIVE_PORT"
 _DEMO = {"SSI_CONSUMER_ID": "demo", "SSI_CONSUMER_SECRET": "demo"}
@@ -125,7 +125,7 @@ def plan(options: Options, environ: Mapping[str, str], run_id: str) -> Stack:
         PortTaken: Another process listens on one of its ports.
         CredentialsMissing: The stack is live, and SSI's credentials are not in the environment.
     """
-    if options.live and not (environ.get("SSI_CONSUMER_ID") and (environ.get(SECRETS[1]) or environ.get(SECRETS[2]))):
+    if options.live and not all(environ.get(name) or environ.get(f"{name}_FILE") for name in _DEMO):
         raise CredentialsMissing
     if options.longer_than_the_day:
         options = replace(options, seconds=options.whole_day_s)

@@ -140,7 +140,7 @@ def verify_against(
     """
     kafka = kafka_config(environment)
     sink = archive_of(environment)
-    archive = connect(sink.clickhouse_url, sink.user, sink.read_password(), sink.database, sink.password_file)
+    archive = connect(sink.clickhouse_url, sink.user, sink.read_password(), sink.database, sink.password_file, sink.ca_file)
     try:
         return verify(simulated, kafka, topic_prefix(environment), archive, tell, never_empty, gateway_url)
     finally:

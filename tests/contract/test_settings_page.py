@@ -11,9 +11,11 @@ from connectors.ssi.simulator.settings import SimulatorSettings
 from gateway.settings import GatewaySettings
 from pipelines.settings import PipelineSettings
 from schemas.dead_letters import Limit
+from stock_tracker import secret_files
 
 DEAD_LETTERS = {f"DEAD_LETTER_LIMIT_{name.upper()}" for name in Limit._fields}
 PAGE = Path(__file__).parents[2] / "docs" / "settings.md"
+EVERY: list[type[BaseSettings]] = [SsiSettings, SimulatorSettings, PipelineSettings, SinkSettings, GatewaySettings]
 FILLED_BY_THE_CALLER = {"kafka", "topic_prefix", "dead_letter_limit"}
 
 
@@ -28,9 +30,24 @@ def names(settings: type[BaseSettings]) -> set[str]:
 
 def test_every_setting_is_on_the_page() -> None:
     page = PAGE.read_text()
-    every: list[type[BaseSettings]] = [SsiSettings, SimulatorSettings, PipelineSettings, SinkSettings, GatewaySettings]
-    read = set().union(*map(names, every))
+    read = set().union(*map(names, EVERY))
     assert {name for name in read | DEAD_LETTERS if f"`{name}`" not in page} == set()
+
+
+def test_every_secret_can_come_from_a_file_and_the_page_says_so() -> None:
+    secret, files = set(), {f"{name}_FILE" for name in secret_files.NAMES}
+    for settings in EVERY:
+        prefix = settings.model_config["env_prefix"]
+        secret |= {
+            str(field.validation_alias or f"{prefix}{name}".upper())
+            for name, field in settings.model_fields.items()
+            if "SecretStr" in str(field.annotation)
+        }
+        files |= {name for name in names(settings) if name.endswith("_FILE")}
+    assert "ARCHIVE_PASSWORD" in secret
+    assert {name for name in secret if f"{name}_FILE" not in files} == set()
+    page = PAGE.read_text()
+    assert {name for name in secret | set(secret_files.NAMES) if f"`{name}_FILE`" not in page} == set()
 
 
 def test_the_page_names_no_setting_that_nothing_reads() -> None:
@@ -45,6 +62,8 @@ def test_the_page_names_no_setting_that_nothing_reads() -> None:
     unread = {
         name
         for name in named
-        if name not in sources and not any(name.startswith(p) and name.removeprefix(p).lower() in sources for p in prefixes)
+        if name.removesuffix("_FILE") not in secret_files.NAMES
+        and name not in sources
+        and not any(name.startswith(p) and name.removeprefix(p).lower() in sources for p in prefixes)
     }
     assert unread == set()

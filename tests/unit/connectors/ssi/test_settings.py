@@ -14,7 +14,7 @@ KAFKA = {"bootstrap.servers": "127.0.0.1:9092", "sasl.password": "kafka-password
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("ID", "SECRET", "SECRET_FILE"):
+    for name in ("ID", "ID_FILE", "SECRET", "SECRET_FILE"):
         monkeypatch.delenv(f"SSI_CONSUMER_{name}", raising=False)
 
 
@@ -50,6 +50,14 @@ def test_everything_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, 
 def test_missing_credentials_name_both_variables(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=r"SSI_CONSUMER_ID and SSI_CONSUMER_SECRET \(or SSI_CONSUMER_SECRET_FILE\)"):
         settings(**changes)
+
+
+def test_the_id_may_be_in_a_file_as_well(tmp_path: Path) -> None:
+    file = tmp_path / "id"
+    file.write_text("me\n")
+    assert settings(consumer_id=None, consumer_id_file=file).consumer_id.get_secret_value() == "me"
+    with pytest.raises(ValidationError, match="SSI_CONSUMER_ID_FILE cannot be read"):
+        settings(consumer_id=None, consumer_id_file="/nowhere/id")
 
 
 def test_a_secret_file_that_cannot_be_read_is_named() -> None:

@@ -7,6 +7,7 @@ from schemas.errors import WrongSetting
 from stock_tracker.errors import CredentialsMissing
 from stock_tracker.health import HealthServer
 from stock_tracker.ports import free_port
+from stock_tracker.service import serving_health
 from stock_tracker.stack.plan import Options, plan
 from stock_tracker.stack.runfile import RunningStack, is_ours, read, write
 from stock_tracker.verify.stack import archive_of
@@ -148,6 +149,20 @@ async def test_health_says_why_a_service_is_not_ready_and_when_it_is() -> None:
             assert (await ask("/"))[0] == 404
     finally:
         server.close()
+
+
+def test_health_is_served_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An address of this machine stands in for a container's: whatever begins with 127 is one."""
+    import socket
+
+    for named, host in (("127.0.0.9", "127.0.0.9"), ("", "127.0.0.1")):
+        monkeypatch.setenv("STOCK_TRACKER_HEALTH_HOST", named)
+        port = free_port()
+        with serving_health(port):
+            socket.create_connection((host, port)).close()
+            if named:
+                with pytest.raises(ConnectionRefusedError):
+                    socket.create_connection(("127.0.0.1", port))
 
 
 def test_a_time_limit_beyond_the_day_plays_it_to_its_end(tmp_path: Path) -> None:
