@@ -12,7 +12,7 @@ from schemas.units import Exchange, Price, Shares, Symbol, TradingDay
 
 
 @dataclass(frozen=True, slots=True)
-class Instrument:
+class InstrumentOfDay:
     """What an instrument was on a day."""
 
     symbol: Symbol
@@ -53,12 +53,12 @@ class AdoptedTerms:
     """All of them, as JSON."""
 
 
-def instruments_of(message: ReferenceMessage) -> tuple[Instrument]:
+def instruments_of(message: ReferenceMessage) -> tuple[InstrumentOfDay]:
     """The instrument that a message of ``ssi.reference`` tells of."""
     record = message.record
     contract = contract_of(record.symbol)
     return (
-        Instrument(
+        InstrumentOfDay(
             symbol=record.symbol,
             exchange=record.exchange,
             day=record.trading_day,

@@ -14,7 +14,7 @@ from typing import Any, Final, get_type_hints
 import msgspec
 from pydantic import BaseModel
 
-from connectors.clickhouse.core.instruments import AdoptedTerms, Instrument, instruments_of, terms_of
+from connectors.clickhouse.core.instruments import AdoptedTerms, InstrumentOfDay, instruments_of, terms_of
 from schemas import events, records, topics
 from schemas.topics import Topic
 from schemas.units import TradingDay, UnixMs
@@ -152,7 +152,7 @@ STORED: Final[Mapping[str, Table]] = {
     **TABLES,
     topics.SSI_REFERENCE.name: table(
         topics.SSI_REFERENCE,
-        Instrument,
+        InstrumentOfDay,
         "reference_state",
         view="reference",
         last_wins=("symbol", "day"),
