@@ -205,7 +205,9 @@ class ProfileRecord(Record):
 class ClockTick(Message):
     """One second of market time, from one feed, in every partition of the record topics.
 
-    The only clock that a pipeline has. Seconds may be skipped, at any speed; a shard's time is the greatest seen.
+    The only clock that a pipeline has. Seconds may be skipped, at any speed; a shard's time is the greatest seen. Where nothing
+    happens seconds are left out: a tick comes ahead of each record that a new second brings, when something changes that it
+    says, and each ``step_ms``.
     """
 
     kind: Literal["clock"] = "clock"
@@ -215,6 +217,8 @@ class ClockTick(Message):
     """What HOSE is doing, by the calendar."""
     health: Literal["up", "down"]
     """Whether this feed received anything within its keep-alive time-out."""
+    step_ms: int = 1_000
+    """Market time after which the next one comes at the latest: it is due whenever ``ts_ms`` is a multiple of it."""
 
 
 class LossMarker(Message):

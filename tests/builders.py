@@ -235,11 +235,15 @@ def a_future(symbol: str = FRONT, *, trading_day: int = DAY, last_trading_day: i
 
 
 def a_tick(
-    ts: str | int = TEN, *, trading_day: int = DAY, phase: SessionPhase | None = None, health: Literal["up", "down"] = "up"
-) -> ClockTick:
-    """A second of market time, with the phase of the calendar."""
+    ts: str | int = TEN, *, trading_day: int = DAY, phase: SessionPhase | None = None, health: Literal["up", "down"] = "up",
+    step: int = 1,
+) -> ClockTick:  # fmt: skip
+    """A second of market time, with the phase of the calendar; the next one comes within ``step`` seconds."""
     ts_ms = moment(ts, trading_day)
-    return ClockTick(trading_day=trading_day, ts_ms=ts_ms, phase=phase or phase_at(ts_ms, TradingDay(trading_day)), health=health)
+    return ClockTick(
+        trading_day=trading_day, ts_ms=ts_ms, phase=phase or phase_at(ts_ms, TradingDay(trading_day)), health=health,
+        step_ms=step * 1_000,
+    )  # fmt: skip
 
 
 def a_loss(ts: str | int = TEN, *, trading_day: int = DAY, records: int = 3) -> LossMarker:

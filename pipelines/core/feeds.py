@@ -53,11 +53,13 @@ class Feed(msgspec.Struct, array_like=True, gc=False):
     """Market time between its last two clock ticks; 0 before there are two."""
     step_before_ms: int = 0
     """The same of the two before. A step may be long once, over a time in which nothing happened, and says nothing then."""
+    promised_ms: int = 0
+    """What its clock ticks say of the time to the next one; 0 before the first."""
 
     @property
     def usual_step_ms(self) -> int:
         """Market time after which its next clock tick is due; 0 when nothing tells."""
-        return min(self.step_ms, self.step_before_ms or self.step_ms)
+        return max(self.promised_ms, min(self.step_ms, self.step_before_ms or self.step_ms))
 
     def ticks(self, ts_ms: int) -> None:
         """Take note of the market time of a clock tick."""
@@ -246,6 +248,7 @@ class Delivery:
             feeds.mark += 1
             feed.breaks(feeds.mark)
         feed.up = up
+        feed.promised_ms = tick.step_ms
         feed.ticks(tick.ts_ms)
         if up and not feed.since_ms:
             feed.since_ms = tick.ts_ms

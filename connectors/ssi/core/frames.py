@@ -2,6 +2,9 @@
 
 A frame is what arrived for one shard of one topic within a few milliseconds. Clock ticks and reference records take their
 place between the records, so a reader of a partition sees them in the order in which they were put in.
+
+Of clock ticks with nothing between them only the last is put in, and those that are due or say something new. So a market that
+is played at 240 times its speed does not fill the partitions that hear of nothing with the time.
 """
 
 from collections.abc import Callable
@@ -63,7 +66,7 @@ def partitions_of(
 class _OpenFrame:
     """The frame under construction for one partition."""
 
-    __slots__ = ("key", "partition", "records", "seq", "since_us")
+    __slots__ = ("key", "partition", "records", "said", "seq", "since_us", "withheld", "withheld_us")
 
     def __init__(self, partition: Partition, key: str) -> None:
         self.partition = partition
@@ -71,6 +74,12 @@ class _OpenFrame:
         self.records: list[FrameRecord] = []
         self.since_us = UnixUs(0)
         self.seq = 0
+        self.said: ClockTick | None = None
+        """The newest clock tick of the epoch, whether it was put in or is withheld."""
+        self.withheld: ClockTick | None = None
+        """A clock tick that goes in ahead of the next record, unless a later one takes its place."""
+        self.withheld_us = UnixUs(0)
+        """When it was made."""
 
 
 class FrameBuilder:
@@ -98,14 +107,18 @@ class FrameBuilder:
     def begin(self, epoch: int) -> None:
         """Start an epoch; what was added before goes into frames of the old one."""
         for open_frame in self._open.values():
+            self._put_withheld(open_frame, open_frame.withheld_us)
             self._cut(open_frame)
             open_frame.seq = 0
+            open_frame.said = None
         self._epoch = epoch
 
     def add(self, record: SsiRecord | ReferenceRecord | ProfileRecord, now_us: UnixUs) -> None:
         """Put ``record`` at the end of its partition."""
         places = self._places[type(record)].get(record.symbol) or self._place(record)
         for open_frame in places:
+            if open_frame.withheld is not None:
+                self._put_withheld(open_frame, now_us)
             self._append(open_frame, record, now_us)
 
     def forget_places(self) -> None:
@@ -114,9 +127,24 @@ class FrameBuilder:
             places.clear()
 
     def add_clock(self, tick: ClockTick, now_us: UnixUs) -> None:
-        """Put ``tick`` at the end of every partition."""
+        """Put ``tick`` at the end of every partition: now, or as soon as something else comes after it there."""
+        is_due = tick.ts_ms % tick.step_ms == 0
         for open_frame in self._open.values():
-            self._append(open_frame, tick, now_us)
+            said, open_frame.said = open_frame.said, tick
+            if is_due and said is not None and _goes_on(said, tick):
+                open_frame.withheld = None
+                self._append(open_frame, tick, now_us)
+            elif said is not None and _goes_on(said, tick):
+                open_frame.withheld, open_frame.withheld_us = tick, now_us
+            else:
+                # A reader has to know up to when it was as it was before.
+                self._put_withheld(open_frame, now_us)
+                self._append(open_frame, tick, now_us)
+
+    def tell_time(self, now_us: UnixUs) -> None:
+        """Put in the clock ticks that are withheld: no later ones take their place."""
+        for open_frame in self._open.values():
+            self._put_withheld(open_frame, now_us)
 
     def due(self, now_us: UnixUs) -> list[Cut]:
         """Take the frames that are full or old enough, in the order in which they were finished."""
@@ -129,6 +157,7 @@ class FrameBuilder:
     def flush(self) -> list[Cut]:
         """Take all frames, whether they are full or not."""
         for open_frame in self._open.values():
+            self._put_withheld(open_frame, open_frame.withheld_us)
             self._cut(open_frame)
         return self._take()
 
@@ -139,6 +168,11 @@ class FrameBuilder:
         found = tuple(self._open[partition] for partition in partitions_of(record, self._shards, self._is_index))
         places[record.symbol] = found
         return found
+
+    def _put_withheld(self, open_frame: _OpenFrame, now_us: UnixUs) -> None:
+        tick, open_frame.withheld = open_frame.withheld, None
+        if tick is not None:
+            self._append(open_frame, tick, now_us)
 
     def _append(self, open_frame: _OpenFrame, record: FrameRecord, now_us: UnixUs) -> None:
         if not open_frame.records:
@@ -163,6 +197,11 @@ class FrameBuilder:
     def _take(self) -> list[Cut]:
         cuts, self._full = self._full, []
         return cuts
+
+
+def _goes_on(said: ClockTick, tick: ClockTick) -> bool:
+    """Whether ``tick`` says the same as the one before it, at a later time."""
+    return said.health == tick.health and said.phase == tick.phase and said.trading_day == tick.trading_day
 
 
 def with_losses(cut: Cut, lost: LossMarker | None, kept: list[ReferenceRecord | ProfileRecord]) -> Cut:

@@ -4,6 +4,7 @@ The clock ticks that the connector puts into the stream are the only clock of ev
 goes backwards.
 """
 
+from math import ceil
 from typing import Literal, NamedTuple, Protocol
 
 import msgspec
@@ -18,6 +19,8 @@ WAITING_POLL_S = 0.05
 """How often a simulator is asked for the time while its clock stands or its speed is not known, in seconds."""
 TRUSTED_MS = 5_000
 """For how long after a simulator's answer its clock is assumed to run on, in milliseconds."""
+STEP_MS = 1_000
+"""The step of the exchanges' own clocks, in milliseconds."""
 
 
 class MarketTime(NamedTuple):
@@ -28,6 +31,9 @@ class MarketTime(NamedTuple):
     """The day that the market is on; on a Saturday that is still Friday."""
     date: TradingDay
     """The date on the market. A record with a later one cannot be right."""
+    step_ms: int = STEP_MS
+    """Market time, in whole seconds, after which whoever hears of nothing else is told the time. More than a second in a market
+    that is played faster than the real one, and one in a market that stands still: no later time takes the place of this one."""
 
 
 class MarketClock(Protocol):
@@ -126,13 +132,16 @@ class SimulatedClock:
         answer = self._answer
         if answer is None:
             return None
-        ts_ms = answer.market_ms
+        ts_ms, step_ms = answer.market_ms, STEP_MS
         if answer.state == "running" and answer.speed is not None:
             elapsed_ms = min(max(wall_ms - self._asked_ms, 0), TRUSTED_MS)
             ts_ms = min(int(ts_ms + elapsed_ms * answer.speed), answer.end_ms)
+            if ts_ms < answer.end_ms and elapsed_ms < TRUSTED_MS:
+                # What passes on the market in a second of ours.
+                step_ms = max(ceil(answer.speed), 1) * STEP_MS
         self._ts_ms = max(self._ts_ms, UnixMs(ts_ms))
         day = TradingDay(answer.trading_day)
-        return MarketTime(self._ts_ms, day, day)
+        return MarketTime(self._ts_ms, day, day, step_ms)
 
     def observe(self, day: TradingDay, ts_ms: UnixMs) -> None:
         """Records do not move it."""

@@ -12,7 +12,7 @@ from connectors.ssi.core.decode import DATA_TYPE_OF, DATA_TYPES, Decoder
 from connectors.ssi.core.errors import InvalidRecord, Reason
 from connectors.ssi.core.frames import FrameBuilder
 from connectors.ssi.core.health import FeedState
-from connectors.ssi.core.market_clock import MarketClock, MarketTime
+from connectors.ssi.core.market_clock import STEP_MS, MarketClock, MarketTime
 from connectors.ssi.core.outbox import Outbox, Outgoing
 from connectors.ssi.core.quality import FeedQuality, TypeTally
 from connectors.ssi.core.snapshot_trades import SnapshotTrades
@@ -326,9 +326,13 @@ class RecordStream:
             last = second - 1
         for due in range(last + 1, second + 1):
             at = market._replace(ts_ms=UnixMs(due * 1000))
-            tick = ClockTick(trading_day=at.trading_day, ts_ms=at.ts_ms, phase=self._phase(at), health=health)
+            tick = ClockTick(
+                trading_day=at.trading_day, ts_ms=at.ts_ms, phase=self._phase(at), health=health, step_ms=market.step_ms
+            )
             self._frames.add_clock(tick, now_us)
         self._last_tick_s = max(second, last)
+        if market.step_ms == STEP_MS:
+            self._frames.tell_time(now_us)
 
     def _add_reference(self, now_us: UnixUs) -> None:
         for record in self._reference:

@@ -10,8 +10,8 @@ from schemas.structs import ClockTick
 from tests import builders
 
 
-def a_tick(second: int, health: Literal["up", "down"] = "up") -> ClockTick:
-    return builders.a_tick(second * 1000, health=health)
+def a_tick(second: int, health: Literal["up", "down"] = "up", step: int = 1) -> ClockTick:
+    return builders.a_tick(second * 1000, health=health, step=step)
 
 
 class Shard:
@@ -142,6 +142,30 @@ class TestLeader:
             assert feeds.leader == "a"
         feeds, _ = shard.frame("b", ticks=(a_tick(1_504),))
         assert feeds.leader == "b"
+
+    @given(
+        a_step=st.integers(1, 60), b_step=st.integers(1, 60), dies=st.integers(1, 100) | st.none(),
+        between=st.lists(st.tuples(st.integers(0, 400), st.sampled_from("ab")), max_size=40),
+    )  # fmt: skip
+    def test_no_step_takes_the_lead_from_a_feed_that_runs_or_hides_one_that_does_not(
+        self, a_step: int, b_step: int, dies: int | None, between: list[tuple[int, str]]
+    ) -> None:
+        """Ticks are due at the multiples of a step; others come between them, ahead of records."""
+        shard, steps = Shard(), {"a": a_step, "b": b_step}
+        due = [(second, feed) for feed, step in steps.items() for second in range(0, 400, step)]
+        a_ms = 0
+        shard.frame("a", ticks=(a_tick(0, step=a_step),))
+        for second, feed in sorted({*due, *between}):
+            if feed == "a" and dies is not None and second >= dies:
+                continue
+            a_ms = second * 1_000 if feed == "a" else a_ms
+            feeds, _ = shard.frame(feed, ticks=(a_tick(second, step=steps[feed]),))
+            if dies is None or second < dies:
+                assert feeds.leader == "a"
+                assert all(feeds.runs(known) for known in feeds.feeds)
+            elif second * 1_000 - a_ms > max(3_000, 2 * a_step * 1_000) + 2 * b_step * 1_000:
+                assert feeds.leader == "b"
+                assert not feeds.runs(feeds.feeds[0])
 
     def test_it_stays_when_nobody_else_is_there(self, shard: Shard) -> None:
         shard.frame("a", ticks=(a_tick(1),))

@@ -1,4 +1,5 @@
 from collections import defaultdict
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -100,7 +101,7 @@ records = st.lists(
         st.builds(a_status, st.sampled_from(SYMBOLS), st.integers(0, 10**6)),
         st.builds(a_foreign, st.sampled_from(SYMBOLS)),
         st.builds(an_index, st.sampled_from(["VN30", "VNINDEX"])),
-        st.builds(a_tick, st.integers(0, 100)),
+        st.builds(a_tick, st.integers(0, 100).map(lambda second: second * 1_000)),
         st.builds(a_reference, st.sampled_from(SYMBOLS[:6])),
     ),
     max_size=80,
@@ -142,6 +143,54 @@ def test_every_partition_is_sequenced_without_a_hole_and_keyed_to_itself(added: 
         assert cut.key == shard_keys(SHARDS)[cut.partition.number]
         assert 0 < len(cut.frame.records) <= FRAME_RECORDS
     assert all(numbers == list(range(len(numbers))) for numbers in seqs.values())
+
+
+healths = st.sampled_from(["up", "down"])
+
+
+@given(
+    st.lists(st.one_of(st.builds(a_status, st.sampled_from(SYMBOLS)), st.none(), healths), max_size=60),
+    st.integers(1, 20),
+    pauses,
+)
+def test_whatever_ticks_are_left_out_a_reader_knows_the_time_of_each_record_and_how_the_feed_was(
+    added: list[SsiRecord | str | None], step: int, pauses_us: list[int]
+) -> None:
+    all_of_them: list[Added] = []
+    health: Any = "up"
+    for second, each in enumerate(added):
+        if isinstance(each, str):
+            health = each
+        all_of_them += [
+            a_tick(second * 1_000, health=health, step=step),
+            *([each] if each is not None and not isinstance(each, str) else []),
+        ]
+    placed = by_partition(cut_up(all_of_them, pauses_us))
+    for partition, held in placed.items():
+        told, whole = (
+            what_a_reader_knows(held),
+            what_a_reader_knows(
+                [each for each in all_of_them if isinstance(each, ClockTick) or partition in partitions_of(each, SHARDS)]
+            ),
+        )
+        assert told == whole
+        due = {each.ts_ms for each in all_of_them if isinstance(each, ClockTick) and each.ts_ms % each.step_ms == 0}
+        assert due <= {each.ts_ms for each in held if isinstance(each, ClockTick)}
+
+
+def what_a_reader_knows(held: list[Any]) -> list[tuple[object, ...]]:
+    """Each record with the newest tick before it, and of each stretch of one health its first and last second."""
+    known: list[tuple[object, ...]] = []
+    ticks: list[ClockTick] = []
+    for record in held:
+        if isinstance(record, ClockTick):
+            if ticks and ticks[-1].health != record.health:
+                known += [("from", ticks[0].ts_ms), ("until", ticks[-1].ts_ms)]
+                ticks = []
+            ticks.append(record)
+        else:
+            known.append((record, ticks[-1]))
+    return [*known, ("from", ticks[0].ts_ms), ("until", ticks[-1].ts_ms)] if ticks else known
 
 
 @given(records)

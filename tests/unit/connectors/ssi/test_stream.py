@@ -135,15 +135,59 @@ def test_reference_that_comes_late_enters_the_running_stream() -> None:
     assert sum(isinstance(record, ReferenceRecord) for _, frame in feed.frames for record in frame.records) == 2
 
 
-def test_every_market_second_has_its_tick_at_any_speed() -> None:
-    clock = SimulatedClock()
-    start = at(DAY, 9)
-    clock.answered(ClockAnswer(start, 600.0, "running", DAY, start, at(DAY, 10)), UnixMs(NINE // 1000))
-    feed = Feed(clock)
+def test_every_market_second_has_its_tick() -> None:
+    feed = Feed()
     feed.stream.begin(NINE)
-    for step in range(10):
-        feed.stream.tick(UnixUs(NINE + step * 10_000), "up")
-    assert seconds(feed.records("ssi.ticks/1")) == [start // 1000 + n for n in range(9 * 6 + 1)]
+    for step in range(1, 30):
+        feed.stream.tick(UnixUs(NINE + step * 400_000), "up")
+    assert seconds(feed.records("ssi.ticks/1")) == [NINE // 1_000_000 + n for n in range(12)]
+
+
+def a_fast_market(speed: float, ends: tuple[int, ...] = (10,)) -> tuple[Feed, UnixMs]:
+    """A feed of a market that begins at NINE of this machine's clock, and the market's time then."""
+    clock, start = SimulatedClock(), at(DAY, 9, 20)
+    clock.answered(ClockAnswer(start, speed, "running", DAY, start, at(DAY, *ends)), UnixMs(NINE // 1000))
+    return Feed(clock), start
+
+
+def test_where_nothing_happens_a_market_that_is_played_faster_is_told_once_a_second_of_ours(an_argument: Arguments) -> None:
+    feed, start = a_fast_market(240.0)
+    feed.stream.begin(NINE)
+    for step in range(1, 400):
+        feed.stream.tick(UnixUs(NINE + step * 5_000), "up")
+        if step == 101:
+            feed.stream.publish([an_argument("X-TRADE", Time="09:22:01")], UnixUs(NINE + step * 5_000))
+    (busy,) = places_of_trades(feed)
+    for place in feed.places():
+        told = [second - start // 1000 for second in seconds(feed.records(place))]
+        # The last one is told because nothing follows it.
+        assert told == [0, *([121] if place == busy else []), 240, 478]
+    _, before, trade, *_ = feed.records(busy)
+    assert isinstance(trade, TradeRecord)
+    assert isinstance(before, ClockTick)
+    assert before.step_ms == 240_000
+
+
+def test_a_market_that_ends_is_told_to_its_end() -> None:
+    feed, start = a_fast_market(100.0, ends=(9, 20, 30))
+    feed.stream.begin(NINE)
+    for step in range(1, 100):
+        feed.stream.tick(UnixUs(NINE + step * 5_000), "up")
+    told = []
+    while (message := feed.outbox.take()) is not None:
+        told += seconds(DECODERS[message.topic](message.value).records) if message.topic == "ssi.foreign" else []
+    assert sorted(set(told)) == [start // 1000, start // 1000 + 30]
+
+
+def test_a_lost_connection_is_told_at_once_and_with_it_up_to_when_it_held() -> None:
+    feed, start = a_fast_market(100.0)
+    feed.stream.begin(NINE)
+    for step in range(1, 10):
+        feed.stream.tick(UnixUs(NINE + step * 10_000), "up" if step < 5 else "down")
+    ticks = [record for record in feed.records("ssi.indices/0") if isinstance(record, ClockTick)]
+    assert [(tick.ts_ms // 1000 - start // 1000, tick.health) for tick in ticks] == [
+        (0, "up"), (4, "up"), (5, "down"), (9, "down"),
+    ]  # fmt: skip
 
 
 def test_a_long_pause_is_jumped() -> None:
