@@ -51,8 +51,9 @@ prove-examples: setup ## Every property on thousands of examples
 prove-subscriptions: .venv/.ready ## Ten thousand histories of clients that choose, stall, and come back
 	PROVE=1 $(BIN)/pytest -q tests/unit/gateway/test_subscription_machine.py $(ARGS)
 
-prove-clients: .venv/.ready ## Two thousand clients that lose their gateway, and a hundred thousand hostile messages
-	PROVE=1 $(BIN)/pytest -q tests/unit/gateway/test_storm.py tests/unit/gateway/test_hostile_messages.py $(ARGS)
+prove-clients: .venv/.ready ## Two thousand clients that lose their gateway, or share two workers, and a hundred thousand hostile messages
+	PROVE=1 $(BIN)/pytest -q tests/unit/gateway/test_storm.py tests/unit/gateway/test_hostile_messages.py \
+		tests/integration/gateway/test_workers.py $(ARGS)
 
 prove-kills: setup ## Pipelines, sink and archive killed again and again, shared out anew, and recovered from what Kafka has left
 	PROVE=1 $(TEST) tests/integration -k "killed or kills or whatever_dies or compacted or instances_that_share" $(ARGS)

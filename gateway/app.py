@@ -66,6 +66,8 @@ class Gateway:
         self._history = ArchiveAnswers(settings)
         self.door: Door | None = None
         """The way in, if it is this package's own."""
+        self.own_port: int | None = None
+        """Where only this process listens, if it shares the address that clients use with others."""
 
     def application(self) -> web.Application:
         """The aiohttp application."""
@@ -119,6 +121,8 @@ class Gateway:
         if "X-Forwarded-For" in request.headers or not is_within(request.remote or "", self._settings.metrics_from):
             metrics.REFUSED.labels("metrics").inc()
             return web.Response(status=403, text="this address may not read metrics: add it to GATEWAY_METRICS_FROM\n")
+        if self.own_port is not None and _asked_at(request) != self.own_port:
+            return web.Response(status=421, text="each worker has metrics of its own: ask GATEWAY_PORT + its number, from 1 on\n")
         metrics.READY.set(not self._reason())
         metrics.SENT.settle()
         return web.Response(body=generate_latest(), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -277,6 +281,12 @@ async def _part(socket: web.WebSocketResponse, outlet: SocketOutlet, close: Clos
             await socket.close(code=close.code, message=close.reason.encode())
     except TimeoutError:
         outlet.abort()
+
+
+def _asked_at(request: web.Request) -> int | None:
+    """The port that a request came to."""
+    name = request.get_extra_info("sockname")
+    return name[1] if isinstance(name, tuple) else None
 
 
 def _problem(status: int, reason: str) -> web.Response:

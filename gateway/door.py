@@ -19,6 +19,7 @@ from gateway import metrics
 from gateway.core.access import is_within
 from gateway.core.doorkeeper import Doorkeeper
 from gateway.core.frame_check import FrameCheck
+from schemas.errors import PortTaken
 from schemas.units import MonotonicMs
 
 ACCEPTED_AT_ONCE: Final = 64
@@ -27,6 +28,7 @@ BACKLOG: Final = 4_096
 """Connections that the kernel keeps until they are accepted."""
 RESERVED: Final = 128
 """Descriptors that are kept for Kafka, files, and connections that are being refused."""
+PORT_REMEDY: Final = "Stop what is there, or set GATEWAY_PORT to a free port"
 SWEEP_S: Final = 1.0
 """How often to look who has waited too long, in seconds."""
 _WHY = b"frames must be masked"
@@ -64,6 +66,36 @@ def places(max_connections: int, descriptors: int) -> int:
             max_connections,
         )
     return min(wanted, possible)
+
+
+def shared_sockets(host: str, port: int, count: int) -> list[socket.socket]:
+    """``count`` sockets that listen on one address, for a process each: the kernel shares the connections out among them.
+
+    All listen when this returns, so that none gets more than its share because its process was there first.
+
+    Raises:
+        PortTaken: Another process listens there.
+    """
+    listening: list[socket.socket] = []
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        # Whoever shares an address lets others share it too: one that does not sees that nobody listens there yet.
+        with socket.socket(family, kind, protocol) as alone:
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind(address)
+        for _ in range(count):
+            one = socket.socket(family, kind, protocol)
+            listening.append(one)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            one.bind(address)
+        for one in listening:
+            one.listen(BACKLOG)
+    except OSError as error:
+        for one in listening:
+            one.close()
+        raise PortTaken.of(error, host, port, PORT_REMEDY) from error
+    return listening
 
 
 def _now_ms() -> MonotonicMs:
@@ -158,8 +190,15 @@ class Door:
         Raises:
             OSError: The address cannot be had.
         """
+        return await self._accept(new_handler, host=host, port=port)
+
+    async def listen_at(self, listening: socket.socket, new_handler: Callable[[], Any]) -> tuple[str, int]:
+        """The same at a socket that is bound already."""
+        return await self._accept(new_handler, sock=listening)
+
+    async def _accept(self, new_handler: Callable[[], Any], **where: Any) -> tuple[str, int]:
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Connection(self, new_handler), host, port, backlog=ACCEPTED_AT_ONCE)
+        server = await loop.create_server(lambda: Connection(self, new_handler), backlog=ACCEPTED_AT_ONCE, **where)
         for listening in server.sockets:
             # asyncio accepts as many at once as it lets wait; these are two things, and only here they can be told apart.
             with socket.socket(fileno=listening.fileno()) as plain:

@@ -3,8 +3,10 @@
 import asyncio
 import logging
 import random
+import socket
 import time
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from aiohttp import web
 
@@ -16,7 +18,7 @@ from gateway.core.events import recents
 from gateway.core.limits import ClientLimits
 from gateway.core.status import Connectors
 from gateway.core.subscriber import Close
-from gateway.door import Door, places, raise_descriptors
+from gateway.door import PORT_REMEDY, Door, places, raise_descriptors
 from gateway.event_reader import EventReader
 from gateway.fanout import Fanout
 from gateway.follower import Follower, Post
@@ -29,6 +31,7 @@ COME_BACK_WITHIN_MS = 5_000
 """Clients that are sent away are told to come back after a random time of at most this, so that they do not come all at once."""
 GOODBYE_S = 0.5
 """How long clients have to read that, before their connections are closed."""
+LOOPBACK = "127.0.0.1"
 READERS_S = 5.0
 """How long a reader's thread may take to end."""
 WATCH_S = 1.0
@@ -82,11 +85,22 @@ class Readiness:
         return "; ".join(dict.fromkeys(reason for reason in self._reasons.values() if reason))
 
 
+class Worker(NamedTuple):
+    """One of several gateways that share an address."""
+
+    number: int
+    """From 1 on. It listens by itself, too, at the port that is so much higher, on this machine only: for its metrics."""
+    listening: socket.socket
+    """Its own (:func:`gateway.door.shared_sockets`)."""
+
+
 async def run(
     settings: GatewaySettings,
     stop: asyncio.Event,
     listening: Callable[[str], None] | None = None,
     when_ready: Callable[[], None] = lambda: None,
+    when_leaving: Callable[[], None] = lambda: None,
+    worker: Worker | None = None,
 ) -> None:
     """Serve until ``stop`` is set, then send the clients away and return within ten seconds.
 
@@ -95,6 +109,8 @@ async def run(
         stop: Set by the caller when it is time to go.
         listening: Told the URL once connections are accepted; readiness comes later (``/readyz``).
         when_ready: Called once, when Kafka has been read for the first time: the board, which stays for good, is there.
+        when_leaving: Called once, before the clients are sent away.
+        worker: Which of several this is; None when it is alone.
 
     Raises:
         InsecureBind: The address can be reached from outside, and nobody said that this is meant.
@@ -114,12 +130,10 @@ async def run(
     await runner.setup()
     assert runner.server is not None  # noqa: S101 - set up
     try:
-        address = await door.listen(settings.host, settings.port, runner.server)
-    except OSError as error:
+        url = await _listen(settings, gateway, door, runner.server, worker)
+    except PortTaken:
         await runner.cleanup()
-        remedy = "Stop what is there, or set GATEWAY_PORT to a free port"
-        raise PortTaken.of(error, settings.host, settings.port, remedy) from error
-    url = f"http://{_bracketed(settings.host)}:{address[1]}"
+        raise
     log.info("dashboard at %s/, WebSocket at %s/v1/ws", url, url.replace("http", "ws", 1))
     if listening is not None:
         listening(url)
@@ -144,6 +158,7 @@ async def run(
             await _first_of(stop, readiness.failed)
             # Nobody who is sent away may come back to this instance.
             door.close()
+            when_leaving()
             await _send_away(fanout, gateway, readiness.stopping())
             for task in running:
                 task.cancel()
@@ -156,6 +171,26 @@ async def run(
         for reader in readers:
             await asyncio.to_thread(reader.join, READERS_S)
         await runner.cleanup()
+
+
+async def _listen(settings: GatewaySettings, gateway: Gateway, door: Door, server: web.Server, worker: Worker | None) -> str:
+    """Accept connections from now on; the URL that clients use.
+
+    Raises:
+        PortTaken: Another process listens there.
+    """
+    host, port = settings.host, settings.port
+    try:
+        if worker is None:
+            _, port = await door.listen(host, port, server)
+        else:
+            _, port = await door.listen_at(worker.listening, server)
+            host, gateway.own_port = LOOPBACK, port + worker.number
+            await door.listen(host, gateway.own_port, server)
+            log.info("worker %d, whose metrics are at http://%s:%d/metrics", worker.number, host, gateway.own_port)
+    except OSError as error:
+        raise PortTaken.of(error, host, gateway.own_port or port, PORT_REMEDY) from error
+    return f"http://{_bracketed(settings.host)}:{port}"
 
 
 async def _first_of(*events: asyncio.Event) -> None:

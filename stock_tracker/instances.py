@@ -1,8 +1,8 @@
-"""Several processes of the same pipelines on this machine: one is this process, the others are its children.
+"""Several processes of the same service on this machine: one is this process, the others are its children.
 
-Each is an instance of its own: it has its own state directory, transactional id and membership, and Kafka gives each its share of
-the shards. They live and end together: when a child ends by itself, this process stops too, and whoever supervises it starts all
-of them again, each where its last commit ended.
+Each is an instance of its own. A pipeline's has its own state directory, transactional id and membership, and Kafka gives it a
+share of the shards; a gateway's gets a share of the connections. They live and end together: when a child ends by itself, this
+process stops too, and whoever supervises it starts all of them again.
 """
 
 import logging
@@ -11,10 +11,10 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, NamedTuple
 
 from schemas.errors import HALTED
 from stock_tracker.errors import InstanceEnded
@@ -30,11 +30,24 @@ def instance_names(first: str, count: int) -> list[str]:
     return [first, *(f"{first}.{number}" for number in range(1, count))]
 
 
-@contextmanager
-def beside(names: Sequence[str], arguments: Sequence[str]) -> Iterator[None]:
-    """Run ``stock-tracker run`` with ``arguments`` once for each of the instances ``names``, as long as the block runs.
+class Child(NamedTuple):
+    """A process that runs beside this one."""
 
-    Call it in the main thread. A child that ends by itself has this process told to stop (SIGTERM).
+    name: str
+    arguments: Sequence[str]
+    """Of ``stock-tracker``."""
+    environ: Mapping[str, str] = {}
+    """What it finds in its environment beside what this process has."""
+    files: Sequence[int] = ()
+    """Descriptors that it inherits."""
+
+
+@contextmanager
+def beside(others: Sequence[Child]) -> Iterator[Callable[[], None]]:
+    """Run ``stock-tracker`` once for each of ``others``, as long as the block runs.
+
+    Call it in the main thread. A child that ends by itself has this process told to stop (SIGTERM). The block is given what tells
+    the others to stop already; they are waited for when it ends.
 
     Raises:
         InstanceEnded: A child ended by itself.
@@ -51,23 +64,28 @@ def beside(names: Sequence[str], arguments: Sequence[str]) -> Iterator[None]:
             ended.append((name, code))
             os.kill(os.getpid(), signal.SIGTERM)
 
+    def tell_to_stop() -> None:
+        stopping.set()
+        for child in children.values():
+            child.terminate()
+
     def leave(number: int, frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
     before = signal.signal(signal.SIGTERM, leave)
     try:
-        for name in names:
-            command = [sys.executable, "-m", "stock_tracker", "run", *arguments]
-            children[name] = subprocess.Popen(command, env={**os.environ, "PIPELINE_INSTANCE": name})
-            threading.Thread(target=watch, args=(name, children[name]), name=f"instance-{name}", daemon=True).start()
-        yield
+        for name, arguments, environ, files in others:
+            command = [sys.executable, "-m", "stock_tracker", *arguments]
+            child = children[name] = subprocess.Popen(command, env={**os.environ, **environ}, pass_fds=files)
+            threading.Thread(target=watch, args=(name, child), name=f"instance-{name}", daemon=True).start()
+        yield tell_to_stop
     except SystemExit:
-        # Before the pipelines have begun there is nothing to bring to a good end.
+        # Before the service has begun there is nothing to bring to a good end.
         if not ended:
             raise
     finally:
-        stopping.set()
-        _stop(children)
+        tell_to_stop()
+        _wait_for(children)
         signal.signal(signal.SIGTERM, before)
     for name, code in ended:
         if code == HALTED:
@@ -75,14 +93,12 @@ def beside(names: Sequence[str], arguments: Sequence[str]) -> Iterator[None]:
         raise InstanceEnded(name, code)
 
 
-def _stop(children: "dict[str, subprocess.Popen[bytes]]") -> None:
-    """Stop all: each folds its message to the end and commits."""
-    for child in children.values():
-        child.terminate()
+def _wait_for(children: "dict[str, subprocess.Popen[bytes]]") -> None:
+    """Let all stop: pipelines fold their message to the end and commit, gateways send their clients away."""
     for name, child in children.items():
         try:
             child.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            log.warning("instance %s did not stop within %.0f s and is killed; it goes on from its last commit", name, STOP_S)
+            log.warning("instance %s did not stop within %.0f s and is killed", name, STOP_S)
             child.kill()
             child.wait()

@@ -6,7 +6,7 @@ import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from schemas.errors import PortTaken
@@ -53,13 +53,15 @@ def serving_health(port: int) -> Iterator[Health]:
         server.close()
 
 
-def run_until_signalled(service: Callable[[asyncio.Event], Awaitable[None]]) -> None:
-    """Run an asynchronous service; SIGTERM and SIGINT set the event that it is given, and it then ends by itself."""
+def run_until_signalled(
+    service: Callable[[asyncio.Event], Awaitable[None]], signals: Sequence[signal.Signals] = (signal.SIGTERM, signal.SIGINT)
+) -> None:
+    """Run an asynchronous service; ``signals`` set the event that it is given, and it then ends by itself."""
 
     async def run() -> None:
         stop = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in signals:
             loop.add_signal_handler(number, stop.set)
         await service(stop)
 

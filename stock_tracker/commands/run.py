@@ -45,7 +45,7 @@ def run(
     from pipelines.settings import PipelineSettings
     from schemas.deployment import dead_letter_limit
     from stock_tracker.home import Home
-    from stock_tracker.instances import beside, instance_names
+    from stock_tracker.instances import Child, beside, instance_names
     from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.kafka.topics import wait_for
     from stock_tracker.service import log_to_stderr, serving_health, spare_the_collector
@@ -57,5 +57,5 @@ def run(
     _, *others = instance_names(settings.instance, instances)
     with serving_health(port) as health:
         wait_for(settings.kafka, settings.topic_prefix, wait)
-        with beside(others, names):
+        with beside([Child(name, ["run", *names], {"PIPELINE_INSTANCE": name}) for name in others]):
             run_pipelines(names, settings, health, spare_the_collector)
