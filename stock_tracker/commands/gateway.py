@@ -12,9 +12,9 @@ def gateway(
         int,
         typer.Option(help="How many processes share the connections; each has its metrics at GATEWAY_PORT + its number.", min=1),
     ] = 1,
-    worker: Annotated[int, typer.Option(hidden=True)] = 1,
-    inherited: Annotated[int | None, typer.Option(hidden=True)] = None,
-    first_worker: Annotated[int | None, typer.Option(hidden=True)] = None,
+    worker: Annotated[int, typer.Option(help="The number of a worker that another one starts.", hidden=True)] = 1,
+    inherited: Annotated[int | None, typer.Option(help="The descriptor of its socket.", hidden=True)] = None,
+    first_worker: Annotated[int | None, typer.Option(help="That of a pipe that ends with the first one.", hidden=True)] = None,
 ) -> None:
     """Serve stock.v1, the REST endpoints and the dashboard until stopped."""
     import asyncio
