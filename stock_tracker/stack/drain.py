@@ -38,6 +38,16 @@ class ConsumerGroup:
     topics: tuple[str, ...]
 
 
+@dataclass(frozen=True)
+class Unread:
+    """What a consumer group has still to read."""
+
+    messages: int
+    """Offsets, of the partitions that have a message to read: the marks of transactions among them count too."""
+    oldest_ms: int | None
+    """When Kafka took the oldest of them; None where there is none."""
+
+
 class Backlog:
     """What consumer groups have not read yet. Open it once and ask often: from any thread, but it answers one after the other."""
 
@@ -83,6 +93,39 @@ class Backlog:
                 TopicPartition(p.topic, p.partition, committed) for p, committed, end in self._progress(group) if committed < end
             ]
             return bool(behind) and self._has_message(behind)
+
+    def unread(self, group: ConsumerGroup) -> Unread:
+        """What the group has still to read, of committed transactions.
+
+        Raises:
+            KafkaUnavailable: Kafka did not answer.
+        """
+        with self._asking:
+            behind = {(p.topic, p.partition): (committed, end) for p, committed, end in self._progress(group) if committed < end}
+            taken_ms = self._first_messages({place: committed for place, (committed, _) in behind.items()})
+        offsets = sum(end - committed for place, (committed, end) in behind.items() if place in taken_ms)
+        return Unread(offsets, min(taken_ms.values(), default=None))
+
+    def _first_messages(self, places: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
+        """When Kafka took the first message from an offset on, by partition; those that have none are left out."""
+        self._consumer.assign([TopicPartition(*place, offset) for place, offset in places.items()])
+        taken_ms: dict[tuple[str, int], int] = {}
+        open_places = set(places)
+        try:
+            while open_places:
+                # One by one, and no partition is paused: that makes librdkafka forget what it has fetched of the others.
+                message = self._consumer.poll(self._timeout_s)
+                error = None if message is None else message.error()
+                if message is None or (error is not None and error.code() != KafkaError._PARTITION_EOF):
+                    said = "it did not hand out the ends of its topics" if error is None else error.str()
+                    raise KafkaUnavailable(self._bootstrap, said)
+                place = (message.topic(), message.partition())
+                if place in open_places and error is None:
+                    taken_ms[place] = message.timestamp()[1]
+                open_places.discard(place)
+        finally:
+            self._consumer.unassign()
+        return taken_ms
 
     def ends(self, group: ConsumerGroup) -> dict[tuple[str, int], int]:
         """The offset at the end of each partition of the group's topics.

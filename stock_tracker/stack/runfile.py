@@ -19,7 +19,7 @@ class RunningStack:
     urls: dict[str, str] = field(default_factory=dict)
     """For people: dashboard, simulator, archive."""
     parts: dict[str, dict[str, int | None]] = field(default_factory=dict)
-    """By name of the process, its ``pid`` and the ``port`` on which it serves its health."""
+    """By name of the process: its ``pid``, the ``port`` on which it serves its health, and its ``restarts``."""
     halted: dict[str, str] = field(default_factory=dict)
     """Why a process halted and so was not started again, by its name."""
 

@@ -162,7 +162,7 @@ async def _keep_noting(up: Up) -> None:
 def _note(up: Up) -> None:
     stack = up.stack
     names = ("KAFKA_BOOTSTRAP", "TOPIC_PREFIX", "CLICKHOUSE_URL", "ARCHIVE_DATABASE", "SSI_CLOCK", "GATEWAY_PORT")
-    pids = {life.part.name: life.pid for life in up.supervisor.lives}
+    lives = {life.part.name: life for life in up.supervisor.lives}
     runfile.write(
         stack.runfile,
         runfile.RunningStack(
@@ -171,8 +171,15 @@ def _note(up: Up) -> None:
             simulated=not stack.options.live,
             environment={name: stack.environment[name] for name in names if name in stack.environment},
             urls=up.urls,
-            parts={part.name: {"pid": pids.get(part.name), "port": part.port} for part in stack.parts},
-            halted={life.part.name: life.halted for life in up.supervisor.lives if life.halted},
+            parts={
+                part.name: {
+                    "pid": life.pid if (life := lives.get(part.name)) else None,
+                    "port": part.port,
+                    "restarts": max(0, life.starts - 1) if life else 0,
+                }
+                for part in stack.parts
+            },
+            halted={name: life.halted for name, life in lives.items() if life.halted},
         ),
     )
 

@@ -1,0 +1,70 @@
+"""Where parts stand, by a real Kafka."""
+
+import time
+
+import pytest
+from confluent_kafka import Producer, TopicPartition
+
+from schemas.structs import DeadLetter, ShardProgress
+from schemas.topics import SSI_DLQ, SSI_TICKS, STATE_PROGRESS, encode
+from stock_tracker.stack.drain import Backlog, Unread, consumer_groups
+from stock_tracker.stack.standings import Standings
+
+pytestmark = pytest.mark.kafka
+
+
+def test_lag_waiting_and_age_are_those_of_what_is_on_the_topics(kafka: str, topics: str) -> None:
+    settings = {"bootstrap.servers": kafka}
+    producer = Producer(settings)
+    begin = time.time()
+    for _ in range(5):
+        producer.produce(SSI_TICKS.named(topics), b"{}", partition=1)
+    for partition, age_s in enumerate((2, 30, 1)):
+        row = ShardProgress(topic="ssi.ticks", partition=partition, offset=1, recv_us=int((begin - age_s) * 1e6))
+        producer.produce(STATE_PROGRESS.named(topics), encode(row), f"ssi.ticks/{partition}")
+    letter = DeadLetter(
+        source="ssi",
+        reason="bad_json",
+        detail="",
+        feed="a",
+        epoch=1,
+        topic=None,
+        partition=None,
+        offset=None,
+        idx=None,
+        payload="",
+    )
+    producer.produce(SSI_DLQ.named(topics), encode(letter))
+    assert producer.flush(60) == 0
+    standings = Standings(settings, topics)
+    try:
+        found = standings.read()
+        assert standings.dead_letters() == 1
+    finally:
+        standings.close()
+    passed_s = time.time() - begin
+    assert found["prices"].lag_messages == 5
+    assert 0 <= found["prices"].lag_seconds <= passed_s
+    assert found["prices"].age_seconds is not None
+    assert 30 <= found["prices"].age_seconds <= 30 + passed_s + 0.1
+    assert found["foreign"] == (0, 0.0, None)
+    # What was put aside is for the archive, too.
+    assert found["sink"].lag_messages == 1
+
+
+def test_the_mark_of_a_transaction_is_nothing_to_read(kafka: str, topics: str) -> None:
+    producer = Producer({"bootstrap.servers": kafka, "transactional.id": f"{topics}writer"})
+    producer.init_transactions(60)
+    producer.begin_transaction()
+    producer.produce(SSI_TICKS.named(topics), b"{}", partition=0)
+    producer.commit_transaction(60)
+    group = consumer_groups(topics)[0]
+    backlog = Backlog({"bootstrap.servers": kafka})
+    try:
+        assert backlog.unread(group).messages == 2
+        asker = backlog._consumer_of(group.name)
+        asker.commit(offsets=[TopicPartition(SSI_TICKS.named(topics), 0, 1)], asynchronous=False)
+        asker.close()
+        assert backlog.unread(group) == Unread(0, None)
+    finally:
+        backlog.close()
