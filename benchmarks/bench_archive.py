@@ -1,23 +1,32 @@
-"""Rows a second into ``trades`` with all its views, through the embedded server's HTTP front, by size of batch.
+"""The sink's work into ``trades`` with all its views, through the embedded server's HTTP front, by size of batch.
 
-Unit of work: one print, from a Kafka message's bytes to the answer of its insert. ``python benchmarks/bench_archive.py [ROWS]``.
+Unit of work: one print, from a Kafka message's bytes to the answer of its insert, by one thread that waits for it. Beside it, in
+turn, the same engine with the same tables gets the same rows as blocks that are ready to be sent: no sink can be faster.
+
+    python benchmarks/bench_archive.py [--rows N] [--rounds N] [--peer CHECKOUT]
+
+With ``--peer`` another checkout of this repository does the same with its own code and tables, in turn.
 """
 
+import argparse
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import urllib3
+from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.intent import Batch
-from connectors.clickhouse.core.rows import Decoded
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.writer import Writer
 from schemas import topics
@@ -30,6 +39,15 @@ OPEN_MS = 1_795_140_900_000
 EVENTS_A_FRAME = 50
 SYMBOLS = 400
 BATCHES = (1_000, 10_000, 50_000)
+INSERT_SETTINGS = {
+    "async_insert": 0,
+    "max_insert_block_size": 1_048_576,
+    "min_insert_block_size_rows": 1_048_576,
+    "min_insert_block_size_bytes": 1 << 30,
+    "insert_deduplicate": 1,
+    "deduplicate_blocks_in_dependent_materialized_views": 1,
+}
+"""Those of the sink: a block is stored whole before the insert is answered, and once."""
 
 
 def frames(events: int) -> list[bytes]:
@@ -55,53 +73,109 @@ def frames(events: int) -> list[bytes]:
 
 
 def main() -> None:
-    events = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
-    values = frames(events)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--peer", type=Path, help="another checkout of this repository")
+    parser.add_argument("--one", help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.one:
+        what, size = asked.one.split("-")
+        print(json.dumps(one(what == "ready", int(size), asked.rows)))
+        return
+    here = Path(__file__).parents[1]
+    kinds = {"sink": here, "ready": here, **({"peer": asked.peer} if asked.peer else {})}
+    for size in BATCHES:
+        found: dict[str, list[dict[str, float]]] = {kind: [] for kind in kinds}
+        for _ in range(asked.rounds):
+            for kind, checkout in kinds.items():
+                found[kind].append(in_turn(checkout, f"{kind}-{size}", asked.rows))
+        medians = {
+            kind: {name: statistics.median(each[name] for each in rounds) for name in rounds[0]} for kind, rounds in found.items()
+        }
+        sink, ready = medians["sink"], medians["ready"]
+        for kind, figures in medians.items():
+            print(json.dumps({"batch": size, "of": kind, **{name: round(figure, 2) for name, figure in figures.items()}}))
+        print(f"  {size} rows a batch: the sink is {sink['rows_per_s'] / ready['rows_per_s']:.2f} x as fast as ready blocks")
+        if "peer" in medians:
+            peer = medians["peer"]
+            for name in ("sink_cpu_us_per_row", "server_cpu_us_per_row", "rows_per_s"):
+                print(f"  {size} rows a batch: {name} is {sink[name] / peer[name]:.2f} x that of the peer")
+
+
+def in_turn(checkout: Path, what: str, rows_: int) -> dict[str, float]:
+    """Let the code of a checkout do it, in a process of its own."""
+    environ = {**os.environ, "PYTHONPATH": str(checkout)}
+    command = [sys.executable, __file__, "--one", what, "--rows", str(rows_)]
+    found: dict[str, float] = json.loads(subprocess.check_output(command, env=environ, cwd=checkout))
+    return found
+
+
+def one(ready: bool, size: int, events: int) -> dict[str, float]:
+    """Start an embedded server, and fill it."""
+    count = max(min(events, size * 40) // size, 1) * size
+    values = frames(count)
     with tempfile.TemporaryDirectory() as home:
         address = Path(home) / "archive" / "address"
         environ = {**os.environ, "STOCK_TRACKER_HOME": home, "ARCHIVE_PORT": "0"}
         server = subprocess.Popen([sys.executable, "-m", "connectors.clickhouse.server"], env=environ, stderr=subprocess.DEVNULL)
         while not (address.exists() and address.read_text().endswith("\n")):
             time.sleep(0.05)
-        url = address.read_text().strip()
         try:
-            for size in BATCHES:
-                print(json.dumps(measure(values, events, size, url, Path(home))))
+            settings = SinkSettings(kafka={}, clickhouse_url=address.read_text().strip(), home=Path(home), database="bench")
+            return measure(values, count, size, settings, ready)
         finally:
             server.terminate()
             server.wait()
 
 
-def measure(values: list[bytes], events: int, size: int, url: str, home: Path) -> dict[str, float]:
-    settings = SinkSettings(kafka={}, clickhouse_url=url, home=home, database=f"bench_{size}")
+def measure(values: list[bytes], count: int, size: int, settings: SinkSettings, ready: bool) -> dict[str, float]:
+    url = settings.clickhouse_url
     writer = Writer(settings)
     writer.open()
-    count = min(events, size * 40) // size * size
-    frames_a_batch = size // EVENTS_A_FRAME
+    inserts = [made_of(writer, values, first, size) for first in range(0, count // EVENTS_A_FRAME, size // EVENTS_A_FRAME)]
+    if ready:
+        client = connect(url, settings.user, settings.read_password(), settings.database)
+        inserts = [as_bytes(client, insert()) for insert in inserts]
     began, cpu, server_cpu = time.perf_counter(), time.process_time(), cpu_of(url)
-    for first in range(0, count // EVENTS_A_FRAME, frames_a_batch):
-        its = range(first, first + frames_a_batch)
-        read: tuple[Decoded, ...] = tuple(rows.decode(Position("market.trades", 0, i), OPEN_MS, values[i]) for i in its)
-        batch = Batch(Partition("market.trades", 0), first, first + frames_a_batch, read, replayed=False)
-        writer.insert(writer.make(batch), "bench")
+    for insert in inserts:
+        made = insert()
+        if not ready:
+            writer.insert(made, "bench")
     seconds, cpu, server_cpu = time.perf_counter() - began, time.process_time() - cpu, cpu_of(url) - server_cpu
     client = connect(url, settings.user, settings.read_password(), settings.database)
     assert client.command("SELECT count() FROM trades") == count
     assert client.command("SELECT sum(prints) FROM candles_1d") == count
-    client.command("OPTIMIZE TABLE trades FINAL")
-    stored = client.command(
-        "SELECT sum(data_compressed_bytes) FROM system.parts WHERE active AND table = 'trades' AND database = currentDatabase()"
-    )
     client.close()
     writer.close()
     return {
-        "batch": size,
         "rows": count,
-        "rows_per_s": round(count / seconds),
-        "sink_cpu_us_per_row": round(cpu / count * 1e6, 1),
-        "server_cpu_us_per_row": round(server_cpu / count * 1e6, 1),
-        "bytes_per_row": round(int(str(stored)) / count, 1),
+        "rows_per_s": count / seconds,
+        "sink_cpu_us_per_row": cpu / count * 1e6,
+        "server_cpu_us_per_row": server_cpu / count * 1e6,
     }
+
+
+def made_of(writer: Writer, values: list[bytes], first: int, size: int) -> Callable[[], Any]:
+    """Makes a batch of the messages from ``first`` on, so many rows."""
+    its = range(first, first + size // EVENTS_A_FRAME)
+
+    def make() -> Any:
+        read = tuple(rows.decode(Position("market.trades", 0, i), OPEN_MS, values[i]) for i in its)
+        return writer.make(Batch(Partition("market.trades", 0), its.start, its.stop, read, replayed=False))
+
+    return make
+
+
+def as_bytes(client: Client, made: Any) -> Callable[[], Any]:
+    """Sends a batch that is ready."""
+    (block,) = made.blocks
+    settings = {**INSERT_SETTINGS, "insert_deduplication_token": str(made.batch.first)}
+
+    def send() -> None:
+        client.raw_insert(block.table, column_names=block.names, insert_block=block.encoded, fmt="Native", settings=settings)
+
+    return send
 
 
 def cpu_of(url: str) -> float:

@@ -81,6 +81,11 @@ def shown(url: str) -> str:
     return f"{scheme}{separator}{rest.rpartition('@')[2]}"
 
 
+def is_here(url: str) -> bool:
+    """Whether a URL is of this machine."""
+    return urlsplit(url).hostname in ("127.0.0.1", "localhost", "::1")
+
+
 @contextmanager
 def naming_errors(url: str, user: str, database: str, password_file: Path | None = None) -> Iterator[None]:
     """Turn the client's errors into those of :mod:`connectors.clickhouse.core.errors`, which say what to do."""

@@ -3,8 +3,8 @@
 from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse import migrations
-from connectors.clickhouse.core.errors import ColumnsMissing, ColumnsUnknown
-from connectors.clickhouse.core.layout import NEEDED, Described, Layout, missing, unknown
+from connectors.clickhouse.core.errors import ColumnsMissing, ColumnsUnknown, TypesUnknown
+from connectors.clickhouse.core.layout import NEEDED, Described, Layout, missing, unknown, unwritable
 
 
 def describe(client: Client, database: str) -> Layout:
@@ -35,10 +35,13 @@ def inspect(client: Client, database: str) -> Layout:
     Raises:
         ColumnsMissing: A column that the sink fills is not there.
         ColumnsUnknown: A column that it does not know has no default.
+        TypesUnknown: A column that it fills has a type that it does not write.
     """
     found = describe(client, database)
     if lacking := missing(found, NEEDED, migrations.load()):
         raise ColumnsMissing(database, lacking)
     if strange := unknown(found, NEEDED):
         raise ColumnsUnknown(database, strange)
+    if strange := unwritable(found, NEEDED):
+        raise TypesUnknown(database, strange)
     return found

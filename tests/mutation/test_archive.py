@@ -42,11 +42,8 @@ class Archive:
         """Insert messages as the sink does, into the database that names without one mean now."""
         decoded = [rows.decode(at, TAKEN_MS, encode(message)) for at, message in messages]
         for block in rows.blocks(decoded, self.types)[0]:
-            kinds = [self.types[block.table][name] for name in block.names]
-            self.engine.insert(
-                block.table, block.columns, column_names=block.names, column_type_names=kinds, column_oriented=True,
-                settings={"insert_deduplicate": 0},
-            )  # fmt: skip
+            sent = rows.encoded(block, self.types).encoded
+            self.engine.raw_insert(block.table, block.names, sent, {"insert_deduplicate": 0}, fmt="Native")
 
     @contextmanager
     def database(self, name: str) -> Iterator[None]:
@@ -186,12 +183,12 @@ class WrongSink(NamedTuple):
 
 
 WRONG_SINKS = {
-    "bid for ask": WrongSink("market.quotes", "_columns", "attrgetter(column.field)", "attrgetter({'ask': 'bid'}.get(column.field, column.field))", "wrong_row"),
-    "one event in place of all": WrongSink("market.trades", "blocks", "for idx, event in enumerate(message.events)", "for idx, event in enumerate(message.events[:1])", "missing_row"),
-    "a message left out": WrongSink("market.foreign", "blocks", "for message in messages for idx", "for message in messages[1:] for idx", "missing_row"),
-    "a message twice": WrongSink("market.foreign", "blocks", "for message in messages for idx", "for message in [*messages, messages[0]] for idx", "doubled_row"),
-    "the next offset": WrongSink("market.indices", "_columns", "message.position.offset for", "message.position.offset + 1 for", "unknown_row"),
-    "no conversion of days": WrongSink("market.alerts", "_columns", "map(column.convert, values)", "(column.convert(value) if column.name != 'day' else 20_000 for value in values)", "wrong_row"),
+    "bid for ask": WrongSink("market.quotes", "_turn", "zip(*map(table.values_of, events), strict=True)", "(lambda c: c[:6] + c[4:5] + c[7:])(list(zip(*map(table.values_of, events))))", "wrong_row"),
+    "one event in place of all": WrongSink("market.trades", "_columns", "its = message.events", "its = message.events[:1]", "missing_row"),
+    "a message left out": WrongSink("market.foreign", "_columns", "for message in messages:", "for message in messages[1:]:", "missing_row"),
+    "a message twice": WrongSink("market.foreign", "_columns", "for message in messages:", "for message in [*messages, messages[0]]:", "doubled_row"),
+    "the next offset": WrongSink("market.indices", "_columns", "(message.position.offset,)", "(message.position.offset + 1,)", "unknown_row"),
+    "no conversion of days": WrongSink("market.alerts", "_columns", "column.convert)", "column.convert if column.name != 'day' else lambda day: 20_000)", "wrong_row"),
 }  # fmt: skip
 
 

@@ -13,7 +13,8 @@
     │   ├── MigrationChanged
     │   ├── MigrationsNotAllowed
     │   ├── ColumnsMissing
-    │   └── ColumnsUnknown
+    │   ├── ColumnsUnknown
+    │   └── TypesUnknown
     ├── OtherDatabase           what is committed is in another database than this one
     ├── SinkStillRuns           what was asked for needs the sink to be stopped
     ├── UnknownIntent           a newer release declared what it was about to insert
@@ -180,6 +181,17 @@ class ColumnsUnknown(SchemaMismatch):
         )
         self.columns = tuple(columns)
         """Each as ``table.column``."""
+
+
+class TypesUnknown(SchemaMismatch):
+    """Columns of types that this program does not write."""
+
+    def __init__(self, database: str, columns: Sequence[str]) -> None:
+        super().__init__(
+            database, f"this program does not write {', '.join(columns)}: upgrade it first, or give them the types that it made"
+        )
+        self.columns = tuple(columns)
+        """Each as ``table.column TYPE``."""
 
 
 class OtherDatabase(ArchiveError, Halt):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 from connectors.clickhouse.core.migration import Migration
+from connectors.clickhouse.core.native import is_known
 from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, STORED
 
 
@@ -45,6 +46,16 @@ def unknown(found: Layout, needed: Mapping[str, Sequence[str]]) -> list[str]:
         for table, columns in needed.items()
         for column, described in found.get(table, {}).items()
         if column not in columns and not described.may_be_left_out
+    ]
+
+
+def unwritable(found: Layout, needed: Mapping[str, Sequence[str]]) -> list[str]:
+    """The columns, as ``table.column TYPE``, that the sink fills and whose type it cannot write."""
+    return [
+        f"{table}.{column} {found[table][column].type}"
+        for table, columns in needed.items()
+        for column in columns
+        if not is_known(found[table][column].type)
     ]
 
 

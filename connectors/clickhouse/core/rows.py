@@ -5,13 +5,14 @@ epoch: a datetime without a zone would be taken for UTC.
 """
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cache
-from operator import attrgetter
+from itertools import compress
 from typing import Any, Final
 
+from connectors.clickhouse.core.native import Misfit, encode
 from connectors.clickhouse.core.tables import DLQ, DLQ_NAMES, EPOCH, LETTER, STORED, Table
 from schemas import topics
 from schemas.errors import InvalidMessage
@@ -26,6 +27,8 @@ BAD_VALUE: Final = "bad_value"
 """The reason of an event with a number that its column cannot hold."""
 PAYLOAD_CHARACTERS: Final = 100_000
 """So much of what was rejected is kept."""
+_TOGETHER: Final = 64
+"""So many events are turned into columns at a time: few enough to be in the processor's cache still."""
 _UNSIGNED = re.compile(r"UInt(8|16|32|64)")
 _SIGNED = re.compile(r"Int(8|16|32|64)")
 # Days and milliseconds since 1970 that Date and DateTime64 hold; what is beyond would become another time, without an error.
@@ -83,6 +86,8 @@ class Block:
     """YYYYMM."""
     names: tuple[str, ...]
     columns: tuple[Sequence[Any], ...]
+    encoded: bytes | None = field(default=None, repr=False, compare=False)
+    """The same in ClickHouse's Native format, where it has been made."""
 
     @property
     def rows(self) -> int:
@@ -127,43 +132,83 @@ def blocks(messages: Sequence[Decoded], types: Mapping[str, Mapping[str, str]]) 
     if table is None:
         letters = [_letter(event, message) for message in messages for event in message.events]
         return _dead(letters + [_rejected(reject) for reject in rejects]), rejects
-    found = [(message, idx, event) for message in messages for idx, event in enumerate(message.events)]
-    columns = _columns(found, table)
-    if wrong := _misfits(columns, table, types[table.name]):
+    columns, days = _columns(messages, table)
+    try:
+        made = [encoded(block, types) for block in _by_month(table, columns, days)]
+    except Misfit:
+        wrong = _misfits(columns, table, types[table.name])
+        found = [(message, idx) for message in messages for idx in range(len(message.events))]
         for n, why in sorted(wrong.items()):
-            message, idx, event = found[n]
-            rejects.append(Reject(message.position, message.taken_ms, idx, BAD_VALUE, why, _text(topics.encode(event))))
-        found = [row for n, row in enumerate(found) if n not in wrong]
-        columns = _columns(found, table)
-    months = [event.day // 100 for _, _, event in found]
-    made = []
-    for month in sorted(set(months)):
-        its = (
-            columns
-            if months.count(month) == len(months)
-            else _columns([row for row, row_month in zip(found, months, strict=True) if row_month == month], table)
-        )
-        made.append(Block(table.name, month, table.names, tuple(its)))
+            message, idx = found[n]
+            payload = _text(topics.encode(message.events[idx]))
+            rejects.append(Reject(message.position, message.taken_ms, idx, BAD_VALUE, why, payload))
+        fits = [n not in wrong for n in range(len(found))]
+        kept = [list(compress(column, fits)) for column in columns]
+        made = [encoded(block, types) for block in _by_month(table, kept, list(compress(days, fits)))]
     return made + _dead([_rejected(reject) for reject in rejects]), rejects
 
 
-_Row = tuple[Decoded, int, Any]
-"""A message, the place of an event in it, and the event."""
+def encoded(block: Block, types: Mapping[str, Mapping[str, str]]) -> Block:
+    """A block with its bytes.
+
+    Raises:
+        Misfit: A column cannot hold one of its values.
+    """
+    return replace(block, encoded=encode(block.names, types[block.table], block.columns))
+
+
 _Letter = tuple[int, tuple[Any, ...]]
 """A month, YYYYMM, and a row of the dead letters' table."""
 
 
-def _columns(found: Sequence[_Row], table: Table) -> list[list[Any]]:
-    """The columns of rows, those of their positions last."""
-    events = [event for _, _, event in found]
-    columns = []
-    for column in table.columns:
-        values = map(attrgetter(column.field), events)
-        columns.append(list(values if column.convert is None else map(column.convert, values)))
-    columns.append([message.position.partition for message, _, _ in found])
-    columns.append([message.position.offset for message, _, _ in found])
-    columns.append([idx for _, idx, _ in found])
-    return columns
+def _columns(messages: Sequence[Decoded], table: Table) -> tuple[list[list[Any]], list[int]]:
+    """The columns of all events, those of their positions last; and the day of each event, YYYYMMDD."""
+    columns: list[list[Any]] = [[] for _ in table.columns]
+    events: list[Any] = []
+    partitions, offsets, places = list[int](), list[int](), list[int]()
+    for message in messages:
+        its = message.events
+        events += its
+        partitions += (message.position.partition,) * len(its)
+        offsets += (message.position.offset,) * len(its)
+        places += range(len(its))
+        if len(events) >= _TOGETHER:
+            _turn(events, columns, table)
+            events.clear()
+    _turn(events, columns, table)
+    days = columns[table.day]
+    for n, column in enumerate(table.columns):
+        if column.convert is not None:
+            columns[n] = _each(columns[n], column.convert)
+    return [*columns, partitions, offsets, places], days
+
+
+def _turn(events: Sequence[Any], columns: Sequence[list[Any]], table: Table) -> None:
+    """Add the fields of events to the columns."""
+    for column, values in zip(columns, zip(*map(table.values_of, events), strict=True), strict=False):
+        column += values
+
+
+def _each(values: Sequence[Any], convert: Callable[[Any], Any]) -> list[Any]:
+    """What a column's values become. There are few different ones, but for those that cannot be told apart so."""
+    try:
+        known = {value: convert(value) for value in set(values)}
+    except TypeError:
+        return list(map(convert, values))
+    if len(known) == 1:
+        return [*known.values()] * len(values)
+    return list(map(known.__getitem__, values))
+
+
+def _by_month(table: Table, columns: Sequence[list[Any]], days: Sequence[int]) -> Iterator[Block]:
+    """Blocks of rows, a month each, in order."""
+    months = sorted({day // 100 for day in set(days)})
+    for month in months:
+        its = columns
+        if len(months) > 1:
+            mask = [day // 100 == month for day in days]
+            its = [list(compress(column, mask)) for column in columns]
+        yield Block(table.name, month, table.names, tuple(its))
 
 
 def _misfits(columns: Sequence[Sequence[Any]], table: Table, types: Mapping[str, str]) -> dict[int, str]:

@@ -7,7 +7,7 @@ and ``idx``: where in Kafka its message is, and the event's place in that messag
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from functools import cache
+from functools import cache, cached_property
 from operator import attrgetter
 from typing import Any, Final, get_type_hints
 
@@ -36,7 +36,7 @@ class Column:
     """Makes the field's value into what ClickHouse stores; None where they are the same."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Table:
     """Where the events of a topic go."""
 
@@ -56,6 +56,19 @@ class Table:
     """Columns under whose names the release before still writes. This one leaves them to their default."""
     events_of: Callable[[Any], Sequence[Any]] = attrgetter("events")
     """The events in a message of the topic."""
+
+    @cached_property
+    def values_of(self) -> Callable[[Any], tuple[Any, ...]]:
+        """The fields of an event, in the order of the columns."""
+        if issubclass(self.model, BaseModel):
+            # The events are twins of the model's, with the same fields in the same order.
+            return msgspec.structs.astuple
+        return attrgetter(*(column.field for column in self.columns))
+
+    @cached_property
+    def day(self) -> int:
+        """Which of the columns is the trading day."""
+        return next(n for n, column in enumerate(self.columns) if column.name == "day")
 
     @property
     def names(self) -> tuple[str, ...]:

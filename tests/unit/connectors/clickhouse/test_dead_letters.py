@@ -14,8 +14,9 @@ from tests.builders import a_dead_letter, a_quote_event, changed
 
 WINDOW = 20
 TYPES = {
-    "quotes": {**dict.fromkeys(("bid", "ask"), "Int32"), **dict.fromkeys(("symbol", "exchange", "session", "limit"), "String")}
+    "quotes": {**dict.fromkeys(("bid", "ask"), "Int32"), **dict.fromkeys(("symbol", "exchange"), "String")}
     | {"day": "Date", "ts": "DateTime64(3, 'Asia/Ho_Chi_Minh')", "bid_volume": "Int64", "ask_volume": "Int64"}
+    | {"session": "Nullable(String)", "limit": "Nullable(String)", "partition": "UInt16", "offset": "UInt64", "idx": "UInt16"}
 }
 QUOTES, DLQ = "market.quotes", "ssi.dlq"
 

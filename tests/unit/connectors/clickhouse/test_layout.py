@@ -2,7 +2,7 @@
 
 import pytest
 
-from connectors.clickhouse.core.layout import NEEDED, Described, missing, unknown
+from connectors.clickhouse.core.layout import NEEDED, Described, missing, unknown, unwritable
 from connectors.clickhouse.core.migration import Migration
 
 KNOWN = (
@@ -42,6 +42,13 @@ def test_what_is_missing_is_named_with_the_file_that_brings_it(trades: dict[str,
 def test_a_column_that_nobody_fills_is_in_the_way(column: Described, is_in_the_way: bool) -> None:
     found = {"trades": {"price": PRICE, "venue": VENUE, "desk": column}, "other": {"desk": column}}
     assert (unknown(found, TRADES) == ["trades.desk"]) is is_in_the_way
+
+
+@pytest.mark.parametrize(("type_", "is_written"), [("Int64", True), ("Nullable(UInt16)", True), ("Int128", False)])
+def test_a_type_that_the_sink_does_not_write_is_told(type_: str, is_written: bool) -> None:
+    found = {"trades": {"price": Described(type_, ""), "symbol": Described("String", "")}}
+    said = unwritable(found, {"trades": ("price", "symbol")})
+    assert said == ([] if is_written else [f"trades.price {type_}"])
 
 
 def test_the_sink_needs_a_table_for_each_topic_and_that_of_the_dead_letters() -> None:

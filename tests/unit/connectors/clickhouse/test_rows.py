@@ -12,9 +12,12 @@ from schemas.structs import AlertsFrame, QuoteEvent, QuotesFrame
 from tests.builders import a_dead_letter, a_quote_event, an_alert, changed
 
 TAKEN_MS = 1_795_140_900_123
+POSITION = {"partition": "UInt16", "offset": "UInt64", "idx": "UInt16"}
 TYPES = {
     "quotes": {
-        **dict.fromkeys(("symbol", "exchange", "session", "limit"), "LowCardinality(String)"),
+        **dict.fromkeys(("symbol", "exchange"), "LowCardinality(String)"),
+        **dict.fromkeys(("session", "limit"), "LowCardinality(Nullable(String))"),
+        **POSITION,
         "day": "Date",
         "ts": "DateTime64(3, 'Asia/Ho_Chi_Minh')",
         **dict.fromkeys(("bid", "ask"), "Int32"),
@@ -26,6 +29,7 @@ TYPES = {
         ),
         "day": "Date",
         "ts": "DateTime64(3, 'Asia/Ho_Chi_Minh')",
+        **POSITION,
     },
 }
 
