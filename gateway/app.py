@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from socket import gethostname
 
@@ -77,6 +78,7 @@ class Gateway:
         app.router.add_get("/v1/ws", self._websocket)
         app.router.add_get("/api/v1/snapshot/{channel}", self._snapshot)
         app.router.add_get("/api/v1/symbols", self._symbols)
+        app.router.add_get("/api/v1/about", self._about)
         for name, question in QUESTIONS.items():
             app.router.add_get(f"/api/v1/{name}{'/{symbol}' if question.has_symbol else ''}", partial(self._past, question))
         app.on_cleanup.append(self._close)
@@ -159,6 +161,9 @@ class Gateway:
             body=wire.rest_snapshot("ref", table.fragments(sorted(table.rows)), board.cursor("ref")),
             content_type="application/json",
         )
+
+    async def _about(self, _request: web.Request) -> web.Response:
+        return web.json_response({"release": version("stock-tracker"), "protocol": PROTOCOL})
 
     async def _past(self, question: ArchiveQuestion, request: web.Request) -> web.Response:
         try:

@@ -5,7 +5,7 @@ from typing import Any, Final
 from pydantic import TypeAdapter
 
 from gateway.core.channels import CHANNELS
-from gateway.core.history import LIMIT, MOST, QUESTIONS, ArchiveQuestion
+from gateway.core.history import LIMIT, MOST, NEWEST, QUESTIONS, ArchiveQuestion
 from schemas.stock_v1 import PROTOCOL, CloseCode, Command, ServerMessage
 
 _REF: Final = "#/components/schemas/{model}"
@@ -24,6 +24,11 @@ _TABLE: Final = {
 }
 _UNREAD: Final = "Kafka has not been read yet"
 _PROBLEM: Final = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+_ABOUT: Final = {
+    "type": "object",
+    "required": ["release", "protocol"],
+    "properties": {"release": {"type": "string"}, "protocol": {"type": "string", "const": PROTOCOL}},
+}
 
 
 def asyncapi(version: str) -> dict[str, Any]:
@@ -83,6 +88,7 @@ def openapi(version: str) -> dict[str, Any]:
         },
     )
     symbols = _get("Names, exchanges, groups and sectors of the symbols", [], {"503": _UNREAD})
+    about = _get("Which release answers, and which protocol it speaks", [], {}, "About")
     past = {
         f"/api/v1/{name}{'/{symbol}' if asked.has_symbol else ''}": {"get": _past(asked)} for name, asked in QUESTIONS.items()
     }
@@ -90,8 +96,13 @@ def openapi(version: str) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "stock-tracker gateway, REST", "version": version, "description": "docs/gateway.md says more."},
         "servers": [{"url": "http://127.0.0.1:8080"}],
-        "paths": {"/api/v1/snapshot/{channel}": {"get": snapshot}, "/api/v1/symbols": {"get": symbols}, **past},
-        "components": {"schemas": {"Table": _TABLE, "Problem": _PROBLEM}},
+        "paths": {
+            "/api/v1/snapshot/{channel}": {"get": snapshot},
+            "/api/v1/symbols": {"get": symbols},
+            "/api/v1/about": {"get": about},
+            **past,
+        },
+        "components": {"schemas": {"Table": _TABLE, "Problem": _PROBLEM, "About": _ABOUT}},
     }
 
 
@@ -103,6 +114,7 @@ def _past(question: ArchiveQuestion) -> dict[str, Any]:
         *([_in("path", "symbol", _SYMBOL)] if question.has_symbol else []),
         *days,
         *(_in("query", name, {"type": "string"}) for name in question.filters),
+        _in("query", "order", {"type": "string", "enum": [NEWEST], "description": "The last ones first"}),
         _in("query", "limit", {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT}),
         _in("query", "after", {"type": "string", "description": "`next` of the page before"}),
     ]
@@ -114,11 +126,11 @@ def _in(place: str, name: str, schema: dict[str, Any], *, required: bool = False
     return {"name": name, "in": place, "required": required or place == "path", "schema": schema}
 
 
-def _get(does: str, parameters: list[dict[str, Any]], others: dict[str, str]) -> dict[str, Any]:
+def _get(does: str, parameters: list[dict[str, Any]], others: dict[str, str], answer: str = "Table") -> dict[str, Any]:
     def content(model: str) -> dict[str, Any]:
         return {"application/json": {"schema": {"$ref": _REF.format(model=model)}}}
 
-    responses: dict[str, Any] = {"200": {"description": does, "content": content("Table")}}
+    responses: dict[str, Any] = {"200": {"description": does, "content": content(answer)}}
     for status, meaning in others.items():
         responses[status] = (
             {"description": meaning} if status == "304" else {"description": meaning, "content": content("Problem")}

@@ -1,7 +1,8 @@
 """What can be asked of the archive over REST, as SQL with parameters (pure).
 
-Every answer is of one trading day or, for daily figures, of a range of days; it comes in pages, in an order that never changes,
-and a page says where the next one begins. No text of a client ever becomes a part of a statement: it is a parameter, of a type.
+Every answer is of one trading day or, for daily figures, of a range of days; it comes in pages, in an order that never changes
+or in its reverse, and a page says where the next one begins. No text of a client ever becomes a part of a statement: it is a
+parameter, of a type.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,6 +28,7 @@ class ArchiveQuestion:
     """Something that can be asked: a table or view, and the order of its rows."""
 
     table: str
+    """Its name, or a subquery."""
     order: tuple[tuple[str, str], ...]
     """Columns that order the rows of one answer, each with its ClickHouse type; together they name a row."""
     does: str
@@ -39,13 +41,37 @@ class ArchiveQuestion:
 
 
 _IN_KAFKA: Final = (("partition", "UInt16"), ("offset", "UInt64"), ("idx", "UInt16"))
+_IN_TIME: Final = (("ts", "DateTime64(3, 'Asia/Ho_Chi_Minh')"),)
 _MINUTE: Final = (("minute", "DateTime('Asia/Ho_Chi_Minh')"),)
 _BY_SYMBOL: Final = (("symbol", "String"),)
+
+_PARTS: Final = "generation, kind, phase, cause, late, clipped, anchored"
+"""What tells the lines of a tape apart that are added up: see ``schemas.events.TradeEvent``."""
+_VOLUME: Final = f"""(
+    SELECT day, symbol, {_PARTS}, count() AS lines, sum(t.volume) AS volume FROM (
+        SELECT day, symbol, generation, kind, ifNull(l.phase, '') AS phase, ifNull(l.cause, '') AS cause, late, clipped, anchored,
+            l.volume AS volume
+        FROM trades AS l
+    ) AS t GROUP BY day, symbol, {_PARTS}
+)"""  # noqa: S608 - of our own words only
+_DEALS: Final = "(SELECT * FROM trades WHERE kind = 'print' AND phase = 'put_through')"
+NEWEST: Final = "newest"
 
 QUESTIONS: Final[Mapping[str, ArchiveQuestion]] = {
     "candles": ArchiveQuestion("candles", _MINUTE, "a symbol's minutes, amended ones as they are now", has_symbol=True),
     "candles/daily": ArchiveQuestion("candles_1d", (("day", "Date"),), "a symbol's days", has_symbol=True, is_daily=True),
     "trades": ArchiveQuestion("trades", _IN_KAFKA, "a symbol's tape: prints, gaps, fills, corrections", True, ("kind", "side")),
+    "volume": ArchiveQuestion(
+        _VOLUME,
+        (("generation", "UInt16"), *((name, "String") for name in ("kind", "phase", "cause")),
+         *((name, "Bool") for name in ("late", "clipped", "anchored"))),
+        "what a symbol's volume is made of: the lines of its tape added up by what they are",
+        has_symbol=True,
+    ),
+    "deals": ArchiveQuestion(_DEALS, _IN_TIME + _IN_KAFKA, "put-through deals", filters=("symbol",)),
+    "flow": ArchiveQuestion(
+        "foreign_by_scope", (*_IN_TIME, ("scope", "String")), "what foreigners traded in a scope, by minute", filters=("scope",)
+    ),
     "foreign": ArchiveQuestion("foreign_ledger", _IN_KAFKA, "what foreigners traded of a symbol", True, ("kind", "side")),
     "foreign/daily": ArchiveQuestion("day_summary", _BY_SYMBOL, "each symbol's day, foreign trade among it"),
     "basis": ArchiveQuestion("basis_1m", _MINUTE + _BY_SYMBOL, "futures against their index", filters=("symbol",)),
@@ -69,12 +95,12 @@ def statement(question: ArchiveQuestion, symbol: str | None, asked: Mapping[str,
     Args:
         question: Of :data:`QUESTIONS`.
         symbol: Whose rows; None where the question is not of a symbol.
-        asked: The parameters of the request: ``day``, or ``from`` and ``to``; ``limit``; ``after``; and filters.
+        asked: The parameters of the request: ``day``, or ``from`` and ``to``; ``order``; ``limit``; ``after``; and filters.
 
     Raises:
         BadQuestion: One of them cannot be used.
     """
-    allowed = {"limit", "after", *(("from", "to") if question.is_daily else ("day",)), *question.filters}
+    allowed = {"order", "limit", "after", *(("from", "to") if question.is_daily else ("day",)), *question.filters}
     if unknown := sorted(asked.keys() - allowed):
         raise BadQuestion(f"{', '.join(unknown)[:100]}: the parameters are {', '.join(sorted(allowed))}")
     where, parameters = [], {}
@@ -96,6 +122,9 @@ def statement(question: ArchiveQuestion, symbol: str | None, asked: Mapping[str,
             where.append(f"{name} = {{{name}:String}}")
             parameters[name] = asked[name]
     limit = _limit(asked.get("limit"))
+    if asked.get("order", NEWEST) != NEWEST:
+        raise BadQuestion(f"order: {NEWEST} for the last ones first, or leave it away")
+    sign, way = ("<", " DESC") if "order" in asked else (">", "")
     columns = ", ".join(name for name, _ in question.order)
     if "after" in asked:
         places = asked["after"].split("~")
@@ -103,10 +132,11 @@ def statement(question: ArchiveQuestion, symbol: str | None, asked: Mapping[str,
             raise BadQuestion("after: repeat the `next` of the page before")
         names = [f"after_{name}" for name, _ in question.order]
         where.append(
-            f"({columns}) > ({', '.join(f'{{{n}:{kind}}}' for n, (_, kind) in zip(names, question.order, strict=True))})"
+            f"({columns}) {sign} ({', '.join(f'{{{n}:{kind}}}' for n, (_, kind) in zip(names, question.order, strict=True))})"
         )
         parameters |= dict(zip(names, places, strict=True))
-    text = f"SELECT * FROM {question.table} WHERE {' AND '.join(where) or '1'} ORDER BY {columns} LIMIT {limit + 1}"  # noqa: S608
+    order = ", ".join(f"{name}{way}" for name, _ in question.order)
+    text = f"SELECT * FROM {question.table} WHERE {' AND '.join(where) or '1'} ORDER BY {order} LIMIT {limit + 1}"  # noqa: S608
     return Statement(f"{text} FORMAT JSONCompact", parameters, limit)
 
 

@@ -1,6 +1,7 @@
 """REST of the past: every question on the archive's real tables, and what becomes of an archive that does not answer."""
 
 from collections.abc import AsyncIterator, Iterator
+from importlib.metadata import version
 from typing import Any
 
 import aiohttp
@@ -24,6 +25,7 @@ from gateway.settings import GatewaySettings
 EACH = pytest.mark.parametrize("name", QUESTIONS)
 VALUES = {
     "UInt16": "0", "UInt64": "7", "Date": "2026-11-20", "String": "VNM", "DateTime('Asia/Ho_Chi_Minh')": "2026-11-20 09:15:00",
+    "DateTime64(3, 'Asia/Ho_Chi_Minh')": "2026-11-20 09:15:00.000", "Bool": "True",
 }  # fmt: skip
 
 
@@ -46,12 +48,62 @@ def asked_of(name: str, **more: str) -> Any:
 def test_every_question_can_be_put_to_the_archive_page_by_page(name: str, engine: Client) -> None:
     question = QUESTIONS[name]
     after = "~".join(VALUES[kind] for _, kind in question.order)
-    for more in ({}, {"after": after}, dict.fromkeys(question.filters, "x")):
+    for more in ({}, {"after": after}, {"after": after, "order": "newest"}, dict.fromkeys(question.filters, "x")):
         asked = asked_of(name, **more)
         sql, parameters = asked.sql.removesuffix(" FORMAT JSONCompact"), dict(asked.parameters)
         assert engine.query(sql, parameters=parameters).result_rows == []
         columns = {row[0] for row in engine.query(f"DESCRIBE TABLE ({sql})", parameters=parameters).result_rows}
         assert {column for column, _ in question.order} <= columns
+
+
+@pytest.fixture
+def tape(engine: Client) -> Iterator[None]:
+    """Prints of a symbol, one of them late and one put through, and a gap."""
+    lines = [
+        "('print', 'HPG', '2026-11-20', '2026-11-20 09:15:00', 300, 'continuous', NULL, false, true, 1)",
+        "('gap', 'HPG', '2026-11-20', '2026-11-20 09:15:10', 200, NULL, 'lost', false, true, 2)",
+        "('print', 'HPG', '2026-11-20', '2026-11-20 09:15:10', 100, 'continuous', NULL, false, true, 3)",
+        "('print', 'HPG', '2026-11-20', '2026-11-20 09:15:20', 50, 'continuous', NULL, true, true, 4)",
+        "('print', 'HPG', '2026-11-20', '2026-11-20 09:15:30', 9000, 'put_through', NULL, false, true, 5)",
+        "('print', 'FPT', '2026-11-20', '2026-11-20 09:15:30', 70, 'continuous', NULL, false, true, 6)",
+    ]
+    columns = "kind, symbol, day, ts, volume, phase, cause, late, anchored, offset"
+    engine.command(f"INSERT INTO trades ({columns}) VALUES {', '.join(lines)}")
+    yield
+    engine.command("TRUNCATE TABLE trades")
+
+
+def answer_of(engine: Client, name: str, **more: str) -> list[dict[str, Any]]:
+    question = QUESTIONS[name]
+    asked = statement(question, "HPG" if question.has_symbol else None, {"day": "20261120"} | more)
+    found = engine.query(asked.sql.removesuffix(" FORMAT JSONCompact"), parameters=dict(asked.parameters))
+    return list(found.named_results())
+
+
+@pytest.mark.usefixtures("tape")
+def test_a_volume_is_told_by_what_its_lines_are(engine: Client) -> None:
+    found = {
+        (row["kind"], row["phase"], row["cause"], row["late"]): (row["lines"], row["volume"])
+        for row in answer_of(engine, "volume")
+    }
+    assert found == {
+        ("print", "continuous", "", False): (2, 400),
+        ("print", "continuous", "", True): (1, 50),
+        ("print", "put_through", "", False): (1, 9_000),
+        ("gap", "", "lost", False): (1, 200),
+    }
+
+
+@pytest.mark.usefixtures("tape")
+def test_the_last_lines_come_first_if_that_is_asked_and_the_page_after_them_is_older(engine: Client) -> None:
+    assert [row["offset"] for row in answer_of(engine, "trades", order="newest")] == [5, 4, 3, 2, 1]
+    assert [row["offset"] for row in answer_of(engine, "trades", order="newest", after="0~3~0")] == [2, 1]
+    assert [row["offset"] for row in answer_of(engine, "trades", after="0~3~0")] == [4, 5]
+
+
+@pytest.mark.usefixtures("tape")
+def test_deals_are_those_of_every_symbol_that_were_put_through(engine: Client) -> None:
+    assert [(row["symbol"], row["volume"]) for row in answer_of(engine, "deals")] == [("HPG", 9_000)]
 
 
 @EACH
@@ -72,7 +124,8 @@ def test_no_text_of_a_client_becomes_a_part_of_a_statement(name: str) -> None:
         ({"day": "20261120", "limit": "1" * 400}, str(MOST)),
         ({"day": "20261120", "limit": "²"}, str(MOST)),
         ({"day": "20261120", "after": "1"}, "next"),
-        ({"day": "20261120", "order": "1"}, "parameters are"),
+        ({"day": "20261120", "order": "oldest"}, "order: newest"),
+        ({"day": "20261120", "sort": "1"}, "parameters are"),
     ],
 )
 def test_what_cannot_be_used_is_said(asked: dict[str, str], said: str) -> None:
@@ -157,6 +210,11 @@ async def test_symbols_are_those_of_the_reference_data(board: Any, events: Any, 
     put("VNM", channel="ref", groups=("VN30",), day=0)
     status, body = await ask(board, events, "http://127.0.0.1:1/", "/api/v1/symbols")
     assert (status, body["rows"], body["ch"]) == (200, [["VNM", 1]], "ref")
+
+
+async def test_a_gateway_says_which_release_it_is(board: Any, events: Any) -> None:
+    status, body = await ask(board, events, "http://127.0.0.1:1/", "/api/v1/about")
+    assert (status, body) == (200, {"release": version("stock-tracker"), "protocol": "stock.v1"})
 
 
 def test_a_page_is_a_thousand_rows_unless_it_is_said_otherwise() -> None:
