@@ -2,6 +2,8 @@
 
     python benchmarks/bench_chain.py                        this commit
     python benchmarks/bench_chain.py --against DIR          and another's files, in turn: round by round
+    python benchmarks/bench_chain.py --layout apart process application
+                                                            pipelines of records in three processes, one, one application
 
 All processes are started and ready; then a market of matches and quotes (1 to 4, over 1,600 symbols, in frames of 50) is appended
 to ``ssi.ticks`` as fast as the broker takes it. Measured is from then until all of it is in the archive, on the gateway, and read
@@ -19,12 +21,12 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from confluent_kafka import Producer
 
 from benchmarks.bench_prices import PER_FRAME, a_market
-from benchmarks.chain import HERE, LOOK_S, PATIENCE_S, Chain, Usage, running
+from benchmarks.chain import HERE, LOOK_S, PATIENCE_S, SHARING, Chain, Layout, Usage, running
 from schemas.shards import shard_keys
 from schemas.structs import QuoteRecord, TradeRecord
 from schemas.topics import SSI_TICKS
@@ -113,8 +115,8 @@ def differences(chain: Chain, sent: Sent) -> list[str]:
     return [symbol for symbol, row in wanted.items() if shown.get(symbol) != row]
 
 
-def measure(directory: Path, frames: list[tuple[int, bytes]], sent: Sent, shards: int) -> Measured:
-    with running(directory, shards=shards) as chain:
+def measure(directory: Path, frames: list[tuple[int, bytes]], sent: Sent, shards: int, layout: Layout) -> Measured:
+    with running(directory, shards=shards, layout=layout) as chain:
         before = chain.usage()
         began = time.monotonic()
         append(chain, frames, shards)
@@ -125,7 +127,8 @@ def measure(directory: Path, frames: list[tuple[int, bytes]], sent: Sent, shards
         seconds = time.monotonic() - began
         # Alerts may come later than the rows that they are of.
         backlog = Backlog(chain.kafka)
-        while (group := first_with_unread(backlog, consumer_groups(""))) is not None:
+        groups = [group for group in consumer_groups("") if layout != "application" or not group.name.endswith(SHARING)]
+        while (group := first_with_unread(backlog, groups)) is not None:
             assert time.monotonic() - began < PATIENCE_S, f"{group.name} has not read all"
             time.sleep(LOOK_S)
         backlog.close()
@@ -160,6 +163,7 @@ def _version_of(directory: Path) -> bytes:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--against", metavar="DIR", help="a clone at another commit")
+    parser.add_argument("--layout", nargs="*", choices=get_args(Layout), default=["apart"], help="of the pipelines, in turn")
     parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--ticks", type=int, default=100_000)
     parser.add_argument("--shards", type=int, default=3)
@@ -167,14 +171,16 @@ def main() -> None:
     arguments = parser.parse_args()
     frames = a_market(arguments.ticks, arguments.shards)
     sent = sum_up(frames)
-    sides = [HERE, *([Path(arguments.against).resolve()] if arguments.against else [])]
-    assert len({_version_of(side) for side in sides}) == 1, "both read the same frames"
+    sides: list[tuple[Path, Layout]] = [(HERE, layout) for layout in arguments.layout]
+    if arguments.against:
+        sides.append((Path(arguments.against).resolve(), "apart"))
+    assert len({_version_of(side) for side, _ in sides}) == 1, "all read the same frames"
     rounds: list[list[Measured]] = [[] for _ in sides]
     for _ in range(arguments.rounds):
-        for side, measured in zip(sides, rounds, strict=True):
-            measured.append(measure(side, frames, sent, arguments.shards))
+        for (side, layout), measured in zip(sides, rounds, strict=True):
+            measured.append(measure(side, frames, sent, arguments.shards, layout))
             if not arguments.json:
-                print(_line(str(side), measured[-1], sent), flush=True)
+                print(_line(f"{side} ({layout})", measured[-1], sent), flush=True)
     figures: dict[str, Any] = {
         "ticks": sent.ticks, "frame": PER_FRAME, "symbols": len(sent.last.keys() | sent.bids.keys()), "shards": arguments.shards,
         "ticks_a_second": [[round(sent.ticks / each.seconds) for each in side] for side in rounds],
@@ -184,9 +190,9 @@ def main() -> None:
         ],
         "peak_mb": [{name: round(max(each.peak_mb[name] for each in side)) for name in side[0].peak_mb} for side in rounds],
     }  # fmt: skip
-    if arguments.against:
+    if len(sides) > 1:
         cpu, pace = ([statistics.median(values) for values in figures[name]] for name in ("cpu_us_a_tick", "ticks_a_second"))
-        figures |= {"cpu_ratio": round(cpu[0] / cpu[1], 3), "rate_ratio": round(pace[0] / pace[1], 2)}
+        figures |= {"cpu_ratio": round(cpu[0] / cpu[-1], 3), "rate_ratio": round(pace[0] / pace[-1], 2)}
     print(json.dumps(figures))
 
 

@@ -13,10 +13,10 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 from stock_tracker.ports import free_port
 
@@ -25,6 +25,10 @@ PATIENCE_S: Final = 600.0
 """How long anything may take before the benchmark gives up: it judges nothing by it."""
 LOOK_S: Final = 0.25
 PIPELINES: Final = ("prices", "alerts", "foreign", "indices")
+SHARING: Final = ("prices", "foreign", "indices")
+"""The pipelines that read records."""
+Layout = Literal["apart", "process", "application"]
+"""Whether these run in a process each, together in one, or as one application."""
 _TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -114,14 +118,35 @@ class Chain:
         self._pids["broker"] = int((self.home / "kafka" / "broker.pid").read_text())
         self.command("topics", "apply", "--shards", str(shards))
 
-    def start(self, name: str, *arguments: str, ready: str | None = None, port: bool = True) -> str:
-        """Start the service ``name``; where it says whether it is ready: at ``ready``, or on a health port that is added."""
-        if port:
-            number = free_port()
-            ready, arguments = f"http://127.0.0.1:{number}/readyz", (*arguments, "--port", str(number))
-        assert ready is not None
+    def start(self, name: str, *arguments: str) -> str:
+        """Start a ``stock-tracker`` command as ``name``, with a health port; where it says whether it is ready."""
+        port = free_port()
+        return self.launch(name, self._argv((*arguments, "--port", str(port))), f"http://127.0.0.1:{port}/readyz")
+
+    def start_pipelines(self, layout: Layout) -> list[str]:
+        """Start all pipelines; where they say whether they are ready."""
+        if layout == "apart":
+            return [self.start(name, "run", name, "--wait", "60") for name in PIPELINES]
+        alerts = self.start("alerts", "run", "alerts", "--wait", "60")
+        if layout == "process":
+            return [self.start("records", "run", *SHARING, "--wait", "60"), alerts]
+        port = free_port()
+        command = [sys.executable, "-P", "-W", "ignore", str(HERE / "benchmarks" / "one_application.py"), str(port), *SHARING]
+        return [self.launch("records", command, f"http://127.0.0.1:{port}/readyz"), alerts]
+
+    def start_archive(self) -> str:
+        """Start the archive's server; where it says whether it is ready."""
+        command = self._argv(("archive", "serve", "--port", self.archive.rpartition(":")[2]))
+        return self.launch("archive", command, f"{self.archive}/ping")
+
+    def start_gateway(self) -> str:
+        """Start the gateway; where it says whether it is ready."""
+        return self.launch("gateway", self._argv(("gateway",)), f"{self.gateway}/readyz")
+
+    def launch(self, name: str, command: Sequence[str], ready: str) -> str:
+        """Start a process, which will say at ``ready`` when it is ready; returns that."""
         with (self.home / f"{name}.log").open("wb") as log:
-            child = subprocess.Popen(self._argv(arguments), env=self.environ, cwd=self.directory, stdout=log, stderr=log)
+            child = subprocess.Popen(command, env=self.environ, cwd=self.directory, stdout=log, stderr=log)
         self._children.append(child)
         self._pids[name] = child.pid
         return ready
@@ -159,23 +184,20 @@ class Chain:
 
 
 @contextlib.contextmanager
-def running(directory: Path, *, shards: int, together: Mapping[str, Sequence[str]] | None = None) -> Iterator[Chain]:
+def running(directory: Path, *, shards: int, layout: Layout = "apart") -> Iterator[Chain]:
     """The chain of the checkout in ``directory``, ready for the first message, as long as the block runs.
 
     Args:
         directory: A clone.
         shards: How many partitions a sharded topic has.
-        together: Pipelines that share a process, by the name of that process; each has one of its own otherwise.
+        layout: How the pipelines share processes.
     """
-    processes = together or {name: (name,) for name in PIPELINES}
     with TemporaryDirectory(prefix="chain-") as folder:
         chain = Chain(directory, Path(folder))
         try:
             chain.start_broker(shards)
-            archive = chain.start("archive", "archive", "serve", "--port", chain.archive.rpartition(":")[2],
-                                  ready=f"{chain.archive}/ping", port=False)  # fmt: skip
-            services = [chain.start(name, "run", *names, "--wait", "60") for name, names in processes.items()]
-            gateway = chain.start("gateway", "gateway", ready=f"{chain.gateway}/readyz", port=False)
+            archive, gateway = chain.start_archive(), chain.start_gateway()
+            services = chain.start_pipelines(layout)
             chain.wait_ready([archive])
             sink = chain.start("sink", "archive", "sink", "--wait", "60")
             chain.wait_ready([*services, gateway, sink])
