@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from connectors.clickhouse.core.instruments import Instrument
+from connectors.clickhouse.core.instruments import InstrumentOfDay
 from connectors.clickhouse.core.tables import STORED, TABLES, Table
 from connectors.ssi.simulator.core.truth import PrintTruth, TruthHeader, encode_line
 from schemas.position import Position
@@ -169,7 +169,7 @@ def test_wrong_lost_and_doubled_rows_are_found(day: Day) -> None:
 
 def test_terms_and_instruments_that_the_archive_lacks_or_has_twice_are_found(day: Day) -> None:
     said = [
-        Instrument(Symbol(name), Exchange.HOSE, DAY, None, [], None, Shares(100), None, None, None, None, None)
+        InstrumentOfDay(Symbol(name), Exchange.HOSE, DAY, None, [], None, Shares(100), None, None, None, None, None)
         for name in SYMBOLS[:3]
     ]
     placed = [(EventPosition(Position(SSI_REFERENCE.name, 0, n), 0), event_row(one)) for n, one in enumerate(said)]
