@@ -17,7 +17,7 @@ TEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadsc
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down test quick prove prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin test-no-java official pictures lint types fmt hooks bench api metrics record days lock clean
+.PHONY: $(shell sed -n 's/^\([a-z-]*\):.*\#\# .*/\1/p' Makefile)
 
 help: ## Say what there is
 	@echo "stock-tracker: Vietnam's stock market data, exact and replayable"
@@ -80,6 +80,10 @@ test-no-java: .venv/.ready ## The local Kafka as on a machine without Java and M
 official: setup ## SSI's own Python client against the simulator
 	@infra/ssi-client/install
 	$(BIN)/pytest tests/integration/ssi/test_official_client.py $(ARGS)
+
+conformance: .venv/.ready ## Autobahn's test suite against the gateway, beside plain aiohttp; needs a Python 2.7
+	@infra/autobahn/install
+	PROVE=1 $(BIN)/pytest --log-cli-level=INFO tests/integration/gateway/test_conformance.py $(ARGS)
 
 pictures: setup ## The README's screenshot, by the browser test
 	@infra/browser/install
