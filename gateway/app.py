@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from socket import gethostname
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import metrics
@@ -251,8 +251,9 @@ class Gateway:
             fanout.leave(client)
         if farewell:
             await _part(socket, outlet, farewell[0])
-        # A client may close with any code: only ours, and the protocol's own, become a label.
-        code = socket.close_code or 0
+        # aiohttp says 1006 of what it ended itself. A client may close with any code: ours, and the protocol's, become a label.
+        fault = socket.exception()
+        code = fault.code if isinstance(fault, WebSocketError) else socket.close_code or 0
         metrics.CLOSED.labels(code if code < 3_000 or code in set(CloseCode) else "client").inc()
         return socket
 

@@ -19,7 +19,9 @@ from gateway import metrics
 from gateway.core.access import is_within
 from gateway.core.doorkeeper import Doorkeeper
 from gateway.core.frame_check import FrameCheck
+from gateway.core.limits import Allowance
 from schemas.errors import PortTaken
+from schemas.stock_v1 import CloseCode
 from schemas.units import MonotonicMs
 
 ACCEPTED_AT_ONCE: Final = 64
@@ -31,9 +33,10 @@ RESERVED: Final = 128
 PORT_REMEDY: Final = "Stop what is there, or set GATEWAY_PORT to a free port"
 SWEEP_S: Final = 1.0
 """How often to look who has waited too long, in seconds."""
-_WHY = b"frames must be masked"
-_NOT_MASKED = bytes([0x88, 2 + len(_WHY)]) + WSCloseCode.PROTOCOL_ERROR.to_bytes(2) + _WHY
-"""A close frame."""
+FRAMES_PER_S: Final = 100
+"""WebSocket frames that a client may send, pings and parts of messages among them, after :data:`FRAMES_AT_ONCE`. aiohttp answers
+pings by itself and waits for the end of a message, so that what is held against commands does not see these."""
+FRAMES_AT_ONCE: Final = 1_000
 
 Network = IPv4Network | IPv6Network
 
@@ -98,6 +101,10 @@ def shared_sockets(host: str, port: int, count: int) -> list[socket.socket]:
     return listening
 
 
+def _close_frame(code: int, reason: str) -> bytes:
+    return bytes([0x88, 2 + len(reason)]) + code.to_bytes(2) + reason.encode()
+
+
 def _now_ms() -> MonotonicMs:
     return MonotonicMs(time.monotonic_ns() // 1_000_000)
 
@@ -110,6 +117,7 @@ class Connection(asyncio.Protocol):
         self._new_handler = new_handler
         self._handler: Any = None
         self._check: FrameCheck | None = None
+        self._frames = Allowance(FRAMES_PER_S, FRAMES_AT_ONCE)
         self.transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -130,15 +138,25 @@ class Connection(asyncio.Protocol):
         """Pass on what came."""
         if self._handler is None:
             return
-        if self._check is not None and not self._check.take(data):
-            metrics.REFUSED.labels("not masked").inc()
+        if self._check is not None and (farewell := self._objection(self._check, data)):
             self._check = None
             if self.transport is not None:
-                self.transport.write(_NOT_MASKED)
+                self.transport.write(farewell)
                 self.transport.close()
             return
         self._door.heard(self)
         self._handler.data_received(data)
+
+    def _objection(self, check: FrameCheck, data: bytes) -> bytes | None:
+        """The close frame with which to answer ``data``; None where it may pass."""
+        before = check.frames
+        if not check.take(data):
+            metrics.REFUSED.labels("not masked").inc()
+            return _close_frame(WSCloseCode.PROTOCOL_ERROR, "frames must be masked")
+        if self._frames.take(_now_ms(), check.frames - before):
+            metrics.REFUSED.labels("too many frames").inc()
+            return _close_frame(CloseCode.RATE_ABUSE, "too many frames")
+        return None
 
     def eof_received(self) -> bool | None:
         """Pass on that no more will come."""

@@ -1,12 +1,14 @@
-"""Whether a client masks its WebSocket frames, as RFC 6455 has it; aiohttp takes them either way (pure)."""
+"""Whether a client masks its WebSocket frames, as RFC 6455 has it, and how many it sends; aiohttp minds neither (pure)."""
 
 
 class FrameCheck:
     """Follows a client's stream of frames from header to header, without keeping any of it."""
 
-    __slots__ = ("_header", "_skip")
+    __slots__ = ("_header", "_skip", "frames")
 
     def __init__(self) -> None:
+        self.frames = 0
+        """How many have begun: messages, parts of messages, pings, pongs."""
         self._header = b""
         """What has come of a header that is not whole yet."""
         self._skip = 0
@@ -33,6 +35,7 @@ class FrameCheck:
             extended = {126: 2, 127: 8}.get(length, 0)
             if len(header) < 2 + extended:
                 continue
+            self.frames += 1
             self._skip = 4 + (int.from_bytes(header[2:]) if extended else length)
             self._header = b""
         return True

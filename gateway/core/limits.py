@@ -22,7 +22,7 @@ class ClientLimits:
 
 
 class Allowance:
-    """How many commands a client may send now: a token bucket."""
+    """How many commands, or frames, a client may send now: a token bucket."""
 
     def __init__(self, per_s: int, burst: int) -> None:
         self._per_s = per_s
@@ -30,12 +30,12 @@ class Allowance:
         self._tokens = float(burst)
         self._at_ms: int | None = None
 
-    def take(self, now_ms: int) -> int:
-        """Spend a token; how many milliseconds to wait for the next one when there is none, else 0."""
+    def take(self, now_ms: int, count: int = 1) -> int:
+        """Spend ``count`` tokens; how many milliseconds to wait for them when there are not so many, else 0."""
         elapsed_ms = 0 if self._at_ms is None else max(0, now_ms - self._at_ms)
         self._at_ms = now_ms
         self._tokens = min(self._burst, self._tokens + elapsed_ms * self._per_s / 1_000)
-        if self._tokens >= 1:
-            self._tokens -= 1
+        if self._tokens >= count:
+            self._tokens -= count
             return 0
-        return int((1 - self._tokens) * 1_000 / self._per_s) + 1
+        return int((count - self._tokens) * 1_000 / self._per_s) + 1

@@ -1,10 +1,11 @@
 """Rows and clients for the gateway's unit tests."""
 
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from pydantic import TypeAdapter
 
 from gateway.core.board import Board, Change
@@ -16,6 +17,7 @@ from schemas.stock_v1 import ServerMessage
 from schemas.structs import AlertsFrame
 from schemas.topics import encode
 from tests.builders import an_alert
+from tests.unit.gateway.served import Served, serving
 
 STREAM = "0123abcd"
 _messages: TypeAdapter[Any] = TypeAdapter(ServerMessage)
@@ -140,6 +142,12 @@ def board() -> Board:
 @pytest.fixture
 def events() -> Recents:
     return no_events()
+
+
+@pytest_asyncio.fixture
+async def served(board: Board, events: Recents) -> AsyncIterator[Served]:
+    async with serving(board, events) as served:
+        yield served
 
 
 @pytest.fixture
