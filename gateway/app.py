@@ -191,7 +191,8 @@ class Gateway:
             timeout=FAREWELL_S,
             protocols=(PROTOCOL,),
         )
-        await self._upgrade(request, socket)
+        if not await self._upgrade(request, socket):
+            return web.Response()
         settings = self._settings
         address = client_address(request.remote or "", request.headers.get("X-Forwarded-For"), settings.proxies)
         is_counted = not is_within(address, (*THIS_MACHINE, *settings.proxies))
@@ -212,17 +213,21 @@ class Gateway:
                 if not self._per_address[address]:
                     del self._per_address[address]
 
-    async def _upgrade(self, request: web.Request, socket: web.WebSocketResponse) -> None:
-        """Answer the upgrade; what comes after it is frames."""
+    async def _upgrade(self, request: web.Request, socket: web.WebSocketResponse) -> bool:
+        """Answer the upgrade; what comes after it is frames. Whether the client is still there."""
         connection = self.door.connection_of(request) if self.door else None
         if connection is not None:
             connection.expect_frames(are_due=True)
         try:
             await socket.prepare(request)
+        except ConnectionError:
+            metrics.REFUSED.labels("gone").inc()
+            return False
         except BaseException:
             if connection is not None:
                 connection.expect_frames(are_due=False)
             raise
+        return True
 
     async def _serve(self, request: web.Request, socket: web.WebSocketResponse) -> web.StreamResponse:
         fanout = self._fanout

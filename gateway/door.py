@@ -286,6 +286,10 @@ class Door:
         finally:
             self._keeper.end(connection, _now_ms())
 
+    def connections(self) -> list[Connection]:
+        """Those that have a place."""
+        return list(self._by_transport.values())
+
     def connection_of(self, request: web.Request) -> Connection | None:
         """The connection that a request came by; None for one that came by another way in, as in tests."""
         return None if request.transport is None else self._by_transport.get(request.transport)

@@ -142,3 +142,18 @@ async def test_an_upgrade_that_must_not_be_is_none(served: Served, headers: dict
     async with asyncio.timeout(PATIENCE_S):
         reader = await served.plain(request.encode())
         assert int((await reader.readline()).split()[1]) == status
+
+
+async def test_who_is_gone_before_its_upgrade_is_answered_leaves_no_line_in_the_log(
+    served: Served, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def hang_up(*_: object) -> bool:
+        for connection in served.door.connections():
+            connection.drop()
+        return True
+
+    monkeypatch.setattr(routes, "origin_allowed", hang_up)
+    async with asyncio.timeout(PATIENCE_S):
+        assert await ended(await served.plain(UPGRADE))
+    await reached(lambda: len(served.keeper) == 0, "a free place")
+    assert [record.getMessage() for record in caplog.records if record.levelname != "INFO"] == []
