@@ -38,6 +38,7 @@ down: setup ## Stop what is still running
 test: setup ## All tests, on a real Kafka and a real ClickHouse
 	@infra/browser/install
 	@infra/ssi-client/install >/dev/null
+	@infra/prometheus/install
 	$(TEST) $(ARGS)
 
 quick: .venv/.ready ## Unit tests, but for those that play whole market days: seconds, and no Kafka
@@ -113,6 +114,9 @@ api: .venv/.ready ## Write docs/api anew: what the gateway offers, for machines
 
 metrics: .venv/.ready ## Write docs/metrics.md anew: every metric, what it means, what to do
 	$(BIN)/python -m tests.make_metrics
+
+session-rules: .venv/.ready ## Write infra/prometheus/rules/session.yml anew, from the calendar
+	$(BIN)/python -m tests.make_session_rules
 
 record: .venv/.ready ## Keep what this release writes: its messages and its state (once, before the next release changes them)
 	$(BIN)/python -m tests.record_release

@@ -32,6 +32,8 @@ where. Names are `stock_tracker_<part>_<thing>_<unit>`, in seconds and bytes; a 
 Besides these each process exports Python's own: `process_resident_memory_bytes`, `process_open_fds`,
 `process_start_time_seconds`, `process_cpu_seconds_total`. Memory or descriptors that grow from day to day: start the process
 again outside the session, and report it.
+
+`infra/prometheus/rules` has rules for them, [runbook.md](runbook.md) says what to do when one fires; `infra/grafana` has boards.
 """
 
 
