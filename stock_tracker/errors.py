@@ -24,6 +24,7 @@ StockTrackerError
 ├── StrangeData: the data folder belongs to another broker
 ├── NothingToRecord: no message is in the stretch that is to be recorded
 ├── NothingToExplain: there is no number that a question could be about
+├── NoSuchLetter: there is no dead letter of that offset
 ├── NoGolden: there is no golden to compare with yet
 ├── UnusableFixture: what was recorded is not what a command needs
 ├── AppEnded: a pipeline that a fixture is played through ended by itself
@@ -452,6 +453,22 @@ class NothingToExplain(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return self.advice
+
+
+class NoSuchLetter(StockTrackerError):
+    """There is no dead letter at ``offset`` of ``ssi.dlq``."""
+
+    def __init__(self, offset: int) -> None:
+        super().__init__(offset)
+        self.offset = offset
+
+    def __str__(self) -> str:
+        return f"there is no dead letter {self.offset}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "See which there are: stock-tracker dlq list. Kafka keeps them for 30 days, the archive's table dlq for good."
 
 
 class NoGolden(StockTrackerError):
