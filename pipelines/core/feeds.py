@@ -203,11 +203,13 @@ class Feeds(Stored):
 class Delivery:
     """A frame's place among the feeds, while its records are folded."""
 
-    __slots__ = ("_feed", "_feeds", "epoch")
+    __slots__ = ("_feed", "_feeds", "changes", "epoch")
 
     def __init__(self, feeds: Feeds, feed: Feed, epoch: int) -> None:
         self._feeds = feeds
         self._feed = feed
+        self.changes = 0
+        """How often the frame has changed what its shard knows of time and coverage. What was asked before may have changed."""
         self.epoch = epoch
         """The connection that the frame came from."""
 
@@ -229,6 +231,7 @@ class Delivery:
     def tick(self, tick: ClockTick) -> bool:
         """Take note of a clock tick. True when the shard's market second moved forward."""
         feeds = self._feeds
+        self.changes += 1
         moves = tick.ts_ms > feeds.now_ms
         feeds.now_ms = max(feeds.now_ms, tick.ts_ms)
         if self.epoch == self._feed.epoch:
@@ -237,6 +240,7 @@ class Delivery:
 
     def lose(self) -> None:
         """Take note of a loss marker: the connector threw records away here."""
+        self.changes += 1
         if self.epoch == self._feed.epoch:
             self._feeds.mark += 1
             self._feed.breaks(self._feeds.mark)

@@ -6,17 +6,19 @@ cannot be true, is believed only when a later record confirms it. ``docs/foreign
 """
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
 from pipelines.core.codec import Codec, Stored
 from pipelines.core.foreign_side import UNKNOWN_MARK, Move, Price, Reading, SideTotals, price_of
-from pipelines.core.speed import LONG_MS, STILL, Speeds, speeds
-from pipelines.core.suspects import SuspectVerdict, Thresholds
+from pipelines.core.scopes import ScopeSum
+from pipelines.core.speed import LONG_MS, Speeds, ages_at, speeds
+from pipelines.core.suspects import SuspectVerdict, Thresholds, is_restart
 from schemas.session import open_ms
 from schemas.structs import ForeignRecord, LedgerEntry
-from schemas.units import Exchange, Shares, Side, Symbol, TradingDay, UnixMs, Vnd
+from schemas.units import Exchange, Side, TradingDay, UnixMs
 
 
 class Arrival(NamedTuple):
@@ -53,7 +55,7 @@ class Step(NamedTuple):
 class ForeignTotals(Stored):
     """What foreigners did in a symbol today, and the scopes that it belongs to."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
     DAY_AT: ClassVar[int | None] = 2
 
     symbol: str
@@ -76,12 +78,14 @@ class ForeignTotals(Stored):
     """Market time since which today's flow is known."""
     stale: int = 0
     unresolved: int = 0
-    speeds: Speeds = STILL
-    """The speeds of buying and selling as :meth:`measure` found them last."""
+    shown_at: int = 0
+    """The bucket of :mod:`~pipelines.core.speed` in which its speeds were shown last."""
+    looked_at: int = 0
+    """The bucket at whose begin its shard looks at its speeds again; one that is over when nothing of them ages."""
+    counted: ScopeSum = msgspec.field(default_factory=ScopeSum)
+    """What of it is in the sums of its scopes."""
     is_moved: bool = False
-    """Whether its net has moved since its shard last reported the flow."""
-    is_active: bool = False
-    """Whether its shard has it among the symbols that the clock can change."""
+    """Whether its shard is to look at what has been added since."""
     ranked_in: list[str] = msgspec.field(default_factory=list)
     """The scopes whose movers it may be among; empty before its first trade of the day, when it is on no roster yet."""
     price_before: int = 0
@@ -94,22 +98,30 @@ class ForeignTotals(Stored):
         """How many sides have a suspect."""
         return bool(self.buy.held) + bool(self.sell.held)
 
-    @property
-    def active(self) -> bool:
-        """Whether time alone can still change something: volume that ages, or a suspect that waits for the close."""
-        return bool(self.suspects or self.buy.ring.slots or self.sell.ring.slots)
-
     def next(self, day: TradingDay) -> "ForeignTotals":
         """The totals of ``day``, which begins at nothing; exchange, groups and sector stay, and what a share cost."""
         fresh = ForeignTotals(symbol=self.symbol, exchange=self.exchange, day=day, groups=self.groups, sector=self.sector)
         fresh.price_before = self.buy.price or self.sell.price or self.price_before
         return fresh
 
-    def measure(self, now_ms: UnixMs) -> None:
-        """Take the speeds at market time ``now_ms``."""
-        self.buy.ring.roll(now_ms)
-        self.sell.ring.roll(now_ms)
-        self.speeds = speeds(self.buy.ring, self.sell.ring, self.covered_ms, now_ms)
+    def speeds(self, now_ms: int) -> Speeds:
+        """How fast foreigners buy and sell at market time ``now_ms``."""
+        return speeds(self.buy.volumes, self.sell.volumes, self.covered_ms, now_ms)
+
+    def ages_at(self, now_ms: int) -> int:
+        """From which bucket on the speeds will be others because time has passed; 0 when they stay what they are now."""
+        return ages_at(self.buy.volumes, self.sell.volumes, self.covered_ms, now_ms)
+
+    @property
+    def sums(self) -> ScopeSum:
+        """What it adds to its scopes."""
+        buy, sell = self.buy, self.sell
+        return ScopeSum(
+            buy.earlier + buy.counter,
+            sell.earlier + sell.counter,
+            buy.earlier_value + buy.value,
+            sell.earlier_value + sell.value,
+        )
 
     def is_too_much(self, record: ForeignRecord) -> bool:
         """Whether ``record`` would take the totals of its day beyond every market."""
@@ -119,14 +131,14 @@ class ForeignTotals(Stored):
 
 
 def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thresholds: Thresholds) -> Step:
-    """Fold one record of its symbol and day into ``totals``, in place, all but the speeds.
+    """Fold one record of its symbol and day into ``totals``, in place.
 
     Every record is folded in some way: a repeat or a late one books nothing and is counted; one that contradicts the count is
     held until a strictly newer record decides. The two sides know nothing of one another but the price.
     """
+    if _follows(totals, record, arrival, thresholds):
+        return Step(_go_on(totals, record, arrival), ())
     buy, sell, ts_ms = totals.buy, totals.sell, record.ts_ms
-    buy.ring.roll(arrival.now_ms)
-    sell.ring.roll(arrival.now_ms)
     first_since_ms, first_shows = _first(totals, record, arrival)
     newer = ts_ms > totals.ts_ms
     tells_room = _tells_room(totals, record, arrival.feed)
@@ -135,7 +147,7 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
     def take(side: SideTotals, counter: int, value: int, price: Price) -> list[Move]:
         covered = _covered(totals, side.heard_mark, arrival)
         reading = Reading(counter, value, ts_ms, arrival.mark, covered, arrival.feed, arrival.epoch, first_since_ms, first_shows)
-        return side.take(reading, price, thresholds, notes)
+        return side.take(reading, price, thresholds, notes, arrival.now_ms)
 
     def sold_at() -> int:
         return sell.price or totals.price_before or price_of(record.sold, record.sold_value)
@@ -166,16 +178,46 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
     return Step(entries, tuple(notes))
 
 
-def settle(totals: ForeignTotals, thresholds: Thresholds) -> Step:
-    """Decide about what the end of the day leaves undecided.
+def settle(totals: ForeignTotals, thresholds: Thresholds, now_ms: int) -> Step:
+    """Decide about what the end of the day leaves undecided at market time ``now_ms``.
 
     A small fall is a correction. Of a large one, and of a rise, nobody can say what it was: it books nothing and is counted.
     """
     notes: list[str] = []
-    buys = totals.buy.settle(lambda: totals.sell.price or totals.price_before, thresholds, notes)
-    sells = totals.sell.settle(lambda: totals.buy.price or totals.price_before, thresholds, notes)
+    buys = totals.buy.settle(lambda: totals.sell.price or totals.price_before, thresholds, notes, now_ms)
+    sells = totals.sell.settle(lambda: totals.buy.price or totals.price_before, thresholds, notes, now_ms)
     totals.unresolved += notes.count(SuspectVerdict.UNRESOLVED)
     return Step(_entries(totals, buys, sells), tuple(notes))
+
+
+def _follows(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thresholds: Thresholds) -> bool:
+    """Whether a record only adds to what is known, and decides nothing: nearly every one does."""
+    buy, sell, since = totals.buy, totals.sell, arrival.covered_since
+    return (
+        record.ts_ms > totals.ts_ms
+        and buy.ts_ms > 0
+        and sell.ts_ms > 0
+        and buy.counter <= record.bought
+        and sell.counter <= record.sold
+        and since <= buy.mark
+        and since <= sell.mark
+        and not (buy.held or sell.held or buy.past or sell.past or totals.connections)
+        and not is_restart(record.bought, buy.counter, thresholds)
+        and not is_restart(record.sold, sell.counter, thresholds)
+    )
+
+
+def _go_on(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival) -> tuple[LedgerEntry, ...]:
+    """As :func:`advance` for a record that :func:`_follows`."""
+    ts_ms, mark, now_ms, room = record.ts_ms, arrival.mark, arrival.now_ms, record.current_room
+    bought = totals.buy.go_on(record.bought, record.bought_value, ts_ms, mark, now_ms)
+    sold = totals.sell.go_on(record.sold, record.sold_value, ts_ms, mark, now_ms)
+    moved = _take_room(totals, record, arrival.feed)
+    totals.ts_ms = ts_ms
+    if bought is None and sold is None:
+        return () if moved is None else (_entry(totals, Side.BUY, moved, room),)
+    entries = () if bought is None else (_entry(totals, Side.BUY, bought, room),)
+    return entries if sold is None else (*entries, _entry(totals, Side.SELL, sold, room))
 
 
 def _first(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival) -> tuple[UnixMs, bool]:
@@ -237,21 +279,22 @@ def _entries(totals: ForeignTotals, buys: list[Move], sells: list[Move]) -> tupl
 
 
 def _entry(totals: ForeignTotals, side: Side, move: Move, room: int) -> LedgerEntry:
-    return LedgerEntry(
-        kind=move.kind,
-        symbol=Symbol(totals.symbol),
-        exchange=totals.exchange,
-        day=TradingDay(totals.day),
-        ts_ms=UnixMs(move.ts_ms),
-        since_ms=UnixMs(move.since_ms),
-        side=side,
-        generation=move.generation,
-        counter_from=Shares(move.counter_from),
-        counter=Shares(move.counter),
-        volume=Shares(move.counter - move.counter_from),
-        value=Vnd(move.value),
-        room=Shares(room),
-        ambiguous=move.ambiguous,
+    # By position, which is faster, and there are one or two a record.
+    return LedgerEntry(  # type: ignore[call-arg]
+        move.kind,
+        totals.symbol,
+        totals.exchange,
+        totals.day,
+        move.ts_ms,
+        move.since_ms,
+        side,
+        move.generation,
+        move.counter_from,
+        move.counter,
+        move.counter - move.counter_from,
+        move.value,
+        room,
+        move.ambiguous,
     )
 
 
@@ -270,4 +313,27 @@ def _side_with_marks(side: list[Any]) -> list[Any]:
     return [*marks, generation, earlier, earlier_value, booked_value, None, ts_ms, held, [], ring]
 
 
-TOTALS = Codec(ForeignTotals, upgrades={1: _keep_marks})
+def _add_up(fields: list[Any]) -> list[Any]:
+    """From version 2, which kept the volume of each bucket and the speeds, to version 3, which keeps what volume adds up to."""
+    (symbol, exchange, day, groups, sector, buy, sell, room, total_room, room_ms, room_feed, ts_ms, covered_ms, stale, unresolved,
+     _, is_moved, _, ranked_in, price_before, connections) = fields  # fmt: skip
+    for side in (buy, sell):
+        side[-1] = _added_up(*side[-1])
+    # Its shard has counted all of it.
+    counted = [buy[5] + buy[0], sell[5] + sell[0], buy[6] + buy[1], sell[6] + sell[1]]
+    return [
+        symbol, exchange, day, groups, sector, buy, sell, room, total_room, room_ms, room_feed, ts_ms, covered_ms, stale,
+        unresolved, 0, 0, counted, is_moved, ranked_in, price_before, connections,
+    ]  # fmt: skip
+
+
+def _added_up(newest: int, slots: list[int]) -> list[Any]:
+    numbers = range(newest + 1 - len(slots), newest + 1)
+    return [
+        [number for number, volume in zip(numbers, slots, strict=True) if volume],
+        [total for total, volume in zip(accumulate(slots), slots, strict=True) if volume],
+        [],
+    ]
+
+
+TOTALS = Codec(ForeignTotals, upgrades={1: _keep_marks, 2: _add_up})

@@ -1,14 +1,18 @@
 """The foreign ledger of a shard: a frame of records in; ledger entries, board rows and the shard's share of the flow out.
 
 Beside one value for each symbol a shard has one of its own, with what foreigners did in each scope and which symbols have moved
-since it last looked. What grows with the number of symbols lies apart and is loaded when it is needed: the symbols that the clock
-can change every five seconds of market time, the largest buyers and sellers when the flow is reported, and the roster of all
-symbols when too many of these have fallen back.
+since it last looked. What grows with the number of symbols lies apart and is loaded when it is needed: every five seconds of
+market time the symbols whose speeds may be others by then, the largest buyers and sellers when the flow is reported, and the
+roster of all symbols when too many of these have fallen back.
+
+**Ageing.** Speeds fall while nothing happens. The fold knows from which bucket of time on those of a symbol will be others, and
+has noted it there: with the first clock tick of that bucket its row is shown again, with the speeds at the begin of the bucket.
+Between two rows that only show that time has passed lie :data:`STILL_BUCKETS`, and a record that came in between counts as one.
 """
 
-from collections.abc import Iterator
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from operator import itemgetter
+from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
 
@@ -17,10 +21,10 @@ from pipelines.core.errors import RecordRejected
 from pipelines.core.figures import Figures, check_nothing
 from pipelines.core.foreign import TOTALS, Arrival, ForeignTotals, Step, advance, settle
 from pipelines.core.frames import Folded, Shard
-from pipelines.core.movers import NetFlow, Ranking, top_buyers, top_sellers
+from pipelines.core.movers import Ranking, movers_of
 from pipelines.core.scopes import MARKET, NOTHING, ScopeSum, ranked_scopes, scopes_of
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
-from pipelines.core.speed import BUCKET_MS, Speeds
+from pipelines.core.speed import A_MINUTE, BUCKET_MS, LONG_MS
 from pipelines.core.terms import Offers
 from schemas.position import Position
 from schemas.session import close_ms
@@ -47,32 +51,39 @@ from schemas.structs import (
 from schemas.topics import MARKET_FOREIGN, PARTIAL_FLOW, STATE_FOREIGN
 from schemas.units import Exchange, Shares, Symbol, TradingDay, UnixMs, Vnd
 
+STILL_BUCKETS: Final = 3
+"""How many buckets of time, fifteen seconds, a row whose speeds alone change stays as it is."""
+_AHEAD: Final = 64
+"""More than the number of buckets after which nothing of a volume is in any window: a place is free before it is used again."""
+
 
 class ForeignShard(Stored):
     """What a shard knows of its day beside its symbols. It has a symbol only for as long as something is to be done about it."""
 
-    VERSION: ClassVar[int] = 2
+    VERSION: ClassVar[int] = 3
 
     bucket: int = 0
-    """The bucket of speed that volume was last aged to: market time over :data:`~pipelines.core.speed.BUCKET_MS`."""
+    """The bucket of speed that has begun: market time over :data:`~pipelines.core.speed.BUCKET_MS`."""
     changed: bool = True
     """Whether sums or nets changed since the last partial."""
     sums: dict[str, ScopeSum] = msgspec.field(default_factory=dict)
-    """What foreigners did in each scope, by scope."""
+    """What foreigners did in each scope, by scope, as of the last partial."""
     moved: list[str] = msgspec.field(default_factory=list)
-    """Symbols whose net has moved since the last partial in which something changed."""
-    stirred: list[str] = msgspec.field(default_factory=list)
-    """Symbols that the clock can change since volume was last aged: they are not in :class:`ForeignActive` yet."""
+    """Symbols of which something is not in the sums, or whose net has moved, since the last partial."""
+    suspects: list[str] = msgspec.field(default_factory=list)
+    """Symbols that may have an undecided suspect."""
+    is_forgetful: bool = False
+    """Whether it does not know which symbols it has to look at: then these are all of the day."""
 
 
-class ForeignActive(Stored):
-    """The symbols of a shard whose speed or suspect the clock alone can change."""
+class ForeignDue(Stored):
+    """The symbols whose speeds a shard looks at when a bucket begins, if they have not been put off since."""
 
     DAY_AT: ClassVar[int | None] = 0
 
     day: int
+    bucket: int
     symbols: list[str] = msgspec.field(default_factory=list)
-    """Sorted."""
 
 
 class ForeignRoster(Stored):
@@ -87,6 +98,7 @@ class ForeignRoster(Stored):
 class ForeignRankings(Stored):
     """The symbols of a shard that foreigners bought and sold most on a day."""
 
+    VERSION: ClassVar[int] = 2
     DAY_AT: ClassVar[int | None] = 0
 
     day: int
@@ -95,21 +107,16 @@ class ForeignRankings(Stored):
 
 
 class _Look(NamedTuple):
-    """What a row shows that nobody would notice alone, as of the last change that somebody would.
+    """What a row shows as of the last change that a viewer notices, whatever has come since: a repeat, say, of a second feed.
 
     So a row is the same however the records were cut into frames.
     """
 
+    totals: ForeignTotals
     ts_ms: int
     stale: int
-
-
-class _Touch(NamedTuple):
-    """A record of a symbol: what a row would show because of it."""
-
-    look: _Look
-    changed: bool
-    """Whether it changed something that a viewer notices; else only the speeds may have."""
+    at_ms: int
+    """The market time of its speeds."""
 
 
 class ForeignFold:
@@ -124,42 +131,38 @@ class ForeignFold:
         self._terms = folding.terms
         self._feeds = folding.feeds
         self._delivery = folding.delivery
-        self._shard = state.load(_SHARDS, _SHARD_KEY, folding.feeds.day) or self._forgetful()
+        self._counts = folding.folded.counts
+        self._shard = state.load(_SHARDS, _SHARD_KEY, folding.feeds.day) or ForeignShard(is_forgetful=True)
         self._cells = Cells(state, TOTALS, prefix=_TOTALS_PREFIX)
-        self._active: ForeignActive | None = None
+        self._due = Cells(state, _DUE, prefix=_DUE_PREFIX)
         self._rankings: ForeignRankings | None = None
-        self._now_ms = UnixMs(folding.feeds.now_ms)
-        """The market second of the records that are folded."""
-        self._seen: dict[str, _Visible] = {}
-        """What the symbols that were touched looked like when that was last measured."""
-        self._touched: dict[str, _Touch] = {}
-        """Those of them that were touched since."""
+        self._arrival: Arrival | None = None
+        """How the records of now arrive; None when that has to be asked anew."""
+        self._arrived = 0
+        """The delivery's changes when it was asked."""
         self._looks: dict[str, _Look] = {}
         """The last change of each symbol that has looked different since the frame began."""
         self._entries: list[LedgerEntry] = []
+        self._thresholds = folding.terms.thresholds
+        if self._shard.is_forgetful:
+            self._remember()
 
     def turn(self) -> None:
         """Settle what the day before left undecided, and begin the new one at nothing."""
-        for totals in self._look_through():
-            if totals.suspects:
-                self._watch(totals)
-                self._note(settle(totals, self._terms.thresholds))
-                self._touched[totals.symbol] = _Touch(_Look(totals.ts_ms, totals.stale), True)
+        self._settle()
         self._show()
-        self._active = ForeignActive(self._feeds.day)
-        self._shard.sums.clear()
-        self._shard.moved.clear()
-        self._shard.stirred.clear()
-        self._shard.changed = True
+        self._shard = ForeignShard(bucket=self._shard.bucket)
+        self._arrival = None
 
     def advance(self) -> None:
         """Let volume age, and report the shard's share of the flow."""
-        self._measure()
-        self._now_ms = now_ms = UnixMs(self._feeds.now_ms)
+        now_ms = self._feeds.now_ms
         if now_ms // BUCKET_MS > self._shard.bucket:
-            self._shard.bucket = now_ms // BUCKET_MS
-            self._age(now_ms)
-        self._report(now_ms)
+            begun, self._shard.bucket = self._shard.bucket, now_ms // BUCKET_MS
+            if self._shard.suspects and now_ms >= close_ms(TradingDay(self._feeds.day)):
+                self._settle()
+            self._age(begun)
+        self._report(UnixMs(now_ms))
 
     def finish(self) -> None:
         """Publish what came of the frame, and store what it changed."""
@@ -167,40 +170,41 @@ class ForeignFold:
             self.folded.publish(MARKET_FOREIGN, self._where.key, LedgerFrame(events=self._entries))
         self._show()
         self._cells.store()
+        self._due.store()
         self._state.store(_SHARDS, _SHARD_KEY, self._shard)
-        if self._active is not None:
-            self._state.store(_ACTIVE, _ACTIVE_KEY, self._active)
         if self._rankings is not None:
             self._state.store(_RANKINGS, _RANKINGS_KEY, self._rankings)
 
     def take_foreign(self, record: ForeignRecord) -> None:
         """Fold what a record says that foreigners have bought and sold."""
-        if record.trading_day < self._feeds.day:
+        feeds, symbol = self._feeds, record.symbol
+        if record.trading_day < feeds.day:
             self.folded.count(["previous_day"])
             return
-        known = self._cells.get(record.symbol)
-        if known is not None and known.is_too_much(record):
+        totals = self._cells.get(symbol)
+        if totals is not None and totals.is_too_much(record):
             raise RecordRejected(
                 "out_of_range",
-                f"{record.symbol} bought {record.bought}, sold {record.sold}: the day's total is beyond every market",
+                f"{symbol} bought {record.bought}, sold {record.sold}: the day's total is beyond every market",
             )
-        totals = self._of_today(record.symbol, record.exchange)
+        if totals is None or totals.day != feeds.day:
+            totals = self._begin(totals, symbol, record.exchange)
         looked = totals.exchange, totals.total_room
-        if record.ts_ms >= totals.ts_ms:
+        if record.exchange is not totals.exchange and record.ts_ms >= totals.ts_ms:
             self._place(totals, record.exchange, totals.groups, totals.sector)
-        arrival = Arrival(
-            feed=self._delivery.feed,
-            epoch=self._delivery.epoch,
-            mark=self._feeds.mark,
-            covered_since=self._feeds.covered_since,
-            covered_from=self._feeds.covered_from,
-            joined_ms=UnixMs(self._feeds.joined_ms),
-            now_ms=UnixMs(self._feeds.now_ms or record.ts_ms),
-        )
-        before = _sum_of(totals)
-        step = advance(totals, record, arrival, self._terms.thresholds)
-        self._book(totals, before, step)
-        self._touch(totals, changed=step.tells or looked != (totals.exchange, totals.total_room))
+        arrival = self._arrival
+        if arrival is None or self._arrived != self._delivery.changes:
+            arrival = self._arrive(record)
+        step = advance(totals, record, arrival, self._thresholds)
+        if step.entries:
+            self._note(step)
+            self._move(totals)
+        elif step.notes:
+            self._note(step)
+        if step.tells or looked != (totals.exchange, totals.total_room):
+            now_ms = feeds.now_ms or totals.ts_ms
+            self._looks[symbol] = _Look(totals, totals.ts_ms, totals.stale, now_ms)
+            self._watch(totals, now_ms // BUCKET_MS, step)
 
     def take_reference(self, record: ReferenceRecord) -> None:
         """Take the groups and sector of a symbol, and its exchange before a record of the day has said it.
@@ -210,106 +214,119 @@ class ForeignFold:
         if record.trading_day < self._feeds.day:
             self.folded.count(["previous_day"])
             return
-        totals = self._of_today(record.symbol, record.exchange)
+        totals = self._cells.get(record.symbol)
+        if totals is None or totals.day != self._feeds.day:
+            totals = self._begin(totals, record.symbol, record.exchange)
         sector = record.sector or self._terms.sectors.get(record.symbol, "")
         exchange = totals.exchange if totals.ts_ms else record.exchange
         self._place(totals, exchange, sorted(set(record.groups)), sector)
 
-    def _age(self, now_ms: UnixMs) -> None:
-        """Let volume age to ``now_ms`` and, after the close, decide what is undecided."""
-        closed = now_ms >= close_ms(TradingDay(self._feeds.day))
-        still = []
-        for totals in self._look_through():
-            if closed and totals.suspects:
-                self._watch(totals)
-                before = _sum_of(totals)
-                self._book(totals, before, settle(totals, self._terms.thresholds))
-            if totals.symbol in self._seen:
-                totals.measure(now_ms)
-                self._look(totals, _Look(totals.ts_ms, totals.stale))
-            else:
-                # Nothing else of it has changed since it was last measured.
-                known = totals.speeds
-                totals.measure(now_ms)
-                if totals.speeds != known:
-                    self._seen[totals.symbol] = _visible(totals)
-                    self._looks[totals.symbol] = _Look(totals.ts_ms, totals.stale)
-            totals.is_active = totals.active
-            if totals.active:
-                still.append(totals.symbol)
-        self._active = ForeignActive(self._feeds.day, still)
-        self._shard.stirred.clear()
-
-    def _look_through(self) -> Iterator[ForeignTotals]:
-        """The symbols that the clock can change, in an order that every replay repeats."""
-        active = self._active or self._state.load(_ACTIVE, _ACTIVE_KEY)
-        # Where the list of today could not be read any symbol may have been on it.
-        symbols = active.symbols if active is not None else self._roster()
-        for symbol in sorted({*symbols, *self._shard.stirred}):
+    def _settle(self) -> None:
+        """Decide what the end of the day leaves undecided."""
+        now_ms = self._feeds.now_ms
+        for symbol in self._shard.suspects:
             totals = self._cells.get(symbol)
-            if totals is not None:
-                yield totals
+            if totals is not None and totals.suspects:
+                step = settle(totals, self._terms.thresholds, now_ms)
+                self._note(step)
+                self._move(totals)
+                self._looks[symbol] = _Look(totals, totals.ts_ms, totals.stale, now_ms)
+                if totals.day == self._feeds.day:
+                    self._watch(totals, now_ms // BUCKET_MS, step)
+        self._shard.suspects.clear()
 
-    def _of_today(self, symbol: Symbol, exchange: Exchange) -> ForeignTotals:
-        """The totals of ``symbol`` on the shard's day."""
-        totals = self._cells.get(symbol)
-        if totals is None:
-            totals = self._cells.put(
-                symbol,
-                ForeignTotals(symbol=symbol, exchange=exchange, day=self._feeds.day, sector=self._terms.sectors.get(symbol, "")),
-            )
-        elif totals.day != self._feeds.day:
-            totals = self._cells.put(symbol, totals.next(TradingDay(self._feeds.day)))
-        self._watch(totals)
-        return totals
-
-    def _watch(self, totals: ForeignTotals) -> None:
-        """Remember what a symbol looks like before it is changed."""
-        if totals.symbol not in self._seen:
-            self._seen[totals.symbol] = _visible(totals)
-
-    def _look(self, totals: ForeignTotals, look: _Look, *, changed: bool = False) -> None:
-        """Take note of what a symbol looks like. It has a row to come if that is different from before."""
-        visible = _visible(totals)
-        if changed or visible != self._seen[totals.symbol]:
-            self._seen[totals.symbol] = visible
-            self._looks[totals.symbol] = look
-
-    def _touch(self, totals: ForeignTotals, *, changed: bool) -> None:
-        """Take note of a record of a symbol. Its speeds are measured once the second is over, or the frame."""
-        if changed or totals.symbol not in self._touched:
-            self._touched[totals.symbol] = _Touch(_Look(totals.ts_ms, totals.stale), changed)
-        if not self._now_ms:
-            # Without a clock the time is that of each record.
-            self._measure()
-
-    def _measure(self) -> None:
-        """Measure the speeds of the symbols that records have touched in this second."""
-        for symbol, touch in self._touched.items():
+    def _age(self, begun: int) -> None:
+        """Show the symbols whose speeds are others than when they were shown, now that buckets after ``begun`` have begun."""
+        bucket, day = self._shard.bucket, self._feeds.day
+        passed_over, reached = self._state.passed_over, []
+        for number in range(max(begun + 1, bucket - _AHEAD + 1), bucket + 1):
+            due = self._due.get(_place_of(number))
+            if due is not None and begun < due.bucket <= bucket and due.day == day:
+                reached += [(due.bucket, symbol) for symbol in due.symbols]
+                due.symbols.clear()
+        for number, symbol in reached:
             totals = self._cells.get(symbol)
-            if totals is not None:
-                totals.measure(UnixMs(self._now_ms or totals.ts_ms))
-                self._look(totals, touch.look, changed=touch.changed)
-        self._touched.clear()
+            if totals is not None and totals.looked_at == number and totals.day == day:
+                self._look_again(totals, bucket)
+        if self._state.passed_over and not passed_over:
+            # Which symbols were due is not known.
+            self._look_at_all()
+
+    def _look_again(self, totals: ForeignTotals, bucket: int) -> None:
+        """Show a symbol that has not been shown for a while, and look again when its speeds will be others."""
+        if totals.shown_at + STILL_BUCKETS > bucket:
+            self._put_off(totals, totals.shown_at + STILL_BUCKETS)
+            return
+        edge_ms = bucket * BUCKET_MS
+        totals.shown_at = bucket
+        self._looks[totals.symbol] = _Look(totals, totals.ts_ms, totals.stale, edge_ms)
+        ages_at = totals.ages_at(UnixMs(edge_ms))
+        if ages_at:
+            self._put_off(totals, max(ages_at, bucket + STILL_BUCKETS))
+
+    def _watch(self, totals: ForeignTotals, bucket: int, step: Step) -> None:
+        """Look again at a symbol that is shown, when its volume begins to leave the windows."""
+        totals.shown_at = bucket
+        if totals.suspects and totals.symbol not in self._shard.suspects:
+            self._shard.suspects.append(totals.symbol)
+        if not any(entry.volume for entry in step.entries):
+            return
+        latest = bucket + A_MINUTE + 1
+        if bucket * BUCKET_MS - LONG_MS < totals.covered_ms or any(entry.kind != "delta" for entry in step.entries):
+            # The time that is covered grows, or what was spread over the time before begins to leave at once.
+            latest = bucket + STILL_BUCKETS
+        if not bucket < totals.looked_at <= latest:
+            self._put_off(totals, latest)
+
+    def _put_off(self, totals: ForeignTotals, bucket: int) -> None:
+        """Look at the speeds of a symbol when ``bucket`` begins, and not before."""
+        totals.looked_at = bucket
+        place, day = _place_of(bucket), self._feeds.day
+        due = self._due.get(place)
+        if due is None or due.bucket != bucket or due.day != day:
+            due = self._due.put(place, ForeignDue(day, bucket))
+        due.symbols.append(totals.symbol)
+
+    def _begin(self, before: ForeignTotals | None, symbol: Symbol, exchange: Exchange) -> ForeignTotals:
+        """Begin the shard's day of a symbol of which the day ``before`` may be known."""
+        if before is None:
+            day, sector = self._feeds.day, self._terms.sectors.get(symbol, "")
+            return self._cells.put(symbol, ForeignTotals(symbol=symbol, exchange=exchange, day=day, sector=sector))
+        return self._cells.put(symbol, before.next(TradingDay(self._feeds.day)))
+
+    def _arrive(self, record: ForeignRecord) -> Arrival:
+        """How a record arrives, and those after it until something is heard of time and coverage."""
+        feeds, delivery = self._feeds, self._delivery
+        self._arrived = delivery.changes
+        arrival = Arrival(
+            feed=delivery.feed,
+            epoch=delivery.epoch,
+            mark=feeds.mark,
+            covered_since=feeds.covered_since,
+            covered_from=feeds.covered_from,
+            joined_ms=UnixMs(feeds.joined_ms),
+            now_ms=UnixMs(feeds.now_ms or record.ts_ms),
+        )
+        # Without a clock the time is that of each record.
+        self._arrival = arrival if feeds.now_ms else None
+        self._thresholds = self._terms.thresholds
+        return arrival
 
     def _place(self, totals: ForeignTotals, exchange: Exchange, groups: list[str], sector: str) -> None:
         """Move a symbol, with what foreigners did in it today, to the scopes that the newest record says."""
         if (totals.exchange, totals.groups, totals.sector) == (exchange, groups, sector):
             return
-        part = _sum_of(totals)
-        self._add(totals, part, times=-1)
+        self._add(totals, totals.counted, times=-1)
         totals.exchange, totals.groups, totals.sector = exchange, groups, sector
-        self._add(totals, part)
+        self._add(totals, totals.counted)
+        if totals.ranked_in:
+            self._move(totals)
 
-    def _book(self, totals: ForeignTotals, before: ScopeSum, step: Step) -> None:
-        self._note(step)
-        if totals.active and not totals.is_active:
-            totals.is_active = True
-            self._shard.stirred.append(totals.symbol)
-        change = _sum_of(totals)
-        change.add(before, times=-1)
-        if change != NOTHING:
-            self._add(totals, change)
+    def _move(self, totals: ForeignTotals) -> None:
+        """Take note that the sums of a symbol may have changed."""
+        if not totals.is_moved:
+            totals.is_moved = True
+            self._shard.moved.append(totals.symbol)
 
     def _note(self, step: Step) -> None:
         self._entries += step.entries
@@ -320,19 +337,18 @@ class ForeignFold:
             counts[note] += 1
 
     def _add(self, totals: ForeignTotals, part: ScopeSum, times: int = 1) -> None:
-        """Add ``part`` to the sums of every scope that the symbol is in, and note that its net has moved."""
+        """Add ``part`` to the sums of every scope that the symbol is in."""
         if part == NOTHING:
             return
         for scope in scopes_of(totals.exchange, totals.groups, totals.sector):
             self._shard.sums.setdefault(scope, ScopeSum()).add(part, times)
-        if not totals.is_moved:
-            totals.is_moved = True
-            self._shard.moved.append(totals.symbol)
         self._shard.changed = True
 
     def _report(self, now_ms: UnixMs) -> None:
         """Publish the shard's share of the flow: in full when something changed, else only that the second has passed."""
         shard = self._shard
+        moved = self._count()
+        rankings = self._rank(moved) if moved or shard.changed else {}
         share = PartialFlow(
             shard=self._where.number,
             shards=self._where.shards,
@@ -340,12 +356,31 @@ class ForeignFold:
             ts_ms=now_ms,
             changed=shard.changed,
             sums=_flow_sums(shard.sums) if shard.changed else [],
-            movers=_movers(self._rank()) if shard.changed else [],
+            movers=_movers(rankings) if shard.changed else [],
         )
         shard.changed = False
         self.folded.publish(PARTIAL_FLOW, shard_keys(1)[0], share)
 
-    def _rank(self) -> dict[str, Ranking]:
+    def _count(self) -> list[ForeignTotals]:
+        """Take what has come since the last report into the sums. Returns the symbols that are to be ranked because of it."""
+        moved = []
+        for symbol in self._shard.moved:
+            totals = self._cells.get(symbol)
+            if totals is None or totals.day != self._feeds.day:
+                continue
+            totals.is_moved = False
+            sums, counted = totals.sums, totals.counted
+            if sums != counted:
+                totals.counted = sums
+                change = msgspec.structs.replace(sums)
+                change.add(counted, times=-1)
+                self._add(totals, change)
+            if sums != NOTHING or totals.ranked_in:
+                moved.append(totals)
+        self._shard.moved.clear()
+        return moved
+
+    def _rank(self, moved: list[ForeignTotals]) -> dict[str, Ranking]:
         """The largest buyers and sellers of each scope, now that some symbols have moved."""
         day = self._feeds.day
         rankings = self._rankings or self._state.load(_RANKINGS, _RANKINGS_KEY)
@@ -354,18 +389,13 @@ class ForeignFold:
             rankings = ForeignRankings(day)
         self._rankings = rankings
         newcomers = []
-        for symbol in self._shard.moved:
-            totals = self._cells.get(symbol)
-            if totals is None or totals.day != day:
-                continue
+        for totals in moved:
             if not totals.ranked_in:
-                newcomers.append(symbol)
-            totals.is_moved = False
+                newcomers.append(totals.symbol)
             for scope in totals.ranked_in:
                 if ranking := rankings.by_scope.get(scope):
-                    ranking.take_out(symbol)
+                    ranking.take_out(totals.symbol)
             _rank_in(rankings, totals)
-        self._shard.moved.clear()
         if newcomers:
             roster = self._roster()
             self._state.store(_ROSTERS, _ROSTER_KEY, ForeignRoster(day, [*roster, *newcomers]))
@@ -382,10 +412,28 @@ class ForeignFold:
             if totals is not None and totals.day == rankings.day:
                 _rank_in(rankings, totals)
 
-    def _forgetful(self) -> ForeignShard:
-        """A shard at its beginning, or one that looks at all its symbols again because it could not be read."""
-        roster = self._roster()
-        return ForeignShard(moved=list(roster), stirred=list(roster))
+    def _remember(self) -> None:
+        """Find out what has to be looked at, of a shard that has forgotten it or never knew."""
+        shard, symbols = self._shard, self._roster()
+        shard.is_forgetful = False
+        shard.bucket = shard.bucket or self._feeds.now_ms // BUCKET_MS
+        if not shard.sums:
+            for totals in filter(None, map(self._cells.get, symbols)):
+                totals.counted, totals.is_moved = ScopeSum(), False
+                self._move(totals)
+        self._look_at_all()
+
+    def _look_at_all(self) -> None:
+        """Look at all symbols of the day when the next bucket begins."""
+        shard = self._shard
+        for symbol in dict.fromkeys([*self._roster(), *shard.moved, *shard.suspects]):
+            totals = self._cells.get(symbol)
+            if totals is None or totals.day != self._feeds.day:
+                continue
+            totals.shown_at = 0
+            self._put_off(totals, shard.bucket + 1)
+            if totals.suspects and symbol not in shard.suspects:
+                shard.suspects.append(symbol)
 
     def _roster(self) -> list[str]:
         """The symbols that foreigners have traded today."""
@@ -393,14 +441,15 @@ class ForeignFold:
         return roster.symbols if roster is not None and roster.day == self._feeds.day else []
 
     def _show(self) -> None:
-        """Publish the rows of the symbols that have looked different, in the order in which they were touched."""
-        self._measure()
-        for symbol in self._seen:
-            totals, look = self._cells.get(symbol), self._looks.get(symbol)
-            if totals is not None and look is not None:
-                self.folded.show_later(STATE_FOREIGN, symbol, partial(_row, totals, look, self._position.offset))
-        self._seen.clear()
+        """Publish the rows of the symbols that have looked different, in the order in which they first did."""
+        for symbol, look in self._looks.items():
+            self.folded.show_later(STATE_FOREIGN, symbol, partial(_row, *look, self._position.offset))
         self._looks.clear()
+
+
+def _place_of(bucket: int) -> str:
+    """Where the symbols are noted that are due when ``bucket`` begins."""
+    return _PLACES[bucket % _AHEAD]
 
 
 _FIGURES = Figures("bought", "sold", "bought_value", "sold_value", "current_room", "total_room", least=1 - LARGEST)
@@ -440,32 +489,12 @@ def totals_of(state: State, symbol: str) -> ForeignTotals | None:
     return None if data is None else TOTALS.decode(data)
 
 
-_Visible = tuple[Exchange, int, int, int, int, int, int, Speeds, int, int]
-"""What a viewer of a row would notice. The count of stale records is none of it: a second feed repeats everything."""
-
-
-def _visible(totals: ForeignTotals) -> _Visible:
-    buy, sell = totals.buy, totals.sell
-    return (
-        totals.exchange,
-        buy.earlier + buy.counter,
-        sell.earlier + sell.counter,
-        buy.earlier_value + buy.value,
-        sell.earlier_value + sell.value,
-        totals.room,
-        totals.total_room,
-        totals.speeds,
-        totals.suspects,
-        totals.unresolved,
-    )
-
-
-def _row(totals: ForeignTotals, look: _Look, src: int) -> ForeignRow:
-    buy, sell, speeds = totals.buy, totals.sell, totals.speeds
+def _row(totals: ForeignTotals, ts_ms: int, stale: int, at_ms: int, src: int) -> ForeignRow:
+    buy, sell, speeds = totals.buy, totals.sell, totals.speeds(UnixMs(at_ms))
     return ForeignRow(
         day=TradingDay(totals.day),
         src=src,
-        ts_ms=UnixMs(look.ts_ms),
+        ts_ms=UnixMs(ts_ms),
         symbol=Symbol(totals.symbol),
         exchange=totals.exchange,
         bought=Shares(buy.volume),
@@ -481,15 +510,10 @@ def _row(totals: ForeignTotals, look: _Look, src: int) -> ForeignRow:
         buy_speed_5m=speeds.buy_5m,
         sell_speed_5m=speeds.sell_5m,
         acceleration=speeds.acceleration,
-        stale=look.stale,
+        stale=stale,
         suspects=totals.suspects,
         unresolved=totals.unresolved,
     )
-
-
-def _sum_of(totals: ForeignTotals) -> ScopeSum:
-    buy, sell = totals.buy, totals.sell
-    return ScopeSum(buy.volume, sell.volume, buy.total_value, sell.total_value)
 
 
 def _flow_sums(sums: dict[str, ScopeSum]) -> list[FlowSum]:
@@ -507,22 +531,17 @@ def _flow_sums(sums: dict[str, ScopeSum]) -> list[FlowSum]:
 
 def _rank_in(rankings: ForeignRankings, totals: ForeignTotals) -> None:
     buy, sell = totals.buy, totals.sell
-    net = NetFlow(totals.symbol, buy.total_value - sell.total_value, buy.volume - sell.volume)
+    value, volume = buy.total_value - sell.total_value, buy.volume - sell.volume
     totals.ranked_in = list(ranked_scopes(totals.exchange, totals.groups, totals.sector))
     for scope in totals.ranked_in:
-        rankings.by_scope.setdefault(scope, Ranking()).put_in(net)
+        rankings.by_scope.setdefault(scope, Ranking()).put_in(totals.symbol, value, volume)
 
 
 def _movers(rankings: dict[str, Ranking]) -> list[Movers]:
     """The shard's movers of the market, and of each exchange, group and sector in it that has some."""
-    flows = {scope: (ranking.buyers.flows, ranking.sellers.flows) for scope, ranking in rankings.items()}
-    exchanges = [flows[exchange.value] for exchange in Exchange if exchange.value in flows]
-    buying = [flow for buyers, _ in exchanges for flow in buyers]
-    flows[MARKET] = buying, [flow for _, sellers in exchanges for flow in sellers]
-    return [
-        Movers(scope=scope, buyers=top_buyers(buyers), sellers=top_sellers(sellers))
-        for scope, (buyers, sellers) in sorted(flows.items())
-    ]
+    exchanges = [rankings[exchange.value] for exchange in Exchange if exchange.value in rankings]
+    each = [(scope, [ranking]) for scope, ranking in rankings.items()]
+    return [movers_of(scope, made_of) for scope, made_of in sorted([*each, (MARKET, exchanges)], key=itemgetter(0))]
 
 
 def _take_symbols_out(fields: list[Any]) -> list[Any]:
@@ -531,12 +550,27 @@ def _take_symbols_out(fields: list[Any]) -> list[Any]:
     return [bucket, changed, sums, list(nets), sorted(active)]
 
 
-_SHARDS = Codec(ForeignShard, upgrades={1: _take_symbols_out})
+def _look_ahead(fields: list[Any]) -> list[Any]:
+    """From version 2, which looked at active symbols whenever a bucket began, to version 3, which has to look at all for once."""
+    return [*fields, True]
+
+
+def _rank_by_size(fields: list[Any]) -> list[Any]:
+    """From version 1, where the flows of sellers were sorted by value and those of buyers against it, to version 2."""
+    day, by_scope = fields
+    for buyers, sellers in by_scope.values():
+        buyers[0] = [[-value, symbol, volume] for symbol, value, volume in buyers[0]]
+        sellers[0] = [[value, symbol, volume] for symbol, value, volume in sellers[0]]
+    return [day, by_scope]
+
+
+_SHARDS = Codec(ForeignShard, upgrades={1: _take_symbols_out, 2: _look_ahead})
 _SHARD_KEY = b"foreign"
-_ACTIVE = Codec(ForeignActive)
-_ACTIVE_KEY = b"foreign-active"
+_DUE = Codec(ForeignDue)
+_DUE_PREFIX = b"foreign-due:"
+_PLACES = [str(number) for number in range(_AHEAD)]
 _ROSTERS = Codec(ForeignRoster)
 _ROSTER_KEY = b"foreign-roster"
-_RANKINGS = Codec(ForeignRankings)
+_RANKINGS = Codec(ForeignRankings, upgrades={1: _rank_by_size})
 _RANKINGS_KEY = b"foreign-rankings"
 _TOTALS_PREFIX = b"f:"

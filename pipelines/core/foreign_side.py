@@ -12,7 +12,7 @@ from typing import Final, Literal, NamedTuple
 import msgspec
 
 from pipelines.core.codec import LARGEST
-from pipelines.core.speed import VolumeRing
+from pipelines.core.speed import Volumes
 from pipelines.core.suspects import (
     MAX_HELD,
     Bounds,
@@ -120,7 +120,8 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
     """Readings that contradict the count, and what came after them: by time, then by counter. The first is the suspect."""
     past: list[PastCount] = msgspec.field(default_factory=list)
     """The last counts that ended today, oldest first."""
-    ring: VolumeRing = msgspec.field(default_factory=VolumeRing)
+    volumes: Volumes = msgspec.field(default_factory=Volumes)
+    """What the speeds are made of."""
 
     @property
     def volume(self) -> int:
@@ -162,7 +163,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         """Let the count go on from ``reading``."""
         self.counter, self.value, self.ts_ms, self.mark = reading.counter, reading.value, reading.ts_ms, reading.mark
 
-    def grow(self, reading: Reading, thresholds: Thresholds) -> Move | None:
+    def grow(self, reading: Reading, thresholds: Thresholds, now_ms: int) -> Move | None:
         """Accept a reading that is no lower than the mark. None when nothing moves but the time."""
         before, since_ms = self.counter, min(self.ts_ms, reading.ts_ms)
         volume = reading.counter - before
@@ -175,13 +176,25 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
             moved = self.earlier_value + self.value != self.booked_value
             return self.book("revaluation", reading.ts_ms, since_ms or reading.ts_ms, before) if moved else None
         if since_ms and reading.covered:
-            self.ring.add(volume, reading.ts_ms)
+            self.volumes.add(volume, reading.ts_ms, now_ms)
             return self.book("delta", reading.ts_ms, since_ms, before)
         if since_ms:
-            self.ring.spread(volume, since_ms, reading.ts_ms)
+            self.volumes.spread(volume, since_ms, reading.ts_ms, now_ms)
         elif reading.first_shows:
-            self.ring.spread(volume, reading.first_since_ms, reading.ts_ms)
+            self.volumes.spread(volume, reading.first_since_ms, reading.ts_ms, now_ms)
         return self.book("catch_up", reading.ts_ms, since_ms or reading.first_since_ms, before)
+
+    def go_on(self, counter: int, value: int, ts_ms: int, mark: int, now_ms: int) -> Move | None:
+        """As :meth:`grow` with a later reading while some feed runs and nothing is in doubt."""
+        before, since_ms = self.counter, self.ts_ms
+        self.counter, self.value, self.ts_ms, self.mark, self.leapt_from = counter, value, ts_ms, mark, None
+        moved = self.earlier_value + value - self.booked_value
+        if counter != before:
+            self.volumes.add(counter - before, ts_ms, now_ms)
+        elif not moved:
+            return None
+        self.booked_value += moved
+        return Move("revaluation" if counter == before else "delta", ts_ms, since_ms, self.generation, before, counter, moved)
 
     def book(self, kind: EntryKind, ts_ms: int, since_ms: int, counter_from: int, *, ambiguous: bool = False) -> Move:
         """Make the line of what has been accepted."""
@@ -193,7 +206,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         self.booked_value += value
         return value
 
-    def take(self, reading: Reading, price: Price, thresholds: Thresholds, notes: list[str]) -> list[Move]:
+    def take(self, reading: Reading, price: Price, thresholds: Thresholds, notes: list[str], now_ms: int) -> list[Move]:
         """Accept what a record says, hold it, or pass over it; then decide what it decides.
 
         Args:
@@ -201,6 +214,7 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
             price: Says what a share costs, for as long as this side does not tell.
             thresholds: What decides about a counter that fell.
             notes: Gets words to count by.
+            now_ms: Market time.
 
         Returns:
             How the counter moved, in the order of time.
@@ -209,9 +223,9 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
             if self.is_behind(reading) and reading.counter <= self.counter and not self.past:
                 return []
             if not self.is_behind(reading) and self.counter <= reading.counter and not self.leaps(reading, thresholds):
-                move = self.grow(reading, thresholds)
+                move = self.grow(reading, thresholds, now_ms)
                 return [] if move is None else [move]
-        fold = _Fold(self, price, thresholds, notes)
+        fold = _Fold(self, price, thresholds, notes, now_ms)
         waiting = len(self.held)
         fold.place(reading)
         while fold.decide():
@@ -220,9 +234,9 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
             notes.append("held")
         return fold.moves
 
-    def settle(self, price: Price, thresholds: Thresholds, notes: list[str]) -> list[Move]:
+    def settle(self, price: Price, thresholds: Thresholds, notes: list[str], now_ms: int) -> list[Move]:
         """Decide about what is held, because the day is over and no newer record will."""
-        fold = _Fold(self, price, thresholds, notes)
+        fold = _Fold(self, price, thresholds, notes, now_ms)
         while self.held:
             if not fold.decide(closing=True):
                 fold.decide_at_close()
@@ -232,10 +246,11 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
 class _Fold:
     """One side, while a reading is folded into it or its day is closed."""
 
-    __slots__ = ("_notes", "_price", "_side", "_thresholds", "moves")
+    __slots__ = ("_notes", "_now_ms", "_price", "_side", "_thresholds", "moves")
 
-    def __init__(self, side: SideTotals, price: Price, thresholds: Thresholds, notes: list[str]) -> None:
+    def __init__(self, side: SideTotals, price: Price, thresholds: Thresholds, notes: list[str], now_ms: int) -> None:
         self._side = side
+        self._now_ms = now_ms
         self._price = price
         self._thresholds = thresholds
         self._notes = notes
@@ -339,7 +354,7 @@ class _Fold:
         insort(held, reading, key=lambda each: each.place)
 
     def _grow(self, reading: Reading) -> None:
-        move = self._side.grow(reading, self._thresholds)
+        move = self._side.grow(reading, self._thresholds, self._now_ms)
         if move is not None:
             self.moves.append(move)
 
@@ -357,7 +372,7 @@ class _Fold:
             side.earlier += before
             side.earlier_value += side.value
             side.accept(suspect)
-            side.ring.spread(suspect.counter, since_ms, suspect.ts_ms)
+            side.volumes.spread(suspect.counter, since_ms, suspect.ts_ms, self._now_ms)
             self.moves.append(side.book("reset", suspect.ts_ms, since_ms, 0, ambiguous=is_doubtful))
         else:
             is_doubtful = verdict is SuspectVerdict.AMBIGUOUS
@@ -400,9 +415,9 @@ class _Fold:
         side.earlier_value += reading.value - past.value
         past.counter, past.value, past.ts_ms = reading.counter, reading.value, reading.ts_ms
         if past.covered:
-            side.ring.add(growth, reading.ts_ms)
+            side.volumes.add(growth, reading.ts_ms, self._now_ms)
         else:
-            side.ring.spread(growth, since_ms, reading.ts_ms)
+            side.volumes.spread(growth, since_ms, reading.ts_ms, self._now_ms)
         kind: EntryKind = "delta" if past.covered else "catch_up"
         self.moves.append(Move(kind, reading.ts_ms, since_ms, past.generation, before, reading.counter, side.take_value()))
 

@@ -1,10 +1,12 @@
 """How fast foreigners trade: shares a minute over the last one and five minutes, and the change of it.
 
-Volume lies in a ring of buckets that carry absolute numbers, so a ring that nobody touched for an hour ages by one
-subtraction, and the speeds depend on the volumes and the market clock alone, never on how many records brought them.
+Volume is kept as it adds up, bucket by bucket, and buckets carry absolute numbers. So the volume of any window is one
+subtraction, time that passes changes nothing that is kept, and the speeds depend on the volumes and the market clock alone,
+never on how many records brought them.
 """
 
-from typing import NamedTuple
+from bisect import bisect_left
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -13,77 +15,104 @@ BUCKET_MS = 5_000
 MINUTE_MS = 60_000
 LONG_MS = 5 * MINUTE_MS
 """The longer window; also how far back a day's first record may reach."""
-_A_MINUTE = MINUTE_MS // BUCKET_MS
-_SLOTS = LONG_MS // BUCKET_MS + 1
+A_MINUTE: Final = MINUTE_MS // BUCKET_MS
+"""The same in buckets."""
+_WINDOWS: Final = (A_MINUTE, 2 * A_MINUTE, LONG_MS // BUCKET_MS)
+"""How many buckets before now the windows begin: this minute, the one before, and five minutes."""
 
 
-class VolumeRing(msgspec.Struct, array_like=True, gc=False):
-    """One side's volume over the last five minutes, and in the bucket that is still filling."""
+class Spread(msgspec.Struct, array_like=True, gc=False):
+    """Volume that came evenly over (since_ms, ts_ms]."""
 
-    newest: int = 0
-    """Absolute number of the newest bucket."""
-    slots: list[int] = msgspec.field(default_factory=list)
-    """The volume of each bucket, the newest last; empty when there was none for five minutes."""
+    volume: int
+    since_ms: int
+    ts_ms: int
+    newest: int
+    """The bucket of the market clock when it was told of: what lies ahead of the clock all counts there."""
 
-    def roll(self, now_ms: int) -> None:
-        """Age to ``now_ms``. Time does not run backwards: an earlier one changes nothing."""
-        passed = _bucket(now_ms) - self.newest
-        if passed <= 0:
+    @property
+    def last(self) -> int:
+        """The last bucket that has some of it."""
+        return min((self.ts_ms - 1) // BUCKET_MS, self.newest)
+
+    def before(self, number: int) -> int:
+        """What of it came before bucket ``number``."""
+        edge_ms = number * BUCKET_MS
+        if number > self.newest or edge_ms >= self.ts_ms:
+            return self.volume
+        return self.volume * max(edge_ms - self.since_ms, 0) // (self.ts_ms - self.since_ms)
+
+
+class Volumes(msgspec.Struct, array_like=True, gc=False):
+    """One side's volume over the last five minutes or more."""
+
+    buckets: list[int] = msgspec.field(default_factory=list)
+    """The buckets in which there was some, in order."""
+    sums: list[int] = msgspec.field(default_factory=list)
+    """What it had added up to at the end of each."""
+    spreads: list[Spread] = msgspec.field(default_factory=list)
+    """What is in no bucket."""
+
+    def add(self, volume: int, ts_ms: int, now_ms: int) -> int:
+        """Put ``volume`` into the bucket of ``ts_ms``, or of the market clock if that is behind. Returns the bucket."""
+        number, newest = (ts_ms - 1) // BUCKET_MS, (now_ms - 1) // BUCKET_MS
+        number = min(number, newest)
+        buckets, sums = self.buckets, self.sums
+        if not buckets or number > buckets[-1]:
+            sums.append(sums[-1] + volume if sums else volume)
+            buckets.append(number)
+            # One bucket from before all windows stays: what had come up to then.
+            while len(buckets) > 1 and buckets[1] < number - _WINDOWS[-1]:
+                del buckets[0], sums[0]
+            return number
+        at = bisect_left(buckets, number)
+        if buckets[at] != number:
+            buckets.insert(at, number)
+            sums.insert(at, sums[at - 1] if at else 0)
+        for later in range(at, len(sums)):
+            sums[later] += volume
+        return number
+
+    def spread(self, volume: int, since_ms: int, ts_ms: int, now_ms: int) -> None:
+        """Have ``volume`` come evenly over (since_ms, ts_ms]."""
+        if ts_ms <= since_ms:
+            self.add(volume, ts_ms, now_ms)
             return
-        self.newest += passed
-        if not self.slots:
-            return
-        del self.slots[:passed]
-        if any(self.slots):
-            self.slots.extend([0] * (_SLOTS - len(self.slots)))
-        else:
-            self.slots.clear()
+        newest = (now_ms - 1) // BUCKET_MS
+        self.spreads = [spread for spread in self.spreads if spread.last >= newest - _WINDOWS[-1]]
+        self.spreads.append(Spread(volume, since_ms, ts_ms, newest))
 
-    def add(self, volume: int, ts_ms: int) -> None:
-        """Put ``volume`` into the bucket of ``ts_ms``: the newest one if that is ahead of the clock, none if it has aged out."""
-        self._put(volume, min(_bucket(ts_ms), self.newest))
-
-    def spread(self, volume: int, since_ms: int, ts_ms: int) -> None:
-        """Put ``volume`` evenly over (since_ms, ts_ms]; what lies before the ring is left out."""
-        span = ts_ms - since_ms
-        if span <= 0:
-            self.add(volume, ts_ms)
-            return
-        edge = max(since_ms, self._start * BUCKET_MS)
-        placed = volume * (edge - since_ms) // span
-        while edge < ts_ms:
-            number = edge // BUCKET_MS
-            # What lies ahead of the clock all goes into the newest bucket.
-            edge = min((number + 1) * BUCKET_MS, ts_ms) if number < self.newest else ts_ms
-            share = volume * (edge - since_ms) // span - placed
-            placed += share
-            self._put(share, min(number, self.newest))
-
-    def volumes(self, now_ms: int) -> tuple[int, int, int]:
+    def windows(self, now_ms: int) -> tuple[int, int, int]:
         """The volume of the last minute, of the minute before it, and of the last five minutes.
 
         The last minute begins at an edge of buckets, and reaches to ``now_ms``.
         """
-        if not self.slots:
-            return 0, 0, 0
-        start = self._start
-        minute, end = now_ms // BUCKET_MS - _A_MINUTE - start, max(_bucket(now_ms) + 1 - start, 0)
-        first, before, long = max(minute, 0), max(minute - _A_MINUTE, 0), max(minute - 4 * _A_MINUTE, 0)
-        last = sum(self.slots[first:end])
-        earlier = sum(self.slots[before:first])
-        return last, earlier, sum(self.slots[long:before]) + earlier + last
+        edge = now_ms // BUCKET_MS
+        minute, before, long = (self._before(edge - window) for window in _WINDOWS)
+        total = self._before(edge + 1)
+        return total - minute, minute - before, total - long
 
-    @property
-    def _start(self) -> int:
-        """Absolute number of the oldest bucket."""
-        return self.newest - _SLOTS + 1
+    def changes_after(self, edge: int) -> int:
+        """The first bucket after ``edge`` that begins with less volume in one of the windows; 0 when none does."""
+        first = 0
+        for window in _WINDOWS:
+            at = bisect_left(self.buckets, edge - window)
+            if at < len(self.buckets):
+                leaves = self.buckets[at] + window + 1
+                first = min(first or leaves, leaves)
+            for spread in self.spreads:
+                if spread.last >= edge - window:
+                    leaves = max(spread.since_ms // BUCKET_MS, edge - window) + window + 1
+                    first = min(first or leaves, leaves)
+        return first
 
-    def _put(self, volume: int, number: int) -> None:
-        if not volume or number < self._start:
-            return
-        if not self.slots:
-            self.slots.extend([0] * _SLOTS)
-        self.slots[number - self._start] += volume
+    def _before(self, number: int) -> int:
+        """What came before bucket ``number``."""
+        at = bisect_left(self.buckets, number)
+        volume = self.sums[at - 1] if at else 0
+        for spread in self.spreads:
+            volume += spread.before(number)
+        return volume
 
 
 class Speeds(NamedTuple):
@@ -101,8 +130,8 @@ STILL = Speeds(0, 0, 0, 0, 0)
 """Nothing moved within five minutes."""
 
 
-def speeds(buy: VolumeRing, sell: VolumeRing, covered_ms: int, now_ms: int) -> Speeds:
-    """Measure both sides at ``now_ms``, to which the rings have been rolled.
+def speeds(buy: Volumes, sell: Volumes, covered_ms: int, now_ms: int) -> Speeds:
+    """Measure both sides at ``now_ms``.
 
     The volume of whole buckets and of the one that is still filling is divided by the time that these really span, so that a
     steady flow reads the same at every second.
@@ -111,21 +140,19 @@ def speeds(buy: VolumeRing, sell: VolumeRing, covered_ms: int, now_ms: int) -> S
         buy: What foreigners bought.
         sell: What they sold.
         covered_ms: Since when the flow is known: no window begins earlier.
-        now_ms: Market time.
+        now_ms: Market time, not before that of any volume.
     """
-    if not buy.slots and not sell.slots:
-        return STILL
     edge = now_ms // BUCKET_MS * BUCKET_MS
     minute, long, before = edge - MINUTE_MS, edge - LONG_MS, edge - 2 * MINUTE_MS
-    bought, bought_before, bought_long = buy.volumes(now_ms)
-    sold, sold_before, sold_long = sell.volumes(now_ms)
+    bought, bought_before, bought_long = buy.windows(now_ms)
+    sold, sold_before, sold_long = sell.windows(now_ms)
     last = max(now_ms - max(minute, covered_ms), BUCKET_MS)
     whole = max(now_ms - max(long, covered_ms), BUCKET_MS)
     acceleration = 0
     if covered_ms < minute:
         earlier = _a_minute(bought_before - sold_before, minute - max(before, covered_ms))
         acceleration = _a_minute(bought - sold, last) - earlier
-    # As _a_minute() says it, without its calls: after every five seconds all symbols that trade come here.
+    # As _a_minute() says it, without its calls: each row comes here.
     return Speeds(
         (2 * bought * MINUTE_MS + last) // (2 * last),
         (2 * sold * MINUTE_MS + last) // (2 * last),
@@ -135,8 +162,13 @@ def speeds(buy: VolumeRing, sell: VolumeRing, covered_ms: int, now_ms: int) -> S
     )
 
 
-def _bucket(ts_ms: int) -> int:
-    return (ts_ms - 1) // BUCKET_MS
+def ages_at(buy: Volumes, sell: Volumes, covered_ms: int, now_ms: int) -> int:
+    """From which bucket on the speeds will be others because time has passed; 0 when they stay what they are at ``now_ms``."""
+    edge = now_ms // BUCKET_MS
+    bought, sold = buy.changes_after(edge), sell.changes_after(edge)
+    first = min(bought or sold, sold or bought)
+    # While the longer window is not covered, the time that it spans grows.
+    return edge + 1 if first and edge * BUCKET_MS - LONG_MS < covered_ms else first
 
 
 def _a_minute(volume: int, span_ms: int) -> int:

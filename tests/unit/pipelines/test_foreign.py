@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipelines.core.feeds import Feeds
 from pipelines.core.foreign import TOTALS, Arrival, ForeignTotals, Step, advance, settle
-from pipelines.core.speed import STILL
+from pipelines.core.speed import STILL, Speeds
 from pipelines.core.suspects import MAX_HELD, Thresholds
 from schemas.calendar import at
 from schemas.structs import ForeignRecord, LedgerEntry
@@ -51,6 +51,7 @@ class Ledger:
     def __init__(self) -> None:
         self.totals = ForeignTotals(symbol="SSI", exchange=Exchange.HOSE, day=DAY)
         self.feeds = Feeds(day=DAY)
+        self.now_ms = UnixMs(0)
         self._frames: Counter[tuple[str, int]] = Counter()
 
     def take(self, delivery: Delivery, *, joined_ms: UnixMs = JOINED_MS, now_s: int | None = None, **changes: Any) -> Step:
@@ -61,14 +62,19 @@ class Ledger:
         now_ms = UnixMs(OPEN_MS + (delivery.second if now_s is None else now_s) * 1000)
         arrival = Arrival(*connection, self.feeds.mark, self.feeds.covered_since, self.feeds.covered_from, joined_ms, now_ms)
         step = advance(self.totals, changed(a_record(delivery), **changes), arrival, Thresholds())
-        self.totals.measure(now_ms)
+        self.now_ms = max(self.now_ms, now_ms)
         return step
+
+    @property
+    def speeds(self) -> Speeds:
+        """Speeds at the market time of the newest record."""
+        return self.totals.speeds(self.now_ms)
 
     def fold(self, deliveries: list[Delivery]) -> list[LedgerEntry]:
         return [entry for delivery in deliveries for entry in self.take(delivery).entries]
 
     def settle(self) -> Step:
-        return settle(self.totals, Thresholds())
+        return settle(self.totals, Thresholds(), self.now_ms)
 
     def store(self) -> None:
         """Leave nothing but the bytes of the state."""
@@ -118,7 +124,7 @@ def test_a_gap_makes_no_spike_of_speed() -> None:
     """The whole of a gap was one instant's volume (D6)."""
     ledger = Ledger()
     ledger.fold([Delivery(60, 6000, 0), Delivery(660, 66_000, 0, epoch=2)])
-    assert (ledger.totals.speeds.buy_1m, ledger.totals.speeds.buy_5m) == (6000, 6000)
+    assert (ledger.speeds.buy_1m, ledger.speeds.buy_5m) == (6000, 6000)
 
 
 def test_a_cold_start_shows_no_speed() -> None:
@@ -127,9 +133,9 @@ def test_a_cold_start_shows_no_speed() -> None:
     joined_ms = UnixMs(OPEN_MS + 3_600_000)
     ledger.take(Delivery(3_590, 10_000_000, 0), joined_ms=joined_ms, now_s=3_600)
     ledger.take(Delivery(3_605, 10_000_000, 0), joined_ms=joined_ms)
-    assert (ledger.totals.buy.volume, ledger.totals.speeds) == (10_000_000, STILL)
+    assert (ledger.totals.buy.volume, ledger.speeds) == (10_000_000, STILL)
     ledger.take(Delivery(3_660, 10_006_000, 0), joined_ms=joined_ms)
-    assert (ledger.totals.speeds.buy_1m, ledger.totals.speeds.buy_5m) == (6000, 6000)
+    assert (ledger.speeds.buy_1m, ledger.speeds.buy_5m) == (6000, 6000)
 
 
 def test_a_restart_loses_nothing() -> None:
@@ -151,13 +157,13 @@ def test_a_restart_loses_nothing() -> None:
 def test_a_correction_moves_the_total_and_not_the_speed() -> None:
     ledger = Ledger()
     ledger.fold(buys((30, 100_000), (60, 95_000)))
-    before = ledger.totals.speeds
+    before = ledger.speeds
     ledger.take(Delivery(60, 95_000, 0, feed="b"))
     assert ledger.totals.buy.volume == 100_000
     ledger.fold(buys((61, 95_000)))
     assert ledger.totals.buy.volume == 95_000
-    assert ledger.totals.speeds.sell_1m == before.sell_1m == 0
-    assert ledger.totals.speeds.buy_1m == pytest.approx(before.buy_1m, rel=0.05)
+    assert ledger.speeds.sell_1m == before.sell_1m == 0
+    assert ledger.speeds.buy_1m == pytest.approx(before.buy_1m, rel=0.05)
 
 
 def test_room_is_that_of_the_newest_record() -> None:
@@ -179,7 +185,7 @@ def test_a_lower_counter_books_nothing_until_a_newer_record_decides() -> None:
     ledger = Ledger()
     ledger.fold(buys((10, 1500)))
     assert ledger.take(Delivery(20, 200, 0)) == Step((), ("suspect",))
-    assert (ledger.totals.buy.volume, ledger.totals.suspects, ledger.totals.active) == (1500, 1, True)
+    assert (ledger.totals.buy.volume, ledger.totals.suspects) == (1500, 1)
     assert ledger.take(Delivery(20, 250, 0)).entries == ()
     assert ledger.totals.suspects == 1
 
@@ -422,8 +428,6 @@ def test_any_prefix_again_changes_nothing(data: st.DataObject) -> None:
     for delivery in prefix:
         assert ledger.take(delivery, now_s=now_s).entries == ()
     before.stale = ledger.totals.stale
-    before.measure(UnixMs(OPEN_MS + now_s * 1000))
-    ledger.totals.measure(UnixMs(OPEN_MS + now_s * 1000))
     assert ledger.totals == before
 
 

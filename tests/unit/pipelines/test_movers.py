@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipelines.core.movers import KEPT, MOVERS, NetFlow, Ranking, top_buyers, top_sellers
+from pipelines.core.movers import KEPT, MOVERS, NetFlow, Ranking, movers_of, top_buyers, top_sellers
 
 SYMBOLS = [f"S{n:02}" for n in range(3 * KEPT)]
 CHANGES = st.lists(st.tuples(st.sampled_from(SYMBOLS), st.integers(-60, 60)), max_size=250)
@@ -12,7 +12,7 @@ CHANGES = st.lists(st.tuples(st.sampled_from(SYMBOLS), st.integers(-60, 60)), ma
 def ranked_again(nets: dict[str, NetFlow]) -> Ranking:
     ranking = Ranking()
     for flow in nets.values():
-        ranking.put_in(flow)
+        ranking.put_in(*flow)
     return ranking
 
 
@@ -23,11 +23,12 @@ def test_movers_are_those_of_all_symbols_after_every_change(changes: list[tuple[
     for symbol, value in changes:
         nets[symbol] = flow = NetFlow(symbol, value, value)
         ranking.take_out(symbol)
-        ranking.put_in(flow)
+        ranking.put_in(*flow)
         if not ranking.is_exact:
             ranking = ranked_again(nets)
-        assert top_buyers(ranking.buyers.flows) == top_buyers(nets.values())
-        assert top_sellers(ranking.sellers.flows) == top_sellers(nets.values())
+        movers = movers_of("HOSE", [ranking])
+        assert movers.buyers == top_buyers(nets.values())
+        assert movers.sellers == top_sellers(nets.values())
 
 
 def test_a_ranking_is_exact_until_too_many_have_fallen_back() -> None:
@@ -36,9 +37,9 @@ def test_a_ranking_is_exact_until_too_many_have_fallen_back() -> None:
     for n, symbol in enumerate(SYMBOLS[:KEPT]):
         assert ranking.is_exact is (n <= KEPT - MOVERS)
         ranking.take_out(symbol)
-        ranking.put_in(NetFlow(symbol, 1, 1))
+        ranking.put_in(symbol, 1, 1)
 
 
 def test_symbols_of_equal_value_are_in_the_order_of_their_names() -> None:
     ranking = ranked_again({symbol: NetFlow(symbol, 5, 1) for symbol in reversed(SYMBOLS)})
-    assert [mover.symbol for mover in top_buyers(ranking.buyers.flows)] == SYMBOLS[:MOVERS]
+    assert [mover.symbol for mover in movers_of("HOSE", [ranking]).buyers] == SYMBOLS[:MOVERS]

@@ -79,7 +79,7 @@ WHERE: dict[str, Callable[[str, bytes], bool]] = {
     "Feeds": lambda shard, key: key == b"feeds",
     "ForeignShard": lambda shard, key: key == b"foreign",
     "ForeignTotals": lambda shard, key: key.startswith(b"f:"),
-    "ForeignActive": lambda shard, key: key == b"foreign-active",
+    "ForeignDue": lambda shard, key: key.startswith(b"foreign-due:"),
     "ForeignRoster": lambda shard, key: key == b"foreign-roster",
     "ForeignRankings": lambda shard, key: key == b"foreign-rankings",
     "Index": lambda shard, key: key.startswith(b"i:"),
@@ -105,7 +105,7 @@ WHERE: dict[str, Callable[[str, bytes], bool]] = {
 }
 """Where the values of a kind are in the state."""
 LATER = (
-    "ForeignActive",
+    "ForeignDue",
     "ForeignRoster",
     "ForeignRankings",
     "CandleBook",
