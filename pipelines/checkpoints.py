@@ -136,6 +136,11 @@ class WatchedContext(ProcessingContext):
         made.clock = clock
         return made
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing waits to be committed or published."""
+        return self.checkpoint.empty() and not self.behind.has_waiting
+
     def commit_checkpoint(self, force: bool = False, revoking: bool = False) -> None:
         """Commit if it is time, or ``force``; ``revoking`` when partitions are about to be taken away.
 

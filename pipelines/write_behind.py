@@ -127,6 +127,11 @@ class WriteBehind:
         """Take note that the pipeline is about to ask for its next message."""
         self._free_s = self._clock()
 
+    @property
+    def has_waiting(self) -> bool:
+        """Whether rows wait to be published."""
+        return bool(self._rows or self._reached)
+
     def flush(self) -> None:
         """Publish all rows and store all values: a commit follows."""
         self._publish()

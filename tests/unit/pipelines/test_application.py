@@ -29,10 +29,16 @@ def settings(tmp_path: Path) -> PipelineSettings:
     return PipelineSettings(kafka=NOBODY, home=tmp_path)
 
 
-@pytest.mark.parametrize("name", ["_setup_signal_handlers", "_on_assign", "_on_revoke", "_on_lost"])
+@pytest.mark.parametrize("name", ["_setup_signal_handlers", "_process_message", "_on_assign", "_on_revoke", "_on_lost"])
 def test_what_we_override_of_quix_is_still_there(name: str) -> None:
     ours, theirs = getattr(PipelineApplication, name), getattr(Application, name)
     assert len(inspect.signature(ours).parameters) == len(inspect.signature(theirs).parameters)
+
+
+def test_quix_asks_its_configuration_before_each_poll_how_long_to_wait() -> None:
+    source = inspect.getsource(Application._process_message)
+    assert "timeout=self._config.consumer_poll_timeout" in source
+    assert "consumer_poll_timeout" in inspect.signature(Application).parameters
 
 
 def test_a_broker_that_is_down_is_named_with_the_remedy(settings: PipelineSettings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -207,6 +207,12 @@ def test_an_empty_checkpoint_is_not_aborted_when_partitions_come(context: Contex
     assert context.behind.calls == ["drop"]
 
 
+def test_a_pipeline_is_idle_when_nothing_is_to_be_committed(context: Context) -> None:
+    assert not context.is_idle
+    context.begun[-1].is_empty = True
+    assert context.is_idle
+
+
 def test_nothing_is_committed_before_it_is_time(watch: DeadLetterWatch, context: Context) -> None:
     context.begun[0].is_due = False
     context.commit_checkpoint()

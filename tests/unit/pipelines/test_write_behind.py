@@ -105,8 +105,10 @@ def test_rows_wait_while_messages_are_queued_and_the_newest_is_published(quix: Q
 def test_what_waits_is_published_when_nothing_comes(quix: Quix) -> None:
     quix.message(0, after_s=0.0)
     assert quix.srcs == []
+    assert quix.behind.has_waiting
     quix.loop()
     assert quix.srcs == [0]
+    assert not quix.behind.has_waiting
     quix.loop()
     assert quix.srcs == [0]
 
