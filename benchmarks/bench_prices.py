@@ -1,7 +1,8 @@
 """CPU of the prices pipeline per tick: the fold alone, and the application from Kafka to Kafka, exactly-once.
 
     python benchmarks/bench_prices.py                  the fold: frame bytes in, message bytes out
-    python benchmarks/bench_prices.py --kafka HOST     and the application, on a broker that has no topics with our prefix
+    python benchmarks/bench_prices.py --kafka HOST     and the application, on a broker without topics with our prefix; in turn
+                                                       with what one would first write, with Quix and without
 
 A tick is a record. The mix is one match to four quotes over 1,600 symbols, a few of which make most of the market, in frames
 of 50 over 6 shards. Compare figures of one machine and one run only.
@@ -12,15 +13,25 @@ import gc
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
-from confluent_kafka import ConsumerGroupTopicPartitions, Producer
+from confluent_kafka import (
+    OFFSET_BEGINNING,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaError,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from benchmarks.chain import usage_of
 from pipelines.catalogue import BESIDE, named
 from pipelines.core.codec import LiveState
 from pipelines.core.frames import Shard, WaitingRow
@@ -28,6 +39,7 @@ from pipelines.core.price_shard import fold_frame
 from schemas.calendar import at
 from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
+from schemas.structs import TradeRecord
 from schemas.topics import SSI_TICKS, encode
 from schemas.units import Symbol, UnixMs
 from tests.builders import DAY, a_frame, a_quote, a_tick, a_trade, offers
@@ -38,15 +50,28 @@ PER_FRAME = 50
 FRAMES_KEPT = 100
 """After so many frames values are stored and rows made: 5,000 ticks, of which a busy service folds more between two commits."""
 
+WARM_UP = 300
+"""Frames that are folded before an application is measured: 15,000 ticks."""
+PEER = Path(__file__).parent / "peers" / "simple_prices.py"
+APPLICATIONS = ("prices", "quix", "loop")
+"""The pipeline, and beside it what :data:`PEER` has."""
+
+
+class Application(NamedTuple):
+    """An application once it has begun."""
+
+    us: float
+    """Microseconds of CPU a tick of the whole process, librdkafka's threads included."""
+    ticks_a_second: float
+
+
 CHILD = """
-import os, time
+import os
 from pipelines.service import run
 from pipelines.settings import PipelineSettings
 from schemas.deployment import kafka_config
 from stock_tracker.service import spare_the_collector
-began = time.process_time()
 run(["prices"], PipelineSettings(kafka=kafka_config(os.environ)), lambda why: None, spare_the_collector)
-print(time.process_time() - began)
 """
 
 
@@ -99,45 +124,90 @@ def bench_fold(frames: list[tuple[int, bytes]]) -> float:
     return (time.process_time() - began) / (len(frames) * PER_FRAME) * 1e6
 
 
-def bench_application(frames: list[tuple[int, bytes]], bootstrap: str) -> float:
-    """Microseconds of CPU a tick of the whole process, start and stop included."""
-    prefix = f"bench{os.getpid()}."
+def bench_application(frames: list[tuple[int, bytes]], bootstrap: str, what: str) -> Application:
+    """An application from Kafka to Kafka, when it has begun, over all frames but the first :data:`WARM_UP`."""
+    prefix = f"bench{os.getpid()}.{what}."
     config = {"bootstrap.servers": bootstrap}
     admin = AdminClient(config)
     topics = {topic for topology in named("prices").topologies for topic in (topology.source, *topology.sinks, *BESIDE)}
     names = [NewTopic(topic.named(prefix), topic.partitions(SHARDS), 1, config=topic.config()) for topic in topics]
+    names += [NewTopic(f"{prefix}peer.{name}", SHARDS, 1) for name in ("prints", "prices", "changelog")]
     for answer in admin.create_topics(names).values():
         answer.result()
+    child = None
     try:
-        producer = Producer({**config, "partitioner": "murmur2", "compression.type": "lz4", "linger.ms": 5})
-        for n, (shard, value) in enumerate(frames):
-            producer.produce(SSI_TICKS.named(prefix), key=KEYS[shard], value=value)
-            if n % 500 == 0:
-                producer.flush()
-        producer.flush()
         with tempfile.TemporaryDirectory() as home:
             environ = {**os.environ, "KAFKA_BOOTSTRAP": bootstrap, "TOPIC_PREFIX": prefix, "STOCK_TRACKER_HOME": home}
-            child = subprocess.Popen([sys.executable, "-c", CHILD], env=environ, stdout=subprocess.PIPE, text=True)
-            group = ConsumerGroupTopicPartitions(f"{prefix}pipelines.prices")
-            while True:
+            command = ["-c", CHILD] if what == "prices" else [str(PEER), what, bootstrap, prefix]
+            child = subprocess.Popen([sys.executable, "-W", "ignore", *command], env=environ)
+            group = ConsumerGroupTopicPartitions(f"{prefix}{'pipelines.prices' if what == 'prices' else what}")
+
+            def through(number: int) -> bool:
+                assert child is not None
                 assert child.poll() is None, "the application ended by itself"
                 (answer,) = admin.list_consumer_group_offsets([group]).values()
-                if sum(max(place.offset, 0) for place in answer.result().topic_partitions) >= len(frames):
-                    break
-                time.sleep(0.2)
+                places = answer.result().topic_partitions
+                source = SSI_TICKS.named(prefix)
+                return sum(max(int(place.offset), 0) for place in places if place.topic == source) >= number
+
+            append(config, prefix, frames[:WARM_UP])
+            while not through(WARM_UP):
+                time.sleep(0.1)
+            before, began = usage_of(child.pid), time.monotonic()
+            append(config, prefix, frames[WARM_UP:])
+            while not through(len(frames)):
+                time.sleep(0.1)
+            after, seconds = usage_of(child.pid), time.monotonic() - began
             child.terminate()
-            seconds = float(child.communicate(timeout=30)[0])
+            child.wait(30)
+            topic, field = ("market.trades", "events") if what == "prices" else ("peer.prints", "prints")
+            assert published(config, f"{prefix}{topic}", field) == matches(frames), "every match is published, once"
     finally:
+        if child is not None and child.poll() is None:
+            child.kill()
         ours = [name for name in admin.list_topics(timeout=10).topics if prefix in name]
         for answer in admin.delete_topics(ours).values():
             answer.result()
-    return seconds / (len(frames) * PER_FRAME) * 1e6
+    ticks = (len(frames) - WARM_UP) * PER_FRAME
+    return Application((after.cpu_s - before.cpu_s) / ticks * 1e6, ticks / seconds)
+
+
+def matches(frames: list[tuple[int, bytes]]) -> int:
+    """How many matches are in ``frames``."""
+    return sum(isinstance(record, TradeRecord) for _, value in frames for record in SSI_TICKS.decode(value).records)
+
+
+def published(config: dict[str, str], topic: str, field: str) -> int:
+    """How many things the messages of ``topic`` have in their list ``field``, by committed transactions."""
+    consumer = Consumer({**config, "group.id": "bench-count", "enable.partition.eof": True, "auto.offset.reset": "earliest"})
+    consumer.assign([TopicPartition(topic, shard, OFFSET_BEGINNING) for shard in range(SHARDS)])
+    count = ended = 0
+    while ended < SHARDS:
+        for message in consumer.consume(1_000, 1.0):
+            if message.error() is not None:
+                assert message.error().code() == KafkaError._PARTITION_EOF, message.error()
+                ended += 1
+            else:
+                count += len(json.loads(message.value())[field])
+    consumer.close()
+    return count
+
+
+def append(config: dict[str, str], prefix: str, frames: list[tuple[int, bytes]]) -> None:
+    """Put frames on ``ssi.ticks``."""
+    producer = Producer({**config, "partitioner": "murmur2", "compression.type": "lz4", "linger.ms": 5})
+    for n, (shard, value) in enumerate(frames):
+        producer.produce(SSI_TICKS.named(prefix), key=KEYS[shard], value=value)
+        if n % 500 == 0:
+            producer.flush()
+    producer.flush()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--ticks", type=int, default=200_000)
     parser.add_argument("--kafka", metavar="HOST:PORT")
+    parser.add_argument("--rounds", type=int, default=1, help="of the applications, in turn")
     arguments = parser.parse_args()
     frames = a_market(arguments.ticks)
     gc.collect()
@@ -145,8 +215,19 @@ def main() -> None:
     gc.set_threshold(50_000, 20, 20)
     figures = {"ticks": len(frames) * PER_FRAME, "fold_us_a_tick": round(bench_fold(frames), 2)}
     if arguments.kafka:
-        application = bench_application(frames, arguments.kafka)
-        figures |= {"application_us_a_tick": round(application, 2), "application_ticks_a_cpu_second": round(1e6 / application)}
+        rounds = {what: [] for what in APPLICATIONS}  # type: dict[str, list[Application]]
+        for _ in range(arguments.rounds):
+            for what, taken in rounds.items():
+                taken.append(bench_application(frames, arguments.kafka, what))
+        cpu = {what: statistics.median(each.us for each in taken) for what, taken in rounds.items()}
+        pace = {what: statistics.median(each.ticks_a_second for each in taken) for what, taken in rounds.items()}
+        for what in APPLICATIONS:
+            figures |= {f"{what}_us_a_tick": round(cpu[what], 2), f"{what}_ticks_a_second": round(pace[what])}
+        figures |= {
+            "prices_cpu_beside_quix": round(cpu["prices"] / cpu["quix"], 2),
+            "prices_cpu_beside_loop": round(cpu["prices"] / cpu["loop"], 2),
+            "prices_rate_beside_loop": round(pace["prices"] / pace["loop"], 2),
+        }
     print(json.dumps(figures))
 
 
