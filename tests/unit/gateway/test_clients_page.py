@@ -7,13 +7,15 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import aiohttp
 import pytest
 import pytest_asyncio
+from aiohttp import web
 from aiohttp.test_utils import TestServer
+from playwright.async_api import Page, expect
 
 from gateway.app import Gateway
 from gateway.core.board import Board
@@ -28,7 +30,7 @@ from schemas.position import Position
 from schemas.stock_v1 import CloseCode
 from schemas.topics import STATE_PRICES
 from stock_tracker.client import DataAge, Disconnected, MarketStream, Rows, Told
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, reached
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/clients.md").read_text()
@@ -85,7 +87,7 @@ def node_version(node: str) -> int:
 
 
 def test_the_page_has_an_example_for_each_language() -> None:
-    assert set(EXAMPLES) == {"curl", "python", "node"}
+    assert set(EXAMPLES) == {"curl", "python", "node", "page"}
 
 
 async def test_the_example_in_python_shows_a_price(address: str, tmp_path: Path) -> None:
@@ -104,6 +106,27 @@ async def test_the_example_for_node_and_browsers_shows_a_price(address: str, tmp
     (tmp_path / "package.json").write_text('{"type":"module"}')
     (tmp_path / "watch.js").write_text(EXAMPLES["node"].replace("127.0.0.1:8080", address))
     assert await first_line(tmp_path, node, *flags, "watch.js") == "VNM 61200"
+
+
+@pytest.mark.browser
+async def test_the_example_for_a_page_shows_a_price_where_its_origin_is_listed_and_nothing_elsewhere(
+    fanout: Fanout, tmp_path: Path, new_page: Callable[[], Awaitable[Page]]
+) -> None:
+    files = web.Application()
+    files.router.add_static("/", tmp_path)
+    async with TestServer(files) as listed, TestServer(files) as foreign:
+        origin = f"http://127.0.0.1:{listed.port}"
+        settings = GatewaySettings(kafka={}, topic_prefix="", origins=[origin])
+        async with TestServer(Gateway(settings, fanout, str).application()) as server:
+            (tmp_path / "index.html").write_text(EXAMPLES["page"].replace("127.0.0.1:8080", f"127.0.0.1:{server.port}"))
+            page = await new_page()
+            await page.goto(f"{origin}/index.html")
+            await expect(page.locator("#price")).to_have_text("VNM 61200", timeout=PATIENCE_S * 1_000)
+            refused: list[str] = []
+            page.on("requestfailed", lambda request: refused.append(request.url))
+            await page.goto(f"http://127.0.0.1:{foreign.port}/index.html")
+            await reached(lambda: any("stream.js" in url for url in refused), "a module that is not given out")
+            await expect(page.locator("#price")).to_have_text("waiting")
 
 
 async def test_the_example_for_curl_gives_the_row(address: str, tmp_path: Path) -> None:
