@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from gateway.app import Gateway, now_ms
@@ -21,6 +22,7 @@ from gateway.fanout import Fanout
 from gateway.settings import THIS_MACHINE, GatewaySettings
 from schemas.stock_v1 import CloseCode
 from schemas.topics import encode
+from stock_tracker import client as client_module
 from stock_tracker.client import DataAge, Disconnected, MarketStream, Rows, Told
 from stock_tracker.ports import free_port
 from tests.patience import PATIENCE_S, reached
@@ -35,7 +37,8 @@ WATCHED = [f"S{number:02}" for number in range(30)]
 @asynccontextmanager
 async def serving(board: Board, events: Recents, port: int) -> AsyncIterator[tuple[Fanout, Door]]:
     """A gateway with these rows."""
-    fanout = Fanout(board, events, Connectors(), ClientLimits(), now_ms, reason=str)
+    limits = ClientLimits(heartbeat_ms=int(PATIENCE_S * 1_000))
+    fanout = Fanout(board, events, Connectors(), limits, now_ms, reason=str)
     settings = GatewaySettings(kafka={}, topic_prefix="")
     gateway = Gateway(settings, fanout, str)
     gateway.door = door = Door(Doorkeeper(places(CLIENTS, raise_descriptors()), 200), THIS_MACHINE)
@@ -82,8 +85,10 @@ class Watching:
 
 
 async def test_every_client_that_loses_its_gateway_goes_on_at_the_next_one_where_it_stopped(
-    new_board: Any, new_recents: Any, change: Any
+    new_board: Any, new_recents: Any, change: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # All clients and the gateway share one processor here, and others may want it too: nobody gives up because it is slow.
+    monkeypatch.setattr(client_module, "OPEN_WITHIN_S", PATIENCE_S)
     first, second = new_board(), new_board()
     for board in (first, second):
         list(board.apply([a_row(change, symbol, number) for number, symbol in enumerate(WATCHED)]))
