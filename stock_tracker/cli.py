@@ -25,7 +25,7 @@ from stock_tracker import distribution, secret_files
 from stock_tracker.errors import StockTrackerError
 
 COMMANDS = (
-    "up", "down", "status", "watch", "verify", "kafka", "topics", "dlq", "ssi", "run", "alerts", "gateway", "archive",
+    "up", "down", "status", "doctor", "watch", "verify", "kafka", "topics", "dlq", "ssi", "run", "alerts", "gateway", "archive",
     "explain", "record", "replay", "fixture", "golden", "chaos",
 )  # fmt: skip
 """The sub-commands, in the order in which ``--help`` lists them."""

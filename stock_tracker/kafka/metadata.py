@@ -4,7 +4,7 @@ import socket
 from collections.abc import Mapping
 
 from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient, ClusterMetadata
+from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, ResourceType
 
 from schemas.errors import KafkaUnavailable
 
@@ -34,6 +34,20 @@ def ask(kafka: Mapping[str, str], timeout_s: float = ANSWER_S) -> ClusterMetadat
         return admin(kafka).list_topics(timeout=timeout_s)
     except KafkaException as error:
         raise KafkaUnavailable(bootstrap, error.args[0].str()) from error
+
+
+def broker_config(kafka: Mapping[str, str], broker: int) -> dict[str, str]:
+    """The settings of a broker, by name.
+
+    Raises:
+        KafkaUnavailable: It does not tell them.
+    """
+    client = admin(kafka)
+    asked = client.describe_configs([ConfigResource(ResourceType.BROKER, str(broker))], request_timeout=ANSWER_S)
+    try:
+        return {name: entry.value for answer in asked.values() for name, entry in answer.result().items()}
+    except KafkaException as error:
+        raise KafkaUnavailable(kafka["bootstrap.servers"], error.args[0].str()) from error
 
 
 def cluster_at(bootstrap: str) -> str | None:
