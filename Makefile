@@ -90,6 +90,9 @@ pictures: setup ## The README's screenshot, by the browser test
 	@infra/browser/install
 	SCREENSHOTS=docs/images $(BIN)/pytest tests/e2e/test_stack.py -k purple
 
+validate: setup ## Dockerfile, compose.yaml, manifests and Prometheus's configuration, by the tools they are written for
+	@infra/validate/run
+
 lint: setup ## Style, formatting, and who may import whom
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

@@ -29,6 +29,7 @@ StockTrackerError
 ├── UnusableFixture: what was recorded is not what a command needs
 ├── AppEnded: a pipeline that a fixture is played through ended by itself
 ├── UntriedQuix: the topologies without a broker were not tried with this release of Quix Streams
+├── AclsRefused: the cluster does not take access rules
 ├── TopicsRefused: the cluster refuses to make topics
 └── TopicsDiffer: topics exist with other settings than ours
 """
@@ -540,6 +541,27 @@ class UntriedQuix(StockTrackerError):
         return (
             "Install the release that requirements.lock names: make setup. When you upgrade Quix Streams: try "
             "stock_tracker/golden/brokerless.py with the new release, then add it to QUIX there"
+        )
+
+
+class AclsRefused(StockTrackerError):
+    """The cluster at ``bootstrap`` does not take an access rule for ``principal``."""
+
+    def __init__(self, bootstrap: str, principal: str, reason: str) -> None:
+        super().__init__(bootstrap, principal, reason)
+        self.bootstrap = bootstrap
+        self.principal = principal
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"Kafka at {self.bootstrap} does not take access rules of {self.principal}: {self.reason}"
+
+    @property
+    def remedy(self) -> str:
+        """Who may do this, and where."""
+        return (
+            "The brokers need an authorizer (authorizer.class.name), and whoever runs this the right to alter the cluster: "
+            "set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD_FILE of such a user. What was made stays; run it again afterwards."
         )
 
 

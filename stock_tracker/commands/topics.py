@@ -59,5 +59,38 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON ob
         raise TopicsMissing(kafka["bootstrap.servers"], absent)
 
 
+@app.command("acls", epilog="Example: stock-tracker topics acls --service gateway")
+def access(
+    service: Annotated[str | None, typer.Option(help="Of this service only; of all if not given.", metavar="NAME")] = None,
+    make: Annotated[bool, typer.Option("--apply", help="Make them in the cluster; those that are there stay.")] = False,
+    principal: Annotated[
+        str, typer.Option(help="What Kafka calls a service; {service} stands for our name of it.", metavar="TEXT")
+    ] = "User:{service}",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    strimzi: Annotated[bool, typer.Option("--strimzi", help="Print them as KafkaUsers for Kubernetes.")] = False,
+) -> None:
+    """List what each service may do in Kafka, and no more; with --apply, let it. Nothing is ever taken away."""
+    from dataclasses import asdict
+
+    from stock_tracker.kafka import acls
+    from stock_tracker.kafka.connection import kafka_config
+
+    if service is not None and service not in acls.SERVICES:
+        raise typer.BadParameter(f"there is no service {service!r}: {', '.join(acls.SERVICES)}", param_hint="--service")
+    if "{service}" not in principal and service is None:
+        raise typer.BadParameter("without {service} in it all services would be one", param_hint="--principal")
+    wanted = [acl for acl in acls.acls(topic_prefix(os.environ)) if service in (None, acl.service)]
+    if make:
+        print(f"{acls.apply(kafka_config(os.environ), wanted, principal)} access rules are in force")
+    elif strimzi:
+        for user in acls.strimzi_users(wanted):
+            print(f"---\n{json.dumps(user)}")
+    elif as_json:
+        print(json.dumps({"acls": [asdict(acl) for acl in wanted]}))
+    else:
+        for acl in wanted:
+            print(acl)
+
+
 def _days(milliseconds: str) -> str:
     return f"{int(milliseconds) / 86_400_000:g} d"

@@ -1,9 +1,9 @@
 """What a cluster says of itself: its brokers, its id and its topics."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient, ClusterMetadata, ConfigResource, ResourceType
 
 from schemas.errors import KafkaUnavailable
@@ -30,10 +30,23 @@ def ask(kafka: Mapping[str, str], timeout_s: float = ANSWER_S) -> ClusterMetadat
     # librdkafka tries again until the time is over, even where nothing listens. We see that at once.
     if all(_refused(address) for address in bootstrap.split(",")):
         raise KafkaUnavailable(bootstrap, "the connection is refused")
+    said: list[KafkaError] = []
+    client = AdminClient({**kafka, **_SILENT, "error_cb": said.append})
     try:
-        return admin(kafka).list_topics(timeout=timeout_s)
+        return client.list_topics(timeout=timeout_s)
     except KafkaException as error:
-        raise KafkaUnavailable(bootstrap, error.args[0].str()) from error
+        # Why a connection failed is told beside the answer, which is only that it did.
+        client.poll(0)
+        raise KafkaUnavailable(bootstrap, _reason(error.args[0], said)) from error
+
+
+def _reason(error: KafkaError, said: Sequence[KafkaError]) -> str:
+    for other in said:
+        if other.code() == KafkaError._AUTHENTICATION:
+            return f"{other.str()}. It is KAFKA_SASL_MECHANISM, KAFKA_SASL_USERNAME or KAFKA_SASL_PASSWORD"
+        if other.code() == KafkaError._SSL:
+            return f"{other.str()}. KAFKA_SSL_CA_LOCATION names the certificate of who vouches for the brokers"
+    return str(error.str())
 
 
 def broker_config(kafka: Mapping[str, str], broker: int) -> dict[str, str]:
