@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from typing import Any
 
@@ -38,11 +39,15 @@ Health = Callable[[str], None]
 ROW_BYTES = 512
 """A large message counts as a row for each so many bytes, and so fills a batch sooner. Dead letters are large, events are not."""
 _POLL_SECONDS = 0.1
+_BESIDE_SECONDS = 0.01
+"""Between two looks whether an insert has ended, while nothing comes."""
 _POLL_MESSAGES = 2_000
 _KAFKA_SECONDS = 10.0
 _COMMITTED_SECONDS = 60.0
 """For how long Kafka is asked what the group has committed."""
 _LAG_SECONDS = 1.0
+_MUCH = 1_000
+"""Messages that wait in Kafka: with so many more of a partition to come, its batches may grow."""
 _IDS_SECONDS = 30.0
 """Between two looks at the topics' ids."""
 _SURE_SECONDS = 10.0
@@ -115,6 +120,9 @@ class _Sink:
         self._lag_at = 0.0
         self._ids_at = time.monotonic() + _IDS_SECONDS
         self._admin = AdminClient(settings.kafka, logger=log)
+        self._inserting: tuple[Batch[rows.Decoded], Future[int]] | None = None
+        """What is being inserted, beside the reading of what comes next."""
+        self._inserter = ThreadPoolExecutor(1, "insert")
         self._sure_until = 0.0
         """Until when the partitions are certainly this sink's, on the monotonic clock."""
         instance = f"{settings.group}-{settings.instance}"
@@ -154,6 +162,7 @@ class _Sink:
         Raises:
             TooManyDeadLetters: As :func:`run`.
         """
+        self._intents.behind(())
         later = self._now_ms() + int(self._settings.batch_seconds * 1000) + 1
         self._write(later)
         self._write(later + int(self._settings.batch_seconds * 1000) + 1)
@@ -161,11 +170,12 @@ class _Sink:
     def close(self) -> None:
         """Leave Kafka and ClickHouse."""
         self._consumer.close()
+        self._inserter.shutdown()
         self._writer.close()
 
-    def _read(self) -> None:
+    def _read(self, seconds: float = _POLL_SECONDS) -> None:
         self._moved = False
-        messages = self._consumer.consume(_POLL_MESSAGES, _POLL_SECONDS)
+        messages = self._consumer.consume(_POLL_MESSAGES, seconds)
         if self._moved and messages and self._intents.partitions:
             # Some may be from before the partitions moved: read them again from where the partitions are now.
             self._follow()
@@ -207,6 +217,9 @@ class _Sink:
         try:
             self._writer.open()
             self._check_database()
+            if self._intents.rows >= self._settings.buffer_rows:
+                # There is no room for more to wait for.
+                self._intents.behind(())
             held = self._look(now_ms, now)
             self._declare(self._intents.commits(now_ms, held))
             self._insert(now_ms, held)
@@ -256,15 +269,45 @@ class _Sink:
                 return
             made = self._made.pop(_range(batch), None) or self._writer.make(batch)
             try:
-                self._writer.insert(made, self._topic_ids[batch.partition.topic])
+                self._insert_beside_reading(made, now_ms)
             except (ClickHouseUnreachable, SchemaMismatch):
                 raise
             except ArchiveError as error:
                 refused = refused or error
-            else:
-                self._intents.inserted(batch, now_ms)
+            if self._moved:
+                # The others may be another sink's by now.
+                break
         if refused is not None:
             raise refused
+
+    def _insert_beside_reading(self, made: Made, now_ms: int) -> None:
+        """Insert a batch, and meanwhile read and decode what comes next, as far as there is room for it.
+
+        Raises:
+            ArchiveError: As :meth:`Writer.insert`.
+        """
+        self._moved = False
+        insert = self._inserter.submit(self._writer.insert, made, self._topic_ids[made.batch.partition.topic])
+        self._inserting = made.batch, insert
+        try:
+            while not (insert.done() or self._moved):
+                if self._intents.rows < self._settings.buffer_rows:
+                    self._read(_BESIDE_SECONDS)
+                else:
+                    wait([insert], _POLL_SECONDS)
+        finally:
+            self._end_insert(now_ms)
+        insert.result()
+
+    def _end_insert(self, now_ms: int) -> None:
+        """Wait for the insert that is under way, and note what it has stored."""
+        if self._inserting is None:
+            return
+        batch, insert = self._inserting
+        self._inserting = None
+        wait([insert])
+        if insert.exception() is None:
+            self._intents.inserted(batch, now_ms)
 
     def _is_ours(self, batch: Batch[rows.Decoded]) -> bool:
         """Whether a declared range is still this sink's to insert.
@@ -424,6 +467,7 @@ class _Sink:
 
     def _revoked(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._moved = True
+        self._end_insert(self._now_ms())
         closing = self._intents.released(Partition(p.topic, p.partition) for p in partitions)
         if closing:
             try:
@@ -480,9 +524,13 @@ class _Sink:
             self._look_for_new_topics()
         self._kafka_away = self._kafka_away and not self._is_back()
         lags = dict.fromkeys(self._topic_ids, 0)
+        positions, behind = self._intents.positions(), []
         for partition, safe in self._intents.safe().items():
             _, end = self._consumer.get_watermark_offsets(TopicPartition(*partition), cached=True)
             lags[partition.topic] += max(0, end - safe)
+            if end - (positions[partition] or 0) > _MUCH:
+                behind.append(partition)
+        self._intents.behind(behind)
         for topic, lag in lags.items():
             metrics.LAG.labels(topic).set(lag)
         metrics.BUFFERED.set(self._intents.rows)

@@ -31,6 +31,8 @@ from schemas.position import Partition
 
 T = TypeVar("T")
 
+BEHIND: Final = 5
+"""So many times longer the batches of a partition may be collected that has much more to be read: larger ones cost less a row."""
 _NEXT: Final = "next"
 _DATABASE: Final = "db"
 _TOPIC: Final = "topic"
@@ -147,6 +149,7 @@ class Intents(Generic[T]):
         self._batch_rows = batch_rows
         self._batch_ms = batch_ms
         self._partitions: dict[Partition, _Progress[T]] = {}
+        self._behind: frozenset[Partition] = frozenset()
 
     @property
     def partitions(self) -> tuple[Partition, ...]:
@@ -256,6 +259,10 @@ class Intents(Generic[T]):
         progress.position = first
         return lost
 
+    def behind(self, partitions: Iterable[Partition]) -> None:
+        """Say which partitions have much more to be read; their batches may grow for :data:`BEHIND` times as long."""
+        self._behind = frozenset(partitions)
+
     def undeclared(self, now_ms: int) -> list[Batch[T]]:
         """The ranges that :meth:`commits` would declare now. One that is held back may be longer when it is asked for again."""
         found = []
@@ -321,7 +328,8 @@ class Intents(Generic[T]):
     def _propose(self, partition: Partition, progress: _Progress[T], now_ms: int) -> Commit | None:
         if progress.intent is not None and not progress.inserted:
             return None
-        due = progress.since_ms is not None and now_ms - progress.since_ms >= self._batch_ms
+        wait_ms = self._batch_ms * (BEHIND if partition in self._behind else 1)
+        due = progress.since_ms is not None and now_ms - progress.since_ms >= wait_ms
         if progress.waiting and (due or progress.rows >= self._batch_rows):
             first = progress.committed if progress.intent is None else progress.intent[1]
             return Commit(partition, progress.waiting[0][0] if first is None else first, self._cut(progress))

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from connectors.clickhouse.core.errors import UnknownIntent
-from connectors.clickhouse.core.intent import Batch, Commit, Intents, Scope, drained, scope_of
+from connectors.clickhouse.core.intent import BEHIND, Batch, Commit, Intents, Scope, drained, scope_of
 from schemas.position import Partition
 
 P = Partition("market.trades", 0)
@@ -40,6 +40,19 @@ def test_a_full_batch_does_not_wait_and_ends_with_the_message_that_fills_it() ->
     for offset, rows in ((0, 6), (1, 6), (2, 6)):
         intents.received(P, offset, rows, str(offset), 0)
     assert intents.commits(0) == [Commit(P, 0, 2)]
+
+
+def test_a_batch_grows_for_longer_while_much_more_is_to_be_read() -> None:
+    intents = an_owner(batch_rows=10)
+    intents.received(P, 0, 1, "a", 0)
+    intents.behind([P])
+    assert intents.commits(BEHIND * BATCH_MS - 1) == []
+    intents.received(P, 1, 1, "b", BEHIND * BATCH_MS - 1)
+    assert intents.commits(BEHIND * BATCH_MS) == [Commit(P, 0, 2)]
+    full = an_owner(batch_rows=10)
+    full.behind([P])
+    full.received(P, 0, 10, "a", 0)
+    assert full.commits(0) == [Commit(P, 0, 1)]
 
 
 def test_the_next_range_begins_where_the_last_one_ended_across_a_hole() -> None:
