@@ -15,9 +15,20 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import metrics
 from gateway.core import wire
-from gateway.core.access import HEADERS, client_address, cross_origin_headers, host_allowed, is_within, origin_allowed
+from gateway.core.access import (
+    HEADERS,
+    HISTORY,
+    BadToken,
+    Identity,
+    bearer,
+    client_address,
+    cross_origin_headers,
+    host_allowed,
+    is_within,
+    origin_allowed,
+)
 from gateway.core.channels import CHANNELS
-from gateway.core.errors import ArchiveAway
+from gateway.core.errors import ArchiveAway, Refused
 from gateway.core.history import QUESTIONS, ArchiveQuestion, BadQuestion, statement
 from gateway.core.selection import EVERYTHING, Audience, Selection
 from gateway.core.subscriber import Close, Subscriber, knows
@@ -26,6 +37,7 @@ from gateway.fanout import Client, Fanout
 from gateway.framer import SocketOutlet
 from gateway.history import ArchiveAnswers
 from gateway.settings import THIS_MACHINE, GatewaySettings
+from gateway.tokens import TokenCheck
 from schemas.stock_v1 import PROTOCOL, CloseCode
 
 WEB = Path(__file__).parent / "web"
@@ -34,6 +46,8 @@ PING_S = 20.0
 FAREWELL_S = 3.0
 """How long a client may take to answer a close frame, in seconds."""
 
+IDENTITY = web.RequestKey("identity", Identity)
+"""Whom the token of a request names."""
 _NAMED = 20
 """Of how many symbols that are not known an answer says so."""
 _REASON_LENGTH = 400
@@ -65,6 +79,8 @@ class Gateway:
         self._per_address: Counter[str] = Counter()
         """How many WebSockets there are from each address that is counted."""
         self._history = ArchiveAnswers(settings)
+        self.tokens = TokenCheck(settings, now_ms) if settings.has_accounts else None
+        """Says who clients are; None where there are no accounts."""
         self.door: Door | None = None
         """The way in, if it is this package's own."""
         self.own_port: int | None = None
@@ -100,6 +116,14 @@ class Gateway:
             metrics.REFUSED.labels("host").inc()
             text = f"this is {settings.host}: open it by that name, or add the one you use to GATEWAY_HOSTS\n"
             return web.Response(status=421, text=text)
+        if self.tokens is not None and request.path.startswith("/api/") and request.method != "OPTIONS":
+            try:
+                request[IDENTITY] = self.tokens.identify(bearer(request.headers.get("Authorization")) or "")
+            except BadToken as error:
+                metrics.REFUSED.labels("token").inc()
+                return _problem(401, str(error), {"WWW-Authenticate": "Bearer"})
+            except Refused as refused:
+                return _problem(503, refused.reason)
         return await handler(request)
 
     async def _preflight(self, _request: web.Request) -> web.Response:
@@ -134,6 +158,8 @@ class Gateway:
         board, recent = self._fanout.board, self._fanout.recents.get(channel)
         if channel not in CHANNELS:
             return _problem(404, f"no such channel: there are {', '.join(CHANNELS)}")
+        if not _may_have(request, channel):
+            return _problem(403, f"the token is not good for channel {channel}")
         if not (board if recent is None else recent).complete:
             return _problem(503, self._reason() or "still reading Kafka")
         cursor = board.cursor(channel) if recent is None else recent.cursor()
@@ -152,8 +178,10 @@ class Gateway:
             rows = table.fragments(audience.choose(table.rows))
         return web.Response(body=wire.rest_snapshot(channel, rows, cursor), content_type="application/json", headers=headers)
 
-    async def _symbols(self, _request: web.Request) -> web.Response:
+    async def _symbols(self, request: web.Request) -> web.Response:
         board = self._fanout.board
+        if not _may_have(request, "ref"):
+            return _problem(403, "the token is not good for channel ref")
         if not board.complete:
             return _problem(503, self._reason() or "still reading Kafka")
         table = board.tables["ref"]
@@ -166,6 +194,8 @@ class Gateway:
         return web.json_response({"release": version("stock-tracker"), "protocol": PROTOCOL})
 
     async def _past(self, question: ArchiveQuestion, request: web.Request) -> web.Response:
+        if not _may_have(request, HISTORY):
+            return _problem(403, f"the token is not good for {HISTORY}")
         try:
             asked = statement(question, request.match_info.get("symbol"), dict(request.query))
         except BadQuestion as error:
@@ -242,7 +272,9 @@ class Gateway:
             if asyncio.current_task() is not reading:
                 reading.cancel()
 
-        client = Client(Subscriber(fanout.board, fanout.recents, fanout.limits, now_ms()), outlet, end, now_ms())
+        identify = None if self.tokens is None else self.tokens.identify
+        subscriber = Subscriber(fanout.board, fanout.recents, fanout.limits, now_ms(), identify)
+        client = Client(subscriber, outlet, end, now_ms())
         self._connections.add(reading)
         reading.add_done_callback(self._connections.discard)
         fanout.join(client)
@@ -300,5 +332,10 @@ def _asked_at(request: web.Request) -> int | None:
     return name[1] if isinstance(name, tuple) else None
 
 
-def _problem(status: int, reason: str) -> web.Response:
-    return web.json_response({"error": reason}, status=status)
+def _may_have(request: web.Request, what: str) -> bool:
+    identity = request.get(IDENTITY)
+    return identity is None or identity.may_have(what)
+
+
+def _problem(status: int, reason: str, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response({"error": reason}, status=status, headers=headers)

@@ -346,6 +346,9 @@ class Fanout:
                 beat_ms, self._told = now_ms, condition
                 self._beat(now_ms)
             for client in list(self.clients):
+                client.subscriber.expire(now_ms)
+                if client.subscriber.close is not None:
+                    client.pump(now_ms)
                 if not client.subscriber.asked and now_ms - client.since_ms > SUBSCRIBE_WITHIN_MS:
                     client.end(Close(CloseCode.IDLE, f"subscribe within {SUBSCRIBE_WITHIN_MS // 1_000} s"))
 

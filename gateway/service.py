@@ -154,6 +154,7 @@ async def run(
                 tasks.create_task(fanout.watch_forever()),
                 tasks.create_task(door.sweep_forever()),
                 tasks.create_task(readiness.watch_forever(readers)),
+                *([tasks.create_task(gateway.tokens.fetch_forever())] if gateway.tokens else []),
             ]
             await _first_of(stop, readiness.failed)
             # Nobody who is sent away may come back to this instance.

@@ -3,9 +3,9 @@
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from gateway.core.errors import InsecureBind
@@ -14,6 +14,7 @@ from schemas.dead_letters import Limit
 from schemas.deployment import CLICKHOUSE_URL, GATEWAY_PORT
 
 Network = IPv4Network | IPv6Network
+SECRET_LENGTH = 32
 THIS_MACHINE: tuple[Network, ...] = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 
 
@@ -30,6 +31,14 @@ class GatewaySettings(BaseSettings):
     """0 takes a free one."""
     insecure: bool = False
     """Whether to listen on an address that others can reach, though there are no accounts."""
+    jwt_secret: SecretStr | None = None
+    """What clients' tokens are signed with (HS256), 32 characters at least: then there are accounts."""
+    jwks_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+    """Where the issuer of tokens publishes its keys (RS256, ES256), in the place of a secret."""
+    jwt_audience: str | None = None
+    """Whom a token must be for (``aud``); None: anybody."""
+    jwt_issuer: str | None = None
+    """Whom a token must be from (``iss``); None: anybody who can sign it."""
     origins: Annotated[frozenset[str], NoDecode] = frozenset()
     """Origins beside the gateway's own whose pages may connect, comma separated: ``https://board.example``."""
     hosts: Annotated[frozenset[str], NoDecode] = frozenset()
@@ -80,6 +89,21 @@ class GatewaySettings(BaseSettings):
             return networks
         return tuple(ip_network(network.strip(), strict=False) for network in networks.split(",") if network.strip())
 
+    @model_validator(mode="after")
+    def _one_way_to_sign(self) -> Self:
+        if self.jwt_secret is not None and self.jwks_url is not None:
+            raise ValueError("GATEWAY_JWT_SECRET, GATEWAY_JWKS_URL: set one of them")
+        if (self.jwt_audience or self.jwt_issuer) and not self.has_accounts:
+            raise ValueError("GATEWAY_JWT_AUDIENCE, GATEWAY_JWT_ISSUER: they need GATEWAY_JWT_SECRET or GATEWAY_JWKS_URL")
+        if self.jwt_secret is not None and len(self.jwt_secret.get_secret_value()) < SECRET_LENGTH:
+            raise ValueError(f"GATEWAY_JWT_SECRET: {SECRET_LENGTH} characters at least, as `openssl rand -hex 32` makes them")
+        return self
+
+    @property
+    def has_accounts(self) -> bool:
+        """Whether clients have to show a token."""
+        return self.jwt_secret is not None or self.jwks_url is not None
+
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can connect."""
@@ -94,5 +118,5 @@ class GatewaySettings(BaseSettings):
         Raises:
             InsecureBind: It was not.
         """
-        if not self.is_loopback and not self.insecure:
+        if not self.is_loopback and not self.insecure and not self.has_accounts:
             raise InsecureBind(self.host)

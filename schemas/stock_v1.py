@@ -38,6 +38,10 @@ class ErrorCode(IntEnum):
     BAD_THROTTLE = 1105
     NOT_SUBSCRIBED = 1106
     """Of ``unsub``: not subscribed by that name. Out of ``*`` and of a group symbols can be taken one by one, and no groups."""
+    AUTH_NEEDED = 1401
+    """The gateway has accounts: send ``auth`` with a token first."""
+    NOT_ALLOWED = 1403
+    """The client's token is not good for this channel."""
     RATE = 1429
     """Too many commands: wait ``retry_ms``."""
     NOT_READY = 1503
@@ -57,6 +61,10 @@ class CloseCode(IntEnum):
     """No subscription in time."""
     CONNECTION_LIMIT = 4013
     """As many connections as there may be, in all or from this address. A place may be free later, or at another instance."""
+    TOKEN_EXPIRED = 4011
+    """The token is over, and no newer one came in time: come back with a new one."""
+    BAD_TOKEN = 4501
+    """The token is not valid here."""
     RATE_ABUSE = 4529
 
 
@@ -102,7 +110,10 @@ class Ping(_Command):
 
 
 class Auth(_Command):
-    """Name yourself. A gateway without accounts (``hello.auth`` is ``none``) says ``ok`` to any token."""
+    """Name yourself where ``hello.auth`` is ``jwt``, and again before the token is over.
+
+    A gateway without accounts (``none``) says ``ok`` to any token.
+    """
 
     op: Literal["auth"]
     token: str
@@ -144,7 +155,8 @@ class Hello(_Numbered):
     """Which logs of Kafka the cursors point into, those of alerts apart. Cursors of another stream are void. Empty until
     the gateway has looked."""
     server_time: UnixMs
-    auth: Literal["none"]
+    auth: Literal["none", "jwt"]
+    """Whether the client has to send ``auth`` before it subscribes."""
     throttle: Throttle
     limits: Limits
     channels: list[ChannelName]

@@ -17,6 +17,7 @@ NAMES: Final = (
     "KAFKA_SSL_KEYSTORE_PASSWORD",
     "ARCHIVE_PASSWORD",
     "GATEWAY_ARCHIVE_PASSWORD",
+    "GATEWAY_JWT_SECRET",
     "SIM_CONSUMER_SECRET",
 )
 """The settings that are secret, whichever service reads them."""

@@ -26,8 +26,9 @@ class InsecureBind(GatewayError):
 
     def __init__(self, host: str) -> None:
         super().__init__(
-            f"the gateway has no accounts, so it does not listen on {host}, where others can reach it: "
-            "set GATEWAY_HOST=127.0.0.1, or GATEWAY_INSECURE=true if a proxy in front checks who comes"
+            f"the gateway has no accounts as it is set, so it does not listen on {host}, where others can reach it: "
+            "set GATEWAY_HOST=127.0.0.1, or GATEWAY_JWT_SECRET or GATEWAY_JWKS_URL, by which clients name themselves, "
+            "or GATEWAY_INSECURE=true if a proxy in front checks who comes"
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from gateway.core import cursor, wire
+from gateway.core.access import BadToken, Identity
 from gateway.core.board import Board
 from gateway.core.channels import CHANNELS, EVENT_CHANNELS
 from gateway.core.conflate import EventLane
@@ -38,13 +39,31 @@ class Close(NamedTuple):
 class Subscriber:
     """One client: its subscriptions and what it has still to get."""
 
-    def __init__(self, board: Board, recents: Recents, limits: ClientLimits, now_ms: int) -> None:
+    def __init__(
+        self,
+        board: Board,
+        recents: Recents,
+        limits: ClientLimits,
+        now_ms: int,
+        identify: Callable[[str], Identity] | None = None,
+    ) -> None:
+        """A client that has just come.
+
+        Args:
+            board: The rows.
+            recents: The events.
+            limits: What it is held to.
+            now_ms: The gateway's clock.
+            identify: Says whom a token names, or raises ``BadToken``; None where there are no accounts.
+        """
         self.subscriptions: dict[str, Subscription] = {}
         """What the client is subscribed to, by channel."""
         self.close: Close | None = None
         """Set once the connection has to end, after what :meth:`drain` still gives."""
         self.asked = False
-        """Whether the client has tried to subscribe."""
+        """Whether the client has tried to subscribe, and may."""
+        self.identity: Identity | None = None
+        """Whom its token names, if it has shown one."""
         self.unfinished = False
         """Whether the last :meth:`drain` left pages of a snapshot for the next one."""
         self._board = board
@@ -54,7 +73,8 @@ class Subscriber:
         self._strikes = 0
         self._n = 0
         """The number of the last message."""
-        self._answers = [wire.hello(limits, board.stream, now_ms)]
+        self._identify = identify
+        self._answers = [wire.hello(limits, board.stream, now_ms, has_accounts=identify is not None)]
         self._lanes = {channel: EventLane() for channel in EVENT_CHANNELS}
         """Events that wait, by channel."""
         self._has_events = False
@@ -92,12 +112,48 @@ class Subscriber:
                 self._subscribe(command)
             case Unsub():
                 self._unsubscribe(command)
-            case Ping() | Auth():
+            case Auth():
+                self._authenticate(command)
+            case Ping():
                 self.notice(wire.ok(command.id))
 
+    def _authenticate(self, command: Auth) -> None:
+        """Take a token, the first or a newer one."""
+        if self._identify is not None:
+            try:
+                identity = self._identify(command.token)
+            except BadToken as error:
+                self.close = Close(CloseCode.BAD_TOKEN, str(error))
+                return
+            barred = [channel for channel in self.subscriptions if not identity.may_have(channel)]
+            if barred:
+                self.close = Close(CloseCode.BAD_TOKEN, f"the new token is not good for channel {barred[0]}")
+                return
+            self.identity = identity
+        self.notice(wire.ok(command.id))
+
+    def _require_right(self, channel: str) -> None:
+        """See that the client may have ``channel``.
+
+        Raises:
+            Refused: It may not, or has not said who it is.
+        """
+        if self._identify is None:
+            return
+        if self.identity is None:
+            raise Refused(ErrorCode.AUTH_NEEDED, "name yourself first: auth, with a token")
+        if not self.identity.may_have(channel):
+            raise Refused(ErrorCode.NOT_ALLOWED, f"the token is not good for channel {channel}")
+
+    def expire(self, now_ms: int) -> None:
+        """End the connection if its token is over."""
+        if self.identity is not None and now_ms >= self.identity.expires_ms:
+            self.close = Close(CloseCode.TOKEN_EXPIRED, "the token is over: come back with a new one")
+
     def _subscribe(self, command: Sub) -> None:
-        self.asked = True
         channel = _known(command.ch)
+        self._require_right(channel)
+        self.asked = True
         throttle_ms = self._limits.default_ms if command.throttle_ms is None else command.throttle_ms
         if throttle_ms not in self._limits.classes:
             raise Refused(ErrorCode.BAD_THROTTLE, f"throttle_ms is one of {self._limits.classes}")

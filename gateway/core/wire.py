@@ -77,14 +77,14 @@ def numbered(n: int, body: bytes) -> bytes:
     return b'{"n":%d,' % n + body
 
 
-def hello(limits: ClientLimits, stream: str, now_ms: int) -> bytes:
+def hello(limits: ClientLimits, stream: str, now_ms: int, *, has_accounts: bool) -> bytes:
     """The greeting; ``stream`` is empty until the topics have been looked at."""
     return _body(
         "hello",
         v=PROTOCOL,
         stream=stream,
         server_time=now_ms,
-        auth="none",
+        auth="jwt" if has_accounts else "none",
         throttle={"default": limits.default_ms, "classes": limits.classes},
         limits={
             "message_bytes": limits.message_bytes,

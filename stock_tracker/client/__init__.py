@@ -17,7 +17,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from types import TracebackType
 from typing import Final, Self
 
@@ -52,9 +52,15 @@ def _now_ms() -> int:
 class MarketStream:
     """What the gateway at one address tells, over as many connections as it takes."""
 
-    def __init__(self, url: str) -> None:
-        """``url`` is that of the WebSocket: ``ws://127.0.0.1:8080/v1/ws``. Nothing is opened yet."""
+    def __init__(self, url: str, token: Callable[[], Awaitable[str]] | None = None) -> None:
+        """Nothing is opened yet.
+
+        Args:
+            url: That of the WebSocket: ``ws://127.0.0.1:8080/v1/ws``.
+            token: Gives a token, for each connection a fresh one; None for a gateway without accounts.
+        """
         self._url = url
+        self._token = token
         self._session = StreamSession()
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._told: deque[Told] = deque()
@@ -111,6 +117,8 @@ class MarketStream:
         await asyncio.sleep(max(0, self._back_at_ms - _now_ms()) / 1_000)
         try:
             async with asyncio.timeout(OPEN_WITHIN_S):
+                if self._token is not None:
+                    self._session.token = await self._token()
                 self._socket = await self._http.ws_connect(self._url, protocols=(PROTOCOL,), max_msg_size=MESSAGE_BYTES)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             self._lose(None, f"{self._url} cannot be reached: {error or 'no answer'}")

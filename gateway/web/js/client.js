@@ -30,6 +30,7 @@ export class Client {
     this.cursorOf = new Map(); // channel → the symbols that were wanted when it came: it speaks for these and no others
     this.columns = new Map();
     this.attempts = 0;
+    this.token = null; // for a gateway with accounts: set it before each connection
     this._begin(0);
   }
 
@@ -162,7 +163,9 @@ export class Client {
     this.reason = "";
     this.heartbeatMs = message.heartbeat_ms;
     const subs = [...this.wanted].filter(([, wanted]) => wanted.symbols.size > 0);
-    return [{ do: "state" }, ...subs.map(([ch, wanted]) => this._sub(ch, wanted.symbols, true))];
+    // Commands are carried out in order: it is not necessary to wait for the answer.
+    const auth = this.token === null ? [] : [{ do: "send", text: JSON.stringify({ op: "auth", token: this.token }) }];
+    return [{ do: "state" }, ...auth, ...subs.map(([ch, wanted]) => this._sub(ch, wanted.symbols, true))];
   }
 
   _ok(message) {

@@ -16,14 +16,28 @@ const EVENTS = new Set(["alert", "candle"]);
  *   event(channel, data)          an alert or a candle; each comes once, those first that had happened before
  *   age(heartbeat)                how old the data is (`lag_ms`), and what must not be believed (`stale`, `reason`)
  *   state({phase, reason, retryAt})   connecting, live, waiting or ended
+ * `token`, for a gateway with accounts, gives one, or a promise of one, for each connection.
  * Returns {subscribe(channel, symbols, throttleMs), unsubscribe(channel, symbols), close()}.
  */
-export function stream(url, on = {}) {
+export function stream(url, on = {}, { token = null } = {}) {
   const client = new Client(Math.random);
   let socket = null;
   let closed = false;
+  let attempts = 0; // to connect: only the last one counts
 
-  function open() {
+  async function open() {
+    const attempt = ++attempts;
+    const isOver = () => closed || attempt !== attempts;
+    if (token !== null) {
+      try {
+        client.token = await token();
+      } catch (error) {
+        // As if the gateway could not be reached: it is tried again.
+        if (!isOver()) carryOut(client.closed(1006, `no token: ${error.message}`, Date.now()));
+        return;
+      }
+      if (isOver()) return;
+    }
     const opening = new WebSocket(url, VERSION);
     socket = opening;
     opening.onopen = () => carryOut(client.opened(Date.now()));
@@ -43,7 +57,7 @@ export function stream(url, on = {}) {
   function drop() {
     // The gateway may be gone: its close frame may never come, so this does not wait for it.
     const closing = socket;
-    closing.close();
+    closing?.close(); // there is none while a token is waited for
     ended(closing, 1006, client.reason);
   }
 

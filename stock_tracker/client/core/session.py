@@ -74,6 +74,8 @@ class StreamSession:
     def __init__(self) -> None:
         self._wanted: dict[str, Wanted] = {}
         self._attempts = 0
+        self.token: str | None = None
+        """By which to name itself on the next connection; None where there are no accounts."""
         self._begin(0)
 
     def _begin(self, now_ms: int) -> None:
@@ -195,7 +197,8 @@ class StreamSession:
     def _take_hello(self, message: Mapping[str, Any], _now_ms: int) -> tuple[list[Told], list[str]]:
         self._is_live = True
         self._heartbeat_ms = message["heartbeat_ms"]
-        subs = []
+        # Commands are carried out in order: it is not necessary to wait for the answer.
+        subs = [] if self.token is None else [json.dumps({"op": "auth", "token": self.token})]
         for channel, wanted in self._wanted.items():
             # A connection that was lost while it brought what had been missed has not made the cursor worse.
             if not wanted.symbols.keys() <= wanted.cursor_of:

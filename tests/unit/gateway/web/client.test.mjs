@@ -267,3 +267,12 @@ test("an alert moves the cursor of its channel", () => {
   talk.comeBack();
   assert.equal(talk.sent[0].cursor, "e.0:2");
 });
+
+test("a token is shown before anything is asked for", () => {
+  const talk = new Conversation();
+  talk.client.subscribe("px", ["VNM"]);
+  talk.client.token = "abc";
+  talk.connect();
+  assert.deepEqual(talk.sent.map((command) => command.op), ["auth", "sub"]);
+  assert.equal(talk.sent[0].token, "abc");
+});
