@@ -20,15 +20,8 @@ class Known(NamedTuple):
     """What happens, in a sentence for people."""
 
 
-KNOWN: Final = (
-    Known(
-        name="gateway_ahead_of_a_lost_transaction",
-        part="gateway",
-        how="kill",
-        kinds=frozenset({"wrong_in_gateway"}),
-        says="A gateway that started while a pipeline lost its transaction was seen to keep a row of it for one symbol",
-    ),
-)
+KNOWN: Final[tuple[Known, ...]] = ()
+"""Nothing, as far as we know."""
 
 
 class Suspicion(NamedTuple):
