@@ -6,6 +6,8 @@ PYTHON ?=
 ARGS ?=
 
 UV_VERSION := 0.13.9
+PIP_AUDIT_VERSION := 2.10.1
+CYCLONEDX_VERSION := 7.5.0
 UV := .bootstrap/bin/uv
 BIN := .venv/bin
 # A worker more than processors, up to four: tests wait for brokers and servers half of their time.
@@ -44,7 +46,7 @@ test: setup ## All tests, on a real Kafka and a real ClickHouse
 quick: .venv/.ready ## Unit tests, but for those that play whole market days: seconds, and no Kafka
 	$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit --ignore tests/unit/connectors/ssi/simulator
 
-prove: prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin ## All the long proofs, one after the other: most of an hour
+prove: prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin prove-wheel prove-access prove-cluster ## All the long proofs, one after the other: most of an hour
 
 prove-examples: setup ## Every property on thousands of examples
 	PROVE=1 $(TEST) tests/unit tests/contract tests/mutation $(ARGS)
@@ -67,6 +69,24 @@ prove-replay: setup ## A hostile day at every speed, through twenty kills, and i
 
 prove-plugin: setup ## docs/testing.md in an environment that has nothing but the wheel
 	PROVE=1 $(TEST) tests/integration/test_testing_page.py $(ARGS)
+
+prove-wheel: setup ## A day from the wheel in an empty environment, and each service from what its image has
+	PROVE=1 $(TEST) tests/integration/test_wheel.py $(ARGS)
+
+prove-access: setup ## A stack on a Kafka with TLS, in which each service has an account and the rights that are listed for it
+	PROVE=1 $(BIN)/pytest -q tests/integration/test_least_access.py $(ARGS)
+
+prove-cluster: setup ## Three brokers, of which the leader dies in the opening auction; prints how soon prices are fresh again
+	PROVE=1 $(BIN)/pytest -q -s tests/integration/test_three_brokers.py $(ARGS)
+
+audit: .venv/.ready ## Known vulnerabilities of what is installed with us, by PyPI's own list
+	$(UV) tool run --quiet --from pip-audit==$(PIP_AUDIT_VERSION) pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip
+
+sbom: .venv/.ready ## dist/sbom.json: what each release is made of, as CycloneDX
+	@mkdir -p dist
+	$(UV) tool run --quiet --from cyclonedx-bom==$(CYCLONEDX_VERSION) cyclonedx-py requirements requirements.lock \
+		--pyproject pyproject.toml --output-file dist/sbom.json
+	@echo "dist/sbom.json is written"
 
 prove-chaos: setup ## Whole stacks struck by chaos, with several seeds: a hundred kills
 	set -e; for seed in 1 2 3 4 5; do $(BIN)/stock-tracker chaos --seed $$seed --kills 20 --for 300 --faults hostile $(ARGS); done

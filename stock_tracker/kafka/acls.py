@@ -25,6 +25,8 @@ ANSWER_S: Final = 30.0
 
 Resource = Literal["topic", "group", "transactional_id"]
 Operation = Literal["READ", "WRITE", "CREATE", "ALTER", "ALTER_CONFIGS", "DESCRIBE", "DESCRIBE_CONFIGS"]
+_READING: Final = "stock-tracker-"
+"""What begins the names of groups that nobody is a member of: librdkafka asks for one of whoever reads."""
 _OF_TOPICS: Final[tuple[Operation, ...]] = ("CREATE", "ALTER", "ALTER_CONFIGS", "DESCRIBE_CONFIGS")
 _OF_TRANSACTIONS: Final[tuple[Operation, ...]] = ("WRITE", "DESCRIBE")
 _OF_CHANGELOGS: Final[tuple[Operation, ...]] = ("CREATE", "READ", "WRITE", "DESCRIBE", "DESCRIBE_CONFIGS")
@@ -67,6 +69,7 @@ def _of(service: str, prefix: str) -> Iterator[Acl]:
         yield from _topics(service, SSI_TOPICS, "WRITE", prefix)
         # Two connectors agree there on who of them connects.
         yield from _topics(service, (SSI_STATUS,), "READ", prefix)
+        yield Acl(service, "group", f"{_READING}ssi-standby", "READ")
     elif service == "sink":
         yield from _topics(service, SOURCES, "READ", prefix)
         yield Acl(service, "group", f"{prefix}{GROUP}", "READ")
@@ -74,6 +77,7 @@ def _of(service: str, prefix: str) -> Iterator[Acl]:
         yield from _topics(
             service, (*(t for channel in CHANNELS.values() for t in channel.topics), STATE_PROGRESS), "READ", prefix
         )
+        yield Acl(service, "group", f"{_READING}gateway", "READ")
     elif service == ADMIN:
         for operation in _OF_TOPICS:
             yield from _topics(service, TOPICS, operation, prefix)
@@ -82,6 +86,7 @@ def _of(service: str, prefix: str) -> Iterator[Acl]:
         yield from _topics(service, TOPICS, "DESCRIBE_CONFIGS", prefix)
         for group in (GROUP, *(pipeline.group for pipeline in CATALOGUE)):
             yield Acl(service, "group", f"{prefix}{group}", "DESCRIBE")
+        yield Acl(service, "group", _READING, "READ", is_prefix=True)
     else:
         yield from _of_pipeline(service, prefix)
 
