@@ -132,6 +132,8 @@ def test_the_secrets_are_made_by_one_command(tmp_path: Path) -> None:
 def test_every_pipeline_has_a_service_and_prometheus_asks_them_all() -> None:
     assert {service["command"][1] for service in OURS.values() if service["command"][0] == "run"} == set(NAMES)
     config = yaml.safe_load((INFRA / "prometheus" / "prometheus.yml").read_text())
+    jobs = {job["job_name"] for job in config["scrape_configs"]}
+    assert {name for name in jobs if not name.startswith("stock-tracker-")} == {"prometheus"}
     asked = {target for job in config["scrape_configs"] for group in job["static_configs"] for target in group["targets"]}
     serving = {
         f"{name}:{service['command'][service['command'].index('--port') + 1]}"
