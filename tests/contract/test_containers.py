@@ -166,6 +166,26 @@ def test_the_gateway_s_image_is_small() -> None:
     assert "--hash=sha256:" in listed
 
 
+@pytest.mark.clickhouse
+def test_the_users_of_clickhouse_are_made_in_its_own_words_and_alike_on_kubernetes() -> None:
+    """Its parser reads each statement; whether a server's users then may do what they need, only a server can tell."""
+    import chdb
+
+    script = (INFRA / "clickhouse" / "make-users").read_text()
+    statements = re.search(r"<<SQL\n(.*?)^SQL$", script, re.DOTALL | re.MULTILINE)
+    assert statements is not None
+    made = [one.strip() for one in re.sub(r"\$\(secret \w+\)", "secret", statements[1]).split(";") if one.strip()]
+    for statement in made:
+        assert chdb.query("SELECT formatQuery('{}')".format(statement.replace("'", "\\'"))).bytes()
+    users = yaml.safe_load((INFRA / "kubernetes" / "clickhouse" / "clickhouse.yaml").read_text())["spec"]["configuration"][
+        "users"
+    ]
+    for user in ("sink", "reader"):
+        granted = [one.removeprefix("GRANT ").removesuffix(f" TO {user}") for one in made if one.endswith(f" TO {user}")]
+        alike = ", ".join(grant.removeprefix("GRANT ") for grant in users[f"{user}/grants/query"])
+        assert ", ".join(granted) == alike
+
+
 def known_to_librdkafka(setting: str) -> bool:
     """Whether librdkafka has a setting of that name."""
     try:
