@@ -284,7 +284,7 @@ class Follower(ABC):
             metrics.UNREADABLE.labels(topic.name).inc()
             if name not in self._unreadable:
                 self._unreadable.add(name)
-                log.warning("%s; later ones are only counted", reason)
+                log.warning("%s; later ones are only counted", reason, extra=position._asdict())
             return
         self._readability.read(what)
         self.take(topic, position, _appended_ms(message), decoded)

@@ -289,7 +289,8 @@ def _fold_message(
         outputs = folded.outputs
         if folded.adopted is not None:
             outputs = [*outputs, folded.adopted]
-            log.info("%s folds with other terms from %s on: %s", name, position, folded.adopted.value.decode())
+            terms = folded.adopted.value.decode()
+            log.info("%s folds with other terms from %s on: %s", name, position, terms, extra=position._asdict())
         # After what was folded: nobody may be told of a second before what came of it.
         reached = progress.reach(message, position)
         if behind is None and reached is not None:

@@ -2,26 +2,59 @@
 
 import asyncio
 import gc
+import json
 import logging
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from schemas.errors import PortTaken
+from schemas.errors import PortTaken, WrongSetting
 from stock_tracker.health import HOST_NAME, LOOPBACK, HealthServer
 
 Health = Callable[[str], None]
 """Takes the reason why a service is not ready; an empty text when it is ready."""
 
 
-def log_to_stderr() -> None:
-    """Log to stderr, with the time in UTC at the start of each entry."""
+LOG = "STOCK_TRACKER_LOG"
+_PLACES = ("trading_day", "topic", "partition", "offset")
+"""What an entry of the log may say of the message that it is about, as ``extra`` of the call."""
+
+
+def log_to_stderr(environ: Mapping[str, str] = os.environ) -> None:
+    """Log to stderr, with the time in UTC at the start of each entry; as JSON lines where STOCK_TRACKER_LOG says ``json``.
+
+    Raises:
+        WrongSetting: It says something else.
+    """
+    if (form := environ.get(LOG) or "text") not in ("text", "json"):
+        raise WrongSetting(LOG, form, "text or json")
     logging.Formatter.converter = time.gmtime
-    logging.basicConfig(
-        level=logging.INFO, format="%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S"
-    )
+    handler = logging.StreamHandler()
+    as_text = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
+    handler.setFormatter(JsonLines() if form == "json" else as_text)
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class JsonLines(logging.Formatter):
+    """An entry as one line of JSON: ``time``, ``level``, ``logger``, ``message``; ``error`` with a traceback where there is one.
+
+    ``trading_day``, ``topic``, ``partition`` and ``offset`` say which message it is about, where it is about one.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The line, without its end."""
+        made: dict[str, object] = {
+            "time": f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{int(record.msecs):03d}Z",
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        made |= {name: getattr(record, name) for name in _PLACES if hasattr(record, name)}
+        if record.exc_info:
+            made["error"] = self.formatException(record.exc_info)
+        return json.dumps(made, ensure_ascii=False)
 
 
 def spare_the_collector() -> None:

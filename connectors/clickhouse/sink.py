@@ -412,7 +412,8 @@ class _Sink:
             self._follow()  # and be told once more
             return
         if lost := self._intents.deleted(partition, first):
-            log.error("%s: Kafka deleted %d offsets before they were archived", partition, lost)
+            place = {"topic": partition.topic, "partition": partition.number, "offset": first}
+            log.error("%s: Kafka deleted %d offsets before they were archived", partition, lost, extra=place)
             metrics.LOST.labels(partition.topic).inc(lost)
         elif position > end:
             # Its brokers have lost what they had acknowledged, and give these offsets out again.
