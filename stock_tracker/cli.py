@@ -8,6 +8,7 @@ Exit codes: 0 done, 1 it could not be done (one message on stderr, with what to 
 halted: it would meet the same again, so whoever supervises it must not start it again before a person has acted.
 """
 
+import errno
 import os
 import sys
 import traceback
@@ -31,6 +32,15 @@ COMMANDS = (
 """The sub-commands, in the order in which ``--help`` lists them."""
 
 DEBUG = "STOCK_TRACKER_DEBUG"
+_ELSEWHERE = "Local state is in STOCK_TRACKER_HOME, downloads are in STOCK_TRACKER_CACHE: name folders that can be written"
+_OF_THE_DISK = {
+    errno.EROFS: f"{_ELSEWHERE}.",
+    errno.EACCES: f"{_ELSEWHERE}, or give this user the right to.",
+    errno.EPERM: f"{_ELSEWHERE}, or give this user the right to.",
+    errno.ENOSPC: f"Make room on that disk. {_ELSEWHERE}.",
+    errno.EDQUOT: f"Make room on that disk. {_ELSEWHERE}.",
+}
+"""What to do about errors that say something of the machine and nothing of this code."""
 DISTRIBUTION = "stock-tracker"
 
 
@@ -99,6 +109,9 @@ def report(error: Exception) -> str:
         return "Error: settings are wrong or missing\n" + "\n".join(f"    {line}" for line in _wrong_settings(error))
     if type(error).__module__.partition(".")[0] in distribution.PACKAGES:
         return f"Error: {error}"
+    if isinstance(error, OSError) and error.errno in _OF_THE_DISK:
+        where = f": {error.filename}" if error.filename else ""
+        return f"Error: {error.strerror}{where}\nWhat to do: {_OF_THE_DISK[error.errno]}"
     return (
         f"Error: {type(error).__name__}: {error}\nWhat to do: That was not foreseen. Where it comes from: stock-tracker --debug …"
     )

@@ -1,5 +1,7 @@
 """The command line as a user meets it: help, exit codes, errors."""
 
+import errno
+import os
 import re
 import tomllib
 from collections.abc import Iterator
@@ -170,3 +172,14 @@ def test_the_version_is_that_of_the_project_and_heads_the_changelog(
     newest = re.search(r"^## (\S+)", (REPOSITORY / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest is not None
     assert newest.group(1) == project
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [(errno.EROFS, "STOCK_TRACKER_HOME"), (errno.EACCES, "give this user the right"), (errno.ENOSPC, "Make room on that disk")],
+)
+def test_what_the_disk_refuses_is_said_with_a_remedy(number: int, advice: str) -> None:
+    said = cli.report(OSError(number, os.strerror(number), "/srv/a home"))
+    assert said.startswith(f"Error: {os.strerror(number)}: /srv/a home\n")
+    assert advice in said
+    assert "not foreseen" not in said
