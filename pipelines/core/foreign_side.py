@@ -185,8 +185,10 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
         return self.book("catch_up", reading.ts_ms, since_ms or reading.first_since_ms, before)
 
     def go_on(self, counter: int, value: int, ts_ms: int, mark: int, now_ms: int) -> Move | None:
-        """As :meth:`grow` with a later reading while some feed runs and nothing is in doubt."""
+        """As :meth:`take` with a reading that is neither earlier nor lower, while some feed runs and nothing is in doubt."""
         before, since_ms = self.counter, self.ts_ms
+        if counter == before and ts_ms == since_ms:
+            return None
         self.counter, self.value, self.ts_ms, self.mark, self.leapt_from = counter, value, ts_ms, mark, None
         moved = self.earlier_value + value - self.booked_value
         if counter != before:
