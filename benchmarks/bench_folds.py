@@ -5,12 +5,14 @@
     python benchmarks/bench_folds.py --grow 1000000         and how the cost of a record changes over as many records
 
 Matches and quotes come 1,000 in a market second, foreign and index records 100, over three shards; symbols are drawn so that a
-few make most of the market, as on a real day. Each shard gets a clock tick every market second, as on Kafka. Rows are published
+few make most of the market, as on a real day. Each has had its first record of the day, which is not measured: the market has
+begun. Each shard gets a clock tick every market second, as on Kafka. Rows are published
 and values stored as by a busy service that folds 20,000 records a second: rows five times, values four times in it. A commit
 without write-behind stores and publishes with every frame, as its service does.
 
 Both sides are given the same bytes. What comes out is counted, and has to be the same: every event, and of each key the last row.
-Foreign counters only rise, so that a single correction would be a fault of the benchmark.
+Foreign counters only rise, so that a single correction would be a fault of the benchmark; each growth has to be in the ledger,
+one by one, in its order and with its value.
 """
 
 import argparse
@@ -26,7 +28,8 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -55,7 +58,7 @@ class Measured(NamedTuple):
     us: float
     """Microseconds of CPU a record."""
     first_us: float
-    """The same of the first tenth, from when all symbols are known."""
+    """The same of the first tenth."""
     last_us: float
     """The same of the last tenth."""
     events: int
@@ -72,6 +75,11 @@ class Measured(NamedTuple):
 # --- what is folded
 
 
+def firsts_of(cell: Cell) -> int:
+    """How many records are the first of their symbols; they come before all others."""
+    return INDICES if cell.kind == "index" else cell.symbols
+
+
 def records_of(cell: Cell) -> Iterator[tuple[str, int, Any]]:
     """Symbol, market time and record."""
     from schemas.calendar import at
@@ -79,15 +87,17 @@ def records_of(cell: Cell) -> Iterator[tuple[str, int, Any]]:
     from tests.builders import DAY, a_foreign, a_quote, a_trade, an_index
 
     draw = random.Random(cell.kind)
-    count = INDICES if cell.kind == "index" else cell.symbols
+    count = firsts_of(cell)
     symbols = [Symbol(f"S{n:04d}") for n in range(count)]
     weights = [1 / (rank + 1) for rank in range(count)]
-    # All of them first: a market that is begun, not one that begins.
+    # All of them first: what is measured is a market that has begun, not one that begins.
     chosen = symbols + draw.choices(symbols, weights=weights, k=cell.records - count)
     totals: Counter[str] = Counter()
     sold: Counter[str] = Counter()
     for n, symbol in enumerate(chosen):
-        ts_ms = UnixMs(at(DAY, 9, 15) + n // A_SECOND[cell.kind] * 1_000)
+        # What foreigners did before their first record counts for five minutes: that is over by then.
+        begins_ms = at(DAY, 9) if cell.kind == "foreign" and n < count else at(DAY, 9, 15)
+        ts_ms = UnixMs(begins_ms + n // A_SECOND[cell.kind] * 1_000)
         price = 60_000 + draw.randint(-20, 20) * 100
         if cell.kind == "matches":
             volume = draw.randint(1, 30) * 100
@@ -108,9 +118,10 @@ def records_of(cell: Cell) -> Iterator[tuple[str, int, Any]]:
 
 def frames_of(cell: Cell) -> list[tuple[int, bytes, int]]:
     """Shard, bytes and number of records (clock ticks left out) of each frame, in order."""
+    from schemas.calendar import at
     from schemas.shards import shard_of
     from schemas.topics import encode
-    from tests.builders import a_frame, a_tick
+    from tests.builders import DAY, a_frame, a_tick
 
     waiting: list[list[Any]] = [[] for _ in range(SHARDS)]
     seqs = [0] * SHARDS
@@ -121,7 +132,19 @@ def frames_of(cell: Cell) -> list[tuple[int, bytes, int]]:
         frames.append((shard, encode(a_frame(*records, seq=seqs[shard])), count))
         seqs[shard] += 1
 
-    for symbol, ts_ms, record in records_of(cell):
+    for shard in range(SHARDS):
+        # As on a real day each shard has been listening since before the open.
+        send(shard, [a_tick(at(DAY, 8, 55))], 0)
+
+    def send_all() -> None:
+        for shard, rest in enumerate(waiting):
+            if rest:
+                send(shard, rest, sum(type(each).__name__ != "ClockTick" for each in rest))
+                waiting[shard] = []
+
+    for n, (symbol, ts_ms, record) in enumerate(records_of(cell)):
+        if n == firsts_of(cell):
+            send_all()
         for shard in range(SHARDS):
             if said[shard] != ts_ms:
                 # A second of the clock ends the frame that waits, as five milliseconds would.
@@ -139,9 +162,7 @@ def frames_of(cell: Cell) -> list[tuple[int, bytes, int]]:
             ticks = sum(type(each).__name__ == "ClockTick" for each in waiting[shard])
             send(shard, waiting[shard], len(waiting[shard]) - ticks)
             waiting[shard] = []
-    for shard, rest in enumerate(waiting):
-        if rest:
-            send(shard, rest, sum(type(each).__name__ != "ClockTick" for each in rest))
+    send_all()
     return frames
 
 
@@ -159,40 +180,86 @@ def measure(cell: Cell, frames: list[tuple[int, bytes, int]]) -> Measured:
     outcomes: Counter[str] = Counter()
     said = Said()
     slices: list[tuple[float, int]] = []
-    tenth = max(len(values) // 10, 1)
+    grown: list[Growth] = []
+    firsts = list(accumulate(count for _, _, count in values)).index(firsts_of(cell)) + 1
+    tenth = -(-(len(values) - firsts) // 10)
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-    for first in range(0, len(values), tenth):
-        part = values[first : first + tenth]
+    for begin in (0, *range(firsts, len(values), tenth)):
+        part = values[begin : begin + tenth if begin else firsts]
         begun = time.process_time()
-        for n, (shard, value, count) in enumerate(part, first):
+        for n, (shard, value, count) in enumerate(part, begin):
             folded = fold(topic.decode(value), n, shard)
             outputs += [(output.topic.name, output.key, output.value) for output in folded.outputs]
             outcomes.update(folded.counts)
             states.folded += count
             after(folded)
-        if first + tenth >= len(values):
+        if not begin or begin + tenth >= len(values):
             flush()
         slices.append((time.process_time() - begun, sum(count for _, _, count in part)))
         # Between the slices, so that neither this nor what lies around is measured.
         said.take(outputs)
+        grown += growth_in(outputs)
         outputs.clear()
+    del slices[0]
     assert states.folded == cell.records, "every record was folded"
+    if cell.kind == "foreign":
+        expected_growth = growth_of(topic.decode(value) for _, value, _ in values)
+        assert by_side(grown) == by_side(expected_growth), "the ledger has each growth, one by one"
     paces = [seconds / max(count, 1) * 1e6 for seconds, count in slices]
     assert outcomes["rejected"] == outcomes["correction"] == outcomes["suspect"] == 0, outcomes
     expected = {"matches": "print", "quotes": "quote", "foreign": "delta", "index": "index"}[cell.kind]
     assert outcomes[expected] >= cell.records // 2, outcomes
     return Measured(
-        us=sum(seconds for seconds, _ in slices) / cell.records * 1e6,
-        first_us=paces[1],
-        last_us=paces[9],
+        us=sum(seconds for seconds, _ in slices) / sum(count for _, count in slices) * 1e6,
+        first_us=paces[0],
+        last_us=paces[-1],
         events=said.events,
         keys=len(said.last),
         rows=said.rows,
         digest=hash((said.digest, *sorted(said.last.items()))),
         kinds=dict(outcomes),
     )
+
+
+class Growth(NamedTuple):
+    """How far a foreign counter was told to have grown."""
+
+    symbol: str
+    side: str
+    counter: int
+    volume: int
+    value: int
+
+
+def growth_in(outputs: list[tuple[str, str, bytes]]) -> list[Growth]:
+    """Every line of the ledger that has shares."""
+    lines = (line for name, _, value in outputs if name == "market.foreign" for line in json.loads(value)["events"])
+    return [
+        Growth(line["symbol"], line["side"], line["counter"], line["volume"], line["value"]) for line in lines if line["volume"]
+    ]
+
+
+def growth_of(frames: Iterable[Any]) -> list[Growth]:
+    """The same of the records, by subtraction."""
+    grown, told = [], dict[tuple[str, str], tuple[int, int]]()
+    for record in (record for frame in frames for record in frame.records if hasattr(record, "bought")):
+        sides = (("buy", record.bought, record.bought_value), ("sell", record.sold, record.sold_value))
+        for side, counter, value in sides:
+            before, value_before = told.get((record.symbol, side), (0, 0))
+            assert counter >= before, "foreign counters only rise"
+            told[record.symbol, side] = counter, value
+            if counter > before:
+                grown.append(Growth(record.symbol, side, counter, counter - before, value - value_before))
+    return grown
+
+
+def by_side(grown: list[Growth]) -> dict[tuple[str, str], list[Growth]]:
+    sides: dict[tuple[str, str], list[Growth]] = {}
+    for growth in grown:
+        sides.setdefault((growth.symbol, growth.side), []).append(growth)
+    return sides
 
 
 class Said:
@@ -289,6 +356,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--records", type=int, default=20_000)
     parser.add_argument("--grow", type=int, default=0, metavar="RECORDS")
+    parser.add_argument("--sizes", type=int, nargs="*", default=list(SIZES), metavar="RECORDS", help="records a frame")
     parser.add_argument("--only", choices=KINDS, nargs="*", default=list(KINDS))
     parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -301,7 +369,7 @@ def main() -> None:
     cells = [
         Cell(kind, size, symbols, arguments.records)
         for kind in arguments.only
-        for size in SIZES
+        for size in arguments.sizes
         for symbols in MARKETS
         if kind != "index" or symbols == MARKETS[0]
     ]
@@ -330,7 +398,7 @@ def main() -> None:
             print(f"{line}   {mine[0].events:,} events, {mine[0].rows:,} rows of {mine[0].keys:,} keys", flush=True)
             if cell.records == arguments.grow:
                 growth = [statistics.median(each.last_us / each.first_us for each in each_side) for each_side in rounds]
-                print(f"         the last tenth of {cell.records:,} beside the second: " + ", ".join(f"{g:.2f}" for g in growth))
+                print(f"         the last tenth of {cell.records:,} beside the first: " + ", ".join(f"{g:.2f}" for g in growth))
             medians[cell] = [statistics.median(each.us for each in each_side) for each_side in rounds]
     for cell, wide in medians.items():
         narrow = medians.get(cell._replace(symbols=MARKETS[0]))
