@@ -7,6 +7,7 @@ on free ports of 127.0.0.1, with their data in a folder that goes when they stop
 import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -192,6 +193,8 @@ def running(directory: Path, *, shards: int, layout: Layout = "apart") -> Iterat
         shards: How many partitions a sharded topic has.
         layout: How the pipelines share processes.
     """
+    # Whoever ends the benchmark ends its processes, too.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     with TemporaryDirectory(prefix="chain-") as folder:
         chain = Chain(directory, Path(folder))
         try:
