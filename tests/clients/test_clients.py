@@ -5,13 +5,11 @@ skipped on a laptop and fails in CI.
 """
 
 import asyncio
-import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
-from typing import NoReturn
 from urllib.parse import urlsplit
 
 import clickhouse_connect
@@ -20,6 +18,7 @@ import sqlalchemy
 
 from connectors.clickhouse.client import connect
 from stock_tracker.testing.archive import EmbeddedServer
+from tests.fetching import fetched, not_here
 from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.clickhouse
@@ -43,59 +42,22 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
     assert server.stop() == 0
 
 
-@pytest.fixture(scope="session")
-def fetched(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str, list[str]], Path]:
-    """Fetches a client with its own package manager, once; gives the folder where it is."""
-    home = (
-        os.environ.get("STOCK_TRACKER_CACHE") or Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "stock-tracker"
-    )
-
-    def fetch(name: str, runtime: str, command: list[str]) -> Path:
-        for program in (runtime, command[0]):
-            if shutil.which(program) is None:
-                not_here(f"{program} is not installed")
-        folder = Path(home) / "clients" / name
-        done = folder / ".fetched"
-        files = sorted(file for file in (HERE / name).iterdir() if file.is_file())
-        wanted = b"".join(file.read_bytes() for file in files if file.suffix in (".json", ".xml"))
-        if not done.exists() or done.read_bytes() != wanted:
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            for file in files:
-                shutil.copy(file, folder)
-            ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-            if ended.returncode != 0:
-                not_here(f"it could not be fetched:\n{ended.stdout}{ended.stderr}")
-            done.write_bytes(wanted)
-        return folder
-
-    return fetch
-
-
-def not_here(why: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(why)
-    pytest.skip(why)
-
-
 def run(command: list[str], cwd: Path) -> str:
     ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
 
-def test_jdbc_selects_prepares_describes_and_inserts(
-    server: EmbeddedServer, fetched: Callable[[str, str, list[str]], Path]
-) -> None:
+def test_jdbc_selects_prepares_describes_and_inserts(server: EmbeddedServer) -> None:
     fetch = ["mvn", "--quiet", "--batch-mode", "dependency:copy-dependencies", "-DoutputDirectory=jars"]
-    jars = fetched("jdbc", "java", fetch) / "jars"
+    jars = fetched(HERE / "jdbc", "java", fetch) / "jars"
     # The compiler that stays interpreted is the quicker one for a program of a second.
     command = ["java", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*", "JdbcClient.java", urlsplit(server.url).netloc]
     assert run([*command, DATABASE, server.password], HERE / "jdbc") == "jdbc: ok\n"
 
 
-def test_node_selects_streams_and_inserts(server: EmbeddedServer, fetched: Callable[[str, str, list[str]], Path]) -> None:
-    folder = fetched("node", "node", ["npm", "ci", "--silent", "--no-audit", "--no-fund"])
+def test_node_selects_streams_and_inserts(server: EmbeddedServer) -> None:
+    folder = fetched(HERE / "node", "node", ["npm", "ci", "--silent", "--no-audit", "--no-fund"])
     # It looks for its packages beside itself.
     shutil.copy(HERE / "node" / "client.mjs", folder)
     assert run(["node", "client.mjs", server.url, DATABASE, server.password], folder) == "node: ok\n"
