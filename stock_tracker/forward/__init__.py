@@ -1,0 +1,1 @@
+"""Alerts, forwarded to whoever takes a POST."""
