@@ -3,6 +3,6 @@ import htm from "htm";
 import { h } from "preact";
 
 export { Component, Fragment, h, render } from "preact";
-export { useEffect, useRef, useState } from "preact/hooks";
+export { useEffect, useMemo, useRef, useState } from "preact/hooks";
 export { batch, computed, effect, signal } from "@preact/signals";
 export const html = htm.bind(h);

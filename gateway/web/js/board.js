@@ -1,149 +1,201 @@
-// The price board: one table, one row a symbol, columns and colours as Vietnamese traders know them.
+// The price board: tabs, search, columns, and the sheet.
 
-import { html, signal, useRef } from "/vendor/preact.js";
-import { mark, movement, priceClass } from "./colour.js";
-import { change, changePercent, compact, percent, price, volume } from "./format.js";
-import { belongs, inOrder, TABS } from "./groups.js";
-import { t } from "./text.js";
+import { effect, html, signal, useEffect, useRef } from "/vendor/preact.js";
+import { choosable, columnsOf, viewOf } from "./columns.js";
+import { billions, price, volume } from "./format.js";
+import { belongs, TABS } from "./groups.js";
+import { found, nextSort, ordered } from "./order.js";
+import { hiddenColumns, mine, pinned, toggled } from "./prefs.js";
+import { go, here, symbolAddress } from "./router.js";
+import { Sheet } from "./sheet.js";
+import { language, t } from "./text.js";
+import { SymbolLink, useArchive } from "./use.js";
 
-// A phone has room for the best level only.
-const phone = matchMedia("(max-width: 700px)");
-const levels = signal(phone.matches ? [1] : [1, 2, 3]);
-phone.addEventListener("change", () => (levels.value = phone.matches ? [1] : [1, 2, 3]));
-const worstFirst = () => [...levels.value].reverse();
+const TAB_NAMES = { FUT: "futures", CW: "warrants", ODD: "oddLots", DEALS: "deals", MINE: "myList" };
+export const tabName = (tab) => (TAB_NAMES[tab] ? t(TAB_NAMES[tab]) : tab);
+const GROUPS = { bid: "bidSide", match: "match", ask: "askSide", foreign: "foreign", basis: "basis" };
 
-/** A cell that flashes in the direction in which `value` moved. Two classes take turns: the same one again would not flash anew. */
-function Cell({ name, value, colour = "", children }) {
-  const last = useRef({ value, turn: 0, flash: "" });
-  const moved = movement(last.current.value, value);
-  if (moved !== "") last.current = { value, turn: 1 - last.current.turn, flash: moved };
-  const { flash, turn } = last.current;
-  return html`<td class="${name} ${colour} ${flash && `flash-${flash}-${turn}`}">${children}</td>`;
-}
+export const search = signal("");
+const sort = signal({ column: null, descending: false });
+const choosing = signal(false); // whether the list of columns is open
 
-/** What stands for a level's price: orders to trade at whatever price the auction makes have none, only a name. */
-function levelPrice(row, quoted, points) {
-  if (quoted === undefined) return "";
-  if (quoted === 0) return row.phase === "atc" ? "ATC" : "ATO";
-  return price(quoted, points);
-}
-
-function Level({ row, side, level, points }) {
-  const book = side === "bid" ? row.bids : row.asks;
-  const quoted = book[2 * level - 2];
-  const size = book[2 * level - 1];
-  const colour = priceClass(quoted, row);
-  return [
-    html`<${Cell} name="${side}${level}-price number" value=${quoted} colour=${colour}>${levelPrice(row, quoted, points)}<//>`,
-    html`<${Cell} name="${side}${level}-volume number" value=${size} colour=${colour}>${volume(size)}<//>`,
-  ];
-}
-
-function Line({ store, symbol }) {
-  const row = store.tables.px.get(symbol);
-  const flow = store.tables.flow.get(symbol);
-  const reference = store.tables.ref.get(symbol);
-  const contract = store.tables.basis.get(symbol);
-  const points = row.exchange === "DER";
-  const auction = row.expected !== null && (row.phase === "ato" || row.phase === "atc");
-  const shown = auction ? row.expected : row.last;
-  const colour = priceClass(shown, row);
-  const moved = shown === null ? null : shown - row.reference;
-  return html`<tr data-symbol=${symbol} class=${auction ? "auction" : ""}>
-    <th scope="row" class="symbol ${colour}" title=${reference?.name ?? symbol}>${symbol}${contract?.alias && html` <small>${contract.alias}</small>`}</th>
-    <td class="reference-price number reference">${price(row.reference || null, points)}</td>
-    <td class="ceiling-price limit number ceiling">${price(row.ceiling || null, points)}</td>
-    <td class="floor-price limit number floor">${price(row.floor || null, points)}</td>
-    ${worstFirst().map((level) => html`<${Level} key=${level} row=${row} side="bid" level=${level} points=${points} />`)}
-    <${Cell} name="last number" value=${shown} colour=${colour}>
-      ${auction && html`<abbr class="indicative" title=${t("expected")}>DK</abbr>`}${price(shown, points)}
-    <//>
-    <${Cell} name="last-volume number" value=${row.last_volume} colour=${colour}>${auction ? "" : volume(row.last_volume)}<//>
-    <td class="change number ${colour}"><span class="mark">${mark(colour)}</span>${change(moved, points)}</td>
-    <td class="percent number ${colour}">${percent(changePercent(shown, row.reference))}</td>
-    ${levels.value.map((level) => html`<${Level} key=${level} row=${row} side="ask" level=${level} points=${points} />`)}
-    <${Cell} name="total number" value=${row.total_volume}>${volume(row.total_volume)}<//>
-    <td class="high number ${priceClass(row.high, row)}">${price(row.high, points)}</td>
-    <td class="average number ${priceClass(row.average, row)}">${price(row.average, points)}</td>
-    <td class="low number ${priceClass(row.low, row)}">${price(row.low, points)}</td>
-    <${Cell} name="foreign-bought number" value=${flow?.bought}>${volume(flow?.bought)}<//>
-    <${Cell} name="foreign-sold number" value=${flow?.sold}>${volume(flow?.sold)}<//>
-    <td class="foreign-room number">${flow ? compact(flow.room) : ""}</td>
-  </tr>`;
-}
-
-function Head() {
-  const level = (n, side) => [
-    html`<th scope="col" class=${side}>${t("price")} ${n}</th>`,
-    html`<th scope="col" class=${side}>${t("volume")} ${n}</th>`,
-  ];
-  const span = 2 * levels.value.length;
-  return html`<thead>
-    <tr>
-      <th scope="col" rowspan="2" class="symbol">${t("symbol")}</th>
-      <th scope="col" rowspan="2">${t("reference")}</th>
-      <th scope="col" rowspan="2" class="limit">${t("ceiling")}</th>
-      <th scope="col" rowspan="2" class="limit">${t("floor")}</th>
-      <th scope="colgroup" colspan=${span} class="side bid">${t("bidSide")}</th>
-      <th scope="colgroup" colspan="4" class="side match">${t("match")}</th>
-      <th scope="colgroup" colspan=${span} class="side ask">${t("askSide")}</th>
-      <th scope="col" rowspan="2">${t("total")}</th>
-      <th scope="col" rowspan="2">${t("high")}</th>
-      <th scope="col" rowspan="2" class="average">${t("average")}</th>
-      <th scope="col" rowspan="2">${t("low")}</th>
-      <th scope="colgroup" colspan="3" class="side foreign">${t("foreign")}</th>
-    </tr>
-    <tr>
-      ${worstFirst().map((n) => level(n, "bid"))}
-      <th scope="col" class="match">${t("price")}</th>
-      <th scope="col" class="match">${t("volume")}</th>
-      <th scope="col" class="match">+/−</th>
-      <th scope="col" class="match">± %</th>
-      ${levels.value.map((n) => level(n, "ask"))}
-      <th scope="col" class="foreign">${t("bought")}</th>
-      <th scope="col" class="foreign">${t("sold")}</th>
-      <th scope="col" class="foreign">${t("room")}</th>
-    </tr>
-  </thead>`;
-}
-
-/** The symbols of a tab. It depends on which rows there are, not on what is in them: when a price moves, only its line is drawn again. */
-function symbolsOf(store, tab, search) {
-  const { px, ref, basis } = store.tables;
+/** What is shown, in its order; it depends on which rows there are, and while it is sorted on what is in them, each second. */
+export function shownSymbols(store) {
+  const { px, ref, flow, basis } = store.tables;
+  const by = sort.value;
+  const { tab } = here.value;
+  const text = search.value;
+  if (text.trim() !== "") return found(text, namesOf(store));
+  const isSumOf = tab === "DEALS" || tab === "ODD";
+  if (by.column !== null || isSumOf) void store.beat.value;
+  const chosen = px.keys.value.filter((symbol) => belongs(tab, px.peek(symbol), ref.peek(symbol), mine.value));
   void ref.keys.value;
   void basis.keys.value;
-  const rows = px.keys.value.map((symbol) => px.rows.get(symbol).peek());
-  const contracts = new Map([...basis.rows].map(([symbol, row]) => [symbol, row.peek()]));
-  const chosen = rows.filter((row) => belongs(tab, row, ref.rows.get(row.symbol)?.peek()) && row.symbol.includes(search));
-  return inOrder(tab, chosen, contracts).map((row) => row.symbol);
+  const view = (symbol) => viewOf(symbol, px.peek(symbol), flow.peek(symbol), ref.peek(symbol), basis.peek(symbol));
+  return ordered(chosen, keyOf(tab, by.column, view), by.column === null ? isSumOf : by.descending, pinned.value);
 }
 
-export function Board({ store, tab, search, choose }) {
-  const needle = search.value.trim().toUpperCase();
-  const symbols = symbolsOf(store, tab.value, needle);
-  const groupless = tab.value === "VN30" && store.tables.px.keys.value.length > 0;
-  return html`<section class="board" aria-label=${t("title")}>
-    <div class="toolbar">
-      <nav aria-label=${t("boards")}>
-        ${TABS.map(
-          (name) => html`<button key=${name} type="button" data-tab=${name} aria-pressed=${tab.value === name} onClick=${() => choose(name)}>
-            ${name === "FUT" ? t("futures") : name}
-          </button>`,
-        )}
-      </nav>
-      <input type="search" placeholder=${t("search")} aria-label=${t("search")} value=${search.value}
-        onInput=${(event) => (search.value = event.currentTarget.value)} />
-      <span class="units">${t(tab.value === "FUT" ? "pointUnits" : "units")}</span>
-    </div>
+function keyOf(tab, id, view) {
+  const column = columnsOf(tab).find((one) => one.id === id);
+  if (column !== undefined) return (symbol) => column.key(view(symbol));
+  // The order of each tab: futures by month, which their codes do not sort by; what is traded beside the book by its volume.
+  if (tab === "FUT") return (symbol) => [view(symbol).contract?.underlying === "VN30" ? 0 : 1, view(symbol).contract?.month ?? 0].join();
+  if (tab === "DEALS" || tab === "ODD") return (symbol) => columnsOf(tab).find((one) => /-volume$/.test(one.id)).key(view(symbol));
+  if (tab === "MINE") return (symbol) => mine.peek().indexOf(symbol);
+  return (symbol) => symbol;
+}
+
+const namesOf = (store) => {
+  void store.tables.ref.keys.value;
+  const names = new Map([...store.tables.px.rows.keys()].map((symbol) => [symbol, null]));
+  for (const [symbol, row] of store.tables.ref.rows) names.set(symbol, row.name);
+  return names;
+};
+
+function startSheet(root, store) {
+  const { px, flow, ref, basis } = store.tables;
+  const sheet = new Sheet(root, {
+    view: (symbol) => viewOf(symbol, px.peek(symbol), flow.peek(symbol), ref.peek(symbol), basis.peek(symbol)),
+    caption: () => `${t("title")} ${tabName(here.peek().tab)}`,
+    heading: (column) => (column.level > 0 ? `${t(column.head)} ${column.level}` : t(column.head)),
+    groupName: (group) => t(GROUPS[group]),
+    sortLabel: (column, heading) => {
+      const over = column.group === undefined ? "" : `, ${t(GROUPS[column.group])}`;
+      return t("sortBy", { column: `${heading}${over}` });
+    },
+    label: (sign) => (sign === "DK" ? t("expectedMark") : sign),
+    href: (symbol) => symbolAddress(symbol),
+    open: (symbol) => go({ symbol, view: "chart", at: 0 }),
+    star: (symbol) => (mine.value = toggled(mine.peek(), symbol)),
+    isMine: (symbol) => mine.peek().includes(symbol),
+    starLabel: (symbol) => t(mine.peek().includes(symbol) ? "removeFromList" : "addToList", { symbol }),
+    word: () => language.peek(),
+    sortBy: (column) => (sort.value = nextSort(sort.peek(), column)),
+  });
+  const stops = [
+    effect(() => {
+      void language.value;
+      const { tab } = here.value;
+      sheet.show(columnsOf(tab).filter((column) => !hiddenColumns.value.includes(column.id)));
+    }),
+    effect(() => sheet.arrange(shownSymbols(store), sort.value)),
+    effect(() => {
+      void mine.value;
+      sheet.updateStars();
+    }),
+    store.onDraw((changed) => {
+      const symbols = new Set();
+      for (const ch of ["px", "flow", "ref", "basis"]) if (changed[ch]) for (const key of changed[ch]) symbols.add(key);
+      sheet.update(symbols);
+    }),
+  ];
+  sheet.stop = sheet.end;
+  sheet.end = () => {
+    for (const stop of stops) stop();
+    sheet.stop();
+  };
+  return sheet;
+}
+
+function ColumnChoice() {
+  const { tab } = here.value;
+  const hidden = hiddenColumns.value;
+  return html`<div class="choice">
+    <button type="button" aria-expanded=${choosing.value} onClick=${() => (choosing.value = !choosing.value)}>${t("columns")} ▾</button>
+    ${choosing.value &&
+    html`<fieldset class="menu">
+      <legend class="unseen">${t("columns")}</legend>
+      ${choosable(tab).map(
+        (column) => html`<label key=${column.id}>
+          <input type="checkbox" checked=${!hidden.includes(column.id)} data-column=${column.id}
+            onChange=${() => (hiddenColumns.value = toggled(hidden, column.id))} />
+          ${column.group ? `${t(GROUPS[column.group])}: ` : ""}${t(column.head)}${column.level > 0 ? ` ${column.level}` : ""}
+        </label>`,
+      )}
+    </fieldset>`}
+  </div>`;
+}
+
+function Deals({ store }) {
+  const today = store.heartbeat.value?.day;
+  const round = Math.floor(store.beat.value / 20);
+  const answer = useArchive(today ? "deals" : null, { day: today, order: "newest", limit: 200 }, round, 1);
+  if (answer.rows === null || answer.rows.length === 0) return null;
+  return html`<section class="panel deals" aria-label=${t("dealList")}>
+    <h2>${t("dealList")} <small>${t("archiveDelay")}</small></h2>
     <div class="scroll" tabindex="0">
       <table>
-        <caption>${t("title")} ${tab.value}</caption>
-        <${Head} />
+        <thead>
+          <tr>
+            <th scope="col">${t("time")}</th><th scope="col">${t("symbol")}</th><th scope="col">${t("price")}</th>
+            <th scope="col">${t("volume")}</th><th scope="col">${t("value")} (${t("billion")})</th>
+          </tr>
+        </thead>
         <tbody>
-          ${symbols.map((symbol) => html`<${Line} key=${symbol} store=${store} symbol=${symbol} />`)}
+          ${answer.rows.map(
+            (deal) => html`<tr key=${`${deal.partition}.${deal.offset}.${deal.idx}`} class="deal">
+              <td>${deal.ts.slice(11, 19)}</td><th scope="row"><${SymbolLink} symbol=${deal.symbol} /></th>
+              <td class="number">${price(deal.price, deal.exchange === "DER")}</td><td class="number">${volume(deal.volume)}</td>
+              <td class="number">${billions(deal.value)}</td>
+            </tr>`,
+          )}
         </tbody>
       </table>
-      ${symbols.length === 0 && html`<p class="empty">${t(needle ? "noMatch" : groupless ? "noGroups" : "noRows")}</p>`}
     </div>
+  </section>`;
+}
+
+function Empty({ store }) {
+  const { tab } = here.value;
+  if (shownSymbols(store).length > 0) return null;
+  if (search.value.trim() !== "") return html`<p class="empty">${t("noMatch")}</p>`;
+  const groupless = tab === "VN30" && store.tables.px.keys.value.length > 0;
+  const words = { MINE: "noList", DEALS: "noDeals", ODD: "noOddLots" };
+  return html`<p class="empty">${t(words[tab] ?? (groupless ? "noGroups" : "noRows"))}</p>`;
+}
+
+export function Board({ store, box }) {
+  const { tab } = here.value;
+  const root = useRef(null);
+  const sheet = useRef(null);
+  useEffect(() => {
+    sheet.current = startSheet(root.current, store);
+    return () => sheet.current.end();
+  }, []);
+  useEffect(() => {
+    sheet.current.flashes.recolour();
+  });
+  const pressed = (event) => {
+    if (event.key === "Escape") {
+      search.value = "";
+      event.currentTarget.blur();
+    } else if (event.key === "ArrowDown") {
+      event.preventDefault();
+      sheet.current.selectPlace(0);
+    } else if (event.key === "Enter") {
+      const first = shownSymbols(store)[0];
+      if (first !== undefined) go({ symbol: first, view: "chart", at: 0 });
+    }
+  };
+  const isFound = search.value.trim() !== "";
+  return html`<section class="board" aria-label=${t("title")}>
+    <div class="toolbar">
+      <nav class="tabs" aria-label=${t("boards")}>
+        ${TABS.map(
+          (name) => html`<button key=${name} type="button" data-tab=${name} aria-pressed=${!isFound && tab === name}
+            onClick=${() => {
+              search.value = "";
+              go({ tab: name });
+            }}>${tabName(name)}${name === "MINE" && mine.value.length > 0 ? ` (${mine.value.length})` : ""}</button>`,
+        )}
+      </nav>
+      <input ref=${box} type="search" placeholder=${t("search")} aria-label=${t("search")} value=${search.value} autocomplete="off"
+        spellcheck=${false} onInput=${(event) => (search.value = event.currentTarget.value)} onKeyDown=${pressed} />
+      <${ColumnChoice} />
+      <span class="units">${t(tab === "FUT" ? "pointUnits" : "units")}</span>
+    </div>
+    <div class="scroll sheet" tabindex="0" ref=${root} role="region" aria-label=${`${t("title")} ${isFound ? t("found") : tabName(tab)}`}></div>
+    <${Empty} store=${store} />
+    ${tab === "DEALS" && !isFound && html`<${Deals} store=${store} />`}
   </section>`;
 }

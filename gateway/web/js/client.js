@@ -13,6 +13,8 @@
 export const BACKOFF_MS = 500;
 export const BACKOFF_MAX_MS = 30_000;
 const HEARTBEATS_MISSED = 2.5;
+// A gateway that has said nothing for so long is asked whether it is there: while a connector runs it says something each second.
+export const ASK_AFTER_MS = 2_000;
 const NOT_READY = 1503;
 const RATE = 1429;
 // From here on the gateway asks not to come back before something has changed.
@@ -31,6 +33,7 @@ export class Client {
     this.columns = new Map();
     this.attempts = 0;
     this.token = null; // for a gateway with accounts: set it before each connection
+    this.toldAt = 0; // when the gateway last said anything, on whatever connection; 0: never
     this._begin(0);
   }
 
@@ -39,6 +42,7 @@ export class Client {
     this.commands = new Map(); // id → {ch, opening}
     this.nextId = 1;
     this.heardAt = now;
+    this.asked = false; // whether it was asked since it was last heard
     this.heartbeatMs = 5_000;
     this.later = []; // [{at, ch, symbols, opening}]: subscriptions to ask for again, and when
     this.goaway = null;
@@ -84,7 +88,8 @@ export class Client {
     }
     if (message.n !== this.expected) return this._lost(`message ${message.n} came instead of ${this.expected}`);
     this.expected += 1;
-    this.heardAt = now;
+    this.heardAt = this.toldAt = now;
+    this.asked = false;
     switch (message.op) {
       case "hello":
         return this._hello(message);
@@ -134,7 +139,12 @@ export class Client {
     if (now - this.heardAt > this.heartbeatMs * HEARTBEATS_MISSED) return this._lost("no heartbeat");
     const due = this.later.filter((sub) => sub.at <= now);
     this.later = this.later.filter((sub) => sub.at > now);
-    return due.map((sub) => this._sub(sub.ch, sub.symbols, sub.opening));
+    const effects = due.map((sub) => this._sub(sub.ch, sub.symbols, sub.opening));
+    if (!this.asked && now - this.heardAt > ASK_AFTER_MS) {
+      this.asked = true;
+      effects.push(this._command({ op: "ping" }));
+    }
+    return effects;
   }
 
   _lost(reason) {
@@ -161,6 +171,7 @@ export class Client {
   _hello(message) {
     this.phase = "live";
     this.reason = "";
+    this.stream = message.stream;
     this.heartbeatMs = message.heartbeat_ms;
     const subs = [...this.wanted].filter(([, wanted]) => wanted.symbols.size > 0);
     // Commands are carried out in order: it is not necessary to wait for the answer.

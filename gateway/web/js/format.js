@@ -64,6 +64,17 @@ export function day(value) {
   return value ? `${text.slice(6)}/${text.slice(4, 6)}/${text.slice(0, 4)}` : "";
 }
 
+/** A trading day without its century, 20261217 → 17/12/26. */
+export function shortDay(value) {
+  const text = String(value);
+  return value ? `${text.slice(6)}/${text.slice(4, 6)}/${text.slice(2, 4)}` : "";
+}
+
+/** The exchange's time in an answer of the archive ("2026-11-20 09:15:00.000", Vietnam's), as milliseconds. */
+export function archiveMs(text) {
+  return Date.parse(`${text.replace(" ", "T")}+07:00`);
+}
+
 /** An age, as short as can be. */
 export function age(ms) {
   if (ms === null || ms === undefined) return "–";

@@ -1,31 +1,29 @@
-// The page: strip, board, panels, kept in step with the gateway.
+// The page: strip, pages, drawer, kept in step with the gateway.
 
-import { effect, html, render, signal } from "/vendor/preact.js";
-import { Board } from "./board.js";
-import { TABS } from "./groups.js";
-import { AlertPanel, BasisPanel, FlowPanel } from "./panels.js";
+import { effect, html, render, useEffect, useRef } from "/vendor/preact.js";
+import { AlertPanel, AlertsPage, newCount, ring } from "./alerts.js";
+import { Board, search, shownSymbols } from "./board.js";
+import { BasisPanel, DerivativesPage } from "./derivatives.js";
+import { Drawer } from "./drawer.js";
+import { FlowPanel, ForeignPage } from "./foreign.js";
+import { wordsOf } from "./groups.js";
+import { Interest } from "./interest.js";
+import { PAGES } from "./places.js";
+import { mine, theme } from "./prefs.js";
+import { go, here, there } from "./router.js";
 import { connect } from "./socket.js";
+import { StatusPage } from "./status.js";
 import { Store } from "./store.js";
 import { Banner, IndexStrip, SessionPanel } from "./strip.js";
-import { speak, language, t } from "./text.js";
+import { language, speak, t } from "./text.js";
+import "./theme.js";
 
 const PRICES_MS = 250;
 const FLOW_MS = 1_000;
+const SEARCH_MS = 200;
 
-const store = new Store();
-const tab = signal(TABS.includes(location.hash.slice(1)) ? location.hash.slice(1) : TABS[0]);
-const search = signal("");
+const store = new Store(Date.now());
 const gateway = connect(store);
-
-/** Show another group: the new one is asked for before the old one is given up, so that what both have does not stop. */
-function choose(name) {
-  const before = tab.peek();
-  if (name === before) return;
-  tab.value = name;
-  history.replaceState(null, "", `#${name}`);
-  gateway.subscribe("px", [`@${name}`], PRICES_MS);
-  gateway.unsubscribe("px", [`@${before}`]);
-}
 
 speak(language.peek());
 effect(() => {
@@ -35,25 +33,112 @@ gateway.subscribe("status", ["*"], FLOW_MS);
 gateway.subscribe("ref", ["*"], FLOW_MS);
 gateway.subscribe("index", ["*"]);
 gateway.subscribe("breadth", ["*"]);
-gateway.subscribe("px", [`@${tab.peek()}`], PRICES_MS);
 gateway.subscribe("flow", ["*"], FLOW_MS);
 gateway.subscribe("basis", ["*"]);
 gateway.subscribe("alert", ["*"]);
 
+const interest = new Interest();
+
+function want(who, words) {
+  for (const { op, words: named } of interest.want(who, words)) gateway[op]("px", named, PRICES_MS);
+}
+
+effect(() => {
+  const { page, tab } = here.value;
+  const symbols = store.tables.ref.keys.value;
+  if (page === "board") want("page", wordsOf(tab, symbols, mine.value));
+  else want("page", { derivatives: ["@FUT"], status: ["*"] }[page] ?? []);
+});
+
+let drawn = "";
+effect(() => {
+  const { symbol } = here.value;
+  if (symbol === drawn) return;
+  // The new one first: with the last symbol of a channel its subscription ends, and what follows would be a new one.
+  if (symbol !== "") gateway.subscribe("candle", [symbol]);
+  if (drawn !== "") gateway.unsubscribe("candle", [drawn]);
+  drawn = symbol;
+  want("drawer", symbol === "" ? [] : [symbol]);
+});
+
+let typing = 0;
+effect(() => {
+  const text = search.value;
+  clearTimeout(typing);
+  typing = setTimeout(() => want("search", text.trim() === "" ? [] : shownSymbols(store)), SEARCH_MS);
+});
+
+ring(store);
+
+const PAGE_NAMES = { board: "pageBoard", foreign: "pageForeign", derivatives: "pageDerivatives", alerts: "pageAlerts", status: "pageStatus" };
+
+function Navigation() {
+  const { page } = here.value;
+  const fresh = newCount(store);
+  return html`<nav class="pages" aria-label=${t("pages")}>
+    ${PAGES.map(
+      (name) => html`<a key=${name} href=${there({ page: name })} data-page=${name} aria-current=${page === name ? "page" : null}
+        onClick=${(event) => {
+          event.preventDefault();
+          go({ page: name });
+        }}>${t(PAGE_NAMES[name])}${
+          name === "alerts" && fresh > 0
+            ? html` <b class="badge"><span aria-hidden="true">${fresh}</span><span class="unseen">${t("newAlerts", { n: fresh })}</span></b>`
+            : ""
+        }</a>`,
+    )}
+    <span class="choices">
+      <button type="button" class="theme" title=${t("theme")} onClick=${() => (theme.value = theme.value === "dark" ? "light" : "dark")}>
+        ${theme.value === "dark" ? "☀" : "☾"} <span>${t(theme.value === "dark" ? "light" : "dark")}</span>
+      </button>
+      ${["vi", "en"].map(
+        (code) => html`<button key=${code} type="button" lang=${code} aria-pressed=${language.value === code} onClick=${() => speak(code)}>${code.toUpperCase()}</button>`,
+      )}
+    </span>
+  </nav>`;
+}
+
+function BoardPage({ box }) {
+  return html`<${Board} store=${store} box=${box} />
+    <div class="panels">
+      <${FlowPanel} store=${store} />
+      <${BasisPanel} store=${store} />
+      <${AlertPanel} store=${store} />
+    </div>`;
+}
+
+const SHOWN = { foreign: ForeignPage, derivatives: DerivativesPage, alerts: AlertsPage, status: StatusPage };
+
 function Page() {
+  const { page, symbol } = here.value;
+  const box = useRef(null);
+  useEffect(() => {
+    const pressed = (event) => {
+      if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest?.("input, select, textarea")) return;
+      event.preventDefault();
+      if (here.peek().page === "board") {
+        box.current?.focus();
+        return;
+      }
+      go({ page: "board" });
+      // The board has to be drawn first.
+      requestAnimationFrame(() => requestAnimationFrame(() => box.current?.focus()));
+    };
+    document.addEventListener("keydown", pressed);
+    return () => document.removeEventListener("keydown", pressed);
+  }, []);
+  const Shown = SHOWN[page];
   return html`
+    <h1 class="unseen">${t(PAGE_NAMES[page])}</h1>
     <header>
       <${IndexStrip} store=${store} />
       <${SessionPanel} store=${store} />
     </header>
+    <${Navigation} />
     <${Banner} store=${store} />
     <main>
-      <${Board} store=${store} tab=${tab} search=${search} choose=${choose} />
-      <div class="panels">
-        <${FlowPanel} store=${store} />
-        <${BasisPanel} store=${store} />
-        <${AlertPanel} store=${store} />
-      </div>
+      <div class="content">${Shown === undefined ? html`<${BoardPage} box=${box} />` : html`<${Shown} store=${store} />`}</div>
+      ${symbol !== "" && html`<${Drawer} store=${store} />`}
     </main>
   `;
 }

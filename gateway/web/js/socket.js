@@ -1,5 +1,6 @@
 // The WebSocket and the clock: carries out what the client decides.
 
+import { batch } from "/vendor/preact.js";
 import { Client } from "./client.js";
 
 /** Keep `store` in step with the gateway; returns what changes the subscriptions. */
@@ -50,22 +51,27 @@ export function connect(store) {
           store.take(effect.ch, effect.cols, effect.rows);
           break;
         case "event":
-          store.alert(effect.data);
+          store.event(effect.ch, effect.data, true);
           break;
         case "heartbeat":
           store.heartbeat.value = { ...effect.message, at: Date.now() };
           break;
         case "state":
-          store.connection.value = { phase: client.phase, reason: client.reason, retryAt: client.retryAt };
+          store.connection.value = { phase: client.phase, reason: client.reason, retryAt: client.retryAt, stream: client.stream ?? "" };
           break;
       }
     }
-    store.heardAt.value = client.heardAt;
   }
 
+  // A page that has heard nothing yet has waited since it was opened.
+  const began = Date.now();
   setInterval(() => {
-    store.now.value = Date.now();
     carryOut(client.tick(Date.now()));
+    batch(() => {
+      store.now.value = Date.now();
+      store.heardAt.value = client.toldAt || began;
+      store.beat.value += 1;
+    });
   }, 500);
   carryOut(client.start(Date.now()));
   return {

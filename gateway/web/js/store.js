@@ -1,63 +1,97 @@
-// What the page shows: one signal a row, so that only what changed is drawn again.
+// What the page knows: tables of rows, alerts, the connection. Rows are taken once a screen frame, the latest of each key only.
 
 import { batch, signal } from "/vendor/preact.js";
 
-export const ALERTS_SHOWN = 200;
+export const ALERTS_KEPT = 2_000;
 
-/** Rows of a channel by key. `keys` changes only when a row appears or all go. */
+/** Rows of a channel by key. `keys` changes only when a row appears or all go; `version` with every frame in which a row changed. */
 export class Table {
   constructor() {
-    this.rows = new Map(); // key → signal of the row
+    this.rows = new Map(); // key → row
+    this.watched = new Map(); // key → signal of the row, for those that somebody has asked for
     this.keys = signal([]);
+    this.version = signal(0);
   }
 
+  /** Take rows; returns their keys. */
   take(cols, rows) {
+    const changed = new Set();
     let grown = false;
     for (const values of rows) {
       const row = {};
       for (let i = 0; i < cols.length; i++) row[cols[i]] = values[i];
-      const known = this.rows.get(values[0]);
-      if (known !== undefined) known.value = row;
-      else {
-        this.rows.set(values[0], signal(row));
-        grown = true;
-      }
+      const key = values[0];
+      grown ||= !this.rows.has(key);
+      this.rows.set(key, row);
+      changed.add(key);
+      const watched = this.watched.get(key);
+      if (watched !== undefined) watched.value = row;
     }
     if (grown) this.keys.value = [...this.rows.keys()].sort();
+    this.version.value += 1;
+    return changed;
   }
 
   reset() {
     this.rows.clear();
+    for (const watched of this.watched.values()) watched.value = undefined;
     this.keys.value = [];
+    this.version.value += 1;
   }
 
   /** The row of `key`, or undefined; whoever reads it is drawn again when it changes, or first comes. */
   get(key) {
-    const row = this.rows.get(key);
-    if (row === undefined) {
-      void this.keys.value;
-      return undefined;
+    let watched = this.watched.get(key);
+    if (watched === undefined) {
+      watched = signal(this.rows.get(key));
+      this.watched.set(key, watched);
     }
-    return row.value;
+    return watched.value;
+  }
+
+  /** The row of `key` as of now, or undefined. */
+  peek(key) {
+    return this.rows.get(key);
   }
 }
 
 export class Store {
-  constructor() {
+  /** @param now the page's clock, in milliseconds. */
+  constructor(now) {
     this.tables = Object.fromEntries(["px", "index", "breadth", "flow", "basis", "status", "ref"].map((ch) => [ch, new Table()]));
     this.alerts = signal([]); // newest first
+    this.bell = signal(null); // the alert that has just come live
     this.connection = signal({ phase: "connecting", reason: "", retryAt: 0 });
     this.heartbeat = signal(null); // the message, with `at`: the page's clock when it came
-    this.now = signal(Date.now());
-    this.heardAt = signal(0);
+    this.hello = signal(null);
+    this.now = signal(now);
+    this.heardAt = signal(now);
+    this.beat = signal(0); // counts seconds: for what need not be drawn more often
+    this._known = new Set(); // ids of alerts
     this._waiting = new Map(); // channel → {cols, rows: Map}: rows that wait for the next frame of the screen
     this._drawing = false;
+    this._drawers = new Set();
+    this._candles = new Set();
+  }
+
+  /** Call `draw` with the changed keys by channel ({px: Set, …}) in every screen frame in which rows came; returns what ends that. */
+  onDraw(draw) {
+    this._drawers.add(draw);
+    return () => this._drawers.delete(draw);
+  }
+
+  /** Call `take` with every closed minute of the channel `candle`; returns what ends that. */
+  onCandle(take) {
+    this._candles.add(take);
+    return () => this._candles.delete(take);
   }
 
   /** Take rows; they are drawn once a screen frame, the latest of each key only. */
   take(ch, cols, rows) {
-    if (ch === "alert") {
-      for (const values of rows) this.alert(Object.fromEntries(cols.map((name, i) => [name, values[i]])));
+    if (ch === "alert" || ch === "candle") {
+      const events = rows.map((values) => Object.fromEntries(cols.map((name, i) => [name, values[i]])));
+      if (ch === "alert") this.addAlerts(events);
+      else for (const event of events) this.event(ch, event, false);
       return;
     }
     const waiting = this._waiting.get(ch) ?? { cols, rows: new Map() };
@@ -74,13 +108,18 @@ export class Store {
     this._drawing = false;
     const waiting = this._waiting;
     this._waiting = new Map();
+    const changed = {};
     batch(() => {
-      for (const [ch, { cols, rows }] of waiting) this.tables[ch]?.take(cols, rows.values());
+      for (const [ch, { cols, rows }] of waiting) {
+        if (this.tables[ch] !== undefined) changed[ch] = this.tables[ch].take(cols, rows.values());
+      }
     });
+    for (const draw of this._drawers) draw(changed);
   }
 
   reset(ch) {
     if (ch === "alert") {
+      this._known.clear();
       this.alerts.value = [];
       return;
     }
@@ -88,11 +127,24 @@ export class Store {
     this.tables[ch]?.reset();
   }
 
-  /** Take an alert; a repeat, as after a reconnect, is dropped. */
-  alert(alert) {
-    if (this.alerts.value.some((known) => known.alert_id === alert.alert_id)) return;
-    const alerts = [alert, ...this.alerts.value];
-    if (alerts.length > 1 && alerts[0].ts_ms < alerts[1].ts_ms) alerts.sort((a, b) => b.ts_ms - a.ts_ms);
-    this.alerts.value = alerts.slice(0, ALERTS_SHOWN);
+  /** Take an event; of alerts a repeat, as after a reconnect, is dropped. */
+  event(ch, data, live) {
+    if (ch === "candle") {
+      for (const take of this._candles) take(data);
+      return;
+    }
+    if (this.addAlerts([data]) && live) this.bell.value = data;
+  }
+
+  /** Take alerts in whatever order; whether one of them was new. */
+  addAlerts(alerts) {
+    const fresh = alerts.filter((alert) => !this._known.has(alert.alert_id));
+    if (fresh.length === 0) return false;
+    for (const alert of fresh) this._known.add(alert.alert_id);
+    const all = [...fresh, ...this.alerts.value];
+    all.sort((a, b) => b.ts_ms - a.ts_ms);
+    for (const old of all.splice(ALERTS_KEPT)) this._known.delete(old.alert_id);
+    this.alerts.value = all;
+    return true;
   }
 }

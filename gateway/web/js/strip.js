@@ -4,7 +4,7 @@ import { html } from "/vendor/preact.js";
 import { changeClass, mark } from "./colour.js";
 import { age, billions, change, clock, count, day, percent, price } from "./format.js";
 import { freshness, skewed } from "./freshness.js";
-import { language, phaseName, speak, t } from "./text.js";
+import { language, phaseName, t } from "./text.js";
 
 const FIRST = ["VNINDEX", "VN30", "HNXINDEX", "HNX30", "UPCOMINDEX"];
 const NAMES = { VNINDEX: "VN-Index", HNXINDEX: "HNX-Index", UPCOMINDEX: "UPCoM-Index" };
@@ -30,6 +30,7 @@ function Breadth({ store, row }) {
 
 function IndexCard({ store, symbol }) {
   const row = store.tables.index.get(symbol);
+  if (row === undefined) return null;
   const colour = changeClass(row.change);
   return html`<li class="index" data-index=${symbol}>
     <h2>${NAMES[symbol] ?? symbol}</h2>
@@ -48,66 +49,89 @@ function IndexCard({ store, symbol }) {
 export function IndexStrip({ store }) {
   const known = store.tables.index.keys.value;
   const order = [...FIRST.filter((symbol) => known.includes(symbol)), ...known.filter((symbol) => !FIRST.includes(symbol))];
-  return html`<ul class="indices">
+  return html`<ul class="indices" tabindex="0" aria-label=${t("index")}>
     ${order.map((symbol) => html`<${IndexCard} key=${symbol} store=${store} symbol=${symbol} />`)}
   </ul>`;
 }
 
 /** The feeds' rows, as of now. */
-function feedsOf(store) {
+export function feedsOf(store) {
   const table = store.tables.status;
-  return table.keys.value.map((feed) => table.get(feed));
+  return table.keys.value.map((feed) => table.get(feed)).filter((feed) => feed !== undefined);
 }
 
-function judge(store) {
+export function judge(store) {
   const connection = store.connection.value;
   const heartbeat = store.heartbeat.value;
   const now = store.now.value;
   return freshness({ connection, heartbeat, feeds: feedsOf(store), heardAt: store.heardAt.value, now });
 }
 
+/** The market's clock: that of the connector that is furthest, else the gateway's word. */
+export function marketOf(store) {
+  const ahead = feedsOf(store).reduce((best, feed) => (best === null || feed.market_ms > best.market_ms ? feed : best), null);
+  const heartbeat = store.heartbeat.value;
+  return {
+    phase: ahead?.phase ?? heartbeat?.phase ?? null,
+    ms: ahead?.market_ms ?? heartbeat?.market_ms ?? null,
+    day: ahead?.day ?? heartbeat?.day ?? null,
+  };
+}
+
 function Connection({ store }) {
   const { phase, retryAt } = store.connection.value;
-  const words = phase === "waiting" ? `${t("waiting")} · ${t("retry")} ${age(Math.max(0, retryAt - store.now.value))}` : t(phase);
-  return html`<span class="connection ${phase}" role="status">
-    <i aria-hidden="true">${phase === "live" ? "●" : phase === "ended" ? "✕" : "○"}</i> ${words}
+  const shown = phase === "live" && judge(store).why === "hung" ? "hung" : phase;
+  const words = phase === "waiting" ? `${t("waiting")} · ${t("retry")} ${age(Math.max(0, retryAt - store.now.value))}` : t(shown);
+  return html`<span class="connection ${shown}" role="status">
+    <i aria-hidden="true">${shown === "live" ? "●" : shown === "ended" ? "✕" : "○"}</i> ${words}
   </span>`;
+}
+
+const STATES = { connecting: "isConnecting", up: "up", down: "down", silent: "silent", stopped: "stopped" };
+
+/** What a feed's state is called, and its sign. While the gateway is not heard nobody knows it, whatever was said last. */
+export function feedState(store, feed) {
+  const { why } = judge(store);
+  if (store.connection.value.phase !== "live" || why === "hung") return { state: "unknown", words: t("unknown"), sign: "?" };
+  return { state: feed.state, words: t(STATES[feed.state] ?? "unknown"), sign: feed.state === "up" ? "✓" : "✕" };
 }
 
 function Feeds({ store }) {
   const feeds = feedsOf(store);
   if (feeds.length === 0) return html`<span class="feed">${t("noFeed")}</span>`;
-  return feeds.map(
-    (feed) => html`<span key=${feed.feed} class="feed ${feed.state}" title=${feed.reason}>
-      ${feed.feed.toUpperCase()} ${feed.state === "up" ? "✓" : "✕"} ${t(feed.state)}
-    </span>`,
-  );
+  return feeds.map((feed) => {
+    const { state, words, sign } = feedState(store, feed);
+    return html`<span key=${feed.feed} class="feed ${state}" title=${language.value === "en" ? feed.reason : words}>
+      ${feed.feed.toUpperCase()} ${sign} ${words}
+    </span>`;
+  });
 }
 
 export function SessionPanel({ store }) {
-  const feeds = feedsOf(store);
-  const ahead = feeds.reduce((best, feed) => (best === null || feed.market_ms > best.market_ms ? feed : best), null);
-  const heartbeat = store.heartbeat.value;
-  const phase = ahead?.phase ?? heartbeat?.phase;
+  const { phase, ms, day: today } = marketOf(store);
   const state = judge(store);
   return html`<div class="session">
     <p class="clock">
       <span class="phase" data-phase=${phase ?? ""}>${phaseName(phase)}</span>
-      <time>${clock(ahead?.market_ms ?? heartbeat?.market_ms)}</time>
-      <span class="day">${day(ahead?.day ?? heartbeat?.day)}</span>
+      <time>${clock(ms)}</time>
+      <span class="day">${day(today)}</span>
     </p>
     <p class="health">
       <${Connection} store=${store} />
       <span class="age ${state.stale ? "stale" : ""}">${t("age")} <b>${age(state.age)}</b></span>
-      ${skewed(heartbeat).map(([feed, ms]) => html`<span class="skew">${t("skew")} ${feed} <b>${age(Math.abs(ms))}</b></span>`)}
+      ${skewed(store.heartbeat.value).map(([feed, by]) => html`<span class="skew">${t("skew")} ${feed} <b>${age(Math.abs(by))}</b></span>`)}
       <span class="feeds">${t("feed")} <${Feeds} store=${store} /></span>
     </p>
-    <p class="language">
-      ${["vi", "en"].map(
-        (code) => html`<button type="button" aria-pressed=${language.value === code} onClick=${() => speak(code)}>${code.toUpperCase()}</button>`,
-      )}
-    </p>
   </div>`;
+}
+
+const WHY = { connection: "staleConnection", hung: "staleHung", gateway: "staleGateway", feed: "staleFeed", prices: "stalePrices" };
+
+/** What whoever is at fault says of itself, in the English of its log; empty where that adds nothing. */
+export function technical(store, why) {
+  if (why === "gateway") return store.heartbeat.value.reason;
+  if (why === "feed") return feedsOf(store).find((feed) => feed.state !== "up")?.reason ?? "";
+  return why === "connection" ? store.connection.value.reason : "";
 }
 
 /** Says, and shows on the whole page, when the data is not to be trusted. */
@@ -115,14 +139,11 @@ export function Banner({ store }) {
   const { stale, why, age: old } = judge(store);
   document.body.classList.toggle("stale", stale);
   if (!stale) return null;
-  const { phase, reason } = store.connection.value;
-  const silent = feedsOf(store).find((feed) => feed.state !== "up");
-  const detail =
-    why === "gateway" ? store.heartbeat.value.reason : why === "feed" ? silent.reason || t(silent.state) : why === "connection" ? reason : "";
+  const detail = language.value === "en" ? technical(store, why) : "";
   return html`<p class="banner" role="alert">
-    <strong>${t(why === "connection" ? "staleConnection" : "staleBoard")}</strong>
-    <span> · ${t("since")} ${age(old)}</span>
+    <strong>${t(WHY[why])}</strong>
+    <span> · ${t("since")} ${age(old)} ${t("ago")}</span>
     ${detail && html`<span> · ${detail}</span>`}
-    ${phase === "ended" && html` <button type="button" onClick=${() => location.reload()}>${t("reload")}</button>`}
+    ${store.connection.value.phase === "ended" && html` <button type="button" onClick=${() => location.reload()}>${t("reload")}</button>`}
   </p>`;
 }

@@ -8,15 +8,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, ViewportSize, WebSocketRoute, expect
 
 from schemas.instruments import limits, tick_of
 from schemas.units import Exchange, Price
+from tests.fetching import fetched
 
 pytestmark = [pytest.mark.kafka, pytest.mark.browser]
 
 IMAGES = os.environ.get("SCREENSHOTS")
 """Where to leave pictures of the page; nowhere when it is not set."""
+PAGES = ("board", "foreign", "derivatives", "alerts", "status")
+HIGH: ViewportSize = {"width": 1440, "height": 1200}
+PHONE: ViewportSize = {"width": 390, "height": 844}
+AXE = Path(__file__).parents[2] / "axe"
+WORDS = """
+async () => {
+  const { WORDS } = await import("/js/words.js");
+  const differ = Object.values(WORDS).filter(([vi, en]) => vi.toLowerCase() !== en.toLowerCase());
+  return differ.map(([, en]) => en).filter((en) => en.length > 3 && !en.includes("{"));
+}
+"""
+"""The page's own English words."""
 _VN30 = """
 ACB BCM BID BVH CTG FPT GAS GVR HDB HPG LPB MBB MSN MWG PLX SAB SHB SSB SSI STB TCB TPB VCB VHM VIB VIC VJC VNM VPB VRE
 """
@@ -88,7 +101,10 @@ def paint(market: Any) -> None:
 
 @pytest.fixture
 async def page(new_page: Callable[[], Awaitable[Page]]) -> Page:
-    return await new_page()
+    """A page on a screen so high that all of the VN30 is in view."""
+    page = await new_page()
+    await page.set_viewport_size(HIGH)
+    return page
 
 
 async def picture(page: Page, name: str) -> None:
@@ -121,7 +137,7 @@ async def test_a_price_is_seen_changes_and_turns_purple_at_its_ceiling(
     market.flush()
     await expect(last).to_have_text("64.20")
     await expect(last).to_contain_class("ceiling")
-    await expect(last).to_have_css("color", "rgb(224, 123, 255)")
+    assert await page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--ceiling')") == "#e07bff"
     await expect(line.locator(".change")).to_have_text("CE+4.20")
 
     market.price("VNM", last=55_800, change=-4_200)
@@ -147,24 +163,26 @@ async def test_a_phone_gets_the_best_level_and_futures_are_in_points(
     paint(market)
     await gateway.ready()
     complaints = watched(page)
-    await page.set_viewport_size({"width": 390, "height": 844})
+    await page.set_viewport_size(PHONE)
     await page.goto(gateway.url)
+    await page.locator(".sheet").focus()
+    await page.keyboard.press("End")
     await expect(page.locator("tr[data-symbol=VCB] .bid1-price")).to_have_count(1)
     await expect(page.locator("tr[data-symbol=VCB] .bid2-price")).to_have_count(0)
     await picture(page, "dashboard-phone.png")
 
-    await page.set_viewport_size({"width": 1440, "height": 900})
+    await page.set_viewport_size(HIGH)
     await page.locator("[data-tab=FUT]").click()
     await expect(page.locator("tbody tr[data-symbol]")).to_have_count(4)
     await expect(page.locator('tr[data-symbol="41I1GC000"] .last')).to_have_text("1,903.5")
     await expect(page.locator('tr[data-symbol="41I1GC000"] .bid2-price')).to_have_text("1,903.3")
     await picture(page, "dashboard-futures.png")
-    await expect(page.locator("[data-alert=alert-1] span")).to_have_text("FPT chạm giá trần.")
+    await expect(page.locator("[data-alert=alert-1] .message")).to_have_text("FPT chạm giá trần.")
     await page.get_by_role("button", name="EN").click()
     await expect(page.locator(".phase")).to_have_text("Continuous")
-    await expect(page.locator("[data-alert=alert-1] span")).to_have_text("FPT is at its ceiling.")
+    await expect(page.locator("[data-alert=alert-1] .message")).to_have_text("FPT is at its ceiling.")
     await page.locator("[data-tab=HOSE]").click()
-    await expect(page.locator("tbody tr[data-symbol]")).to_have_count(len(VN30))
+    await expect(page.locator(".sheet table")).to_have_attribute("aria-rowcount", str(len(VN30) + 2))
     await picture(page, "dashboard-english.png")
     assert complaints == []
 
@@ -178,12 +196,13 @@ async def test_old_data_greys_the_board_and_a_gateway_that_comes_back_is_found_w
     last = page.locator("tr[data-symbol=VCB] .last")
     await expect(last).to_contain_class("reference")
     # Its connector said one thing and no more.
-    await expect(page.locator("body.stale .banner")).to_contain_text("Dữ liệu không cập nhật")
+    await expect(page.locator("body.stale .banner")).to_contain_text("Nguồn SSI không gửi dữ liệu")
     await picture(page, "dashboard-stale.png")
 
     first.stop.set()
     await first.task
     await expect(page.locator(".connection.waiting, .connection.connecting")).to_be_visible()
+    await expect(page.locator(".feed.unknown")).to_be_visible()
     market.price("VCB", last=99_900, change=1, reference=99_800, ceiling=106_700, floor=92_900)
     market.status()
     market.flush()
@@ -216,6 +235,175 @@ async def test_hostile_text_is_shown_and_not_run(
     await gateway.ready()
     complaints = watched(page)
     await page.goto(gateway.url)
-    await expect(page.locator("[data-alert=alert-1] span")).to_have_text("<script>alert(1)</script><b>bold</b>")
+    await expect(page.locator("[data-alert=alert-1] .message")).to_have_text("<script>alert(1)</script><b>bold</b>")
     await expect(page.locator("tr[data-symbol=VNM] th")).to_have_attribute("title", "<img src=x onerror=alert(1)>")
     assert complaints == []
+
+
+async def test_every_symbol_and_name_is_found_and_the_keyboard_is_enough(
+    market: Any, gateway: Any, page: Page, watched: Callable[[Page], list[str]]
+) -> None:
+    paint(market)
+    market.reference("HPG", groups=["VN30"], name="Tập đoàn Hòa Phát")
+    market.reference("SHS", exchange="HNX", name="Chứng khoán Sài Gòn Hà Nội")
+    market.price("SHS", exchange="HNX", last=61_500)
+    market.flush()
+    await gateway.ready()
+    complaints = watched(page)
+    await page.goto(gateway.url)
+    lines = page.locator("tbody tr[data-symbol]")
+    await expect(page.locator("tr[data-symbol=ACB] .last")).not_to_have_text("")
+
+    # What is not on the tab that is shown is found all the same, by its name and without accents.
+    await page.keyboard.press("/")
+    await page.keyboard.type("sai gon")
+    await expect(lines).to_have_count(1)
+    await expect(page.locator("tr[data-symbol=SHS] .last")).to_have_text("61.50")
+    await page.keyboard.press("Escape")
+    await expect(page.locator("tr[data-symbol=ACB]")).to_be_visible()
+    await page.keyboard.press("/")
+    await page.keyboard.type("hoa phat")
+    await expect(lines).to_have_count(1)
+    await page.keyboard.press("ArrowDown")
+    await expect(page.locator("tr[data-symbol=HPG] a")).to_be_focused()
+    await page.keyboard.press("/")
+    await page.keyboard.press("Escape")
+
+    await page.locator("[data-sort=total]").click()
+    await expect(page.locator("th.total")).to_have_attribute("aria-sort", "descending")
+    totals = [int(text.replace(",", "")) for text in await page.locator("td.total").all_text_contents()]
+    assert len(totals) > 20
+    assert totals == sorted(totals, reverse=True)
+    await page.locator("[data-sort=total]").click()
+    await expect(page.locator("th.total")).to_have_attribute("aria-sort", "ascending")
+
+    # What its user has chosen is there after a reload.
+    await page.locator("tr[data-symbol=HPG] .star").click()
+    await page.locator(".choice button").click()
+    await page.locator("[data-column=ceiling-price]").uncheck()
+    await page.reload()
+    await page.locator("[data-tab=MINE]").click()
+    await expect(lines).to_have_count(1)
+    await expect(page.locator("tr[data-symbol=HPG] .last")).not_to_have_text("")
+    await expect(page.locator("th.ceiling-price")).to_have_count(0)
+    assert complaints == []
+
+
+async def test_only_the_lines_in_view_are_in_the_document(market: Any, gateway: Any, page: Page) -> None:
+    symbols = [f"{a}{b}{c}" for a in "ABCD" for b in "ABCDEFGHIJ" for c in "ABCDEFGHIJ"]
+    for symbol in symbols:
+        market.price(symbol, last=61_000)
+    market.status()
+    market.flush()
+    await gateway.ready()
+    await page.goto(f"{gateway.url}/#board/HOSE")
+    sheet, lines = page.locator(".sheet"), page.locator("tbody tr[data-symbol]")
+    await expect(page.locator(".sheet table")).to_have_attribute("aria-rowcount", str(len(symbols) + 2))
+    assert await lines.count() < 60
+    await sheet.focus()
+    await page.keyboard.press("End")
+    await expect(page.locator(f"tr[data-symbol={symbols[-1]}] a")).to_be_focused()
+    await expect(page.locator(f"tr[data-symbol={symbols[-1]}]")).to_be_in_viewport()
+    assert await lines.count() < 60
+    # A line that is in view again shows what has become of it meanwhile.
+    market.price(symbols[0], last=62_000)
+    market.flush()
+    await page.keyboard.press("Home")
+    await expect(page.locator(f"tr[data-symbol={symbols[0]}] .last")).to_have_text("62.00")
+
+
+async def test_a_gateway_that_hangs_greys_the_page_and_nothing_on_it_stays_green(market: Any, gateway: Any, page: Page) -> None:
+    paint(market)
+    await gateway.ready()
+    frozen: list[bool] = []
+
+    def between(socket: WebSocketRoute) -> None:
+        server = socket.connect_to_server()
+        # Nothing is lost on a connection that hangs: it is only not there yet.
+        server.on_message(lambda message: None if frozen else socket.send(message))
+        socket.on_message(server.send)
+
+    await page.route_web_socket("**/v1/ws", between)
+    await page.goto(gateway.url)
+    await expect(page.locator("tr[data-symbol=VCB] .last")).to_contain_class("reference")
+    await expect(page.locator(".connection.live")).to_be_visible()
+    frozen.append(True)
+    # Long before it gives the connection up, which takes it two and a half heartbeats.
+    await expect(page.locator(".connection.hung")).to_be_visible()
+    await expect(page.locator("body.stale .banner")).to_contain_text("Máy chủ không trả lời")
+    await expect(page.locator(".feed.unknown")).to_be_visible()
+    green = """() => [...document.querySelectorAll("header *, main *")].filter((element) => {
+        const [red, green, blue] = getComputedStyle(element).color.match(/\\d+/g).map(Number);
+        return element.textContent !== "" && green > red + 60 && green > blue + 60;
+    }).length"""
+    assert await page.evaluate(green) == 0
+    frozen.clear()
+    market.status()
+    market.flush()
+    await expect(page.locator(".connection.live")).to_be_visible()
+
+
+async def english_on(page: Page) -> list[str]:
+    """What the page says in its own English words, but for what is marked as English."""
+    words = await page.evaluate(WORDS)
+    assert len(words) > 100
+    said = await page.evaluate(
+        """() => {
+            const shown = [...document.querySelectorAll("body *")].filter((element) => element.closest("[lang=en]") === null);
+            const own = (element) => [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data);
+            return shown.flatMap((element) => [...own(element), element.title ?? "", element.ariaLabel ?? ""]);
+        }"""
+    )
+    return sorted({text.strip() for text in said} & set(words))
+
+
+async def serious_on(page: Page, axe: str) -> list[tuple[str, list[str]]]:
+    """What axe finds serious, or worse."""
+    # By the browser's own door: the page's policy lets no script of others in.
+    await page.evaluate(axe)
+    found = await page.evaluate("axe.run({ resultTypes: ['violations'] })")
+    return [
+        (violation["id"], [node["html"][:200] for node in violation["nodes"][:3]])
+        for violation in found["violations"]
+        if violation["impact"] in ("serious", "critical")
+    ]
+
+
+async def too_wide_on(page: Page) -> list[str]:
+    """What has to be scrolled sideways."""
+    wide: list[str] = await page.evaluate(
+        """() => [document.documentElement, ...document.querySelectorAll(".sheet, .page")]
+            .filter((element) => element.scrollWidth > element.clientWidth + 1).map((element) => element.className)"""
+    )
+    return wide
+
+
+async def too_small_on(page: Page) -> list[str]:
+    """What is to be touched and is too small for a finger."""
+    small: list[str] = await page.evaluate(
+        """() => [...document.querySelectorAll("button, nav a, select, input[type=search]")].filter((element) => {
+            const { width, height } = element.getBoundingClientRect();
+            return width > 0 && height < 44 && element.closest("thead") === null;
+        }).map((element) => element.outerHTML.slice(0, 120))"""
+    )
+    return small
+
+
+async def test_every_page_speaks_vietnamese_fits_a_phone_and_is_accessible(market: Any, gateway: Any, page: Page) -> None:
+    folder = fetched(AXE, "node", ["npm", "ci", "--silent", "--no-audit", "--no-fund"])
+    axe = (folder / "node_modules/axe-core/axe.min.js").read_text()
+    paint(market)
+    await gateway.ready()
+    for theme, size in (("dark", HIGH), ("light", PHONE)):
+        await page.set_viewport_size(size)
+        for name in PAGES:
+            await page.goto(f"{gateway.url}/#{name}")
+            await expect(page.locator("[data-index=VNINDEX] .value")).to_be_visible()
+            await expect(page.locator(f"[data-page={name}]")).to_have_attribute("aria-current", "page")
+            if await page.evaluate("document.documentElement.dataset.theme") != theme:
+                await page.locator(".theme").click()
+            assert await serious_on(page, axe) == [], f"{name}, {theme}"
+            assert await english_on(page) == [], name
+            assert await too_wide_on(page) == [], name
+            if size is PHONE:
+                assert await too_small_on(page) == [], name

@@ -1,16 +1,20 @@
 """The page's own modules, by node's test runner, and what has to be true of the files it is made of."""
 
 import gzip
+import hashlib
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from gateway.app import WEB
 from gateway.core.access import HEADERS
+from pipelines.core.rules import Rule
 from schemas.units import SessionPhase
 
 TESTS = sorted((Path(__file__).parent / "web").glob("*.test.mjs"))
@@ -48,10 +52,35 @@ def test_the_page_needs_no_exception_from_its_policy() -> None:
     assert not re.search(r"<style|style=|\son\w+=|<script(?![^>]*\ssrc=)", page)
 
 
-def test_what_is_vendored_is_small_and_has_its_licences() -> None:
-    assert len(gzip.compress((WEB / "vendor/preact.js").read_bytes())) < 25_000
-    licences = {path.name for path in (WEB / "vendor").glob("LICENSE.*")}
-    assert licences == {"LICENSE.preact", "LICENSE.signals", "LICENSE.signals-core", "LICENSE.htm"}
+def test_what_is_vendored_has_its_licences_and_is_what_was_built() -> None:
+    vendor = WEB / "vendor"
+    licences = {path.name for path in vendor.glob("LICENSE.*")}
+    assert licences == {"LICENSE.preact", "LICENSE.signals", "LICENSE.signals-core", "LICENSE.htm", "LICENSE.lightweight-charts"}
+    hashes = {name: digest for digest, name in map(str.split, (vendor / "sha256").read_text().splitlines())}
+    assert hashes == {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in vendor.glob("*.js")}
+
+
+def test_the_page_is_small() -> None:
+    def packed(*kinds: str) -> int:
+        return sum(len(gzip.compress(path.read_bytes())) for kind in kinds for path in WEB.glob(kind))
+
+    charts = packed("vendor/charts.js")
+    assert packed("vendor/*.js") < 100_000
+    # The charts come when the first one is shown.
+    assert packed("*.html", "js/*.js", "css/*.css", "vendor/*.js") - charts < 100_000
+
+
+def _kinds_of(rule: type[Rule]) -> Iterator[type[Rule]]:
+    for kind in rule.__subclasses__():
+        if "kind" in kind.model_fields:
+            yield kind
+        yield from _kinds_of(kind)
+
+
+def test_every_kind_of_alert_has_a_name() -> None:
+    kinds = {kind for rule in _kinds_of(Rule) for kind in get_args(rule.model_fields["kind"].annotation)}
+    words = (WEB / "js/words.js").read_text().partition("ALERT_KINDS")[2]
+    assert set(re.findall(r"^  (\w+): \[", words, re.MULTILINE)) == kinds
 
 
 def test_no_lock_names_a_registry() -> None:
@@ -60,6 +89,6 @@ def test_no_lock_names_a_registry() -> None:
 
 def test_phases_are_called_what_the_boards_call_them() -> None:
     assert set(LABELS) == set(SessionPhase)
-    words = (WEB / "js/text.js").read_text()
+    words = (WEB / "js/words.js").read_text()
     for phase, label in LABELS.items():
         assert f'{phase}: ["{label}"' in words

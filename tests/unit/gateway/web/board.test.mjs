@@ -3,7 +3,7 @@ import test from "node:test";
 import { changeClass, mark, movement, priceClass } from "../../../../gateway/web/js/colour.js";
 import { age, billions, change, changePercent, clock, compact, day, percent, price, volume } from "../../../../gateway/web/js/format.js";
 import { freshness, skewed } from "../../../../gateway/web/js/freshness.js";
-import { belongs, inOrder } from "../../../../gateway/web/js/groups.js";
+import { belongs, phaseSum, wordsOf } from "../../../../gateway/web/js/groups.js";
 
 const VNM = { reference: 60_000, ceiling: 64_200, floor: 55_800 };
 
@@ -99,10 +99,15 @@ test("a gateway that lost Kafka makes the board stale", () => {
   assert.equal(freshness({ ...WELL, heartbeat: { ...WELL.heartbeat, reason: "Kafka does not answer" } }).why, "gateway");
 });
 
-test("a lost connection makes the board stale after five seconds, and older with each", () => {
+test("a lost connection makes the board stale after a second, and older with each", () => {
   const lost = { ...WELL, connection: { phase: "waiting" } };
-  assert.equal(freshness({ ...lost, heardAt: NOW - 5_000 }).stale, false);
-  assert.deepEqual(freshness({ ...lost, heardAt: NOW - 5_001 }), { age: 1_240, stale: true, why: "connection" });
+  assert.equal(freshness({ ...lost, heardAt: NOW - 1_000 }).stale, false);
+  assert.deepEqual(freshness({ ...lost, heardAt: NOW - 1_001 }), { age: 1_240, stale: true, why: "connection" });
+});
+
+test("a gateway that has not answered for four seconds makes it stale, and as old as its silence", () => {
+  assert.equal(freshness({ ...WELL, heardAt: NOW - 4_000 }).stale, false);
+  assert.deepEqual(freshness({ ...WELL, heardAt: NOW - 4_001 }), { age: 4_001, stale: true, why: "hung" });
 });
 
 test("a heartbeat that is overdue makes prices older", () => {
@@ -129,9 +134,28 @@ test("tabs are groups, exchanges, and futures", () => {
   assert.equal(belongs("FUT", { symbol: "41I1GC000", exchange: "DER" }, undefined), true);
 });
 
-test("futures are in the order of their months, whatever their codes", () => {
-  const rows = ["41I1H1000", "41I1GC000"].map((symbol) => ({ symbol }));
-  const contracts = new Map([["41I1GC000", { month: 202612 }], ["41I1H1000", { month: 202701 }]]);
-  assert.deepEqual(inOrder("FUT", rows, contracts).map((row) => row.symbol), ["41I1GC000", "41I1H1000"]);
-  assert.deepEqual(inOrder("HOSE", [{ symbol: "VNM" }, { symbol: "ACB" }], contracts).map((row) => row.symbol), ["ACB", "VNM"]);
+test("funds and warrants have tabs of their own, and are not among the stocks", () => {
+  const [stock, fund, warrant] = ["HPG", "FUEVFVND", "CHPG2601"].map((symbol) => ({ symbol, exchange: "HOSE", put_through_volume: 0 }));
+  assert.deepEqual([stock, fund, warrant].map((row) => belongs("HOSE", row)), [true, false, false]);
+  assert.deepEqual([stock, fund, warrant].map((row) => belongs("ETF", row)), [false, true, false]);
+  assert.deepEqual([stock, fund, warrant].map((row) => belongs("CW", row)), [false, false, true]);
+  // A stock whose ticker begins with C is none, nor is E1VFVN30 a stock.
+  assert.deepEqual(["CTG", "CEO", "E1VFVN30"].map((symbol) => belongs("HOSE", { symbol, exchange: "HOSE" })), [true, true, false]);
+});
+
+test("what is traded beside the order book has tabs of its own", () => {
+  const odd = { phase: "odd_lot", buy: 3, sell: 4, neutral: 5, buy_value: 30, sell_value: 40, neutral_value: 50 };
+  const row = { symbol: "HPG", exchange: "HOSE", put_through_volume: 100, phases: [odd] };
+  assert.deepEqual(phaseSum(row, "odd_lot"), { volume: 12, value: 120, buy: 3, sell: 4 });
+  assert.equal(phaseSum(row, "put_through"), null);
+  assert.deepEqual([belongs("ODD", row), belongs("DEALS", row)], [true, true]);
+  assert.deepEqual([belongs("ODD", { ...row, phases: [] }), belongs("DEALS", { ...row, put_through_volume: 0 })], [false, false]);
+});
+
+test("the user's list is a tab, and each tab asks for what it shows", () => {
+  assert.equal(belongs("MINE", { symbol: "HPG" }, undefined, ["HPG"]), true);
+  assert.equal(belongs("MINE", { symbol: "HPG" }, undefined, []), false);
+  const symbols = ["HPG", "FUEVFVND", "CHPG2601"];
+  const asked = ["HOSE", "FUT", "ETF", "CW", "MINE", "ODD"].map((tab) => wordsOf(tab, symbols, ["HPG"]));
+  assert.deepEqual(asked, [["@HOSE"], ["@FUT"], ["FUEVFVND"], ["CHPG2601"], ["HPG"], ["*"]]);
 });

@@ -244,9 +244,31 @@ test("a close code from 4500 on ends it", () => {
   assert.deepEqual(talk.client.tick(1e12), []);
 });
 
+test("a gateway that says nothing for two seconds is asked once whether it is there", () => {
+  const talk = live();
+  assert.deepEqual(talk.client.tick(talk.now + 2_000), []);
+  const [asked] = talk.client.tick(talk.now + 2_001);
+  assert.equal(JSON.parse(asked.text).op, "ping");
+  assert.deepEqual(talk.client.tick(talk.now + 4_000), []);
+  talk.now += 4_000;
+  assert.deepEqual(talk.say({ op: "ok", id: asked.id }), []);
+  assert.equal(talk.client.toldAt, talk.now);
+  assert.equal(talk.client.tick(talk.now + 2_001).length, 1);
+});
+
+test("only what the gateway says counts as heard, not that somebody takes the connection", () => {
+  const talk = live();
+  const toldAt = talk.client.toldAt;
+  talk.lose();
+  talk.now = talk.client.retryAt;
+  talk.run(talk.client.tick(talk.now));
+  talk.run(talk.client.opened(talk.now));
+  assert.equal(talk.client.toldAt, toldAt);
+});
+
 test("silence of two and a half heartbeats is a loss", () => {
   const talk = live();
-  assert.deepEqual(talk.client.tick(talk.now + 12_500), []);
+  assert.deepEqual(talk.client.tick(talk.now + 12_500).map((effect) => effect.do), ["send"]);
   assert.deepEqual(talk.client.tick(talk.now + 12_501).map((effect) => effect.do), ["close"]);
 });
 
