@@ -5,21 +5,22 @@ Each test plays the day on as far as it needs and finds the stack as if it were 
 
 import asyncio
 import os
-import re
 import signal
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import msgspec
 import pytest
 from confluent_kafka import Producer
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, ViewportSize, expect
 
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.settings import SinkSettings
 from connectors.ssi.simulator.core.truth import Truth
-from schemas.calendar import at, day_of
+from schemas.calendar import ICT, at, day_of
 from schemas.shards import shard_keys
 from schemas.structs import FlowRow
 from schemas.topics import (
@@ -43,15 +44,15 @@ from tests.proof import PROVING
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
 
-SCREENSHOTS = os.environ.get("SCREENSHOTS")
-"""Where to leave pictures of the page; nowhere when it is not set."""
-FEW_RECORDS = {} if SCREENSHOTS else {"SIM_SCALE": "0.02"}
-"""Fewer trades of as many stocks; a picture shows a fuller board."""
+FEW_RECORDS = {"SIM_SCALE": "0.02"}
+"""Fewer trades of as many stocks."""
 KILLED = KILLABLE if PROVING else tuple(part for part in KILLABLE if part not in STRUCK)
 """Each process but the connector dies at least once; those that chaos strikes in CI as well only in the long proof."""
 RULES = Path(__file__).parents[2] / "pipelines" / "alerts.toml"
 FILLED = ("trades", "prices_daily", "candles", "foreign_ledger", "indices", "basis", "alerts")
 MINUTE_MS = 60_000
+HIGH: ViewportSize = {"width": 1440, "height": 1200}
+"""A screen on which all of the VN30 is in view: of a long board only what is in view is in the document."""
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +133,7 @@ async def test_a_price_equals_the_simulator_s_and_turns_purple(
 ) -> None:
     truth = await play_to(up, 9, 17)
     page = await new_page()
+    await page.set_viewport_size(HIGH)
     complaints = watched(page)
     await page.goto(up.running.urls["dashboard"])
 
@@ -147,15 +149,116 @@ async def test_a_price_equals_the_simulator_s_and_turns_purple(
         # It leaves its ceiling for moments: the market may stand in one of them.
         truth = await rising.play_on(truth)
     await expect(rising.last).to_contain_class("ceiling")
-    purple = await rising.last.evaluate("cell => getComputedStyle(cell).color")
-    red, green, blue = map(int, re.findall(r"\d+", purple)[:3])
+    purple = await page.evaluate("getComputedStyle(document.documentElement).getPropertyValue('--ceiling')")
+    red, green, blue = (int(purple[place : place + 2], 16) for place in (1, 3, 5))
     assert red > green < blue, "purple is red and blue"
-
-    if SCREENSHOTS:
-        await play_to(up, 9, 45)
-        await asyncio.to_thread(Path(SCREENSHOTS).mkdir, parents=True, exist_ok=True)
-        await page.screenshot(path=str(Path(SCREENSHOTS) / "dashboard.png"))
     assert complaints == []
+
+
+async def rest(up: RunningUp, path: str) -> list[dict[str, Any]]:
+    """The rows that the gateway answers, as objects."""
+    async with aiohttp.ClientSession() as http, http.get(f"{up.running.urls['dashboard']}api/v1/{path}") as answer:
+        assert answer.status == 200, await answer.text()
+        body = await answer.json()
+        return [dict(zip(body["cols"], row, strict=True)) for row in body["rows"]]
+
+
+def billions(vnd: int) -> str:
+    """A net value as the page writes it."""
+    digits = 0 if abs(vnd) >= 10**12 else 1 if abs(vnd) >= 10**9 else 2
+    sign = "+" if vnd > 0 else "−" if vnd < 0 else ""
+    return f"{sign}{abs(vnd) / 10**9:,.{digits}f}"
+
+
+async def sees_the_board(up: RunningUp, page: Page) -> None:
+    """See that each line of the VN30 that is in the document has the numbers of REST, while the market stands."""
+    await page.locator("[data-page=board]").click()
+    rows = {row["symbol"]: row for row in await rest(up, "snapshot/px?sym=@VN30")}
+    flows = {row["key"]: row for row in await rest(up, "snapshot/flow")}
+    symbols = await page.locator("tbody tr[data-symbol]").evaluate_all("lines => lines.map((line) => line.dataset.symbol)")
+    assert len(symbols) == 30
+    for symbol in symbols:
+        line, row = page.locator(f"tr[data-symbol={symbol}]"), rows[symbol]
+        await expect(line.locator(".last")).to_have_text("" if row["last"] is None else f"{row['last'] / 1000:,.2f}")
+        await expect(line.locator(".total")).to_have_text(f"{row['total_volume']:,}" if row["total_volume"] else "")
+        if row["bids"]:
+            await expect(line.locator(".bid1-volume")).to_have_text(f"{row['bids'][1]:,}")
+        if symbol in flows:
+            await expect(line.locator(".foreign-bought")).to_have_text(
+                f"{flows[symbol]['bought']:,}" if flows[symbol]["bought"] else ""
+            )
+
+
+@pytest.mark.browser
+async def test_each_page_shows_what_rest_says_and_a_killed_gateway_leaves_no_hole(
+    up: RunningUp, new_page: Callable[[], Awaitable[Page]], watched: Callable[[Page], list[str]]
+) -> None:
+    await play_to(up, 9, 32)
+    await up.drain()
+    page = await new_page()
+    await page.set_viewport_size(HIGH)
+    complaints = watched(page)
+    await page.goto(up.running.urls["dashboard"])
+    await sees_the_board(up, page)
+    status = {row["feed"]: row for row in await rest(up, "snapshot/status")}
+    shown_at = datetime.fromtimestamp(status["a"]["market_ms"] / 1000, ICT)
+    await expect(page.locator(".clock time")).to_have_text(f"{shown_at:%H:%M:%S}")
+
+    await page.locator("[data-page=foreign]").click()
+    flows = {row["key"]: row for row in await rest(up, "snapshot/flow")}
+    market = flows["#market"]
+    await expect(page.locator("[data-net]")).to_have_attribute("data-net", str(market["net_value"]))
+    seller = page.locator(".movers.down [data-mover]").first
+    await expect(seller).to_have_attribute("data-mover", market["sellers"][0]["symbol"])
+    await expect(seller).to_contain_text(billions(market["sellers"][0]["net_value"]))
+
+    await page.locator("[data-page=derivatives]").click()
+    for basis in await rest(up, "snapshot/basis"):
+        sign = "+" if basis["basis"] > 0 else "−" if basis["basis"] < 0 else ""
+        text = f"{sign}{abs(basis['basis']) / 100:,.2f}"
+        await expect(page.locator(f"[data-contract='{basis['symbol']}'] .basis")).to_contain_text(text)
+
+    await page.locator("[data-page=alerts]").click()
+    alerts = await rest(up, "snapshot/alert")
+    await expect(page.locator(".alerts-page h2 small").first).to_have_text(f"{len(alerts)} / {len(alerts)}")
+    await page.locator(".backfill").click()
+    await expect(page.locator(".backfill")).to_be_enabled()
+    await expect(page.locator(".alerts-page h2 small").first).to_have_text(f"{len(alerts)} / {len(alerts)}")
+
+    await page.locator("[data-page=status]").click()
+    await expect(page.locator("[data-feed=a] .dead-letters")).to_have_text(f"{status['a']['dead_letters']:,}")
+    prices = await rest(up, "snapshot/px")
+    await expect(page.locator("[data-missed]")).to_have_text(f"{sum(row['missed_volume'] for row in prices):,}")
+
+    # Why HPG's volume is what it is: two clicks from the board.
+    await page.locator("[data-page=board]").click()
+    (hpg,) = await rest(up, "snapshot/px?sym=HPG")
+    await page.keyboard.press("/")
+    await page.keyboard.type("HPG")
+    await page.locator("tr[data-symbol=HPG] .last").click()
+    await expect(page.locator(".symbol-chart")).to_have_attribute("data-last-bar", str(hpg["last"]))
+    await page.locator("[data-view=why]").click()
+    await expect(page.locator(".why")).to_have_attribute("data-total", str(hpg["total_volume"]))
+    await expect(page.locator(".why .agrees")).to_be_visible()
+    await page.locator("[data-view=tape]").click()
+    await expect(page.locator(".tape-line").first).to_be_visible()
+    await page.locator(".drawer .close").click()
+    await page.keyboard.press("/")
+    await page.keyboard.press("Escape")
+    assert complaints == []
+
+    # A gateway that is killed says no farewell. The page finds the next one by itself, and lacks nothing that happened meanwhile.
+    await page.evaluate("window.unloaded = false")
+    before = await up.strike("gateway")
+    await expect(page.locator(".connection.waiting, .connection.connecting")).to_be_visible()
+    await expect(page.locator(".feed.unknown")).to_be_visible()
+    truth = await play_to(up, 9, 33)
+    await up.come_back("gateway", before)
+    await up.drain()
+    await expect(page.locator(".connection.live")).to_be_visible()
+    await expect(page.locator("tr[data-symbol=FPT] .last")).to_have_text(last_prices(truth)["FPT"])
+    await sees_the_board(up, page)
+    assert await page.evaluate("window.unloaded") is False
 
 
 async def test_everything_of_a_morning_is_where_it_belongs(up: RunningUp) -> None:
