@@ -37,7 +37,7 @@ _PATIENCE = aiohttp.ClientTimeout(total=8.0)
 _SSI = {"SSI_API_URL": "https://fc-data.ssi.com.vn/", "SSI_STREAM_URL": "https://fc-datahub.ssi.com.vn/"}
 
 
-class State(StrEnum):
+class CheckState(StrEnum):
     """How a check ended."""
 
     OK = "ok"
@@ -47,22 +47,22 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True)
-class Finding:
+class CheckResult:
     """What a check found."""
 
     check: str
-    state: State
+    state: CheckState
     said: str
     remedy: str = ""
     """What to do; empty where all is well."""
 
 
-async def examine(environ: Mapping[str, str]) -> list[Finding]:
+async def examine(environ: Mapping[str, str]) -> list[CheckResult]:
     """Make all checks; those that ask somebody ask at the same time."""
-    here: list[Callable[[Mapping[str, str]], Finding]] = [_versions, _home, _disk, _descriptors, _java]
+    here: list[Callable[[Mapping[str, str]], CheckResult]] = [_versions, _home, _disk, _descriptors, _java]
     found = [check(environ) for check in here]
     found += _ports(environ)
-    asked: list[Awaitable[list[Finding]]] = [asyncio.to_thread(_kafka, environ), _archive(environ)]
+    asked: list[Awaitable[list[CheckResult]]] = [asyncio.to_thread(_kafka, environ), _archive(environ)]
     asked += [_ssi(name, environ.get(name) or usual) for name, usual in _SSI.items()]
     for findings in await asyncio.gather(*asked):
         found += findings
@@ -70,16 +70,16 @@ async def examine(environ: Mapping[str, str]) -> list[Finding]:
     return found
 
 
-def _versions(_: Mapping[str, str]) -> Finding:
+def _versions(_: Mapping[str, str]) -> CheckResult:
     python = platform.python_version()
     names = ("stock-tracker", "quixstreams", "confluent-kafka", "chdb", "clickhouse-connect")
     said = (
         f"Python {python}, {', '.join(f'{name} {version(name)}' for name in names)}, librdkafka {confluent_kafka.libversion()[0]}"
     )
-    return Finding("versions", State.OK, said)
+    return CheckResult("versions", CheckState.OK, said)
 
 
-def _home(environ: Mapping[str, str]) -> Finding:
+def _home(environ: Mapping[str, str]) -> CheckResult:
     root = Home.of(environ).root
     folder = _existing(root)
     # What asks the system alone would say yes for root on a read-only disk.
@@ -88,40 +88,42 @@ def _home(environ: Mapping[str, str]) -> Finding:
         probe.write_bytes(b"")
         probe.unlink()
     except OSError as error:
-        return Finding(
-            "home", State.BAD, f"{root} cannot be written: {error.strerror}", "Name another folder: STOCK_TRACKER_HOME=…"
+        return CheckResult(
+            "home", CheckState.BAD, f"{root} cannot be written: {error.strerror}", "Name another folder: STOCK_TRACKER_HOME=…"
         )
-    return Finding("home", State.OK, str(root))
+    return CheckResult("home", CheckState.OK, str(root))
 
 
-def _disk(environ: Mapping[str, str]) -> Finding:
+def _disk(environ: Mapping[str, str]) -> CheckResult:
     free = shutil.disk_usage(_existing(Home.of(environ).root)).free
     said = f"{free / _MIB:,.0f} MiB are free where the home is"
     remedy = "Make room, or name a folder on another disk: STOCK_TRACKER_HOME=…"
     if free < SCARCE_BYTES:
-        return Finding("disk", State.BAD, said, remedy)
-    return Finding("disk", State.OK if free >= LITTLE_BYTES else State.NOTE, said, "" if free >= LITTLE_BYTES else remedy)
+        return CheckResult("disk", CheckState.BAD, said, remedy)
+    return CheckResult(
+        "disk", CheckState.OK if free >= LITTLE_BYTES else CheckState.NOTE, said, "" if free >= LITTLE_BYTES else remedy
+    )
 
 
-def _descriptors(_: Mapping[str, str]) -> Finding:
+def _descriptors(_: Mapping[str, str]) -> CheckResult:
     most, _hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     said = f"{most:,} files may be open in a process"
     if most < FEW_DESCRIPTORS:
-        return Finding("descriptors", State.BAD, said, "ulimit -n 4096; a gateway needs one for each client")
-    return Finding("descriptors", State.OK, said)
+        return CheckResult("descriptors", CheckState.BAD, said, "ulimit -n 4096; a gateway needs one for each client")
+    return CheckResult("descriptors", CheckState.OK, said)
 
 
-def _java(environ: Mapping[str, str]) -> Finding:
+def _java(environ: Mapping[str, str]) -> CheckResult:
     if environ.get("KAFKA_BOOTSTRAP"):
-        return Finding("java", State.OK, "not needed: KAFKA_BOOTSTRAP names a Kafka")
+        return CheckResult("java", CheckState.OK, "not needed: KAFKA_BOOTSTRAP names a Kafka")
     try:
         found = java.find(Recipe.of_repository(), cache(environ), environ, lambda _: None)
     except StockTrackerError as error:
-        return Finding("java", State.BAD, str(error).splitlines()[0], error.remedy)
-    return Finding("java", State.OK, str(found))
+        return CheckResult("java", CheckState.BAD, str(error).splitlines()[0], error.remedy)
+    return CheckResult("java", CheckState.OK, str(found))
 
 
-def _ports(environ: Mapping[str, str]) -> list[Finding]:
+def _ports(environ: Mapping[str, str]) -> list[CheckResult]:
     wanted = {
         PORT_NAME: (PORT, not environ.get("KAFKA_BOOTSTRAP")),
         "ARCHIVE_PORT": (8123, not environ.get("CLICKHOUSE_URL")),
@@ -132,51 +134,59 @@ def _ports(environ: Mapping[str, str]) -> list[Finding]:
     for name, (usual, is_needed) in wanted.items():
         said = environ.get(name) or str(usual)
         if not said.isdigit():
-            found.append(Finding("ports", State.BAD, f"{name} is {said!r}", f"A port from 1 to 65535: {name}={usual}"))
+            found.append(CheckResult("ports", CheckState.BAD, f"{name} is {said!r}", f"A port from 1 to 65535: {name}={usual}"))
         elif is_needed and not is_free(int(said)):
             remedy = f"Nothing, if that is ours (stock-tracker status). Else stop it, or choose another: {name}=…"
             found.append(
-                Finding("ports", State.NOTE, f"{said} ({name}) is taken by {holder(int(said)) or 'another process'}", remedy)
+                CheckResult(
+                    "ports", CheckState.NOTE, f"{said} ({name}) is taken by {holder(int(said)) or 'another process'}", remedy
+                )
             )
-    return found or [Finding("ports", State.OK, "those that are needed are free")]
+    return found or [CheckResult("ports", CheckState.OK, "those that are needed are free")]
 
 
-def _kafka(environ: Mapping[str, str]) -> list[Finding]:
+def _kafka(environ: Mapping[str, str]) -> list[CheckResult]:
     kafka, prefix = kafka_config(environ), deployment.topic_prefix(environ)
     where = kafka["bootstrap.servers"]
     try:
         cluster = metadata.ask(kafka, timeout_s=5.0)
         if len(cluster.brokers) < 3:
             said = f"{where} answers: {len(cluster.brokers)} broker(s), so one copy of everything"
-            found = [Finding("kafka", State.NOTE, said, "Good for one machine; where power may fail use three, docs/README.md")]
+            found = [
+                CheckResult(
+                    "kafka", CheckState.NOTE, said, "Good for one machine; where power may fail use three, docs/README.md"
+                )
+            ]
         else:
-            found = [Finding("kafka", State.OK, f"{where} answers: {len(cluster.brokers)} brokers")]
+            found = [CheckResult("kafka", CheckState.OK, f"{where} answers: {len(cluster.brokers)} brokers")]
         config = metadata.broker_config(kafka, min(cluster.brokers))
         allowed = int(config.get("transaction.max.timeout.ms", "900000"))
         if allowed < 10_000:
             said = f"transactions may last {allowed} ms, and ours need 10000"
-            found.append(Finding("kafka features", State.BAD, said, "Raise transaction.max.timeout.ms of the brokers"))
+            found.append(CheckResult("kafka features", CheckState.BAD, said, "Raise transaction.max.timeout.ms of the brokers"))
         else:
-            found.append(Finding("kafka features", State.OK, f"transactions may last {allowed} ms"))
+            found.append(CheckResult("kafka features", CheckState.OK, f"transactions may last {allowed} ms"))
         absent = topics.missing(kafka, prefix)
         if absent:
             found.append(
-                Finding("topics", State.NOTE, f"{len(absent)} are missing, {absent[0]} first", "stock-tracker topics apply")
+                CheckResult(
+                    "topics", CheckState.NOTE, f"{len(absent)} are missing, {absent[0]} first", "stock-tracker topics apply"
+                )
             )
         else:
-            found.append(Finding("topics", State.OK, "all are there"))
+            found.append(CheckResult("topics", CheckState.OK, "all are there"))
     except KafkaUnavailable as error:
         # Where nothing is deployed yet that is no fault: `up` starts a broker of its own.
-        state = State.BAD if environ.get("KAFKA_BOOTSTRAP") else State.NOTE
+        state = CheckState.BAD if environ.get("KAFKA_BOOTSTRAP") else CheckState.NOTE
         return [
-            Finding(
+            CheckResult(
                 "kafka", state, f"no broker answers at {where}: {error.reason}", "stock-tracker kafka start, or KAFKA_BOOTSTRAP=…"
             )
         ]
     return found
 
 
-async def _archive(environ: Mapping[str, str]) -> list[Finding]:
+async def _archive(environ: Mapping[str, str]) -> list[CheckResult]:
     url = environ.get("CLICKHOUSE_URL") or deployment.CLICKHOUSE_URL
     host = urlsplit(url).netloc.rpartition("@")[2]
     try:
@@ -184,16 +194,21 @@ async def _archive(environ: Mapping[str, str]) -> list[Finding]:
         async with aiohttp.ClientSession(timeout=_PATIENCE) as session, session.get(f"{url.rstrip('/')}/ping") as answer:
             if answer.status != 200:
                 return [
-                    Finding("archive", State.BAD, f"{host} answers HTTP {answer.status}", "See its log; CLICKHOUSE_URL names it")
+                    CheckResult(
+                        "archive", CheckState.BAD, f"{host} answers HTTP {answer.status}", "See its log; CLICKHOUSE_URL names it"
+                    )
                 ]
-            return [Finding("archive", State.OK, f"{host} answers"), *_skew(f"{host}", answer.headers.get("Date"), began)]
+            return [
+                CheckResult("archive", CheckState.OK, f"{host} answers"),
+                *_skew(f"{host}", answer.headers.get("Date"), began),
+            ]
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        state = State.BAD if environ.get("CLICKHOUSE_URL") else State.NOTE
+        state = CheckState.BAD if environ.get("CLICKHOUSE_URL") else CheckState.NOTE
         said = f"nothing answers at {host}: {type(error).__name__}"
-        return [Finding("archive", state, said, "stock-tracker archive serve, or CLICKHOUSE_URL=…")]
+        return [CheckResult("archive", state, said, "stock-tracker archive serve, or CLICKHOUSE_URL=…")]
 
 
-async def _ssi(name: str, url: str) -> list[Finding]:
+async def _ssi(name: str, url: str) -> list[CheckResult]:
     host = urlsplit(url).hostname or url
     try:
         began = time.time()
@@ -201,14 +216,14 @@ async def _ssi(name: str, url: str) -> list[Finding]:
             aiohttp.ClientSession(timeout=_PATIENCE, trust_env=True) as session,
             session.get(url, allow_redirects=False) as answer,
         ):
-            return [Finding("ssi", State.OK, f"{host} answers"), *_skew(host, answer.headers.get("Date"), began)]
+            return [CheckResult("ssi", CheckState.OK, f"{host} answers"), *_skew(host, answer.headers.get("Date"), began)]
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         said = f"{host} cannot be reached ({type(error).__name__})"
         remedy = f"Only for live data: check the network, and HTTPS_PROXY; {name} names another address"
-        return [Finding("ssi", State.NOTE, said, remedy)]
+        return [CheckResult("ssi", CheckState.NOTE, said, remedy)]
 
 
-def _skew(host: str, date: str | None, asked_s: float) -> list[Finding]:
+def _skew(host: str, date: str | None, asked_s: float) -> list[CheckResult]:
     """How far this machine's clock is from that of an HTTP server, which tells whole seconds."""
     if date is None:
         return []
@@ -219,23 +234,25 @@ def _skew(host: str, date: str | None, asked_s: float) -> list[Finding]:
     ahead_s = asked_s - told_s
     # Between the question and the answer, and within its second, the server's clock is right.
     if -SKEW_S <= ahead_s <= 1 + SKEW_S:
-        return [Finding("clock", State.OK, f"agrees with {host}")]
+        return [CheckResult("clock", CheckState.OK, f"agrees with {host}")]
     said = f"this machine's clock is {abs(ahead_s):,.0f} s {'ahead of' if ahead_s > 0 else 'behind'} {host}"
-    return [Finding("clock", State.BAD, said, "Set it by NTP: timedatectl set-ntp true. Tokens and ages depend on it")]
+    return [CheckResult("clock", CheckState.BAD, said, "Set it by NTP: timedatectl set-ntp true. Tokens and ages depend on it")]
 
 
-def _credentials(environ: Mapping[str, str]) -> Finding:
+def _credentials(environ: Mapping[str, str]) -> CheckResult:
     has_id = environ.get("SSI_CONSUMER_ID") or environ.get("SSI_CONSUMER_ID_FILE")
     file = environ.get("SSI_CONSUMER_SECRET_FILE")
     if file and not os.access(file, os.R_OK):
-        return Finding(
-            "credentials", State.BAD, f"SSI_CONSUMER_SECRET_FILE cannot be read: {file}", "Give it to this user: chmod 600"
+        return CheckResult(
+            "credentials", CheckState.BAD, f"SSI_CONSUMER_SECRET_FILE cannot be read: {file}", "Give it to this user: chmod 600"
         )
     if file and Path(file).stat().st_mode & 0o077:
-        return Finding("credentials", State.NOTE, f"others may read {file}", f"chmod 600 {file}")
+        return CheckResult("credentials", CheckState.NOTE, f"others may read {file}", f"chmod 600 {file}")
     if not has_id or not (file or environ.get("SSI_CONSUMER_SECRET")):
-        return Finding("credentials", State.NOTE, "SSI's are not set", "Only for live data: docs/ssi.md says where keys are made")
-    return Finding("credentials", State.OK, "SSI's are set")
+        return CheckResult(
+            "credentials", CheckState.NOTE, "SSI's are not set", "Only for live data: docs/ssi.md says where keys are made"
+        )
+    return CheckResult("credentials", CheckState.OK, "SSI's are set")
 
 
 def _existing(path: Path) -> Path:

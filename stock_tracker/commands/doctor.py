@@ -14,7 +14,7 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON li
     import os
     from dataclasses import asdict
 
-    from stock_tracker.doctor import State, examine
+    from stock_tracker.doctor import CheckState, examine
 
     findings = asyncio.run(examine(os.environ))
     if as_json:
@@ -24,5 +24,5 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print a JSON li
             print(f"{finding.state:<5} {finding.check:<15} {finding.said}")
             if finding.remedy:
                 print(f"{'':<21} → {finding.remedy}")
-    if any(finding.state is State.BAD for finding in findings):
+    if any(finding.state is CheckState.BAD for finding in findings):
         raise typer.Exit(1)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from stock_tracker.doctor import Finding, State, examine
+from stock_tracker.doctor import CheckResult, CheckState, examine
 from tests.command_line import StockTracker
 
 NOBODY = "http://127.0.0.1:1/"
@@ -33,29 +33,29 @@ async def long_ago() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def found(home: Path, **environ: str) -> dict[str, list[Finding]]:
+async def found(home: Path, **environ: str) -> dict[str, list[CheckResult]]:
     """What it finds, by check; it asks nobody outside of this machine."""
     here = {"STOCK_TRACKER_HOME": str(home), "KAFKA_BOOTSTRAP": "127.0.0.1:1", "SSI_API_URL": NOBODY, "SSI_STREAM_URL": NOBODY}
     findings = await examine({"CLICKHOUSE_URL": NOBODY, "PATH": os.environ["PATH"], **here, **environ})
-    assert all(finding.remedy for finding in findings if finding.state is not State.OK)
+    assert all(finding.remedy for finding in findings if finding.state is not CheckState.OK)
     return {name: [finding for finding in findings if finding.check == name] for name in {one.check for one in findings}}
 
 
 async def test_a_home_with_a_space_in_its_name_is_as_good_as_any(tmp_path: Path) -> None:
     findings = await found(tmp_path / "a home")
-    assert [one.state for one in findings["home"] + findings["versions"]] == [State.OK, State.OK]
+    assert [one.state for one in findings["home"] + findings["versions"]] == [CheckState.OK, CheckState.OK]
 
 
 async def test_a_home_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (one,) = (await found(tmp_path / "file" / "home"))["home"]
-    assert one.state is State.BAD
+    assert one.state is CheckState.BAD
     assert "STOCK_TRACKER_HOME" in one.remedy
 
 
 async def test_a_full_disk_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
-    for free, state in ((10**8, State.BAD), (10**9, State.NOTE), (10**11, State.OK)):
+    for free, state in ((10**8, CheckState.BAD), (10**9, CheckState.NOTE), (10**11, CheckState.OK)):
         monkeypatch.setattr(shutil, "disk_usage", lambda _, free=free: usage(10**12, 0, free))
         assert [one.state for one in (await found(tmp_path))["disk"]] == [state]
 
@@ -71,13 +71,13 @@ async def test_a_port_that_is_taken_is_named_with_its_holder(tmp_path: Path) -> 
 
 async def test_a_wrong_clock_is_said_whoever_tells(tmp_path: Path, long_ago: str) -> None:
     findings = await found(tmp_path, SSI_API_URL=long_ago, CLICKHOUSE_URL=long_ago)
-    assert [one.state for one in findings["clock"]] == [State.BAD, State.BAD]
+    assert [one.state for one in findings["clock"]] == [CheckState.BAD, CheckState.BAD]
     assert "ahead of" in findings["clock"][0].said
 
 
 async def test_who_is_named_and_away_is_bad_and_who_is_not_named_is_a_note(tmp_path: Path) -> None:
     findings = await found(tmp_path)
-    assert [one.state for one in findings["kafka"] + findings["archive"]] == [State.BAD, State.BAD]
+    assert [one.state for one in findings["kafka"] + findings["archive"]] == [CheckState.BAD, CheckState.BAD]
 
 
 async def test_a_secret_that_others_may_read_is_said(tmp_path: Path) -> None:
