@@ -62,13 +62,14 @@ async def farewell(reader: asyncio.StreamReader) -> int:
 def counted(code: int) -> float:
     """How many connections have ended with ``code``, or for what never reaches aiohttp."""
     told = {
-        (sample.name, *sample.labels.values()): sample.value
+        (counter, *sample.labels.values()): sample.value
         for counter in (metrics.CLOSED, metrics.REFUSED)
         for family in counter.collect()
         for sample in family.samples
+        if sample.name.endswith("_total")
     }
-    refused = [("stock_tracker_gateway_refused_total", reason) for reason in ("not masked", "too many frames")]
-    return sum(told.get(name, 0) for name in [("stock_tracker_gateway_closed_total", str(code)), *refused])
+    refused = [(metrics.REFUSED, reason) for reason in ("not masked", "too many frames")]
+    return sum(told.get(name, 0) for name in [(metrics.CLOSED, str(code)), *refused])
 
 
 @pytest.mark.parametrize("probe", PROBES)
