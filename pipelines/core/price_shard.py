@@ -53,8 +53,6 @@ from schemas.structs import (
 from schemas.topics import MARKET_CANDLES, MARKET_DAILY, MARKET_QUOTES, MARKET_TRADES, PARTIAL_BREADTH, STATE_PRICES
 from schemas.units import (
     Exchange,
-    Price,
-    Shares,
     Side,
     Symbol,
     TradingDay,
@@ -383,6 +381,13 @@ class PriceFold:
     def _symbol_day(self, record: Any) -> SymbolDay | None:
         """The symbol day to fold a record into; None for a previous day's record, whose price becomes the previous close."""
         symbol, day = record.symbol, self._feeds.day
+        symbol_day = self._symbol_days.get(symbol)
+        if symbol_day is not None and symbol_day.day == day == record.trading_day and not self._day.is_patchy:
+            # As below, without its calls: nearly all records are of a symbol and a day that are known.
+            self._shown[symbol] = symbol_day
+            if record.ts_ms >= symbol_day.exchange_ms:
+                symbol_day.exchange_ms, symbol_day.exchange = record.ts_ms, record.exchange
+            return symbol_day
         symbol_day = self._begin(symbol, record.exchange)
         self._shown[symbol] = symbol_day
         if record.trading_day == day:
@@ -573,15 +578,16 @@ def _quote_event(record: QuoteRecord | SnapshotRecord, symbol_day: SymbolDay) ->
         limit = "ceiling"
     elif ask_volume and not bid_volume and 0 < ask == symbol_day.floor:
         limit = "floor"
-    return QuoteEvent(
-        symbol=record.symbol,
-        exchange=record.exchange,
-        day=record.trading_day,
-        ts_ms=record.ts_ms,
-        bid=Price(bid),
-        bid_volume=Shares(bid_volume),
-        ask=Price(ask),
-        ask_volume=Shares(ask_volume),
-        session=record.session,
-        limit=limit,
+    # By position, in the order of the model's fields, as all lines are of which there are millions a day.
+    return QuoteEvent(  # type: ignore[call-arg]
+        record.symbol,
+        record.exchange,
+        record.trading_day,
+        record.ts_ms,
+        bid,
+        bid_volume,
+        ask,
+        ask_volume,
+        record.session,
+        limit,
     )

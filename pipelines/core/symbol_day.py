@@ -163,6 +163,9 @@ class SymbolDay(Stored):
         """
         if ts_ms < self.session_ms:
             return False
+        if session in (None, self.session) and status in (None, self.status):
+            self.session_ms = ts_ms
+            return False
         before = self.session, self.status
         if ts_ms > self.session_ms or decides:
             self.session, self.status = session or self.session, status or self.status
@@ -181,8 +184,8 @@ class SymbolDay(Stored):
         Returns:
             Whether its price lies within the high and low that the feed says itself.
         """
-        record, volume, price = booked.record, booked.volume, booked.record.price
-        side, phase = booked.label.side, booked.label.phase
+        record, (side, _, phase), volume, _, late = booked
+        price = record.price
         self.add_traded(phase, side, volume, value_of(price, volume, record.exchange))
         if phase == "put_through":
             self.put_through += volume
@@ -194,19 +197,22 @@ class SymbolDay(Stored):
         else:
             self.neutral += volume
         self._open(booked)
-        self.own_high = max(self.own_high, price)
-        self.own_low = min(self.own_low or price, price)
-        if not booked.late or self.last is None:
+        if price > self.own_high:
+            self.own_high = price
+        if price < self.own_low or not self.own_low:
+            self.own_low = price
+        if not late or self.last is None:
             self.last, self.last_volume = price, record.volume
-        self._draw(record.ts_ms // MINUTE_MS * MINUTE_MS, price, volume, closes=not booked.late)
+        self._draw(record.ts_ms - record.ts_ms % MINUTE_MS, price, volume, closes=not late)
         return record.low <= price and (price <= record.high or not record.high)
 
     def add_traded(self, phase: TradePhase, side: Side, volume: int, value: int) -> None:
         """Add a print to the sums of its phase."""
         if self.traded is not None:
-            if phase not in self.traded:
-                self.traded[phase] = PhaseTotals()
-            self.traded[phase].add(side, volume, value)
+            sums = self.traded.get(phase)
+            if sums is None:
+                sums = self.traded[phase] = PhaseTotals()
+            sums.add(side, volume, value)
 
     def _open(self, booked: Booked) -> None:
         """Take the price of a print for that of the open, if it is the earliest so far."""
@@ -222,8 +228,10 @@ class SymbolDay(Stored):
         if minute is None or start_ms > minute.start_ms:
             self.minute = Minute(start_ms, price, price, price, price, volume)
         elif start_ms == minute.start_ms:
-            minute.high = max(minute.high, price)
-            minute.low = min(minute.low, price)
+            if price > minute.high:
+                minute.high = price
+            elif price < minute.low:
+                minute.low = price
             minute.volume += volume
             if closes:
                 minute.close = price
@@ -241,12 +249,15 @@ class SymbolDay(Stored):
     @property
     def high(self) -> Price | None:
         """The day's highest price: the feed's or that of our own prints, whichever is higher."""
-        return Price(max(self.feed_high, self.own_high)) or None
+        highest = self.feed_high if self.feed_high > self.own_high else self.own_high
+        return Price(highest) if highest else None
 
     @property
     def low(self) -> Price | None:
         """The day's lowest price: the feed's or that of our own prints, whichever is lower."""
-        return Price(min(self.feed_low or self.own_low, self.own_low or self.feed_low)) or None
+        feed, own = self.feed_low, self.own_low
+        lowest = feed if not own or 0 < feed < own else own
+        return Price(lowest) if lowest else None
 
     @property
     def average(self) -> Price | None:
@@ -295,55 +306,53 @@ class SymbolDay(Stored):
 
     def row(self, symbol: Symbol, now_ms: int, src: int) -> PriceRow:
         """The row of ``symbol`` on ``state.prices``, as the frame at offset ``src`` leaves it at market time ``now_ms``."""
-        tape, minute, last = self.tape, self.minute, self.last
+        # State has whole numbers, a row has units. To say so to a type checker figure by figure would cost a third of a row.
+        day: Any = self
+        tape: Any = self.tape
+        minute: Any = self.minute
+        last = self.last
         total, total_value = tape.total, tape.total_value
-        shown_ms = UnixMs(max(self.info_ms, self.session_ms, self.quote_ms or 0))
+        shown_ms = max(self.info_ms, self.session_ms, self.quote_ms or 0)
         now_ms = max(shown_ms, now_ms)
         phase = self.phase_at(now_ms)
         return PriceRow(
-            day=TradingDay(self.day),
+            day=day.day,
             src=src,
-            ts_ms=shown_ms,
+            ts_ms=UnixMs(shown_ms),
             symbol=symbol,
             exchange=self.exchange,
             session=self.session_at(now_ms),
             status=self.status,
             phase=phase,
-            reference=Price(self.reference),
-            ceiling=Price(self.ceiling),
-            floor=Price(self.floor),
-            previous_close=None if self.previous_close is None else Price(self.previous_close),
-            last=None if last is None else Price(last),
-            last_volume=Shares(self.last_volume),
+            reference=day.reference,
+            ceiling=day.ceiling,
+            floor=day.floor,
+            previous_close=day.previous_close,
+            last=day.last,
+            last_volume=day.last_volume,
             change=Price(last - self.reference) if last is not None and self.reference else None,
-            expected=Price(self.expected) if self.expected and phase in _AUCTIONS else None,
+            expected=day.expected if self.expected and phase in _AUCTIONS else None,
             open=self.open,
             high=self.high,
             low=self.low,
-            total_volume=Shares(total),
-            total_value=Vnd(total_value),
+            total_volume=total,
+            total_value=total_value,
             average=self._average(total, total_value),
             bids=self.bids,
             asks=self.asks,
-            quote_ms=None if self.quote_ms is None else UnixMs(self.quote_ms),
-            active_buy=Shares(self.active_buy),
-            active_sell=Shares(self.active_sell),
-            neutral=Shares(self.neutral),
-            put_through_volume=Shares(self.put_through),
+            quote_ms=day.quote_ms,
+            active_buy=day.active_buy,
+            active_sell=day.active_sell,
+            neutral=day.neutral,
+            put_through_volume=day.put_through,
+            # By position, which is faster.
             candle=None
             if minute is None
-            else Candle(
-                minute_ms=UnixMs(minute.start_ms),
-                open=Price(minute.open),
-                high=Price(minute.high),
-                low=Price(minute.low),
-                close=Price(minute.close),
-                volume=Shares(minute.volume),
-            ),
+            else Candle(minute.start_ms, minute.open, minute.high, minute.low, minute.close, minute.volume),  # type: ignore[call-arg]
             prints=tape.prints,
             repeats=tape.repeats,
             gaps=tape.gap_count,
-            missed_volume=Shares(tape.missed),
+            missed_volume=tape.missed,
             phases=self._phases(),
         )
 
