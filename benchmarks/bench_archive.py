@@ -3,6 +3,8 @@
 Unit of work: one print, from a Kafka message's bytes to the answer of its insert, by one thread that waits for it. Beside it, in
 turn, the same engine with the same tables gets the same rows as blocks that are ready to be sent: no sink can be faster.
 
+Then what a print takes on disk, of two days with a million of them (:mod:`benchmarks.generated_archive`).
+
     python benchmarks/bench_archive.py [--rows N] [--rounds N] [--peer CHECKOUT]
 
 With ``--peer`` another checkout of this repository does the same with its own code and tables, in turn.
@@ -21,9 +23,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import clickhouse_connect
 import urllib3
 from clickhouse_connect.driver.client import Client
 
+from benchmarks.generated_archive import fill, stored_bytes
+from connectors.clickhouse import migrations
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.core import rows
 from connectors.clickhouse.core.intent import Batch
@@ -81,7 +86,7 @@ def main() -> None:
     asked = parser.parse_args()
     if asked.one:
         what, size = asked.one.split("-")
-        print(json.dumps(one(what == "ready", int(size), asked.rows)))
+        print(json.dumps(on_disk(asked.rows) if what == "disk" else one(what == "ready", int(size), asked.rows)))
         return
     here = Path(__file__).parents[1]
     kinds = {"sink": here, "ready": here, **({"peer": asked.peer} if asked.peer else {})}
@@ -101,6 +106,9 @@ def main() -> None:
             peer = medians["peer"]
             for name in ("sink_cpu_us_per_row", "server_cpu_us_per_row", "rows_per_s"):
                 print(f"  {size} rows a batch: {name} is {sink[name] / peer[name]:.2f} x that of the peer")
+    for kind, checkout in kinds.items():
+        if kind != "ready":
+            print(json.dumps({"of": kind, **in_turn(checkout, "disk-0", 500_000)}))
 
 
 def in_turn(checkout: Path, what: str, rows_: int) -> dict[str, float]:
@@ -109,6 +117,17 @@ def in_turn(checkout: Path, what: str, rows_: int) -> dict[str, float]:
     command = [sys.executable, __file__, "--one", what, "--rows", str(rows_)]
     found: dict[str, float] = json.loads(subprocess.check_output(command, env=environ, cwd=checkout))
     return found
+
+
+def on_disk(prints: int) -> dict[str, float]:
+    """What the tables of a checkout take for generated prints."""
+    with tempfile.TemporaryDirectory() as path, clickhouse_connect.get_client(interface="chdb", path=path) as client:
+        client.database = "bench"
+        migrations.migrate(client, "bench")
+        is_table = client.command("SELECT engine FROM system.tables WHERE name = 'trades' AND database = 'bench'") == "MergeTree"
+        table = "trades" if is_table else "trades_state"
+        count = fill(client, table, days=2, prints=prints)
+        return {"prints": count, "bytes_per_print": round(stored_bytes(client, table) / count, 2)}
 
 
 def one(ready: bool, size: int, events: int) -> dict[str, float]:

@@ -51,11 +51,11 @@ class _Source:
     """A table of the other archive."""
 
     name: str
+    view: str
+    """Where people find its rows: a table of an earlier release may be a view with the same name now."""
     names: tuple[str, ...]
     day: str
-    """The expression for a row's day; the table is called ``s`` in it."""
-    final: bool
-    """Whether only the last row of a thing is asked for."""
+    """The expression for a row's day; the view is called ``s`` in it."""
 
 
 def from_topics(settings: SinkSettings, writer: Writer, say: Say) -> None:
@@ -112,12 +112,12 @@ def from_archive(other: Client, writer: Writer, batch_rows: int, say: Say) -> No
     database = str(other.database)
     id_, there = id_of(other, database), describe(other, database)
     for source in _sources():
-        names = tuple(name for name in source.names if name in there.get(source.name, {}))
+        names = tuple(name for name in source.names if name in there.get(source.view, {}))
         stored = 0
         for day, partition in _parts(other, source) if names else ():
             for n, block in enumerate(_blocks(other, source, names, writer.types[source.name], day, partition, batch_rows)):
                 stored += writer.settle(block, f"copy-{id_}-{source.name}-{day}-{partition}-{n}-{block.rows}")
-        say(f"{source.name}: {stored} rows were lacking and are stored now")
+        say(f"{source.view}: {stored} rows were lacking and are stored now")
 
 
 def _store(settings: SinkSettings, writer: Writer, consumer: Consumer, known: TopicPartition, topic_id: str) -> _Stored:
@@ -183,14 +183,14 @@ def _keep_others_out(consumer: Consumer, known: Sequence[TopicPartition]) -> Non
 
 def _sources() -> Iterator[_Source]:
     for table in STORED.values():
-        yield _Source(table.name, table.names, "s.day", final=table.last_wins is not None)
-    yield _Source(DLQ, DLQ_NAMES, "toDate(s.ts)", final=False)
+        yield _Source(table.name, table.view, table.names, "s.day")
+    yield _Source(DLQ, DLQ, DLQ_NAMES, "toDate(s.ts)")
 
 
 def _parts(other: Client, source: _Source) -> list[tuple[int, int]]:
     """The days, since 1970, and partitions of which a table has rows."""
     found = other.query(
-        f"SELECT DISTINCT toInt32({source.day}) AS d, s.partition AS p FROM {quote_name(source.name)} AS s ORDER BY d, p"  # noqa: S608
+        f"SELECT DISTINCT toInt32({source.day}) AS d, s.partition AS p FROM {quote_name(source.view)} AS s ORDER BY d, p"  # noqa: S608
     ).result_rows
     return [(int(day), int(partition)) for day, partition in found]
 
@@ -201,7 +201,7 @@ def _blocks(
     """The rows of a day and partition, in blocks with the numbers that ClickHouse stores."""
     columns = ", ".join(_stored_as(name, types[name]) for name in names)
     ask = (
-        f"SELECT {columns} FROM {quote_name(source.name)} AS s {'FINAL' if source.final else ''}"  # noqa: S608
+        f"SELECT {columns} FROM {quote_name(source.view)} AS s"  # noqa: S608
         f" WHERE toInt32({source.day}) = {day} AND s.partition = {partition} ORDER BY s.offset, s.idx"
     )
     month = int(other.query(f"SELECT toYYYYMM(toDate({day}))").result_rows[0][0])

@@ -7,15 +7,18 @@ is meant, so that tests have their own.
 """
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from importlib import resources
 from typing import NamedTuple
 
 from clickhouse_connect.driver.client import Client
 from clickhouse_connect.driver.exceptions import ClickHouseError
+from clickhouse_connect.driver.httpclient import HttpClient
+from urllib3 import Timeout
 
 from connectors.clickhouse.core.errors import MigrationChanged, MigrationsNotAllowed, NewerTables
-from connectors.clickhouse.core.migration import Migration
+from connectors.clickhouse.core.migration import Migration, altered_table
 from connectors.clickhouse.core.statements import quote_name
 
 _FILE = re.compile(r"(\d{3})_(\w+)\.sql")
@@ -120,13 +123,38 @@ def migrate(
     return due
 
 
+def _views(client: Client, database: str) -> set[str]:
+    found = client.query(
+        "SELECT name FROM system.tables WHERE database = {database:String} AND engine = 'View'", parameters={"database": database}
+    ).result_rows
+    return {str(name) for (name,) in found}
+
+
+@contextmanager
+def _without_haste(client: Client) -> Iterator[None]:
+    """Wait for an answer for as long as it takes: a statement may have to go through all that is stored."""
+    if not isinstance(client, HttpClient):
+        yield
+        return
+    usual = client.timeout
+    client.timeout = Timeout(connect=usual.connect_timeout, read=None)
+    try:
+        yield
+    finally:
+        client.timeout = usual
+
+
 def _apply(client: Client, database: str, migrations: Sequence[Migration]) -> None:
     client.command(f"CREATE DATABASE IF NOT EXISTS {quote_name(database)}", use_database=False)
     for statement in _BOOK:
         client.command(statement)
+    # What was a table and is a view now is made whole by the file that made it so. An earlier one, run again, has nothing to add.
+    views = _views(client, database)
     for migration in migrations:
-        for statement in migration.statements:
-            client.command(statement)
+        with _without_haste(client):
+            for statement in migration.statements:
+                if altered_table(statement) not in views:
+                    client.command(statement)
         client.insert(
             "schema_migrations",
             [[migration.number, migration.name, migration.checksum, migration.not_additive]],

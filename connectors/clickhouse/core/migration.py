@@ -11,6 +11,12 @@ from hashlib import sha256
 _NOT_ADDITIVE = re.compile(r"^-- not additive: *(.+?) *$", re.MULTILINE)
 
 
+def altered_table(statement: str) -> str | None:
+    """The table that a statement alters; None where it does something else."""
+    found = re.match(r"ALTER TABLE (\w+)\s", statement)
+    return found[1] if found else None
+
+
 @dataclass(frozen=True, slots=True)
 class Migration:
     """One file."""

@@ -44,7 +44,7 @@ class DerivedTable:
 
 
 DERIVED: Final[Mapping[str, tuple[DerivedTable, ...]]] = {
-    "trades": (DerivedTable("candles_1m_state", "candles_1m_mv", ("symbol", "t"), "t"),),
+    "trades_state": (DerivedTable("candles_1m_state", "candles_1m_state_mv", ("symbol", "t"), "t"),),
     "foreign_ledger": (DerivedTable("foreign_1m_state", "foreign_1m_mv", ("symbol", "t"), "t"),),
 }
 """The derived tables by the table that their views read."""

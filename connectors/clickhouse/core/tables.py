@@ -142,7 +142,7 @@ def _json(value: Mapping[str, Any]) -> str:
 TABLES: Final[Mapping[str, Table]] = {
     made.topic.name: made
     for made in (
-        table(topics.MARKET_TRADES, events.TradeEvent, "trades"),
+        table(topics.MARKET_TRADES, events.TradeEvent, "trades_state", view="trades"),
         table(topics.MARKET_QUOTES, events.QuoteEvent, "quotes"),
         table(
             topics.MARKET_DAILY,

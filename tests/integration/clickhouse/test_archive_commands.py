@@ -43,7 +43,7 @@ def test_status_names_what_is_lacking_until_it_is_migrated(archive: StockTracker
 def test_status_names_a_table_that_is_gone_and_the_command_that_brings_it_back(
     archive: StockTracker, writer: Client, database: str
 ) -> None:
-    migrate(writer, database, [*load(), Migration(99, "note", "ALTER TABLE trades MODIFY COMMENT 'The tape';\n")])
+    migrate(writer, database, [*load(), Migration(99, "note", "ALTER TABLE trades_state MODIFY COMMENT 'The tape';\n")])
     writer.command("DROP TABLE alerts")
     broken = archive("status")
     assert (broken.code, broken.said) == (1, "")
@@ -102,7 +102,7 @@ def test_a_query_that_fails_writes_no_file(archive: StockTracker, writer: Client
 def test_coverage_names_the_trading_days_that_are_lacking(archive: StockTracker, writer: Client, database: str) -> None:
     migrate(writer, database)
     writer.command(
-        "INSERT INTO trades (kind, symbol, day, volume, cause, offset) VALUES ('print', 'VNM', '2026-11-20', 100, NULL, 1),"
+        "INSERT INTO trades_state (kind, symbol, day, volume, cause, offset) VALUES ('print', 'VNM', '2026-11-20', 100, NULL, 1),"
         " ('gap', 'SSI', '2026-11-20', 30, 'lost', 2), ('gap', 'SSI', '2026-11-20', 7, 'unseen', 3)"
     )
     covered = archive("coverage", "--from", "20261119", "--to", "20261123")
@@ -127,7 +127,7 @@ def test_a_backup_brings_the_archive_back(archive: StockTracker, embedded: Any, 
     archive("migrate", **where)
     client = connect(embedded.url, embedded.user, embedded.password, database)
     print_ = "('print', 'VNM', '2026-11-20', 1795140900, 60000, 100, true, 'continuous', 1)"
-    client.command(f"INSERT INTO trades (kind, symbol, day, ts, price, volume, anchored, phase, offset) VALUES {print_}")
+    client.command(f"INSERT INTO trades_state (kind, symbol, day, ts, price, volume, anchored, phase, offset) VALUES {print_}")
     made = archive("backup", database, **where)
     assert made.code == 0, made.said
     assert (embedded.home / "archive" / "backups" / f"{database}.tar.zst").exists()
@@ -140,7 +140,7 @@ def test_a_backup_brings_the_archive_back(archive: StockTracker, embedded: Any, 
     assert "archive backfill" in back.out
     assert client.query("SELECT symbol, close, prints FROM candles_1m").result_rows == [("VNM", 60_000, 1)]
     # Its views go on where they were.
-    client.command(f"INSERT INTO trades (kind, symbol, day, ts, price, volume, anchored, phase, offset) VALUES {print_}")
+    client.command(f"INSERT INTO trades_state (kind, symbol, day, ts, price, volume, anchored, phase, offset) VALUES {print_}")
     assert client.query("SELECT sum(prints) FROM candles_1m").result_rows == [(2,)]
     client.close()
     assert archive("backup", "../out", **where).code == 2

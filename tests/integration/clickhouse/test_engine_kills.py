@@ -138,7 +138,7 @@ def test_a_batch_is_stored_once_wherever_the_engine_is_killed(call: str, tmp_pat
     stored = FRAMES
     with closing(connect(faulty.url, faulty.user, faulty.password, call)) as client:
         # Asked to wait for the disk, the engine makes every kind of call.
-        for table in ("trades", "candles_1m_state"):
+        for table in ("trades_state", "candles_1m_state"):
             waiting = "fsync_after_insert = 1, fsync_part_directory = 1, old_parts_lifetime = 1"
             client.command(f"ALTER TABLE {table} MODIFY SETTING {waiting}")
     for count in itertools.count(1):

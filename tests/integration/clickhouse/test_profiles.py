@@ -49,7 +49,7 @@ def test_the_mean_of_the_days_before_is_written_for_each_five_minutes(
     ]
     for row in rows:
         values = ", ".join(f"fromUnixTimestamp64Milli({value})" if name == "ts" else repr(value) for name, value in row.items())
-        writer.command(f"INSERT INTO trades ({', '.join(row)}) SELECT {values}")
+        writer.command(f"INSERT INTO trades_state ({', '.join(row)}) SELECT {values}")
     file = tmp_path / "profiles.json"
     known = {
         "CLICKHOUSE_URL": server.url,

@@ -50,7 +50,7 @@ def archive(writer: Client, database: str) -> Client:
     columns = ["symbol", "kind", "generation", "volume", "anchored", "phase"]
     trades = [[*row, "HOSE", today, offset] for offset, row in enumerate(TRADES)]
     trades.append(["VNM", "print", 0, 9_999, True, "continuous", "HOSE", yesterday, 99])
-    writer.insert("trades", trades, column_names=[*columns, "exchange", "day", "offset"])
+    writer.insert("trades_state", trades, column_names=[*columns, "exchange", "day", "offset"])
     ledger = [[*row, "HOSE", today, offset] for offset, row in enumerate(LEDGER)]
     columns = ["symbol", "side", "generation", "volume", "ambiguous", "kind", "exchange", "day", "offset"]
     writer.insert("foreign_ledger", ledger, column_names=columns)

@@ -28,7 +28,7 @@ def archive(writer: Client, database: str) -> Client:
     migrations.migrate(writer, database)
     put(
         writer,
-        "trades",
+        "trades_state",
         "kind, symbol, exchange, day, ts, price, volume, value, side, phase, anchored, since, cause, offset",
         ("print", "VNM", "HOSE", DAY, at("09:15:01"), 60_000, 100, 6_000_000, "buy", "continuous", True, None, None, 1),
         ("print", "VNM", "HOSE", DAY, at("09:16:30"), 60_300, 200, 12_060_000, "sell", "continuous", True, None, None, 2),

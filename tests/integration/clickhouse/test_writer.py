@@ -31,9 +31,9 @@ FRAME = topics.encode(TradesFrame(events=[a_trade_event(), a_trade_event(kind="g
 VENUE = Migration(
     99,
     "venue",
-    "ALTER TABLE trades ADD COLUMN IF NOT EXISTS venue LowCardinality(String) DEFAULT 'main' COMMENT 'V' AFTER epoch;\n"
-    "ALTER TABLE trades ADD COLUMN IF NOT EXISTS desk Nullable(String) COMMENT 'D' AFTER venue;\n"
-    "ALTER TABLE trades MODIFY COLUMN IF EXISTS generation UInt32 COMMENT 'G';\n",
+    "ALTER TABLE trades_state ADD COLUMN IF NOT EXISTS venue LowCardinality(String) DEFAULT 'main' COMMENT 'V' AFTER epoch;\n"
+    "ALTER TABLE trades_state ADD COLUMN IF NOT EXISTS desk Nullable(String) COMMENT 'D' AFTER venue;\n"
+    "ALTER TABLE trades_state MODIFY COLUMN IF EXISTS generation UInt32 COMMENT 'G';\n",
 )
 
 
@@ -70,7 +70,7 @@ def test_it_writes_into_the_tables_of_a_newer_release(sink: Writer, writer: Clie
     migrations.migrate(writer, database, [*migrations.load(), VENUE])
     sink.open()
     insert(sink)
-    found = writer.query("SELECT kind, venue, desk FROM trades ORDER BY idx").result_rows
+    found = writer.query("SELECT kind, venue, desk FROM trades_state ORDER BY idx").result_rows
     assert found == [("print", "main", None), ("gap", "main", None)]
     assert writer.command("SELECT sum(prints) FROM candles_1d") == 1
 
@@ -82,13 +82,13 @@ def test_it_goes_on_while_a_newer_release_changes_the_tables(sink: Writer, write
     insert(sink, 1)
     # What it has inserted before is still a repeat.
     insert(sink, 0)
-    assert writer.query("SELECT offset, venue FROM trades ORDER BY offset, idx").result_rows == [
+    assert writer.query("SELECT offset, venue FROM trades_state ORDER BY offset, idx").result_rows == [
         (0, "main"), (0, "main"), (1, "main"), (1, "main"),
     ]  # fmt: skip
 
 
 def test_it_does_not_write_where_a_newer_release_did_more_than_add(sink: Writer, writer: Client, database: str) -> None:
-    newer = Migration(99, "lots", "-- not additive: volumes are in lots\nALTER TABLE trades MODIFY COMMENT 'In lots';\n")
+    newer = Migration(99, "lots", "-- not additive: volumes are in lots\nALTER TABLE trades_state MODIFY COMMENT 'In lots';\n")
     migrations.migrate(writer, database, [*migrations.load(), newer])
     with pytest.raises(NewerTables, match="volumes are in lots"):
         sink.open()
@@ -96,8 +96,8 @@ def test_it_does_not_write_where_a_newer_release_did_more_than_add(sink: Writer,
 
 def test_it_does_not_leave_empty_what_it_does_not_know(sink: Writer, writer: Client, database: str) -> None:
     migrations.migrate(writer, database)
-    writer.command("ALTER TABLE trades ADD COLUMN desk String")
-    with pytest.raises(ColumnsUnknown, match=r"trades\.desk.*upgrade this program"):
+    writer.command("ALTER TABLE trades_state ADD COLUMN desk String")
+    with pytest.raises(ColumnsUnknown, match=r"trades_state\.desk.*upgrade this program"):
         sink.open()
 
 
@@ -109,7 +109,7 @@ def test_where_it_may_not_change_tables_it_names_what_to_run(embedded: Any, data
 
 def test_what_fails_for_longer_than_tables_remember_is_stored_once(sink: Writer, writer: Client) -> None:
     sink.open()
-    writer.command("ALTER TABLE trades MODIFY SETTING non_replicated_deduplication_window = 2")
+    writer.command("ALTER TABLE trades_state MODIFY SETTING non_replicated_deduplication_window = 2")
     # A print and a dead letter: the one's table takes it, the other's is not there.
     made = sink.make(a_batch(0, FRAME, b"{}"))
     writer.command("RENAME TABLE dlq TO elsewhere")
@@ -130,7 +130,7 @@ def test_what_an_insert_that_still_runs_may_yet_bring_is_not_put_back(
     sink: Writer, writer: Client, server: Any, database: str
 ) -> None:
     sink.open()
-    token = "topic-0-0-1-trades-202611"
+    token = "topic-0-0-1-trades_state-202611"
     writer.command("CREATE TABLE slow (n UInt8) ENGINE = MergeTree ORDER BY n")
     running = connect(server.url, server.user, server.password, database)
     # The insert of a sink that was stopped in the middle of it: for as long as it likes.

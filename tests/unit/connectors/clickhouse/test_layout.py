@@ -52,5 +52,5 @@ def test_a_type_that_the_sink_does_not_write_is_told(type_: str, is_written: boo
 
 
 def test_the_sink_needs_a_table_for_each_topic_and_that_of_the_dead_letters() -> None:
-    assert {"trades", "prices_daily_state", "dlq"} < NEEDED.keys()
-    assert NEEDED["trades"][-3:] == ("partition", "offset", "idx")
+    assert {"trades_state", "prices_daily_state", "dlq"} < NEEDED.keys()
+    assert NEEDED["trades_state"][-3:] == ("partition", "offset", "idx")

@@ -4,7 +4,7 @@ from connectors.clickhouse.core.rows import Block
 
 NAMES = ("symbol", "day", "ts", "partition", "offset", "idx")
 BLOCK = Block(
-    "trades",
+    "trades_state",
     202611,
     NAMES,
     (["VNM", "O'N", "VNM"], [20_777, 20_777, 20_778], [60_005, 119_999, 180_000], [2, 2, 2], [7, 7, 9], [0, 1, 0]),
@@ -13,7 +13,7 @@ BLOCK = Block(
 
 def test_rows_are_looked_for_where_an_index_finds_them() -> None:
     assert repair.question(BLOCK) == (
-        "SELECT offset, idx FROM `trades` WHERE partition = 2 AND offset BETWEEN 7 AND 9"
+        "SELECT offset, idx FROM `trades_state` WHERE partition = 2 AND offset BETWEEN 7 AND 9"
         " AND ts >= fromUnixTimestamp64Milli(60005) AND ts <= fromUnixTimestamp64Milli(180000) AND symbol IN ('O\\'N', 'VNM')"
     )
 
@@ -39,12 +39,12 @@ def test_how_long_rows_are_kept_is_what_the_engine_says() -> None:
 
 
 def test_derived_rows_are_computed_of_whole_minutes() -> None:
-    (candles,) = DERIVED["trades"]
+    (candles,) = DERIVED["trades_state"]
     symbols = "symbol IN ('O\\'N', 'VNM')"
     conditions = repair.filters(BLOCK, candles, "market")
     assert conditions == {
         f"market.{table}": f"{column} >= fromUnixTimestamp64Milli(60000) AND {column} < fromUnixTimestamp64Milli(240000)"
         f" AND {symbols}"
-        for table, column in (("trades", "ts"), ("candles_1m_state", "t"))
+        for table, column in (("trades_state", "ts"), ("candles_1m_state", "t"))
     }
     assert repair.filter_setting({"a.b": "c = 'd'"}) == "{'a.b': 'c = \\'d\\''}"
