@@ -1,5 +1,6 @@
 """The views for analysts, asked about a small day of which every answer is known."""
 
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse import migrations
+from tests.documented import queries
 
 pytestmark = pytest.mark.clickhouse
 
@@ -81,6 +83,28 @@ def archive(writer: Client, database: str) -> Client:
         ("a", "burst", "VNM", "up", DAY, at("09:16:10"), 1),
         ("b", "none", "HPG", "up", DAY, at("09:16:10"), 2),
     )
+    put(
+        writer,
+        "reference_state",
+        "symbol, exchange, day, groups, sector, offset",
+        ("VNM", "HOSE", DAY, ["VN30"], "Food", 1),
+        ("SHS", "HNX", DAY, [], "Brokers", 2),
+    )
+    put(
+        writer,
+        "foreign_ledger",
+        "symbol, exchange, day, ts, side, volume, value, offset",
+        ("VNM", "HOSE", DAY, at("09:15:30"), "buy", 100, 6_000_000, 1),
+        ("VNM", "HOSE", DAY, at("09:16:40"), "sell", 30, 1_800_000, 2),
+        ("SHS", "HNX", DAY, at("09:16:41"), "sell", 10, 200_000, 3),
+    )
+    put(
+        writer,
+        "basis",
+        "underlying, symbol, alias, day, ts, basis, stale, offset",
+        ("VN30", "41I1GC000", "VN30F1M", DAY, at("09:15:02"), 250, False, 1),
+        ("VN30", "41I1GC000", "VN30F1M", DAY, at("09:16:02"), -125, False, 2),
+    )
     return writer
 
 
@@ -154,6 +178,50 @@ def test_an_alert_tells_how_far_the_price_went(archive: Client) -> None:
     ask = f"SELECT alert_id, {moved} FROM alert_outcomes ORDER BY alert_id"
     # 60,000 when it fired; 60,300 a minute later, and nothing new until after noon.
     assert asked(archive, ask) == [("a", 0.5, 0.5, 0.5), ("b", None, None, None)]
+
+
+ANSWERS: dict[str, list[tuple[Any, ...]]] = {
+    "The tape of a symbol's day": [
+        ("09:15:01", 60_000, 100, "buy"),
+        ("09:16:30", 60_300, 200, "sell"),
+        ("13:00:05", 60_600, 100, "buy"),
+        ("13:30:00", 50_000, 900, "neutral"),
+    ],
+    "Candles of a quarter of an hour": [("09:15:00", *map(Decimal, (60_000, 60_500, 60_000, 60_500)), 310)],
+    "Average price by session": [("afternoon", Decimal(60_600), 100, 1), ("morning", Decimal(60_200), 300, 2)],
+    "Where the volume was, by price": [(60_000, 100, 25.0), (60_300, 200, 50.0), (60_600, 100, 25.0)],
+    "What moved most": [("VNM", Decimal(60_600), 1.0, 400)],
+    "Foreigners' net by sector": [("Food", 4_200_000), ("Brokers", -200_000)],
+    "Foreigners' net in VN30 by minute": [("09:15:00", 6_000_000, 6_000_000), ("09:16:00", -1_800_000, 4_200_000)],
+    "The price after foreigners' largest minutes": [
+        ("VNM", "09:15:00", 6_000_000, 60_000, 60_300),
+        ("VNM", "09:16:00", -1_800_000, 60_300, 60_300),
+        # Nobody has traded it.
+        ("SHS", "09:16:00", -200_000, 0, 0),
+    ],
+    "The basis of the front month, day by day": [(DAY, -1.25, -1.25, 2.5)],
+    "Which rules were right after five minutes": [("burst", 1, 1), ("none", 1, 0)],
+    "What no print tells of": [("lost", 1, 700)],
+    "Spreads of the day": [("VNM", 24.95, 2), ("41I1GC000", 0.77, 1)],
+    "What aggressors paid against the middle": [("buy", 100, 50.0), ("sell", 200, 350.0)],
+}
+
+
+def test_documented_questions_are_those_that_are_answered_here() -> None:
+    assert list(queries()) == list(ANSWERS)
+
+
+@pytest.mark.parametrize("question", ANSWERS)
+def test_a_documented_question_is_answered(archive: Client, question: str) -> None:
+    found = archive.query(queries()[question], parameters={"day": date.fromisoformat(DAY), "symbol": "VNM"}).result_rows
+    assert [tuple(map(shown, row)) for row in found] == ANSWERS[question]
+
+
+def shown(value: Any) -> Any:
+    """Times as they are of that day, days as text."""
+    if isinstance(value, datetime):
+        return value.strftime("%H:%M:%S")
+    return value.isoformat() if isinstance(value, date) else value
 
 
 @pytest.fixture
