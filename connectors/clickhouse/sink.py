@@ -122,6 +122,8 @@ class _Sink:
         self._admin = AdminClient(settings.kafka, logger=log)
         self._inserting: tuple[Batch[rows.Decoded], Future[int]] | None = None
         """What is being inserted, beside the reading of what comes next."""
+        self._ending = False
+        """Whether nothing more is read."""
         self._inserter = ThreadPoolExecutor(1, "insert")
         self._sure_until = 0.0
         """Until when the partitions are certainly this sink's, on the monotonic clock."""
@@ -162,6 +164,8 @@ class _Sink:
         Raises:
             TooManyDeadLetters: As :func:`run`.
         """
+        # Behind a message that stopped this sink it must not read on: the message would be skipped.
+        self._ending = True
         self._intents.behind(())
         later = self._now_ms() + int(self._settings.batch_seconds * 1000) + 1
         self._write(later)
@@ -291,7 +295,7 @@ class _Sink:
         self._inserting = made.batch, insert
         try:
             while not (insert.done() or self._moved):
-                if self._intents.rows < self._settings.buffer_rows:
+                if not self._ending and self._intents.rows < self._settings.buffer_rows:
                     self._read(_BESIDE_SECONDS)
                 else:
                     wait([insert], _POLL_SECONDS)
