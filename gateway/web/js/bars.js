@@ -1,5 +1,7 @@
 // Candles of any length from minutes, and the last one live (pure). Times are milliseconds; prices as on the wire.
 
+import { archiveMs } from "./format.js";
+
 const MINUTE_MS = 60_000;
 
 /** Put `bar` into `minutes` (a Map by minute): a newer telling of a minute replaces it. */
@@ -51,4 +53,15 @@ export function barAt(bars, ms) {
   let found = null;
   for (const bar of bars) if (bar.at <= ms) found = bar;
   return found;
+}
+
+/** The basis through the day, in points: minutes of /api/v1/basis, and what the board's row `front` says since. */
+export function basisLine(minutes, front) {
+  const line = minutes.map((row) => ({
+    at: archiveMs(row.minute), basis: row.close / 100, price: row.price / 100, index: row.index_value / 100,
+  }));
+  if (front.ts_ms > (line.at(-1)?.at ?? 0)) {
+    line.push({ at: front.ts_ms, basis: front.basis / 100, price: front.price / 100, index: front.index_value / 100 });
+  }
+  return line;
 }

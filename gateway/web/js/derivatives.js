@@ -1,9 +1,10 @@
 // The page of futures: do they trade above or below their index, by how much, and until when.
 
 import { html, useMemo } from "/vendor/preact.js";
+import { basisLine } from "./bars.js";
 import { Chart, startBasis } from "./chart.js";
 import { changeClass, mark } from "./colour.js";
-import { archiveMs, change, percent, price, shortDay, volume } from "./format.js";
+import { change, percent, price, shortDay, volume } from "./format.js";
 import { marketOf } from "./strip.js";
 import { t } from "./text.js";
 import { ArchiveState, SymbolLink, useArchive } from "./use.js";
@@ -61,13 +62,7 @@ function BasisChart({ store, front }) {
   const answer = useArchive(day ? "basis" : null, { day, symbol: front.symbol }, Math.floor(store.beat.value / AGAIN_BEATS));
   const said = `${front.symbol} ${answer.rows?.length} ${front.ts_ms}`;
   const data = useMemo(() => {
-    const points = new Map();
-    for (const row of answer.rows ?? []) {
-      points.set(archiveMs(row.minute), { basis: row.basis / 100, price: row.price / 100, index: row.index_value / 100 });
-    }
-    const last = [...points.keys()].at(-1) ?? 0;
-    if (front.ts_ms > last) points.set(front.ts_ms, { basis: front.basis / 100, price: front.price / 100, index: front.index_value / 100 });
-    return { line: [...points].map(([at, values]) => ({ at, ...values })) };
+    return { line: basisLine(answer.rows ?? [], front) };
   }, [said]);
   return html`<${ArchiveState} answer=${answer} /><${Chart} start=${startBasis} data=${data} label=${t("basisLine")} />`;
 }

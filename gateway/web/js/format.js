@@ -75,11 +75,11 @@ export function archiveMs(text) {
   return Date.parse(`${text.replace(" ", "T")}+07:00`);
 }
 
-/** An age, as short as can be. */
-export function age(ms) {
+/** An age, as short as can be; `minutes` and `hours` are the units' names. */
+export function age(ms, minutes = "min", hours = "h") {
   if (ms === null || ms === undefined) return "–";
   if (ms < 10_000) return `${decimals[1].format(Math.max(0, ms) / 1_000)} s`;
   if (ms < 120_000) return `${Math.round(ms / 1_000)} s`;
-  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} min`;
-  return `${Math.round(ms / 3_600_000)} h`;
+  if (ms < 7_200_000) return `${Math.round(ms / 60_000)} ${minutes}`;
+  return `${Math.round(ms / 3_600_000)} ${hours}`;
 }

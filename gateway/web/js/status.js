@@ -1,10 +1,10 @@
 // The page that says whether the data can be trusted: how old it is, what is missing, what is in doubt.
 
 import { html, useEffect, useMemo, useState } from "/vendor/preact.js";
-import { age, clock, count, volume } from "./format.js";
+import { clock, count, volume } from "./format.js";
 import { skewed } from "./freshness.js";
 import { feedsOf, feedState, judge, technical } from "./strip.js";
-import { t } from "./text.js";
+import { ageText, t } from "./text.js";
 import { SymbolLink } from "./use.js";
 
 const ROWS = 20;
@@ -50,7 +50,7 @@ function Channels({ store }) {
         const isOld = heartbeat.stale.includes(channel) || unheard > 0;
         return html`<tr key=${channel} data-channel=${channel}>
           <th scope="row">${t(CHANNELS[channel] ?? "channel")} <small><code lang="en">${channel}</code></small></th>
-          <td class="number">${lag === null ? t("ageUnknown") : age(Math.max(0, lag) + unheard)}</td>
+          <td class="number">${lag === null ? t("ageUnknown") : ageText(Math.max(0, lag) + unheard)}</td>
           <td class=${isOld ? "down" : "up"}>${isOld ? `✕ ${t("old")}` : `✓ ${t("ok")}`}</td>
           <td class="number">${count(store.tables[channel]?.keys.value.length ?? 0)}</td>
         </tr>`;
@@ -110,7 +110,7 @@ function Versions({ store }) {
     <div><dt>${t("release")}</dt><dd data-release>${about?.release ?? "–"}</dd></div>
     <div><dt>${t("protocol")}</dt><dd>${about?.protocol ?? "–"}</dd></div>
     <div><dt>${t("stream")}</dt><dd>${store.connection.value.stream || "–"}</dd></div>
-    ${skewed(store.heartbeat.value).map(([feed, ms]) => html`<div><dt>${t("skew")} ${feed}</dt><dd>${age(Math.abs(ms))}</dd></div>`)}
+    ${skewed(store.heartbeat.value).map(([feed, ms]) => html`<div><dt>${t("skew")} ${feed}</dt><dd>${ageText(Math.abs(ms))}</dd></div>`)}
   </dl>`;
 }
 
@@ -120,7 +120,7 @@ export function StatusPage({ store }) {
   const gaps = useMemo(() => html`<${Gaps} store=${store} />`, [beat, t("gapCount")]);
   const suspects = useMemo(() => html`<${Suspects} store=${store} />`, [beat, t("suspect")]);
   const detail = technical(store, why);
-  const sentence = old === null ? t("notKnown") : stale ? t("notFresh") : t("fresh", { age: age(old) });
+  const sentence = old === null ? t("notKnown") : stale ? t("notFresh") : t("fresh", { age: ageText(old) });
   return html`<section class="page status-page">
     <p class="answer ${stale || old === null ? "down" : "up"}" data-fresh=${String(!stale && old !== null)}>${stale || old === null ? "✕" : "✓"} ${sentence}</p>
     ${detail && html`<p class="note">${t("technical")}: <code lang="en">${detail}</code></p>`}

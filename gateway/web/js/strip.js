@@ -2,9 +2,9 @@
 
 import { html } from "/vendor/preact.js";
 import { changeClass, mark } from "./colour.js";
-import { age, billions, change, clock, count, day, percent, price } from "./format.js";
+import { billions, change, clock, count, day, percent, price } from "./format.js";
 import { freshness, skewed } from "./freshness.js";
-import { language, phaseName, t } from "./text.js";
+import { ageText, language, phaseName, t } from "./text.js";
 
 const FIRST = ["VNINDEX", "VN30", "HNXINDEX", "HNX30", "UPCOMINDEX"];
 const NAMES = { VNINDEX: "VN-Index", HNXINDEX: "HNX-Index", UPCOMINDEX: "UPCoM-Index" };
@@ -81,7 +81,7 @@ export function marketOf(store) {
 function Connection({ store }) {
   const { phase, retryAt } = store.connection.value;
   const shown = phase === "live" && judge(store).why === "hung" ? "hung" : phase;
-  const words = phase === "waiting" ? `${t("waiting")} · ${t("retry")} ${age(Math.max(0, retryAt - store.now.value))}` : t(shown);
+  const words = phase === "waiting" ? `${t("waiting")} · ${t("retry")} ${ageText(Math.max(0, retryAt - store.now.value))}` : t(shown);
   return html`<span class="connection ${shown}" role="status">
     <i aria-hidden="true">${shown === "live" ? "●" : shown === "ended" ? "✕" : "○"}</i> ${words}
   </span>`;
@@ -118,8 +118,8 @@ export function SessionPanel({ store }) {
     </p>
     <p class="health">
       <${Connection} store=${store} />
-      <span class="age ${state.stale ? "stale" : ""}">${t("age")} <b>${age(state.age)}</b></span>
-      ${skewed(store.heartbeat.value).map(([feed, by]) => html`<span class="skew">${t("skew")} ${feed} <b>${age(Math.abs(by))}</b></span>`)}
+      <span class="age ${state.stale ? "stale" : ""}">${t("age")} <b>${ageText(state.age)}</b></span>
+      ${skewed(store.heartbeat.value).map(([feed, by]) => html`<span class="skew">${t("skew")} ${feed} <b>${ageText(Math.abs(by))}</b></span>`)}
       <span class="feeds">${t("feed")} <${Feeds} store=${store} /></span>
     </p>
   </div>`;
@@ -142,7 +142,7 @@ export function Banner({ store }) {
   const detail = language.value === "en" ? technical(store, why) : "";
   return html`<p class="banner" role="alert">
     <strong>${t(WHY[why])}</strong>
-    <span> · ${t("since")} ${age(old)} ${t("ago")}</span>
+    <span> · ${t("since")} ${ageText(old)} ${t("ago")}</span>
     ${detail && html`<span> · ${detail}</span>`}
     ${store.connection.value.phase === "ended" && html` <button type="button" onClick=${() => location.reload()}>${t("reload")}</button>`}
   </p>`;

@@ -1,6 +1,7 @@
 // The page's words, in Vietnamese and English.
 
 import { signal } from "/vendor/preact.js";
+import { age } from "./format.js";
 import { kept, keep } from "./kept.js";
 import { ALERT_KINDS, LANGUAGES, PHASES, SECTORS, STATUSES, WORDS } from "./words.js";
 
@@ -18,6 +19,9 @@ const place = () => LANGUAGES.indexOf(language.value);
 export function t(word, parts = {}) {
   return WORDS[word][place()].replace(/\{(\w+)\}/g, (_, name) => parts[name]);
 }
+
+/** An age, as short as can be, in the page's language. */
+export const ageText = (ms) => age(ms, t("minutes"), t("hours"));
 
 /** What a phase is called. */
 export function phaseName(phase) {

@@ -229,6 +229,8 @@ export const WORDS = {
   retry: ["thử lại sau", "trying again in"],
   since: ["lần cuối", "last"],
   ago: ["trước", "ago"],
+  minutes: ["phút", "min"],
+  hours: ["giờ", "h"],
   staleConnection: ["Mất kết nối: bảng đang hiển thị giá cũ", "Disconnected: the board shows old prices"],
   staleHung: ["Máy chủ không trả lời: bảng đang hiển thị giá cũ", "The gateway does not answer: the board shows old prices"],
   staleGateway: ["Máy chủ không nhận được dữ liệu mới", "The gateway receives no new data"],

@@ -60,7 +60,8 @@ test("times are Vietnam's", () => {
 });
 
 test("ages are short", () => {
-  assert.deepEqual([340, 12_400, 180_000, 10_800_000, null].map(age), ["0.3 s", "12 s", "3 min", "3 h", "–"]);
+  assert.deepEqual([340, 12_400, 180_000, 10_800_000, null].map((ms) => age(ms)), ["0.3 s", "12 s", "3 min", "3 h", "–"]);
+  assert.deepEqual([180_000, 10_800_000].map((ms) => age(ms, "phút", "giờ")), ["3 phút", "3 giờ"]);
 });
 
 const NOW = 100_000;

@@ -1,6 +1,6 @@
 import assert from "node:assert/strict";
 import test from "node:test";
-import { amend, barAt, barsOf, dayMs, withRunning, withToday } from "../../../../gateway/web/js/bars.js";
+import { amend, barAt, barsOf, basisLine, dayMs, withRunning, withToday } from "../../../../gateway/web/js/bars.js";
 import { choosable, columnsOf, viewOf } from "../../../../gateway/web/js/columns.js";
 import { evidenceOf } from "../../../../gateway/web/js/evidence.js";
 import { alertsShown } from "../../../../gateway/web/js/filters.js";
@@ -189,6 +189,16 @@ test("today stands among the days as the board has it", () => {
   const row = { day: 20261120, open: 2, high: 4, low: 1, last: 3, total_volume: 9 };
   assert.deepEqual(withToday(days, row).map((bar) => [bar.at, bar.close]), [[dayMs(20261119), 1], [Date.UTC(2026, 10, 20), 3]]);
   assert.equal(withToday(days, { ...row, last: null }), days);
+});
+
+test("the basis through the day is that at the end of each minute, and then the board's", () => {
+  const minute = { minute: "2026-11-20 09:15:00", open: 100, high: 300, low: 50, close: 250, price: 190_250, index_value: 190_000 };
+  const front = { ts_ms: Date.UTC(2026, 10, 20, 2, 16, 30), basis: -120, price: 189_880, index_value: 190_000 };
+  assert.deepEqual(basisLine([minute], front), [
+    { at: Date.UTC(2026, 10, 20, 2, 15), basis: 2.5, price: 1_902.5, index: 1_900 },
+    { at: front.ts_ms, basis: -1.2, price: 1_898.8, index: 1_900 },
+  ]);
+  assert.equal(basisLine([minute], { ...front, ts_ms: 0 }).length, 1);
 });
 
 test("a volume is made of prints, gaps, fills and corrections, in each generation of the feed's counter", () => {
