@@ -106,9 +106,9 @@ conformance: .venv/.ready ## Autobahn's test suite against the gateway, beside p
 	@infra/autobahn/install
 	PROVE=1 $(BIN)/pytest --log-cli-level=INFO tests/integration/gateway/test_conformance.py $(ARGS)
 
-pictures: setup ## The README's screenshot, by the browser test
+pictures: setup ## Every picture of the papers, of a stack that plays
 	@infra/browser/install
-	SCREENSHOTS=docs/images $(BIN)/pytest tests/e2e/test_stack.py -k purple
+	SCREENSHOTS=docs/images $(BIN)/pytest tests/e2e/test_pictures.py
 
 validate: setup ## Dockerfile, compose.yaml, manifests and Prometheus's configuration, by the tools they are written for
 	@infra/validate/run
