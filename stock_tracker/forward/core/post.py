@@ -33,7 +33,7 @@ class Language(StrEnum):
     BOTH = "both"
 
 
-class Severity(StrEnum):
+class LeastSeverity(StrEnum):
     """Of an alert."""
 
     INFO = "info"
@@ -47,7 +47,7 @@ class AlertFilter:
 
     kinds: frozenset[str] = frozenset()
     symbols: frozenset[str] = frozenset()
-    severity: Severity = Severity.INFO
+    severity: LeastSeverity = LeastSeverity.INFO
     """The least."""
 
     def passes(self, alert: AlertEvent) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from stock_tracker.doctor import CheckResult, CheckState, examine
+from stock_tracker.doctor import CheckFinding, CheckState, examine
 from tests.command_line import StockTracker
 
 NOBODY = "http://127.0.0.1:1/"
@@ -33,7 +33,7 @@ async def long_ago() -> AsyncIterator[str]:
     await runner.cleanup()
 
 
-async def found(home: Path, **environ: str) -> dict[str, list[CheckResult]]:
+async def found(home: Path, **environ: str) -> dict[str, list[CheckFinding]]:
     """What it finds, by check; it asks nobody outside of this machine."""
     here = {"STOCK_TRACKER_HOME": str(home), "KAFKA_BOOTSTRAP": "127.0.0.1:1", "SSI_API_URL": NOBODY, "SSI_STREAM_URL": NOBODY}
     findings = await examine({"CLICKHOUSE_URL": NOBODY, "PATH": os.environ["PATH"], **here, **environ})

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from stock_tracker.forward.core.post import AlertFilter, Form, Language, Letterhead, Severity, headers
+from stock_tracker.forward.core.post import AlertFilter, Form, Language, LeastSeverity, Letterhead, headers
 from tests.builders import an_alert
 
 
@@ -18,8 +18,8 @@ from tests.builders import an_alert
         (AlertFilter(kinds=frozenset({"basis_flip"})), False),
         (AlertFilter(symbols=frozenset({"HPG", "VNM"})), True),
         (AlertFilter(symbols=frozenset({"HPG"})), False),
-        (AlertFilter(severity=Severity.WARNING), True),
-        (AlertFilter(severity=Severity.CRITICAL), False),
+        (AlertFilter(severity=LeastSeverity.WARNING), True),
+        (AlertFilter(severity=LeastSeverity.CRITICAL), False),
     ],
 )
 def test_an_alert_passes_when_it_is_all_that_is_asked_for(wanted: AlertFilter, passes: bool) -> None:
