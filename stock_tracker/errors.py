@@ -31,6 +31,7 @@ StockTrackerError
 ├── UntriedQuix: the topologies without a broker were not tried with this release of Quix Streams
 ├── AclsRefused: the cluster does not take access rules
 ├── TopicsRefused: the cluster refuses to make topics
+├── TopicsFileRefused: a file of topics cannot be used
 └── TopicsDiffer: topics exist with other settings than ours
 """
 
@@ -581,6 +582,23 @@ class TopicsRefused(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return "Mend what it says (rights, or --replication above the number of brokers), then: stock-tracker topics apply"
+
+
+class TopicsFileRefused(StockTrackerError):
+    """The file of topics is not there, or ``problems`` are in it."""
+
+    def __init__(self, file: Path, problems: Sequence[str]) -> None:
+        super().__init__(file, problems)
+        self.file = file
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return f"the topics in {self.file} cannot be used:\n{indented(chr(10).join(self.problems))}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return f"Mend them, then: stock-tracker topics plan --file {self.file}    docs/operations.md has an example"
 
 
 class TopicsDiffer(StockTrackerError):

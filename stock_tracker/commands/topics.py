@@ -2,11 +2,15 @@
 
 import json
 import os
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from schemas.deployment import LOCAL_SHARDS, topic_prefix
+
+if TYPE_CHECKING:
+    from stock_tracker.kafka.topics import TopicsPlan
 
 app = typer.Typer(
     help="The topics that all services meet on. TOPIC_PREFIX is put before their names.",
@@ -15,22 +19,70 @@ app = typer.Typer(
 )
 
 
-@app.command(epilog="Example: stock-tracker topics apply --shards 6 --replication 3")
+File = Annotated[
+    Path | None,
+    typer.Option("--file", help="topics.toml: partitions, copies and settings of this deployment.", show_default=False),
+]
+
+
+@app.command(epilog="Example: stock-tracker topics plan --file topics.toml")
+def plan(file: File = None) -> None:
+    """Say what apply would do for the cluster to have the topics that the file asks for; exit code 1 if that is anything."""
+    from stock_tracker.kafka import deployment_file, topics
+    from stock_tracker.kafka.connection import kafka_config
+
+    wanted = deployment_file.read(file)
+    made = topics.plan(kafka_config(os.environ), topic_prefix(os.environ), wanted)
+    _show(made)
+    if made.make or made.alter or made.stuck:
+        raise typer.Exit(1)
+
+
+@app.command(
+    epilog="Example: stock-tracker topics apply --shards 6 --replication 3    or: stock-tracker topics apply --file topics.toml"
+)
 def apply(
     shards: Annotated[int, typer.Option(help="Partitions of the sharded topics.", min=1)] = LOCAL_SHARDS,
     replication: Annotated[int, typer.Option(help="Copies of each topic.", min=1)] = 1,
+    file: File = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Also delete topics of ours that this release does not know.")] = False,
 ) -> None:
-    """Make the topics that are missing; report those that differ, and change nothing on them (exit code 1)."""
+    """Make the topics that are missing. With a file alter settings too; without one report what differs (exit code 1)."""
     from stock_tracker.errors import TopicsDiffer
-    from stock_tracker.kafka import topics
+    from stock_tracker.kafka import deployment_file, topics
     from stock_tracker.kafka.connection import kafka_config
 
-    applied = topics.apply(kafka_config(os.environ), topic_prefix(os.environ), shards, replication)
+    kafka, prefix = kafka_config(os.environ), topic_prefix(os.environ)
+    if file is not None:
+        wanted = deployment_file.read(file)
+        made = topics.plan(kafka, prefix, wanted)
+        topics.carry_out(kafka, prefix, wanted, made, deletes=delete)
+        _show(made)
+        if made.stuck:
+            raise TopicsDiffer([str(difference) for difference in made.stuck])
+        return
+    if delete:
+        raise typer.BadParameter("only with --file", param_hint="--delete")
+    applied = topics.apply(kafka, prefix, shards, replication)
     for name in applied.created:
         print(f"made {name}")
     print(f"{len(applied.created)} topics made, {len(applied.present)} were there")
     if applied.differences:
         raise TopicsDiffer([str(difference) for difference in applied.differences])
+
+
+def _show(plan: "TopicsPlan") -> None:
+    for name in plan.make:
+        print(f"+ {name}")
+    for one in plan.alter:
+        print(f"~ {one.topic}: {one.setting} {one.found} → {one.wanted}")
+    for one in plan.stuck:
+        print(
+            f"! {one.topic}: {one.found} partitions, {one.wanted} wanted: that changes between two days, docs/growing.md says how"
+        )
+    for name in plan.strange:
+        print(f"- {name}: this release does not know it; --delete deletes it")
+    print(f"{len(plan.make)} to make, {len(plan.alter)} to alter, {len(plan.stuck)} that cannot be, {len(plan.strange)} strange")
 
 
 @app.command("list", epilog="Example: stock-tracker topics list --json")

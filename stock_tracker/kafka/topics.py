@@ -1,19 +1,25 @@
-"""Makes the topics of :mod:`schemas.topics` in a cluster, and says which are missing or differ. Never alters or deletes one."""
+"""Makes the topics of :mod:`schemas.topics` in a cluster, and says which are missing or differ.
+
+It alters and deletes only what it is told to: :func:`alter`, :func:`delete`.
+"""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from confluent_kafka import KafkaError, KafkaException
-from confluent_kafka.admin import ConfigResource, NewTopic, ResourceType
+from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.topics import TOPICS, Topic
 from stock_tracker.errors import TopicsRefused
 from stock_tracker.kafka import metadata
+from stock_tracker.kafka.deployment_file import TopicsFile
 
 ANSWER_S = 30.0
+KINDS = ("ssi", "market", "state", "partial", "pipelines")
+"""What names of topics of ours begin with, after the prefix."""
 _PAUSE_S = 0.2
 
 
@@ -46,6 +52,66 @@ class Applied:
     present: tuple[str, ...]
     differences: tuple[TopicDifference, ...]
     """Settings, of the topics that were there before, that are not as we would make them."""
+
+
+@dataclass(frozen=True)
+class TopicsPlan:
+    """What would have to be done for the cluster to have the topics that a file asks for."""
+
+    make: tuple[str, ...]
+    """Topics that are missing."""
+    alter: tuple[TopicDifference, ...]
+    """Settings that can be changed in place."""
+    stuck: tuple[TopicDifference, ...]
+    """Numbers of partitions, which cannot: it decides where the state of a symbol is."""
+    strange: tuple[str, ...]
+    """Topics of our kinds of names that this release does not know."""
+
+
+def plan(kafka: Mapping[str, str], prefix: str, wanted: TopicsFile) -> TopicsPlan:
+    """Compare the cluster with what ``wanted`` asks for; changes nothing.
+
+    Raises:
+        KafkaUnavailable: No broker answers.
+    """
+    found = describe(kafka, prefix)
+    ours = {topic.named(prefix): topic for topic in TOPICS}
+    differing = compare(TOPICS, found, prefix, wanted.shards, wanted.config_of)
+    return TopicsPlan(
+        make=tuple(name for name in ours if name not in found),
+        alter=tuple(one for one in differing if one.setting != "partitions"),
+        stuck=tuple(one for one in differing if one.setting == "partitions"),
+        strange=tuple(
+            name
+            for name in sorted(metadata.ask(kafka).topics)
+            if name not in ours and name.startswith(tuple(f"{prefix}{kind}." for kind in KINDS))
+        ),
+    )
+
+
+def carry_out(kafka: Mapping[str, str], prefix: str, wanted: TopicsFile, plan: TopicsPlan, *, deletes: bool = False) -> None:
+    """Do what a plan says: make and alter topics; delete those that are strange only where ``deletes`` says so.
+
+    Raises:
+        KafkaUnavailable: The cluster stopped answering, or refused a change.
+        TopicsRefused: It refuses to make some of them; the others are made.
+    """
+    missing_ones = [topic for topic in TOPICS if topic.named(prefix) in plan.make]
+    _create(kafka, missing_ones, prefix, wanted.shards, wanted.replication, wanted.config_of)
+    admin = metadata.admin(kafka)
+    changes: dict[str, list[ConfigEntry]] = {}
+    for one in plan.alter:
+        entry = ConfigEntry(one.setting, one.wanted, incremental_operation=AlterConfigOpType.SET)
+        changes.setdefault(one.topic, []).append(entry)
+    resources = [ConfigResource(ResourceType.TOPIC, name, incremental_configs=entries) for name, entries in changes.items()]
+    answers = list(admin.incremental_alter_configs(resources).values()) if resources else []
+    if deletes and plan.strange:
+        answers += admin.delete_topics(list(plan.strange), operation_timeout=ANSWER_S).values()
+    for answer in answers:
+        try:
+            answer.result()
+        except KafkaException as error:
+            raise KafkaUnavailable(kafka["bootstrap.servers"], error.args[0].str()) from error
 
 
 def apply(kafka: Mapping[str, str], prefix: str, shards: int, replication: int) -> Applied:
@@ -125,7 +191,11 @@ def describe(kafka: Mapping[str, str], prefix: str) -> dict[str, ExistingTopic]:
 
 
 def compare(
-    topics: Sequence[Topic[Any]], found: Mapping[str, ExistingTopic], prefix: str, shards: int
+    topics: Sequence[Topic[Any]],
+    found: Mapping[str, ExistingTopic],
+    prefix: str,
+    shards: int,
+    config_of: Callable[[Topic[Any]], Mapping[str, str]] = Topic.config,
 ) -> tuple[TopicDifference, ...]:
     """The settings of existing topics that are not as we would make them."""
     differences = []
@@ -133,7 +203,7 @@ def compare(
         name = topic.named(prefix)
         if name not in found:
             continue
-        wanted = {"partitions": str(topic.partitions(shards)), **topic.config()}
+        wanted = {"partitions": str(topic.partitions(shards)), **config_of(topic)}
         actual = {**found[name].config, "partitions": str(found[name].partitions)}
         differences += [
             TopicDifference(name, setting, value, actual.get(setting, "not set"))
@@ -144,11 +214,18 @@ def compare(
 
 
 def _create(
-    kafka: Mapping[str, str], topics: Sequence[Topic[Any]], prefix: str, shards: int, replication: int
+    kafka: Mapping[str, str],
+    topics: Sequence[Topic[Any]],
+    prefix: str,
+    shards: int,
+    replication: int,
+    config_of: Callable[[Topic[Any]], Mapping[str, str]] = Topic.config,
 ) -> tuple[str, ...]:
     if not topics:
         return ()
-    new = [NewTopic(topic.named(prefix), topic.partitions(shards), replication, config=topic.config()) for topic in topics]
+    new = [
+        NewTopic(topic.named(prefix), topic.partitions(shards), replication, config=dict(config_of(topic))) for topic in topics
+    ]
     created, refused = [], {}
     admin = metadata.admin(kafka)
     for name, answer in admin.create_topics(new, operation_timeout=ANSWER_S).items():
