@@ -12,6 +12,7 @@ import connectors.clickhouse.metrics
 import connectors.ssi.metrics
 import gateway.metrics
 import pipelines.metrics
+import stock_tracker.forward.metrics
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "metrics.md"
 PARTS: Final = {
@@ -20,6 +21,7 @@ PARTS: Final = {
     "sink": (connectors.clickhouse.metrics, "The archive's sink", "`stock-tracker archive sink`"),
     "archive": (connectors.clickhouse.metrics, "The embedded archive", "`stock-tracker archive serve`"),
     "gateway": (gateway.metrics, "The gateway", "`stock-tracker gateway`"),
+    "forward": (stock_tracker.forward.metrics, "The forwarder of alerts", "`stock-tracker alerts forward`"),
 }
 """By the word after ``stock_tracker_`` in its metrics: where they are, and the part's heading and command."""
 

@@ -1,4 +1,4 @@
-"""``stock-tracker alerts``: check a rule file, and try it on a day that is over."""
+"""``stock-tracker alerts``: check a rule file, try it on a day that is over, and forward what fires."""
 
 from enum import StrEnum
 from pathlib import Path
@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stock_tracker.commands.options import HealthPort, Wait
+from stock_tracker.forward.core.post import Form, Language, LeastSeverity
+
 if TYPE_CHECKING:
     from pipelines.core.rules import Rules
 
 app = typer.Typer(
-    help="Alert rules: check a file of them, and try it on a day that is over.",
+    help="Alerts: check a file of rules, try it on a day that is over, and forward what fires.",
     no_args_is_help=True,
     epilog="Example: stock-tracker alerts check pipelines/alerts.toml",
 )
@@ -69,6 +72,70 @@ def backtest(
     else:
         for line in backtests.table(report):
             print(line)
+
+
+@app.command(epilog="Example: stock-tracker alerts forward --to https://hooks.example/alerts --severity warning --language vi")
+def forward(
+    to: Annotated[
+        str,
+        typer.Option(help="URL that takes a POST. In the environment nobody sees a token in it.", envvar="ALERTS_FORWARD_URL"),
+    ],
+    form: Annotated[Form, typer.Option("--format", help="What the receiver understands.")] = Form.JSON,
+    language: Annotated[Language, typer.Option(help="Of the sentence.")] = Language.EN,
+    severity: Annotated[LeastSeverity, typer.Option(help="The least that is forwarded.")] = LeastSeverity.INFO,
+    kind: Annotated[list[str] | None, typer.Option(help="Only these kinds; may be repeated.", show_default=False)] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="Only these symbols; may be repeated.", show_default=False)] = None,
+    chat: Annotated[str, typer.Option(help="Telegram: id of the chat.", show_default=False)] = "",
+    name: Annotated[
+        str, typer.Option(help="Of its position: two with one name share the alerts, each name gets all of them.")
+    ] = "default",
+    from_beginning: Annotated[
+        bool, typer.Option("--from-beginning", help="A new name begins with all that Kafka keeps, not with what comes.")
+    ] = False,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Allow plain http to another machine.")] = False,
+    port: HealthPort = 0,
+    wait: Wait = 0,
+) -> None:
+    """Post each alert until the receiver has taken it, signed with ALERTS_FORWARD_SECRET(_FILE); until stopped, none is lost."""
+    import asyncio
+    import os
+    from urllib.parse import urlsplit
+
+    from connectors.ssi.settings import is_loopback
+    from schemas.deployment import topic_prefix
+    from stock_tracker.forward.core.post import AlertFilter, Letterhead
+    from stock_tracker.forward.forwarder import Forwarder, ForwardSettings
+    from stock_tracker.kafka.connection import kafka_config
+    from stock_tracker.kafka.topics import wait_for
+    from stock_tracker.service import log_to_stderr, run_until_signalled, serving_health
+
+    url = urlsplit(to)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise typer.BadParameter("it is no http(s) URL", param_hint="--to")
+    if url.scheme == "http" and not insecure and not is_loopback(url.hostname):
+        raise typer.BadParameter("plain http to another machine: use https, or say --insecure", param_hint="--to")
+    if form is Form.TELEGRAM and not chat:
+        raise typer.BadParameter("Telegram wants the id of a chat", param_hint="--chat")
+    secret_file = os.environ.get("ALERTS_FORWARD_SECRET_FILE")
+    secret = Path(secret_file).read_text().strip() if secret_file else os.environ.get("ALERTS_FORWARD_SECRET", "")
+    log_to_stderr()
+    settings = ForwardSettings(
+        kafka=kafka_config(os.environ),
+        prefix=topic_prefix(os.environ),
+        url=to,
+        secret=secret.encode(),
+        name=name,
+        wanted=AlertFilter(frozenset(kind or ()), frozenset(symbol or ()), severity),
+        letterhead=Letterhead(form, language, chat),
+        from_beginning=from_beginning,
+    )
+    with serving_health(port) as health:
+        wait_for(settings.kafka, settings.prefix, wait)
+
+        async def service(stop: asyncio.Event) -> None:
+            await Forwarder(settings, health).run(stop)
+
+        run_until_signalled(service)
 
 
 def _read(file: Path) -> "Rules":

@@ -10,6 +10,7 @@ import connectors.clickhouse.metrics
 import connectors.ssi.metrics
 import gateway.metrics
 import pipelines.metrics
+import stock_tracker.forward.metrics
 from tests.make_metrics import PAGE, PARTS, Metric, exported, metrics_of, page
 
 EVERY = [metric for part in PARTS for metric in metrics_of(part)]
@@ -32,7 +33,9 @@ def test_a_metric_has_a_unit_a_meaning_and_a_remedy(metric: Metric) -> None:
 
 
 def test_no_metric_is_called_after_no_part() -> None:
-    modules = (connectors.ssi.metrics, pipelines.metrics, connectors.clickhouse.metrics, gateway.metrics)
+    modules = (
+        connectors.ssi.metrics, pipelines.metrics, connectors.clickhouse.metrics, gateway.metrics, stock_tracker.forward.metrics,
+    )  # fmt: skip
     made = [value for module in modules for value in vars(module).values() if isinstance(value, MetricWrapperBase)]
     assert len(made) == len(EVERY)
     assert all(re.fullmatch(rf"stock_tracker_(?:{'|'.join(PARTS)})(?:_[a-z]+)+", metric.name) for metric in EVERY)

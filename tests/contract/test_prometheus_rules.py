@@ -96,6 +96,9 @@ SITUATIONS: dict[str, tuple[Situation, ...]] = {
         Situation(_suddenly('stock_tracker_sink_remade_topics_total{topic="market.trades"}')),
     ),
     "ArchiveRejects": (Situation(_suddenly('stock_tracker_sink_rejected_rows_total{topic="market.trades"}')),),
+    "AlertsNotForwarded": (
+        Situation({"stock_tracker_forward_receiver_up": f"0{ALWAYS}", "stock_tracker_forward_failed_requests_total": "0+2x600"}),
+    ),
     "ProcessDown": (Situation({'up{job="stock-tracker-gateway"}': f"0{ALWAYS}"}),),
     "ProcessRestarts": (Situation({'process_start_time_seconds{job="stock-tracker-sink"}': "0+60x600"}),),
     "MemoryGrows": (Situation({'process_resident_memory_bytes{job="stock-tracker-sink"}': f"3000000000{ALWAYS}"}),),
