@@ -10,8 +10,8 @@ PIP_AUDIT_VERSION := 2.10.1
 CYCLONEDX_VERSION := 7.5.0
 UV := .bootstrap/bin/uv
 BIN := .venv/bin
-# A worker more than processors, up to four: tests wait for brokers and servers half of their time.
-WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 1)
+# Two workers more than processors, up to four: tests wait for brokers and servers half of their time.
+WORKERS := $(shell expr $$(getconf _NPROCESSORS_ONLN) + 2)
 # All tests of a file on one worker, for what they share; the longest files first.
 TEST := $(BIN)/pytest -n $(WORKERS) --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
