@@ -36,7 +36,7 @@ class TableDifference(NamedTuple):
 
 
 def compare(client: Client, standing: str, again: str, day: TradingDay) -> list[TableDifference]:
-    """Compare the rows of ``day`` table by table, symbol by symbol.
+    """Compare the rows of ``day`` table by table, symbol by symbol: of events, for a day is computed *with* the reference data.
 
     Args:
         client: That may read both.
@@ -83,13 +83,13 @@ def swap(client: Client, standing: str, again: str, day: TradingDay, tell: Calla
         for derived in DERIVED.get(table.name, ()):
             _delete(client, standing, derived.storage, f"toDate({derived.start}, 'Asia/Ho_Chi_Minh') = {when}")
         _delete(client, standing, table.name, f"day = {when}")
+        # Read from the view: a table may keep some of what is inserted in another form, and more rows than the last ones.
         names = [column.name for column in table.columns]
         into = ", ".join(quote_name(name) for name in (*names, *POSITION))
         chosen = ", ".join([*(quote_name(name) for name in names), "partition", f"offset + {OFFSETS_FROM}", "idx"])
-        final = " FINAL" if table.last_wins is not None else ""
         client.command(
             f"INSERT INTO {quote_name(standing)}.{quote_name(table.name)} ({into})"  # noqa: S608
-            f" SELECT {chosen} FROM {quote_name(again)}.{quote_name(table.name)}{final} WHERE day = {when}"
+            f" SELECT {chosen} FROM {quote_name(again)}.{quote_name(table.view)} WHERE day = {when}"
         )
 
 

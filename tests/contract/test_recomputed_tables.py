@@ -32,7 +32,7 @@ def trade(client: Client, database: str, symbol: str, day: str, offset: int, num
         "generation": 0, "start": number * 100, "total_volume": number * 100 + 100, "price": price, "volume": 100,
         "value": price * 100, "phase": "'continuous'", "anchored": 1, "partition": 0, "offset": offset, "idx": 0,
     }  # fmt: skip
-    client.command(f"INSERT INTO {database}.trades ({', '.join(row)}) VALUES ({', '.join(map(str, row.values()))})")
+    client.command(f"INSERT INTO {database}.trades_state ({', '.join(row)}) VALUES ({', '.join(map(str, row.values()))})")
 
 
 def volumes(client: Client, database: str) -> dict[tuple[str, str], int]:
