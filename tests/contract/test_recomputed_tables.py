@@ -16,8 +16,11 @@ DAY = TradingDay(20261123)
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Client]:
-    """The embedded engine in memory, with both databases."""
-    client = clickhouse_connect.get_client(interface="chdb", path=":memory:")
+    """The embedded engine in memory, with both databases.
+
+    It has the defaults of the oldest server that we name: that one takes what is selected and inserted once more for a repeat.
+    """
+    client = clickhouse_connect.get_client(interface="chdb", path=":memory:", settings={"compatibility": "25.8"})
     for database in (STANDING, AGAIN):
         client.database = database
         migrations.migrate(client, database)
