@@ -16,7 +16,7 @@ SERVICES: Mapping[str, tuple[str, ...]] = {
     "connector": (*COMMON, "aiohttp", "backports-zstd", "lz4", "orjson"),
     "pipelines": (*COMMON, "orjson", "quixstreams"),
     "sink": (*COMMON, "backports-zstd", "clickhouse-connect", "lz4", "orjson"),
-    "gateway": (*COMMON, "aiohttp"),
+    "gateway": (*COMMON, "aiohttp", "joserfc"),
 }
 """By target of the Dockerfile; the simulator is in the connector's. A test imports each service with nothing but this."""
 EXTRAS = {"confluent-kafka": "quixstreams"}
