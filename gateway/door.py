@@ -24,8 +24,9 @@ from schemas.errors import PortTaken
 from schemas.stock_v1 import CloseCode
 from schemas.units import MonotonicMs
 
-ACCEPTED_AT_ONCE: Final = 64
-"""Connections that are accepted before anything else is done: each takes a descriptor, whoever it is."""
+ACCEPTED_AT_ONCE: Final = 16
+"""Connections that are accepted in a turn of the event loop. Each takes a descriptor, and one that is refused gives it back some
+turns later: those of four turns have to fit into what is reserved."""
 BACKLOG: Final = 4_096
 """Connections that the kernel keeps until they are accepted."""
 RESERVED: Final = 128
