@@ -68,9 +68,9 @@ def tape(engine: Client) -> Iterator[None]:
         "('print', 'FPT', '2026-11-20', '2026-11-20 09:15:30', 70, 'continuous', NULL, false, true, 6)",
     ]
     columns = "kind, symbol, day, ts, volume, phase, cause, late, anchored, offset"
-    engine.command(f"INSERT INTO trades ({columns}) VALUES {', '.join(lines)}")
+    engine.command(f"INSERT INTO trades_state ({columns}) VALUES {', '.join(lines)}")
     yield
-    engine.command("TRUNCATE TABLE trades")
+    engine.command("TRUNCATE TABLE trades_state")
 
 
 def answer_of(engine: Client, name: str, **more: str) -> list[dict[str, Any]]:
