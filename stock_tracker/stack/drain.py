@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
@@ -56,6 +56,7 @@ class Backlog:
         self._kafka = dict(kafka)
         self._timeout_s = timeout_s
         self._consumer = self._consumer_of("stock-tracker-drain")
+        self._uncommitted = self._consumer_of("stock-tracker-drain", isolation="read_uncommitted")
         self._askers: dict[str, Consumer] = {}
         """By group, the client that asks for its commits. It never subscribes, and so never becomes a member of the group."""
         self._asking = threading.Lock()
@@ -67,7 +68,7 @@ class Backlog:
         request of it is under way.
         """
         with self._asking:
-            for consumer in (self._consumer, *self._askers.values()):
+            for consumer in (self._consumer, self._uncommitted, *self._askers.values()):
                 consumer.close()
 
     def lag(self, group: ConsumerGroup) -> int:
@@ -85,14 +86,26 @@ class Backlog:
     def has_unread(self, group: ConsumerGroup) -> bool:
         """Whether the group has messages still to read: of committed transactions, beyond its own commits.
 
+        An open transaction counts as such a message. Its producer may be told that it is committed before Kafka has marked every
+        partition with that, and until then the log seems to end where it ended before.
+
         Raises:
             KafkaUnavailable: Kafka did not answer.
         """
         with self._asking:
-            behind = [
-                TopicPartition(p.topic, p.partition, committed) for p, committed, end in self._progress(group) if committed < end
-            ]
+            progress = list(self._progress(group))
+            if any(self._end_of_all(place) > end for place, _, end in progress):
+                return True
+            behind = [TopicPartition(p.topic, p.partition, committed) for p, committed, end in progress if committed < end]
             return bool(behind) and self._has_message(behind)
+
+    def _end_of_all(self, place: TopicPartition) -> int:
+        """The end of a partition, with what is in open transactions."""
+        try:
+            _, end = self._uncommitted.get_watermark_offsets(place, timeout=self._timeout_s)
+        except KafkaException as error:
+            raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from error
+        return int(end)
 
     def unread(self, group: ConsumerGroup) -> Unread:
         """What the group has still to read, of committed transactions.
@@ -237,7 +250,7 @@ class Backlog:
             self._askers[group] = self._consumer_of(group)
         return self._askers[group]
 
-    def _consumer_of(self, group: str) -> Consumer:
+    def _consumer_of(self, group: str, isolation: Literal["read_committed", "read_uncommitted"] = "read_committed") -> Consumer:
         return Consumer(
             {
                 **self._kafka,
@@ -246,7 +259,7 @@ class Backlog:
                 "enable.partition.eof": True,
                 # The end of a log comes with the answer to a fetch, which the broker holds back in the hope of more messages.
                 "fetch.wait.max.ms": 20,
-                "isolation.level": "read_committed",
+                "isolation.level": isolation,
                 # It would print every connection that a dead broker refuses. What is wrong comes as an error, too.
                 "log_level": 0,
             }

@@ -9,6 +9,7 @@ from schemas.structs import DeadLetter, ShardProgress
 from schemas.topics import SSI_DLQ, SSI_TICKS, STATE_PROGRESS, encode
 from stock_tracker.stack.drain import Backlog, Unread, consumer_groups
 from stock_tracker.stack.standings import Standings
+from stock_tracker.testing.patience import until
 
 pytestmark = pytest.mark.kafka
 
@@ -61,10 +62,28 @@ def test_the_mark_of_a_transaction_is_nothing_to_read(kafka: str, topics: str) -
     group = consumer_groups(topics)[0]
     backlog = Backlog({"bootstrap.servers": kafka})
     try:
-        assert backlog.unread(group).messages == 2
+        until(lambda: backlog.unread(group).messages == 2, "the mark of the transaction")
         asker = backlog._consumer_of(group.name)
         asker.commit(offsets=[TopicPartition(SSI_TICKS.named(topics), 0, 1)], asynchronous=False)
         asker.close()
         assert backlog.unread(group) == Unread(0, None)
+    finally:
+        backlog.close()
+
+
+def test_what_is_in_an_open_transaction_is_still_to_be_read(kafka: str, topics: str) -> None:
+    """A commit is told to the producer before every partition is marked with it: to a reader that looks like this."""
+    producer = Producer({"bootstrap.servers": kafka, "transactional.id": f"{topics}writer"})
+    producer.init_transactions(60)
+    group = consumer_groups(topics)[0]
+    backlog = Backlog({"bootstrap.servers": kafka})
+    try:
+        assert not backlog.has_unread(group)
+        producer.begin_transaction()
+        producer.produce(SSI_TICKS.named(topics), b"{}", partition=0)
+        assert producer.flush(60) == 0
+        assert backlog.has_unread(group)
+        producer.abort_transaction(60)
+        until(lambda: not backlog.has_unread(group), "the mark of the transaction that was given up")
     finally:
         backlog.close()

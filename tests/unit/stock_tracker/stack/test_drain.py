@@ -82,7 +82,8 @@ def test_what_is_being_asked_is_answered_before_the_connection_is_closed(monkeyp
         consumer.answer.set()
         closing.result(PATIENCE_S)
         assert isinstance(asking.exception(PATIENCE_S), KafkaUnavailable)
-    assert consumer.done == ["answered", "closed"]
+    assert consumer.done[0] == "answered"
+    assert set(consumer.done[1:]) == {"closed"}
 
 
 MARKET, TICKS = ("market", 0), ("ticks", 0)
