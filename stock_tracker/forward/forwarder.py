@@ -20,6 +20,7 @@ from schemas.structs import AlertEvent
 from schemas.topics import MARKET_ALERTS
 from stock_tracker.forward import metrics
 from stock_tracker.forward.core.post import AlertFilter, Letterhead, headers
+from stock_tracker.kafka.watermarks import watermarks
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +170,7 @@ class Forwarder:
         begins = []
         for place in consumer.committed(places, timeout=_TIMEOUT_S):
             if place.offset == OFFSET_INVALID:
-                low, high = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+                low, high = watermarks(consumer, place, _TIMEOUT_S)
                 place.offset = low if self._settings.from_beginning else high
                 consumer.commit(offsets=[place], asynchronous=False)
             begins.append(TopicPartition(place.topic, place.partition, place.offset))

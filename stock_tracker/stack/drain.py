@@ -19,6 +19,7 @@ from schemas.errors import KafkaUnavailable
 from schemas.structs import FeedStatus
 from schemas.topics import SSI_STATUS, Topic
 from stock_tracker.errors import NotInTime
+from stock_tracker.kafka.watermarks import watermarks
 from stock_tracker.stack.simulator import SimulatorClient
 
 DRAIN_S = 120.0
@@ -102,7 +103,7 @@ class Backlog:
     def _end_of_all(self, place: TopicPartition) -> int:
         """The end of a partition, with what is in open transactions."""
         try:
-            _, end = self._uncommitted.get_watermark_offsets(place, timeout=self._timeout_s)
+            _, end = watermarks(self._uncommitted, place, self._timeout_s)
         except KafkaException as error:
             raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from error
         return int(end)
@@ -210,7 +211,7 @@ class Backlog:
 
     def _last_value(self, topic: str) -> bytes | None:
         try:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(topic, 0), timeout=self._timeout_s)
+            low, high = watermarks(self._consumer, TopicPartition(topic, 0), self._timeout_s)
         except KafkaException as error:
             raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from error
         if high <= low:
@@ -232,7 +233,7 @@ class Backlog:
             partitions = [TopicPartition(topic, number) for topic in group.topics for number in metadata[topic].partitions]
             for commit in self._commits(group, partitions):
                 partition = TopicPartition(commit.topic, commit.partition)
-                low, high = self._consumer.get_watermark_offsets(partition, timeout=self._timeout_s)
+                low, high = watermarks(self._consumer, partition, self._timeout_s)
                 yield partition, max(commit.offset, low), high
         except KafkaException as error:
             raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from error

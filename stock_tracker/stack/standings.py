@@ -14,6 +14,7 @@ from pipelines.catalogue import CATALOGUE
 from schemas.calendar import ICT
 from schemas.errors import InvalidMessage, KafkaUnavailable
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, STATE_PROGRESS
+from stock_tracker.kafka.watermarks import watermarks
 from stock_tracker.stack.drain import Backlog, consumer_groups
 
 _TIMEOUT_S = 5.0
@@ -67,7 +68,7 @@ class Standings:
         place = TopicPartition(SSI_DLQ.named(self._prefix), 0, int(midnight.timestamp() * 1_000))
         with closing(self._consumer()) as consumer:
             try:
-                _, end = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+                _, end = watermarks(consumer, place, _TIMEOUT_S)
                 (first,) = consumer.offsets_for_times([place], timeout=_TIMEOUT_S)
             except KafkaException as error:
                 raise KafkaUnavailable(self._kafka["bootstrap.servers"], error.args[0].str()) from error
@@ -80,7 +81,7 @@ class Standings:
         newest: dict[tuple[str, int], int] = {}
         with closing(self._consumer()) as consumer:
             try:
-                low, high = consumer.get_watermark_offsets(place, timeout=_TIMEOUT_S)
+                low, high = watermarks(consumer, place, _TIMEOUT_S)
             except KafkaException as error:
                 raise KafkaUnavailable(self._kafka["bootstrap.servers"], error.args[0].str()) from error
             if low == high:

@@ -10,6 +10,7 @@ from pipelines.catalogue import Pipeline
 from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.position import Partition
 from schemas.topics import Topic
+from stock_tracker.kafka.watermarks import watermarks
 from stock_tracker.verify.partitions import Partitions
 
 _TIMEOUT_S: Final = 20.0
@@ -60,7 +61,7 @@ class KafkaDeployment:
         """Where a partition begins and ends; what is in an open transaction lies before its end."""
         asker = self._asker("stock-tracker-verify", isolation="read_uncommitted")
         try:
-            return Marks(*asker.get_watermark_offsets(self._named(place), timeout=_TIMEOUT_S))
+            return Marks(*watermarks(asker, self._named(place), _TIMEOUT_S))
         except KafkaException as error:
             raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from error
 
