@@ -185,7 +185,8 @@ class RowSubscription(Subscription):
                 return ()
             self._at, self.cursor = changes.upto, changes.reached
             return bodies
-        if state is SubscriptionState.SNAPSHOT:
+        if state is SubscriptionState.SNAPSHOT or (state is SubscriptionState.MISSED and not reads):
+            # What it lacks is looked up once it reads: it grows as long as it does not, and the others would wait for it.
             return ()
         keys = self._lacking(changes.upto)
         if keys and not reads:
