@@ -4,7 +4,8 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +34,7 @@ from gateway.core.history import QUESTIONS, ArchiveQuestion, BadQuestion, statem
 from gateway.core.selection import EVERYTHING, Audience, Selection
 from gateway.core.subscriber import Close, Subscriber, knows
 from gateway.door import Door
+from gateway.event_stream import serve_events
 from gateway.fanout import Client, Fanout
 from gateway.framer import SocketOutlet
 from gateway.history import ArchiveAnswers
@@ -40,6 +42,7 @@ from gateway.settings import THIS_MACHINE, GatewaySettings
 from gateway.tokens import TokenCheck
 from schemas.stock_v1 import PROTOCOL, CloseCode
 
+STREAM = "/v1/stream"
 WEB = Path(__file__).parent / "web"
 PING_S = 20.0
 """How often clients are sent a ping, in seconds; a connection is dropped when one is not answered in half that time."""
@@ -92,13 +95,15 @@ class Gateway:
         app.on_response_prepare.append(self._add_headers)
         app.router.add_get("/", self._dashboard)
         app.router.add_get("/v1/ws", self._websocket)
+        app.router.add_get(STREAM, self._event_stream, allow_head=False)
         app.router.add_get("/api/v1/snapshot/{channel}", self._snapshot)
         app.router.add_get("/api/v1/symbols", self._symbols)
         app.router.add_get("/api/v1/about", self._about)
         for name, question in QUESTIONS.items():
             app.router.add_get(f"/api/v1/{name}{'/{symbol}' if question.has_symbol else ''}", partial(self._past, question))
         app.on_cleanup.append(self._close)
-        app.router.add_route("OPTIONS", "/api/{rest:.*}", self._preflight)
+        for path in ("/api/{rest:.*}", STREAM):
+            app.router.add_route("OPTIONS", path, self._preflight)
         app.router.add_get("/healthz", self._healthz)
         app.router.add_get("/readyz", self._readyz)
         app.router.add_get("/metrics", self._metrics)
@@ -116,7 +121,7 @@ class Gateway:
             metrics.REFUSED.labels("host").inc()
             text = f"this is {settings.host}: open it by that name, or add the one you use to GATEWAY_HOSTS\n"
             return web.Response(status=421, text=text)
-        if self.tokens is not None and request.path.startswith("/api/") and request.method != "OPTIONS":
+        if self.tokens is not None and request.path.startswith(("/api/", STREAM)) and request.method != "OPTIONS":
             try:
                 request[IDENTITY] = self.tokens.identify(bearer(request.headers.get("Authorization")) or "")
             except BadToken as error:
@@ -210,9 +215,8 @@ class Gateway:
         await self._history.close()
 
     async def _websocket(self, request: web.Request) -> web.StreamResponse:
-        if not origin_allowed(request.headers.get("Origin"), request.host, self._settings.origins):
-            metrics.REFUSED.labels("origin").inc()
-            return web.Response(status=403, text="this origin may not connect: add it to GATEWAY_ORIGINS\n")
+        if (foreign := self._foreign(request)) is not None:
+            return foreign
         fanout = self._fanout
         socket = web.WebSocketResponse(
             compress=False,
@@ -223,25 +227,51 @@ class Gateway:
         )
         if not await self._upgrade(request, socket):
             return web.Response()
+        with self._place(request) as refused:
+            if refused:
+                # Accepted first: a browser is not told why an upgrade was refused.
+                await socket.close(code=CloseCode.CONNECTION_LIMIT, message=refused.encode())
+                metrics.CLOSED.labels(CloseCode.CONNECTION_LIMIT).inc()
+                return socket
+            return await self._serve(request, socket)
+
+    def _foreign(self, request: web.Request) -> web.Response | None:
+        """The answer to a page that may not connect; None where it may."""
+        if origin_allowed(request.headers.get("Origin"), request.host, self._settings.origins):
+            return None
+        metrics.REFUSED.labels("origin").inc()
+        return web.Response(status=403, text="this origin may not connect: add it to GATEWAY_ORIGINS\n")
+
+    @contextmanager
+    def _place(self, request: web.Request) -> Iterator[str]:
+        """Count the connection of ``request`` while it lasts; gives why it may not be, empty where it may."""
         settings = self._settings
         address = client_address(request.remote or "", request.headers.get("X-Forwarded-For"), settings.proxies)
         is_counted = not is_within(address, (*THIS_MACHINE, *settings.proxies))
         too_many = is_counted and self._per_address[address] >= settings.max_per_address
-        if too_many or len(fanout.clients) >= settings.max_connections:
-            # Accepted first: a browser is not told why an upgrade was refused.
-            why = b"too many connections from this address" if too_many else b"too many connections"
-            await socket.close(code=CloseCode.CONNECTION_LIMIT, message=why)
-            metrics.CLOSED.labels(CloseCode.CONNECTION_LIMIT).inc()
-            return socket
+        if too_many or len(self._fanout.clients) >= settings.max_connections:
+            yield "too many connections from this address" if too_many else "too many connections"
+            return
         if is_counted:
             self._per_address[address] += 1
         try:
-            return await self._serve(request, socket)
+            yield ""
         finally:
             if is_counted:
                 self._per_address[address] -= 1
                 if not self._per_address[address]:
                     del self._per_address[address]
+
+    async def _event_stream(self, request: web.Request) -> web.StreamResponse:
+        if (foreign := self._foreign(request)) is not None:
+            return foreign
+        with self._place(request) as refused:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - aiohttp runs handlers in tasks
+            self._connections.add(task)
+            task.add_done_callback(self._connections.discard)
+            identify = None if self.tokens is None else self.tokens.identify
+            return await serve_events(request, self._fanout, identify, request.get(IDENTITY), refused)
 
     async def _upgrade(self, request: web.Request, socket: web.WebSocketResponse) -> bool:
         """Answer the upgrade; what comes after it is frames. Whether the client is still there."""
@@ -307,7 +337,7 @@ class Gateway:
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(HEADERS)
         response.headers.setdefault("Cache-Control", "no-cache")
-        if request.path.startswith(("/api/", "/js/")):
+        if request.path.startswith(("/api/", "/js/", STREAM)):
             response.headers.update(cross_origin_headers(request.headers.get("Origin"), self._settings.origins))
 
     async def say_farewells(self) -> None:

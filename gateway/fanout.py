@@ -42,14 +42,14 @@ _WATCH_S = 1.0
 
 
 class Outlet(Protocol):
-    """The writing side of a client's socket (:class:`gateway.framer.SocketOutlet`)."""
+    """The writing side of a client's connection (:mod:`gateway.framer`)."""
 
     @property
     def writable(self) -> bool:
         """Whether the client has read enough of what it was sent."""
 
     def write(self, payloads: Sequence[bytes]) -> int:
-        """Send ``payloads``, one at least, each as a WebSocket frame; how many bytes."""
+        """Send ``payloads``, one at least, each as a WebSocket frame or an event; how many bytes."""
 
 
 class Client:
@@ -150,7 +150,8 @@ class Fanout:
         self.limits = limits
         self.clients: set[Client] = set()
         self._reason = reason
-        self._now_ms = now_ms
+        self.now_ms = now_ms
+        """The wall clock."""
         self._intervals = {throttle_ms: Interval() for throttle_ms in limits.classes}
         self._hearers: dict[str, dict[Client, None]] = {channel: {} for channel in EVENT_CHANNELS}
         """Who is told of events, by channel."""
@@ -160,10 +161,11 @@ class Fanout:
     # clients
 
     def join(self, client: Client) -> None:
-        """Serve ``client`` from now on."""
+        """Serve ``client`` from now on, with what it is subscribed to already."""
         self.clients.add(client)
+        self._place(client)
         metrics.CONNECTIONS.set(len(self.clients))
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         client.subscriber.heartbeat(self.heartbeat(now_ms))
         client.pump(now_ms)
 
@@ -176,9 +178,9 @@ class Fanout:
 
     def receive(self, client: Client, text: str) -> None:
         """Hand a command to the client's subscriber, and write the answer."""
-        client.subscriber.receive(text, self._now_ms())
+        client.subscriber.receive(text, self.now_ms())
         self._place(client)
-        client.pump(self._now_ms())
+        client.pump(self.now_ms())
 
     def _place(self, client: Client) -> None:
         """Put the client into the intervals that its subscriptions have, and among those who hear of events."""
@@ -235,7 +237,7 @@ class Fanout:
 
     def hear(self, status_: FeedStatus, appended_ms: int) -> None:
         """Note what a connector says of itself, and show it."""
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         self.connectors.hear(status_, appended_ms, now_ms if self.board.complete else None)
         self.apply(self.connectors.judge(now_ms))
 
@@ -266,7 +268,7 @@ class Fanout:
         self._pump(told)
 
     def _pump(self, clients: set[Client]) -> None:
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         while clients:
             clients.pop().pump(now_ms)
 
@@ -290,7 +292,7 @@ class Fanout:
         interval = self._intervals[throttle_ms]
         if not interval.members:
             return
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         ended = interval.end(self.board, now_ms)
         if not ended:
             return
@@ -322,7 +324,7 @@ class Fanout:
         """Write to clients that read again, and part from those that do not."""
         while True:
             await asyncio.sleep(_PUMP_S)
-            now_ms = self._now_ms()
+            now_ms = self.now_ms()
             for client in [client for client in self.clients if client.subscriber.waiting and not client.ending]:
                 client.pump(now_ms)
                 if now_ms - client.written_ms > STALLED_MS:
@@ -330,10 +332,10 @@ class Fanout:
 
     async def watch_forever(self) -> None:
         """Judge the connectors, say how old the data is, and part from clients that want nothing."""
-        beat_ms = self._now_ms()
+        beat_ms = self.now_ms()
         while True:
             await asyncio.sleep(_WATCH_S)
-            now_ms = self._now_ms()
+            now_ms = self.now_ms()
             self.apply(self.connectors.judge(now_ms))
             ages_ms = self._ages.ages_ms(now_ms)
             self._measure(ages_ms)
@@ -379,7 +381,7 @@ class Fanout:
 
     def say_goodbye(self, retry_ms: Callable[[], int], reason: str) -> None:
         """Tell every client to come back later, each at its own time."""
-        now_ms = self._now_ms()
+        now_ms = self.now_ms()
         for client in list(self.clients):
             client.subscriber.notice(wire.goaway(retry_ms(), reason))
             client.pump(now_ms)

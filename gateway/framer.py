@@ -1,6 +1,6 @@
-"""WebSocket frames, written straight to the transport.
+"""WebSocket frames and server-sent events, written straight to the transport.
 
-Several frames are joined into one write, because the kernel's ``send`` is what a gateway spends most of its time on. aiohttp's
+Several of them are joined into one write, because the kernel's ``send`` is what a gateway spends most of its time on. aiohttp's
 own writer is left with ping, pong and close. Both may write to one socket because compression, which has a state, is never
 negotiated.
 """
@@ -10,7 +10,9 @@ from asyncio import Transport
 from collections.abc import Sequence
 from struct import Struct
 
-from aiohttp import web
+from aiohttp import HttpVersion11, web
+
+from gateway.core.sse import EventWriter
 
 _TEXT = 0x81
 _SHORT = Struct("!BB")
@@ -20,6 +22,9 @@ BUFFER_BYTES = 64 * 1024
 """What may wait in the process for a client's socket before it counts as not writable."""
 UNSENT_BYTES = 32 * 1024
 """What may wait in the kernel. The less, the sooner a slow client counts as not writable, and newer rows replace older ones."""
+
+VANISHED_MS = 30_000
+"""How long what was sent as events may remain unacknowledged before the kernel gives the connection up."""
 
 
 def text_frame(payload: bytes) -> bytes:
@@ -32,19 +37,35 @@ def text_frame(payload: bytes) -> bytes:
     return _LONG.pack(_TEXT, 127, size) + payload
 
 
-class SocketOutlet:
-    """The writing side of an accepted WebSocket."""
+class _TransportOutlet:
+    """What the writing sides of both kinds of connections share."""
 
-    def __init__(self, request: web.Request, socket_: web.WebSocketResponse) -> None:
+    def __init__(self, request: web.Request) -> None:
         transport = request.transport
         assert isinstance(transport, Transport)  # noqa: S101 - an accepted request has one
         self._transport = transport
         self._protocol = request.protocol
-        self._socket = socket_
         transport.set_write_buffer_limits(high=BUFFER_BYTES)
         plain = transport.get_extra_info("socket")
         if plain is not None and hasattr(socket, "TCP_NOTSENT_LOWAT"):
             plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, UNSENT_BYTES)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the connection is over."""
+        return self._transport.is_closing()
+
+    def abort(self) -> None:
+        """Drop the connection and whatever waits in it."""
+        self._transport.abort()
+
+
+class SocketOutlet(_TransportOutlet):
+    """The writing side of an accepted WebSocket."""
+
+    def __init__(self, request: web.Request, socket_: web.WebSocketResponse) -> None:
+        super().__init__(request)
+        self._socket = socket_
 
     @property
     def writable(self) -> bool:
@@ -57,6 +78,30 @@ class SocketOutlet:
         self._transport.write(data)
         return len(data)
 
-    def abort(self) -> None:
-        """Drop the connection and whatever waits in it."""
-        self._transport.abort()
+
+class EventOutlet(_TransportOutlet):
+    """The writing side of an answer that never ends: server-sent events."""
+
+    def __init__(self, request: web.Request, writer: EventWriter) -> None:
+        super().__init__(request)
+        self._writer = writer
+        self._in_chunks = request.version >= HttpVersion11
+        self.is_open = False
+        """Whether the head of the answer has been written; nothing can be before."""
+        plain = self._transport.get_extra_info("socket")
+        if plain is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            # There are no pings: a client that vanished without a word would be noticed when the buffers are full.
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, VANISHED_MS)
+
+    @property
+    def writable(self) -> bool:
+        """Whether the client has read enough of what it was sent."""
+        return self.is_open and not (self._protocol.writing_paused or self._transport.is_closing())
+
+    def write(self, payloads: Sequence[bytes]) -> int:
+        """Send ``payloads``, one at least, each as an event, in one write; how many bytes."""
+        data = b"".join(map(self._writer.event, payloads))
+        if self._in_chunks:
+            data = b"%x\r\n%s\r\n" % (len(data), data)
+        self._transport.write(data)
+        return len(data)

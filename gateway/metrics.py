@@ -11,7 +11,7 @@ from prometheus_client import Counter, Gauge, Histogram
 READY: Final = Gauge("stock_tracker_gateway_ready", "1 when the state has been read and Kafka answers. 0: /readyz says why.")
 CONNECTIONS: Final = Gauge(
     "stock_tracker_gateway_connections",
-    "Open WebSocket connections. Near GATEWAY_MAX_CONNECTIONS: raise that, or add an instance.",
+    "Open WebSocket connections and event streams. Near GATEWAY_MAX_CONNECTIONS: raise that, or add an instance.",
 )
 TCP_CONNECTIONS: Final = Gauge(
     "stock_tracker_gateway_tcp_connections",

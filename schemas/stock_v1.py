@@ -260,8 +260,17 @@ class Goaway(_Numbered):
     reason: str
 
 
+class Closing(_Numbered):
+    """The last message where the connection cannot say why it ends: server-sent events. A WebSocket is closed with the code."""
+
+    op: Literal["close"]
+    code: int
+    """As :class:`CloseCode`."""
+    reason: str
+
+
 ServerMessage = Annotated[
-    Hello | Ok | Err | Snap | Delta | Event | Heartbeat | Goaway,
+    Hello | Ok | Err | Snap | Delta | Event | Heartbeat | Goaway | Closing,
     Field(discriminator="op"),
 ]
 """What the gateway may send."""

@@ -114,7 +114,7 @@ def cross_origin_headers(origin: str | None, origins: Collection[str]) -> dict[s
         "Access-Control-Allow-Origin": origin,
         "Access-Control-Expose-Headers": "ETag",
         "Access-Control-Allow-Methods": "GET, HEAD",
-        "Access-Control-Allow-Headers": "Authorization, If-None-Match",
+        "Access-Control-Allow-Headers": "Authorization, If-None-Match, Last-Event-ID",
         "Access-Control-Max-Age": "600",
     }
 

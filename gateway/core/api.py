@@ -6,6 +6,8 @@ from pydantic import TypeAdapter
 
 from gateway.core.channels import CHANNELS
 from gateway.core.history import LIMIT, MOST, NEWEST, QUESTIONS, ArchiveQuestion
+from gateway.core.limits import ClientLimits
+from gateway.core.sse import THROTTLE
 from schemas.stock_v1 import PROTOCOL, CloseCode, Command, ServerMessage
 
 _REF: Final = "#/components/schemas/{model}"
@@ -24,6 +26,12 @@ _TABLE: Final = {
 }
 _UNREAD: Final = "Kafka has not been read yet"
 _PROBLEM: Final = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+_WORDS: Final = {"type": "string", "examples": ["VNM,@VN30", "*"], "description": "Symbols and groups, or `*`"}
+_EVENTS: Final = {
+    "type": "string",
+    "description": "Each event's `data` is a message of the gateway as asyncapi.json has it; its `id` has the cursors of all channels. "
+    "What passes by itself, no place (4013) or Kafka not read yet (1503), is a message too, and `retry` says when to come back.",
+}
 _ABOUT: Final = {
     "type": "object",
     "required": ["release", "protocol"],
@@ -88,6 +96,27 @@ def openapi(version: str) -> dict[str, Any]:
         },
     )
     symbols = _get("Names, exchanges, groups and sectors of the symbols", [], {"503": _UNREAD})
+    listening = _get(
+        "stock.v1 as server-sent events, for who only listens",
+        [
+            *(_in("query", name, _WORDS) for name in CHANNELS),
+            _in(
+                "query", THROTTLE, {"type": "integer", "enum": list(ClientLimits().classes), "default": ClientLimits().default_ms}
+            ),
+            _in(
+                "header",
+                "Last-Event-ID",
+                {"type": "string", "description": "The id of the last event: only what came since is sent"},
+            ),
+        ],
+        {
+            "400": "A parameter cannot be used, or names no channel",
+            "401": "The gateway has accounts, and this is no valid token",
+            "403": "The token is not good for a channel, or the page's origin is not listed",
+            "404": "Symbols that nobody knows",
+        },
+    )
+    listening["responses"]["200"]["content"] = {"text/event-stream": {"schema": _EVENTS}}
     about = _get("Which release answers, and which protocol it speaks", [], {}, "About")
     past = {
         f"/api/v1/{name}{'/{symbol}' if asked.has_symbol else ''}": {"get": _past(asked)} for name, asked in QUESTIONS.items()
@@ -100,6 +129,7 @@ def openapi(version: str) -> dict[str, Any]:
             "/api/v1/snapshot/{channel}": {"get": snapshot},
             "/api/v1/symbols": {"get": symbols},
             "/api/v1/about": {"get": about},
+            "/v1/stream": {"get": listening},
             **past,
         },
         "components": {"schemas": {"Table": _TABLE, "Problem": _PROBLEM, "About": _ABOUT}},

@@ -46,6 +46,7 @@ class Subscriber:
         limits: ClientLimits,
         now_ms: int,
         identify: Callable[[str], Identity] | None = None,
+        identity: Identity | None = None,
     ) -> None:
         """A client that has just come.
 
@@ -55,6 +56,7 @@ class Subscriber:
             limits: What it is held to.
             now_ms: The gateway's clock.
             identify: Says whom a token names, or raises ``BadToken``; None where there are no accounts.
+            identity: Whom the token names that its request had.
         """
         self.subscriptions: dict[str, Subscription] = {}
         """What the client is subscribed to, by channel."""
@@ -62,7 +64,7 @@ class Subscriber:
         """Set once the connection has to end, after what :meth:`drain` still gives."""
         self.asked = False
         """Whether the client has tried to subscribe, and may."""
-        self.identity: Identity | None = None
+        self.identity = identity
         """Whom its token names, if it has shown one."""
         self.unfinished = False
         """Whether the last :meth:`drain` left pages of a snapshot for the next one."""
@@ -109,7 +111,7 @@ class Subscriber:
     def _obey(self, command: Command) -> None:
         match command:
             case Sub():
-                self._subscribe(command)
+                self.subscribe(command)
             case Unsub():
                 self._unsubscribe(command)
             case Auth():
@@ -150,7 +152,12 @@ class Subscriber:
         if self.identity is not None and now_ms >= self.identity.expires_ms:
             self.close = Close(CloseCode.TOKEN_EXPIRED, "the token is over: come back with a new one")
 
-    def _subscribe(self, command: Sub) -> None:
+    def subscribe(self, command: Sub) -> None:
+        """Subscribe to what ``command`` names.
+
+        Raises:
+            Refused: It cannot be; nothing has changed.
+        """
         channel = _known(command.ch)
         self._require_right(channel)
         self.asked = True

@@ -180,6 +180,11 @@ def goaway(retry_ms: int, reason: str) -> bytes:
     return _body("goaway", retry_ms=retry_ms, reason=reason)
 
 
+def close(code: int, reason: str) -> bytes:
+    """The end of a connection that has no close codes of its own: server-sent events."""
+    return _body("close", code=code, reason=reason)
+
+
 def rest_snapshot(channel: str, rows: Iterable[bytes], cursor: str) -> bytes:
     """The whole of a channel, as ``/api/v1/snapshot/`` gives it: a message of its own, without a number."""
     return b'{"ch":%s,"cols":%s,"rows":[%s],"cursor":%s}' % (

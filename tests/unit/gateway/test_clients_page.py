@@ -40,12 +40,21 @@ ROW = json.loads(next((ROOT / "schemas/examples/state.prices").glob("*.json")).r
 
 @pytest.fixture
 def fanout(board: Board, events: Recents) -> Fanout:
-    """A gateway's, with a price of VNM."""
+    """A gateway's."""
+    return Fanout(board, events, Connectors(), ClientLimits(), lambda: 0, reason=str)
+
+
+@pytest.fixture(autouse=True)
+def put_price(fanout: Fanout) -> Callable[[int], None]:
+    """Puts a price of VNM onto its board; one is there."""
     source = next(source for source in SOURCES if source.topic is STATE_PRICES)
-    fanout = Fanout(board, events, Connectors(), ClientLimits(), lambda: 0, reason=str)
-    message = STATE_PRICES.decode(json.dumps(ROW).encode())
-    fanout.apply([change_of(source, Position(STATE_PRICES.name, 0, 1), message)])
-    return fanout
+
+    def put(price: int) -> None:
+        message = STATE_PRICES.decode(json.dumps(ROW | {"last": price, "src": price}).encode())
+        fanout.apply([change_of(source, Position(STATE_PRICES.name, 0, price), message)])
+
+    put(61_200)
+    return put
 
 
 @pytest_asyncio.fixture
@@ -87,7 +96,7 @@ def node_version(node: str) -> int:
 
 
 def test_the_page_has_an_example_for_each_language() -> None:
-    assert set(EXAMPLES) == {"curl", "python", "node", "page"}
+    assert set(EXAMPLES) == {"curl", "events", "python", "node", "page", "listener"}
 
 
 async def test_the_example_in_python_shows_a_price(address: str, tmp_path: Path) -> None:
@@ -109,8 +118,9 @@ async def test_the_example_for_node_and_browsers_shows_a_price(address: str, tmp
 
 
 @pytest.mark.browser
+@pytest.mark.parametrize(("example", "asked_for"), [("page", "stream.js"), ("listener", "/v1/stream")])
 async def test_the_example_for_a_page_shows_a_price_where_its_origin_is_listed_and_nothing_elsewhere(
-    fanout: Fanout, tmp_path: Path, new_page: Callable[[], Awaitable[Page]]
+    example: str, asked_for: str, fanout: Fanout, tmp_path: Path, new_page: Callable[[], Awaitable[Page]]
 ) -> None:
     files = web.Application()
     files.router.add_static("/", tmp_path)
@@ -118,14 +128,14 @@ async def test_the_example_for_a_page_shows_a_price_where_its_origin_is_listed_a
         origin = f"http://127.0.0.1:{listed.port}"
         settings = GatewaySettings(kafka={}, topic_prefix="", origins=[origin])
         async with TestServer(Gateway(settings, fanout, str).application()) as server:
-            (tmp_path / "index.html").write_text(EXAMPLES["page"].replace("127.0.0.1:8080", f"127.0.0.1:{server.port}"))
+            (tmp_path / "index.html").write_text(EXAMPLES[example].replace("127.0.0.1:8080", f"127.0.0.1:{server.port}"))
             page = await new_page()
             await page.goto(f"{origin}/index.html")
             await expect(page.locator("#price")).to_have_text("VNM 61200", timeout=PATIENCE_S * 1_000)
             refused: list[str] = []
             page.on("requestfailed", lambda request: refused.append(request.url))
             await page.goto(f"http://127.0.0.1:{foreign.port}/index.html")
-            await reached(lambda: any("stream.js" in url for url in refused), "a module that is not given out")
+            await reached(lambda: any(asked_for in url for url in refused), "a module that is not given out")
             await expect(page.locator("#price")).to_have_text("waiting")
 
 
@@ -134,6 +144,35 @@ async def test_the_example_for_curl_gives_the_row(address: str, tmp_path: Path) 
     tool("curl")
     body = json.loads(await first_line(tmp_path, "/bin/sh", "-c", command))
     assert dict(zip(body["cols"], body["rows"][0], strict=True))["last"] == 61_200
+
+
+async def test_the_example_for_events_gives_a_snapshot_and_then_what_changes(
+    address: str, fanout: Fanout, tmp_path: Path, put_price: Callable[[int], None]
+) -> None:
+    tool("curl")
+    command = EXAMPLES["events"].strip().replace("127.0.0.1:8080", address)
+    shell = await asyncio.create_subprocess_exec("/bin/sh", "-c", f"exec {command}", cwd=tmp_path, stdout=asyncio.subprocess.PIPE)
+    assert shell.stdout is not None
+
+    async def next_price() -> int:
+        while line := (await shell.stdout.readline()).decode():  # type: ignore[union-attr]
+            message = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
+            columns.extend(message.get("cols", ()))
+            if message.get("rows"):
+                return int(dict(zip(columns, message["rows"][0], strict=True))["last"])
+        raise AssertionError("the stream has ended")
+
+    columns: list[str] = []
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            assert await next_price() == 61_200
+            put_price(61_300)
+            for _ in fanout.flush(250):
+                pass
+            assert await next_price() == 61_300
+    finally:
+        shell.kill()
+        await shell.communicate()
 
 
 async def test_a_stream_comes_back_by_itself_with_its_cursor(address: str, fanout: Fanout) -> None:

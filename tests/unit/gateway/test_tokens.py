@@ -13,6 +13,7 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, OctKey
 from pydantic import ValidationError
 
+from gateway import fanout as fanouts
 from gateway import tokens
 from gateway.app import Gateway
 from gateway.core.access import BadToken, Identity, bearer
@@ -244,6 +245,33 @@ async def test_rest_wants_a_token_that_is_good_for_what_is_asked(board: Board, e
         # A browser asks this before it may send a token; health is nobody's secret.
         assert await status("/api/v1/snapshot/px", {}, "OPTIONS") == 204
         assert await status("/healthz", {}) == 200
+
+
+async def test_an_event_stream_wants_a_token_too_and_ends_with_it(
+    board: Board, events: Recents, put: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fanouts, "_WATCH_S", 0.0)
+    put("VNM", fragment=encode(["VNM", *[7] * (len(CHANNELS["px"].columns) - 1)]))
+    now_ms = NOW_MS
+    fanout = Fanout(board, events, Connectors(), ClientLimits(), lambda: now_ms, reason=str)
+    headers = {name: {"Authorization": f"Bearer {a_token(channels=[name])}"} for name in ("px", "alert")}
+    async with (
+        TestServer(Gateway(settings(), fanout, str).application()) as server,
+        aiohttp.ClientSession() as http,
+        asyncio.timeout(PATIENCE_S),
+    ):
+        url = server.make_url("/v1/stream?px=VNM")
+        for given, status in (({}, 401), ({"Authorization": "Bearer x"}, 401), (headers["alert"], 403)):
+            async with http.get(url, headers=given) as answer:
+                assert answer.status == status
+        watching = asyncio.create_task(fanout.watch_forever())
+        async with http.get(url, headers=headers["px"]) as answer:
+            while b'"op":"snap"' not in await answer.content.readline():
+                pass
+            now_ms = (FOR_EVER + 1) * 1_000
+            rest = await answer.content.read()
+        watching.cancel()
+    assert b'"op":"close","code":4011' in rest
 
 
 # settings
