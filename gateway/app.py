@@ -38,6 +38,7 @@ from gateway.event_stream import serve_events
 from gateway.fanout import Client, Fanout
 from gateway.framer import SocketOutlet
 from gateway.history import ArchiveAnswers
+from gateway.replays import Replays
 from gateway.settings import THIS_MACHINE, GatewaySettings
 from gateway.tokens import TokenCheck
 from schemas.stock_v1 import PROTOCOL, CloseCode
@@ -82,6 +83,7 @@ class Gateway:
         self._per_address: Counter[str] = Counter()
         """How many WebSockets there are from each address that is counted."""
         self._history = ArchiveAnswers(settings)
+        self._replays = Replays(self._history, settings.max_replays, now_ms)
         self.tokens = TokenCheck(settings, now_ms) if settings.has_accounts else None
         """Says who clients are; None where there are no accounts."""
         self.door: Door | None = None
@@ -316,6 +318,7 @@ class Gateway:
             reading.uncancel()
         finally:
             fanout.leave(client)
+            self._replays.leave(client)
         if farewell:
             await _part(socket, outlet, farewell[0])
         # aiohttp says 1006 of what it ended itself. A client may close with any code: ours, and the protocol's, become a label.
@@ -331,6 +334,7 @@ class Gateway:
                 await socket.close(code=WSCloseCode.UNSUPPORTED_DATA, message=b"text only")
                 return
             self._fanout.receive(client, message.data)
+            self._replays.follow(client)
             if client.ending:
                 return
 

@@ -22,6 +22,20 @@ _SETTINGS: Final = {
     "output_format_json_quote_64bit_integers": "0",
     "session_timezone": "Asia/Ho_Chi_Minh",
 }
+
+
+class _Column(msgspec.Struct):
+    name: str
+
+
+class _Answer(msgspec.Struct):
+    """What ClickHouse calls JSONCompact."""
+
+    meta: list[_Column]
+    data: list[list[Any]]
+
+
+_answer: Final = msgspec.json.Decoder(_Answer)
 _FAILED: Final = "the archive cannot answer this now: stock-tracker status shows whether it runs, and its log says why not"
 
 
@@ -40,6 +54,19 @@ class ArchiveAnswers:
         Raises:
             ArchiveAway: Nobody answers, or not in time, or not this.
         """
+        columns, rows = await self._found(asked)
+        return page(question, asked.limit, columns, rows)
+
+    async def rows(self, asked: Statement) -> list[list[Any]]:
+        """The rows of an answer.
+
+        Raises:
+            ArchiveAway: Nobody answers, or not in time, or not this.
+        """
+        _, rows = await self._found(asked)
+        return rows
+
+    async def _found(self, asked: Statement) -> tuple[list[str], list[list[Any]]]:
         if self._http is None:
             self._http = self._client()
         parameters = {f"param_{name}": value for name, value in asked.parameters.items()}
@@ -56,10 +83,10 @@ class ArchiveAnswers:
                 if answer.status != 200:
                     # What it says names tables and may repeat what the client sent: it is for the log, and not for the client.
                     raise ArchiveAway(_FAILED, body[:500].decode(errors="backslashreplace"))
-                found = msgspec.json.decode(body)
+                found = _answer.decode(body)
         except (aiohttp.ClientError, TimeoutError, msgspec.DecodeError) as error:
             raise ArchiveAway(_FAILED, str(error) or "it did not answer in time") from error
-        return page(question, asked.limit, [column["name"] for column in found["meta"]], found["data"])
+        return [column.name for column in found.meta], found.data
 
     def _client(self) -> aiohttp.ClientSession:
         settings = self._settings

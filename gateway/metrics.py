@@ -13,6 +13,10 @@ CONNECTIONS: Final = Gauge(
     "stock_tracker_gateway_connections",
     "Open WebSocket connections and event streams. Near GATEWAY_MAX_CONNECTIONS: raise that, or add an instance.",
 )
+REPLAYS: Final = Gauge(
+    "stock_tracker_gateway_replay_connections",
+    "Clients to whom the past is played. At GATEWAY_MAX_REPLAYS: others are refused (1430); raise that if the archive bears it.",
+)
 TCP_CONNECTIONS: Final = Gauge(
     "stock_tracker_gateway_tcp_connections",
     "Open TCP connections. Far more than WebSockets: somebody connects and asks for nothing; the log names the address.",

@@ -54,6 +54,8 @@ class GatewaySettings(BaseSettings):
     fetch_wait_ms: int = Field(default=25, ge=0, le=500)
     """How long Kafka may collect rows before it hands them over; 0 for the least delay, at several times the CPU."""
     max_connections: int = Field(default=5_000, ge=1)
+    max_replays: int = Field(default=20, ge=0)
+    """Clients that may have the past played at a time; 0 for none."""
     max_per_address: int = Field(default=200, ge=1)
     """Connections from one address; this machine's own, and proxies', are not counted."""
     archive_url: str = Field(default=CLICKHOUSE_URL, repr=False, validation_alias="CLICKHOUSE_URL")

@@ -42,10 +42,18 @@ class ErrorCode(IntEnum):
     """The gateway has accounts: send ``auth`` with a token first."""
     NOT_ALLOWED = 1403
     """The client's token is not good for this channel."""
+    CHANNEL_IN_USE = 1107
+    """On one connection a channel is live or played again, and one channel is played again at a time."""
+    BAD_REPLAY = 1108
+    """A channel that cannot be played again, or not from then to then, or not at that speed."""
     RATE = 1429
     """Too many commands: wait ``retry_ms``."""
+    TOO_MANY_REPLAYS = 1430
+    """The gateway plays as many as it may: ask again after ``retry_ms``."""
     NOT_READY = 1503
     """The gateway has not read the state yet: ask again after ``retry_ms``."""
+    ARCHIVE_AWAY = 1504
+    """The archive, which a replay comes from, does not answer: ask again after ``retry_ms``. What is live goes on."""
 
 
 class CloseCode(IntEnum):
@@ -119,7 +127,32 @@ class Auth(_Command):
     token: str
 
 
-Command = Annotated[Sub | Unsub | Ping | Auth, Field(discriminator="op")]
+class ReplayRequest(_Command):
+    """Have the past of a channel played again: ``index``, ``basis``, ``alert`` or ``candle``.
+
+    Its frames are those of the live channel, with ``replay``, and without a cursor. The channel must not be subscribed on this
+    connection meanwhile. While the client does not read, the replay waits for it: nothing is skipped.
+    """
+
+    op: Literal["replay"]
+    ch: str
+    sym: list[str] = Field(default=["*"], min_length=1)
+    """Groups are those who are members now."""
+    from_ms: UnixMs = Field(alias="from")
+    """Where to begin, in market time."""
+    to_ms: UnixMs = Field(alias="to")
+    """The first moment that is not played any more; at most 31 days later."""
+    speed: float = Field(default=1.0, ge=0, le=100_000, allow_inf_nan=False)
+    """How many times as fast as the market; 0 is as fast as the client reads."""
+
+
+class Stop(_Command):
+    """Have the replay end."""
+
+    op: Literal["stop"]
+
+
+Command = Annotated[Sub | Unsub | Ping | Auth | ReplayRequest | Stop, Field(discriminator="op")]
 """What a client may send, 8 KiB at most."""
 
 
@@ -203,6 +236,8 @@ class Snap(_Numbered):
     last: bool
     cursor: str | None = None
     """On the last page."""
+    replay: Literal[True] | None = None
+    """A replay begins, whose rows have these columns; there are none yet."""
 
 
 class Delta(_Numbered):
@@ -216,6 +251,8 @@ class Delta(_Numbered):
     con: bool
     """Intervals were skipped for this client because it did not read in time; the rows are the latest."""
     cursor: str | None = None
+    replay: Literal[True] | None = None
+    """The rows are past, in their order: each was the latest of its key then."""
 
 
 class Event(_Numbered):
@@ -223,8 +260,11 @@ class Event(_Numbered):
 
     op: Literal["event"]
     ch: Literal["alert", "candle"]
-    cursor: str
+    cursor: str | None
+    """None in a replay."""
     data: AlertEvent | CandleEvent
+    replay: Literal[True] | None = None
+    """It is past."""
 
 
 class Heartbeat(_Numbered):
@@ -260,6 +300,16 @@ class Goaway(_Numbered):
     reason: str
 
 
+class ReplayEnd(_Numbered):
+    """A replay is over."""
+
+    op: Literal["replayed"]
+    ch: ChannelName
+    why: Literal["end", "stopped", "failed"]
+    msg: str
+    """What failed, and what to do."""
+
+
 class Closing(_Numbered):
     """The last message where the connection cannot say why it ends: server-sent events. A WebSocket is closed with the code."""
 
@@ -270,7 +320,7 @@ class Closing(_Numbered):
 
 
 ServerMessage = Annotated[
-    Hello | Ok | Err | Snap | Delta | Event | Heartbeat | Goaway | Closing,
+    Hello | Ok | Err | Snap | Delta | Event | Heartbeat | Goaway | ReplayEnd | Closing,
     Field(discriminator="op"),
 ]
 """What the gateway may send."""

@@ -29,7 +29,7 @@ _PROBLEM: Final = {"type": "object", "required": ["error"], "properties": {"erro
 _WORDS: Final = {"type": "string", "examples": ["VNM,@VN30", "*"], "description": "Symbols and groups, or `*`"}
 _EVENTS: Final = {
     "type": "string",
-    "description": "Each event's `data` is a message of the gateway as asyncapi.json has it; its `id` has the cursors of all channels. "
+    "description": "Each event's `data` is a message of the gateway as asyncapi.json has it; its `id` has all channels' cursors. "
     "What passes by itself, no place (4013) or Kafka not read yet (1503), is a message too, and `retry` says when to come back.",
 }
 _ABOUT: Final = {

@@ -8,16 +8,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from gateway.core import cursor, wire
-from gateway.core.access import BadToken, Identity
+from gateway.core.access import HISTORY, BadToken, Identity
 from gateway.core.board import Board
 from gateway.core.channels import CHANNELS, EVENT_CHANNELS
 from gateway.core.conflate import EventLane
 from gateway.core.errors import BadCursor, Refused
 from gateway.core.events import Recent, Recents, ToldEvent
 from gateway.core.limits import Allowance, ClientLimits
+from gateway.core.replay import LOGS, MOST_MS, NAMED, ReplayPlan
 from gateway.core.selection import EVERYTHING, Audience, Selection, is_group
 from gateway.core.subscription import Ahead, RowSubscription, Subscription, SubscriptionState
-from schemas.stock_v1 import Auth, CloseCode, Command, ErrorCode, Ping, Sub, Unsub
+from schemas.stock_v1 import Auth, CloseCode, Command, ErrorCode, Ping, ReplayRequest, Stop, Sub, Unsub
 
 DRAIN_BYTES: Final = 256 * 1024
 """Pages of snapshots that one :meth:`Subscriber.drain` gives at most."""
@@ -25,6 +26,8 @@ ANSWERS_WAITING: Final = 100
 """Answers that a client may leave unread."""
 STRIKES: Final = 3
 """How often a client may send a command too soon; the next time it is sent away."""
+LAST_MS: Final = 4_102_444_800_000
+"""The end of the year 2099: no replay reaches further."""
 RETRY_MS: Final = 1_000
 """How soon a client may ask again that came before the topics were read."""
 
@@ -66,6 +69,10 @@ class Subscriber:
         """Whether the client has tried to subscribe, and may."""
         self.identity = identity
         """Whom its token names, if it has shown one."""
+        self.replay: ReplayPlan | None = None
+        """What the client wants played; the caller plays it (:mod:`gateway.replays`)."""
+        self.plays = False
+        """Whether that has begun."""
         self.unfinished = False
         """Whether the last :meth:`drain` left pages of a snapshot for the next one."""
         self._board = board
@@ -118,6 +125,10 @@ class Subscriber:
                 self._authenticate(command)
             case Ping():
                 self.notice(wire.ok(command.id))
+            case ReplayRequest():
+                self._ask_for_replay(command)
+            case Stop():
+                self._stop_replay(command)
 
     def _authenticate(self, command: Auth) -> None:
         """Take a token, the first or a newer one."""
@@ -160,6 +171,8 @@ class Subscriber:
         """
         channel = _known(command.ch)
         self._require_right(channel)
+        if self.replay is not None and self.replay.channel == channel:
+            raise Refused(ErrorCode.CHANNEL_IN_USE, "the channel is played again: stop that first, or take another connection")
         self.asked = True
         throttle_ms = self._limits.default_ms if command.throttle_ms is None else command.throttle_ms
         if throttle_ms not in self._limits.classes:
@@ -260,6 +273,58 @@ class Subscriber:
         if rejected and len(rejected) == len(words):
             raise Refused(ErrorCode.NOT_SUBSCRIBED, "none of these is subscribed by that name: see docs/gateway.md")
         self.notice(wire.ok(command.id, ch=channel, accepted=len(words) - len(rejected), rejected=rejected))
+
+    # the past
+
+    def _ask_for_replay(self, command: ReplayRequest) -> None:
+        """Take note of what is to be played; it is answered when the first of it is there."""
+        channel = _known(command.ch)
+        self._require_right(channel)
+        self._require_right(HISTORY)
+        if channel not in LOGS:
+            raise Refused(ErrorCode.BAD_REPLAY, f"channels that can be played again are {', '.join(LOGS)}")
+        if self.replay is not None or channel in self.subscriptions:
+            raise Refused(
+                ErrorCode.CHANNEL_IN_USE, "stop the replay, or unsubscribe the channel, first, or take another connection"
+            )
+        if not 0 < command.from_ms < command.to_ms < LAST_MS or command.to_ms - command.from_ms > MOST_MS:
+            raise Refused(ErrorCode.BAD_REPLAY, f"from and to are milliseconds, to after from and at most {MOST_MS} later")
+        if not self._board.complete:
+            raise Refused(ErrorCode.NOT_READY, "the gateway is still reading Kafka: /readyz says why", RETRY_MS)
+        directory, has_groups = self._board.directory, CHANNELS[channel].has_groups
+        groups = [word for word in command.sym if is_group(word)]
+        if unknown := [word for word in groups if not (has_groups and directory.has_group(word))]:
+            raise Refused(ErrorCode.UNKNOWN_SYMBOL, f"channel {channel} has no group {unknown[0][:20]}")
+        selection = Selection.of(command.sym)
+        if len(selection.keys) > self._limits.symbols:
+            raise Refused(ErrorCode.TOO_MANY_SYMBOLS, f"at most {self._limits.symbols}: use a group or {EVERYTHING}")
+        members = directory.members(selection)
+        named = None if selection.everything or len(members) > NAMED else members
+        self.asked = True
+        self.replay = ReplayPlan(
+            command.id, channel, directory.audience(selection), named, command.from_ms, command.to_ms, command.speed
+        )
+
+    def begin_replay(self) -> None:
+        """The first of what is to be played is there."""
+        assert self.replay is not None  # noqa: S101 - the caller plays what is wanted
+        self.plays = True
+        self.notice(wire.ok(self.replay.command_id, ch=self.replay.channel))
+        if self.replay.channel not in EVENT_CHANNELS:
+            self.notice(wire.past_begins(self.replay.channel))
+
+    def end_replay(self, last: bytes) -> None:
+        """All has been played, or no more can be, as ``last`` says."""
+        self.replay, self.plays = None, False
+        self.notice(last)
+
+    def _stop_replay(self, command: Stop) -> None:
+        if self.replay is None:
+            raise Refused(ErrorCode.NOT_SUBSCRIBED, "nothing is played")
+        if not self.plays:
+            self.begin_replay()
+        self.notice(wire.ok(command.id, ch=self.replay.channel))
+        self.end_replay(wire.replayed(self.replay.channel, "stopped", ""))
 
     # what happens in the market
 

@@ -23,7 +23,7 @@ PAGE_BYTES: Final = 64 * 1024
 """Messages with rows are cut so that none is longer."""
 _LONGEST_ROW: Final = 4_096
 """Room that is left for one more row: a message is full when it has no more than that."""
-_OPS = frozenset({"sub", "unsub", "ping", "auth"})
+_OPS = frozenset({"sub", "unsub", "ping", "auth", "replay", "stop"})
 _commands: TypeAdapter[Command] = TypeAdapter(Command)
 _columns = {name: encode(channel.columns) for name, channel in CHANNELS.items()}
 
@@ -183,6 +183,30 @@ def goaway(retry_ms: int, reason: str) -> bytes:
 def close(code: int, reason: str) -> bytes:
     """The end of a connection that has no close codes of its own: server-sent events."""
     return _body("close", code=code, reason=reason)
+
+
+def past_begins(channel: str) -> bytes:
+    """A replay of rows begins: a snapshot of none, with their columns."""
+    return b'"op":"snap","ch":"%s","cols":%s,"rows":[],"last":true,"cursor":null,"replay":true}' % (
+        channel.encode(),
+        _columns[channel],
+    )
+
+
+def past_rows(channel: str, rows: Sequence[bytes], now_ms: int) -> bytes:
+    """Rows of a replay, in order; of one key there may be several."""
+    end = b'],"ts":%d,"con":false,"cursor":null,"replay":true}' % now_ms
+    return b'"op":"delta","ch":"%s","rows":[%s%s' % (channel.encode(), b",".join(rows), end)
+
+
+def past_event(channel: str, data: bytes) -> bytes:
+    """An event of a replay."""
+    return b'"op":"event","ch":"%s","cursor":null,"data":%s,"replay":true}' % (channel.encode(), data)
+
+
+def replayed(channel: str, why: str, msg: str) -> bytes:
+    """A replay is over."""
+    return _body("replayed", ch=channel, why=why, msg=msg)
 
 
 def rest_snapshot(channel: str, rows: Iterable[bytes], cursor: str) -> bytes:

@@ -49,7 +49,7 @@ def test_pages_stay_below_64_kib_and_only_the_last_says_so(peer: Any, put: Any) 
         ("{", ErrorCode.BAD_MESSAGE),
         ("[]", ErrorCode.BAD_MESSAGE),
         ("[" * 5_000, ErrorCode.BAD_MESSAGE),
-        ('{"op":"replay","id":3}', ErrorCode.UNKNOWN_OP),
+        ('{"op":"rewind","id":3}', ErrorCode.UNKNOWN_OP),
         ('{"op":["sub"]}', ErrorCode.UNKNOWN_OP),
         ('{"id":1}', ErrorCode.UNKNOWN_OP),
         ('{"op":"sub","ch":"px","sym":"VNM"}', ErrorCode.BAD_MESSAGE),
