@@ -157,6 +157,8 @@ class Fanout:
         """Who is told of events, by channel."""
         self._ages = ShardAges()
         self._told: object = None
+        self._beat_ms = now_ms()
+        """When every client was last sent a heartbeat."""
 
     # clients
 
@@ -239,7 +241,7 @@ class Fanout:
         """Note what a connector says of itself, and show it."""
         now_ms = self.now_ms()
         self.connectors.hear(status_, appended_ms, now_ms if self.board.complete else None)
-        self.apply(self.connectors.judge(now_ms))
+        self.apply(self.connectors.judge(self._ages.ages_ms(now_ms), now_ms))
 
     def reach(self, rows: Iterable[ShardProgress]) -> None:
         """Note how far pipelines say that they have come."""
@@ -331,28 +333,30 @@ class Fanout:
                     client.end(Close(CloseCode.SLOW, f"nothing was read for {STALLED_MS // 1_000} s"))
 
     async def watch_forever(self) -> None:
-        """Judge the connectors, say how old the data is, and part from clients that want nothing."""
-        beat_ms = self.now_ms()
+        """Watch each second."""
         while True:
             await asyncio.sleep(_WATCH_S)
-            now_ms = self.now_ms()
-            self.apply(self.connectors.judge(now_ms))
-            ages_ms = self._ages.ages_ms(now_ms)
-            self._measure(ages_ms)
-            # An age of two seconds or more is told each second, up to a minute: no page may show a younger one.
-            old_s = [
-                min(age_ms, _LONG_AGO_MS) // 1_000 for age_ms in ages_ms.values() if age_ms is not None and age_ms >= _OLD_MS
-            ]
-            condition = (self.connectors.stale(ages_ms, now_ms), self._reason(), old_s)
-            if now_ms - beat_ms >= self.limits.heartbeat_ms or condition != self._told:
-                beat_ms, self._told = now_ms, condition
-                self._beat(now_ms)
-            for client in list(self.clients):
-                client.subscriber.expire(now_ms)
-                if client.subscriber.close is not None:
-                    client.pump(now_ms)
-                if not client.subscriber.asked and now_ms - client.since_ms > SUBSCRIBE_WITHIN_MS:
-                    client.end(Close(CloseCode.IDLE, f"subscribe within {SUBSCRIBE_WITHIN_MS // 1_000} s"))
+            self.watch()
+
+    def watch(self) -> None:
+        """Judge the connectors, say how old the data is, and part from clients that want nothing."""
+        now_ms = self.now_ms()
+        ages_ms = self._ages.ages_ms(now_ms)
+        # First who is silent, and then what is old because of that.
+        self.apply(self.connectors.judge(ages_ms, now_ms))
+        self._measure(ages_ms)
+        # An age of two seconds or more is told each second, up to a minute: no page may show a younger one.
+        old_s = [min(age_ms, _LONG_AGO_MS) // 1_000 for age_ms in ages_ms.values() if age_ms is not None and age_ms >= _OLD_MS]
+        condition = (self.connectors.stale(ages_ms, now_ms), self._reason(), old_s)
+        if now_ms - self._beat_ms >= self.limits.heartbeat_ms or condition != self._told:
+            self._beat_ms, self._told = now_ms, condition
+            self._beat(now_ms)
+        for client in list(self.clients):
+            client.subscriber.expire(now_ms)
+            if client.subscriber.close is not None:
+                client.pump(now_ms)
+            if not client.subscriber.asked and now_ms - client.since_ms > SUBSCRIBE_WITHIN_MS:
+                client.end(Close(CloseCode.IDLE, f"subscribe within {SUBSCRIBE_WITHIN_MS // 1_000} s"))
 
     def _measure(self, ages_ms: Mapping[str, int | None]) -> None:
         for channel, age_ms in ages_ms.items():

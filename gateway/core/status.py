@@ -1,7 +1,8 @@
 """Whether the data flows: what the connectors say of themselves, judged by the gateway's own clock (pure).
 
-A connector speaks each second. One that says nothing for five is *silent*, whatever it said last. Connectors also say what the
-market is doing: old data is stale while it trades, and not at lunch.
+A connector speaks each second. One that says nothing for five is *silent*, whatever it said last; while data is stale, three are
+enough, so that nobody who sees that it is old is told that its feed is up. Connectors also say what the market is doing: old data
+is stale while it trades, and not at lunch.
 """
 
 from collections import deque
@@ -17,6 +18,8 @@ from schemas.units import SessionPhase
 
 SILENT_MS = 5_000
 """How long a connector may say nothing."""
+MISSED_MS = 3_000
+"""How long it may while data is stale: its silence is why."""
 _WORDS_WEIGHED = 60
 """Of how many of a connector's last words the quickest tells how its clock stands to the gateway's."""
 _TRADING = frozenset({SessionPhase.ATO, SessionPhase.CONTINUOUS, SessionPhase.ATC})
@@ -74,11 +77,12 @@ class Connectors:
         self._ahead_ms.clear()
         self._shown.clear()
 
-    def judge(self, now_ms: int) -> list[Change]:
-        """The rows of channel ``status`` that differ from those of the last call."""
+    def judge(self, ages_ms: Mapping[str, int | None], now_ms: int) -> list[Change]:
+        """The rows of channel ``status`` that differ from those of the last call; arguments as of :meth:`stale`."""
         changes = []
+        is_stale = bool(self.stale(ages_ms, now_ms))
         for feed, status in self._said.items():
-            state, reason = self.state_of(feed, now_ms)
+            state, reason = self.state_of(feed, now_ms, is_stale=is_stale)
             row = StatusRow(
                 feed=feed,
                 state=state,
@@ -113,15 +117,14 @@ class Connectors:
             )
         return changes
 
-    def state_of(self, feed: str, now_ms: int) -> tuple[str, str]:
-        """The state of the connector of ``feed`` and, when it is not up, why."""
+    def state_of(self, feed: str, now_ms: int, *, is_stale: bool = False) -> tuple[str, str]:
+        """The state of the connector of ``feed`` and, when it is not up, why; ``is_stale`` says whether any data is."""
         status = self._said[feed]
         silent_ms = now_ms - self._heard_ms[feed]
-        if status.state != "stopped" and silent_ms > SILENT_MS:
-            return (
-                "silent",
-                f"connector {feed} has said nothing for {SILENT_MS // 1000} s: `stock-tracker status` shows whether it runs",
-            )
+        for patience_ms in (SILENT_MS, MISSED_MS) if is_stale else (SILENT_MS,):
+            if status.state != "stopped" and silent_ms > patience_ms:
+                told = f"connector {feed} has said nothing for {patience_ms // 1000} s"
+                return "silent", f"{told}: `stock-tracker status` shows whether it runs"
         return status.state, status.reason
 
     def clock(self) -> MarketStatus | None:

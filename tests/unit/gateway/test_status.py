@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from gateway.core.ages import AGED_CHANNELS, STALE_MS
-from gateway.core.status import SILENT_MS, Connectors
+from gateway.core.status import MISSED_MS, SILENT_MS, Connectors
 from schemas.structs import FeedStatus
 from schemas.units import SessionPhase
 from tests.builders import a_feed_status
@@ -24,11 +24,11 @@ def connectors() -> Connectors:
 
 
 def test_a_feed_is_shown_once_until_it_changes(connectors: Connectors) -> None:
-    (row,) = connectors.judge(100_001)
+    (row,) = connectors.judge(FRESH, 100_001)
     assert row.fragment.startswith(b'["a","up",""')
-    assert connectors.judge(100_002) == []
+    assert connectors.judge(FRESH, 100_002) == []
     connectors.hear(said(received=7), 101_000)
-    assert len(connectors.judge(101_000)) == 1
+    assert len(connectors.judge(FRESH, 101_000)) == 1
 
 
 def test_a_feed_that_says_nothing_for_five_seconds_is_silent_and_says_how_to_look(connectors: Connectors) -> None:
@@ -38,6 +38,18 @@ def test_a_feed_that_says_nothing_for_five_seconds_is_silent_and_says_how_to_loo
     assert "stock-tracker status" in reason
     connectors.hear(said(), 106_000)
     assert connectors.state_of("a", 106_001) == ("up", "")
+
+
+def test_while_data_is_stale_a_feed_that_misses_its_words_is_silent_at_once(connectors: Connectors) -> None:
+    def shown(px_age_ms: int, silent_ms: int) -> str:
+        connectors.judge(FRESH | {"px": px_age_ms}, 100_000 + silent_ms)
+        return connectors.state_of("a", 100_000 + silent_ms, is_stale=px_age_ms > STALE_MS)[0]
+
+    assert shown(STALE_MS, MISSED_MS + 1) == "up"
+    assert shown(STALE_MS + 1, MISSED_MS) == "up"
+    assert shown(STALE_MS + 1, MISSED_MS + 1) == "silent"
+    (row,) = connectors.judge(FRESH | {"px": STALE_MS + 1}, 100_002 + SILENT_MS)
+    assert row.fragment.startswith(b'["a","silent","connector a has said nothing for 5 s')
 
 
 def test_a_feed_that_was_stopped_is_not_called_silent(connectors: Connectors) -> None:
