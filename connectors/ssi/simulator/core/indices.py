@@ -37,7 +37,7 @@ class IndexBook:
         symbol = trade.listing.symbol
         self._now += (trade.price - self._last[symbol]) * self._shares[symbol]
         self._last[symbol] = trade.price
-        place = _place(trade.price, trade.listing)
+        place = place_of(trade.price, trade.listing)
         self._breadth[self._places[symbol]] -= 1
         self._breadth[place] += 1
         self._places[symbol] = place
@@ -67,7 +67,8 @@ class IndexBook:
         )
 
 
-def _place(price: int, listing: Listing) -> str:
+def place_of(price: int, listing: Listing) -> str:
+    """Which of an index's counts a member at ``price`` belongs to."""
     if price >= listing.ceiling:
         return "ceilings"
     if price <= listing.floor:

@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -43,6 +43,16 @@ BAD_RANGE: Final = "Date time format dd/MM/yyyy and ('from date' <= 'to date') <
 _PREFIX = "lookuprequest."
 
 T = TypeVar("T")
+
+
+class _Told(NamedTuple):
+    """What there is to tell of an instrument's day."""
+
+    opened: Listing
+    """The instrument as it opened."""
+    total: ListingTotals
+    close_adjusted: int
+    """The close, less the dividends and splits since."""
 
 
 class _Credentials(msgspec.Struct):
@@ -184,11 +194,11 @@ class RestApi:
         if days is None:
             return _error(BAD_RANGE)
         ordered = [day for day in self._ordered(days, query) if self._is_told(day)]
-        found = [(listing, day) for day in ordered if self._total(listing, day)[1].volume] if listing else []
+        found = [(listing, day) for day in ordered if self._told(listing, day).total.volume] if listing else []
         return _page(found, query, lambda one: self._ohlc(*one), any_size=True)
 
     def _ohlc(self, listing: Listing, day: TradingDay) -> dict[str, Any]:
-        opened, total = self._total(listing, day)
+        opened, total, _ = self._told(listing, day)
         return {
             "Symbol": listing.symbol,
             "Market": listing.exchange.value,
@@ -233,11 +243,10 @@ class RestApi:
         if not self._history.tells(day):
             return {}
         past = self._history.index(index, day)
-        change, unchanged = past.value - past.prior, max(0, len(index.members) - past.advances - past.declines)
-        breadth = (past.advances, unchanged if index.has_breadth else 0, past.declines, 0, 0)
+        change = past.value - past.prior
         matched = (past.volume, past.traded_value, past.deal_volume, past.deal_value)
         return _index_fields(
-            index, day, str(past.value / POINT), change / POINT, _ratio(change, past.prior), breadth, matched, "C"
+            index, day, str(past.value / POINT), change / POINT, _ratio(change, past.prior), past.breadth, matched, "C"
         )
 
     def _index_today(self, index: IndexListing) -> dict[str, Any]:
@@ -262,7 +271,7 @@ class RestApi:
         return _page(found, query, lambda one: self._stock_price(*one))
 
     def _stock_price(self, listing: Listing, day: TradingDay) -> dict[str, Any]:
-        opened, total = self._total(listing, day)
+        opened, total, close_adjusted = self._told(listing, day)
         change = total.close - opened.reference if total.close else 0
         average = str(round(total.value / total.volume, 2)) if total.volume else "0"
         return {
@@ -277,7 +286,7 @@ class RestApi:
             "LowestPrice": _price(total.low, opened),
             "ClosePrice": _price(total.close, opened),
             "AveragePrice": average,
-            "ClosePriceAdjusted": _price(total.close, opened),
+            "ClosePriceAdjusted": _price(close_adjusted, opened),
             "TotalMatchVol": str(total.volume),
             "TotalMatchVal": str(total.value),
             "TotalDealVal": str(total.deal_value),
@@ -303,12 +312,12 @@ class RestApi:
     def _back_test(query: Mapping[str, str]) -> dict[str, Any]:
         return _error("Not support")
 
-    def _total(self, listing: Listing, day: TradingDay) -> tuple[Listing, ListingTotals]:
-        """An instrument as it opened on a day, and what became of it."""
+    def _told(self, listing: Listing, day: TradingDay) -> "_Told":
         if day == self._day:
-            return listing, self._so_far.of(listing)
+            total = self._so_far.of(listing)
+            return _Told(listing, total, total.close)
         past = self._history.day(listing, day)
-        return past.listing, past.total
+        return _Told(past.listing, past.total, past.close_adjusted)
 
     def _is_told(self, day: TradingDay) -> bool:
         return day == self._day or self._history.tells(day)

@@ -130,7 +130,7 @@ def test_each_past_day_begins_where_the_one_before_closed(ask: Ask, market: Mark
     days = [as_day(since + timedelta(days=n)) for n in range(31)]
     assert [row["TradingDate"] for row in rows] == [f"{as_date(d):%d/%m/%Y}" for d in days if is_trading_day(d)]
     for before, row in itertools.pairwise(rows):
-        assert row["RefPrice"] == before["ClosePrice"]
+        assert row["RefPrice"] == before["ClosePrice"] or is_ex_day(before, row)
     assert rows[-1]["RefPrice"] == str(next(s for s in market.universe.stocks if s.symbol == "HPG").reference)
     for row in rows:
         low, high = int(row["LowestPrice"]), int(row["HighestPrice"])
@@ -151,6 +151,77 @@ def test_the_minutes_of_a_past_day_make_its_bar(ask: Ask, symbol: str) -> None:
     assert (rows[0]["Open"], rows[-1]["Close"]) == (day["Open"], day["Close"])
     assert all("09:15:00" <= row["Time"] <= "14:46:00" for row in rows)
     assert all(int(row["Volume"]) > 0 for row in rows)
+
+
+def is_ex_day(before: dict[str, Any], row: dict[str, Any]) -> bool:
+    """Whether a stock trades without a dividend, or with more shares, for the first time."""
+    return int(row["RefPrice"]) < int(before["ClosePrice"]) and before["ClosePriceAdjusted"] != before["ClosePrice"]
+
+
+@pytest.fixture(scope="module")
+def last_month(ask: Ask) -> dict[str, list[dict[str, Any]]]:
+    """The days of each stock of HOSE, oldest first."""
+    query = {"market": "HOSE", "fromDate": "22/10/2026", "toDate": FRIDAY, "ascending": "true", "pageSize": "1000"}
+    pages = [ask("DailyStockPrice", **query, pageIndex=str(n))["data"] for n in range(1, 4)]
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in itertools.chain.from_iterable(pages):
+        found.setdefault(row["Symbol"], []).append(row)
+    assert {len(rows) for rows in found.values()} == {22}
+    return found
+
+
+def test_a_dividend_lowers_the_reference_and_all_adjusted_closes_before(last_month: dict[str, list[dict[str, Any]]]) -> None:
+    ex_days = 0
+    for rows in last_month.values():
+        factor = 1.0
+        for before, row in zip(rows[-2::-1], rows[:0:-1], strict=True):
+            assert int(row["ClosePriceAdjusted"]) == round(int(row["ClosePrice"]) * factor)
+            if row["RefPrice"] != before["ClosePrice"]:
+                assert is_ex_day(before, row)
+                factor *= int(row["RefPrice"]) / int(before["ClosePrice"])
+                ex_days += 1
+    assert ex_days > 0
+
+
+def test_foreigners_leave_as_much_room_as_what_they_traded_says(
+    last_month: dict[str, list[dict[str, Any]]], market: MarketDay
+) -> None:
+    limits = {stock.symbol: stock.total_room for stock in market.universe.stocks}
+    for symbol, rows in last_month.items():
+        for before, row in itertools.pairwise(rows):
+            room, bought, sold = (int(row[name]) for name in ("ForeignCurrentRoom", "ForeignBuyVolTotal", "ForeignSellVolTotal"))
+            assert 0 <= room <= limits[symbol]  # type: ignore[index] # a symbol is text
+            assert room == int(before["ForeignCurrentRoom"]) - bought + sold
+            assert max(bought, sold) <= int(row["TotalMatchVol"])
+            assert int(row["NetBuySellVol"]) == bought - sold
+
+
+def test_a_past_index_is_what_its_members_come_to(
+    ask: Ask, market: MarketDay, last_month: dict[str, list[dict[str, Any]]]
+) -> None:
+    query = {"fromDate": "22/10/2026", "toDate": FRIDAY, "ascending": "true", "pageSize": "50"}
+    for index_id in ("VNINDEX", "VN30"):
+        index = market.universe.index(index_id)
+        assert index is not None
+        rows = ask("DailyIndex", indexId=index_id, **query)["data"]
+        assert len(rows) == 22
+        for n, row in enumerate(rows):
+            days = {member: last_month[member.symbol][n] for member in index.members}
+            opened, closed = (
+                sum(int(day[name]) * index.shares_of(member) for member, day in days.items())
+                for name in ("RefPrice", "ClosePrice")
+            )
+            value = round(float(row["IndexValue"]) * 100)
+            prior = value - round(float(row["Change"]) * 100)
+            assert abs(value - prior * closed / opened) < 1.1
+            assert int(row["TotalMatchVol"]) == sum(int(day["TotalMatchVol"]) for day in days.values())
+            assert int(row["TotalDealVal"]) == sum(int(day["TotalDealVal"]) for day in days.values())
+            if n:
+                assert prior == round(float(rows[n - 1]["IndexValue"]) * 100)
+            counts = [int(row[name]) for name in ("Advances", "NoChanges", "Declines", "Ceilings", "Floors")]
+            assert sum(counts) == (len(index.members) if index.has_breadth else 0)
+            rose = sum(int(day["ClosePrice"]) > int(day["RefPrice"]) for day in days.values())
+            assert not index.has_breadth or counts[0] + counts[3] == rose
 
 
 def test_the_past_is_the_same_whoever_asks_and_in_whatever_order(market: MarketDay, made: Path) -> None:
