@@ -110,6 +110,21 @@ class SsiRest:
             rows += page.rows
         return rows
 
+    async def page(self, operation: str, query: dict[str, str], number: int, size: int) -> Page:
+        """Fetch one page of an operation whose answers are lists of rows.
+
+        Args:
+            operation: ``DailyStockPrice``, ``IntradayOhlc``, ….
+            query: Its parameters, without those of the page.
+            number: Of the page, from 1.
+            size: How many rows a page has.
+
+        Raises:
+            SsiError: It did not come.
+        """
+        answer = await self._get(operation, {**query, "pageIndex": str(number), "pageSize": str(size)})
+        return Page(rows_of(answer.data), answer.total)
+
     async def _pages(self, operation: str, query: dict[str, str], read: Callable[[RestAnswer], Page]) -> Page:
         rows: list[dict[str, Any]] = []
         stated: int | None = None

@@ -5,6 +5,11 @@ SsiError
 │   ├── TokenRejected: the token ran out: a new one is fetched before the next attempt
 │   ├── QuotaExceeded: SSI asks for fewer calls: tried again after a long pause
 │   └── ConnectionClosed: the hub closed the connection, or it broke
+├── WindowRefused: SSI does not take a range of dates
+├── PageSizeRefused: SSI does not take a size of a page: a smaller one is asked for
+├── TooManyRows: a day has more rows than SSI's pages hold
+├── UnknownSymbols: history is wanted of symbols that SSI does not list
+├── HistoryInterrupted: SSI did not give a part of its history, however often it was asked
 ├── StandingBy: the hub serves one connection a key, and another feed has it
 ├── PlannedReconnect: the connection is made anew before the market opens, as every day
 ├── ReferenceIncomplete: a list of what is listed is empty or too short: asked again with growing pauses
@@ -86,6 +91,82 @@ class QuotaExceeded(SsiUnavailable):
 
 class ConnectionClosed(SsiUnavailable):
     """The hub closed the connection, or it broke on the way."""
+
+
+class WindowRefused(SsiError):
+    """SSI does not take the dates ``window`` of ``operation``."""
+
+    def __init__(self, operation: str, window: str, why: str) -> None:
+        super().__init__(operation, window, why)
+        self.operation = operation
+        self.window = window
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"SSI refuses {self.operation} of {self.window}: {self.why}. Name days with --from and --to that are over there; "
+            "if they are, its limits have changed: report it"
+        )
+
+
+class PageSizeRefused(SsiError):
+    """SSI does not take the size of a page that was asked for; 1,000 it takes."""
+
+    def __init__(self, operation: str, why: str) -> None:
+        super().__init__(operation, why)
+        self.operation = operation
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"SSI refuses the size of a page of {self.operation}: {self.why}. Its limits have changed: report it"
+
+
+class TooManyRows(SsiError):
+    """A single day of ``subject`` has ``rows`` rows, more than the ``most`` that SSI's pages hold."""
+
+    def __init__(self, operation: str, subject: str, day: int, rows: int, most: int) -> None:
+        super().__init__(operation, subject, day, rows, most)
+        self.operation = operation
+        self.subject = subject
+        self.day = day
+        self.rows = rows
+        self.most = most
+
+    def __str__(self) -> str:
+        return (
+            f"{self.operation} of {self.subject} on {self.day} has {self.rows:,} rows, and SSI gives {self.most:,} at most: "
+            "name symbols with --symbols, a part of the market at a time"
+        )
+
+
+class UnknownSymbols(SsiError):
+    """SSI lists none of ``symbols``."""
+
+    def __init__(self, symbols: tuple[str, ...]) -> None:
+        super().__init__(symbols)
+        self.symbols = symbols
+
+    def __str__(self) -> str:
+        return (
+            f"SSI does not list {', '.join(self.symbols)}: check --symbols. What is no longer listed comes with its market, "
+            "without --symbols"
+        )
+
+
+class HistoryInterrupted(SsiError):
+    """SSI did not give ``part`` of its history in ``tries`` attempts."""
+
+    def __init__(self, part: str, tries: int, why: str) -> None:
+        super().__init__(part, tries, why)
+        self.part = part
+        self.tries = tries
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"SSI did not give {self.part} in {self.tries} attempts: {self.why}. What came before is stored: run the "
+            "same command again, and it goes on from here"
+        )
 
 
 class StandingBy(SsiError):
