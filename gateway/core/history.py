@@ -43,6 +43,7 @@ class ArchiveQuestion:
 _IN_KAFKA: Final = (("partition", "UInt16"), ("offset", "UInt64"), ("idx", "UInt16"))
 _IN_TIME: Final = (("ts", "DateTime64(3, 'Asia/Ho_Chi_Minh')"),)
 _MINUTE: Final = (("minute", "DateTime('Asia/Ho_Chi_Minh')"),)
+_TOLD_MINUTE: Final = (("minute", "DateTime64(3, 'Asia/Ho_Chi_Minh')"),)
 _BY_SYMBOL: Final = (("symbol", "String"),)
 
 _PARTS: Final = "generation, kind, phase, cause, late, clipped, anchored"
@@ -58,7 +59,7 @@ _DEALS: Final = "(SELECT * FROM trades WHERE kind = 'print' AND phase = 'put_thr
 NEWEST: Final = "newest"
 
 QUESTIONS: Final[Mapping[str, ArchiveQuestion]] = {
-    "candles": ArchiveQuestion("candles", _MINUTE, "a symbol's minutes, amended ones as they are now", has_symbol=True),
+    "candles": ArchiveQuestion("minutes", _TOLD_MINUTE, "a symbol's minutes, amended ones as they are now", has_symbol=True),
     "candles/daily": ArchiveQuestion("candles_1d", (("day", "Date"),), "a symbol's days", has_symbol=True, is_daily=True),
     "trades": ArchiveQuestion("trades", _IN_KAFKA, "a symbol's tape: prints, gaps, fills, corrections", True, ("kind", "side")),
     "volume": ArchiveQuestion(

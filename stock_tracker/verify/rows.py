@@ -76,13 +76,14 @@ def read_rows(
 
 
 def read_derived(archive: Client, table: Derived, symbols: Sequence[str]) -> Iterator[Row]:
-    """Yield the rows of some symbols in a table that is made of another one.
+    """Yield the rows of some symbols in a table that is made of another one, without those of SSI's history.
 
     Raises:
         clickhouse_connect.driver.exceptions.Error: ClickHouse would not say.
     """
     if symbols:
-        yield from _read(archive, table.view, " WHERE symbol IN {symbols:Array(String)}", {"symbols": list(symbols)})
+        stream = " AND source = 'stream'" if table.has_history else ""
+        yield from _read(archive, table.view, f" WHERE symbol IN {{symbols:Array(String)}}{stream}", {"symbols": list(symbols)})
 
 
 def symbols_in(archive: Client, view: str, partition: int | None = None) -> list[str]:

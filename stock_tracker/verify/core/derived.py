@@ -35,6 +35,8 @@ class Derived:
     """The row that an event belongs to."""
     make: Callable[[list[Any]], dict[str, Any]]
     """The other columns of a row, from its events in the order of (time, offset, idx)."""
+    has_history: bool = False
+    """Whether people see SSI's history there, too, of which no event tells."""
 
 
 def rows_of(table: Derived, events: Iterable[Placed]) -> dict[tuple[Any, ...], tuple[EventPosition, Row]]:
@@ -170,9 +172,25 @@ def _any(_event: Any) -> bool:
 
 
 DERIVED: Final = (
-    Derived("candles_1m", MARKET_TRADES, ("symbol", "t_ms"), _is_match, lambda e: (e.symbol, _start(e.ts_ms, 1)), _candle),
-    Derived("candles_5m", MARKET_TRADES, ("symbol", "t_ms"), _is_match, lambda e: (e.symbol, _start(e.ts_ms, 5)), _candle),
-    Derived("candles_1d", MARKET_TRADES, ("symbol", "day"), _is_match, lambda e: (e.symbol, e.day), _candle),
+    Derived(
+        "candles_1m",
+        MARKET_TRADES,
+        ("symbol", "t_ms"),
+        _is_match,
+        lambda e: (e.symbol, _start(e.ts_ms, 1)),
+        _candle,
+        has_history=True,
+    ),
+    Derived(
+        "candles_5m",
+        MARKET_TRADES,
+        ("symbol", "t_ms"),
+        _is_match,
+        lambda e: (e.symbol, _start(e.ts_ms, 5)),
+        _candle,
+        has_history=True,
+    ),
+    Derived("candles_1d", MARKET_TRADES, ("symbol", "day"), _is_match, lambda e: (e.symbol, e.day), _candle, has_history=True),
     Derived("foreign_1m", MARKET_FOREIGN, ("symbol", "t_ms"), _any, lambda e: (e.symbol, _start(e.ts_ms, 1)), _foreign),
     Derived(
         "indices_1m", MARKET_INDICES, ("symbol", "day", "t_ms"), _any, lambda e: (e.symbol, e.day, _start(e.ts_ms, 1)), _index
