@@ -226,13 +226,20 @@ def _backup_file(name: str) -> str:
     return file_of(ArchiveHome(home=Home.of(os.environ).root).backups, name)
 
 
-@app.command(epilog="Example: stock-tracker archive coverage --from 20261101 --to 20261130")
+@app.command(epilog="Example: stock-tracker archive coverage --from 20261101 --to 20261130 --symbols VNM,VN30")
 def coverage(
     from_: Annotated[int, typer.Option("--from", help="The first day, as 20261123.", show_default=False)],
     to: Annotated[int, typer.Option(help="The last day.", show_default=False)],
+    symbols: Annotated[
+        str | None, typer.Option(help="Tell of these symbols and indices, with commas between, where their days come from.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of lines.")] = False,
 ) -> None:
-    """Show what the archive has of each trading day, and which days it lacks. Exit 1 when it lacks one."""
-    from connectors.clickhouse.coverage import coverage_of
+    """Show what the archive has of each trading day, where from, and what it lacks. Exit 1 when it lacks something."""
+    import dataclasses
+    import json
+
+    from connectors.clickhouse.coverage import coverage_of, symbols_covered
     from schemas.calendar import as_date
     from schemas.units import TradingDay
 
@@ -241,11 +248,22 @@ def coverage(
             as_date(TradingDay(day))
         except ValueError as error:
             raise typer.BadParameter(f"{day} is no date: write it as 20261123", param_hint=option) from error
+    first, last = TradingDay(from_), TradingDay(to)
+    named = [symbol.strip().upper() for symbol in (symbols or "").split(",") if symbol.strip()]
     with opened(reading=True) as (client, _):
-        found = coverage_of(client, TradingDay(from_), TradingDay(to))
-    for line in found:
-        print(line)
-    if any(line.lacks for line in found):
+        days = [] if named else coverage_of(client, first, last)
+        stretches = symbols_covered(client, named, first, last) if named else []
+    lacks = any(day.lacks for day in days) or any(stretch.source.lacks for stretch in stretches)
+    if as_json:
+        told = {
+            "days": [dataclasses.asdict(day) for day in days],
+            "symbols": [stretch._asdict() for stretch in stretches],
+        }
+        print(json.dumps({**told, "lacks": lacks}))
+    else:
+        for line in (*days, *stretches):
+            print(line)
+    if lacks:
         raise typer.Exit(1)
 
 

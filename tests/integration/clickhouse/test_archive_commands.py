@@ -117,6 +117,42 @@ def test_coverage_names_the_trading_days_that_are_lacking(archive: StockTracker,
     assert archive("coverage", "--from", "20261131", "--to", "20261120").code == 2
 
 
+def test_coverage_says_where_a_symbols_days_come_from(archive: StockTracker, writer: Client, database: str) -> None:
+    migrate(writer, database)
+    writer.command(
+        "INSERT INTO prices_daily_state (symbol, exchange, day, total_volume) VALUES ('VNM', 'HOSE', '2026-11-20', 100)"
+    )
+    writer.command(
+        "INSERT INTO history_days (symbol, exchange, day, volume) VALUES ('VNM', 'HOSE', '2026-11-17', 9),"
+        " ('VNM', 'HOSE', '2026-11-18', 5), ('VNM', 'HOSE', '2026-11-19', 5), ('VNM', 'HOSE', '2026-11-20', 5)"
+    )
+    writer.command(
+        "INSERT INTO history_asked (what, subject, day, rows, volume) VALUES ('minutes', 'VNM', '2026-11-18', 2, 5),"
+        " ('minutes', 'VNM', '2026-11-19', 2, 4), ('days', 'HOSE', '2026-11-16', 0, 0)"
+    )
+    covered = archive("coverage", "--from", "20261113", "--to", "20261123", "--symbols", "vnm")
+    assert covered.out.splitlines() == [
+        "VNM          2026-11-13                   1  missing",
+        "VNM          2026-11-16                   1  nothing, nor has SSI",
+        "VNM          2026-11-17                   1  history, minutes are missing",
+        "VNM          2026-11-18                   1  history, with minutes",
+        "VNM          2026-11-19                   1  history, with minutes that do not add up to the day's volume",
+        "VNM          2026-11-20                   1  stream",
+        "VNM          2026-11-23                   1  missing",
+    ]
+    assert covered.code == 1
+    told = archive("coverage", "--from", "20261118", "--to", "20261120", "--symbols", "VNM", "--json")
+    assert told.code == 0
+    said = json.loads(told.out)
+    assert (said["lacks"], said["symbols"][0]["source"]) == (False, "history, with minutes")
+    days = json.loads(archive("coverage", "--from", "20261116", "--to", "20261118", "--json").out)["days"]
+    assert [(day["history"], day["history_minutes"], day["asked"]) for day in days] == [
+        (0, 0, True),
+        (1, 0, False),
+        (1, 1, False),
+    ]
+
+
 def test_a_backup_brings_the_archive_back(archive: StockTracker, embedded: Any, writer: Client, database: str) -> None:
     where = {
         "STOCK_TRACKER_HOME": str(embedded.home),
