@@ -46,7 +46,7 @@ test: setup ## All tests, on a real Kafka and a real ClickHouse
 quick: .venv/.ready ## Unit tests, but for those that play whole market days: seconds, and no Kafka
 	$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit --ignore tests/unit/connectors/ssi/simulator
 
-prove: prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin prove-wheel prove-access prove-cluster ## All the long proofs, one after the other: most of an hour
+prove: prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin prove-wheel prove-access prove-cluster prove-history ## All the long proofs, one after the other: most of an hour
 
 prove-examples: setup ## Every property on thousands of examples
 	PROVE=1 $(TEST) tests/unit tests/contract tests/mutation $(ARGS)
@@ -78,6 +78,9 @@ prove-access: setup ## A stack on a Kafka with TLS, in which each service has an
 
 prove-cluster: setup ## Three brokers, of which the leader dies in the opening auction; prints how soon prices are fresh again
 	PROVE=1 $(BIN)/pytest -q -s tests/integration/test_three_brokers.py $(ARGS)
+
+prove-history: setup ## Sixty days of twenty symbols from SSI's REST into the archive, killed half way
+	PROVE=1 $(BIN)/pytest -q tests/integration/clickhouse/test_history.py tests/unit/connectors/ssi/simulator/test_simulator_history.py $(ARGS)
 
 audit: .venv/.ready ## Known vulnerabilities of what is installed with us, by PyPI's own list
 	$(UV) tool run --quiet --from pip-audit==$(PIP_AUDIT_VERSION) pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip

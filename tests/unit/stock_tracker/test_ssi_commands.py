@@ -53,3 +53,26 @@ def test_reconcile_says_that_a_day_is_none() -> None:
     ran = CliRunner().invoke(cli.build(), ["ssi", "reconcile", "--day", "20261332"])
     assert ran.exit_code == 2
     assert "20261332 is no date" in ran.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--from", "20261131", "--to", "20261201"), "20261131 is no date"),
+        (("--from", "20261120", "--to", "20261119"), "20261120 is after"),
+        (("--from", "20261119", "--to", "20261120", "--symbols", ","), "name symbols"),
+        (("--from", "20261119", "--to", "20261120", "--only", "ticks"), "'ticks' is not one of"),
+    ],
+)
+def test_backfill_says_what_is_wrong_with_the_command(words: tuple[str, ...], said: str) -> None:
+    ran = CliRunner().invoke(cli.build(), ["ssi", "backfill", *words])
+    assert ran.exit_code == 2
+    assert said in ran.output
+
+
+def test_backfill_names_the_credentials_that_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SSI_CONSUMER_ID", "SSI_CONSUMER_SECRET"):
+        monkeypatch.delenv(name, raising=False)
+    ran = CliRunner().invoke(cli.build(), ["ssi", "backfill", "--from", "20261119", "--to", "20261120"])
+    assert ran.exit_code == 1
+    assert "SSI_CONSUMER_ID" in str(ran.exception)

@@ -1,0 +1,1 @@
+"""Loads SSI's history into the archive, and says what is there of which day and where it comes from."""

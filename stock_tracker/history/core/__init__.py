@@ -1,0 +1,1 @@
+"""Decides what of SSI's history is still to be loaded. Pure."""
