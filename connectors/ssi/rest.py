@@ -12,6 +12,7 @@ import aiohttp
 from connectors.ssi.calls import bearer, call
 from connectors.ssi.core.backoff import QUOTA_MIN_S
 from connectors.ssi.core.errors import QuotaExceeded, SsiError, TokenRejected
+from connectors.ssi.core.pace import Pace
 from connectors.ssi.core.reference import MARKETS, ListName, Page, read_page, rows_of
 from connectors.ssi.core.replies import RestAnswer, life_of, read_answer, read_token
 from connectors.ssi.settings import SsiSettings, is_loopback
@@ -48,10 +49,8 @@ class SsiRest:
         self._settings = settings
         self._base = f"{settings.api_url}api/v2/Market/"
         # Only a simulator is on this machine; it limits nobody.
-        self.pace_s = 0.0 if is_loopback(urlsplit(settings.api_url).hostname or "") else PACE_S
-        """Seconds between two calls."""
+        self._pace = Pace(0.0 if is_loopback(urlsplit(settings.api_url).hostname or "") else PACE_S)
         self._one_fetch = asyncio.Lock()
-        self._next_call_s = 0.0
         self._token: str | None = None
         self._renew_s = self._good_until_s = 0.0
 
@@ -85,7 +84,12 @@ class SsiRest:
     @property
     def pause_s(self) -> float:
         """Seconds until the next call may be made: a moment, or what is left of a pause that SSI asked for."""
-        return max(0.0, self._next_call_s - time.monotonic())
+        return self._pace.left_s(time.monotonic())
+
+    @property
+    def pace_s(self) -> float:
+        """Seconds between two calls."""
+        return self._pace.pace_s
 
     async def ask(self, name: ListName) -> Page:
         """Fetch all pages of a list, as one.
@@ -183,15 +187,11 @@ class SsiRest:
 
     async def _keep_pace(self) -> None:
         """Wait for the next moment at which a call may be made. Whoever comes first takes it."""
-        now_s = time.monotonic()
-        at_s = max(now_s, self._next_call_s)
-        self._next_call_s = at_s + self.pace_s
-        await asyncio.sleep(at_s - now_s)
+        await asyncio.sleep(self._pace.take(time.monotonic()))
 
     def _heed(self, error: SsiError) -> None:
         if isinstance(error, QuotaExceeded):
-            pause_s = max(QUOTA_MIN_S, error.retry_after_s or 0.0)
-            self._next_call_s = max(self._next_call_s, time.monotonic() + pause_s)
+            self._pace.pause(time.monotonic(), max(QUOTA_MIN_S, error.retry_after_s or 0.0))
 
 
 def _without(body: bytes, secret: str) -> bytes:
