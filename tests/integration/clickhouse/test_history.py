@@ -23,6 +23,7 @@ from connectors.ssi.simulator.server import simulator
 from gateway.core.history import QUESTIONS, statement
 from gateway.history import ArchiveAnswers
 from gateway.settings import GatewaySettings
+from schemas.calendar import as_day
 from schemas.units import TradingDay
 from stock_tracker.errors import HistoryNotOver
 from stock_tracker.history.load import HistoryLoad, HistoryRequest
@@ -207,7 +208,12 @@ async def test_history_is_never_seen_over_what_the_stream_booked_before_or_after
     book(archive, "VNM", BOOKED, 77_000)
     async with ssi() as known:
         done = await loaded(known, archive, "VNM", "HPG", INDEX)
-    assert done.rows["days"] == 2 * TRADING_DAYS - 1
+        assert done.rows["days"] == 2 * TRADING_DAYS - 1
+        booked = as_day(BOOKED)
+        whole = await run(
+            known, archive, HistoryRequest(booked, booked, kinds=frozenset(["days"])), lambda done, total, what: None
+        )
+    assert (whole.rows["days"], whole.kept) == (FEWEST_SYMBOLS - 1, 1)
     for table in ("history_days", "history_minutes"):
         assert archive.command(f"SELECT count() FROM {table} WHERE symbol = 'VNM' AND day = '{BOOKED}'") == 0
         assert archive.command(f"SELECT count() FROM {table} WHERE symbol = 'HPG' AND day = '{BOOKED}'") != 0
