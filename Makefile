@@ -59,7 +59,7 @@ prove-clients: .venv/.ready ## Two thousand clients that lose their gateway, or 
 		tests/integration/gateway/test_workers.py $(ARGS)
 
 prove-kills: setup ## Pipelines, sink and archive killed again and again, shared out anew, and recovered from what Kafka has left
-	PROVE=1 $(TEST) tests/integration -k "killed or kills or whatever_dies or compacted or instances_that_share" $(ARGS)
+	PROVE=1 $(TEST) tests/integration -k "killed or kills or whatever_dies or stored_once or compacted or instances_that_share" $(ARGS)
 
 prove-hostile: setup ## The connector through a whole day on which everything goes wrong
 	PROVE=1 $(TEST) tests/integration/ssi/test_hostile_day.py $(ARGS)

@@ -1,13 +1,15 @@
 """A ClickHouse of these tests' own: the embedded server as a process that can be killed, or the server of CLICKHOUSE_URL."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse.client import connect
 from stock_tracker.testing.archive import EmbeddedServer, ExternalServer, own_database
+from tests.integration.clickhouse.sinks import Drain, Market, SinkProcess, sinks_on
 
 LIMITS = {"ARCHIVE_READER_SECONDS": "600", "ARCHIVE_READER_ROWS": "1000000", "ARCHIVE_READERS": "2"}
 """Of readers: rows and turns low, so that tests meet them soon. Time is long: who is to meet its end lowers it."""
@@ -61,3 +63,23 @@ def writer(server: EmbeddedServer | ExternalServer, database: str) -> Iterator[C
     client.command(f"CREATE DATABASE {database}", use_database=False)
     yield client
     client.close()
+
+
+@pytest.fixture
+def market(kafka: str, topics: str) -> Market:
+    """Writes events to the test's own topics."""
+    return Market(kafka, topics, seed=7)
+
+
+@pytest.fixture
+def a_sink(kafka: str, topics: str, tmp_path: Path) -> Iterator[Callable[..., SinkProcess]]:
+    """Makes sinks on this test's topics; none outlives it."""
+    with sinks_on(kafka, topics, tmp_path) as make:
+        yield make
+
+
+@pytest.fixture
+def drain(kafka: str, topics: str) -> Iterator[Drain]:
+    drain = Drain(kafka, topics)
+    yield drain
+    drain.close()

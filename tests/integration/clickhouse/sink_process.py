@@ -1,7 +1,10 @@
-"""The sink as a process of its own that kills itself at a named step: ``sink_process.py [STEP COUNT]``.
+"""The sink as a process of its own that kills or stops itself at a named step: ``sink_process.py [STEP COUNT [stop]]``.
 
-Steps: ``before_declaring``, ``declared`` (the intent is in Kafka, nothing inserted), ``inserting`` (the insert is on its way),
-``inserted`` (Kafka does not know yet), ``between_blocks`` (some of a batch's blocks are in). COUNT says which time.
+Steps: ``before_declaring``, ``declared`` (the intent is in Kafka, nothing inserted), ``sending`` (the insert is made, and nothing
+is asked any more before it is sent), ``inserting`` (it is on its way), ``inserted`` (Kafka does not know yet), ``between_blocks``
+(some of a batch's blocks are in). COUNT says which time.
+
+With SINK_SESSION_SECONDS Kafka gives its partitions to others after it has been silent for so long.
 """
 
 import logging
@@ -21,14 +24,18 @@ from schemas.deployment import dead_letter_limit, kafka_config
 log = logging.getLogger(__name__)
 
 
-def die() -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+def end_itself(how: signal.Signals) -> None:
+    os.kill(os.getpid(), how)
 
 
 def main() -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    if len(sys.argv) == 3:
-        arm(sys.argv[1], int(sys.argv[2]))
+    if len(sys.argv) > 1:
+        step, count, *how = sys.argv[1:]
+        arm(step, int(count), signal.SIGSTOP if how else signal.SIGKILL)
+    if session_s := os.environ.get("SINK_SESSION_SECONDS"):
+        sink._SESSION_MS = int(session_s) * 1_000
+        sink._SURE_SECONDS = int(session_s) * 2 / 3
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     settings, limit = SinkSettings(kafka=kafka_config(os.environ)), dead_letter_limit(os.environ)
@@ -38,13 +45,14 @@ def main() -> None:
 STEPS = {
     "before_declaring": (Intents, "commits", "after"),
     "declared": (Writer, "insert", "before"),
+    "sending": (Writer, "_insert", "before"),
     "inserting": (Writer, "_insert", "during"),
     "between_blocks": (Writer, "_insert", "after"),
     "inserted": (Writer, "insert", "after"),
 }
 
 
-def arm(step: str, count: int) -> None:
+def arm(step: str, count: int, how: signal.Signals) -> None:
     owner, name, moment = STEPS[step]
     original: Callable[..., Any] = getattr(owner, name)
     left = count
@@ -58,9 +66,9 @@ def arm(step: str, count: int) -> None:
             left -= 1
         if left == 0:
             if moment == "during":
-                threading.Timer(0.004, die).start()
+                threading.Timer(0.004, end_itself, [how]).start()
             else:
-                die()
+                end_itself(how)
         return result if moment == "after" else original(*args, **kwargs)
 
     setattr(owner, name, wrapped)
