@@ -217,9 +217,9 @@ class Drain:
 
     def __init__(self, kafka: str, prefix: str) -> None:
         self._parts = [TopicPartition(s.named(prefix), p) for s in SOURCES for p in range(s.partitions(SHARDS))]
-        self._consumer = Consumer(
-            {"bootstrap.servers": kafka, "group.id": f"{prefix}archive", "isolation.level": "read_committed"}
-        )
+        asked = {"bootstrap.servers": kafka, "group.id": f"{prefix}archive"}
+        self._consumer = Consumer({**asked, "isolation.level": "read_committed"})
+        self._uncommitted = Consumer({**asked, "isolation.level": "read_uncommitted"})
 
     def wait(self) -> None:
         """Wait for it, while nobody writes."""
@@ -227,12 +227,19 @@ class Drain:
 
     def close(self) -> None:
         self._consumer.close()
+        self._uncommitted.close()
 
     def is_over(self) -> bool:
-        """Every partition's commit has no open intent and has reached the end."""
+        """Every partition's commit has no open intent and has reached the end.
+
+        A producer's commit returns before Kafka has marked every partition with it: until then a partition ends, for
+        who reads what is committed, where it ended before that transaction.
+        """
         for known in self._consumer.committed(self._parts, PATIENCE_S):
-            _, end = self._consumer.get_watermark_offsets(TopicPartition(known.topic, known.partition), PATIENCE_S)
-            if not drained(known.offset if known.offset >= 0 else None, known.metadata, end):
+            place = TopicPartition(known.topic, known.partition)
+            _, end = self._consumer.get_watermark_offsets(place, PATIENCE_S)
+            _, written = self._uncommitted.get_watermark_offsets(place, PATIENCE_S)
+            if end < written or not drained(known.offset if known.offset >= 0 else None, known.metadata, end):
                 return False
         return True
 
