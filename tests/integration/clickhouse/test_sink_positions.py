@@ -1,4 +1,6 @@
-"""Offsets that are no more what the sink takes them for: on the broker that librdkafka has for tests, in this process.
+"""What the sink meets while it reads: offsets that are no more what it takes them for, a message in the middle of an insert.
+
+On the broker that librdkafka has for tests, in this process.
 
 That broker forgets a partition's first messages when they are many, as retention does. It cannot delete a topic, and does not
 tell a topic's id: what Kafka would say of them is said here.
@@ -17,12 +19,15 @@ from clickhouse_connect.driver.client import Client
 from confluent_kafka import Consumer, Producer, TopicPartition
 
 from connectors.clickhouse import metrics, sink
-from connectors.clickhouse.core.errors import OtherDatabase
-from connectors.clickhouse.core.intent import scope_of
+from connectors.clickhouse.core import rows
+from connectors.clickhouse.core.errors import OtherDatabase, StatementFailed
+from connectors.clickhouse.core.intent import drained, scope_of
 from connectors.clickhouse.core.tables import SOURCES
 from connectors.clickhouse.settings import SinkSettings
+from connectors.clickhouse.writer import Writer
 from schemas import topics as t
 from schemas.deployment import dead_letter_limit
+from schemas.errors import NewerMessage
 from schemas.structs import LedgerFrame
 from tests.builders import a_ledger_entry
 from tests.patience import PATIENCE_S, until
@@ -48,10 +53,10 @@ class Broker:
             self._producer.list_topics(topic.name, timeout=PATIENCE_S)
         self._reader = Consumer({"bootstrap.servers": self.address, "group.id": "archive"})
 
-    def send(self, count: int) -> None:
+    def send(self, count: int, value: bytes = FRAME) -> None:
         """So many messages to the foreign ledger's first partition."""
         for _ in range(count):
-            self._producer.produce(FOREIGN, FRAME, partition=0)
+            self._producer.produce(FOREIGN, value, partition=0)
         self._producer.flush()
 
     def bounds(self) -> tuple[int, int]:
@@ -178,3 +183,56 @@ def test_a_commit_of_another_database_stops_the_sink_before_it_writes(
     assert "archive backfill" in str(raised[0])
     assert writer.command("SELECT count() FROM foreign_ledger") == 0
     assert broker.committed().offset == 2
+
+
+NEWER = t.encode(LedgerFrame(events=[a_ledger_entry("VNM", OPEN_MS)], schema_=3))
+"""What a newer release writes."""
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_newer_releases_message_that_comes_during_an_insert_ends_the_sink_behind_what_came_before(
+    fails: bool,
+    broker: Broker,
+    ids: dict[str, str],
+    running: Callable[[], Any],
+    writer: Client,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The insert is finished, or made once more where it failed, and so is what was read beside it; of the message nothing is."""
+    inserting, met = threading.Event(), threading.Event()
+    insert, decode = Writer.insert, rows.decode
+
+    def insert_slowly(self: Writer, *args: Any) -> int:
+        first = not inserting.is_set()
+        inserting.set()
+        assert met.wait(PATIENCE_S)
+        stored = insert(self, *args)
+        if first and fails:
+            raise StatementFailed(210, "the answer did not come")
+        return stored
+
+    def decode_and_tell(*args: Any) -> rows.Decoded:
+        try:
+            return decode(*args)
+        except NewerMessage:
+            met.set()
+            raise
+
+    monkeypatch.setattr(Writer, "insert", insert_slowly)
+    monkeypatch.setattr(rows, "decode", decode_and_tell)
+    broker.send(3)
+    with running() as raised:
+        until(lambda: raised or inserting.is_set(), "an insert")
+        broker.send(2)
+        broker.send(1, NEWER)
+        until(lambda: raised, "the sink to stop")
+    assert isinstance(raised[0], NewerMessage)
+    assert [offset for (offset,) in writer.query("SELECT DISTINCT offset FROM foreign_ledger ORDER BY 1").result_rows] == [
+        *range(5)
+    ]
+    assert writer.command("SELECT count(), uniqExact(offset, idx) FROM foreign_ledger") == ["200", "200"]
+    assert writer.command("SELECT count() FROM dlq") == 0
+    # A later release goes on right at the message.
+    known = broker.committed()
+    assert drained(known.offset, known.metadata, end=5)
+    assert known.offset == 5
