@@ -1,10 +1,11 @@
 """Clients as others have made them, unmodified, against the embedded ClickHouse: what each is for has to work.
 
 Those of Java and Node are fetched into the user's cache at the first run. Where they or their runtime are missing, their test is
-skipped on a laptop and fails in CI.
+skipped on a laptop and fails in CI. Go's is tried where Go is installed.
 """
 
 import asyncio
+import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -42,8 +43,9 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
     assert server.stop() == 0
 
 
-def run(command: list[str], cwd: Path) -> str:
-    ended = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
+def run(command: list[str], cwd: Path, **environ: str) -> str:
+    environment = {**os.environ, **environ}
+    ended = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
@@ -61,6 +63,13 @@ def test_node_selects_streams_and_inserts(server: EmbeddedServer) -> None:
     # It looks for its packages beside itself.
     shutil.copy(HERE / "node" / "client.mjs", folder)
     assert run(["node", "client.mjs", server.url, DATABASE, server.password], folder) == "node: ok\n"
+
+
+@pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed")
+def test_go_asks_streams_and_inserts(server: EmbeddedServer) -> None:
+    # It has nothing to fetch, and must not try to.
+    alone = {"GOPROXY": "off", "GOTOOLCHAIN": "local"}
+    assert run(["go", "run", "client.go", server.url, DATABASE, server.password], HERE / "go", **alone) == "go: ok\n"
 
 
 def test_curl_asks_and_inserts(server: EmbeddedServer) -> None:
