@@ -15,6 +15,7 @@ from connectors.ssi.core.errors import QuotaExceeded, SsiError, TokenRejected
 from connectors.ssi.core.pace import Pace
 from connectors.ssi.core.reference import MARKETS, ListName, Page, read_page, rows_of
 from connectors.ssi.core.replies import RestAnswer, life_of, read_answer, read_token
+from connectors.ssi.keys import Key, KeyFiles
 from connectors.ssi.settings import SsiSettings, is_loopback
 from schemas.calendar import as_date
 from schemas.units import TradingDay
@@ -46,7 +47,9 @@ class SsiRest:
 
     def __init__(self, http: aiohttp.ClientSession, settings: SsiSettings) -> None:
         self._http = http
-        self._settings = settings
+        self._keys = KeyFiles(settings)
+        self._used: Key | None = None
+        """The key that the last token was got with."""
         self._base = f"{settings.api_url}api/v2/Market/"
         # Only a simulator is on this machine; it limits nobody.
         self._pace = Pace(0.0 if is_loopback(urlsplit(settings.api_url).hostname or "") else PACE_S)
@@ -76,6 +79,21 @@ class SsiRest:
         """Fetch a new token ahead of time, and return whether one came. If none does the old one is kept."""
         async with self._one_fetch:
             return await self._renew_ahead() is not None
+
+    def new_key(self) -> Key | None:
+        """The key of now, where the last token was got with another one; None where it is the same, or there was none yet."""
+        key = self._keys.read()
+        return None if self._used in (None, key) else key
+
+    async def take_key(self) -> None:
+        """Fetch a token with the key of now. If none comes the old one is kept.
+
+        Raises:
+            BadCredentials: SSI refuses the key.
+            SsiUnavailable: SSI does not answer.
+        """
+        async with self._one_fetch:
+            await self._renew()
 
     def forget_token(self) -> None:
         """Note that SSI rejected the token: the next call fetches a new one."""
@@ -175,15 +193,17 @@ class SsiRest:
             return None
 
     async def _fetch_token(self) -> str:
-        secret = self._settings.consumer_secret.get_secret_value()
-        credentials = {"consumerID": self._settings.consumer_id.get_secret_value(), "consumerSecret": secret}
+        key = self._keys.read()
+        credentials = {"consumerID": key.consumer_id, "consumerSecret": key.secret}
         await self._keep_pace()
         reply = await call(self._http, "POST", f"{self._base}AccessToken", "AccessToken", body=credentials)
         try:
-            return read_token(reply.status, _without(reply.body, secret), reply.retry_after)
+            token = read_token(reply.status, _without(reply.body, key.secret), reply.retry_after)
         except SsiError as error:
             self._heed(error)
             raise
+        self._used = key
+        return token
 
     async def _keep_pace(self) -> None:
         """Wait for the next moment at which a call may be made. Whoever comes first takes it."""

@@ -21,6 +21,7 @@ from connectors.ssi.core.market_clock import SimulatedClock, WallClock, make_clo
 from connectors.ssi.core.outbox import Outbox
 from connectors.ssi.core.stream import RecordStream
 from connectors.ssi.epochs import LastEpoch
+from connectors.ssi.key_watch import KeyWatch
 from connectors.ssi.metrics import Tally
 from connectors.ssi.other_feeds import StatusListener
 from connectors.ssi.publisher import Publisher
@@ -111,6 +112,7 @@ class _Connector:
                 self._say_status(parts),
                 self._feed(parts),
                 self._refer(parts),
+                parts.key_watch.run(),
             ]
             if self._settings.profiles is not None:
                 jobs.append(self._profile(self._settings.profiles, parts.stream))
@@ -142,7 +144,8 @@ class _Connector:
         daily = DailyTime(settings.reconnect_time or REFERENCE_TIME)
         backoff = SsiBackoff(random.random, REFERENCE_LONGEST_S)
         reference = Reference(rest, stream, self._clock, cache, daily, backoff)
-        return _Parts(stream, session, reference, Tally(stream, self._outbox, self._publisher, session, reference))
+        tally = Tally(stream, self._outbox, self._publisher, session, reference)
+        return _Parts(stream, session, reference, KeyWatch(rest, session), tally)
 
     def _listen(self) -> StatusListener:
         return StatusListener(self._settings.kafka, self._settings.topic_prefix, self._settings.feed)
@@ -244,6 +247,7 @@ class _Connector:
             undecodable=parts.stream.undecodable if parts is not None else "",
             kafka=self._publisher.trouble,
             waiting=self._outbox.records,
+            key=parts.key_watch.trouble if parts is not None else "",
             reference=parts.reference.trouble if parts is not None else "",
         )
         if said != self._told:
@@ -257,6 +261,7 @@ class _Parts(NamedTuple):
     stream: RecordStream
     session: Session
     reference: Reference
+    key_watch: KeyWatch
     tally: Tally
 
 

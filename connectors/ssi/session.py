@@ -1,6 +1,7 @@
 """The connector's side of SSI: a token, and one connection after another, of which no two are ever open at once."""
 
 import asyncio
+import contextlib
 import logging
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import aiohttp
 from connectors.ssi.client import Conversation, monotonic_ms, now_ms
 from connectors.ssi.core.backoff import LONGEST_S, SsiBackoff
 from connectors.ssi.core.daily import DailyTime
-from connectors.ssi.core.errors import PlannedReconnect, SsiError, SsiUnavailable, StandingBy, TokenRejected
+from connectors.ssi.core.errors import BadCredentials, PlannedReconnect, SsiError, SsiUnavailable, StandingBy, TokenRejected
 from connectors.ssi.core.evictions import STAND_BY_S, Evictions
 from connectors.ssi.core.health import FeedState
 from connectors.ssi.core.hub_client import HubClient
@@ -77,6 +78,8 @@ class Session:
         self._conversation: Conversation | None = None
         self._opened_ms = UnixMs(0)
         """Market time at which the connection was made."""
+        self._retry = asyncio.Event()
+        """Set when there is a new key: a pause because of the old one is over."""
         self._error: SsiError | None = None
         """Why the last attempt ended."""
         self.has_token = asyncio.Event()
@@ -128,6 +131,10 @@ class Session:
             while True:
                 await self._connect_once()
 
+    def retry_now(self) -> None:
+        """End a pause that is made because SSI refused the key; any other goes on."""
+        self._retry.set()
+
     async def _connect_once(self) -> None:
         hub_client = HubClient(self._settings.stream_url, self._settings.channels)
         try:
@@ -161,7 +168,13 @@ class Session:
         log.warning("%s (next attempt in %.1f s)", error, pause_s)
         self._error = error
         self._set("down")
-        await asyncio.sleep(pause_s)
+        self._retry.clear()
+        if isinstance(error, BadCredentials):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._retry.wait()
+        else:
+            await asyncio.sleep(pause_s)
         self._set("connecting")
 
     async def _stand_by(self) -> None:

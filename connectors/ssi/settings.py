@@ -30,10 +30,10 @@ class SsiSettings(BaseSettings):
 
     consumer_id: SecretStr
     consumer_id_file: Path | None = None
-    """A file with the id, for those who do not want it in the environment."""
+    """The file that the id came from, which may get another one while the connector runs; None where it was set itself."""
     consumer_secret: SecretStr
     consumer_secret_file: Path | None = None
-    """A file with the secret, likewise."""
+    """The file that the secret came from, likewise."""
     api_url: str = "https://fc-data.ssi.com.vn/"
     stream_url: str = "https://fc-datahub.ssi.com.vn/"
     channels: str = "X-TRADE:ALL,X-QUOTE:ALL,R:ALL,MI:ALL,F:ALL"
@@ -80,7 +80,9 @@ class SsiSettings(BaseSettings):
             return values
         values = dict(values)
         for name in ("consumer_id", "consumer_secret"):
-            if not values.get(name) and (file := values.get(f"{name}_file")):
+            if values.get(name):
+                values[f"{name}_file"] = None
+            elif file := values.get(f"{name}_file"):
                 try:
                     values[name] = Path(file).read_text().strip()
                 except OSError as error:

@@ -14,6 +14,7 @@ SsiError
 ├── PlannedReconnect: the connection is made anew before the market opens, as every day
 ├── ReferenceIncomplete: a list of what is listed is empty or too short: asked again with growing pauses
 ├── BadCredentials: SSI knows no such consumer id and secret
+├── NewKeyRefused: it does not know that of the files now; the one before is still good
 ├── ChannelsRejected: SSI refused the subscription
 ├── InsecureUrl: credentials would travel in clear
 ├── InvalidRecord: a Broadcast argument that is no record; it goes to the dead-letter topic and the rest goes on
@@ -205,6 +206,20 @@ class BadCredentials(SsiError):
         return (
             f"SSI refused the credentials: {self.why}. Check SSI_CONSUMER_ID and SSI_CONSUMER_SECRET (or "
             "SSI_CONSUMER_SECRET_FILE), the key's expiry and its list of allowed addresses on iBoard"
+        )
+
+
+class NewKeyRefused(SsiError):
+    """SSI refuses the key that the files have now, while the token of the one before is still good."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return (
+            f"SSI refuses the new key: {self.why}. The connector goes on with the token of the key before until it expires: "
+            "see to the files of SSI_CONSUMER_ID_FILE and SSI_CONSUMER_SECRET_FILE, and to the key's list of addresses on iBoard"
         )
 
 

@@ -17,6 +17,7 @@ def what_is_wrong(
     undecodable: str,
     kafka: KafkaUnavailable | None,
     waiting: int,
+    key: str,
     reference: str,
 ) -> str:
     """Say what an operator has to see to first, or "" when all is well.
@@ -30,6 +31,7 @@ def what_is_wrong(
         undecodable: What of the feed cannot be used (:class:`~connectors.ssi.core.quality.FeedQuality`); "" when all can.
         kafka: Why nothing gets through to Kafka.
         waiting: How many records wait for it.
+        key: Why a new key is not used; empty when none is refused.
         reference: What is wrong with the reference data; empty when nothing is.
     """
     if kafka is not None:
@@ -38,4 +40,4 @@ def what_is_wrong(
         return undecodable
     if clock is not None:
         return str(clock)
-    return reason if state != "up" else reference
+    return reason if state != "up" else key or reference

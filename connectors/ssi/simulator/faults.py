@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
+from aiohttp import WSCloseCode
+
 from connectors.ssi.simulator.core.errors import UnreadableSchedule
 from connectors.ssi.simulator.core.fault_log import FaultLog
 from connectors.ssi.simulator.core.faults import (
@@ -17,6 +19,7 @@ from connectors.ssi.simulator.core.faults import (
     Malformed,
     OddMessage,
     RequestFault,
+    Revoke,
     Schedule,
     Shutdown,
     Silence,
@@ -59,6 +62,7 @@ class Faults:
         schedule: Schedule,
         sockets: Callable[[], Sequence[HubSocket]],
         expire_tokens: Callable[[], None],
+        revoke: Callable[[str], Sequence[HubSocket]],
     ) -> None:
         """Nothing strikes before :meth:`strike`.
 
@@ -68,9 +72,11 @@ class Faults:
             schedule: Says what strikes when.
             sockets: Gives the connections that are open.
             expire_tokens: Makes all access tokens issued so far invalid.
+            revoke: Takes a key no more; gives the connections that are open with it.
         """
         self._sockets = sockets
         self._expire_tokens = expire_tokens
+        self._revoke = revoke
         self.log = FaultLog(symbols)
         chance, seed = schedule.by_chance(), schedule.seed
         self.gates = Gates(chance, seed, day, Random, self.log)
@@ -111,7 +117,7 @@ class Faults:
         if isinstance(fault, ExpireTokens):
             self._expire_tokens()
             return 0
-        struck = list(self._sockets())
+        struck = list(self._revoke(fault.consumer_id) if isinstance(fault, Revoke) else self._sockets())
         for socket in struck:
             self.log.strike_connection(number, socket.connection.number)
             _strike(fault, socket, number)
@@ -122,6 +128,8 @@ def _strike(fault: ConnectionFault, socket: HubSocket, number: int) -> None:
     match fault:
         case Drop():
             socket.drop()
+        case Revoke():
+            socket.part("server_closed", WSCloseCode.POLICY_VIOLATION, "")
         case CloseSocket(code=code, reason=reason):
             socket.part("server_closed", code, reason)
         case Shutdown():

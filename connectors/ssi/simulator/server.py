@@ -29,7 +29,7 @@ from connectors.ssi.simulator.core.quota import Quota
 from connectors.ssi.simulator.core.record_faults import RecordPath
 from connectors.ssi.simulator.core.released import Released
 from connectors.ssi.simulator.core.rest import OPERATIONS, RestApi
-from connectors.ssi.simulator.core.tokens import issue_token, owner_of
+from connectors.ssi.simulator.core.tokens import issue_token, name_of, owner_of
 from connectors.ssi.simulator.core.truth import Deliveries, SimulatorStatus, StoryTruth, encode_line
 from connectors.ssi.simulator.faults import Faults, read_schedule
 from connectors.ssi.simulator.hub_socket import HubRoom, HubSocket
@@ -136,12 +136,15 @@ class Simulator:
         self._market = market
         self._token_key = secrets.token_bytes(32)
         """Signs access tokens. When it changes, those issued before are expired."""
+        self._revoked: set[str] = set()
+        """The keys that are no longer taken. A simulator that is killed and started again takes them again."""
         self._tokens = hub.ConnectionTokens(secrets.token_bytes(32))
         self._logbook = logbook
         self._sockets: list[HubSocket | PastSocket] = []
         """The socket of every connection ever made, in the order of their numbers."""
         symbols = symbols_of(market)
-        self._faults = Faults(market.day, symbols, read_schedule(settings.faults), self._open, self._expire_tokens)
+        schedule = read_schedule(settings.faults)
+        self._faults = Faults(market.day, symbols, schedule, self._open, self._expire_tokens, self._revoke)
         derives, remembers = settings.recording is None, self._faults.on_records.need_older
         released = Released(at(market.day, 0), derives=derives)
         feed = DayFeed(symbols, released, derives=derives, remembers=remembers)
@@ -231,13 +234,14 @@ class Simulator:
         token = self._bearer(request)
         if token is None:
             return _json(rest.unauthorized())
-        if owner_of(self._token_key, token, int(time.time())) is None:
+        if self._owner(request) is None:
             return _json(rest.unauthorized("Unauthorized"))
         return _json(self._rest.answer(operation, request.query, self.playback.released, self.playback.now_ms()))
 
     def _grant(self, credentials: tuple[str, str] | None) -> web.Response:
         consumer_id, secret = credentials or ("", "")
-        if consumer_id not in self._settings.consumers or secret != self._settings.consumer_secret.get_secret_value():
+        taken = self._settings.consumers - self._revoked
+        if consumer_id not in taken or secret != self._settings.consumer_secret.get_secret_value():
             logger.info(
                 "refused an access token: the simulator takes SIM_CONSUMER_ID and SIM_CONSUMER_SECRET (demo and demo by default)"
             )
@@ -246,6 +250,11 @@ class Simulator:
 
     def _expire_tokens(self) -> None:
         self._token_key = secrets.token_bytes(32)
+
+    def _revoke(self, consumer_id: str) -> list[HubSocket]:
+        self._revoked.add(consumer_id)
+        owner = name_of(self._token_key, consumer_id)
+        return [hub_socket for hub_socket in self._open() if hub_socket.owner == owner]
 
     async def _spoilt(self, request: web.Request, step: Step) -> web.Response | None:
         """What a fault answers a request of ``step``; None where none spoils it. It may never answer at all."""
@@ -268,7 +277,8 @@ class Simulator:
     def _owner(self, request: web.Request) -> str | None:
         """The key that a request was made with; None when its token is not valid."""
         token = self._bearer(request)
-        return None if token is None else owner_of(self._token_key, token, int(time.time()))
+        owner = None if token is None else owner_of(self._token_key, token, int(time.time()))
+        return None if owner in {name_of(self._token_key, revoked) for revoked in self._revoked} else owner
 
     # -- SignalR
 

@@ -18,12 +18,12 @@ import pytest
 from confluent_kafka import Consumer, KafkaError, Message, TopicPartition
 from prometheus_client import REGISTRY
 
-from connectors.ssi import publisher, reference, service
+from connectors.ssi import key_watch, publisher, reference, service
 from connectors.ssi.client import now_ms
 from connectors.ssi.core import backoff
 from connectors.ssi.core.backoff import SsiBackoff
 from connectors.ssi.core.decode import decode
-from connectors.ssi.core.errors import BadCredentials, InvalidRecord
+from connectors.ssi.core.errors import BadCredentials, InvalidRecord, SsiError
 from connectors.ssi.core.hub_client import HubClient, Publish
 from connectors.ssi.service import run
 from connectors.ssi.settings import SsiSettings
@@ -417,6 +417,72 @@ async def test_wrong_credentials_end_the_connector_and_name_the_remedy(kafka: st
         with pytest.raises(BadCredentials, match=r"SSI_CONSUMER_ID and SSI_CONSUMER_SECRET"):
             async with connected(port, kafka, topics, consumer_secret="wrong") as connector:
                 await connector.until(lambda: False)
+
+
+async def test_a_new_key_is_taken_while_the_old_one_still_holds_the_stream(
+    kafka: str, topics: str, board: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The way that docs/operations.md describes: the new key into the file, then the old one deleted at SSI."""
+    monkeypatch.setattr(key_watch, "LOOK_S", 0.02)
+    caplog.set_level(logging.INFO)
+    file = tmp_path / "id"
+    file.write_text("old\n")
+    settings: dict[str, Any] = {"consumer_id": None, "consumer_id_file": file}
+    async with (
+        standing(a_market(speed=25.0, consumer_id="old,new"), time(9, 16)) as port,
+        connected(port, kafka, topics, **settings) as connector,
+    ):
+        await connector.until(lambda: is_up(board.last_status(), connects=1))
+        await order(port, "resume")
+        file.write_text("new\n")
+        await connector.until(lambda: "SSI has taken the new key" in caplog.text)
+        # It has cost nothing: the connection is the same.
+        assert [connection.ended for connection in (await status_of(port)).connections] == [None]
+        await make_fault(port, fault="revoke", consumer_id="old")
+        await connector.until(lambda: is_up(board.last_status(), connects=2))
+        truth = await played(port, connector, board)
+    assert "refused the credentials" not in caplog.text
+    # What was put on either connection is there, and what was put on none is known.
+    # The snapshot of the second one repeats some.
+    assert prints_in(board.records()).keys() == sent_prints(truth).keys()
+    assert len({frame.epoch for _, _, frame in board.frames()}) == 2
+
+
+class WaitsForAKey(SsiBackoff):
+    """Tries again at once, unless SSI refused the key: that pause outlasts the test."""
+
+    def __init__(self, *_: Any) -> None:
+        super().__init__(lambda: 0.0)
+
+    def failed(self, error: SsiError, now_ms: MonotonicMs, longest_s: float | None = None) -> float:
+        return 10 * PATIENCE_S if isinstance(error, BadCredentials) else 0.01
+
+
+async def test_a_key_that_is_refused_is_told_and_one_that_comes_after_the_end_of_the_old_is_taken_at_once(
+    kafka: str, topics: str, board: Topics, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_watch, "LOOK_S", 0.02)
+    monkeypatch.setattr(service, "SsiBackoff", WaitsForAKey)
+    (ids := tmp_path / "id").write_text("old")
+    (secrets := tmp_path / "secret").write_text(SECRET)
+    settings: dict[str, Any] = {
+        "consumer_id": None, "consumer_id_file": ids, "consumer_secret": None, "consumer_secret_file": secrets,
+    }  # fmt: skip
+    async with (
+        standing(a_market(speed=25.0, consumer_id="old,new"), time(9, 16)) as port,
+        connected(port, kafka, topics, **settings) as connector,
+    ):
+        await connector.until(lambda: is_up(board.last_status(), connects=1))
+        secrets.write_text("mistyped")
+        await connector.until(lambda: "SSI refuses the new key" in connector.said[-1])
+        assert "SSI_CONSUMER_SECRET_FILE" in connector.said[-1]
+        await make_fault(port, fault="revoke", consumer_id="old")
+        await connector.until(lambda: "SSI refused the credentials" in connector.said[-1])
+        ids.write_text("new")
+        secrets.write_text(SECRET)
+        await connector.until(lambda: is_up(board.last_status(), connects=2))
+        await connector.until(lambda: connector.said[-1] == "")
+    assert not any("mistyped" in said for said in connector.said)
 
 
 async def test_missing_topics_end_the_connector_and_name_the_remedy(kafka: str, monkeypatch: pytest.MonkeyPatch) -> None:

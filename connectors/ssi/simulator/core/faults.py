@@ -108,7 +108,14 @@ class ExpireTokens(_Kind, frozen=True, kw_only=True, tag="expire_tokens"):
     """Let every access token issued so far be expired. Open connections stay open."""
 
 
-ConnectionFault = Drop | CloseSocket | Shutdown | Silence | Slow | Malformed | OddMessage | HubError | ExpireTokens
+class Revoke(_Kind, frozen=True, kw_only=True, tag="revoke"):
+    """Take a key no more, as when its owner deletes it on iBoard: its tokens are no longer valid, its connections are closed."""
+
+    consumer_id: Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+    """One of those that the simulator takes (``SIM_CONSUMER_ID``)."""
+
+
+ConnectionFault = Drop | CloseSocket | Shutdown | Silence | Slow | Malformed | OddMessage | HubError | ExpireTokens | Revoke
 
 
 # -- request faults

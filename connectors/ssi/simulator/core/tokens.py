@@ -16,9 +16,14 @@ _SIGNATURE_BYTES = 256
 
 def issue_token(key: bytes, consumer_id: str, now_s: int) -> str:
     """Make a token that is valid for eight hours from ``now_s`` (seconds since 1970)."""
-    payload = {"uuid": hmac.digest(key, consumer_id.encode(), "sha256").hex()[:32], "iat": now_s, "exp": now_s + LIFETIME_S}
+    payload = {"uuid": name_of(key, consumer_id), "iat": now_s, "exp": now_s + LIFETIME_S}
     body = f"{_encoded({'alg': 'RS256', 'typ': 'JWT'})}.{_encoded(payload)}"
     return f"{body}.{_signature(key, body)}"
+
+
+def name_of(key: bytes, consumer_id: str) -> str:
+    """What tokens that are signed with ``key`` call a consumer, and :func:`owner_of` returns."""
+    return hmac.digest(key, consumer_id.encode(), "sha256").hex()[:32]
 
 
 def owner_of(key: bytes, token: str, now_s: int) -> str | None:

@@ -12,9 +12,12 @@ def wrong(
     clock: ClockUnavailable | ClockSetBack | None = None,
     undecodable: str = "",
     kafka: KafkaUnavailable | None = None,
+    key: str = "",
     reference: str = "",
 ) -> str:
-    return what_is_wrong(state, reason, clock=clock, undecodable=undecodable, kafka=kafka, waiting=12, reference=reference)
+    return what_is_wrong(
+        state, reason, clock=clock, undecodable=undecodable, kafka=kafka, waiting=12, key=key, reference=reference
+    )
 
 
 def test_nothing_is_wrong_with_a_feed_that_is_up() -> None:
@@ -32,6 +35,11 @@ def test_a_clock_that_does_not_answer_is_told_with_its_remedy() -> None:
 
 def test_a_feed_that_cannot_be_used_is_told_although_it_is_up() -> None:
     assert wrong(undecodable="half of it is nonsense") == "half of it is nonsense"
+
+
+def test_a_new_key_that_is_refused_is_told_although_the_feed_is_up() -> None:
+    assert wrong(key="SSI refuses the new key") == "SSI refuses the new key"
+    assert wrong("down", "the connection broke", key="SSI refuses the new key") == "the connection broke"
 
 
 def test_incomplete_reference_data_is_told_although_the_feed_is_up() -> None:
