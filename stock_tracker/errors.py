@@ -33,6 +33,7 @@ StockTrackerError
 ├── AclsRefused: the cluster does not take access rules
 ├── TopicsRefused: the cluster refuses to make topics
 ├── TopicsFileRefused: a file of topics cannot be used
+├── RepartitionRefused: now is not the time for another number of partitions
 └── TopicsDiffer: topics exist with other settings than ours
 """
 
@@ -622,6 +623,22 @@ class TopicsFileRefused(StockTrackerError):
         return f"Mend them, then: stock-tracker topics plan --file {self.file}    docs/operations.md has an example"
 
 
+class RepartitionRefused(StockTrackerError):
+    """Something is in the way of another number of partitions; ``obstacles`` say what, each with what to do."""
+
+    def __init__(self, obstacles: Sequence[str]) -> None:
+        super().__init__(obstacles)
+        self.obstacles = tuple(obstacles)
+
+    def __str__(self) -> str:
+        return "the number of partitions cannot be changed now:\n" + indented("\n".join(self.obstacles))
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "See to these, then run it again; nothing was changed. docs/operations.md has the whole way"
+
+
 class TopicsDiffer(StockTrackerError):
     """Topics that exist, but not as we would make them; ``differences`` has a line for each."""
 
@@ -636,8 +653,8 @@ class TopicsDiffer(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return (
-            "Nothing was changed on them. Settings: alter them with your cluster's tool. Partition counts change only between "
-            "days, with all apps stopped; on a machine of your own it is quicker to use another TOPIC_PREFIX."
+            "Nothing was changed on them. Settings: alter them with your cluster's tool, or stock-tracker topics apply --file. "
+            "Partition counts change only between days, with all services stopped: stock-tracker topics repartition"
         )
 
 

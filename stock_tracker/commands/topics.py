@@ -77,12 +77,54 @@ def _show(plan: "TopicsPlan") -> None:
     for one in plan.alter:
         print(f"~ {one.topic}: {one.setting} {one.found} → {one.wanted}")
     for one in plan.stuck:
-        print(
-            f"! {one.topic}: {one.found} partitions, {one.wanted} wanted: that changes between two days, docs/growing.md says how"
-        )
+        print(f"! {one.topic}: {one.found} partitions, {one.wanted} wanted: that changes between two days, by topics repartition")
     for name in plan.strange:
         print(f"- {name}: this release does not know it; --delete deletes it")
     print(f"{len(plan.make)} to make, {len(plan.alter)} to alter, {len(plan.stuck)} that cannot be, {len(plan.strange)} strange")
+
+
+@app.command(epilog="Example: stock-tracker topics repartition --shards 6 --into v2.    then, if it may be: … --apply")
+def repartition(
+    shards: Annotated[int, typer.Option(help="Partitions that the sharded topics are to have.", min=1, show_default=False)],
+    into: Annotated[str, typer.Option(help="What the names of the new topics begin with, such as v2.", show_default=False)],
+    file: File = None,
+    carry_out: Annotated[bool, typer.Option("--apply", help="Do it.")] = False,
+    day_is_over: Annotated[
+        bool, typer.Option("--day-is-over", help="The trading day on the topics will not go on, whatever its clock says.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Move to another number of partitions between two days, on new topics; without --apply say what is in the way."""
+    import dataclasses
+
+    from stock_tracker.errors import RepartitionRefused
+    from stock_tracker.kafka import deployment_file
+    from stock_tracker.kafka.connection import kafka_config
+    from stock_tracker.progress import progress
+    from stock_tracker.repartition import run
+
+    kafka, prefix = kafka_config(os.environ), topic_prefix(os.environ)
+    into = topic_prefix({"TOPIC_PREFIX": into})
+    wanted = deployment_file.read(file)
+    with progress() as tell:
+        made = run.plan(kafka, prefix, into, shards, day_is_over=day_is_over, tell=tell)
+        carried = run.carry_out(kafka, prefix, made, wanted, tell) if carry_out else None
+    if as_json:
+        print(json.dumps({**dataclasses.asdict(made), "carried": carried}))
+    else:
+        reached = "no clock tick" if made.now.market_ms is None else f"{made.now.day}, {_clock(made.now.market_ms)}"
+        print(f"from   {made.now.shards} partitions, TOPIC_PREFIX={prefix}   the newest market time on them: {reached}")
+        print(f"to     {shards} partitions, TOPIC_PREFIX={into}")
+        for name, keys in (carried or {}).items():
+            print(f"+ {name}: begins with {keys} keys")
+        if carried is not None:
+            print(f"Done. Start every service with TOPIC_PREFIX={into}; the way back, until then, is TOPIC_PREFIX={prefix}")
+        elif not made.obstacles:
+            print("Nothing is in the way, and nothing was changed: --apply does it")
+    if made.obstacles and not as_json:
+        raise RepartitionRefused(made.obstacles)
+    if made.obstacles:
+        raise typer.Exit(1)
 
 
 @app.command("list", epilog="Example: stock-tracker topics list --json")
@@ -142,6 +184,14 @@ def access(
     else:
         for acl in wanted:
             print(acl)
+
+
+def _clock(ms: int) -> str:
+    from datetime import datetime
+
+    from schemas.calendar import ICT
+
+    return f"{datetime.fromtimestamp(ms / 1000, ICT):%H:%M:%S}"
 
 
 def _days(milliseconds: str) -> str:

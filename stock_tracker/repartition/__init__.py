@@ -1,0 +1,1 @@
+"""Gives a deployment another number of partitions, between two trading days."""

@@ -1,0 +1,1 @@
+"""What decides whether a deployment may be given another number of partitions (pure)."""
