@@ -359,7 +359,9 @@ def are_sharing(market: Market, running: "subprocess.Popen[str]", count: int) ->
     """Whether that many instances, and no others, have the shards; also when they have ended."""
     group = f"{market.prefix}{PRICES.group}"
     described = market.admin.describe_consumer_groups([group])[group].result(PATIENCE_S)
-    names = {str(m.group_instance_id).rpartition(".")[0].rpartition("-")[2] for m in described.members if m.assignment.topic_partitions}
+    members = [str(m.group_instance_id) for m in described.members if m.assignment.topic_partitions]
+    # After the instance there is what it reads.
+    names = {member.rpartition(".")[0].rpartition("-")[2] for member in members}
     return running.poll() is not None or (names <= {*instance_names("0", count)} and len(names) == min(count, SHARDS))
 
 
