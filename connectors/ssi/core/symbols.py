@@ -24,7 +24,8 @@ _INDEX: Final = re.compile(r"(VN|HNX|UPCOM)[A-Z0-9]+|[A-Z0-9]+INDEX")
 """How the exchanges name their indices. Securities may begin alike, as the bond ``VND122013`` does: ask for those first."""
 
 MAX_KNOWN: Final = 100_000
-"""How many symbols are remembered. No market has as many; a feed that makes symbols up must not fill the memory."""
+"""How many symbols there may be. No market has as many; a feed that makes symbols up must not fill the memory: neither ours nor
+that of the pipelines, the gateway and the browser, which have a row for each."""
 
 T = TypeVar("T")
 
@@ -52,6 +53,8 @@ class Symbols:
         both are known."""
         self.listed: dict[str, tuple[Symbol, bool]] = {}
         """The same of records with an exchange."""
+        self._met: set[str] = set()
+        """All symbols that lists and records have named."""
         self._index_ids: dict[str, Symbol] = {}
         """Symbols of indices by the id as SSI writes it."""
 
@@ -63,13 +66,14 @@ class Symbols:
             exchange: That the record names; None if it names none. From here on it is known where the symbol is listed.
 
         Raises:
-            InvalidRecord: It is no symbol.
+            InvalidRecord: It is no symbol, or one more than there may be.
         """
         upper = text.upper()
         symbol = INDEX_SYMBOLS.get(upper, Symbol(upper))
         # SSI writes the ids of indices in mixed case (HNXIndex). Any other symbol in lower case is an error.
         if not _SYMBOL.fullmatch(symbol) or (text != upper and not self.is_index(symbol)):
             raise _no_symbol(text)
+        self._meet(symbol)
         unit = self._unit(symbol)
         if exchange is not None and (unit is None or (exchange is Exchange.DER and not unit)):
             self.list_instruments([(symbol, exchange)])
@@ -82,7 +86,7 @@ class Symbols:
         """The symbol of the index that an ``MI`` calls ``text``. From here on it is known as an index.
 
         Raises:
-            InvalidRecord: It is no symbol.
+            InvalidRecord: It is no symbol, or one more than there may be.
         """
         return self._index_ids.get(text) or self._look_up_index(text)
 
@@ -97,13 +101,21 @@ class Symbols:
         for text in ids:
             upper = text.upper()
             _add(self._indices, INDEX_SYMBOLS.get(upper, upper))
+            _add(self._met, INDEX_SYMBOLS.get(upper, upper))
         self._forget()
 
     def list_instruments(self, listed: Iterable[tuple[str, Exchange]]) -> None:
         """Take note of where instruments are listed, as REST's Securities says or a record that names an exchange."""
         for symbol, exchange in listed:
             _add(self._derivatives if exchange is Exchange.DER else self._securities, symbol)
+            _add(self._met, symbol)
         self._forget()
+
+    def _meet(self, symbol: str) -> None:
+        if symbol not in self._met:
+            if len(self._met) >= MAX_KNOWN:
+                raise InvalidRecord(Reason.BAD_SYMBOL, f"{symbol} is one too many: no market has {MAX_KNOWN:,} symbols")
+            self._met.add(symbol)
 
     def _forget(self) -> None:
         """Find out anew what symbols mean: more is known of them than before."""
@@ -115,6 +127,7 @@ class Symbols:
         symbol = INDEX_SYMBOLS.get(upper, Symbol(upper))
         if not _SYMBOL.fullmatch(symbol):
             raise _no_symbol(text)
+        self._meet(symbol)
         # One record with a stock's symbol where an index's should be must not change the unit of that stock.
         if self._unit(symbol) is None:
             self.name_indices([symbol])

@@ -107,3 +107,21 @@ def test_only_indices_are_written_in_mixed_case(an_argument: Arguments) -> None:
 @pytest.mark.parametrize(("data_type", "name"), [("MI", "IndexId"), ("B", "Symbol")])
 def test_no_symbol_is_none_in_any_channel(an_argument: Arguments, data_type: str, name: str, symbol: str) -> None:
     assert rejection(Decoder(Symbols()), an_argument(data_type, **{name: symbol})) is Reason.BAD_SYMBOL
+
+
+def test_symbols_that_are_made_up_have_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("connectors.ssi.core.symbols.MAX_KNOWN", 100)
+    symbols = Symbols()
+    symbols.list_instruments([("VNM", Exchange.HOSE)])
+    for number in range(99):
+        symbols.instrument(f"X{number:03}", Exchange.HOSE)
+    with pytest.raises(InvalidRecord) as refused:
+        symbols.instrument("X099", Exchange.HOSE)
+    assert refused.value.reason is Reason.BAD_SYMBOL
+    with pytest.raises(InvalidRecord):
+        symbols.index("MADEUPINDEX")
+    with pytest.raises(InvalidRecord):
+        symbols.instrument("X100", None)
+    # Those that are known are what they were.
+    assert symbols.instrument("VNM", Exchange.HOSE) == ("VNM", False)
+    assert symbols.instrument("X098", Exchange.HOSE) == ("X098", False)
