@@ -153,6 +153,48 @@ def show(as_json: Annotated[bool, typer.Option("--json", help="Print one JSON ob
         raise TopicsMissing(kafka["bootstrap.servers"], absent)
 
 
+@app.command(epilog="Example: stock-tracker topics lag    or: stock-tracker topics lag --group pipelines.prices --json")
+def lag(
+    group: Annotated[
+        str | None, typer.Option(help="Of this consumer group only, as it is called without the prefix.", metavar="NAME")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, with all partitions.")] = False,
+) -> None:
+    """Say which partitions are behind, by consumer group: the one whose oldest message has waited longest comes first."""
+    import time
+    from contextlib import closing
+    from dataclasses import asdict
+
+    from schemas.errors import TopicsMissing
+    from stock_tracker.kafka import topics
+    from stock_tracker.kafka.connection import kafka_config
+    from stock_tracker.stack.drain import Backlog, consumer_groups
+
+    kafka, prefix = kafka_config(os.environ), topic_prefix(os.environ)
+    groups = {one.name.removeprefix(prefix): one for one in consumer_groups(prefix)}
+    if group is not None and group not in groups:
+        raise typer.BadParameter(f"there is no group {group!r}: {', '.join(groups)}", param_hint="--group")
+    if absent := topics.missing(kafka, prefix):
+        raise TopicsMissing(kafka["bootstrap.servers"], absent)
+    with closing(Backlog(kafka)) as backlog:
+        found = [
+            {"group": name, "topic": topic, "partition": partition, **asdict(unread)}
+            for name, one in groups.items()
+            if group in (None, name)
+            for (topic, partition), unread in backlog.unread_by_partition(one).items()
+        ]
+    if as_json:
+        print(json.dumps({"partitions": found}))
+        return
+    now_ms = time.time() * 1_000
+    behind = sorted((one for one in found if one["oldest_ms"] is not None), key=lambda one: one["oldest_ms"])
+    print(f"{'group':<20} {'topic':<24} {'partition':>9} {'lag':>9} {'waiting':>10}")
+    for one in behind:
+        waiting_s = max(0.0, (now_ms - one["oldest_ms"]) / 1_000)
+        print(f"{one['group']:<20} {one['topic']:<24} {one['partition']:>9} {one['messages']:>9,} {waiting_s:>8,.1f} s")
+    print(f"{len(behind)} of {len(found)} partitions are behind")
+
+
 @app.command("acls", epilog="Example: stock-tracker topics acls --service gateway")
 def access(
     service: Annotated[str | None, typer.Option(help="Of this service only; of all if not given.", metavar="NAME")] = None,

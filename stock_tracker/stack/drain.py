@@ -114,11 +114,25 @@ class Backlog:
         Raises:
             KafkaUnavailable: Kafka did not answer.
         """
+        each = self.unread_by_partition(group).values()
+        return Unread(
+            sum(unread.messages for unread in each),
+            min((unread.oldest_ms for unread in each if unread.oldest_ms is not None), default=None),
+        )
+
+    def unread_by_partition(self, group: ConsumerGroup) -> dict[tuple[str, int], Unread]:
+        """What the group has still to read of each partition of its topics, of committed transactions.
+
+        Raises:
+            KafkaUnavailable: Kafka did not answer.
+        """
         with self._asking:
-            behind = {(p.topic, p.partition): (committed, end) for p, committed, end in self._progress(group) if committed < end}
-            taken_ms = self._first_messages({place: committed for place, (committed, _) in behind.items()})
-        offsets = sum(end - committed for place, (committed, end) in behind.items() if place in taken_ms)
-        return Unread(offsets, min(taken_ms.values(), default=None))
+            progress = {(p.topic, p.partition): (committed, end) for p, committed, end in self._progress(group)}
+            taken_ms = self._first_messages({place: committed for place, (committed, end) in progress.items() if committed < end})
+        return {
+            place: Unread(end - committed, taken_ms[place]) if place in taken_ms else Unread(0, None)
+            for place, (committed, end) in progress.items()
+        }
 
     def _first_messages(self, places: Mapping[tuple[str, int], int]) -> dict[tuple[str, int], int]:
         """When Kafka took the first message from an offset on, by partition; those that have none are left out."""

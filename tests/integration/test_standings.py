@@ -1,5 +1,6 @@
 """Where parts stand, by a real Kafka."""
 
+import json
 import time
 
 import pytest
@@ -10,6 +11,7 @@ from schemas.topics import SSI_DLQ, SSI_TICKS, STATE_PROGRESS, encode
 from stock_tracker.stack.drain import Backlog, Unread, consumer_groups
 from stock_tracker.stack.standings import Standings
 from stock_tracker.testing.patience import until
+from tests.command_line import StockTracker
 
 pytestmark = pytest.mark.kafka
 
@@ -87,3 +89,18 @@ def test_what_is_in_an_open_transaction_is_still_to_be_read(kafka: str, topics: 
         until(lambda: not backlog.has_unread(group), "the mark of the transaction that was given up")
     finally:
         backlog.close()
+
+
+def test_the_partition_that_lags_is_found(kafka: str, topics: str, stock_tracker: StockTracker) -> None:
+    producer = Producer({"bootstrap.servers": kafka})
+    for _ in range(3):
+        producer.produce(SSI_TICKS.named(topics), b"{}", partition=2)
+    assert producer.flush(60) == 0
+    environ = {"KAFKA_BOOTSTRAP": kafka, "TOPIC_PREFIX": topics}
+    lines = stock_tracker("topics", "lag", **environ).out.splitlines()
+    assert lines[1].split()[:4] == ["pipelines.prices", SSI_TICKS.named(topics), "2", "3"]
+    assert lines[2].startswith("1 of ")
+    told = json.loads(stock_tracker("topics", "lag", "--group", "pipelines.prices", "--json", **environ).out)["partitions"]
+    ticks = {one["partition"]: one["messages"] for one in told if one["topic"] == SSI_TICKS.named(topics)}
+    assert ticks == {0: 0, 1: 0, 2: 3}
+    assert {one["group"] for one in told} == {"pipelines.prices"}
