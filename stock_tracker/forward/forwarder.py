@@ -18,7 +18,7 @@ from schemas.backoff import Backoff
 from schemas.errors import InvalidMessage, KafkaUnavailable
 from schemas.structs import AlertEvent
 from schemas.topics import MARKET_ALERTS
-from stock_tracker.forward import metrics
+from stock_tracker.forward import GROUPS, metrics
 from stock_tracker.forward.core.post import AlertFilter, Letterhead, headers
 from stock_tracker.kafka.watermarks import watermarks
 
@@ -63,7 +63,7 @@ class Forwarder:
         self._consumer = Consumer(
             {
                 **settings.kafka,
-                "group.id": f"{settings.prefix}forward.{settings.name}",
+                "group.id": f"{settings.prefix}{GROUPS}{settings.name}",
                 "enable.auto.commit": False,
                 "isolation.level": "read_committed",
                 # A first position is committed before anything is read, so that this is never asked for.

@@ -11,15 +11,18 @@ from connectors.clickhouse.core.tables import GROUP, SOURCES
 from connectors.ssi.publisher import TOPICS as SSI_TOPICS
 from gateway.core.channels import CHANNELS
 from pipelines.catalogue import BESIDE, CATALOGUE
-from schemas.topics import SSI_STATUS, STATE_PROGRESS, TOPICS, Topic
+from schemas.topics import MARKET_ALERTS, SSI_STATUS, STATE_PROGRESS, TOPICS, Topic
 from stock_tracker.errors import AclsRefused
+from stock_tracker.forward import GROUPS
 from stock_tracker.kafka import metadata
 
 ADMIN: Final = "topics"
 """Who makes the topics: whoever runs ``stock-tracker topics apply``."""
 READER: Final = "tools"
 """Who looks: ``status``, ``verify``, ``explain``, ``record``."""
-SERVICES: Final = ("connector", *(pipeline.name for pipeline in CATALOGUE), "sink", "gateway", ADMIN, READER)
+FORWARDER: Final = "forwarder"
+"""Who posts alerts to others: ``alerts forward``, whatever its positions are called."""
+SERVICES: Final = ("connector", *(pipeline.name for pipeline in CATALOGUE), "sink", "gateway", FORWARDER, ADMIN, READER)
 """All that have a principal of their own."""
 ANSWER_S: Final = 30.0
 
@@ -78,6 +81,9 @@ def _of(service: str, prefix: str) -> Iterator[Acl]:
             service, (*(t for channel in CHANNELS.values() for t in channel.topics), STATE_PROGRESS), "READ", prefix
         )
         yield Acl(service, "group", f"{_READING}gateway", "READ")
+    elif service == FORWARDER:
+        yield from _topics(service, (MARKET_ALERTS,), "READ", prefix)
+        yield Acl(service, "group", f"{prefix}{GROUPS}", "READ", is_prefix=True)
     elif service == ADMIN:
         for operation in _OF_TOPICS:
             yield from _topics(service, TOPICS, operation, prefix)
