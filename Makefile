@@ -82,8 +82,8 @@ prove-cluster: setup ## Three brokers, of which the leader dies in the opening a
 prove-history: setup ## Sixty days of twenty symbols from SSI's REST into the archive, killed half way
 	PROVE=1 $(BIN)/pytest -q tests/integration/clickhouse/test_history.py tests/unit/connectors/ssi/simulator/test_simulator_history.py $(ARGS)
 
-audit: .venv/.ready ## Known vulnerabilities of what is installed with us, by PyPI's own list
-	$(UV) tool run --quiet --from pip-audit==$(PIP_AUDIT_VERSION) pip-audit --strict --requirement requirements.lock --require-hashes --disable-pip
+audit: .venv/.ready ## Known vulnerabilities of what is installed with us, by PyPI's list or else OSV's
+	@$(BIN)/python infra/audit/run $(UV) tool run --quiet --from pip-audit==$(PIP_AUDIT_VERSION) pip-audit
 
 sbom: .venv/.ready ## dist/sbom.json: what each release is made of, as CycloneDX
 	@mkdir -p dist
