@@ -15,10 +15,11 @@ from typing import Any
 
 import pytest
 import trustme
-from confluent_kafka import KafkaError, Message, Producer
+from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
 from schemas import topics as t
 from schemas.deployment import kafka_config
+from stock_tracker.forward import GROUPS
 from stock_tracker.kafka import acls
 from stock_tracker.stack import drain, readiness
 from stock_tracker.stack.plan import Options, Stack, plan
@@ -32,6 +33,8 @@ from tests.proof import PROVING
 pytestmark = pytest.mark.kafka
 
 PREFIX = "mine."
+PLAYED = "played."
+"""Before the topics of the whole stack, on which there is nothing but what its parts have written."""
 OPERATOR = "operator"
 """Runs `up`: makes the topics and verifies."""
 
@@ -41,12 +44,18 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     """A broker on which each service has an account, and the rights that the command gives it."""
     users = (ADMIN, OPERATOR, "stranger", *acls.SERVICES)
     with cluster(tmp_path_factory.mktemp("guarded"), 1, {user: secrets.token_hex(8) for user in users}) as made:
-        command(made, ADMIN, "topics", "acls", "--apply")
-        for service in (acls.ADMIN, acls.READER):
-            command(made, ADMIN, "topics", "acls", "--apply", "--service", service, "--principal", f"User:{OPERATOR}")
+        give_rights(made, PREFIX)
         # Over TLS, by the one who may.
         assert f"{len(t.TOPICS)} topics made" in command(made, acls.ADMIN, "topics", "apply")
         yield made
+
+
+def give_rights(made: Cluster, prefix: str) -> None:
+    """Let each service do what the command says; the operator may do what makers of topics and readers may."""
+    command(made, ADMIN, "topics", "acls", "--apply", TOPIC_PREFIX=prefix)
+    for service in (acls.ADMIN, acls.READER):
+        words = ("topics", "acls", "--apply", "--service", service, "--principal", f"User:{OPERATOR}")
+        command(made, ADMIN, *words, TOPIC_PREFIX=prefix)
 
 
 def command(guarded: Cluster, user: str, *words: str, **environ: str) -> str:
@@ -80,12 +89,16 @@ def test_each_does_what_is_its_own_over_tls(guarded: Cluster) -> None:
     assert f"{PREFIX}market.trades" in listed
     assert refusal(guarded, "connector", t.SSI_TICKS) is None
     assert refusal(guarded, "prices", t.MARKET_TRADES) is None
+    desk = Consumer({**guarded.kafka("forwarder"), "group.id": f"{PREFIX}{GROUPS}desk"})
+    desk.commit(offsets=[TopicPartition(t.MARKET_ALERTS.named(PREFIX), 0, 0)], asynchronous=False)
+    desk.close()
 
 
 @pytest.mark.parametrize(
     ("user", "topic"),
     [("gateway", t.STATE_PRICES), ("sink", t.MARKET_TRADES), ("connector", t.MARKET_TRADES), ("prices", t.SSI_TICKS),
-     ("alerts", t.MARKET_TRADES), ("tools", t.MARKET_TRADES), ("topics", t.MARKET_TRADES), ("stranger", t.SSI_DLQ)],
+     ("alerts", t.MARKET_TRADES), ("forwarder", t.MARKET_ALERTS), ("tools", t.MARKET_TRADES), ("topics", t.MARKET_TRADES),
+     ("stranger", t.SSI_DLQ)],
 )  # fmt: skip
 def test_nobody_writes_what_is_not_theirs(guarded: Cluster, user: str, topic: t.Topic[Any]) -> None:
     assert refusal(guarded, user, topic) == KafkaError.TOPIC_AUTHORIZATION_FAILED
@@ -113,11 +126,12 @@ def test_who_is_not_known_is_told_so(guarded: Cluster, tmp_path: Path) -> None:
 async def test_a_stack_in_which_each_has_no_more_than_its_own(
     guarded: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    give_rights(guarded, PLAYED)
     # A slow machine needs longer than a user would wait.
     monkeypatch.setattr(readiness, "READY_S", PATIENCE_S)
     monkeypatch.setattr(drain, "DRAIN_S", PATIENCE_S)
     environ = {name: value for name, value in os.environ.items() if not name.startswith(("SSI_", "KAFKA_", "CLICKHOUSE_"))}
-    environ |= {"STOCK_TRACKER_HOME": str(tmp_path), "TOPIC_PREFIX": PREFIX, **guarded.environ(OPERATOR)}
+    environ |= {"STOCK_TRACKER_HOME": str(tmp_path), "TOPIC_PREFIX": PLAYED, **guarded.environ(OPERATOR)}
     stack = plan(Options(seconds=60, speed=60, free_ports=True), environ, "1")
 
     def with_own_account(part: Part) -> Part:
