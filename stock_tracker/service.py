@@ -9,8 +9,10 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from schemas.errors import PortTaken, WrongSetting
+from schemas.plain_text import harmless
 from stock_tracker.health import HOST_NAME, LOOPBACK, HealthServer
 
 Health = Callable[[str], None]
@@ -32,9 +34,26 @@ def log_to_stderr(environ: Mapping[str, str] = os.environ) -> None:
         raise WrongSetting(LOG, form, "text or json")
     logging.Formatter.converter = time.gmtime
     handler = logging.StreamHandler()
-    as_text = logging.Formatter("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
-    handler.setFormatter(JsonLines() if form == "json" else as_text)
+    handler.setFormatter(JsonLines() if form == "json" else TextLines())
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+class TextLines(logging.Formatter):
+    """An entry as a line, with its time in UTC; a traceback follows in lines of its own.
+
+    What others have sent, SSI's hub say, may be in it: it begins no line, and does nothing to a terminal.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s.%(msecs)03dZ %(levelname)s %(name)s: %(message)s", datefmt="%Y-%m-%dT%H:%M:%S")
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging calls it so
+        """The line, without its end."""
+        return harmless(super().formatMessage(record))
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging calls it so
+        """The traceback, line by line."""
+        return "\n".join(map(harmless, super().formatException(ei).split("\n")))
 
 
 class JsonLines(logging.Formatter):
@@ -54,7 +73,9 @@ class JsonLines(logging.Formatter):
         made |= {name: getattr(record, name) for name in _PLACES if hasattr(record, name)}
         if record.exc_info:
             made["error"] = self.formatException(record.exc_info)
-        return json.dumps(made, ensure_ascii=False)
+        line = json.dumps(made, ensure_ascii=False)
+        # What is not plainly visible can only be within a string of it.
+        return line if line.isprintable() else "".join(c if c.isprintable() else json.dumps(c)[1:-1] for c in line)
 
 
 def spare_the_collector() -> None:

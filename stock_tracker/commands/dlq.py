@@ -4,6 +4,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from schemas.plain_text import harmless
+
 if TYPE_CHECKING:
     from stock_tracker.dead_letters.core.letters import Letter
 
@@ -28,7 +30,7 @@ def list_(
     from datetime import datetime
 
     from schemas.calendar import ICT
-    from stock_tracker.dead_letters.core.letters import counted, harmless
+    from stock_tracker.dead_letters.core.letters import counted
 
     letters = [
         letter
@@ -57,7 +59,6 @@ def show(
     """Show one dead letter in full."""
     import json
 
-    from stock_tracker.dead_letters.core.letters import harmless
     from stock_tracker.errors import NoSuchLetter
 
     letter = next((letter for letter in _read() if letter.offset == offset), None)
@@ -84,7 +85,6 @@ def replay(
 
     from schemas.deployment import topic_prefix
     from stock_tracker.dead_letters import replay as letters
-    from stock_tracker.dead_letters.core.letters import harmless
     from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.progress import progress
 

@@ -1,7 +1,7 @@
 """What stands on ``ssi.dlq``, as it may be shown, and what today's code makes of it (pure).
 
 A dead letter is hostile text: whoever sends records can put anything into it, also what moves a terminal's cursor or turns the
-direction of writing. Nothing of one is shown before :func:`harmless`.
+direction of writing. Nothing of one is shown before :func:`schemas.plain_text.harmless`.
 """
 
 from collections import Counter
@@ -41,14 +41,6 @@ class NoChance(NamedTuple):
     """Why a letter cannot be used today either."""
 
     reason: str
-
-
-def harmless(text: str, most: int | None = None) -> str:
-    """``text`` with everything that is not plainly visible as backslash escapes, cut after ``most`` characters."""
-    cut = text if most is None or len(text) <= most else text[:most] + "…"
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode("ascii") for character in cut
-    )
 
 
 def counted(letters: Iterable[Letter]) -> list[tuple[str, str, int]]:

@@ -19,6 +19,7 @@ from pipelines.core.feeds import Feeds
 from pipelines.core.frames import Fold, Folded, Shard
 from schemas.errors import InvalidMessage
 from schemas.instruments import routing_key
+from schemas.plain_text import harmless
 from schemas.position import Position
 from schemas.structs import (
     ClockTick,
@@ -233,6 +234,6 @@ class Trace:
         for output in folded.outputs:
             if output.topic is SSI_DLQ:
                 letter = SSI_DLQ.decode(output.value)
-                step.decide("rejected", f"a dead letter, {letter.reason}: {letter.detail}")
+                step.decide("rejected", harmless(f"a dead letter, {letter.reason}: {letter.detail}"))
         if not step.decisions:
             step.decide("nothing", "nothing of it is new")

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Mapping
 from hashlib import blake2b
 
 from connectors.fixtures.core.layout import FixtureMessage
+from schemas.plain_text import harmless
 from schemas.position import Partition, Position
 from schemas.topics import SSI_DLQ
 from stock_tracker.verify.core.differences import Difference, EventPosition
@@ -54,7 +55,8 @@ class DeadLetters:
             self.letters += 1
             return
         found = Position(message.topic, message.partition, message.offset)
-        self._strays.append((found, Position(*place, letter.offset or 0), f"{letter.source}, {letter.reason}: {letter.detail}"))
+        said = harmless(f"{letter.source}, {letter.reason}: {letter.detail}")
+        self._strays.append((found, Position(*place, letter.offset or 0), said))
 
     def finish(self, ends: Mapping[Partition, int], open_lanes: Collection[Partition]) -> Iterator[Difference]:
         """Say which are missing and which are too many.

@@ -17,6 +17,7 @@ from typing import Final, Literal, NamedTuple
 
 from connectors.ssi.simulator.core.records import PUT_THROUGH
 from connectors.ssi.simulator.core.truth import ConnectionStatus, SimulatorStatus
+from schemas.plain_text import harmless
 from schemas.position import Partition, Position
 from schemas.records import SsiRecord
 from schemas.structs import DeadLetter, ForeignRecord, Frame, TradeRecord
@@ -290,5 +291,6 @@ def refused(dead_letters: Iterable[DeadLetter]) -> list[Difference]:
             if letter.topic is None
             else EventPosition(Position(letter.topic, letter.partition or 0, letter.offset or 0), letter.idx or 0)
         )
-        differences.append(Difference("dead_letter", "", f"{letter.source}, {letter.reason}: {letter.detail}", position))
+        said = harmless(f"{letter.source}, {letter.reason}: {letter.detail}")
+        differences.append(Difference("dead_letter", "", said, position))
     return differences

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from schemas.errors import WrongSetting
-from stock_tracker.service import JsonLines, log_to_stderr
+from stock_tracker.service import JsonLines, TextLines, log_to_stderr
 
 
 def test_an_entry_says_which_message_it_is_about() -> None:
@@ -44,3 +44,24 @@ def test_a_process_logs_so_when_it_is_told_to() -> None:
 def test_another_form_is_refused() -> None:
     with pytest.raises(WrongSetting, match="text or json"):
         log_to_stderr({"STOCK_TRACKER_LOG": "xml"})
+
+
+HOSTILE = "401 \x1b[2Jgone\n2026-11-27T02:15:00.000Z INFO gateway: all is well\u202e\x9b2J\U000e0041"
+"""What a hub might call its error: it clears the screen, and says a line of its own."""
+
+
+def entry_of(text: str) -> logging.LogRecord:
+    try:
+        raise ValueError(text)
+    except ValueError:
+        return logging.makeLogRecord({"name": "ssi", "msg": "the stream: %s", "args": (text,), "exc_info": sys.exc_info()})
+
+
+def test_what_others_have_sent_begins_no_line_and_moves_no_cursor() -> None:
+    first, *traceback = TextLines().format(entry_of(HOSTILE)).split("\n")
+    assert r"the stream: 401 \x1b[2Jgone\n2026-11-27T02:15" in first
+    assert traceback[0].startswith("Traceback")
+    assert all(line.isprintable() for line in (first, *traceback))
+    line = JsonLines().format(entry_of(HOSTILE))
+    assert line.isprintable()
+    assert json.loads(line)["message"] == f"the stream: {HOSTILE}"
