@@ -31,7 +31,7 @@ def kafka_of_run(folder: Path) -> Iterator[str]:
 
     Raises:
         KafkaUnavailable: ``KAFKA_BOOTSTRAP`` is set, and nothing answers there.
-        StockTrackerError: A local broker cannot be started, and there is no Docker.
+        StockTrackerError: A local broker cannot be started, and there is no Docker; a note of it says why not.
     """
     external = os.environ.get("KAFKA_BOOTSTRAP")
     if external:
@@ -41,8 +41,9 @@ def kafka_of_run(folder: Path) -> Iterator[str]:
     with contextlib.ExitStack() as stack:
         try:
             bootstrap = stack.enter_context(_local(folder))
-        except StockTrackerError:
-            if find_spec("testcontainers") is None or not _docker_answers():
+        except StockTrackerError as error:
+            if why := _no_docker():
+                error.add_note(f"In a container neither: {why}.")
                 raise
             bootstrap = stack.enter_context(_container())
         yield bootstrap
@@ -99,14 +100,22 @@ def _say(line: str) -> None:
     sys.stderr.write(f"{line}\n")
 
 
-def _docker_answers() -> bool:
+def _no_docker() -> str:
+    """Why there can be no container; empty where there can."""
+    if find_spec("testcontainers") is None:
+        return "testcontainers is not installed"
     docker = shutil.which("docker")
     if docker is None:
-        return False
+        return "docker is not on PATH"
     try:
-        return subprocess.run([docker, "info"], capture_output=True, timeout=10, check=False).returncode == 0
+        asked = subprocess.run([docker, "info"], capture_output=True, text=True, errors="replace", timeout=10, check=False)
     except subprocess.TimeoutExpired:
-        return False
+        return "docker is there, and its engine has not answered for 10 s"
+    return "" if asked.returncode == 0 else f"docker is there, and its engine does not answer: {_last_line(asked.stderr)}"
+
+
+def _last_line(said: str) -> str:
+    return next(iter(said.strip().splitlines()[-1:]), "it says nothing")
 
 
 @contextmanager

@@ -54,7 +54,7 @@ def kafka(pytestconfig: pytest.Config) -> Iterator[str]:
         try:
             bootstrap = stack.enter_context(kafka_of_run(_folder_of_run(pytestconfig)))
         except StockTrackerError as error:
-            _nothing_to_run_on(f"no Kafka to test on: {error}\n{error.remedy}")
+            _nothing_to_run_on("\n".join([f"no Kafka to test on: {error}", *getattr(error, "__notes__", ()), error.remedy]))
         yield bootstrap
 
 

@@ -52,7 +52,7 @@ def docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def answering(docker: Path, code: int) -> None:
-    docker.write_text(f"#!/bin/sh\nexit {code}\n")
+    docker.write_text(f"#!/bin/sh\necho 'Cannot connect to the Docker daemon' >&2\nexit {code}\n")
     docker.chmod(0o755)
 
 
@@ -73,6 +73,12 @@ def test_where_docker_does_not_answer_it_is_said_what_the_local_broker_lacks(
     with pytest.raises(NoJava) as raised, broker.kafka_of_run(tmp_path):
         pass
     assert "Java" in raised.value.remedy
+    why = (
+        "docker is there, and its engine does not answer: Cannot connect to the Docker daemon"
+        if is_there
+        else "docker is not on PATH"
+    )
+    assert raised.value.__notes__ == [f"In a container neither: {why}."]
     assert Container.running == 0
 
 
@@ -81,8 +87,9 @@ def test_where_testcontainers_is_not_installed_docker_is_not_asked(
 ) -> None:
     answering(docker, 0)
     monkeypatch.setattr(broker, "find_spec", lambda name: None)
-    with pytest.raises(NoJava), broker.kafka_of_run(tmp_path):
+    with pytest.raises(NoJava) as raised, broker.kafka_of_run(tmp_path):
         pass
+    assert raised.value.__notes__ == ["In a container neither: testcontainers is not installed."]
 
 
 def test_testcontainers_has_what_is_used_of_it() -> None:
