@@ -29,7 +29,7 @@ from gateway.core.access import (
     origin_allowed,
 )
 from gateway.core.channels import CHANNELS
-from gateway.core.errors import ArchiveAway, Refused
+from gateway.core.errors import ArchiveAway, Refused, TooManyQuestions
 from gateway.core.history import QUESTIONS, ArchiveQuestion, BadQuestion, statement
 from gateway.core.selection import EVERYTHING, Audience, Selection
 from gateway.core.subscriber import Close, Subscriber, knows
@@ -208,10 +208,19 @@ class Gateway:
         except BadQuestion as error:
             return _problem(400, str(error))
         try:
-            return web.json_response(await self._history.ask(question, asked))
+            return web.json_response(await self._history.ask(question, asked, self._counted_address(request)))
+        except TooManyQuestions as error:
+            metrics.REFUSED.labels("questions").inc()
+            return _problem(429, str(error), {"Retry-After": "1"})
         except ArchiveAway as error:
             log.warning("the archive: %s", error.detail)
             return _problem(503, str(error))
+
+    def _counted_address(self, request: web.Request) -> str | None:
+        """Where a request comes from; None from this machine and from proxies, which are not counted."""
+        proxies = self._settings.proxies
+        address = client_address(request.remote or "", request.headers.get("X-Forwarded-For"), proxies)
+        return None if is_within(address, (*THIS_MACHINE, *proxies)) else address
 
     async def _close(self, _app: web.Application) -> None:
         await self._history.close()
@@ -248,18 +257,17 @@ class Gateway:
     def _place(self, request: web.Request) -> Iterator[str]:
         """Count the connection of ``request`` while it lasts; gives why it may not be, empty where it may."""
         settings = self._settings
-        address = client_address(request.remote or "", request.headers.get("X-Forwarded-For"), settings.proxies)
-        is_counted = not is_within(address, (*THIS_MACHINE, *settings.proxies))
-        too_many = is_counted and self._per_address[address] >= settings.max_per_address
+        address = self._counted_address(request)
+        too_many = address is not None and self._per_address[address] >= settings.max_per_address
         if too_many or len(self._fanout.clients) >= settings.max_connections:
             yield "too many connections from this address" if too_many else "too many connections"
             return
-        if is_counted:
+        if address is not None:
             self._per_address[address] += 1
         try:
             yield ""
         finally:
-            if is_counted:
+            if address is not None:
                 self._per_address[address] -= 1
                 if not self._per_address[address]:
                     del self._per_address[address]

@@ -82,7 +82,7 @@ CLOSED: Final = Counter(
 REFUSED: Final = Counter(
     "stock_tracker_gateway_refused_requests_total",
     "Requests and connections refused. No place: raise GATEWAY_MAX_CONNECTIONS, or add an instance; origin, host: name it in "
-    "GATEWAY_ORIGINS or GATEWAY_HOSTS if it is yours.",
+    "GATEWAY_ORIGINS or GATEWAY_HOSTS if it is yours; questions: an address asks the archive a lot.",
     ["reason"],
 )
 FLUSH: Final = Histogram(

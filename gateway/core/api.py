@@ -148,7 +148,11 @@ def _past(question: ArchiveQuestion) -> dict[str, Any]:
         _in("query", "limit", {"type": "integer", "minimum": 1, "maximum": MOST, "default": LIMIT}),
         _in("query", "after", {"type": "string", "description": "`next` of the page before"}),
     ]
-    errors = {"400": "A parameter cannot be used", "503": "The archive does not answer; what is live goes on"}
+    errors = {
+        "400": "A parameter cannot be used",
+        "429": "So many questions of this address are not answered yet",
+        "503": "The archive does not answer; what is live goes on",
+    }
     return _get(question.does.capitalize(), parameters, errors)
 
 

@@ -57,6 +57,13 @@ class ArchiveAway(GatewayError):
         """What it, or the way to it, said; for the log."""
 
 
+class TooManyQuestions(GatewayError):
+    """A client asks the archive more at a time than it may."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(f"{most} questions of this address are not answered yet: wait for those")
+
+
 class ReaderDied(GatewayError):
     """A thread that reads Kafka is gone, and nobody asked it to end."""
 

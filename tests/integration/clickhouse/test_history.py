@@ -256,10 +256,10 @@ async def test_a_market_is_loaded_whole_and_the_chart_of_the_board_shows_it(arch
     answers = ArchiveAnswers(known_to_gateway)
     try:
         candles = QUESTIONS["candles"]
-        first = await answers.ask(candles, statement(candles, "VNM", {"day": "20261113", "limit": "20"}))
-        rest = await answers.ask(candles, statement(candles, "VNM", {"day": "20261113", "after": first["next"]}))
+        first = await answers.ask(candles, statement(candles, "VNM", {"day": "20261113", "limit": "20"}), None)
+        rest = await answers.ask(candles, statement(candles, "VNM", {"day": "20261113", "after": first["next"]}), None)
         daily = QUESTIONS["candles/daily"]
-        days = await answers.ask(daily, statement(daily, "VNM", {"from": "20261101", "to": "20261120"}))
+        days = await answers.ask(daily, statement(daily, "VNM", {"from": "20261101", "to": "20261120"}), None)
     finally:
         await answers.close()
     rows = [dict(zip(first["cols"], row, strict=True)) for row in (*first["rows"], *rest["rows"])]

@@ -82,7 +82,7 @@ async def test_the_gateway_asks_over_tls_as_who_may_only_read(
         )
         archive = ArchiveAnswers(settings)
         try:
-            return len((await archive.ask(CANDLES, statement(CANDLES, "VNM", {"day": "20261123"})))["rows"])
+            return len((await archive.ask(CANDLES, statement(CANDLES, "VNM", {"day": "20261123"}), None))["rows"])
         finally:
             await archive.close()
 

@@ -1,5 +1,6 @@
 """REST of the past: every question on the archive's real tables, and what becomes of an archive that does not answer."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from importlib.metadata import version
 from typing import Any
@@ -20,7 +21,9 @@ from gateway.core.history import LIMIT, MOST, QUESTIONS, BadQuestion, page, stat
 from gateway.core.limits import ClientLimits
 from gateway.core.status import Connectors
 from gateway.fanout import Fanout
-from gateway.settings import GatewaySettings
+from gateway.history import SHARE, WAITING
+from gateway.settings import THIS_MACHINE, GatewaySettings
+from tests.patience import reached
 
 EACH = pytest.mark.parametrize("name", QUESTIONS)
 VALUES = {
@@ -153,9 +156,12 @@ class FakeArchive:
     def __init__(self) -> None:
         self.asked: list[tuple[str, dict[str, str]]] = []
         self.status = 200
+        self.goes_on = asyncio.Event()
+        self.goes_on.set()
 
     async def answer(self, request: web.Request) -> web.Response:
         self.asked.append((await request.text(), dict(request.query)))
+        await self.goes_on.wait()
         if self.status != 200:
             return web.Response(status=self.status, text="Code: 60. DB::Exception: Table market.trades does not exist")
         meta = [{"name": name, "type": "x"} for name in ("partition", "offset", "idx", "price")]
@@ -198,6 +204,39 @@ async def test_an_archive_that_is_away_or_fails_is_503_with_what_to_do(board: An
     for where in (url, "http://127.0.0.1:1/"):
         status, body = await ask(board, events, where, "/api/v1/alerts?day=20261120")
         assert (status, "stock-tracker status" in body["error"], "DB::" in body["error"]) == (503, True, False)
+
+
+async def test_who_asks_a_lot_keeps_nobody_else_from_asking(board: Any, events: Any, archive: Any) -> None:
+    fake, url = archive
+    fake.goes_on.clear()
+    settings = GatewaySettings(kafka={}, topic_prefix="", archive_url=url, proxies=THIS_MACHINE)
+    fanout = Fanout(board, events, Connectors(), ClientLimits(), lambda: 0, reason=str)
+    async with TestServer(Gateway(settings, fanout, str).application()) as server, aiohttp.ClientSession() as http:
+
+        async def asked_by(address: str, symbol: str) -> int:
+            path = server.make_url(f"/api/v1/trades/{symbol}?day=20261120")
+            async with http.get(path, headers={"X-Forwarded-For": address}) as answer:
+                return answer.status
+
+        dear = [asyncio.create_task(asked_by("203.0.113.7", "DEAR")) for _ in range(WAITING + 1)]
+        (refused,), waiting = await asyncio.wait(dear, return_when=asyncio.FIRST_COMPLETED)
+        assert (refused.result(), len(waiting)) == (429, WAITING)
+        other = asyncio.create_task(asked_by("203.0.113.8", "VNM"))
+        await reached(lambda: len(fake.asked) == SHARE + 1, "two questions of who asks a lot, and the other's")
+        assert sorted(parameters["param_symbol"] for _, parameters in fake.asked) == ["DEAR", "DEAR", "VNM"]
+        fake.goes_on.set()
+        assert await asyncio.gather(other, *waiting) == [200] * (1 + WAITING)
+        assert await asked_by("203.0.113.7", "DEAR") == 200
+
+
+async def test_who_gets_no_turn_in_time_is_told_so(
+    board: Any, events: Any, archive: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, url = archive
+    monkeypatch.setattr("gateway.history.AT_ONCE", 0)
+    monkeypatch.setattr("gateway.history.ANSWER_S", 0.01)
+    status, body = await ask(board, events, url, "/api/v1/trades/VNM?day=20261120")
+    assert (status, "ask again later" in body["error"], fake.asked) == (503, True, [])
 
 
 async def test_a_question_that_cannot_be_put_is_400(board: Any, events: Any, archive: Any) -> None:
