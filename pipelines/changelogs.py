@@ -21,6 +21,8 @@ from quixstreams.models.topics import TopicAdmin
 from quixstreams.models.topics.exceptions import CreateTopicFailure, CreateTopicTimeout
 
 PAUSE_S: Final = 0.05
+KNOWN_S: Final = 60.0
+"""How long it may take until every broker of a cluster knows a new topic, in seconds."""
 
 
 class ChangelogAdmin(TopicAdmin):
@@ -40,6 +42,8 @@ class ChangelogAdmin(TopicAdmin):
         self._changelogs = f"changelog__{group}--"
         self._configs: dict[str, TopicConfig] = {}
         """Of the topics that have been looked at."""
+        self._made: set[str] = set()
+        """Topics that are there by the word of one broker. Another one may be asked next, which does not know them yet."""
 
     def inspect_topics(self, topic_names: list[str], timeout: float = 30) -> dict[str, TopicConfig | None]:
         """Tell the configuration of each topic; None of one that is not there.
@@ -52,11 +56,23 @@ class ChangelogAdmin(TopicAdmin):
             KafkaException: Kafka does not answer.
             TopicPermissionError: Kafka does not let us look.
         """
-        if not self._configs.keys() >= set(topic_names):
-            ours = [name for name in self.list_topics(timeout) if name in self._topics or name.startswith(self._changelogs)]
-            found = super().inspect_topics(list({*topic_names, *ours}), timeout)
-            self._configs |= {name: config for name, config in found.items() if config is not None}
+        for _ in range(int(KNOWN_S / PAUSE_S)):
+            if not self._configs.keys() >= set(topic_names):
+                self._look_at(topic_names, timeout)
+            if self._configs.keys() >= self._made & set(topic_names):
+                break
+            time.sleep(PAUSE_S)
         return {name: self._configs.get(name) for name in topic_names}
+
+    def _look_at(self, topic_names: list[str], timeout: float) -> None:
+        ours = [name for name in self.list_topics(timeout) if name in self._topics or name.startswith(self._changelogs)]
+        try:
+            found = super().inspect_topics(list({*topic_names, *ours}), timeout)
+        except KafkaException as error:
+            if self._made and error.args[0].code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
+                return
+            raise
+        self._configs |= {name: config for name, config in found.items() if config is not None}
 
     def create_topics(self, topics: Sequence[QuixTopic], timeout: float = 30, finalize_timeout: float = 60) -> None:
         """Make those of ``topics`` that are missing.
@@ -83,6 +99,7 @@ class ChangelogAdmin(TopicAdmin):
         for _ in range(int(finalize_timeout / PAUSE_S)):
             listed = self.list_topics(timeout)
             if all(name in listed for name in missing):
+                self._made |= missing.keys()
                 return
             time.sleep(PAUSE_S)
         raise CreateTopicTimeout(f"Kafka made {', '.join(missing)}, but does not list them after {finalize_timeout:.0f} s")

@@ -120,3 +120,30 @@ def test_a_topic_that_was_not_there_is_looked_for_again(monkeypatch: pytest.Monk
     found = admin.inspect_topics([new])[new]
     assert found is not None
     assert found.num_partitions == 1
+
+
+class Cluster(Describer):
+    """Speaks for brokers that answer in turn: ``knowing`` says of each answer whether who gives it knows of a new topic."""
+
+    def __init__(self, knowing: list[bool]) -> None:
+        super().__init__()
+        self.topics = {}
+        self.knowing = knowing
+
+    def create_topics(self, topics: list[NewTopic], request_timeout: float) -> dict[str, Future[None]]:
+        made: Future[None] = Future()
+        made.set_result(None)
+        self.topics = dict.fromkeys((new.topic for new in topics), 3)
+        return dict.fromkeys(self.topics, made)
+
+    def list_topics(self, timeout: float) -> Any:
+        return super().list_topics(timeout) if not self.topics or self.knowing.pop(0) else SimpleNamespace(topics={})
+
+
+def test_a_new_topic_is_waited_for_where_another_broker_is_asked_that_does_not_know_it_yet(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = Cluster([True, False, False, False, True, True])
+    admin = admin_of(client, monkeypatch)
+    admin.create_topics([CHANGELOG])
+    assert admin.inspect_topics([NAME]) == {NAME: TopicConfig(3, 1, {"cleanup.policy": "compact"})}
