@@ -157,6 +157,23 @@ class RunningUp:
         assert process.returncode is not None
         return Ended(process.returncode, out.decode(), said.decode())
 
+    @asynccontextmanager
+    async def beside(self, *arguments: str, **environ: str) -> AsyncIterator[None]:
+        """Run a service of the stack once more, beside it, for as long as the block lasts; it must end well."""
+        said = self.home / "beside"
+        with said.open("wb") as file:
+            process = await asyncio.create_subprocess_exec(
+                *COMMAND, *arguments, env=self._environ | environ, stdout=file, stderr=file
+            )
+        try:
+            yield
+            assert process.returncode is None, said.read_text()
+        finally:
+            if process.returncode is None:
+                process.terminate()
+            code = await process.wait()
+        assert code == 0, said.read_text()
+
     def stop(self) -> None:
         """See that nothing of it runs any more."""
         if self.process.poll() is None:

@@ -5,8 +5,11 @@ Each test plays the day on as far as it needs and finds the stack as if it were 
 
 import asyncio
 import os
+import re
+import secrets
 import signal
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,12 +18,16 @@ import aiohttp
 import msgspec
 import pytest
 from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient
+from joserfc import jwt
+from joserfc.jwk import OctKey
 from playwright.async_api import Page, ViewportSize, expect
 
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.settings import SinkSettings
 from connectors.ssi.simulator.core.truth import Truth
 from schemas.calendar import ICT, at, day_of
+from schemas.deployment import kafka_config
 from schemas.shards import shard_keys
 from schemas.structs import FlowRow
 from schemas.topics import (
@@ -35,11 +42,13 @@ from schemas.topics import (
 )
 from schemas.units import UnixMs
 from stock_tracker.kafka import topics
+from stock_tracker.ports import free_port
+from stock_tracker.stack.readiness import why_not_ready
 from stock_tracker.verify.topics import read_topic
 from tests.builders import changed
 from tests.e2e.running_up import KILLABLE, RunningUp, StartUp
 from tests.e2e.test_chaos import PARTS as STRUCK
-from tests.patience import PATIENCE_S
+from tests.patience import PATIENCE_S, reached
 from tests.proof import PROVING
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
@@ -48,6 +57,9 @@ FEW_RECORDS = {"SIM_SCALE": "0.02"}
 """Fewer trades of as many stocks."""
 KILLED = KILLABLE if PROVING else tuple(part for part in KILLABLE if part not in STRUCK)
 """Each process but the connector dies at least once; those that chaos strikes in CI as well only in the long proof."""
+DEPLOY = Path(__file__).parents[2] / "docs" / "deploy.md"
+GROUPS = {"run prices": "pipelines.prices", "archive sink": "archive"}
+"""Of the services that share the partitions with the others of their group."""
 RULES = Path(__file__).parents[2] / "pipelines" / "alerts.toml"
 FILLED = ("trades", "prices_daily", "candles", "foreign_ledger", "indices", "basis", "alerts")
 MINUTE_MS = 60_000
@@ -408,6 +420,69 @@ async def test_a_dropped_row_is_named_with_its_place_in_kafka(up: RunningUp) -> 
     differences = ended.result["differences"]
     assert [(d["kind"], d["symbol"]) for d in differences] == [("missing_row", symbol)]
     assert differences[0]["position"] == {"topic": "market.trades", "partition": partition, "offset": offset, "idx": idx}
+
+
+async def test_the_deploy_page_s_tasks_can_be_rehearsed_on_it(up: RunningUp, tmp_path: Path) -> None:
+    """Finds what lags, adds an instance of each kind, and changes a secret: by the lines of docs/deploy.md."""
+    await play_to(up, 9, 17)
+    said = DEPLOY.read_text().partition("## The same tasks without containers")[2].partition("\n## ")[0]
+    typed = re.findall(r"^((?:\w+=\S+ )*)\.venv/bin/stock-tracker (.+)$", said, re.MULTILINE)
+    lines = [(words, dict(re.findall(r"(\w+)=(\S+)", before))) for before, words in typed]
+    assert [words for words, _ in lines] == ["status", "topics lag", *GROUPS, "gateway", "gateway"]
+    told, secure = lines[-1]
+    assert "prices" in (await up.command("status")).out
+    environ = {**up.running.environment, "STOCK_TRACKER_HOME": str(up.home / "simulated")}
+    assert "partitions are behind" in (await up.command("topics", "lag", **environ)).out
+
+    for words, changes in lines[2:-1]:
+        port = str(free_port())
+        health = {"GATEWAY_PORT": port} if words == "gateway" else {}
+        more = [] if words == "gateway" else ["--port", port]
+        async with up.beside(*words.split(), *more, **{**environ, **changes, **health}):
+            await ready(port)
+            if words in GROUPS:
+                await shared_by_two(environ, GROUPS[words])
+
+    (tmp_path / "board.key").write_text(first := secrets.token_hex(32))
+    port = str(free_port())
+    secret = {**environ, **secure, "GATEWAY_PORT": port, "GATEWAY_JWT_SECRET_FILE": str(tmp_path / "board.key")}
+    async with up.beside(told, **secret):
+        await ready(port)
+        assert await answer(port, first) == 200
+    (tmp_path / "board.key").write_text(second := secrets.token_hex(32))
+    async with up.beside(told, **secret):
+        await ready(port)
+        assert await answer(port, first) == 401
+        assert await answer(port, second) == 200
+
+
+async def ready(port: str) -> None:
+    """Wait until a service on that port says that it is ready."""
+    async with aiohttp.ClientSession() as http:
+
+        async def is_ready() -> bool:
+            return not await why_not_ready(http, f"http://127.0.0.1:{port}/readyz")
+
+        await reached(is_ready, "another instance that is ready")
+
+
+async def shared_by_two(environ: Mapping[str, str], group: str) -> None:
+    """Wait until two members of a consumer group have partitions."""
+    admin = AdminClient(kafka_config(environ))
+
+    def are_two() -> bool:
+        (described,) = admin.describe_consumer_groups([group]).values()
+        return sum(bool(member.assignment.topic_partitions) for member in described.result().members) == 2
+
+    await reached(lambda: asyncio.to_thread(are_two), "two instances that share the partitions")
+
+
+async def answer(port: str, secret: str) -> int:
+    """What the gateway answers to whoever shows a token that is signed with ``secret``: an HTTP status."""
+    token = jwt.encode({"alg": "HS256"}, {"sub": "someone", "exp": int(time.time()) + 3_600}, OctKey.import_key(secret))
+    url = f"http://127.0.0.1:{port}/api/v1/snapshot/px"
+    async with aiohttp.ClientSession() as http, http.get(url, headers={"Authorization": f"Bearer {token}"}) as said:
+        return said.status
 
 
 async def test_ctrl_c_stops_it_cleanly(up: RunningUp) -> None:
