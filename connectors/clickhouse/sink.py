@@ -114,6 +114,8 @@ class _Sink:
         self._moved = False
         """Whether partitions were given out anew during the last read."""
         self._kafka_away = False
+        self._ended: KafkaError | None = None
+        """What made the consumer useless, where librdkafka has told of such a thing."""
         self._bootstrap = settings.kafka["bootstrap.servers"]
         self._said: str | None = None
         """What health was told last."""
@@ -180,6 +182,8 @@ class _Sink:
     def _read(self, seconds: float = _POLL_SECONDS) -> None:
         self._moved = False
         messages = self._consumer.consume(_POLL_MESSAGES, seconds)
+        if self._ended is not None:
+            raise self._fatal(self._ended)
         if self._moved and messages and self._intents.partitions:
             # Some may be from before the partitions moved: read them again from where the partitions are now.
             self._follow()
@@ -434,6 +438,8 @@ class _Sink:
             # An administrator's request is not for a broker that is away: while it waits, librdkafka keeps a core busy.
             return False
         try:
+            # So it learns who the controller is now: where that has died, the next request would wait for it in vain.
+            self._admin.list_topics(timeout=_LAG_SECONDS)
             ids = topic_ids(self._admin, list(self._topic_ids))
         except KafkaException as error:
             log.info("Kafka does not tell the topics' ids: %s", error.args[0].str())
@@ -511,6 +517,9 @@ class _Sink:
         """Take an error that librdkafka reports apart from messages. Most pass by themselves; a silent cluster has to be told."""
         if is_cluster_down(error.code()):
             self._kafka_away = True
+        elif error.fatal() or error.code() == KafkaError._FATAL:
+            # It is not among the messages: after the death of its coordinator a consumer may be fenced while it is no member.
+            self._ended = error
 
     def _is_back(self) -> bool:
         try:
