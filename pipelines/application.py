@@ -17,6 +17,7 @@ from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
 from quixstreams import Application, message_context
 from quixstreams.app import ApplicationConfig
+from quixstreams.internal_producer import InternalProducer
 from quixstreams.kafka import ConnectionConfig
 from quixstreams.models import Serializer
 from quixstreams.models import Topic as QuixTopic
@@ -194,9 +195,24 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
     dead_letters = DeadLetterWatch(pipeline.name, settings.dead_letter_limit)
     behind = application.watch(dead_letters, pipeline.name, settings.topic_prefix)
     recover_promptly(application._state_manager)
+    commit_in_time(application._producer, TRANSACTION_TIMEOUT_MS / 1_000)
     application.skips_lost = settings.skip_lost
     wire(application, pipeline, folds, partitions, dead_letters, settings.topic_prefix, behind)
     return application
+
+
+def commit_in_time(producer: InternalProducer, seconds: float) -> None:
+    """Let no commit of ``producer`` take longer than ``seconds``: by then Kafka has aborted the transaction.
+
+    Quix sets no limit. Where the broker dies that keeps the commits of the group, librdkafka goes on waiting for that one, for
+    ever. A process that ends, and is started again, finds the one that has taken its place.
+    """
+    commit = producer.commit_transaction
+
+    def bounded(positions: list[TopicPartition], group_metadata: Any, timeout: float | None = None) -> None:
+        commit(positions, group_metadata, seconds if timeout is None else timeout)
+
+    producer.commit_transaction = bounded  # type: ignore[method-assign]
 
 
 def wire(

@@ -15,6 +15,7 @@ from types import FrameType
 from confluent_kafka import KafkaError, KafkaException
 from quixstreams.checkpointing.exceptions import CheckpointProducerTimeout
 from quixstreams.exceptions import PartitionAssignmentError
+from quixstreams.internal_producer import KafkaProducerTransactionCommitFailed
 from quixstreams.kafka.exceptions import KafkaBrokerUnavailableError
 from quixstreams.state.exceptions import StateRecoveryOffsetOutOfRange
 
@@ -109,7 +110,7 @@ def in_our_words(failure: BaseException, name: str, settings: PipelineSettings) 
         told = KafkaUnavailable(settings.bootstrap, error.str())
     elif error is not None and is_transaction_lost(error.code()):
         told = TransactionLost(f"pipeline {name}", error.str())
-    elif isinstance(cause, KafkaBrokerUnavailableError | CheckpointProducerTimeout):
+    elif isinstance(cause, KafkaBrokerUnavailableError | CheckpointProducerTimeout | KafkaProducerTransactionCommitFailed):
         told = KafkaUnavailable(settings.bootstrap, str(cause))
     elif isinstance(failure, StateRecoveryOffsetOutOfRange):
         try:

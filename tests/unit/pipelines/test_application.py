@@ -1,11 +1,14 @@
 import inspect
 from pathlib import Path
+from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from quixstreams import Application
+from quixstreams.checkpointing import Checkpoint
 from quixstreams.checkpointing.exceptions import CheckpointProducerTimeout
 from quixstreams.exceptions import PartitionAssignmentError
+from quixstreams.internal_producer import InternalProducer, KafkaProducerTransactionCommitFailed
 from quixstreams.kafka.exceptions import KafkaConsumerException, KafkaProducerDeliveryError
 
 from pipelines import application
@@ -50,6 +53,30 @@ def test_a_broker_that_is_down_is_named_with_the_remedy(settings: PipelineSettin
 
 def test_a_session_outlasts_a_transaction() -> None:
     assert application.SESSION_TIMEOUT_MS >= application.TRANSACTION_TIMEOUT_MS
+
+
+class Unreachable:
+    """A producer whose group's coordinator is gone: librdkafka waits for it as long as it may."""
+
+    def __init__(self) -> None:
+        self.waited_s: list[float] = []
+
+    def send_offsets_to_transaction(self, _positions: Any, _metadata: Any, timeout: float | None) -> None:
+        assert timeout is not None, "it would wait for ever"
+        self.waited_s.append(timeout)
+        raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "Timed out waiting for operation to finish", retriable=True))
+
+
+def test_a_commit_ends_where_the_coordinator_of_the_group_does_not_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = Unreachable()
+    producer = InternalProducer("127.0.0.1:1", transactional=True)
+    monkeypatch.setattr(producer, "_producer", inner)
+    application.commit_in_time(producer, 0.01)
+    with pytest.raises(KafkaProducerTransactionCommitFailed, match="send_offsets"):
+        producer.commit_transaction([TopicPartition("ssi.ticks", 0, 1)], None)
+    assert max(inner.waited_s) <= 0.01
+    # Quix's checkpoint says no time, but where partitions are taken away.
+    assert "if deadline is not None else None" in inspect.getsource(Checkpoint.commit)
 
 
 def test_an_unknown_pipeline_is_refused_with_the_known_ones(settings: PipelineSettings) -> None:
@@ -97,6 +124,7 @@ def test_errors_say_what_to_do_next() -> None:
         (KafkaConsumerException(KafkaError(KafkaError._ALL_BROKERS_DOWN)), KafkaUnavailable),
         (CheckpointProducerTimeout("'1' messages failed to be produced before the producer flush timeout"), KafkaUnavailable),
         (KafkaProducerDeliveryError(KafkaError(KafkaError._MSG_TIMED_OUT)), KafkaUnavailable),
+        (KafkaProducerTransactionCommitFailed("All Kafka send_offsets_to_transaction attempts failed"), KafkaUnavailable),
         (KafkaException(KafkaError(KafkaError._FENCED)), InstanceReplaced),
         (KafkaConsumerException(KafkaError(KafkaError._FATAL, "Static consumer fenced: group.instance.id")), InstanceReplaced),
         (KafkaException(KafkaError(KafkaError.INVALID_TXN_STATE, "Failed to end transaction", fatal=True)), TransactionLost),
