@@ -1,11 +1,15 @@
 """Figures that no market reaches. The decoder sees to it that they are whole numbers; the folds refuse what cannot be true."""
 
 from collections.abc import Iterable
-from operator import attrgetter
-from typing import Any
+from functools import reduce
+from operator import attrgetter, or_
+from typing import Any, Final
 
 from pipelines.core.codec import LARGEST
 from pipelines.core.errors import RecordRejected
+
+BITS: Final = LARGEST.bit_length() - 1
+"""What every figure fits: ``(one | another | …) >> BITS`` is 0 exactly where all of them are from 0 to below LARGEST."""
 
 
 class Figures:
@@ -42,8 +46,7 @@ def check_book(record: Any) -> None:
     """
     if len(record.bids) % 2 or len(record.asks) % 2:
         raise RecordRejected("odd_book", f"{record.symbol}: a price in the book has no volume ({record.bids}, {record.asks})")
-    levels = record.bids + record.asks
-    if levels and (min(levels) < 0 or max(levels) >= LARGEST):
+    if reduce(or_, record.bids + record.asks, 0) >> BITS:
         named = [(f"{side}[{n}]", figure) for side in ("bids", "asks") for n, figure in enumerate(getattr(record, side))]
         _reject(record, named, 0)
 

@@ -18,7 +18,7 @@ from pipelines.core.speed import LONG_MS, Speeds, ages_at, speeds
 from pipelines.core.suspects import SuspectVerdict, Thresholds, is_restart
 from schemas.session import open_ms
 from schemas.structs import ForeignRecord, LedgerEntry
-from schemas.units import Exchange, Side, TradingDay, UnixMs
+from schemas.units import Exchange, Shares, Side, TradingDay, UnixMs
 
 
 class Arrival(NamedTuple):
@@ -143,8 +143,6 @@ def advance(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thre
     Every record is folded in some way: a repeat or a late one books nothing and is counted; one that contradicts the count is
     held until a strictly newer record decides. The two sides know nothing of one another but the price.
     """
-    if _follows(totals, record, arrival, thresholds):
-        return _go_on(totals, record, arrival)
     buy, sell, ts_ms = totals.buy, totals.sell, record.ts_ms
     first_since_ms, first_shows = _first(totals, record, arrival)
     newer = ts_ms > totals.ts_ms
@@ -197,43 +195,66 @@ def settle(totals: ForeignTotals, thresholds: Thresholds, now_ms: int) -> Step:
     return Step(_entries(totals, buys, sells), tuple(notes))
 
 
-def _follows(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thresholds: Thresholds) -> bool:
-    """Whether a record only adds to what is known, and decides nothing: nearly every one does."""
-    buy, sell, since = totals.buy, totals.sell, arrival.covered_since
-    return (
-        record.ts_ms >= totals.ts_ms
-        and buy.ts_ms > 0
-        and sell.ts_ms > 0
-        and buy.counter <= record.bought
-        and sell.counter <= record.sold
-        and since <= buy.mark
-        and since <= sell.mark
-        and not (buy.held or sell.held or buy.past or sell.past or totals.connections)
-        and not is_restart(record.bought, buy.counter, thresholds)
-        and not is_restart(record.sold, sell.counter, thresholds)
-    )
+def go_on(
+    totals: ForeignTotals, record: ForeignRecord, arrival: Arrival, thresholds: Thresholds
+) -> tuple[LedgerEntry, ...] | None:
+    """As :func:`advance` for a record that only adds to what is known, and decides nothing: nearly every one does.
 
-
-def _go_on(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival) -> Step:
-    """As :func:`advance` for a record that :func:`_follows`."""
-    ts_ms, mark, now_ms, room = record.ts_ms, arrival.mark, arrival.now_ms, record.current_room
-    is_newer = ts_ms > totals.ts_ms
-    tells_room = is_newer or _tells_room(totals, record, arrival.feed)
-    bought = totals.buy.go_on(record.bought, record.bought_value, ts_ms, mark, now_ms)
-    sold = totals.sell.go_on(record.sold, record.sold_value, ts_ms, mark, now_ms)
-    moved = _take_room(totals, record, arrival.feed) if tells_room else None
+    Returns:
+        What has grown; None for any other record, and then nothing is changed. A repeat has grown nothing, and is counted.
+    """
+    buy, sell, since, ts_ms = totals.buy, totals.sell, arrival.covered_since, record.ts_ms
+    bought, sold, bought_from, sold_from = record.bought, record.sold, buy.counter, sell.counter
+    if (
+        ts_ms < totals.ts_ms
+        or bought < bought_from
+        or sold < sold_from
+        or since > buy.mark
+        or since > sell.mark
+        or not buy.ts_ms
+        or not sell.ts_ms
+        or buy.earlier
+        or sell.earlier
+        or buy.held
+        or sell.held
+        or buy.past
+        or sell.past
+        or totals.connections
+        or (bought != bought_from and is_restart(bought, bought_from, thresholds))
+        or (sold != sold_from and is_restart(sold, sold_from, thresholds))
+    ):
+        return None
+    room_before, room, is_newer = totals.room, record.current_room, ts_ms > totals.ts_ms
+    if is_newer or _tells_room(totals, record, arrival.feed):
+        room_since_ms = totals.room_ms or ts_ms
+        totals.room, totals.total_room, totals.room_ms, totals.room_feed = room, record.total_room, ts_ms, arrival.feed
+    else:
+        room_since_ms, room = ts_ms, Shares(room_before)
     totals.ts_ms = ts_ms
-    if bought is not None:
-        entries = (_entry(totals, Side.BUY, bought, totals.room),)
-        return Step(entries if sold is None else (*entries, _entry(totals, Side.SELL, sold, totals.room)), ())
-    if sold is not None:
-        return Step((_entry(totals, Side.SELL, sold, totals.room),), ())
-    if moved is not None:
-        return Step((_entry(totals, Side.BUY, moved, room),), ())
-    if is_newer:
-        return _NOTHING_NEW
-    totals.stale += 1
-    return _STALE
+    bought_since_ms, sold_since_ms = buy.ts_ms, sell.ts_ms
+    bought_value = buy.go_on(bought, record.bought_value, ts_ms, arrival.mark, arrival.now_ms)
+    sold_value = sell.go_on(sold, record.sold_value, ts_ms, arrival.mark, arrival.now_ms)
+    # By position, which is faster, and there are one or two a record.
+    buys = sells = None
+    if bought != bought_from or bought_value:
+        buys = LedgerEntry(  # type: ignore[call-arg]
+            "revaluation" if bought == bought_from else "delta", totals.symbol, totals.exchange, totals.day, ts_ms,
+            bought_since_ms, Side.BUY, buy.generation, bought_from, bought, bought - bought_from, bought_value, room, False,
+        )  # fmt: skip
+    if sold != sold_from or sold_value:
+        sells = LedgerEntry(  # type: ignore[call-arg]
+            "revaluation" if sold == sold_from else "delta", totals.symbol, totals.exchange, totals.day, ts_ms,
+            sold_since_ms, Side.SELL, sell.generation, sold_from, sold, sold - sold_from, sold_value, room, False,
+        )  # fmt: skip
+    if buys is not None:
+        return (buys,) if sells is None else (buys, sells)
+    if sells is not None:
+        return (sells,)
+    if room != room_before:
+        return (_entry(totals, Side.BUY, Move("room", ts_ms, room_since_ms, buy.generation, bought, bought, 0), room),)
+    if not is_newer:
+        totals.stale += 1
+    return ()
 
 
 def _first(totals: ForeignTotals, record: ForeignRecord, arrival: Arrival) -> tuple[UnixMs, bool]:

@@ -12,16 +12,16 @@ Between two rows that only show that time has passed lie :data:`STILL_BUCKETS`, 
 
 from functools import partial
 from operator import itemgetter
-from typing import Any, ClassVar, Final, NamedTuple
+from typing import Any, ClassVar, Final
 
 import msgspec
 
 from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
-from pipelines.core.figures import Figures, check_nothing
-from pipelines.core.foreign import TOTALS, Arrival, ForeignTotals, Step, advance, settle
+from pipelines.core.figures import BITS, Figures, check_nothing
+from pipelines.core.foreign import TOTALS, Arrival, ForeignTotals, Step, advance, go_on, settle
 from pipelines.core.frames import Folded, Shard
-from pipelines.core.movers import Ranking, movers_of
+from pipelines.core.movers import NetFlow, Ranking, movers_of
 from pipelines.core.scopes import MARKET, NOTHING, ScopeSum, ranked_scopes, scopes_of
 from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.speed import A_MINUTE, BUCKET_MS, LONG_MS
@@ -106,17 +106,12 @@ class ForeignRankings(Stored):
     """Without the market."""
 
 
-class _Look(NamedTuple):
-    """What a row shows as of the last change that a viewer notices, whatever has come since: a repeat, say, of a second feed.
+_Look = tuple[ForeignTotals, int, int, int]
+"""What a row shows as of the last change that a viewer notices, whatever has come since: a repeat, say, of a second feed.
 
-    So a row is the same however the records were cut into frames.
-    """
-
-    totals: ForeignTotals
-    ts_ms: int
-    stale: int
-    at_ms: int
-    """The market time of its speeds."""
+Totals, and the time of their newest record and how many were stale as of that change; and the market time of the row's speeds. So
+a row is the same however the records were cut into frames.
+"""
 
 
 class ForeignFold:
@@ -177,11 +172,36 @@ class ForeignFold:
 
     def take_foreign(self, record: ForeignRecord) -> None:
         """Fold what a record says that foreigners have bought and sold."""
-        feeds, symbol = self._feeds, record.symbol
-        if record.trading_day < feeds.day:
+        day, symbol = self._feeds.day, record.symbol
+        if record.trading_day < day:
             self.folded.count(["previous_day"])
             return
-        totals = self._cells.get(symbol)
+        totals, arrival = self._cells.get(symbol), self._arrival
+        if arrival is None or self._arrived != self._delivery.changes:
+            arrival = self._arrive(record)
+        if totals is None or totals.day != day or record.exchange is not totals.exchange:
+            self._take_rare(totals, record, arrival)
+            return
+        total_room, stale = totals.total_room, totals.stale
+        entries = go_on(totals, record, arrival, self._thresholds)
+        if entries is None:
+            self._take_rare(totals, record, arrival)
+            return
+        if entries or total_room != totals.total_room:
+            self._entries += entries
+            counts = self._counts
+            for entry in entries:
+                counts[entry.kind] += 1
+            if entries and not totals.is_moved:
+                totals.is_moved = True
+                self._shard.moved.append(symbol)
+            self._look(totals, arrival.now_ms, entries)
+        if stale != totals.stale:
+            self._counts["stale"] += 1
+
+    def _take_rare(self, totals: ForeignTotals | None, record: ForeignRecord, arrival: Arrival) -> None:
+        """As :meth:`take_foreign`, for a record that begins or decides something."""
+        feeds, symbol = self._feeds, record.symbol
         if totals is not None and totals.is_too_much(record):
             raise RecordRejected(
                 "out_of_range",
@@ -193,17 +213,13 @@ class ForeignFold:
         if record.exchange is not totals.exchange and record.ts_ms >= totals.ts_ms:
             is_placed = True
             self._place(totals, record.exchange, totals.groups, totals.sector)
-        arrival = self._arrival
-        if arrival is None or self._arrived != self._delivery.changes:
-            arrival = self._arrive(record)
         step = advance(totals, record, arrival, self._thresholds)
         self._note(step)
         if step.entries:
             self._move(totals)
         if step.tells or is_placed or total_room != totals.total_room:
-            now_ms = feeds.now_ms or totals.ts_ms
-            self._looks[symbol] = _Look(totals, totals.ts_ms, totals.stale, now_ms)
-            self._watch(totals, now_ms // BUCKET_MS, step)
+            self._suspect(totals)
+            self._look(totals, feeds.now_ms or totals.ts_ms, step.entries)
 
     def take_reference(self, record: ReferenceRecord) -> None:
         """Take the groups and sector of a symbol, and its exchange before a record of the day has said it.
@@ -229,9 +245,11 @@ class ForeignFold:
                 step = settle(totals, self._terms.thresholds, now_ms)
                 self._note(step)
                 self._move(totals)
-                self._looks[symbol] = _Look(totals, totals.ts_ms, totals.stale, now_ms)
                 if totals.day == self._feeds.day:
-                    self._watch(totals, now_ms // BUCKET_MS, step)
+                    self._suspect(totals)
+                    self._look(totals, now_ms, step.entries)
+                else:
+                    self._looks[symbol] = totals, totals.ts_ms, totals.stale, now_ms
         self._shard.suspects.clear()
 
     def _age(self, begun: int) -> None:
@@ -258,21 +276,31 @@ class ForeignFold:
             return
         edge_ms = bucket * BUCKET_MS
         totals.shown_at = bucket
-        self._looks[totals.symbol] = _Look(totals, totals.ts_ms, totals.stale, edge_ms)
+        self._looks[totals.symbol] = totals, totals.ts_ms, totals.stale, edge_ms
         ages_at = totals.ages_at(UnixMs(edge_ms))
         if ages_at:
             self._put_off(totals, max(ages_at, bucket + STILL_BUCKETS))
 
-    def _watch(self, totals: ForeignTotals, bucket: int, step: Step) -> None:
-        """Look again at a symbol that is shown, when its volume begins to leave the windows."""
-        totals.shown_at = bucket
+    def _suspect(self, totals: ForeignTotals) -> None:
+        """Take note of a symbol that has a suspect, for the end of the day."""
         if totals.suspects and totals.symbol not in self._shard.suspects:
             self._shard.suspects.append(totals.symbol)
-        if not any(entry.volume for entry in step.entries):
+
+    def _look(self, totals: ForeignTotals, now_ms: int, entries: tuple[LedgerEntry, ...]) -> None:
+        """Show a symbol as it looks at market time ``now_ms``, and look again when volume begins to leave the windows."""
+        bucket = now_ms // BUCKET_MS
+        self._looks[totals.symbol] = totals, totals.ts_ms, totals.stale, now_ms
+        totals.shown_at = bucket
+        grows, latest = False, bucket + A_MINUTE + 1
+        for entry in entries:
+            grows = grows or entry.volume != 0
+            if entry.kind != "delta":
+                # What was spread over the time before begins to leave at once.
+                latest = bucket + STILL_BUCKETS
+        if not grows:
             return
-        latest = bucket + A_MINUTE + 1
-        if bucket * BUCKET_MS - LONG_MS < totals.covered_ms or any(entry.kind != "delta" for entry in step.entries):
-            # The time that is covered grows, or what was spread over the time before begins to leave at once.
+        if bucket * BUCKET_MS - LONG_MS < totals.covered_ms:
+            # The time that is covered grows.
             latest = bucket + STILL_BUCKETS
         if not bucket < totals.looked_at <= latest:
             self._put_off(totals, latest)
@@ -339,8 +367,12 @@ class ForeignFold:
         """Add ``part`` to the sums of every scope that the symbol is in."""
         if part == NOTHING:
             return
-        for scope in scopes_of(totals.exchange, totals.groups, totals.sector):
-            self._shard.sums.setdefault(scope, ScopeSum()).add(part, times)
+        sums = self._shard.sums
+        for scope in scopes_of(totals.exchange, tuple(totals.groups), totals.sector):
+            of_scope = sums.get(scope)
+            if of_scope is None:
+                of_scope = sums[scope] = ScopeSum()
+            of_scope.add(part, times)
         self._shard.changed = True
 
     def _report(self, now_ms: UnixMs) -> None:
@@ -370,11 +402,11 @@ class ForeignFold:
             totals.is_moved = False
             sums, counted = totals.sums, totals.counted
             if sums != counted:
+                # What is counted becomes what is to be added, and then what is counted now.
+                counted.take_from(sums)
+                self._add(totals, counted)
                 totals.counted = sums
-                change = msgspec.structs.replace(sums)
-                change.add(counted, times=-1)
-                self._add(totals, change)
-            if sums != NOTHING or totals.ranked_in:
+            if totals.ranked_in or sums != NOTHING:
                 moved.append(totals)
         self._shard.moved.clear()
         return moved
@@ -387,14 +419,8 @@ class ForeignFold:
         if rankings is None or is_new:
             rankings = ForeignRankings(day)
         self._rankings = rankings
-        newcomers = []
-        for totals in moved:
-            if not totals.ranked_in:
-                newcomers.append(totals.symbol)
-            for scope in totals.ranked_in:
-                if ranking := rankings.by_scope.get(scope):
-                    ranking.take_out(totals.symbol)
-            _rank_in(rankings, totals)
+        newcomers = [totals.symbol for totals in moved if not totals.ranked_in]
+        _rank_in(rankings, moved)
         if newcomers:
             roster = self._roster()
             self._state.store(_ROSTERS, _ROSTER_KEY, ForeignRoster(day, [*roster, *newcomers]))
@@ -406,10 +432,8 @@ class ForeignFold:
     def _rank_all(self, rankings: ForeignRankings) -> None:
         """Rank all symbols of the day anew."""
         rankings.by_scope = {scope: Ranking() for scope in rankings.by_scope}
-        for symbol in self._roster():
-            totals = self._cells.get(symbol)
-            if totals is not None and totals.day == rankings.day:
-                _rank_in(rankings, totals)
+        known = filter(None, map(self._cells.get, self._roster()))
+        _rank_in(rankings, [totals for totals in known if totals.day == rankings.day])
 
     def _remember(self) -> None:
         """Find out what has to be looked at, of a shard that has forgotten it or never knew."""
@@ -455,6 +479,9 @@ _FIGURES = Figures("bought", "sold", "bought_value", "sold_value", "current_room
 
 
 def _check_foreign(record: ForeignRecord) -> None:
+    figures = record.bought | record.sold | record.bought_value | record.sold_value | record.current_room | record.total_room
+    if not figures >> BITS:
+        return
     if record.bought < 0 or record.sold < 0:
         raise RecordRejected(
             "negative_counter", f"{record.symbol} bought {record.bought}, sold {record.sold}: counters start at 0"
@@ -532,12 +559,26 @@ def _flow_sums(sums: dict[str, ScopeSum]) -> list[FlowSum]:
     ]
 
 
-def _rank_in(rankings: ForeignRankings, totals: ForeignTotals) -> None:
-    buy, sell = totals.buy, totals.sell
-    value, volume = buy.total_value - sell.total_value, buy.volume - sell.volume
-    totals.ranked_in = list(ranked_scopes(totals.exchange, totals.groups, totals.sector))
-    for scope in totals.ranked_in:
-        rankings.by_scope.setdefault(scope, Ranking()).put_in(totals.symbol, value, volume)
+def _rank_in(rankings: ForeignRankings, moved: list[ForeignTotals]) -> None:
+    """Rank symbols in the scopes in which they are now, and no more in those in which they were."""
+    flows: dict[str, list[NetFlow]] = {}
+    left: dict[str, set[str]] = {}
+    for totals in moved:
+        buy, sell, symbol = totals.buy, totals.sell, totals.symbol
+        value = buy.earlier_value + buy.value - sell.earlier_value - sell.value
+        flow = NetFlow(symbol, value, buy.earlier + buy.counter - sell.earlier - sell.counter)
+        scopes = ranked_scopes(totals.exchange, tuple(totals.groups), totals.sector)
+        for scope in totals.ranked_in:
+            left.setdefault(scope, set()).add(symbol)
+        for scope in scopes:
+            flows.setdefault(scope, []).append(flow)
+        if len(scopes) != len(totals.ranked_in) or any(scope not in totals.ranked_in for scope in scopes):
+            totals.ranked_in = list(scopes)
+    for scope in flows:
+        rankings.by_scope.setdefault(scope, Ranking())
+    for scope in dict.fromkeys((*left, *flows)):
+        if ranking := rankings.by_scope.get(scope):
+            ranking.replace(left.get(scope, set()), flows.get(scope, []))
 
 
 def _movers(rankings: dict[str, Ranking]) -> list[Movers]:

@@ -184,19 +184,21 @@ class SideTotals(msgspec.Struct, array_like=True, gc=False):
             self.volumes.spread(volume, reading.first_since_ms, reading.ts_ms, now_ms)
         return self.book("catch_up", reading.ts_ms, since_ms or reading.first_since_ms, before)
 
-    def go_on(self, counter: int, value: int, ts_ms: int, mark: int, now_ms: int) -> Move | None:
-        """As :meth:`take` with a reading that is neither earlier nor lower, while some feed runs and nothing is in doubt."""
-        before, since_ms = self.counter, self.ts_ms
-        if counter == before and ts_ms == since_ms:
-            return None
-        self.counter, self.value, self.ts_ms, self.mark, self.leapt_from = counter, value, ts_ms, mark, None
-        moved = self.earlier_value + value - self.booked_value
+    def go_on(self, counter: int, value: int, ts_ms: int, mark: int, now_ms: int) -> int:
+        """As :meth:`take` with a reading that is neither earlier nor lower, while some feed runs and nothing is in doubt.
+
+        Returns:
+            By how much the day's value has changed, in VND.
+        """
+        before = self.counter
         if counter != before:
             self.volumes.add(counter - before, ts_ms, now_ms)
-        elif not moved:
-            return None
+        elif ts_ms == self.ts_ms:
+            return 0
+        self.counter, self.value, self.ts_ms, self.mark, self.leapt_from = counter, value, ts_ms, mark, None
+        moved = self.earlier_value + value - self.booked_value
         self.booked_value += moved
-        return Move("revaluation" if counter == before else "delta", ts_ms, since_ms, self.generation, before, counter, moved)
+        return moved
 
     def book(self, kind: EntryKind, ts_ms: int, since_ms: int, counter_from: int, *, ambiguous: bool = False) -> Move:
         """Make the line of what has been accepted."""

@@ -1,7 +1,6 @@
 """The symbols that foreigners bought and sold most, by net value, kept from one change to the next."""
 
-from bisect import insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence, Set
 from typing import Final, NamedTuple
 
 import msgspec
@@ -52,22 +51,21 @@ class Leaders(msgspec.Struct, array_like=True, gc=False):
     are_all: bool = True
     """Whether no symbol is left out."""
 
-    def take_out(self, symbol: str) -> None:
-        """Leave ``symbol`` out, until it is put in again with what it has come to."""
-        for at, flow in enumerate(self.flows):
-            if flow[1] == symbol:
-                del self.flows[at]
-                return
-
-    def put_in(self, flow: Ranked) -> None:
-        """Put a symbol that is not among them into its place, or leave it out if that is behind the last."""
-        flows = self.flows
-        if not self.are_all and (not flows or flow > flows[-1]):
+    def replace(self, symbols: Set[str], flows: list[Ranked]) -> None:
+        """Leave ``symbols`` out, and put ``flows``, theirs or others', into their places, but for those behind the last."""
+        known = self.flows
+        if not self.are_all:
+            # Whoever is left out comes after the last one of before, so what comes up to that one is in its place.
+            flows = [flow for flow in flows if flow <= known[-1]] if known else []
+        stay = [flow for flow in known if flow[1] not in symbols]
+        if not flows and len(stay) == len(known):
             return
-        insort(flows, flow)
-        if len(flows) > KEPT:
-            flows.pop()
+        stay += flows
+        stay.sort()
+        if len(stay) > KEPT:
+            del stay[KEPT:]
             self.are_all = False
+        self.flows = stay
 
     @property
     def are_enough(self) -> bool:
@@ -81,17 +79,12 @@ class Ranking(msgspec.Struct, array_like=True, gc=False):
     buyers: Leaders = msgspec.field(default_factory=Leaders)
     sellers: Leaders = msgspec.field(default_factory=Leaders)
 
-    def take_out(self, symbol: str) -> None:
-        """Forget what ``symbol`` had come to."""
-        self.buyers.take_out(symbol)
-        self.sellers.take_out(symbol)
-
-    def put_in(self, symbol: str, value: int, volume: int) -> None:
-        """Rank what a symbol has come to on balance, in VND and shares. It must have been taken out before."""
-        if value > 0:
-            self.buyers.put_in(Ranked(-value, symbol, volume))
-        elif value < 0:
-            self.sellers.put_in(Ranked(value, symbol, volume))
+    def replace(self, symbols: Set[str], flows: Collection[NetFlow]) -> None:
+        """Forget what ``symbols`` had come to, and rank ``flows``: what they have come to now. No symbol may be ranked twice."""
+        bought = [Ranked(-value, symbol, volume) for symbol, value, volume in flows if value > 0]
+        sold = [Ranked(value, symbol, volume) for symbol, value, volume in flows if value < 0]
+        self.buyers.replace(symbols, bought)
+        self.sellers.replace(symbols, sold)
 
     @property
     def is_exact(self) -> bool:
@@ -101,8 +94,11 @@ class Ranking(msgspec.Struct, array_like=True, gc=False):
 
 def movers_of(scope: str, rankings: Sequence[Ranking]) -> Movers:
     """The largest net buyers and sellers of a scope that is made of others, which share no symbol."""
-    buyers = sorted(flow for ranking in rankings for flow in ranking.buyers.flows)
-    sellers = sorted(flow for ranking in rankings for flow in ranking.sellers.flows)
+    if len(rankings) == 1:
+        buyers, sellers = rankings[0].buyers.flows, rankings[0].sellers.flows
+    else:
+        buyers = sorted(flow for ranking in rankings for flow in ranking.buyers.flows)
+        sellers = sorted(flow for ranking in rankings for flow in ranking.sellers.flows)
     return Movers(scope=scope, buyers=_movers(buyers, -1), sellers=_movers(sellers, 1))
 
 

@@ -16,7 +16,7 @@ from pipelines.core.breadth import Members
 from pipelines.core.candles import Candles
 from pipelines.core.codec import LARGEST, Cells, Codec, State, Stored
 from pipelines.core.errors import RecordRejected
-from pipelines.core.figures import Figures, check_book, check_nothing, check_product
+from pipelines.core.figures import BITS, Figures, check_book, check_nothing, check_product
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.lines import odd_lot_line, status_line, value_of
 from pipelines.core.phases import trade_phase, turning_points
@@ -508,6 +508,8 @@ class StockFold(PriceFold):
         return self._members
 
 
+_PLAIN_PRODUCT: Final = LARGEST // value_of(1, 1, Exchange.DER)
+"""Price × volume below it is a value that a market may reach, on every exchange."""
 _TRADE = Figures("price", "volume", "total_volume", "total_value", "reference", "ceiling", "floor", "high", "low", "expected")
 _SNAPSHOT = Figures("reference", "ceiling", "floor", "open", "high", "low", "expected")
 _ODD_LOT = Figures("price", "volume", "total_volume")
@@ -515,8 +517,11 @@ _BAR = Figures("open", "high", "low", "close", "volume")
 
 
 def _check_trade(record: TradeRecord) -> None:
-    _TRADE.check(record)
-    check_product(record, "price × volume", value_of(record.price, record.volume, record.exchange))
+    price, volume = record.price, record.volume
+    figures = price | volume | record.total_volume | record.total_value | record.reference | record.ceiling | record.floor
+    if (figures | record.high | record.low | record.expected) >> BITS or price * volume >= _PLAIN_PRODUCT:
+        _TRADE.check(record)
+        check_product(record, "price × volume", value_of(price, volume, record.exchange))
 
 
 def _check_snapshot(record: SnapshotRecord) -> None:

@@ -1,6 +1,6 @@
 """What the foreign flow is summed over: the market, an exchange, an index group, a sector."""
 
-from collections.abc import Iterable
+from functools import lru_cache
 
 import msgspec
 
@@ -25,6 +25,13 @@ class ScopeSum(msgspec.Struct, array_like=True, gc=False):
         self.bought_value += times * part.bought_value
         self.sold_value += times * part.sold_value
 
+    def take_from(self, other: "ScopeSum") -> None:
+        """Become what ``other`` is more than this."""
+        self.bought = other.bought - self.bought
+        self.sold = other.sold - self.sold
+        self.bought_value = other.bought_value - self.bought_value
+        self.sold_value = other.sold_value - self.sold_value
+
 
 NOTHING = ScopeSum()
 """The sums of a scope in which nothing happened. Compare with it, and change it never."""
@@ -34,7 +41,8 @@ RANKED_GROUPS = frozenset(("VN30",))
 """The index groups that have movers: those that a desk watches by name. The market, exchanges and sectors all have."""
 
 
-def scopes_of(exchange: Exchange, groups: Iterable[str], sector: str) -> tuple[str, ...]:
+@lru_cache(maxsize=4096)
+def scopes_of(exchange: Exchange, groups: tuple[str, ...], sector: str) -> tuple[str, ...]:
     """The scopes that a symbol is in, each once, though an index group may be named like an exchange."""
     scopes = dict.fromkeys((MARKET, exchange.value, *groups))
     if sector:
@@ -42,7 +50,8 @@ def scopes_of(exchange: Exchange, groups: Iterable[str], sector: str) -> tuple[s
     return tuple(scopes)
 
 
-def ranked_scopes(exchange: Exchange, groups: Iterable[str], sector: str) -> tuple[str, ...]:
+@lru_cache(maxsize=4096)
+def ranked_scopes(exchange: Exchange, groups: tuple[str, ...], sector: str) -> tuple[str, ...]:
     """The scopes in which a symbol may be a mover, without the market: its movers are among those of the exchanges."""
     ranked = (exchange.value, *(group for group in groups if group in RANKED_GROUPS))
     return (*ranked, sector_scope(sector)) if sector else ranked

@@ -55,8 +55,7 @@ class Volumes(msgspec.Struct, array_like=True, gc=False):
 
     def add(self, volume: int, ts_ms: int, now_ms: int) -> int:
         """Put ``volume`` into the bucket of ``ts_ms``, or of the market clock if that is behind. Returns the bucket."""
-        number, newest = (ts_ms - 1) // BUCKET_MS, (now_ms - 1) // BUCKET_MS
-        number = min(number, newest)
+        number = ((ts_ms if ts_ms < now_ms else now_ms) - 1) // BUCKET_MS
         buckets, sums = self.buckets, self.sums
         if not buckets or number > buckets[-1]:
             sums.append(sums[-1] + volume if sums else volume)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipelines.core.feeds import Feeds
-from pipelines.core.foreign import TOTALS, Arrival, ForeignTotals, Step, advance, settle
+from pipelines.core.foreign import TOTALS, Arrival, ForeignTotals, Step, advance, go_on, settle
 from pipelines.core.speed import STILL, Speeds
 from pipelines.core.suspects import MAX_HELD, Thresholds
 from schemas.calendar import at
@@ -46,7 +46,13 @@ def a_record(delivery: Delivery) -> ForeignRecord:
 
 
 class Ledger:
-    """The ledger of one symbol, and the feeds that bring its records, each record in a frame of its own."""
+    """The ledger of one symbol, and the feeds that bring its records, each record in a frame of its own.
+
+    What it folds by the long way it folds by the short one too, and compares.
+    """
+
+    shortened = 0
+    """How many records took the short way."""
 
     def __init__(self) -> None:
         self.totals = ForeignTotals(symbol="SSI", exchange=Exchange.HOSE, day=DAY)
@@ -61,7 +67,16 @@ class Ledger:
         self._frames[connection] += 1
         now_ms = UnixMs(OPEN_MS + (delivery.second if now_s is None else now_s) * 1000)
         arrival = Arrival(*connection, self.feeds.mark, self.feeds.covered_since, self.feeds.covered_from, joined_ms, now_ms)
-        step = advance(self.totals, changed(a_record(delivery), **changes), arrival, Thresholds())
+        record = changed(a_record(delivery), **changes)
+        before = TOTALS.encode(self.totals)
+        shortened = TOTALS.decode(before)
+        entries = go_on(shortened, record, arrival, Thresholds())
+        step = advance(self.totals, record, arrival, Thresholds())
+        if entries is None:
+            assert TOTALS.encode(shortened) == before, "the short way changes nothing where it is none"
+        else:
+            assert (entries, shortened) == (step.entries, self.totals), "it books what the long one does"
+            self.shortened += 1
         self.now_ms = max(self.now_ms, now_ms)
         return step
 
@@ -378,6 +393,12 @@ def test_the_ledger_stands_any_input(journey: list[Delivery]) -> None:
     assert booked(entries, Side.SELL) == ledger.totals.sell.volume
     assert ledger.totals.suspects == 0
     assert min(ledger.totals.buy.volume, ledger.totals.sell.volume) >= 0
+
+
+def test_a_record_that_only_adds_takes_the_short_way() -> None:
+    ledger = Ledger()
+    ledger.fold(buys((1, 100), (2, 150), (2, 150), (3, 180), (4, 90), (5, 200)))
+    assert ledger.shortened == 3, "not the first, and not what falls or decides"
 
 
 @given(hostile)

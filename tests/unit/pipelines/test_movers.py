@@ -6,24 +6,23 @@ from hypothesis import strategies as st
 from pipelines.core.movers import KEPT, MOVERS, NetFlow, Ranking, movers_of, top_buyers, top_sellers
 
 SYMBOLS = [f"S{n:02}" for n in range(3 * KEPT)]
-CHANGES = st.lists(st.tuples(st.sampled_from(SYMBOLS), st.integers(-60, 60)), max_size=250)
+CHANGES = st.lists(st.dictionaries(st.sampled_from(SYMBOLS), st.integers(-60, 60), max_size=12), max_size=100)
 
 
 def ranked_again(nets: dict[str, NetFlow]) -> Ranking:
     ranking = Ranking()
-    for flow in nets.values():
-        ranking.put_in(*flow)
+    ranking.replace(set(), nets.values())
     return ranking
 
 
 @given(CHANGES)
-def test_movers_are_those_of_all_symbols_after_every_change(changes: list[tuple[str, int]]) -> None:
+def test_movers_are_those_of_all_symbols_after_every_change(changes: list[dict[str, int]]) -> None:
     nets: dict[str, NetFlow] = {}
     ranking = Ranking()
-    for symbol, value in changes:
-        nets[symbol] = flow = NetFlow(symbol, value, value)
-        ranking.take_out(symbol)
-        ranking.put_in(*flow)
+    for change in changes:
+        flows = {symbol: NetFlow(symbol, value, value) for symbol, value in change.items()}
+        nets |= flows
+        ranking.replace(flows.keys(), flows.values())
         if not ranking.is_exact:
             ranking = ranked_again(nets)
         movers = movers_of("HOSE", [ranking])
@@ -36,8 +35,7 @@ def test_a_ranking_is_exact_until_too_many_have_fallen_back() -> None:
     assert len(ranking.buyers.flows) == KEPT
     for n, symbol in enumerate(SYMBOLS[:KEPT]):
         assert ranking.is_exact is (n <= KEPT - MOVERS)
-        ranking.take_out(symbol)
-        ranking.put_in(symbol, 1, 1)
+        ranking.replace({symbol}, [NetFlow(symbol, 1, 1)])
 
 
 def test_symbols_of_equal_value_are_in_the_order_of_their_names() -> None:
