@@ -49,7 +49,7 @@ def value_of(price: int, volume: int, exchange: Exchange) -> Vnd:
 
 
 def print_line(
-    record: TradeRecord, label: Label, generation: int, *, start: int, volume: int, late: bool, anchored: bool
+    record: TradeRecord, label: Label, generation: int, start: int, volume: int, *, late: bool, anchored: bool
 ) -> TradeEvent:
     """The line of a match, or of that part of it which no earlier print covered.
 

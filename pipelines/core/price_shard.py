@@ -25,6 +25,7 @@ from pipelines.core.shard import Folding, Kinds, Use, fold_records
 from pipelines.core.symbol_day import SYMBOL_DAY, SymbolDay
 from pipelines.core.tape import Booked, DealCounter, Tape
 from pipelines.core.terms import Offers
+from schemas.events import TradePhase
 from schemas.instruments import contract_of
 from schemas.position import Position
 from schemas.profiles import PROFILE_STEPS
@@ -264,11 +265,28 @@ class PriceFold:
         self._day.due = []
 
     def _trade(self, record: TradeRecord) -> None:
-        symbol_day = self._symbol_day(record)
+        symbol = record.symbol
+        symbol_day = self._known(record)
         if symbol_day is None:
             return
-        tape, known = symbol_day.tape, len(self._trades)
+        tape = symbol_day.tape
         phase = trade_phase(record.session, record.exchange, record.trading_day, record.ts_ms)
+        if phase == "put_through" or not self._tapes.follows(tape, record):
+            self._rare_trade(record, symbol_day, phase)
+            return
+        counts, start = self._counts, tape.base + tape.count.top
+        named = label(record, phase, symbol_day.bids, symbol_day.asks, in_order=True, counts=counts)
+        line = self._tapes.go_on(tape, record, named)
+        if not symbol_day.take_print(record, line, start):
+            counts["range_disagreement"] += 1
+        symbol_day.take_info(record)
+        if not symbol_day.due:
+            self._due(symbol, symbol_day)
+        self._take_session(symbol_day, record, record.status)
+
+    def _rare_trade(self, record: TradeRecord, symbol_day: SymbolDay, phase: TradePhase) -> None:
+        """As :meth:`_trade`, for a record that does not begin where the counter stands, or decides something."""
+        tape, known = symbol_day.tape, len(self._trades)
         is_deal = phase == "put_through" and not self._tapes.is_cached_match(tape, record)
         if phase == "put_through" and not is_deal:
             phase = trade_phase(None, record.exchange, record.trading_day, record.ts_ms)
@@ -297,12 +315,16 @@ class PriceFold:
     def _book(self, symbol_day: SymbolDay, booked: list[Booked]) -> None:
         """Add prints to the day of their symbol."""
         for print_ in booked:
-            if not symbol_day.take_print(print_):
+            if not symbol_day.take_print(*print_):
                 self._counts["range_disagreement"] += 1
 
     def _take_session(self, symbol_day: SymbolDay, record: Any, status: str | None, *, decides: bool = False) -> None:
         """Take session and status of a record, and tell of it if they changed."""
-        if symbol_day.take_session(record.ts_ms, record.session, status, decides=decides):
+        session, ts_ms = record.session, record.ts_ms
+        if session == symbol_day.session and status in (None, symbol_day.status) and ts_ms >= symbol_day.session_ms:
+            # As below, without its calls: hardly any record says another.
+            symbol_day.session_ms = ts_ms
+        elif symbol_day.take_session(ts_ms, session, status, decides=decides):
             self._counts["status"] += 1
             self._trades.append(status_line(record, symbol_day.session, symbol_day.status))
 
@@ -310,7 +332,7 @@ class PriceFold:
         if not self._delivery.leads:
             self._counts["not_leading"] += 1
             return
-        symbol_day = self._symbol_day(record)
+        symbol_day = self._known(record)
         if symbol_day is not None:
             self._show_book(symbol_day, record)
             self._take_session(symbol_day, record, None)
@@ -378,19 +400,21 @@ class PriceFold:
             self._shown[symbol] = symbol_day
             self._due(symbol, symbol_day)
 
+    def _known(self, record: Any) -> SymbolDay | None:
+        """As :meth:`_symbol_day`, without its calls where the frame has told of the symbol already."""
+        symbol_day = self._shown.get(record.symbol)
+        if symbol_day is None or not symbol_day.day == self._feeds.day == record.trading_day:
+            return self._symbol_day(record)
+        if record.ts_ms >= symbol_day.exchange_ms:
+            symbol_day.exchange_ms, symbol_day.exchange = record.ts_ms, record.exchange
+        return symbol_day
+
     def _symbol_day(self, record: Any) -> SymbolDay | None:
         """The symbol day to fold a record into; None for a previous day's record, whose price becomes the previous close."""
-        symbol, day = record.symbol, self._feeds.day
-        symbol_day = self._symbol_days.get(symbol)
-        if symbol_day is not None and symbol_day.day == day == record.trading_day and not self._day.is_patchy:
-            # As below, without its calls: nearly all records are of a symbol and a day that are known.
-            self._shown[symbol] = symbol_day
-            if record.ts_ms >= symbol_day.exchange_ms:
-                symbol_day.exchange_ms, symbol_day.exchange = record.ts_ms, record.exchange
-            return symbol_day
+        symbol = record.symbol
         symbol_day = self._begin(symbol, record.exchange)
         self._shown[symbol] = symbol_day
-        if record.trading_day == day:
+        if record.trading_day == self._feeds.day:
             symbol_day.take_exchange(record.ts_ms, record.exchange)
             return symbol_day
         self._counts["previous_day"] += 1

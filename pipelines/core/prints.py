@@ -115,9 +115,9 @@ class TapeRecorder:
             record decides about them.
         """
         booked: list[Booked] = []
-        if self._follows(tape, record):
-            self._go_on(tape, record, label, booked)
-            return booked
+        if self.follows(tape, record):
+            start = tape.base + tape.count.top
+            return [Booked(record, self.go_on(tape, record, label), start)]
         received = Received(record, label.side, label.side_source, label.phase, epoch, self._feeds.mark)
         if (tape.judged or tape.waiting) and tape.knows(record):
             self._repeat(tape, received)
@@ -135,12 +135,13 @@ class TapeRecorder:
             self.explain(tape, record.symbol, record.exchange, record.trading_day)
         return booked
 
-    def take_unanchored(self, tape: Tape, record: TradeRecord, label: Label) -> None:
+    def take_unanchored(self, tape: Tape, record: TradeRecord, label: Label) -> TradeEvent:
         """Book a match without a total. It has no place in the counted volume, so it is a line of its own, counted apart."""
         tape.unanchored += 1
         self._counts["unanchored"] += 1
-        line = print_line(record, label, tape.count.generation, start=0, volume=record.volume, late=False, anchored=False)
+        line = print_line(record, label, tape.count.generation, 0, record.volume, late=False, anchored=False)
         self._events.append(line)
+        return line
 
     def is_cached_match(self, tape: Tape, record: TradeRecord) -> bool:
         """Whether a record of the put-through session tells of a match of the order book.
@@ -177,20 +178,20 @@ class TapeRecorder:
             if not leads:
                 self._counts["not_leading"] += 1
                 return None
-            self.take_unanchored(tape, record, label)
-            return Booked(record, label, volume, 0, late=False)
+            return Booked(record, self.take_unanchored(tape, record, label), 0)
         known = total <= tape.deals_until or any(deal.start == start and deal.total == total for deal in tape.deals)
         if known or self._is_last_match(count, record):
             tape.repeats += 1
             self._counts["repeat"] += 1
             return None
         self._counts["put_through"] += 1
-        self._events.append(print_line(record, label, count.generation, start=start, volume=volume, late=False, anchored=True))
+        line = print_line(record, label, count.generation, start, volume, late=False, anchored=True)
+        self._events.append(line)
         tape.deals.append(BookedDeal(start, total, record.price, record.ts_ms))
         if len(tape.deals) > MAX_DEALS:
             tape.deals_until = max(tape.deals_until, tape.deals.pop(0).total)
         self.explain(tape, record.symbol, record.exchange, record.trading_day)
-        return Booked(record, label, volume, start, late=False)
+        return Booked(record, line, start)
 
     def _is_last_match(self, count: Count, record: TradeRecord) -> bool:
         """Whether it is the last match of the order book, told again under the session of now: it ends at the top."""
@@ -253,30 +254,33 @@ class TapeRecorder:
             self._decide(tape, None, tape.count.top, booked)
         return booked
 
-    def _follows(self, tape: Tape, record: TradeRecord) -> bool:
+    def follows(self, tape: Tape, record: TradeRecord) -> bool:
         """Whether a record's match begins where the counter stands, on a tape on which nothing is open that it could decide."""
-        top = tape.count.top
+        top, total = tape.count.top, record.total_volume
         return (
-            0 < top == record.total_volume - record.volume < record.total_volume
+            0 < top == total - record.volume < total
             and record.price > 0
             and not (tape.waiting or tape.judged or tape.before is not None or tape.deals)
         )
 
-    def _go_on(self, tape: Tape, record: TradeRecord, label: Label, booked: list[Booked]) -> None:
-        """As :meth:`_grow` for a record that :meth:`_follows`: nearly every one does."""
-        count, total, top = tape.count, record.total_volume, tape.count.top
+    def go_on(self, tape: Tape, record: TradeRecord, label: Label) -> TradeEvent:
+        """As :meth:`take` for a record that :meth:`follows`: nearly every one does.
+
+        Returns:
+            The line of its match.
+        """
+        count, total, top, volume = tape.count, record.total_volume, tape.count.top, record.volume
         if is_restart(total, top, self._thresholds()):
             count.risen_from, count.risen_to = top, total
-        self._events.append(
-            print_line(record, label, count.generation, start=top, volume=record.volume, late=False, anchored=True)
-        )
-        counts = self._counts
-        counts["print"] += 1
+        line = print_line(record, label, count.generation, top, volume, late=False, anchored=True)
+        self._events.append(line)
+        self._counts["print"] += 1
         tape.prints += 1
-        tape.printed += record.volume
-        booked.append(Booked(record, label, record.volume, tape.base + top, False))
-        count.top, count.top_value, count.top_ms = total, record.total_value, max(count.top_ms, record.ts_ms)
-        count.mark = self._feeds.mark
+        tape.printed += volume
+        count.top, count.top_value, count.mark = total, record.total_value, self._feeds.mark
+        if record.ts_ms > count.top_ms:
+            count.top_ms = record.ts_ms
+        return line
 
     def _fold(self, tape: Tape, received: Received, booked: list[Booked]) -> None:
         """Fold a record of the counter that runs now."""
@@ -480,7 +484,7 @@ class TapeRecorder:
         """Book a print: volume ``above`` the top, and what it fills of the gaps below."""
         record, label = received.record, received.label
         volume = above + sum(fill.volume for fill in fills)
-        event = print_line(record, label, count.generation, start=start, volume=volume, late=late, anchored=True)
+        event = print_line(record, label, count.generation, start, volume, late=late, anchored=True)
         self._events.append(event)
         self._counts["print"] += 1
         self._counts["late"] += late
@@ -491,7 +495,7 @@ class TapeRecorder:
             self._events.append(fill_line(record, count.generation, fill))
             self._counts["fill"] += 1
             tape.missed -= fill.volume
-        booked.append(Booked(record, label, volume, tape.begins_at(count) + start, late))
+        booked.append(Booked(record, event, tape.begins_at(count) + start))
 
     def _remember(self, tape: Tape, record: TradeRecord) -> None:
         tape.judged = [*tape.judged, identity(record)][-MAX_JUDGED:]

@@ -5,11 +5,10 @@ from typing import Any, ClassVar, Final, Literal
 import msgspec
 
 from pipelines.core.codec import Codec, Stored
-from pipelines.core.lines import value_of
 from pipelines.core.phases import exchange_phase, has_ended, is_ordinary
-from pipelines.core.tape import Booked, Tape, tape_of_version_1
+from pipelines.core.tape import Tape, tape_of_version_1
 from schemas.events import TradePhase
-from schemas.structs import Candle, DailyEvent, PhaseSum, PriceRow, SnapshotRecord, TradeRecord
+from schemas.structs import Candle, DailyEvent, PhaseSum, PriceRow, SnapshotRecord, TradeEvent, TradeRecord
 from schemas.units import (
     FUTURES_MULTIPLIER_VND,
     POINT,
@@ -53,18 +52,6 @@ class PhaseTotals(msgspec.Struct, array_like=True, gc=False):
     sell_value: int = 0
     neutral: int = 0
     neutral_value: int = 0
-
-    def add(self, side: Side, volume: int, value: int) -> None:
-        """Add a print."""
-        if side is Side.BUY:
-            self.buy += volume
-            self.buy_value += value
-        elif side is Side.SELL:
-            self.sell += volume
-            self.sell_value += value
-        else:
-            self.neutral += volume
-            self.neutral_value += value
 
 
 class SymbolDay(Stored):
@@ -135,10 +122,17 @@ class SymbolDay(Stored):
         """Take reference, limits, high, low and indicative price of a record, unless a newer one has told them already."""
         if record.ts_ms < self.info_ms:
             return
-        self.take_limits(record)
-        self.feed_high = record.high or self.feed_high
-        self.feed_low = record.low or self.feed_low
-        self.expected = record.expected
+        self.info_ms, self.expected = record.ts_ms, record.expected
+        if record.reference:
+            self.reference = record.reference
+        if record.ceiling:
+            self.ceiling = record.ceiling
+        if record.floor:
+            self.floor = record.floor
+        if record.high:
+            self.feed_high = record.high
+        if record.low:
+            self.feed_low = record.low
 
     def take_limits(self, record: TradeRecord | SnapshotRecord) -> None:
         """Take reference and limits of a record, unless a newer one has told them already."""
@@ -178,15 +172,20 @@ class SymbolDay(Stored):
         was_known = any(old is not None and old != new for old, new in zip(before, after, strict=True))
         return was_known or not is_ordinary(*after)
 
-    def take_print(self, booked: Booked) -> bool:
+    def take_print(self, record: TradeRecord, line: TradeEvent, start: int) -> bool:
         """Add a print to the day's sums and prices. A put-through deal or an odd lot only adds to its own sums.
+
+        Args:
+            record: That tells of it.
+            line: What was booked of it.
+            start: The day's volume before it, earlier generations of the counter included.
 
         Returns:
             Whether its price lies within the high and low that the feed says itself.
         """
-        record, (side, _, phase), volume, _, late = booked
-        price = record.price
-        self.add_traded(phase, side, volume, value_of(price, volume, record.exchange))
+        price, side, volume = record.price, line.side, line.volume
+        phase: Any = line.phase
+        self.add_traded(phase, side, volume, line.value)
         if phase == "put_through":
             self.put_through += volume
             return True
@@ -196,38 +195,24 @@ class SymbolDay(Stored):
             self.active_sell += volume
         else:
             self.neutral += volume
-        self._open(booked)
+        if phase == "ato":
+            self.auction_open = price
+        if start < self.own_open_at or not self.own_open:
+            # It is the earliest so far.
+            self.own_open, self.own_open_at = price, start
+            self.is_open_sure = not self.tape.may_miss_before(start)
         if price > self.own_high:
             self.own_high = price
         if price < self.own_low or not self.own_low:
             self.own_low = price
-        if not late or self.last is None:
+        closes = not line.late
+        if closes or self.last is None:
             self.last, self.last_volume = price, record.volume
-        self._draw(record.ts_ms - record.ts_ms % MINUTE_MS, price, volume, closes=not late)
-        return record.low <= price and (price <= record.high or not record.high)
-
-    def add_traded(self, phase: TradePhase, side: Side, volume: int, value: int) -> None:
-        """Add a print to the sums of its phase."""
-        if self.traded is not None:
-            sums = self.traded.get(phase)
-            if sums is None:
-                sums = self.traded[phase] = PhaseTotals()
-            sums.add(side, volume, value)
-
-    def _open(self, booked: Booked) -> None:
-        """Take the price of a print for that of the open, if it is the earliest so far."""
-        if booked.label.phase == "ato":
-            self.auction_open = booked.record.price
-        if not self.own_open or booked.start < self.own_open_at:
-            self.own_open, self.own_open_at = booked.record.price, booked.start
-            self.is_open_sure = not self.tape.may_miss_before(booked.start)
-
-    def _draw(self, start_ms: int, price: int, volume: int, *, closes: bool) -> None:
-        """Add a print to the running candle. One of an earlier minute is left out; the archive amends its own candle of it."""
-        minute = self.minute
-        if minute is None or start_ms > minute.start_ms:
-            self.minute = Minute(start_ms, price, price, price, price, volume)
-        elif start_ms == minute.start_ms:
+        ts_ms, minute = record.ts_ms, self.minute
+        if minute is None or ts_ms >= minute.start_ms + MINUTE_MS:
+            self.minute = Minute(ts_ms - ts_ms % MINUTE_MS, price, price, price, price, volume)
+        elif ts_ms >= minute.start_ms:
+            # One of an earlier minute is left out; the archive amends its own candle of it.
             if price > minute.high:
                 minute.high = price
             elif price < minute.low:
@@ -235,6 +220,25 @@ class SymbolDay(Stored):
             minute.volume += volume
             if closes:
                 minute.close = price
+        return record.low <= price and (price <= record.high or not record.high)
+
+    def add_traded(self, phase: TradePhase, side: Side | None, volume: int, value: int) -> None:
+        """Add a print to the sums of its phase."""
+        traded = self.traded
+        if traded is None:
+            return
+        sums = traded.get(phase)
+        if sums is None:
+            sums = traded[phase] = PhaseTotals()
+        if side is Side.BUY:
+            sums.buy += volume
+            sums.buy_value += value
+        elif side is Side.SELL:
+            sums.sell += volume
+            sums.sell_value += value
+        else:
+            sums.neutral += volume
+            sums.neutral_value += value
 
     @property
     def open(self) -> Price | None:

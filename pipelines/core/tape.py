@@ -10,7 +10,7 @@ import msgspec
 from pipelines.core.codec import LARGEST
 from pipelines.core.lines import Gap, Label, SideSource
 from schemas.events import GapCause, TradePhase
-from schemas.structs import TradeRecord
+from schemas.structs import TradeEvent, TradeRecord
 from schemas.terms import DealCounting
 from schemas.units import Side
 
@@ -219,12 +219,10 @@ class Booked(NamedTuple):
     """A print that was booked, as the day of its symbol takes it."""
 
     record: TradeRecord
-    label: Label
-    volume: int
+    line: TradeEvent
     """What was booked: its record's volume, or what of it no earlier print covered."""
     start: int
     """The day's volume before it, earlier generations included."""
-    late: bool
 
 
 class DealCounter(msgspec.Struct, array_like=True, gc=False):

@@ -79,7 +79,7 @@ MUTANTS = {
     "high of state.prices": Mutant("ssi.ticks", symbol_day.SymbolDay, "row", "high=self.high", "high=self.low", "wrong_price_row"),
     "low of state.prices": Mutant("ssi.ticks", symbol_day.SymbolDay, "row", "low=self.low", "low=self.high", "wrong_price_row"),
     "last of state.prices": Mutant("ssi.ticks", symbol_day.SymbolDay, "take_print", "self.last, self.last_volume = price,", "self.last, self.last_volume = price + 50,", "wrong_price_row"),
-    "open": Mutant("ssi.ticks", symbol_day.SymbolDay, "_open", "self.auction_open = booked.record.price", "self.auction_open = booked.record.price + 100", "wrong_price_row"),
+    "open": Mutant("ssi.ticks", symbol_day.SymbolDay, "take_print", "self.auction_open = price", "self.auction_open = price + 100", "wrong_price_row"),
     "VWAP": Mutant("ssi.ticks", symbol_day.SymbolDay, "_average", "total - self.tape.explained", "self.tape.printed - self.tape.explained", "wrong_price_row"),
     "side flipped": Mutant("ssi.ticks", symbol_day.SymbolDay, "take_print", "elif side is Side.SELL", "elif side is Side.NEUTRAL", "wrong_price_row"),
     "missed volume": Mutant("ssi.ticks", symbol_day.SymbolDay, "row", "missed_volume=tape.missed", "missed_volume=0", "wrong_price_row"),
@@ -91,7 +91,7 @@ MUTANTS = {
     "bid volume": Mutant("ssi.ticks", price_shard, "_quote_event", "        bid_volume,", "        ask_volume,", "wrong_quote"),
     "quotes that only change a volume": Mutant("ssi.ticks", price_shard.PriceFold, "_show_book", "record.bids[:2] != symbol_day.bids[:2]", "record.bids[:1] != symbol_day.bids[:1]", "wrong_quotes"),
     "a lost gap not booked": Mutant("ssi.ticks", prints.TapeRecorder, "_gap", "self._events.append(", "(lambda event: None)(", "wrong_gap"),
-    "a repeat booked twice": Mutant("ssi.ticks", prints.TapeRecorder, "_repeat", "tape.repeats += 1", "tape.repeats += 1; self._events.append(print_line(received.record, received.label, tape.count.generation, start=received.start, volume=received.record.volume, late=True, anchored=True))", "doubled_print"),
+    "a repeat booked twice": Mutant("ssi.ticks", prints.TapeRecorder, "_repeat", "tape.repeats += 1", "tape.repeats += 1; self._events.append(print_line(received.record, received.label, tape.count.generation, received.start, received.record.volume, late=True, anchored=True))", "doubled_print"),
     "value of a print": Mutant("ssi.ticks", prints, "print_line", "value_of(price, volume, record.exchange)", "value_of(price, volume + 1, record.exchange)", "wrong_value"),
     "limit of a print": Mutant("ssi.ticks", prints, "print_line", "price == record.floor", "price == record.floor + 1", "wrong_limit"),
     "no price_limit alert": Mutant("ssi.ticks", trade_alerts, "_limit", "limit == memory.limit or", "True or", "missing_alert"),
@@ -110,7 +110,9 @@ MUTANTS = {
     "flow bought doubled": Mutant("ssi.foreign", flow._Flow, "_tell_minute", "bought=Shares(part.bought)", "bought=Shares(2 * part.bought)", "wrong_flow"),
     "flow of the row": Mutant("ssi.foreign", flow._Flow, "_draw_rows", "net_value=Vnd(part.bought_value - part.sold_value)", "net_value=Vnd(part.bought_value)", "wrong_flow_row"),
     "a scope left out": Mutant("ssi.foreign", foreign_shard, "scopes_of", "(MARKET, exchange.value, *groups)", "(MARKET, *groups)", "missing_flow"),
-    "flow that sellers lower": Mutant("ssi.foreign", scopes.ScopeSum, "add", "self.sold += times", "self.sold -= times", "wrong_flow"),
+    "flow that sellers lower": Mutant("ssi.foreign", scopes.ScopeSum, "take_from", "other.sold - self.sold", "self.sold - other.sold", "wrong_flow"),
+    "value of an entry that only adds": Mutant("ssi.foreign", foreign_shard, "go_on", "bought - bought_from, bought_value, room", "bought - bought_from, bought_value + 1, room", "wrong_ledger"),
+    "room of an entry that only adds": Mutant("ssi.foreign", foreign_shard, "go_on", "sold_value, room, False", "sold_value, room + 100, False", "wrong_entry"),
 }  # fmt: skip
 
 
