@@ -465,8 +465,7 @@ class ForeignFold:
 
     def _show(self) -> None:
         """Publish the rows of the symbols that have looked different, in the order in which they first did."""
-        for symbol, look in self._looks.items():
-            self.folded.show_later(STATE_FOREIGN, symbol, partial(_row, *look, self._position.offset))
+        self.folded.show_later(STATE_FOREIGN, self._looks, partial(_row, self._position.offset))
         self._looks.clear()
 
 
@@ -515,7 +514,8 @@ def totals_of(state: State, symbol: str) -> ForeignTotals | None:
     return None if data is None else TOTALS.decode(data)
 
 
-def _row(totals: ForeignTotals, ts_ms: int, stale: int, at_ms: int, src: int) -> ForeignRow:
+def _row(src: int, symbol: str, look: _Look) -> ForeignRow:
+    totals, ts_ms, stale, at_ms = look
     # State has whole numbers, a row has units. To say so to a type checker figure by figure would cost a third of a row.
     shown: Any = totals
     sums: Any = totals.sums

@@ -1,7 +1,7 @@
 """What a fold is given with a message, and what it says to publish because of it."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -17,6 +17,7 @@ from schemas.structs import DeadLetter, Frame
 from schemas.topics import Topic
 
 M = TypeVar("M")
+T = TypeVar("T")
 
 MAX_PAYLOAD: Final = 100_000
 """Bytes of a dead letter's payload: escaped twice they grow fivefold at most, and Kafka takes a megabyte."""
@@ -54,12 +55,14 @@ class WaitingRow(msgspec.Struct, frozen=True, gc=False):
 
     topic: Topic[Any]
     key: str
-    draw: Callable[[], Any]
-    """Makes the row. It is the same whenever it is made: what it is made of changes only with a new row."""
+    draw: Callable[[str, Any], Any]
+    """Makes the row, out of its key and what it shows."""
+    of: Any
+    """What it shows. The row is the same whenever it is made: this changes only with a new row."""
 
     def output(self) -> Output:
         """The row as it is published."""
-        return Output(self.topic, self.key, topics.encode(self.draw()))
+        return Output(self.topic, self.key, topics.encode(self.draw(self.key, self.of)))
 
 
 @dataclass(slots=True)
@@ -80,11 +83,19 @@ class Folded:
 
     def show(self, topic: Topic[M], key: str, row: M) -> None:
         """Have a row of ``topic`` published, in the place of an earlier one of the same key."""
-        self.rows[topic.name, key] = WaitingRow(topic, key, lambda: row)
+        self.rows[topic.name, key] = WaitingRow(topic, key, _as_it_is, row)
 
-    def show_later(self, topic: Topic[M], key: str, draw: Callable[[], M]) -> None:
-        """As :meth:`show`, of a row that is made only when it is published: another may take its place before that."""
-        self.rows[topic.name, key] = WaitingRow(topic, key, draw)
+    def show_later(self, topic: Topic[M], things: Mapping[str, T], draw: Callable[[str, T], M]) -> None:
+        """As :meth:`show`, of rows that are made only when they are published: others may take their places before that.
+
+        Args:
+            topic: Of all of them.
+            things: What each shows, by its key.
+            draw: Makes a row of both.
+        """
+        name, rows = topic.name, self.rows
+        for key, thing in things.items():
+            rows[name, key] = WaitingRow(topic, key, draw, thing)
 
     def finish(self, state: DayState) -> None:
         """End the message: where values and rows are not kept for later, store what changed and publish the rows."""
@@ -151,6 +162,10 @@ def fold_value(
     except InvalidMessage as error:
         return None, unreadable(str(error), "unreadable", value or b"", position, shard)
     return message, fold(message, position, shard, state)
+
+
+def _as_it_is(key: str, row: M) -> M:
+    return row
 
 
 def unreadable(detail: str, reason: str, value: bytes, position: Position, shard: Shard) -> Folded:

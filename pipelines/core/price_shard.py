@@ -40,6 +40,7 @@ from schemas.structs import (
     Frame,
     IndexRecord,
     OddLotRecord,
+    PriceRow,
     ProfileRecord,
     QuoteEvent,
     QuoteRecord,
@@ -202,9 +203,8 @@ class PriceFold:
     def finish(self) -> None:
         """Publish what came of the frame, one row a symbol and one message a topic, and store what it changed."""
         key, now_ms, src = self._shard.key, self._feeds.now_ms, self._position.offset
-        for symbol, symbol_day in self._shown.items():
-            # Another day of the symbol is another object, so that the row of this one can still be made when that has begun.
-            self._folded.show_later(STATE_PRICES, symbol, partial(symbol_day.row, Symbol(symbol), now_ms, src))
+        # Another day of a symbol is another object, so that the row of this one can still be made when that has begun.
+        self._folded.show_later(STATE_PRICES, self._shown, partial(_row, now_ms, src))
         if self._trades:
             self._folded.publish(MARKET_TRADES, key, TradesFrame(events=self._trades))
         if self._quotes:
@@ -401,10 +401,12 @@ class PriceFold:
             self._due(symbol, symbol_day)
 
     def _known(self, record: Any) -> SymbolDay | None:
-        """As :meth:`_symbol_day`, without its calls where the frame has told of the symbol already."""
-        symbol_day = self._shown.get(record.symbol)
-        if symbol_day is None or not symbol_day.day == self._feeds.day == record.trading_day:
+        """As :meth:`_symbol_day`, without its calls: nearly all records are of a symbol and a day that are known."""
+        symbol = record.symbol
+        symbol_day = self._shown.get(symbol) or self._symbol_days.get(symbol)
+        if symbol_day is None or not symbol_day.day == self._feeds.day == record.trading_day or self._day.is_patchy:
             return self._symbol_day(record)
+        self._shown[symbol] = symbol_day
         if record.ts_ms >= symbol_day.exchange_ms:
             symbol_day.exchange_ms, symbol_day.exchange = record.ts_ms, record.exchange
         return symbol_day
@@ -597,6 +599,10 @@ def symbol_day_of(state: State, symbol: str) -> SymbolDay | None:
     """
     data = state.get(_SYMBOL_PREFIX + symbol.encode())
     return None if data is None else SYMBOL_DAY.decode(data)
+
+
+def _row(now_ms: int, src: int, symbol: str, symbol_day: SymbolDay) -> PriceRow:
+    return symbol_day.row(Symbol(symbol), now_ms, src)
 
 
 def _quote_event(record: QuoteRecord | SnapshotRecord, symbol_day: SymbolDay) -> QuoteEvent:
