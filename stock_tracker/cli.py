@@ -27,7 +27,7 @@ from stock_tracker.errors import StockTrackerError
 
 COMMANDS = (
     "up", "down", "status", "doctor", "watch", "verify", "kafka", "topics", "dlq", "ssi", "run", "alerts", "gateway", "archive",
-    "explain", "recompute", "record", "replay", "fixture", "golden", "chaos",
+    "explain", "recompute", "record", "replay", "fixture", "golden", "chaos", "bench",
 )  # fmt: skip
 """The sub-commands, in the order in which ``--help`` lists them."""
 

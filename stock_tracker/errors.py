@@ -34,6 +34,10 @@ StockTrackerError
 ├── TopicsRefused: the cluster refuses to make topics
 ├── TopicsFileRefused: a file of topics cannot be used
 ├── RepartitionRefused: now is not the time for another number of partitions
+├── ResultsUnusable: a file is not what `bench profile` writes
+├── ThresholdsUnusable: the thresholds of benchmarks cannot be used
+├── ProcessDied: a process died while it was measured
+├── NoAccountOfProcesses: this system does not say what processes use
 └── TopicsDiffer: topics exist with other settings than ours
 """
 
@@ -633,10 +637,69 @@ class RepartitionRefused(StockTrackerError):
     def __str__(self) -> str:
         return "the number of partitions cannot be changed now:\n" + indented("\n".join(self.obstacles))
 
+
+class ResultsUnusable(StockTrackerError):
+    """A file is not what ``bench profile`` writes; ``problems`` say where."""
+
+    def __init__(self, file: Path, problems: Sequence[str]) -> None:
+        super().__init__(file, problems)
+        self.file = file
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return f"{self.file} holds no results:\n{indented(chr(10).join(self.problems))}"
+
     @property
     def remedy(self) -> str:
         """What to do next."""
         return "See to these, then run it again; nothing was changed. docs/operations.md has the whole way"
+        return "Measure anew: stock-tracker bench profile --mode all -o results.json"
+
+
+class ThresholdsUnusable(StockTrackerError):
+    """The thresholds of benchmarks cannot be used; ``problems`` say why."""
+
+    def __init__(self, file: Path, problems: Sequence[str]) -> None:
+        super().__init__(file, problems)
+        self.file = file
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return f"the thresholds in {self.file} cannot be used:\n{indented(chr(10).join(self.problems))}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Mend them; docs/benchmarks.md says what they mean. Without --thresholds those of this release are used."
+
+
+class ProcessDied(StockTrackerError):
+    """A process of a stack that is measured has died; ``tail`` is the end of its log."""
+
+    def __init__(self, name: str, tail: str) -> None:
+        super().__init__(name, tail)
+        self.name = name
+        self.tail = tail
+
+    def __str__(self) -> str:
+        return f"{self.name} died while it was measured. Its last lines:\n{indented(self.tail)}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Mend what its last lines say, and measure again."
+
+
+class NoAccountOfProcesses(StockTrackerError):
+    """This system does not say what processes use, as Linux does."""
+
+    def __str__(self) -> str:
+        return "what processes use cannot be read: there is no /proc"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Run it on Linux, or in a container."
 
 
 class TopicsDiffer(StockTrackerError):

@@ -1,0 +1,1 @@
+"""What decides about profiles: their layout, thresholds, comparison, report. Pure."""
