@@ -1,5 +1,7 @@
 """The views for analysts, asked about a small day of which every answer is known."""
 
+from collections.abc import Iterator
+from contextlib import closing
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
@@ -8,6 +10,8 @@ import pytest
 from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse import migrations
+from connectors.clickhouse.client import connect
+from stock_tracker.testing.archive import EmbeddedServer, ExternalServer, own_database
 from tests.documented import queries
 
 pytestmark = pytest.mark.clickhouse
@@ -24,10 +28,17 @@ def at(time: str) -> str:
     return f"{DAY} {time}"
 
 
-@pytest.fixture
-def archive(writer: Client, database: str) -> Client:
-    """A stock in dong, and a contract in hundredths of a point."""
-    migrations.migrate(writer, database)
+@pytest.fixture(scope="module")
+def archive(server: EmbeddedServer | ExternalServer) -> Iterator[Client]:
+    """A stock in dong, and a contract in hundredths of a point: asked by many tests, changed by none."""
+    with own_database(server) as database, closing(connect(server.url, server.user, server.password, database)) as writer:
+        writer.command(f"CREATE DATABASE {database}", use_database=False)
+        migrations.migrate(writer, database)
+        fill(writer)
+        yield writer
+
+
+def fill(writer: Client) -> None:
     put(
         writer,
         "trades_state",
@@ -105,7 +116,6 @@ def archive(writer: Client, database: str) -> Client:
         ("VN30", "41I1GC000", "VN30F1M", DAY, at("09:15:02"), 250, False, 1),
         ("VN30", "41I1GC000", "VN30F1M", DAY, at("09:16:02"), -125, False, 2),
     )
-    return writer
 
 
 def asked(client: Client, sql: str) -> list[tuple[Any, ...]]:
