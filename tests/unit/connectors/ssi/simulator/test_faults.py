@@ -95,7 +95,8 @@ def test_the_named_sets_can_be_read(name: str) -> None:
 def test_hostile_has_every_kind_of_fault() -> None:
     kinds = {name_of(entry.fault) for entry in read_schedule("hostile").entries}
     every = {str(kind.__struct_config__.tag) for kind in Fault.__args__}
-    assert kinds == every
+    # From a key that SSI takes back no connector recovers, unless somebody gives it another.
+    assert kinds == every - {"revoke"}
 
 
 def test_without_a_schedule_nothing_goes_wrong() -> None:
