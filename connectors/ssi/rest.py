@@ -12,7 +12,7 @@ import aiohttp
 from connectors.ssi.calls import bearer, call
 from connectors.ssi.core.backoff import QUOTA_MIN_S
 from connectors.ssi.core.errors import QuotaExceeded, SsiError, TokenRejected
-from connectors.ssi.core.pace import Pace
+from connectors.ssi.core.pace import CallPace
 from connectors.ssi.core.reference import MARKETS, ListName, Page, read_page, rows_of
 from connectors.ssi.core.replies import RestAnswer, life_of, read_answer, read_token
 from connectors.ssi.keys import Key, KeyFiles
@@ -52,7 +52,7 @@ class SsiRest:
         """The key that the last token was got with."""
         self._base = f"{settings.api_url}api/v2/Market/"
         # Only a simulator is on this machine; it limits nobody.
-        self._pace = Pace(0.0 if is_loopback(urlsplit(settings.api_url).hostname or "") else PACE_S)
+        self._pace = CallPace(0.0 if is_loopback(urlsplit(settings.api_url).hostname or "") else PACE_S)
         self._one_fetch = asyncio.Lock()
         self._token: str | None = None
         self._renew_s = self._good_until_s = 0.0

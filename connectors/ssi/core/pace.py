@@ -1,7 +1,7 @@
 """When a call may be made: not soon after the one before, and not in a pause that SSI asked for. Pure: time is an argument."""
 
 
-class Pace:
+class CallPace:
     """Hands out moments for calls; whoever asks first has the first. Times are seconds on a clock that nobody sets."""
 
     def __init__(self, pace_s: float) -> None:
