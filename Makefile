@@ -113,7 +113,7 @@ pictures: setup ## Every picture of the papers, of a stack that plays
 	@infra/browser/install
 	SCREENSHOTS=docs/images $(BIN)/pytest tests/e2e/test_pictures.py
 
-validate: setup ## Dockerfile, compose.yaml, manifests and Prometheus's configuration, by the tools they are written for
+validate: setup ## Dockerfile, compose.yaml, manifests, AsyncAPI and Prometheus's configuration, by the tools they are written for
 	@infra/validate/run
 
 lint: setup ## Style, formatting, and who may import whom
