@@ -1,6 +1,6 @@
 """What the gateway tells, as a table in a terminal, or line by line where there is none."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from rich.console import Console
@@ -74,16 +74,25 @@ def text_of(value: object) -> str:
 
 
 async def show(
-    url: str, channel: str, symbols: Sequence[str], columns: Sequence[str] | None, *, throttle_ms: int | None, once: bool
+    url: str,
+    channel: str,
+    symbols: Sequence[str],
+    columns: Sequence[str] | None,
+    *,
+    throttle_ms: int | None,
+    once: bool,
+    token: Callable[[], Awaitable[str]] | None = None,
 ) -> None:
     """Show ``symbols`` of ``channel`` until interrupted, or, with ``once``, what is there.
+
+    ``token`` gives a token for each connection; None for a gateway without accounts.
 
     Raises:
         StreamError: The gateway refuses that.
     """
     console = Console()
     board = ShownRows(channel, columns)
-    async with MarketStream(url) as stream:
+    async with MarketStream(url, token) as stream:
         await stream.subscribe(channel, *symbols, throttle_ms=throttle_ms)
         if console.is_terminal and not once and channel not in ("alert", "candle"):
             with Live(board.table(), console=console, auto_refresh=False) as live:

@@ -31,6 +31,7 @@ from schemas.stock_v1 import CloseCode
 from schemas.topics import STATE_PRICES
 from stock_tracker.client import DataAge, Disconnected, MarketStream, Rows, Told
 from tests.patience import PATIENCE_S, reached
+from tests.unit.gateway.test_tokens import a_token, settings
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs/clients.md").read_text()
@@ -200,3 +201,13 @@ async def test_watch_prints_a_line_for_each_row(address: str, tmp_path: Path) ->
         tmp_path, sys.executable, "-m", "stock_tracker", "watch", "px", "VNM", "--url", url, "--columns", "symbol,last", "--once"
     )
     assert line == "symbol=VNM  last=61,200"
+
+
+async def test_watch_names_itself_by_a_token_in_a_file(fanout: Fanout, tmp_path: Path) -> None:
+    async with TestServer(Gateway(settings(), fanout, str).application()) as server:
+        url = f"ws://127.0.0.1:{server.port}/v1/ws"
+        command = [sys.executable, "-m", "stock_tracker", "watch", "px", "--url", url, "--columns", "symbol,last", "--once"]
+        token = tmp_path / "token"
+        token.write_text(f"{a_token()}\n")
+        assert await first_line(tmp_path, *command, "--token-file", str(token)) == "symbol=VNM  last=61,200"
+        assert "1401" in await first_line(tmp_path, *command)
