@@ -29,6 +29,7 @@ from typing import Any
 from aiohttp import web
 
 from gateway import app as routes
+from gateway import metrics
 from gateway.app import Gateway, now_ms
 from gateway.core.board import Board, Change
 from gateway.core.channels import CHANNELS
@@ -50,8 +51,10 @@ WATCHED = 30
 THROTTLE_MS = 500
 UPGRADE = (
     "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n\r\n"
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: MDEyMzQ1Njc4OWFiY2RlZg==\r\n{more}\r\n"
 )
+
+DEFLATE = "Sec-WebSocket-Extensions: permessage-deflate\r\n"
 
 
 def masked(text: str) -> bytes:
@@ -96,8 +99,8 @@ class Frames:
         return count
 
 
-def read_forever(port: int, commands: list[tuple[str, str | None]], deaf: int, pipe: Connection) -> None:
-    """Connect a client for each command (path, text) and count what comes; the last ``deaf`` clients read nothing."""
+def read_forever(port: int, commands: list[tuple[str, str | None]], deaf: int, pipe: Connection, more: str = "") -> None:
+    """Connect a client for each command (path, text) and count what comes; the last ``deaf`` read nothing; ``more`` headers."""
     selector = selectors.DefaultSelector()
     kept = []
     for number, (path, text) in enumerate(commands):
@@ -105,7 +108,7 @@ def read_forever(port: int, commands: list[tuple[str, str | None]], deaf: int, p
         if number >= len(commands) - deaf:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
         client.connect(("127.0.0.1", port))
-        client.sendall(UPGRADE.format(path=path).encode())
+        client.sendall(UPGRADE.format(path=path, more=more).encode())
         if text is not None:
             client.sendall(masked(text))
         if number < len(commands) - deaf:
@@ -138,29 +141,37 @@ def p99(values: list[float]) -> float:
     return statistics.quantiles(values, n=100, method="inclusive")[98]
 
 
+def a_row(symbol: str, src: int) -> PriceRow:
+    """A row whose figures are its own, as far as the symbols of a market differ: what compresses them must not find twins."""
+    draw = random.Random(f"{symbol} {src}")
+    reference = draw.randrange(50, 2_000) * 50
+    last, volume = reference + draw.randrange(-20, 20) * 50, draw.randrange(1, 50_000_000)
+    bids, asks = (
+        [figure for level in (1, 2, 3) for figure in (last + way * 50 * level, draw.randrange(1, 900) * 100)] for way in (-1, 1)
+    )
+    return PriceRow(
+        day=TradingDay(20261120), ts_ms=UnixMs(1_795_140_900_000 + src * 500), src=src, symbol=Symbol(symbol),
+        exchange=Exchange.HOSE, session="LO", status="N", phase=SessionPhase.CONTINUOUS, reference=Price(reference),
+        ceiling=Price(reference * 107 // 100), floor=Price(reference * 93 // 100), previous_close=None, last=Price(last),
+        last_volume=Shares(draw.randrange(1, 90) * 100), change=Price(last - reference), expected=None, open=Price(reference),
+        high=Price(last + 100), low=Price(last - 250), total_volume=Shares(volume), total_value=Vnd(volume * last),
+        average=Price(last - 37), bids=bids, asks=asks, quote_ms=UnixMs(1_795_140_899_000 + src * 500),
+        active_buy=Shares(volume // 2), active_sell=Shares(volume // 3), neutral=Shares(volume // 6),
+        put_through_volume=Shares(0), candle=None, prints=draw.randrange(9_000), repeats=0, gaps=0, missed_volume=Shares(0),
+    )  # fmt: skip
+
+
 def changes(symbols: list[str], src: int) -> list[Change]:
-    book = [28_350, 1_300, 28_300, 5_200, 28_250, 9_900]
-    rows = [
-        PriceRow(
-            day=TradingDay(20261120), ts_ms=UnixMs(1_795_140_900_000), src=src, symbol=Symbol(symbol), exchange=Exchange.HOSE,
-            session="LO", status="N", phase=SessionPhase.CONTINUOUS, reference=Price(28_000), ceiling=Price(29_950),
-            floor=Price(26_050), previous_close=None, last=Price(28_350 + src), last_volume=Shares(500), change=Price(350),
-            expected=None, open=Price(28_000), high=Price(28_400), low=Price(27_900), total_volume=Shares(1_234_500),
-            total_value=Vnd(34_567_890_000), average=Price(28_150), bids=book, asks=book, quote_ms=UnixMs(1_795_140_899_000),
-            active_buy=Shares(600_000), active_sell=Shares(500_000), neutral=Shares(134_500), put_through_volume=Shares(0),
-            candle=None, prints=812, repeats=0, gaps=0, missed_volume=Shares(0),
-        )
-        for symbol in symbols
-    ]  # fmt: skip
-    return [change_of(PRICES, Position(STATE_PRICES.name, 0, src), row) for row in rows]
+    return [change_of(PRICES, Position(STATE_PRICES.name, 0, src), a_row(symbol, src)) for symbol in symbols]
 
 
 class Case:
     """One way to deliver, on a server and a board of its own, with clients of its own."""
 
     def __init__(
-        self, name: str, changed: int, choose: Callable[[], list[str]] | None, *, deaf: int = 0, peer: str = "aiohttp"
-    ) -> None:
+        self, name: str, changed: int, choose: Callable[[], list[str]] | None, *, deaf: int = 0, peer: str = "aiohttp",
+        compress: bool = False,
+    ) -> None:  # fmt: skip
         """Prepare.
 
         Args:
@@ -169,6 +180,7 @@ class Case:
             choose: What a client subscribes to; None for the naive server.
             deaf: How many of the clients, the last ones, read nothing.
             peer: Who the naive server is: ``aiohttp`` or ``fastapi``.
+            compress: Whether the clients ask for compression, and the gateway takes it up.
         """
         self.name = name
         self.costs: list[float] = []
@@ -177,6 +189,9 @@ class Case:
         """What a connection takes, with its subscription and its snapshot delivered."""
         self.deaf = deaf
         self._peer = peer
+        self._compress = compress
+        self.bytes = 0
+        """What was written by :meth:`deliver`."""
         self.changed = changed
         self._choose = choose
         self._watched: list[set[str]] = []
@@ -193,7 +208,7 @@ class Case:
         self._fanout = Fanout(board, recents(), Connectors(), ClientLimits(), now_ms, str)
         self._fanout.apply(changes(SYMBOLS, 0))
         self._fanout.complete()
-        settings = GatewaySettings(kafka={}, topic_prefix="", port=0, max_connections=100_000)
+        settings = GatewaySettings(kafka={}, topic_prefix="", port=0, max_connections=100_000, compress=self._compress)
         app = Gateway(settings, self._fanout, str).application()
         app.router.add_get("/naive", self._naive)
         self._runner = web.AppRunner(app, access_log=None)
@@ -207,7 +222,7 @@ class Case:
         self._watched = [{word for word in words if word[0] != "@"} for words in chosen[: clients - self.deaf]]
         self._pipe, there = multiprocessing.Pipe()
         self._reader = multiprocessing.get_context("spawn").Process(
-            target=read_forever, args=(port, commands, self.deaf, there), daemon=True
+            target=read_forever, args=(port, commands, self.deaf, there, DEFLATE if self._compress else ""), daemon=True
         )
         gc.collect()
         before = resident_kib()
@@ -278,6 +293,7 @@ class Case:
         """Change the rows of ``symbols``, deliver them to every client, and note the CPU time of a delivery."""
         rows = changes(symbols, src)
         self._due += sum(not watched or not watched.isdisjoint(symbols) for watched in self._watched)
+        written = metrics.SENT.bytes
         began, since = time.process_time(), time.perf_counter()
         if self._choose is None:
             named = [dict(zip(CHANNELS["px"].columns, json.loads(row.fragment), strict=True)) for row in rows]
@@ -289,6 +305,7 @@ class Case:
                 await asyncio.sleep(0)
         self.costs.append((time.process_time() - began) * 1e6 / self._clients)
         self.walls.append((time.perf_counter() - since) * 1e3)
+        self.bytes += metrics.SENT.bytes - written
 
     async def stop(self) -> None:
         """End the clients, then the server."""

@@ -44,6 +44,8 @@ from gateway.tokens import TokenCheck
 from schemas.stock_v1 import PROTOCOL, CloseCode
 
 STREAM = "/v1/stream"
+EXTENSIONS = "Sec-WebSocket-Extensions"
+NO_TAKEOVER = ("server_no_context_takeover", "client_no_context_takeover")
 WEB = Path(__file__).parent / "web"
 PING_S = 20.0
 """How often clients are sent a ping, in seconds; a connection is dropped when one is not answered in half that time."""
@@ -77,6 +79,7 @@ class Gateway:
         """
         self._settings = settings
         self._fanout = fanout
+        fanout.deflates = settings.compress
         self._reason = reason
         self._connections: set[asyncio.Task[None]] = set()
         self._names = {settings.host, gethostname().lower(), *settings.hosts}
@@ -230,7 +233,7 @@ class Gateway:
             return foreign
         fanout = self._fanout
         socket = web.WebSocketResponse(
-            compress=False,
+            compress=self._settings.compress,
             max_msg_size=fanout.limits.message_bytes,
             heartbeat=PING_S,
             timeout=FAREWELL_S,
@@ -314,7 +317,7 @@ class Gateway:
 
         identify = None if self.tokens is None else self.tokens.identify
         subscriber = Subscriber(fanout.board, fanout.recents, fanout.limits, now_ms(), identify)
-        client = Client(subscriber, outlet, end, now_ms())
+        client = Client(subscriber, outlet, end, now_ms(), outlet if outlet.inflates else None)
         self._connections.add(reading)
         reading.add_done_callback(self._connections.discard)
         fanout.join(client)
@@ -349,6 +352,9 @@ class Gateway:
     async def _add_headers(self, request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(HEADERS)
         response.headers.setdefault("Cache-Control", "no-cache")
+        if (taken := response.headers.get(EXTENSIONS)) is not None:
+            # Neither side is to remember what was sent before: we make one message for many, and keep nothing of anybody's.
+            response.headers[EXTENSIONS] = "; ".join(dict.fromkeys([*taken.split("; "), *NO_TAKEOVER]))
         if request.path.startswith(("/api/", "/js/", STREAM)):
             response.headers.update(cross_origin_headers(request.headers.get("Origin"), self._settings.origins))
 

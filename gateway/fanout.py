@@ -52,10 +52,33 @@ class Outlet(Protocol):
         """Send ``payloads``, one at least, each as a WebSocket frame or an event; how many bytes."""
 
 
+class SharedOutlet(Protocol):
+    """The writing side of a client that takes messages which were compressed for many (:mod:`gateway.core.shared`)."""
+
+    def write_bodies(self, first: int, bodies: Sequence[bytes]) -> int:
+        """Send messages without their numbers, of which the first is ``first``; how many bytes."""
+
+
 class Client:
     """A subscriber and the socket it speaks through."""
 
-    def __init__(self, subscriber: Subscriber, outlet: Outlet, end: Callable[[Close], None], now_ms: int) -> None:
+    def __init__(
+        self,
+        subscriber: Subscriber,
+        outlet: Outlet,
+        end: Callable[[Close], None],
+        now_ms: int,
+        shared: SharedOutlet | None = None,
+    ) -> None:
+        """A client that has just come.
+
+        Args:
+            subscriber: Its side of the protocol.
+            outlet: The writing side of its connection.
+            end: Begins to close that.
+            now_ms: The gateway's clock.
+            shared: The same outlet, where it takes compressed messages.
+        """
         self.subscriber = subscriber
         self.outlet = outlet
         self.ending = False
@@ -64,6 +87,7 @@ class Client:
         self.written_ms = now_ms
         """When the socket was last ready to take something."""
         self._end = end
+        self._shared = shared
 
     def end(self, close: Close) -> None:
         """Begin to close the connection, once."""
@@ -87,7 +111,10 @@ class Client:
             return
         # So it is with most clients, most of the time: this is what a delivery costs.
         self.written_ms = now_ms
-        metrics.SENT.bytes += self.outlet.write(subscriber.number(bodies))
+        if self._shared is None:
+            metrics.SENT.bytes += self.outlet.write(subscriber.number(bodies))
+        else:
+            metrics.SENT.bytes += self._shared.write_bodies(subscriber.take_numbers(len(bodies)), bodies)
         metrics.SENT.messages += len(bodies)
 
     def write(self, now_ms: int) -> None:
@@ -111,14 +138,14 @@ class Interval:
         self.ended_at: dict[str, int] = {}
         """Revisions of rows, by channel."""
 
-    def end(self, board: Board, now_ms: int) -> list[IntervalChanges]:
-        """End it: what changed, of each channel of which anything did."""
+    def end(self, board: Board, now_ms: int, *, deflates: bool) -> list[IntervalChanges]:
+        """End it: what changed, of each channel of which anything did; ``deflates`` as for :class:`IntervalChanges`."""
         ended = []
         for channel, table in board.tables.items():
             since = self.ended_at.get(channel, 0)
             if since != table.revision:
                 self.ended_at[channel] = table.revision
-                ended.append(IntervalChanges(board, channel, since, now_ms))
+                ended.append(IntervalChanges(board, channel, since, now_ms, deflates=deflates))
         return ended
 
 
@@ -149,6 +176,8 @@ class Fanout:
         self.connectors = connectors
         self.limits = limits
         self.clients: set[Client] = set()
+        self.deflates = False
+        """Whether what groups share is compressed once for the clients that take it so."""
         self._reason = reason
         self.now_ms = now_ms
         """The wall clock."""
@@ -295,7 +324,7 @@ class Fanout:
         if not interval.members:
             return
         now_ms = self.now_ms()
-        ended = interval.end(self.board, now_ms)
+        ended = interval.end(self.board, now_ms, deflates=self.deflates)
         if not ended:
             return
         for count, client in enumerate(list(interval.members), 1):

@@ -1,8 +1,8 @@
 """WebSocket frames and server-sent events, written straight to the transport.
 
 Several of them are joined into one write, because the kernel's ``send`` is what a gateway spends most of its time on. aiohttp's
-own writer is left with ping, pong and close. Both may write to one socket because compression, which has a state, is never
-negotiated.
+own writer is left with ping, pong and close. Both may write to one socket because these are never compressed, and what we
+compress refers to nothing that was sent before.
 """
 
 import socket
@@ -12,9 +12,12 @@ from struct import Struct
 
 from aiohttp import HttpVersion11, web
 
+from gateway.core import wire
+from gateway.core.shared import WINDOW_BITS, SharedBody, deflated
 from gateway.core.sse import EventWriter
 
 _TEXT = 0x81
+_DEFLATED_TEXT = 0xC1
 _SHORT = Struct("!BB")
 _MEDIUM = Struct("!BBH")
 _LONG = Struct("!BBQ")
@@ -27,14 +30,21 @@ VANISHED_MS = 30_000
 """How long what was sent as events may remain unacknowledged before the kernel gives the connection up."""
 
 
-def text_frame(payload: bytes) -> bytes:
+def text_frame(payload: bytes, kind: int = _TEXT) -> bytes:
     """``payload`` as a WebSocket frame: text, whole, not masked."""
     size = len(payload)
     if size < 126:
-        return _SHORT.pack(_TEXT, size) + payload
+        return _SHORT.pack(kind, size) + payload
     if size < 65_536:
-        return _MEDIUM.pack(_TEXT, 126, size) + payload
-    return _LONG.pack(_TEXT, 127, size) + payload
+        return _MEDIUM.pack(kind, 126, size) + payload
+    return _LONG.pack(kind, 127, size) + payload
+
+
+def numbered_frame(n: int, body: bytes) -> bytes:
+    """The ``n``-th message of a connection as a frame, compressed where ``body`` is what many get."""
+    if isinstance(body, SharedBody):
+        return text_frame(deflated(wire.head(n), body), _DEFLATED_TEXT)
+    return text_frame(wire.numbered(n, body))
 
 
 class _TransportOutlet:
@@ -75,6 +85,17 @@ class SocketOutlet(_TransportOutlet):
     def write(self, payloads: Sequence[bytes]) -> int:
         """Send ``payloads``, one at least, each as a frame, in one write; how many bytes."""
         data = text_frame(payloads[0]) if len(payloads) == 1 else b"".join(map(text_frame, payloads))
+        self._transport.write(data)
+        return len(data)
+
+    @property
+    def inflates(self) -> bool:
+        """Whether the client takes messages that were compressed without regard to what it can remember."""
+        return self._socket.compress == WINDOW_BITS
+
+    def write_bodies(self, first: int, bodies: Sequence[bytes]) -> int:
+        """Send bodies, of which the first is message ``first``, to a client that :attr:`inflates`; how many bytes."""
+        data = b"".join([numbered_frame(n, body) for n, body in enumerate(bodies, first)])
         self._transport.write(data)
         return len(data)
 

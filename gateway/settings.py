@@ -53,6 +53,8 @@ class GatewaySettings(BaseSettings):
     """Update interval of clients that do not ask for one; 0 is every change."""
     fetch_wait_ms: int = Field(default=25, ge=0, le=500)
     """How long Kafka may collect rows before it hands them over; 0 for the least delay, at several times the CPU."""
+    compress: bool = False
+    """Whether clients that ask for it are sent what groups share as it is compressed once for all of them."""
     max_connections: int = Field(default=5_000, ge=1)
     max_replays: int = Field(default=20, ge=0)
     """Clients that may have the past played at a time; 0 for none."""

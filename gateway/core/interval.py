@@ -5,14 +5,28 @@ from collections.abc import Sequence, Set
 from gateway.core import wire
 from gateway.core.board import Board
 from gateway.core.selection import Audience
+from gateway.core.shared import LEAST, SharedBody
 
 
 class IntervalChanges:
     """The changes of a channel between two revisions of its rows. Its messages are made when they are asked for."""
 
-    __slots__ = ("_changed", "_deltas", "_made", "_rows", "_table", "channel", "now_ms", "offsets", "reached", "since", "upto")
+    __slots__ = (
+        "_changed",
+        "_deflates",
+        "_deltas",
+        "_made",
+        "_rows",
+        "_table",
+        "channel",
+        "now_ms",
+        "offsets",
+        "reached",
+        "since",
+        "upto",
+    )
 
-    def __init__(self, board: Board, channel: str, since: int, now_ms: int) -> None:
+    def __init__(self, board: Board, channel: str, since: int, now_ms: int, *, deflates: bool = False) -> None:
         """The interval that ends now.
 
         Args:
@@ -20,8 +34,10 @@ class IntervalChanges:
             channel: Of them.
             since: The revision of the channel's rows when the interval before ended.
             now_ms: The gateway's clock.
+            deflates: Whether clients may be sent what groups share as it is deflated once.
         """
         self.channel = channel
+        self._deflates = deflates
         self.since = since
         self._table = board.tables[channel]
         self.upto = self._table.revision
@@ -45,6 +61,8 @@ class IntervalChanges:
                 self._rows = {key: rows[key].fragment for key in self._table.changed(self.since, self.upto)}
                 self._changed = frozenset(self._rows)
             fragment_of = self._rows.__getitem__
-            made = self._deltas.of([*map(fragment_of, audience.among(self._changed))])
+            bodies = self._deltas.of([*map(fragment_of, audience.among(self._changed))])
+            is_shared = self._deflates and (audience.selection.everything or audience.selection.groups)
+            made = [SharedBody(body) if len(body) >= LEAST else body for body in bodies] if is_shared else bodies
             self._made[audience] = made
         return made

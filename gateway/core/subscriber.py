@@ -417,11 +417,16 @@ class Subscriber:
 
     def number(self, bodies: Sequence[bytes]) -> list[bytes]:
         """Make messages of ``bodies``, the next of this connection; only while nothing is :attr:`waiting`."""
-        n = self._n
-        self._n += len(bodies)
+        first = self.take_numbers(len(bodies))
         if len(bodies) == 1:
-            return [wire.numbered(n + 1, bodies[0])]
-        return [wire.numbered(number, body) for number, body in enumerate(bodies, n + 1)]
+            return [wire.numbered(first, bodies[0])]
+        return [wire.numbered(number, body) for number, body in enumerate(bodies, first)]
+
+    def take_numbers(self, count: int) -> int:
+        """The number of the first of ``count`` messages, which the caller makes; only while nothing is :attr:`waiting`."""
+        first = self._n + 1
+        self._n += count
+        return first
 
     def _misses_events(self, channel: str) -> bool:
         """Whether older events of the channel are still on their way: they come before those that happen."""

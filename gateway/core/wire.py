@@ -74,7 +74,12 @@ def command_of(fields: dict[str, Any]) -> Command:
 
 def numbered(n: int, body: bytes) -> bytes:
     """The ``n``-th message of a connection."""
-    return b'{"n":%d,' % n + body
+    return head(n) + body
+
+
+def head(n: int) -> bytes:
+    """What the ``n``-th message of a connection begins with, before its body."""
+    return b'{"n":%d,' % n
 
 
 def hello(limits: ClientLimits, stream: str, now_ms: int, *, has_accounts: bool) -> bytes:
