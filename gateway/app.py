@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import random
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -35,7 +36,7 @@ from gateway.core.selection import EVERYTHING, Audience, Selection
 from gateway.core.subscriber import Close, Subscriber, knows
 from gateway.door import Door
 from gateway.event_stream import serve_events
-from gateway.fanout import Client, Fanout
+from gateway.fanout import Client, Fanout, Until
 from gateway.framer import SocketOutlet
 from gateway.history import ArchiveAnswers
 from gateway.replays import Replays
@@ -43,6 +44,10 @@ from gateway.settings import THIS_MACHINE, GatewaySettings
 from gateway.tokens import TokenCheck
 from schemas.stock_v1 import PROTOCOL, CloseCode
 
+SPREAD = 0.1
+"""By which part of it a connection may end before it is as old as it may get."""
+AT_ONCE_MS = 1_000
+"""Within how long clients are told to come back whose connection was too old: there is no reason to wait."""
 STREAM = "/v1/stream"
 EXTENSIONS = "Sec-WebSocket-Extensions"
 NO_TAKEOVER = ("server_no_context_takeover", "client_no_context_takeover")
@@ -275,6 +280,13 @@ class Gateway:
                 if not self._per_address[address]:
                     del self._per_address[address]
 
+    def _until(self) -> Until | None:
+        """When a connection that begins now has lasted long enough."""
+        if self._settings.max_age_s is None:
+            return None
+        lasts_s = self._settings.max_age_s * (1 - SPREAD * random.random())
+        return Until(now_ms() + int(lasts_s * 1_000), random.randrange(AT_ONCE_MS))
+
     async def _event_stream(self, request: web.Request) -> web.StreamResponse:
         if (foreign := self._foreign(request)) is not None:
             return foreign
@@ -284,7 +296,7 @@ class Gateway:
             self._connections.add(task)
             task.add_done_callback(self._connections.discard)
             identify = None if self.tokens is None else self.tokens.identify
-            return await serve_events(request, self._fanout, identify, request.get(IDENTITY), refused)
+            return await serve_events(request, self._fanout, identify, request.get(IDENTITY), refused, self._until())
 
     async def _upgrade(self, request: web.Request, socket: web.WebSocketResponse) -> bool:
         """Answer the upgrade; what comes after it is frames. Whether the client is still there."""
@@ -317,7 +329,7 @@ class Gateway:
 
         identify = None if self.tokens is None else self.tokens.identify
         subscriber = Subscriber(fanout.board, fanout.recents, fanout.limits, now_ms(), identify)
-        client = Client(subscriber, outlet, end, now_ms(), outlet if outlet.inflates else None)
+        client = Client(subscriber, outlet, end, now_ms(), outlet if outlet.inflates else None, self._until())
         self._connections.add(reading)
         reading.add_done_callback(self._connections.discard)
         fanout.join(client)

@@ -12,7 +12,7 @@ from gateway.core import sse, wire
 from gateway.core.access import Identity
 from gateway.core.errors import Refused
 from gateway.core.subscriber import Close, Subscriber
-from gateway.fanout import Client, Fanout
+from gateway.fanout import Client, Fanout, Until
 from gateway.framer import EventOutlet
 from schemas.stock_v1 import CloseCode, ErrorCode
 
@@ -34,6 +34,7 @@ async def serve_events(
     identify: Callable[[str], Identity] | None,
     identity: Identity | None,
     refused: str,
+    until: Until | None = None,
 ) -> web.StreamResponse:
     """Serve until either side ends it.
 
@@ -46,6 +47,7 @@ async def serve_events(
         identify: Says whom a token names; None where there are no accounts.
         identity: Whom the token of the request names.
         refused: Why there is no place for it; empty where there is one.
+        until: When the connection has lasted long enough; None where it may last for ever.
     """
     subscriber = Subscriber(fanout.board, fanout.recents, fanout.limits, fanout.now_ms(), identify, identity)
     try:
@@ -63,7 +65,7 @@ async def serve_events(
     response = _response(request)
     outlet = EventOutlet(request, sse.EventWriter({one.ch: one.cursor for one in wanted if one.cursor}))
     ended: asyncio.Future[Close] = asyncio.get_running_loop().create_future()
-    client = Client(subscriber, outlet, ended.set_result, fanout.now_ms())
+    client = Client(subscriber, outlet, ended.set_result, fanout.now_ms(), until=until)
     # From here on nothing may be missed; nothing is written before the head of the answer has been.
     fanout.join(client)
     try:

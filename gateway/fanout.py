@@ -9,7 +9,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from gateway import metrics
 from gateway.core import status, wire
@@ -32,6 +32,7 @@ STALLED_MS = 30_000
 """How long a client may not read anything before it is sent away."""
 SUBSCRIBE_WITHIN_MS = 10_000
 """How long a client may be connected before it subscribes to something."""
+OLD_AGE = "the connection has lasted as long as it may"
 _PUMP_S = 0.1
 """How often to look whether clients read again that did not, in seconds."""
 _OLD_MS = 2_000
@@ -52,6 +53,15 @@ class Outlet(Protocol):
         """Send ``payloads``, one at least, each as a WebSocket frame or an event; how many bytes."""
 
 
+class Until(NamedTuple):
+    """The end of a connection that lasts no longer than it may: so clients spread over instances that came later."""
+
+    at_ms: int
+    """By the gateway's clock; differs from client to client."""
+    retry_ms: int
+    """How soon the client is to come back."""
+
+
 class SharedOutlet(Protocol):
     """The writing side of a client that takes messages which were compressed for many (:mod:`gateway.core.shared`)."""
 
@@ -69,6 +79,7 @@ class Client:
         end: Callable[[Close], None],
         now_ms: int,
         shared: SharedOutlet | None = None,
+        until: "Until | None" = None,
     ) -> None:
         """A client that has just come.
 
@@ -78,7 +89,11 @@ class Client:
             end: Begins to close that.
             now_ms: The gateway's clock.
             shared: The same outlet, where it takes compressed messages.
+            until: When its connection has lasted long enough; None where it may last for ever.
         """
+        self.until = until
+        self.is_told_to_go = False
+        """Whether it has been told to come back, because of that."""
         self.subscriber = subscriber
         self.outlet = outlet
         self.ending = False
@@ -384,8 +399,20 @@ class Fanout:
             client.subscriber.expire(now_ms)
             if client.subscriber.close is not None:
                 client.pump(now_ms)
+            if client.until is not None and now_ms >= client.until.at_ms:
+                self._send_on(client, client.until, now_ms)
             if not client.subscriber.asked and now_ms - client.since_ms > SUBSCRIBE_WITHIN_MS:
                 client.end(Close(CloseCode.IDLE, f"subscribe within {SUBSCRIBE_WITHIN_MS // 1_000} s"))
+
+    @staticmethod
+    def _send_on(client: Client, until: Until, now_ms: int) -> None:
+        """Part from a client whose connection has lasted long enough: it is told, and the next time the connection ends."""
+        if client.is_told_to_go:
+            client.end(Close(CloseCode.SHUTDOWN, OLD_AGE))
+            return
+        client.is_told_to_go = True
+        client.subscriber.notice(wire.goaway(until.retry_ms, OLD_AGE))
+        client.pump(now_ms)
 
     def _measure(self, ages_ms: Mapping[str, int | None]) -> None:
         for channel, age_ms in ages_ms.items():

@@ -56,6 +56,8 @@ class GatewaySettings(BaseSettings):
     compress: bool = False
     """Whether clients that ask for it are sent what groups share as it is compressed once for all of them."""
     max_connections: int = Field(default=5_000, ge=1)
+    max_age_s: int | None = Field(default=None, ge=60)
+    """How long a connection may last, in seconds, up to a tenth less, so that not all end at once; None: for ever."""
     max_replays: int = Field(default=20, ge=0)
     """Clients that may have the past played at a time; 0 for none."""
     max_per_address: int = Field(default=200, ge=1)

@@ -60,7 +60,8 @@ class CloseCode(IntEnum):
     """Why the gateway closed. 4000–4499: come back, with back-off. 4500–4999: not before something has changed."""
 
     SHUTDOWN = 4001
-    """This instance stops. Another one, or this one when it is back, goes on from the client's cursors."""
+    """This instance stops, or the connection is as old as it may get. Another one, or this one when it is back, goes on from the
+    client's cursors."""
     STREAM_CHANGED = 4003
     """Topics were made anew: cursors are void."""
     SLOW = 4008
