@@ -17,7 +17,8 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from clickhouse_connect.driver.httpclient import HttpClient
 from urllib3 import Timeout
 
-from connectors.clickhouse.core.errors import MigrationChanged, MigrationsNotAllowed, NewerTables
+from connectors.clickhouse.core.cluster import script
+from connectors.clickhouse.core.errors import MigrationChanged, MigrationsNotAllowed, NewerTables, TablesOfCluster
 from connectors.clickhouse.core.migration import Migration, altered_table
 from connectors.clickhouse.core.statements import quote_name
 
@@ -65,6 +66,16 @@ def load() -> tuple[Migration, ...]:
     )
 
 
+def for_cluster(database: str, cluster: str) -> tuple[str, ...]:
+    """The statements that make the tables of ``database`` on a cluster, in order.
+
+    Args:
+        database: Made when it is not there.
+        cluster: Its name in the servers' configuration.
+    """
+    return tuple(script(_BOOK, load(), database, cluster))
+
+
 def applied(client: Client, database: str) -> dict[int, AppliedMigration]:
     """The migrations that ``database`` has, by number; none when there is no such database."""
     exists = f"EXISTS TABLE {quote_name(database)}.schema_migrations"
@@ -108,12 +119,15 @@ def migrate(
         NewerTables: As :func:`pending`.
         MigrationChanged: As :func:`pending`.
         MigrationsNotAllowed: The user may not change tables, which would be needed.
+        TablesOfCluster: The tables are a cluster's, whose statements are not these.
     """
     known = load() if migrations is None else migrations
     missing = {migration.number for migration in pending(client, database, known)}
     due = tuple(migration for migration in known if migration.number in missing or migration.number in again)
     if not due:
         return ()
+    if _is_replicated(client, database):
+        raise TablesOfCluster(database, [str(migration) for migration in due])
     try:
         _apply(client, database, due)
     except ClickHouseError as error:
@@ -121,6 +135,15 @@ def migrate(
             raise
         raise MigrationsNotAllowed(database, [str(migration) for migration in due]) from error
     return due
+
+
+def _is_replicated(client: Client, database: str) -> bool:
+    engine = client.command(
+        "SELECT any(engine) FROM system.tables WHERE database = {database:String} AND name = 'schema_migrations'",
+        parameters={"database": database},
+        use_database=False,
+    )
+    return str(engine).startswith("Replicated")
 
 
 def _views(client: Client, database: str) -> set[str]:

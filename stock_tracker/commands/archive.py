@@ -115,6 +115,21 @@ def migrate(
     print(f"The tables in {database} are what this version needs")
 
 
+@app.command("cluster-sql", epilog="Example: stock-tracker archive cluster-sql stocks | clickhouse-client --multiquery")
+def cluster_sql(
+    name: Annotated[str, typer.Argument(help="The cluster's name in the configuration of its servers.")],
+    database: Annotated[str, typer.Option(envvar="ARCHIVE_DATABASE", help="Where the tables go.")] = "market",
+) -> None:
+    """Print the statements that make the tables on a cluster of ClickHouse servers, replicated. Nothing is run.
+
+    They are made of the same files as the others. They have been held against ClickHouse's parser, and never run on a cluster.
+    """
+    from connectors.clickhouse import migrations
+
+    for statement in migrations.for_cluster(database, name):
+        print(f"{statement};\n")
+
+
 @app.command(epilog="Example: stock-tracker archive status --json")
 def status(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of sentences.")] = False,

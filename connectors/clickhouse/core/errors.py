@@ -12,6 +12,7 @@
     │   ├── NewerTables
     │   ├── MigrationChanged
     │   ├── MigrationsNotAllowed
+    │   ├── TablesOfCluster
     │   ├── ColumnsMissing
     │   ├── ColumnsUnknown
     │   └── TypesUnknown
@@ -151,6 +152,19 @@ class MigrationsNotAllowed(SchemaMismatch):
             database,
             f"it lacks {', '.join(migrations)}, and this user may not change tables: run `stock-tracker archive migrate` with"
             " ARCHIVE_USER and ARCHIVE_PASSWORD of one who may",
+        )
+        self.migrations = tuple(migrations)
+        """The files, in order."""
+
+
+class TablesOfCluster(SchemaMismatch):
+    """Migrations have to be applied on a whole cluster: made on one of its servers, tables would be that one's only."""
+
+    def __init__(self, database: str, migrations: Sequence[str]) -> None:
+        super().__init__(
+            database,
+            f"it is on a cluster and lacks {', '.join(migrations)}: have its administrator run what `stock-tracker archive"
+            " cluster-sql NAME` prints",
         )
         self.migrations = tuple(migrations)
         """The files, in order."""

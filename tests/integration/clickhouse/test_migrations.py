@@ -8,7 +8,7 @@ from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse import migrations
 from connectors.clickhouse.client import connect
-from connectors.clickhouse.core.errors import ColumnsMissing, MigrationChanged, MigrationsNotAllowed, NewerTables
+from connectors.clickhouse.core.errors import ColumnsMissing, MigrationChanged, MigrationsNotAllowed, NewerTables, TablesOfCluster
 from connectors.clickhouse.core.migration import Migration
 from connectors.clickhouse.core.tables import STORED
 from connectors.clickhouse.layout import describe, inspect
@@ -162,3 +162,50 @@ def test_the_engine_has_the_columns_that_the_sink_fills(writer: Client, database
     for table in STORED.values():
         described = [row[0] for row in writer.query(f"DESCRIBE TABLE {table.name}").result_rows]
         assert [name for name in described if name not in table.retired][: len(table.names)] == list(table.names)
+
+
+def test_a_cluster_gets_the_same_statements_with_engines_that_replicate(writer: Client, database: str) -> None:
+    """What is printed parses, and is what is run here but for the cluster: as the engine itself writes both."""
+    made, used, *printed = migrations.for_cluster(database, "the stocks")
+    assert (made, used) == (f"CREATE DATABASE IF NOT EXISTS `{database}` ON CLUSTER `the stocks`", f"USE `{database}`")
+    ours = [statement for migration in migrations.load() for statement in migration.statements]
+    books = [sql for sql in printed if sql.startswith("INSERT INTO schema_migrations ")]
+    rest = [sql for sql in printed if sql not in books]
+    assert len(books) == len(migrations.load())
+    for sql in books:
+        assert canonical(writer, sql)
+    for sql in rest:
+        assert ("ON CLUSTER" in sql) != sql.startswith("INSERT INTO ")
+    plain = [
+        canonical(writer, sql)
+        .replace(" ON CLUSTER `the stocks`", "")
+        .replace("ENGINE = Replicated", "ENGINE = ")
+        .replace(", replicated_deduplication_window_seconds = 604800", "")
+        .replace(" replicated_deduplication_window", " non_replicated_deduplication_window")
+        for sql in rest
+    ]
+    assert plain[-len(ours) :] == [canonical(writer, sql) for sql in ours]
+    engines = [sql for sql in rest if "\nENGINE = " in sql]
+    assert engines
+    assert [sql for sql in engines if "\nENGINE = Replicated" not in sql or "non_replicated" in sql] == []
+
+
+def canonical(client: Client, sql: str) -> str:
+    """A statement as the engine writes it, having parsed it."""
+    said = client.query("SELECT formatQuerySingleLine({sql:String})", parameters={"sql": sql})
+    return str(said.result_rows[0][0])
+
+
+def test_tables_of_a_cluster_are_not_changed_on_one_of_its_servers(writer: Client, database: str) -> None:
+    # An engine that replicates is not to be had without a cluster: the book says so in its place.
+    first, *rest = migrations.load()
+    migrations.migrate(writer, database, [first])
+    real = writer.command
+
+    def command(sql: str, **options: Any) -> Any:
+        return "ReplicatedReplacingMergeTree" if "any(engine)" in sql else real(sql, **options)
+
+    writer.command = command  # type: ignore[method-assign]
+    with pytest.raises(TablesOfCluster, match="stock-tracker archive cluster-sql"):
+        migrations.migrate(writer, database, [first, *rest])
+    assert len(migrations.applied(writer, database)) == 1
