@@ -70,9 +70,9 @@ TABLE_FUNCTIONS: Final = frozenset(
 """Table functions for readers: those that compute. (``format`` is also a plain function; the engine's read-only mode refuses
 the table function.)"""
 _REFUSED_FUNCTIONS = re.compile(
-    r"file|sleep\w*|(?i:ai)[A-Z]\w*|filesystem\w*|catboostEvaluate|showCertificate|getMacro|addressTo\w+"
-    # These take time that grows with the square of a string's length, and the engine cannot interrupt them.
-    r"|editDistance\w*|levenshtein\w*|damerauLevenshtein\w*|arrayLevenshtein\w*"
+    r"file|sleep\w*|(?i:ai)[A-Z]\w*|filesystem\w*|catboostEvaluate|showCertificate|getMacro|getServerSetting|addressTo\w+"
+    # These take time that grows with the square of a string's or an array's length, and the engine cannot interrupt them.
+    r"|editDistance\w*|levenshtein\w*|damerauLevenshtein\w*|arrayLevenshtein\w*|arraySimilarity"
 )
 """Plain functions that read this machine's files, call other machines or only waste time. Read-only mode stops none of them. The
 bare name is refused, not only a call: ``* APPLY(file)`` and ``arrayMap(file, …)`` call it too."""

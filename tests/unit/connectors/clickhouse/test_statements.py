@@ -125,6 +125,8 @@ def test_reading_tables_is_allowed(canonical: str) -> None:
         ("SELECT aiGenerate('x')", "aiGenerate"),
         ("SELECT AIGenerate('x')", "AIGenerate"),
         ("SELECT editDistance('a', 'b')", "editDistance"),
+        ("SELECT arraySimilarity(range(100000), range(100000), range(100000), range(100000))", "arraySimilarity"),
+        ("SELECT getServerSetting('path')", "getServerSetting"),
         ("SELECT 1 $tag$ FROM system.processes", "a heredoc without an end"),
     ],
 )
