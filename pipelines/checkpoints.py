@@ -1,15 +1,17 @@
-"""When a pipeline commits: not while most of what it read last could not be used.
+"""When a pipeline commits: seldom while messages are queued, and not while most of what it read last could not be used.
 
 Quix commits a checkpoint (outputs, state and offsets, one Kafka transaction) every quarter of a second. Here it first asks
-whether that may be. If not, the transaction stays open for a few seconds, in case what comes next is better; after that the
-pipeline stops, the transaction is aborted, and the offsets stay where they were.
+whether that may be. While messages come faster than they are folded, a second's worth of them is one transaction: a symbol is
+stored once in it, however often it moved. Where too many of the messages could not be used, the transaction stays open for a few
+seconds, in case what comes next is better; after that the pipeline stops, the transaction is aborted, and the offsets stay where
+they were.
 """
 
 import logging
 import time
 from collections.abc import Callable
 from dataclasses import fields
-from typing import Self
+from typing import Final, Self
 
 from quixstreams.processing import ProcessingContext
 
@@ -21,6 +23,10 @@ from schemas.structs import ClockTick
 from schemas.topics import SSI_DLQ
 
 log = logging.getLogger(__name__)
+
+BUSY_COMMIT_S: Final = 1.0
+"""How long a transaction lasts while messages are queued. Who reads what is committed (archive, alerts) waits as long then; it is
+a tenth of the time after which the broker would abort it."""
 
 
 class DeadLetterWatch:
@@ -118,6 +124,8 @@ class WatchedContext(ProcessingContext):
     """Is called whenever it is time to commit, before anything else."""
     clock: Callable[[], float]
     """Seconds, since whenever."""
+    begun_s: float
+    """When the last commit was made, or there was nothing to commit: the open transaction is no older."""
 
     @classmethod
     def around(
@@ -134,6 +142,7 @@ class WatchedContext(ProcessingContext):
         made.behind = behind
         made.look = look
         made.clock = clock
+        made.begun_s = clock()
         return made
 
     @property
@@ -150,9 +159,13 @@ class WatchedContext(ProcessingContext):
             TooManyDeadLetters: What is in the checkpoint must not be committed.
         """
         self.behind.look()
-        if force or self.checkpoint.expired():
+        if force or (self.checkpoint.expired() and not self._is_early()):
             self._commit_checkpoint(force=force, revoking=revoking)
         self.behind.free()
+
+    def _is_early(self) -> bool:
+        """Whether messages are queued, and more of them are to go into this transaction."""
+        return self.behind.is_busy and self.clock() - self.begun_s < BUSY_COMMIT_S
 
     def _commit_checkpoint(self, *, force: bool, revoking: bool) -> None:
         if not revoking:
@@ -165,6 +178,7 @@ class WatchedContext(ProcessingContext):
             return
         self.behind.flush()
         super().commit_checkpoint(force=force, revoking=revoking)
+        self.begun_s = self.clock()
 
     def give_up(self, *, revoking: bool = False) -> None:
         """Abort what has been folded since the last commit: whoever has its partitions reads it again."""

@@ -1,7 +1,7 @@
 """What a pipeline keeps in memory between two commits: decoded values of its shards, and rows that wait to be published.
 
 Values are stored before each commit, in its Kafka transaction, with the outputs and offsets that belong to them. Rows are
-published in the same transaction, and earlier where somebody may be looking: at once while messages come one by one, five times a
+published in the same transaction, and earlier where somebody may be looking: at once while messages come one by one, twice a
 second while they come faster than they are folded. So of a symbol that moves a hundred times between two commits one value is
 stored and a few rows are published. What is published on ``market.*`` does not wait.
 
@@ -24,7 +24,7 @@ from schemas.shards import shard_keys
 
 WAIT_S: Final = 0.0005
 """A message that the pipeline had to wait for longer than this was not queued: the pipeline keeps up."""
-BUSY_S: Final = 0.2
+BUSY_S: Final = 0.5
 """How long a row waits at most while messages are queued."""
 
 
@@ -120,12 +120,18 @@ class WriteBehind:
     def look(self) -> None:
         """Publish the rows that wait if no message was folded since the last look; call it whenever one might have been."""
         if not self._was_read:
+            self._keeps_up = True
             self._publish()
         self._was_read = False
 
     def free(self) -> None:
         """Take note that the pipeline is about to ask for its next message."""
         self._free_s = self._clock()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether the last message was queued when it was asked for, and so the next one probably is."""
+        return not self._keeps_up
 
     @property
     def has_waiting(self) -> bool:

@@ -457,11 +457,12 @@ class PriceFold:
 
     def _show_book(self, symbol_day: SymbolDay, record: Any) -> None:
         """Show a book, unless a newer one is shown already; publish its best prices and volumes when these changed."""
-        if symbol_day.quote_ms is not None and record.ts_ms < symbol_day.quote_ms:
+        bids, asks, ts_ms, shown_ms = record.bids, record.asks, record.ts_ms, symbol_day.quote_ms
+        if shown_ms is not None and ts_ms < shown_ms:
             self._counts["stale_quote"] += 1
             return
-        changed = record.bids[:2] != symbol_day.bids[:2] or record.asks[:2] != symbol_day.asks[:2]
-        symbol_day.bids, symbol_day.asks, symbol_day.quote_ms = record.bids, record.asks, record.ts_ms
+        changed = bids[:2] != symbol_day.bids[:2] or asks[:2] != symbol_day.asks[:2]
+        symbol_day.bids, symbol_day.asks, symbol_day.quote_ms = bids, asks, ts_ms
         if changed:
             self._counts["quote"] += 1
             self._quotes.append(_quote_event(record, symbol_day))
@@ -609,7 +610,7 @@ def _quote_event(record: QuoteRecord | SnapshotRecord, symbol_day: SymbolDay) ->
     bid, bid_volume = record.bids[:2] or (0, 0)
     ask, ask_volume = record.asks[:2] or (0, 0)
     limit: Literal["ceiling", "floor"] | None = None
-    if bid_volume and not ask_volume and 0 < bid == symbol_day.ceiling:
+    if not ask_volume and bid_volume and 0 < bid == symbol_day.ceiling:
         limit = "ceiling"
     elif ask_volume and not bid_volume and 0 < ask == symbol_day.floor:
         limit = "floor"

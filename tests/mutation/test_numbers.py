@@ -89,7 +89,7 @@ MUTANTS = {
     "declines of the breadth": Mutant("ssi.ticks", breadth, "_row", "declines=declines", "declines=advances", "wrong_breadth_row"),
     "best ask + 100": Mutant("ssi.ticks", price_shard, "_quote_event", "        ask,", "        ask + 100,", "wrong_quote"),
     "bid volume": Mutant("ssi.ticks", price_shard, "_quote_event", "        bid_volume,", "        ask_volume,", "wrong_quote"),
-    "quotes that only change a volume": Mutant("ssi.ticks", price_shard.PriceFold, "_show_book", "record.bids[:2] != symbol_day.bids[:2]", "record.bids[:1] != symbol_day.bids[:1]", "wrong_quotes"),
+    "quotes that only change a volume": Mutant("ssi.ticks", price_shard.PriceFold, "_show_book", "bids[:2] != symbol_day.bids[:2]", "bids[:1] != symbol_day.bids[:1]", "wrong_quotes"),
     "a lost gap not booked": Mutant("ssi.ticks", prints.TapeRecorder, "_gap", "self._events.append(", "(lambda event: None)(", "wrong_gap"),
     "a repeat booked twice": Mutant("ssi.ticks", prints.TapeRecorder, "_repeat", "tape.repeats += 1", "tape.repeats += 1; self._events.append(print_line(received.record, received.label, tape.count.generation, received.start, received.record.volume, late=True, anchored=True))", "doubled_print"),
     "value of a print": Mutant("ssi.ticks", prints, "print_line", "value_of(price, volume, record.exchange)", "value_of(price, volume + 1, record.exchange)", "wrong_value"),

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from quixstreams.processing import ProcessingContext
 
-from pipelines.checkpoints import DeadLetterWatch, WatchedContext
+from pipelines.checkpoints import BUSY_COMMIT_S, DeadLetterWatch, WatchedContext
 from pipelines.core.frames import Folded, Shard
 from pipelines.core.price_shard import fold_frame
-from pipelines.write_behind import WriteBehind
+from pipelines.write_behind import WAIT_S, WriteBehind
 from schemas.dead_letters import FEW, HOLD_S, Limit
 from schemas.errors import TooManyDeadLetters
 from schemas.position import Position
@@ -65,8 +65,8 @@ class Context(WatchedContext):
 class Behind(WriteBehind):
     """Says what was done with it, and at which commit."""
 
-    def __init__(self) -> None:
-        super().__init__("prices", lambda topic, key, value: None, "")
+    def __init__(self, clock: list[float]) -> None:
+        super().__init__("prices", lambda topic, key, value: None, "", lambda: clock[0])
         self.calls: list[str] = []
 
     def flush(self) -> None:
@@ -85,7 +85,7 @@ def watch() -> DeadLetterWatch:
 def context(watch: DeadLetterWatch, clock: list[float]) -> Context:
     nobody: Any = None
     made = ProcessingContext(0.25, nobody, nobody, nobody, nobody, nobody, exactly_once=True)
-    context = Context.around(made, watch, Behind(), lambda: None, lambda: clock[0])
+    context = Context.around(made, watch, Behind(clock), lambda: None, lambda: clock[0])
     context.begun = []
     context.init_checkpoint()
     return context
@@ -217,6 +217,46 @@ def test_nothing_is_committed_before_it_is_time(watch: DeadLetterWatch, context:
     context.begun[0].is_due = False
     context.commit_checkpoint()
     assert context.begun[0].committed == []
+
+
+def fold_queued(context: Context, clock: list[float], takes_s: float) -> None:
+    """A message that was there when it was asked for, and what Quix does after it."""
+    context.behind.reads()
+    clock[0] += takes_s
+    context.commit_checkpoint()
+
+
+def test_while_messages_are_queued_a_second_of_them_is_one_transaction(context: Context, clock: list[float]) -> None:
+    for _ in range(3):
+        fold_queued(context, clock, 0.3 * BUSY_COMMIT_S)
+    assert context.begun[0].committed == []
+    fold_queued(context, clock, 0.3 * BUSY_COMMIT_S)
+    assert context.begun[0].committed == [False]
+    assert context.behind.calls == ["flush"]
+    fold_queued(context, clock, 0.9 * BUSY_COMMIT_S)
+    fold_queued(context, clock, 0.2 * BUSY_COMMIT_S)
+    assert [checkpoint.committed for checkpoint in context.begun] == [[False], [False], []]
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_a_pipeline_that_keeps_up_again_commits_at_once(context: Context, clock: list[float], comes: bool) -> None:
+    fold_queued(context, clock, 0.3)
+    assert context.begun[0].committed == []
+    clock[0] += WAIT_S
+    if comes:
+        context.behind.reads()
+    context.commit_checkpoint()
+    assert context.begun[0].committed == [False]
+
+
+@pytest.mark.parametrize("revoking", [False, True])
+def test_who_stops_or_loses_its_shards_commits_though_messages_are_queued(
+    context: Context, clock: list[float], revoking: bool
+) -> None:
+    fold_queued(context, clock, 0.1)
+    context.behind.reads()
+    context.commit_checkpoint(force=True, revoking=revoking)
+    assert context.begun[0].committed == [revoking]
 
 
 def test_a_commit_waits_while_most_of_what_came_is_bad_and_is_made_when_that_is_over(

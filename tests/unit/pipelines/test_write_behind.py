@@ -113,6 +113,16 @@ def test_what_waits_is_published_when_nothing_comes(quix: Quix) -> None:
     assert quix.srcs == [0]
 
 
+def test_a_pipeline_is_busy_while_messages_are_queued(quix: Quix) -> None:
+    told = []
+    for after_s in (WAIT_S, 0.0, 0.0, WAIT_S, 0.0):
+        quix.message(0, after_s=after_s)
+        told.append(quix.behind.is_busy)
+    assert told == [False, True, True, False, True]
+    quix.loop()
+    assert not quix.behind.is_busy, "nothing came"
+
+
 def test_how_far_a_shard_is_folded_is_told_after_what_came_of_it(quix: Quix) -> None:
     def topics() -> list[str]:
         told, quix.produced[:] = [topic for topic, _, _ in quix.produced], []
