@@ -61,12 +61,18 @@ def fold_quotes(frame: QuotesFrame, position: Position, shard: Shard, state: Sta
     fold = _Fold(frame.events, position, shard, state, offers)
     at_limits = fold.state.load(AT_LIMITS, _AT_LIMITS_KEY) or AtLimits()
     known = AT_LIMITS.encode(at_limits)
+    watched = set(at_limits.symbols)
+    """These, and some of an earlier day perhaps: who is not among them has not been at a limit today."""
     watches = Cells(fold.state, BOOK_WATCH, b"")
     for event in frame.events:
         rules = fold.rules_on(event.day).quotes
+        if event.limit is None and event.day == at_limits.day and event.symbol not in watched:
+            # Nearly every one: it is nowhere near a limit.
+            continue
         if rules and quote_alerts.concerns(at_limits, event):
             watch = watches.get(event.symbol) or watches.put(event.symbol, BookWatch())
             fold.alerts += quote_alerts.advance(watch, rules, event)
+            watched.add(event.symbol)
     if AT_LIMITS.encode(at_limits) != known:
         fold.state.store(AT_LIMITS, _AT_LIMITS_KEY, at_limits)
     watches.store()
@@ -124,12 +130,16 @@ class _Fold:
         )
         # The trading day of a shard of events is the latest that one of them has said.
         self._terms = ShardTerms(offers, position, self.state, 0)
+        self._rules = self._terms.rules
+        self._day = 0
         self.alerts: list[AlertEvent] = []
 
     def rules_on(self, day: TradingDay) -> Rules:
         """The rules for an event of ``day``. A day that no event has said before begins with those that are offered."""
-        self._terms.reach(day)
-        return self._terms.rules
+        if day != self._day:
+            self._terms.reach(day)
+            self._rules, self._day = self._terms.rules, day
+        return self._rules
 
     def finish(self) -> Folded:
         """Publish what was found."""
