@@ -87,9 +87,11 @@ class Volumes(msgspec.Struct, array_like=True, gc=False):
         The last minute begins at an edge of buckets, and reaches to ``now_ms``.
         """
         edge = now_ms // BUCKET_MS
-        minute, before, long = (self._before(edge - window) for window in _WINDOWS)
-        total = self._before(edge + 1)
-        return total - minute, minute - before, total - long
+        if not self.spreads and (not self.buckets or self.buckets[-1] < edge - _WINDOWS[-1]):
+            return 0, 0, 0
+        of_minute, of_before, of_long = _WINDOWS
+        total, minute = self._before(edge + 1), self._before(edge - of_minute)
+        return total - minute, minute - self._before(edge - of_before), total - self._before(edge - of_long)
 
     def changes_after(self, edge: int) -> int:
         """The first bucket after ``edge`` that begins with less volume in one of the windows; 0 when none does."""
