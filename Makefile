@@ -46,7 +46,7 @@ test: setup ## All tests, on a real Kafka and a real ClickHouse
 quick: .venv/.ready ## Unit tests, but for those that play whole market days: seconds, and no Kafka
 	$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit --ignore tests/unit/connectors/ssi/simulator
 
-prove: prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin prove-wheel prove-access prove-cluster prove-history ## All the long proofs, one after the other: most of an hour
+prove: prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin prove-wheel prove-access prove-cluster prove-history prove-bench ## All the long proofs, one after the other: most of an hour
 
 prove-examples: setup ## Every property on thousands of examples
 	PROVE=1 $(TEST) tests/unit tests/contract tests/mutation $(ARGS)
@@ -81,6 +81,16 @@ prove-cluster: setup ## Three brokers, of which the leader dies in the opening a
 
 prove-history: setup ## Sixty days of twenty symbols from SSI's REST into the archive, killed half way
 	PROVE=1 $(BIN)/pytest -q tests/integration/clickhouse/test_history.py tests/unit/connectors/ssi/simulator/test_simulator_history.py $(ARGS)
+
+prove-bench: setup ## Every measurement and every load, as short as they can be: that they run, and check what they measure
+	@mkdir -p dist
+	$(BIN)/stock-tracker bench profile --mode all --smoke --output dist/smoke.json
+	$(BIN)/python benchmarks/side_by_side.py --records 5000 --rounds 1 dist/smoke.json
+	for load in market-stream foreign-flow reconnect-storm burst; do \
+		$(BIN)/stock-tracker bench load $$load --clients 20 --for 10 || exit 1; done
+
+prove-day: setup ## A day of true size through everything, as fast as it goes, and verified; tens of minutes, a gigabyte
+	$(BIN)/python benchmarks/prove_day.py $(ARGS)
 
 audit: .venv/.ready ## Known vulnerabilities of what is installed with us, by PyPI's list or else OSV's
 	@$(BIN)/python infra/audit/run $(UV) tool run --quiet --from pip-audit==$(PIP_AUDIT_VERSION) pip-audit
@@ -132,8 +142,20 @@ fmt: setup ## Format the code and mend what can be mended
 hooks: .venv/.ready ## Run lint, types and quick before each commit from now on
 	@$(BIN)/pre-commit install
 
-bench: setup ## Benchmarks; compare within one run only
+bench: setup ## A profile, the predecessor beside it, and the report: five minutes, on a machine that does nothing else
+	@mkdir -p dist
+	$(BIN)/stock-tracker bench profile --mode all --output dist/results.json
+	$(BIN)/python benchmarks/side_by_side.py dist/results.json
+	$(BIN)/stock-tracker bench report dist/results.json $(if $(wildcard benchmarks/baseline.json),--baseline benchmarks/baseline.json)
+
+bench-parts: setup ## Each part by itself, against its peers: most of an hour; compare within one run only
 	@for bench in benchmarks/bench_*.py; do echo "== $$bench"; $(BIN)/python $$bench || exit 1; done
+
+bench-loads: setup ## Hundreds of clients, two bursts, a storm: what must hold under load
+	$(BIN)/stock-tracker bench load market-stream --clients 200 --for 30
+	$(BIN)/stock-tracker bench load foreign-flow --clients 200 --for 30
+	$(BIN)/stock-tracker bench load reconnect-storm --clients 100 --for 40
+	$(BIN)/stock-tracker bench load burst --clients 10 --for 60
 
 api: .venv/.ready ## Write docs/api anew: what the gateway offers, for machines
 	$(BIN)/python -m tests.make_api

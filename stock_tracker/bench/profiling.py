@@ -1,5 +1,6 @@
 """What ``stock-tracker bench profile`` does: measures what was asked for, and writes the file after each section."""
 
+import asyncio
 import os
 import sys
 from collections.abc import Callable
@@ -16,11 +17,12 @@ from stock_tracker.bench.usage import is_known
 from stock_tracker.errors import ResultsUnusable, StockTrackerError
 from stock_tracker.lean_quix import without_unused_clients
 
-Mode = Literal["cpu", "archive", "all"]
-MODES: Final = ("cpu", "archive", "all")
+Mode = Literal["cpu", "memory", "asyncio", "archive", "all"]
+MODES: Final = ("cpu", "memory", "asyncio", "archive", "all")
 Tell = Callable[[str], None]
 _NO_PROC: Final = "it needs Linux: what processes use is read from /proc"
 _NO_CHDB: Final = "it needs the embedded ClickHouse: pip install chdb"
+_SIDE_BY_SIDE: Final = "it needs a clone: `python benchmarks/side_by_side.py FILE` adds it"
 
 
 Sections = dict[SectionName, Measured | Unavailable]
@@ -30,7 +32,7 @@ def profile(mode: Mode, file: Path, tell: Tell, *, smoke: bool = False) -> Bench
     """Measure ``mode``, put it into ``file``, and return it; other sections that are there stay, but ``all`` begins anew.
 
     Args:
-        mode: What to measure.
+        mode: What to measure. ``asyncio`` also brings the way of a tick to a client, which is the same run.
         file: The results.
         tell: Takes a line for each thing that a person should know.
         smoke: Whether as little as possible is measured: the figures are good for nothing, but everything has run.
@@ -57,6 +59,8 @@ def profile(mode: Mode, file: Path, tell: Tell, *, smoke: bool = False) -> Bench
             results = results.with_section(called, section)
         measured |= sections
         save_results(file, results)
+    if mode == "all":
+        save_results(file, results.with_section("side_by_side", Unavailable(reason=_SIDE_BY_SIDE)))
     return BenchResults(sections=measured)
 
 
@@ -74,14 +78,33 @@ def _archive(tell: Tell, smoke: bool) -> Sections:
         return {"archive": archive.measure(home, tell, archive.BATCH if smoke else archive.ROWS)}
 
 
+def _asyncio(tell: Tell, smoke: bool) -> Sections:
+    from stock_tracker.bench import loaded
+
+    with folder_of_run() as home:
+        both = asyncio.run(loaded.measure(home, tell, 3.0 if smoke else loaded.SECONDS))
+    return {"asyncio": both.asyncio, "end_to_end": both.end_to_end}
+
+
+def _memory(tell: Tell, smoke: bool) -> Sections:
+    with without_unused_clients():
+        from stock_tracker.bench import memory
+
+    with folder_of_run() as home:
+        return {"memory": asyncio.run(memory.measure(home, tell, day_s=5.0 if smoke else None))}
+
+
 _MEASURES: Final[dict[Mode, Callable[[Tell, bool], Sections]]] = {
     "cpu": _cpu,
     "archive": _archive,
+    "asyncio": _asyncio,
+    "memory": _memory,
 }
 
 
 def _absent(mode: Mode, reason: str) -> Sections:
-    return {mode: Unavailable(reason=reason)}  # type: ignore[dict-item] # of a section
+    names: tuple[SectionName, ...] = ("asyncio", "end_to_end") if mode == "asyncio" else (mode,)  # type: ignore[assignment]
+    return {name: Unavailable(reason=reason) for name in names}
 
 
 def why_not(mode: Mode) -> str:

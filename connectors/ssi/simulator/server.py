@@ -55,21 +55,23 @@ _TRUTH_LINES = 500
 """Lines of ``/sim/truth`` and ``/sim/sent`` that are written at a time; in between the rest of the simulator gets its turn."""
 
 
-async def run(settings: SimulatorSettings, stop: asyncio.Event) -> None:
+async def run(settings: SimulatorSettings, stop: asyncio.Event, market: MarketDay | None = None) -> None:
     """Play a market day to whoever connects, and answer questions about it, until ``stop`` is set.
+
+    ``market`` is a day of the caller's, instead of the one that ``settings`` ask for. It is made before anybody may connect.
 
     Raises:
         PortTaken: Another process listens on ``settings.port``.
 
     """
-    async with simulator(settings) as port:
+    async with simulator(settings, market) as port:
         logger.info("SSI simulator on http://%s:%d (REST and stream; market clock at /sim/clock)", HOST, port)
         await stop.wait()
 
 
 @asynccontextmanager
-async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
-    """Run a simulator inside the ``async with``; gives the port that it listens on.
+async def simulator(settings: SimulatorSettings, given: MarketDay | None = None) -> AsyncIterator[int]:
+    """Run a simulator inside the ``async with``; gives the port that it listens on. ``given`` is as ``market`` of :func:`run`.
 
     Raises:
         PortTaken: Another process listens on ``settings.port``.
@@ -84,15 +86,17 @@ async def simulator(settings: SimulatorSettings) -> AsyncIterator[int]:
         logbook = None if settings.state is None else Logbook(settings.state)
         remembered = logbook.remembered if logbook else None
         # Another trading day may have begun since.
-        market = the_day(settings, remembered.day if remembered else None)
+        market = given or the_day(settings, remembered.day if remembered else None)
         if logbook is not None:
             logbook.begin(market.day, settings.made_from)
     except (UnreadableDay, UnreadableLogbook):
         listening.close()
         raise
     # A captured day is in a file already.
-    cache = settings.cache if settings.recording is None else None
-    played = PlayedDay(market, cache, keep=settings.keeps_the_day)
+    cache = settings.cache if settings.recording is None and given is None else None
+    played = PlayedDay(market, cache, keep=settings.keeps_the_day and given is None)
+    if given is not None:
+        await asyncio.to_thread(played.make_whole)
     server = Simulator(market, played, settings, logbook)
     await server.playback.wind()
     await server.go_on()

@@ -205,7 +205,7 @@ def test_tables_of_a_cluster_are_not_changed_on_one_of_its_servers(writer: Clien
     def command(sql: str, **options: Any) -> Any:
         return "ReplicatedReplacingMergeTree" if "any(engine)" in sql else real(sql, **options)
 
-    writer.command = command  # type: ignore[method-assign]
+    writer.command = command  # type: ignore[method-assign, assignment]
     with pytest.raises(TablesOfCluster, match="stock-tracker archive cluster-sql"):
         migrations.migrate(writer, database, [first, *rest])
     assert len(migrations.applied(writer, database)) == 1
