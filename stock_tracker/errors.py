@@ -36,6 +36,7 @@ StockTrackerError
 ├── RepartitionRefused: now is not the time for another number of partitions
 ├── ResultsUnusable: a file is not what `bench profile` writes
 ├── ThresholdsUnusable: the thresholds of benchmarks cannot be used
+├── NotMeasured: what was measured is not what it should have been
 ├── ProcessDied: a process died while it was measured
 ├── NoAccountOfProcesses: this system does not say what processes use
 └── TopicsDiffer: topics exist with other settings than ours
@@ -671,6 +672,22 @@ class ThresholdsUnusable(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return "Mend them; docs/benchmarks.md says what they mean. Without --thresholds those of this release are used."
+
+
+class NotMeasured(StockTrackerError):
+    """What was measured is not what it should have been, so there are no figures; ``why`` says what was found."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"there are no figures: {self.why}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "Measure again on a machine that does nothing else. If it stays so, something is lost: stock-tracker up --for 60"
 
 
 class ProcessDied(StockTrackerError):

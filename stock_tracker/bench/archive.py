@@ -28,6 +28,7 @@ from schemas.units import Exchange, Price, Shares, Side, Symbol, TradingDay, Uni
 from stock_tracker.bench.core.results import BenchFigure, Measured
 from stock_tracker.bench.machine import Stopwatch, loop_us
 from stock_tracker.bench.usage import usage_of
+from stock_tracker.errors import NotMeasured
 
 DAY: Final = TradingDay(20261123)
 ROWS: Final = 60_000
@@ -91,7 +92,7 @@ def server(home: Path) -> Iterator[tuple[str, int]]:
         deadline = time.monotonic() + START_S
         while not (address.exists() and address.read_text().endswith("\n")):
             if child.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the archive's server did not start:\n{(home / 'server.log').read_text()}")
+                raise NotMeasured(f"the archive's server did not start:\n{(home / 'server.log').read_text()}")
             time.sleep(0.05)
         yield address.read_text().strip(), child.pid
     finally:
@@ -170,7 +171,7 @@ def _fill(url: str, pid: int, home: Path, database: str, values: list[bytes], co
     client.close()
     writer.close()
     if tuple(int(str(one)) for one in found) != (count, count):
-        raise AssertionError(f"{found} rows and prints are in the tables, and {count} were sent")
+        raise NotMeasured(f"{found} rows and prints are in the tables, and {count} were sent")
     return _Insert(count / seconds, own_s / count * 1e6, server_s / count * 1e6)
 
 
@@ -199,7 +200,7 @@ def _ask(url: str, home: Path, database: str, count: int) -> dict[str, list[floa
             found[name] = len(answer.result_rows)
     client.close()
     if not all(found.values()) or found["volume_by_symbol"] != SYMBOLS:
-        raise AssertionError(f"the questions found {found}, of {count} rows of {SYMBOLS} symbols")
+        raise NotMeasured(f"the questions found {found}, of {count} rows of {SYMBOLS} symbols")
     return asked
 
 
@@ -210,5 +211,5 @@ def _settings(url: str, home: Path, database: str) -> SinkSettings:
 def _server_s(pid: int) -> float:
     usage = usage_of(pid)
     if usage is None:
-        raise AssertionError("the archive's server has died")
+        raise NotMeasured("the archive's server has died")
     return usage.cpu_s

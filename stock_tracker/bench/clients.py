@@ -20,6 +20,7 @@ import msgspec
 
 from schemas.stock_v1 import PROTOCOL
 from stock_tracker.bench.core.ages import RowsSeen
+from stock_tracker.errors import NotMeasured
 
 Doing = Literal["stream", "storm", "rest"]
 OPEN_S: Final = 60.0
@@ -114,7 +115,7 @@ class ClientsProcess:
         """Wait until all of them are there."""
         said = self._pipe.recv()
         if said is not None:
-            raise AssertionError(f"the clients did not come up: {said}")
+            raise NotMeasured(f"the clients did not come up: {said}")
 
     def rows(self) -> int:
         """How many rows they have got so far."""

@@ -10,7 +10,7 @@ import json
 import pstats
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, Final, NamedTuple
@@ -38,6 +38,7 @@ from stock_tracker.bench.core.results import BenchFigure, HotSpot, HotSpots, Mea
 from stock_tracker.bench.folding import FoldedPipeline, TopicMessage
 from stock_tracker.bench.machine import Stopwatch, folder_of_run, loop_us
 from stock_tracker.distribution import PACKAGES
+from stock_tracker.errors import NotMeasured
 
 DAY: Final = TradingDay(20261123)
 SEED: Final = 7
@@ -96,8 +97,7 @@ def corpus(records: int = RECORDS) -> Corpus:
     paced = paced_day(DAY, SEED, Random, size, [FeedRate(records / RATE, RATE)])
     measured = first_records(paced, records)
     if len(measured) != records:
-        raise AssertionError(f"the day has {len(measured)} records of {records}")
-    _check_counters(paced, measured)
+        raise NotMeasured(f"the day has {len(measured)} records of {records}")
     return Corpus(_texts(_snapshot(paced), at_ms=measured[0].due_ms), _texts(measured), records)
 
 
@@ -108,25 +108,6 @@ def _snapshot(paced: PacedDay) -> list[SimulatedRecord]:
         if record.channel in CHANNELS:
             last[record.channel, str(record.listing.symbol)] = record
     return list(last.values())
-
-
-def _check_counters(paced: PacedDay, records: Iterable[SimulatedRecord]) -> None:
-    """See that no counter of foreigners falls: what follows would not be the usual work of the ledger."""
-    told: dict[str, tuple[int, int]] = {}
-    for record in (*(record for record in cached(paced) if record.ts_ms >= records_begin(paced)), *records):
-        if record.channel == "R":
-            bought, sold = getattr(record, "bought", 0), getattr(record, "sold", 0)
-            before = told.get(str(record.listing.symbol), (0, 0))
-            if bought < before[0] or sold < before[1]:
-                raise AssertionError(f"the foreign counters of {record.listing.symbol} fall")
-            told[str(record.listing.symbol)] = bought, sold
-
-
-def records_begin(paced: PacedDay) -> int:
-    """The first moment of the day, in Unix milliseconds: what is older is of the day before."""
-    from schemas.calendar import at
-
-    return at(paced.day, 0)
 
 
 def _texts(records: Sequence[SimulatedRecord], at_ms: int | None = None) -> list[HubText]:
@@ -237,7 +218,7 @@ class _Gateway:
 
 
 def _stays(close: Close) -> None:
-    raise AssertionError(f"a client was sent away: {close.reason}")
+    raise NotMeasured(f"a client was sent away: {close.reason}")
 
 
 def run(given: Corpus, home: Path, profiler: cProfile.Profile | None = None) -> Round:
@@ -265,7 +246,7 @@ def run(given: Corpus, home: Path, profiler: cProfile.Profile | None = None) -> 
     frames = timed("decode", lambda: connector.take(given.texts), lambda _: given.records)
     counts: Counter[str] = Counter(message.topic for message in frames)
     if connector.dead_letters:
-        raise AssertionError(f"{connector.dead_letters} of the records could not be decoded")
+        raise NotMeasured(f"{connector.dead_letters} of the records could not be decoded")
     messages, earlier = list(frames), list(warm)
     for pipeline in CATALOGUE:
         folded = FoldedPipeline(pipeline, SHARDS, home)
@@ -285,7 +266,7 @@ def run(given: Corpus, home: Path, profiler: cProfile.Profile | None = None) -> 
     if not all(
         counts[topic.name] for topic in EVENT_TOPICS if topic.name in ("market.trades", "market.quotes", "market.foreign")
     ):
-        raise AssertionError(f"something was not made: {dict(counts)}")
+        raise NotMeasured(f"something was not made: {dict(counts)}")
     return Round(us, units, dict(counts), total)
 
 
@@ -310,7 +291,7 @@ def measure(tell: Callable[[str], None], records: int = RECORDS, rounds: int = R
             loops.append(min(before, loop_us()))
             gc.collect()
         if len({json.dumps([one.units, one.counts], sort_keys=True) for one in taken}) != 1:
-            raise AssertionError("the rounds did not do the same")
+            raise NotMeasured("the rounds did not do the same")
         tell("cpu: hot spots")
         profiler = cProfile.Profile()
         run(given, home, profiler)

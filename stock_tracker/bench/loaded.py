@@ -20,6 +20,7 @@ from stock_tracker.bench.machine import Stopwatch, loop_us
 from stock_tracker.bench.probe import LagSample, read_lags
 from stock_tracker.bench.stacks import measured_stack
 from stock_tracker.bench.usage import ProcessUsage
+from stock_tracker.errors import NotMeasured
 
 RATE: Final = 1_250.0
 """Records a second: four in five are matches and quotes of stocks, which makes 1,000 ticks."""
@@ -86,7 +87,7 @@ async def measure(home: Path, tell: Callable[[str], None], seconds: float = SECO
                 until_us = now_us() - round(EDGE_S * 1e6)
                 report = await asyncio.to_thread(clients.end)
                 if report.holes or report.errors:
-                    raise AssertionError(f"clients lost messages ({report.holes}) or met errors: {dict(report.errors)}")
+                    raise NotMeasured(f"clients lost messages ({report.holes}) or met errors: {dict(report.errors)}")
                 sets.append((f"throttle_{throttle_ms}", since_us, until_us, report.deliveries))
             after = await asyncio.to_thread(stack.usage)
             done_us = now_us()
@@ -139,7 +140,9 @@ def _of_phases(phases: Sequence[_Phase], ticks: float) -> dict[str, BenchFigure]
     for phase in phases:
         missing = sum(one.missing for one in phase.ages)
         if missing:
-            raise AssertionError(f"{phase.name}: {missing} ticks were never seen")
+            raise NotMeasured(f"{phase.name}: {missing} ticks were never seen")
+        if not all(one.seen for one in phase.ages):
+            raise NotMeasured(f"{phase.name}: a client saw nothing")
         millis = sorted(value for one in phase.ages for value in one.millis())
         halves[phase.name] = [round(quantile(one.millis(), 0.5), 2) for one in phase.ages]
         figures[f"{phase.name}_p50"] = BenchFigure(unit="ms", values=[round(quantile(millis, 0.5), 2)])
@@ -187,7 +190,7 @@ def _of_lags(
         for word, since, until in (("idle", idle_us, busy_us), ("loaded", begun_us, done_us)):
             millis = sorted(sample.lag_us / 1_000 for sample in taken if since <= sample.at_us < until)
             if not millis:
-                raise AssertionError(f"the loop of the {name} was never looked at")
+                raise NotMeasured(f"the loop of the {name} was never looked at")
             for quantity, part in (("p50", 0.5), ("p99", 0.99)):
                 figures[f"{name}_{word}_{quantity}"] = BenchFigure(unit="ms", values=[round(quantile(millis, part), 3)])
     return figures

@@ -43,7 +43,7 @@ def profile(mode: Mode, file: Path, tell: Tell, *, smoke: bool = False) -> Bench
     """
     results = BenchResults(sections={}) if mode == "all" or not file.exists() else load_results(file)
     measured: Sections = {}
-    for name, measure in _MEASURES.items():
+    for name, measure in MEASURES.items():
         if mode not in (name, "all"):
             continue
         try:
@@ -94,12 +94,13 @@ def _memory(tell: Tell, smoke: bool) -> Sections:
         return {"memory": asyncio.run(memory.measure(home, tell, day_s=5.0 if smoke else None))}
 
 
-_MEASURES: Final[dict[Mode, Callable[[Tell, bool], Sections]]] = {
+MEASURES: Final[dict[Mode, Callable[[Tell, bool], Sections]]] = {
     "cpu": _cpu,
     "archive": _archive,
     "asyncio": _asyncio,
     "memory": _memory,
 }
+"""What each mode measures, in the order of ``all``."""
 
 
 def _absent(mode: Mode, reason: str) -> Sections:

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from connectors.ssi.simulator.core.market import MarketDay, MarketSize, SeededRandom, generate
-from connectors.ssi.simulator.core.records import SimulatedRecord
+from connectors.ssi.simulator.core.records import Foreign, SimulatedRecord
 from schemas.calendar import at
 from schemas.units import TradingDay
 
@@ -23,6 +23,10 @@ _SESSIONS: Final = (((9, 15), (11, 30)), ((13, 0), (14, 30)))
 """When the day that the records are taken from trades continuously."""
 PERIOD_MS: Final = 1_000
 """How much of the day is made at a time."""
+
+
+class CounterFell(Exception):
+    """A counter of the generated day is lower than before: what follows of it would not be the usual work of a ledger."""
 
 
 class FeedRate(NamedTuple):
@@ -51,12 +55,19 @@ class PacedDay(MarketDay):
         return at(self.day, *OPEN) + round(sum(stretch.seconds for stretch in self.stretches) * 1_000)
 
     def periods(self) -> Iterator[list[SimulatedRecord]]:
-        """What SSI has in its cache, then the records of one second after the other."""
+        """What SSI has in its cache, then the records of one second after the other.
+
+        Raises:
+            CounterFell: A foreign counter of the day is lower than before.
+        """
         open_ms = at(self.day, *OPEN)
         earlier: list[SimulatedRecord] = []
         later = _trading(self.source, open_ms, earlier)
         # The first record of the trading is asked for only once all before it have been seen.
         first = next(later, None)
+        rising = _Rising(at(self.day, 0))
+        for record in earlier:
+            rising.see(record)
         yield earlier
         if first is None:
             return
@@ -68,6 +79,7 @@ class PacedDay(MarketDay):
             if due_ms >= ends_ms:
                 yield waiting
                 waiting, ends_ms = [], due_ms - due_ms % PERIOD_MS + PERIOD_MS
+            rising.see(record)
             waiting.append(msgspec.structs.replace(record, due_ms=due_ms, ts_ms=due_ms - due_ms % 1_000))
         yield waiting
 
@@ -77,6 +89,21 @@ class PacedDay(MarketDay):
             for number in range(count):
                 yield int(begins_ms + number * stretch.seconds * 1_000 / count)
             begins_ms += stretch.seconds * 1_000
+
+
+class _Rising:
+    """Sees to it that the foreign counters of a trading day only rise."""
+
+    def __init__(self, begins_ms: int) -> None:
+        self._begins_ms = begins_ms
+        self._told: dict[str, tuple[int, int]] = {}
+
+    def see(self, record: SimulatedRecord) -> None:
+        if isinstance(record, Foreign) and record.ts_ms >= self._begins_ms:
+            bought, sold = self._told.get(record.listing.symbol, (0, 0))
+            if record.bought < bought or record.sold < sold:
+                raise CounterFell(f"{record.listing.symbol}: {record.bought} after {bought}, {record.sold} after {sold}")
+            self._told[record.listing.symbol] = record.bought, record.sold
 
 
 def paced_day(day: TradingDay, seed: int, seeded: SeededRandom, size: MarketSize, stretches: Sequence[FeedRate]) -> PacedDay:

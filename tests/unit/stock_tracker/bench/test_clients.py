@@ -17,6 +17,7 @@ from gateway.fanout import Fanout
 from gateway.settings import GatewaySettings
 from schemas.topics import encode
 from stock_tracker.bench.clients import ClientsProcess, ClientsReport, Orders
+from stock_tracker.errors import NotMeasured
 from tests.patience import LOOK_S, PATIENCE_S, reached
 
 
@@ -126,5 +127,5 @@ async def test_a_gateway_that_ends_connections_is_an_error() -> None:
 async def test_what_nobody_serves_is_said() -> None:
     async with serving() as served:
         process = ClientsProcess(Orders(served.address, "stream", 1, channel="none"))
-        with pytest.raises(AssertionError, match="refused"):
+        with pytest.raises(NotMeasured, match="refused"):
             await asyncio.to_thread(process.wait)

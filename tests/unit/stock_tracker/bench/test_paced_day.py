@@ -1,15 +1,21 @@
 """Records at rates of choice."""
 
+import dataclasses
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
 
+import pytest
+from msgspec.structs import replace
+
 from connectors.ssi.simulator.core import wire
-from connectors.ssi.simulator.core.market import MarketSize
-from connectors.ssi.simulator.core.records import Foreign, Trade
+from connectors.ssi.simulator.core.market import MarketDay, MarketSize
+from connectors.ssi.simulator.core.records import Foreign, SimulatedRecord, Trade
 from schemas.calendar import at
 from schemas.units import TradingDay
-from stock_tracker.bench.core.paced_day import FeedRate, PacedDay, first_records, paced_day
+from stock_tracker.bench.core.paced_day import CounterFell, FeedRate, PacedDay, first_records, paced_day
 
 DAY = TradingDay(20261123)
 OPEN_MS = at(DAY, 9, 15)
@@ -50,3 +56,22 @@ def test_counters_only_rise_and_totals_go_on() -> None:
 def test_it_is_the_same_day_each_time() -> None:
     once, again = ([wire.encode(record) for record in first_records(a_day(FeedRate(2, 50)), 100)] for _ in range(2))
     assert once == again
+
+
+def test_a_counter_that_falls_is_found() -> None:
+    paced = a_day(FeedRate(20, 200))
+    records = [record for period in paced.source.periods() for record in period]
+    last = max(place for place, record in enumerate(records) if isinstance(record, Foreign) and record.due_ms < at(DAY, 11))
+    records[last] = replace(records[last], bought=0)
+
+    @dataclass(frozen=True)
+    class Altered(MarketDay):
+        def periods(self) -> Iterator[list[SimulatedRecord]]:
+            yield records
+
+    source = paced.source
+    altered = Altered(source.day, source.seed, source.universe, source.stories, source.size, source.seeded)
+    whole = dataclasses.replace(paced, source=altered, stretches=(FeedRate(100, 1_000),))
+    with pytest.raises(CounterFell, match="0 after"):
+        for _ in whole.periods():
+            pass
