@@ -24,7 +24,7 @@ from quixstreams.models import Topic as QuixTopic
 from quixstreams.models.topics import TopicManager
 
 from pipelines import metrics
-from pipelines.catalogue import BESIDE, Pipeline, Topology
+from pipelines.catalogue import BESIDE, READ_ON, Pipeline, Topology
 from pipelines.changelogs import ChangelogAdmin
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
 from pipelines.core.codec import State
@@ -286,7 +286,7 @@ def _fold_message(
     """
     parts = [Shard.of(name, number, len(states)) for number in range(len(states))]
     source, topic = topology.source, topology.source.name
-    progress = Progress(topic)
+    progress = Progress(topic, READ_ON)
     messages, records = metrics.MESSAGES.labels(name, topic), metrics.RECORDS.labels(name, topic)
 
     def fold_message(value: bytes | None, key: bytes | None, timestamp: int, headers: object) -> Iterable[Output]:
@@ -309,7 +309,7 @@ def _fold_message(
             terms = folded.adopted.value.decode()
             log.info("%s folds with other terms from %s on: %s", name, position, terms, extra=position._asdict())
         # After what was folded: nobody may be told of a second before what came of it.
-        reached = progress.reach(message, position)
+        reached = progress.reach(message, position, timestamp, folded.outputs)
         if behind is None and reached is not None:
             outputs = [*outputs, reached]
         count(name, outputs)

@@ -204,6 +204,10 @@ CATALOGUE: Final = (
     ),
 )
 """All of them; one that reads what another writes comes after it."""
+READ_ON: Final = frozenset(source.name for pipeline in CATALOGUE for source in pipeline.sources) - {
+    topic.name for topic in topics.RECORD_TOPICS
+}
+"""The names of the topics that one pipeline, or stage, writes and another reads."""
 NAMES: Final = tuple(pipeline.name for pipeline in CATALOGUE)
 """Their names, in the same order."""
 

@@ -24,7 +24,7 @@ class Row(Versioned):
 
 
 class ShardProgress(Versioned):
-    """``state.progress``: how far the pipeline that reads a record topic has come in one of its partitions; about a row a second.
+    """``state.progress``: how far the pipeline that reads a topic has come in one of its partitions; about a row a second.
 
     The newest row in the log holds, also where it says less than the one before: then a pipeline has lost a transaction, and
     folds again. It says how old data *is*, and follows from when records were received; so no replay gives the same rows, and
@@ -32,12 +32,16 @@ class ShardProgress(Versioned):
     """
 
     topic: str
-    """The record topic, without a prefix."""
+    """The topic that is folded, without a prefix: a record topic, or one that another pipeline or stage writes."""
     partition: int
     offset: int
-    """Of the newest frame that was folded."""
+    """Of the newest message that was folded."""
     recv_us: UnixUs
-    """When the connector received that frame's records, or made its clock tick, by the connector's clock."""
+    """When the connector received that frame's records, or made its clock tick, by the connector's clock. Of a topic that is no
+    record topic: when the connector had given Kafka the frame that the message is made of, to the millisecond."""
+    brought_ms: dict[str, int] = Field(default={})
+    """When the connector had given Kafka the last frame that brought a message to a topic that is folded further, by the name of
+    that topic. Its reader owes nothing of this shard once it has come as far."""
 
 
 class Candle(Message):

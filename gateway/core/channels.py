@@ -48,6 +48,8 @@ class Channel(NamedTuple):
     """Of a channel of events: with how many messages of each partition reading begins."""
     folded_from: tuple[Topic[Any], ...] = ()
     """The topics of records that its rows are folded from: its data is as old as what was folded last of the slowest shard."""
+    by_way_of: tuple[Topic[Any], ...] = ()
+    """The topics between these and the pipeline, or stage, that makes its rows."""
 
 
 def _columns(model: type[Message], key: str = "symbol", but: str = "") -> tuple[str, ...]:
@@ -65,13 +67,40 @@ _TICKS, _FOREIGN, _INDICES = (topics.SSI_TICKS,), (topics.SSI_FOREIGN,), (topics
 CHANNELS: Final[Mapping[str, Channel]] = {
     "px": Channel((topics.STATE_PRICES,), _columns(PriceRow), has_groups=True, folded_from=_TICKS + _INDICES),
     "index": Channel((topics.STATE_INDICES,), _columns(IndexRow), folded_from=_INDICES),
-    "breadth": Channel((topics.STATE_BREADTH,), _columns(BreadthRow), folded_from=_TICKS),
-    "flow": Channel((topics.STATE_FOREIGN, topics.STATE_FLOW), _flow_columns(), has_groups=True, folded_from=_FOREIGN),
+    "breadth": Channel((topics.STATE_BREADTH,), _columns(BreadthRow), folded_from=_TICKS, by_way_of=(topics.PARTIAL_BREADTH,)),
+    "flow": Channel(
+        (topics.STATE_FOREIGN, topics.STATE_FLOW),
+        _flow_columns(),
+        has_groups=True,
+        folded_from=_FOREIGN,
+        by_way_of=(topics.PARTIAL_FLOW,),
+    ),
     "basis": Channel((topics.STATE_BASIS,), _columns(BasisRow), folded_from=_INDICES),
-    "alert": Channel((topics.MARKET_ALERTS,), _columns(AlertEvent, "alert_id"), has_groups=True, kept=1_000, read_back=1_000),
+    "alert": Channel(
+        (topics.MARKET_ALERTS,),
+        _columns(AlertEvent, "alert_id"),
+        has_groups=True,
+        kept=1_000,
+        read_back=1_000,
+        folded_from=_TICKS + _FOREIGN + _INDICES,
+        by_way_of=(
+            topics.MARKET_TRADES,
+            topics.MARKET_QUOTES,
+            topics.MARKET_CANDLES,
+            topics.MARKET_FOREIGN,
+            topics.MARKET_BASIS,
+        ),
+    ),
     # The whole market's minutes of a quarter of an hour, or those of a hundred symbols of a morning. A message has the minutes of
     # many symbols that end together.
-    "candle": Channel((topics.MARKET_CANDLES,), _columns(CandleEvent), has_groups=True, kept=20_000, read_back=200),
+    "candle": Channel(
+        (topics.MARKET_CANDLES,),
+        _columns(CandleEvent),
+        has_groups=True,
+        kept=20_000,
+        read_back=200,
+        folded_from=_TICKS + _INDICES,
+    ),
     "status": Channel((topics.SSI_STATUS,), StatusRow._fields, has_cursor=False),
     "ref": Channel((topics.SSI_REFERENCE,), _columns(ReferenceRecord, but="kind"), has_groups=True),
 }

@@ -8,7 +8,7 @@ import { ageText, t } from "./text.js";
 import { SymbolLink } from "./use.js";
 
 const ROWS = 20;
-const CHANNELS = { px: "pageBoard", index: "index", breadth: "breadth", flow: "flow", basis: "spread" };
+const CHANNELS = { px: "pageBoard", index: "index", breadth: "breadth", flow: "flow", basis: "spread", alert: "pageAlerts", candle: "candleMinutes" };
 
 function Feeds({ store }) {
   const feeds = feedsOf(store);
@@ -52,7 +52,7 @@ function Channels({ store }) {
           <th scope="row">${t(CHANNELS[channel] ?? "channel")} <small><code lang="en">${channel}</code></small></th>
           <td class="number">${lag === null ? t("ageUnknown") : ageText(Math.max(0, lag) + unheard)}</td>
           <td class=${isOld ? "down" : "up"}>${isOld ? `✕ ${t("old")}` : `✓ ${t("ok")}`}</td>
-          <td class="number">${count(store.tables[channel]?.keys.value.length ?? 0)}</td>
+          <td class="number">${channel in store.tables ? count(store.tables[channel].keys.value.length) : "–"}</td>
         </tr>`;
       })}
     </tbody>

@@ -229,6 +229,7 @@ export const WORDS = {
   retry: ["thử lại sau", "trying again in"],
   since: ["lần cuối", "last"],
   ago: ["trước", "ago"],
+  candleMinutes: ["Nến phút", "Minutes"],
   minutes: ["phút", "min"],
   hours: ["giờ", "h"],
   staleConnection: ["Mất kết nối: bảng đang hiển thị giá cũ", "Disconnected: the board shows old prices"],
