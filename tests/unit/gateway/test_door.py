@@ -7,16 +7,24 @@ import logging
 import threading
 from typing import Any
 
+import aiohttp
 import pytest
+from aiohttp.test_utils import TestServer
 from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway import door as doors
+from gateway.app import Gateway
 from gateway.core import doorkeeper
+from gateway.core.board import Board
 from gateway.core.doorkeeper import ASK_WITHIN_MS, IDLE_MS, Doorkeeper
+from gateway.core.events import Recents
 from gateway.core.frame_check import FrameCheck
+from gateway.core.limits import ClientLimits
 from gateway.core.selection import Audience
+from gateway.core.status import Connectors
 from gateway.door import RESERVED, places
+from gateway.fanout import Fanout
 from gateway.follower import Follower, Post
 from gateway.service import Readiness
 from gateway.settings import GatewaySettings
@@ -149,9 +157,21 @@ async def test_a_frame_that_is_not_masked_ends_the_connection(served: Served) ->
         writer.close()
 
 
+NAMES = (("evil.example", 421), ("board.example", 200), ("203.0.113.9:8080", 200), ("localhost", 200))
+
+
 async def test_a_foreign_name_is_refused_wherever_the_gateway_listens(served: Served) -> None:
-    for host, status in (("evil.example", 421), ("board.example", 200), ("203.0.113.9:8080", 200), ("localhost", 200)):
+    for host, status in NAMES:
         assert (await served.get("/healthz", headers={"Host": host}))[0] == status, host
+
+
+async def test_a_gateway_that_others_may_reach_refuses_foreign_names_no_less(board: Board, events: Recents) -> None:
+    fanout = Fanout(board, events, Connectors(), ClientLimits(), lambda: 0, reason=str)
+    settings = GatewaySettings(kafka={}, topic_prefix="", host="0.0.0.0", insecure=True, origins=[PAGE])
+    async with TestServer(Gateway(settings, fanout, str).application()) as server, aiohttp.ClientSession() as http:
+        for host, status in NAMES:
+            async with http.get(server.make_url("/healthz"), headers={"Host": host}) as answer:
+                assert answer.status == status, host
 
 
 async def test_a_page_of_a_listed_origin_may_read_what_rest_says_and_no_other(served: Served) -> None:

@@ -237,6 +237,13 @@ test("a gateway that goes away says when to come back", () => {
   assert.equal(talk.client.retryAt - talk.now, 3_714);
 });
 
+test("no place ends nothing: it comes back later", () => {
+  const talk = live();
+  talk.lose(4013);
+  assert.equal(talk.client.phase, "waiting");
+  talk.comeBack();
+});
+
 test("a close code from 4500 on ends it", () => {
   const talk = live();
   talk.lose(4504);
