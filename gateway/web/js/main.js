@@ -29,7 +29,8 @@ speak(language.peek());
 effect(() => {
   document.title = `${t("title")} · stock-tracker`;
 });
-gateway.subscribe("status", ["*"], FLOW_MS);
+// At once: whether a feed lives must not be said later than how old its data is.
+gateway.subscribe("status", ["*"], 0);
 gateway.subscribe("ref", ["*"], FLOW_MS);
 gateway.subscribe("index", ["*"]);
 gateway.subscribe("breadth", ["*"]);

@@ -104,6 +104,11 @@ export class Store {
     }
   }
 
+    if (ch === "status") {
+      // With the heartbeat that follows: a page that says that its data is old must not call the feed up, not for one frame.
+      this.tables.status.take(cols, rows);
+      return;
+    }
   _draw() {
     this._drawing = false;
     const waiting = this._waiting;
