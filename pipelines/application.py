@@ -11,7 +11,6 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
-from zlib import crc32
 
 from confluent_kafka import KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -37,6 +36,7 @@ from pipelines.settings import PipelineSettings
 from pipelines.state_watch import StateWatch, stores_of
 from pipelines.write_behind import WriteBehind, count, stored_values
 from schemas.errors import KafkaUnavailable, TopicsMissing
+from schemas.members import static_member
 from schemas.position import Position
 
 log = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
         loglevel=None,
         consumer_extra_config={
             # Static membership: a restarted instance takes its partitions back at once.
-            "group.instance.id": f"{instance}.{_reads(pipeline)}",
+            "group.instance.id": static_member(instance, (source.name for source in pipeline.sources)),
             "session.timeout.ms": SESSION_TIMEOUT_MS,
             "isolation.level": "read_committed",
             "reconnect.backoff.max.ms": RECONNECT_MS,
@@ -329,16 +329,6 @@ class _ValueOfOutput(Serializer):
 
     def __call__(self, value: Output, ctx: object) -> bytes:
         return value.value
-
-
-def _reads(pipeline: Pipeline) -> str:
-    """What a pipeline reads, in eight characters.
-
-    A member of the same name gets back the partitions that it had, without being asked what it reads: a release that reads more
-    topics than the one before would never be given these. So it is another member, and Kafka shares out anew once the session
-    of the one before is over.
-    """
-    return f"{crc32(' '.join(sorted(source.name for source in pipeline.sources)).encode()):08x}"
 
 
 def _partitions(pipeline: Pipeline, settings: PipelineSettings) -> dict[str, int]:

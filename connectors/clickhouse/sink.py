@@ -29,6 +29,7 @@ from schemas.backoff import Backoff
 from schemas.dead_letters import Limit
 from schemas.errors import InstanceReplaced, KafkaUnavailable, NewerMessage, TopicsMissing
 from schemas.kafka_errors import is_away, is_cluster_down, is_fenced, is_rebalancing
+from schemas.members import static_member
 from schemas.position import Partition, Position
 
 log = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ class _Sink:
                 **settings.kafka,
                 "group.id": settings.group,
                 # A restart within the session time-out gets its partitions back without a rebalance.
-                "group.instance.id": instance,
+                "group.instance.id": static_member(instance, (source.name for source in SOURCES)),
                 "session.timeout.ms": _SESSION_MS,
                 "partition.assignment.strategy": "range",
                 "isolation.level": "read_committed",
