@@ -35,6 +35,7 @@ DEBUG = "STOCK_TRACKER_DEBUG"
 _ELSEWHERE = "Local state is in STOCK_TRACKER_HOME, downloads are in STOCK_TRACKER_CACHE: name folders that can be written"
 _OF_THE_DISK = {
     errno.EROFS: f"{_ELSEWHERE}.",
+    errno.ENOTDIR: f"There is a file where a folder should be. {_ELSEWHERE}.",
     errno.EACCES: f"{_ELSEWHERE}, or give this user the right to.",
     errno.EPERM: f"{_ELSEWHERE}, or give this user the right to.",
     errno.ENOSPC: f"Make room on that disk. {_ELSEWHERE}.",

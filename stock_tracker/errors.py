@@ -42,6 +42,8 @@ StockTrackerError
 └── TopicsDiffer: topics exist with other settings than ours
 """
 
+import errno
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -365,6 +367,8 @@ class JarsUnavailable(StockTrackerError):
     @property
     def remedy(self) -> str:
         """What to do next."""
+        if any(os.strerror(errno.ENOSPC) in how for how in self.tried):
+            return "Make room on the disk of the downloads, or name a folder on another one: STOCK_TRACKER_CACHE=…"
         return (
             "Check that Maven Central can be reached from here and try again: stock-tracker kafka fetch. "
             "Or name a running Kafka with KAFKA_BOOTSTRAP=host:port."

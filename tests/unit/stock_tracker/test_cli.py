@@ -176,7 +176,12 @@ def test_the_version_is_that_of_the_project_and_heads_the_changelog(
 
 @pytest.mark.parametrize(
     ("number", "advice"),
-    [(errno.EROFS, "STOCK_TRACKER_HOME"), (errno.EACCES, "give this user the right"), (errno.ENOSPC, "Make room on that disk")],
+    [
+        (errno.EROFS, "STOCK_TRACKER_HOME"),
+        (errno.ENOTDIR, "a file where a folder should be"),
+        (errno.EACCES, "give this user the right"),
+        (errno.ENOSPC, "Make room on that disk"),
+    ],
 )
 def test_what_the_disk_refuses_is_said_with_a_remedy(number: int, advice: str) -> None:
     said = cli.report(OSError(number, os.strerror(number), "/srv/a home"))

@@ -130,6 +130,13 @@ def test_a_failed_download_says_what_was_tried(recipe: Recipe, cache: Path, mave
     assert "KAFKA_BOOTSTRAP" in caught.value.remedy
 
 
+def test_a_full_disk_is_no_question_of_the_network(recipe: Recipe, cache: Path, maven: Callable[[str], dict[str, str]]) -> None:
+    with pytest.raises(JarsUnavailable) as caught:
+        jars.fetch(recipe, cache, maven("echo 'jersey-server.jar: No space left on device'; exit 1"), silent)
+    assert "Make room" in caught.value.remedy
+    assert "STOCK_TRACKER_CACHE" in caught.value.remedy
+
+
 def test_maven_is_left_alone_when_told_so(recipe: Recipe, cache: Path, maven: Callable[[str], dict[str, str]]) -> None:
     with pytest.raises(JarsUnavailable, match="STOCK_TRACKER_NO_JAVA"):
         jars.fetch(recipe, cache, {**maven(GOOD), "STOCK_TRACKER_NO_JAVA": "1"}, silent)
