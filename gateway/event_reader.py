@@ -11,6 +11,7 @@ from gateway.follower import Follower, Owner, Post
 from gateway.settings import GatewaySettings
 from schemas.position import Partition, Position
 from schemas.topics import Topic
+from schemas.tracing import Tracer
 
 
 class EventReader(Follower):
@@ -21,8 +22,8 @@ class EventReader(Follower):
     isolation = "read_committed"
     may_wait = False
 
-    def __init__(self, fanout: Fanout, settings: GatewaySettings, post: Post, owner: Owner) -> None:
-        super().__init__(settings, post, owner)
+    def __init__(self, fanout: Fanout, settings: GatewaySettings, post: Post, owner: Owner, tracer: Tracer | None = None) -> None:
+        super().__init__(settings, post, owner, tracer)
         self._fanout = fanout
         self._channels = {topic.name: name for name in EVENT_CHANNELS for topic in CHANNELS[name].topics}
         self._named = {topic.named(settings.topic_prefix): topic.name for topic in self.topics}

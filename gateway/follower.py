@@ -24,6 +24,7 @@ from gateway.settings import GatewaySettings
 from schemas.errors import InvalidMessage, KafkaTrouble
 from schemas.position import Partition, Position
 from schemas.topics import Topic
+from schemas.tracing import Tracer, parent_in
 
 POLL_S: Final = 0.25
 """How long to wait for a message before looking at everything else, in seconds."""
@@ -91,14 +92,16 @@ class Follower(ABC):
     may_wait: ClassVar[bool] = True
     """Whether the broker may collect messages for a while before it hands them over (``GATEWAY_FETCH_WAIT_MS``)."""
 
-    def __init__(self, settings: GatewaySettings, post: Post, owner: Owner) -> None:
+    def __init__(self, settings: GatewaySettings, post: Post, owner: Owner, tracer: Tracer | None = None) -> None:
         """Prepare; :meth:`start` begins.
 
         Args:
             settings: How to reach Kafka, and how much of what is there may be unreadable.
             post: Calls functions on the event loop.
             owner: Told there how it goes.
+            tracer: Takes the spans of messages that have a trace; None to look for none.
         """
+        self._tracer = tracer
         self._kafka = settings.kafka
         self._topics = {topic.named(settings.topic_prefix): topic for topic in self.topics}
         self._fetch_wait_ms = settings.fetch_wait_ms if self.may_wait else 0
@@ -262,6 +265,8 @@ class Follower(ABC):
                 cluster.hear(error)
         if messages:
             self.hand_over()
+        if self._tracer is not None:
+            _trace(self._tracer, self.name, messages)
 
     def _read_one(self, message: KafkaMessage) -> None:
         """Take ``message`` if it says anything; one that cannot be read is counted.
@@ -310,6 +315,15 @@ def _next(consumer: Consumer) -> list[KafkaMessage]:
         return []
     time.sleep(NAP_S)
     return [first, *consumer.consume(BATCH - 1, 0)]
+
+
+def _trace(tracer: Tracer, name: str, messages: list[KafkaMessage]) -> None:
+    """Tell of the messages that have a trace: from when they were appended until they were handed over."""
+    now_ns = tracer.now_ns()
+    for message in messages:
+        if message.error() is None and (parent := parent_in(message.headers())) is not None:
+            where = {"topic": str(message.topic()), "partition": message.partition() or 0, "offset": message.offset() or 0}
+            tracer.span(f"gateway {name}", parent, min(_appended_ms(message) * 1_000_000, now_ns), now_ns, **where)
 
 
 def _appended_ms(message: KafkaMessage) -> int:

@@ -26,6 +26,7 @@ from gateway.settings import THIS_MACHINE, GatewaySettings
 from gateway.state_reader import StateReader
 from schemas.errors import PortTaken
 from schemas.stock_v1 import CloseCode
+from schemas.tracing import Tracer
 
 COME_BACK_WITHIN_MS = 5_000
 """Clients that are sent away are told to come back after a random time of at most this, so that they do not come all at once."""
@@ -101,6 +102,7 @@ async def run(
     when_ready: Callable[[], None] = lambda: None,
     when_leaving: Callable[[], None] = lambda: None,
     worker: Worker | None = None,
+    tracer: Tracer | None = None,
 ) -> None:
     """Serve until ``stop`` is set, then send the clients away and return within ten seconds.
 
@@ -111,6 +113,7 @@ async def run(
         when_ready: Called once, when Kafka has been read for the first time: the board, which stays for good, is there.
         when_leaving: Called once, before the clients are sent away.
         worker: Which of several this is; None when it is alone.
+        tracer: Takes the spans of messages that have a trace; None to look for none.
 
     Raises:
         InsecureBind: The address can be reached from outside, and nobody said that this is meant.
@@ -141,8 +144,8 @@ async def run(
     loop = asyncio.get_running_loop()
     post = Post(loop, readiness.ended)
     readers: tuple[Follower, ...] = (
-        StateReader(fanout, settings, post, readiness),
-        EventReader(fanout, settings, post, readiness),
+        StateReader(fanout, settings, post, readiness, tracer),
+        EventReader(fanout, settings, post, readiness, tracer),
     )
     for reader in readers:
         reader.start()

@@ -12,6 +12,7 @@ from gateway.settings import GatewaySettings
 from schemas.position import Partition, Position
 from schemas.structs import FeedStatus, ShardProgress
 from schemas.topics import STATE_PRICES, STATE_PROGRESS, Topic
+from schemas.tracing import Tracer
 
 
 class StateReader(Follower):
@@ -24,8 +25,8 @@ class StateReader(Follower):
     )
     isolation = "read_uncommitted"
 
-    def __init__(self, fanout: Fanout, settings: GatewaySettings, post: Post, owner: Owner) -> None:
-        super().__init__(settings, post, owner)
+    def __init__(self, fanout: Fanout, settings: GatewaySettings, post: Post, owner: Owner, tracer: Tracer | None = None) -> None:
+        super().__init__(settings, post, owner, tracer)
         self._fanout = fanout
         self._sources = {source.topic.name: source for source in SOURCES}
         self._changes: list[Change] = []

@@ -38,6 +38,7 @@ from pipelines.write_behind import WriteBehind, count, stored_values
 from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.members import static_member
 from schemas.position import Position
+from schemas.tracing import Tracer, parent_in
 
 log = logging.getLogger(__name__)
 
@@ -102,9 +103,9 @@ class PipelineApplication(Application):
                 lags[place.topic] += max(0, known[1] - place.offset)
         return lags
 
-    def _produce(self, topic: str, key: bytes, value: bytes) -> None:
+    def _produce(self, topic: str, key: bytes, value: bytes, headers: Any = None) -> None:
         """Produce a message in the transaction that is open."""
-        self._producer.produce(topic=topic, key=key, value=value)
+        self._producer.produce(topic=topic, key=key, value=value, headers=headers)
 
     def _setup_signal_handlers(self) -> None:
         """Do nothing: several applications may live in one process, each in its own thread."""
@@ -146,13 +147,16 @@ class PipelineApplication(Application):
         super()._on_lost(consumer, topic_partitions)
 
 
-def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: PipelineSettings) -> PipelineApplication:
+def make_application(
+    pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: PipelineSettings, tracer: Tracer | None = None
+) -> PipelineApplication:
     """Make the application that runs ``pipeline``; nothing happens until its ``run()``.
 
     Args:
         pipeline: Of the catalogue.
         folds: Those of its topologies, as :meth:`~pipelines.catalogue.Pipeline.make_folds` makes them.
         settings: Of this process.
+        tracer: Takes the spans of messages that have a trace; None to look for none.
 
     Raises:
         KafkaUnavailable: No broker answers.
@@ -197,7 +201,7 @@ def make_application(pipeline: Pipeline, folds: Sequence[Fold[Any]], settings: P
     recover_promptly(application._state_manager)
     commit_in_time(application._producer, TRANSACTION_TIMEOUT_MS / 1_000)
     application.skips_lost = settings.skip_lost
-    wire(application, pipeline, folds, partitions, dead_letters, settings.topic_prefix, behind)
+    wire(application, pipeline, folds, partitions, dead_letters, settings.topic_prefix, behind, tracer)
     return application
 
 
@@ -223,6 +227,7 @@ def wire(
     dead_letters: DeadLetterWatch,
     prefix: str,
     behind: WriteBehind | None = None,
+    tracer: Tracer | None = None,
 ) -> None:
     """Give ``application`` the topologies of ``pipeline``, whatever it reads from and writes to.
 
@@ -234,9 +239,10 @@ def wire(
         dead_letters: What is told of every message.
         prefix: What stands before the names of the topics.
         behind: Keeps values and rows from message to message; None to store and publish them with every message.
+        tracer: Takes the spans of messages that have a trace; None to look for none.
     """
     for topology, fold in zip(pipeline.topologies, folds, strict=True):
-        _wire(application, topology, fold, pipeline.name, partitions[topology.source.name], dead_letters, prefix, behind)
+        _wire(application, topology, fold, pipeline.name, partitions[topology.source.name], dead_letters, prefix, behind, tracer)
 
 
 def _wire(
@@ -248,6 +254,7 @@ def _wire(
     dead_letters: DeadLetterWatch,
     prefix: str,
     behind: WriteBehind | None,
+    tracer: Tracer | None,
 ) -> None:
     source = application.topic(
         topology.source.named(prefix), key_deserializer="bytes", value_deserializer="bytes", value_serializer="bytes"
@@ -267,7 +274,7 @@ def _wire(
     records.register_store()
     stored = stored_values(records.processing_context, records.stream_id, shards)
     states = stored if behind is None else behind.keep(stored)
-    fold_message = _fold_message(topology, fold, name, states, dead_letters, behind)
+    fold_message = _fold_message(topology, fold, name, states, dead_letters, behind, tracer)
     records.apply(fold_message, expand=True, metadata=True).to_topic(topic_of, key=key_of)
 
 
@@ -278,6 +285,7 @@ def _fold_message(
     states: Sequence[State],
     dead_letters: DeadLetterWatch,
     behind: WriteBehind | None,
+    tracer: Tracer | None,
 ) -> Callable[..., Iterable[Output]]:
     """The function that Quix calls for each message: fold it, and count.
 
@@ -292,6 +300,8 @@ def _fold_message(
     def fold_message(value: bytes | None, key: bytes | None, timestamp: int, headers: object) -> Iterable[Output]:
         if behind is not None:
             behind.reads()
+        trace = None if tracer is None else parent_in(headers)
+        began_ns = tracer.now_ns() if tracer is not None and trace is not None else 0
         context = message_context()
         position = Position(context.topic, context.partition, context.offset)
         message, folded = fold_value(source, fold, value, key, position, parts[context.partition], states[context.partition])
@@ -313,6 +323,11 @@ def _fold_message(
         if behind is None and reached is not None:
             outputs = [*outputs, reached]
         count(name, outputs)
+        if tracer is not None and trace is not None:
+            # What Quix publishes of it has its headers, and so its trace; a row that waits is given it here.
+            tracer.span(f"fold {name}", trace, began_ns, tracer.now_ns(), **position._asdict())
+            if behind is not None:
+                behind.trace(trace)
         if behind is not None:
             behind.wait(folded.rows, reached)
         return outputs

@@ -27,6 +27,7 @@ from pipelines.retention import lost
 from pipelines.settings import PipelineSettings
 from schemas.errors import Halt, InstanceReplaced, KafkaUnavailable, TransactionLost
 from schemas.kafka_errors import is_away, is_fenced, is_transaction_lost
+from schemas.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ def run(
     settings: PipelineSettings,
     health: Callable[[str], None],
     when_made: Callable[[], None] = lambda: None,
+    tracer: Tracer | None = None,
 ) -> None:
     """Run pipelines until SIGTERM or SIGINT; call it in the main thread.
 
@@ -48,6 +50,7 @@ def run(
         settings: Of this process.
         health: Is told each change: "" when all are ready, else what is not, and what to do.
         when_made: Called once all of them are made, before they begin: what lives as long as the process is there.
+        tracer: Takes the spans of messages that have a trace; None to look for none.
 
     Raises:
         UnknownPipeline: One of ``names`` is none of ours.
@@ -69,7 +72,7 @@ def run(
     folds = [pipeline.make_folds(parameters) for pipeline in pipelines]
     # A first start makes changelogs: side by side it takes as long as the slowest.
     with ThreadPoolExecutor() as pool:
-        applications = list(pool.map(lambda pipeline, made: make_application(pipeline, made, settings), pipelines, folds))
+        applications = list(pool.map(lambda pipeline, made: make_application(pipeline, made, settings, tracer), pipelines, folds))
     hosts = [_Host(name, application) for name, application in zip(names, applications, strict=True)]
     when_made()
     with _stop_signals() as stop:

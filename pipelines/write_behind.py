@@ -21,6 +21,7 @@ from pipelines import metrics
 from pipelines.core.codec import LiveState
 from pipelines.core.frames import Output, WaitingRow
 from schemas.shards import shard_keys
+from schemas.tracing import HEADER
 
 WAIT_S: Final = 0.0005
 """A message that the pipeline had to wait for longer than this was not queued: the pipeline keeps up."""
@@ -69,7 +70,7 @@ class WriteBehind:
 
     Args:
         pipeline: Its name, for metrics.
-        produce: Takes topic, key and value of a message into the open transaction.
+        produce: Takes topic, key and value of a message into the open transaction; and its headers, where it has some.
         prefix: What stands before the names of the topics.
         clock: Seconds, since whenever.
     """
@@ -77,7 +78,7 @@ class WriteBehind:
     def __init__(
         self,
         pipeline: str,
-        produce: Callable[[str, bytes, bytes], object],
+        produce: Callable[..., object],
         prefix: str,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -90,6 +91,8 @@ class WriteBehind:
         self._reached: dict[str, Output] = {}
         """How far shards have been folded, by key; published after the rows."""
         self._published_s = self._free_s = clock()
+        self._traced: str | None = None
+        """The trace of the newest message that had one and whose rows wait."""
         self._keeps_up = True
         self._was_read = False
 
@@ -103,6 +106,10 @@ class WriteBehind:
         """Take note that a message is about to be folded."""
         self._was_read = True
         self._keeps_up = self._clock() - self._free_s >= WAIT_S
+
+    def trace(self, parent: str) -> None:
+        """Let the rows that are published next belong to a trace."""
+        self._traced = parent
 
     def wait(self, rows: Mapping[tuple[str, str], WaitingRow], reached: Output | None = None) -> None:
         """Take the rows of a message, and publish all that wait, if it is time.
@@ -158,8 +165,10 @@ class WriteBehind:
         outputs = [*(row.output() for row in self._rows.values()), *self._reached.values()]
         self._rows.clear()
         self._reached.clear()
+        headers = () if self._traced is None else ([(HEADER, self._traced)],)
+        self._traced = None
         for output in outputs:
-            self._produce(f"{self._prefix}{output.topic.name}", output.key.encode(), output.value)
+            self._produce(f"{self._prefix}{output.topic.name}", output.key.encode(), output.value, *headers)
         count(self._pipeline, outputs)
 
 

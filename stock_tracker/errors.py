@@ -2,6 +2,7 @@
 
 StockTrackerError
 ├── ForeignPackage: one of our package names is imported from somewhere else
+├── TracingUnavailable: traces are wanted, and OpenTelemetry is not installed
 ├── SecretUnreadable: a secret cannot be read from the file that is named for it
 ├── PartFailed: a process of the stack keeps dying
 ├── PartHalted: a process of the stack ended, and starting it again would not help
@@ -73,6 +74,22 @@ class ForeignPackage(StockTrackerError):
     def remedy(self) -> str:
         """What to do next."""
         return "Another distribution ships a package of that name. Make the environment anew: rm -rf .venv && make setup"
+
+
+class TracingUnavailable(StockTrackerError):
+    """``STOCK_TRACKER_TRACE_RATIO`` asks for traces, and OpenTelemetry cannot be imported."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"STOCK_TRACKER_TRACE_RATIO asks for traces, and OpenTelemetry is not installed: {self.why}"
+
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "pip install stock-tracker[otel], or unset STOCK_TRACKER_TRACE_RATIO"
 
 
 class SecretUnreadable(StockTrackerError):

@@ -24,6 +24,7 @@ from connectors.clickhouse.core.intent import Batch, Commit, Intents, Scope, sco
 from connectors.clickhouse.core.tables import SOURCES
 from connectors.clickhouse.settings import SinkSettings
 from connectors.clickhouse.topic_ids import describe_topics, ids_in, topic_ids
+from connectors.clickhouse.traced_messages import TracedMessages
 from connectors.clickhouse.writer import Made, Writer
 from schemas.backoff import Backoff
 from schemas.dead_letters import Limit
@@ -31,6 +32,7 @@ from schemas.errors import InstanceReplaced, KafkaUnavailable, NewerMessage, Top
 from schemas.kafka_errors import is_away, is_cluster_down, is_fenced, is_rebalancing
 from schemas.members import static_member
 from schemas.position import Partition, Position
+from schemas.tracing import Tracer
 
 log = logging.getLogger(__name__)
 
@@ -58,7 +60,7 @@ _FIRST_PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
 
 
-def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Health) -> None:
+def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Health, tracer: Tracer | None = None) -> None:
     """Write events into ClickHouse until ``stop``; then write what has been read by then, if ClickHouse lets it.
 
     Args:
@@ -66,6 +68,7 @@ def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Hea
         limit: How much of what it reads may be unusable.
         stop: Set by the caller to end it.
         health: Is told what is wrong and what to do, or "" when nothing is.
+        tracer: Takes the spans of messages that have a trace; None to look for none.
 
     Raises:
         NewerMessage: A newer release writes one of the topics; what came before its message has been written.
@@ -80,7 +83,7 @@ def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Hea
     ids = _wait_for_topics(settings, stop, health)
     if ids is None:
         return
-    sink = _Sink(settings, limit, ids, health)
+    sink = _Sink(settings, limit, ids, health, tracer)
     try:
         while not stop.is_set():
             sink.step()
@@ -97,7 +100,8 @@ def run(settings: SinkSettings, limit: Limit, stop: threading.Event, health: Hea
 class _Sink:
     """The consumer, the writer and the intents between them."""
 
-    def __init__(self, settings: SinkSettings, limit: Limit, ids: dict[str, str], health: Health) -> None:
+    def __init__(self, settings: SinkSettings, limit: Limit, ids: dict[str, str], health: Health, tracer: Tracer | None) -> None:
+        self._traces = None if tracer is None else TracedMessages(tracer)
         self._settings = settings
         self._topic_ids = ids
         self._health = health
@@ -208,6 +212,8 @@ class _Sink:
             # A large message counts as many rows: an insert has a greatest size, and a range cannot be cut once it is declared.
             weight = max(decoded.rows, len(value or b"") // ROW_BYTES)
             self._intents.received(partition, offset, weight, decoded, now_ms)
+            if self._traces is not None:
+                self._traces.read(partition, offset, message.timestamp()[1], message.headers())
         elif error.code() == KafkaError._PARTITION_EOF:
             self._intents.reached(partition, offset, now_ms)
         elif error.code() == KafkaError._AUTO_OFFSET_RESET:
@@ -317,6 +323,8 @@ class _Sink:
         wait([insert])
         if insert.exception() is None:
             self._intents.inserted(batch, now_ms)
+            if self._traces is not None:
+                self._traces.stored(batch.partition, batch.next)
 
     def _is_ours(self, batch: Batch[rows.Decoded]) -> bool:
         """Whether a declared range is still this sink's to insert.

@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from confluent_kafka import KafkaError, KafkaException, Producer
 from confluent_kafka import Message as KafkaMessage
@@ -15,6 +15,7 @@ from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.kafka_errors import is_cluster_down
 from schemas.position import Partition
 from schemas.topics import RECORD_TOPICS, SSI_DLQ, SSI_REFERENCE, SSI_STATUS, SSI_TICKS, SSI_WIRE
+from schemas.tracing import HEADER, Tracer
 
 log = logging.getLogger(__name__)
 
@@ -24,10 +25,19 @@ METADATA_S: Final = 5.0
 """How long the brokers may take to answer, in seconds, and to tell one another of topics that were just made."""
 
 
+class _Traced(NamedTuple):
+    """A frame with a trace, on its way to Kafka."""
+
+    parent: str
+    began_ns: int
+
+
 class Publisher:
     """Moves messages from the outbox to Kafka; :meth:`pump` does the work and never waits."""
 
-    def __init__(self, kafka: dict[str, str], topic_prefix: str, outbox: Outbox, window: int) -> None:
+    def __init__(
+        self, kafka: dict[str, str], topic_prefix: str, outbox: Outbox, window: int, tracer: Tracer | None = None
+    ) -> None:
         """Make the producers; nothing is sent before :meth:`pump`.
 
         Args:
@@ -36,7 +46,9 @@ class Publisher:
             outbox: Where to take messages from.
             window: How many records librdkafka may hold at a time. The others wait in the outbox, which can throw the oldest
                 away; librdkafka cannot.
+            tracer: Takes the spans of some frames; None to trace nothing.
         """
+        self._tracer = tracer
         self._window = window
         self._prefix = topic_prefix
         self._outbox = outbox
@@ -111,13 +123,14 @@ class Publisher:
                 self._outbox.put_back(outgoing)
                 break
             self._in_flight += outgoing.weight
+            headers, traced = self._begin_trace(outgoing)
             try:
                 self._producers[self._codecs[outgoing.topic]].produce(
                     f"{self._prefix}{outgoing.topic}",
                     value=outgoing.value,
                     key=outgoing.key,
-                    headers=list(outgoing.headers),
-                    on_delivery=partial(self._delivered, outgoing),
+                    headers=headers,
+                    on_delivery=partial(self._delivered, outgoing, traced),
                 )
             except BufferError:
                 # librdkafka's own queue is full: what did not fit goes back to the outbox, and next time first.
@@ -166,8 +179,21 @@ class Publisher:
         self._introducing.add(partition)
         return True
 
-    def _delivered(self, outgoing: Outgoing, error: KafkaError | None, _: KafkaMessage) -> None:
+    def _begin_trace(self, outgoing: Outgoing) -> tuple[list[tuple[str, str]], _Traced | None]:
+        """The headers of a message; and how its trace began, if it has one."""
+        headers, tracer = list(outgoing.headers), self._tracer
+        if tracer is None or outgoing.cut is None or not tracer.samples():
+            return headers, None
+        now_ns = tracer.now_ns()
+        received_ns = min(outgoing.cut.frame.recv_us * 1_000, now_ns)
+        parent = tracer.span("receive", None, received_ns, now_ns, topic=outgoing.topic, records=len(outgoing.cut.frame.records))
+        return [*headers, (HEADER, parent)], _Traced(parent, now_ns)
+
+    def _delivered(self, outgoing: Outgoing, traced: _Traced | None, error: KafkaError | None, message: KafkaMessage) -> None:
         self._in_flight -= outgoing.weight
+        if traced is not None and self._tracer is not None and error is None:
+            where = {"topic": outgoing.topic, "partition": message.partition() or 0, "offset": message.offset() or 0}
+            self._tracer.span("publish", traced.parent, traced.began_ns, self._tracer.now_ns(), **where)
         self._introducing.discard(outgoing.partition)
         if error is None:
             self._introduced.add(outgoing.partition)

@@ -32,6 +32,7 @@ from connectors.ssi.settings import SsiSettings
 from schemas.backoff import Backoff
 from schemas.errors import KafkaUnavailable
 from schemas.profiles import DayProfiles
+from schemas.tracing import Tracer
 from schemas.units import TradingDay
 
 log = logging.getLogger(__name__)
@@ -55,20 +56,21 @@ REFERENCE_LONGEST_S: Final = 900.0
 """The longest pause before incomplete reference data is asked for again, in seconds."""
 
 
-async def run(settings: SsiSettings, stop: asyncio.Event, health: Callable[[str], None]) -> None:
+async def run(settings: SsiSettings, stop: asyncio.Event, health: Callable[[str], None], tracer: Tracer | None = None) -> None:
     """Run the connector until ``stop`` is set; then send what was received to Kafka, and return.
 
     Args:
         settings: How to reach SSI and Kafka, and what to subscribe to.
         stop: Set it to end; that takes 10 s at most.
         health: Called whenever it changes: with "" when all is well, else with what is wrong and what to do.
+        tracer: Takes the spans of some frames; None to trace nothing.
 
     Raises:
         BadCredentials: SSI refuses the consumer id and secret.
         TopicsMissing: Topics that the connector writes to have not been made.
         KafkaUnavailable: The producer can never send again.
     """
-    connector = _Connector(settings, health)
+    connector = _Connector(settings, health, tracer)
     work = asyncio.create_task(connector.work())
     stopped = asyncio.create_task(stop.wait())
     try:
@@ -85,12 +87,12 @@ async def run(settings: SsiSettings, stop: asyncio.Event, health: Callable[[str]
 class _Connector:
     """Runs the parts of one feed side by side."""
 
-    def __init__(self, settings: SsiSettings, health: Callable[[str], None]) -> None:
+    def __init__(self, settings: SsiSettings, health: Callable[[str], None], tracer: Tracer | None) -> None:
         self._settings = settings
         self._health = health
         self._outbox = Outbox(settings.max_buffered_records, settings.max_buffered_bytes)
         window = settings.max_buffered_records * IN_FLIGHT_PERCENT // 100
-        self._publisher = Publisher(settings.kafka, settings.topic_prefix, self._outbox, window)
+        self._publisher = Publisher(settings.kafka, settings.topic_prefix, self._outbox, window, tracer)
         self._holidays = settings.holidays
         self._clock = make_clock(settings.clock, self._holidays)
         self._last_epoch = LastEpoch(settings.cache, settings.feed)

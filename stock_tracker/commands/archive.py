@@ -80,18 +80,19 @@ def sink(
     from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.kafka.topics import wait_for
     from stock_tracker.service import log_to_stderr, serving_health, spare_the_collector
+    from stock_tracker.tracing import tracing
 
     log_to_stderr()
     settings = SinkSettings(kafka=kafka_config(os.environ), home=Home.of(os.environ).root)
     limit = dead_letter_limit(os.environ)
     stop = threading.Event()
     spare_the_collector()
-    with serving_health(port) as health:
+    with serving_health(port) as health, tracing(os.environ, "sink") as tracer:
         wait_for(settings.kafka, settings.topic_prefix, wait)
         # Only now is there something to bring to a good end: while it waits, a signal just ends it.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        run(settings, limit, stop, health)
+        run(settings, limit, stop, health, tracer)
 
 
 @app.command(epilog="Example: CLICKHOUSE_URL=http://127.0.0.1:8123 stock-tracker archive migrate")

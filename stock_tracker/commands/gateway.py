@@ -29,6 +29,7 @@ def gateway(
     from stock_tracker.instances import Child, beside
     from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.service import log_to_stderr, run_until_signalled, spare_the_collector
+    from stock_tracker.tracing import tracing
 
     log_to_stderr()
     settings = GatewaySettings(
@@ -49,12 +50,14 @@ def gateway(
                 stop.set()
 
             loop.add_reader(first_worker, alone)
-            await run(settings, stop, when_ready=spare_the_collector, worker=its)
+            with tracing(os.environ, "gateway") as tracer:
+                await run(settings, stop, when_ready=spare_the_collector, worker=its, tracer=tracer)
 
         run_until_signalled(serve, [signal.SIGTERM])
         return
     if workers == 1:
-        run_until_signalled(lambda stop: run(settings, stop, when_ready=spare_the_collector))
+        with tracing(os.environ, "gateway") as tracer:
+            run_until_signalled(lambda stop: run(settings, stop, when_ready=spare_the_collector, tracer=tracer))
         return
     settings.require_safe_bind()
     first, *others = shared_sockets(settings.host, settings.port, workers)
@@ -71,13 +74,18 @@ def gateway(
         )
         for number, listening in enumerate(others, 2)
     ]
-    with beside(children) as tell_to_stop:
+    with beside(children) as tell_to_stop, tracing(os.environ, "gateway") as tracer:
         for listening in others:
             # It is the child's now: connections must not wait at a socket that nobody accepts from once the child is gone.
             listening.close()
         run_until_signalled(
             lambda stop: run(
-                settings, stop, when_ready=spare_the_collector, when_leaving=tell_to_stop, worker=Worker(worker, first)
+                settings,
+                stop,
+                when_ready=spare_the_collector,
+                when_leaving=tell_to_stop,
+                worker=Worker(worker, first),
+                tracer=tracer,
             )
         )
     os.close(theirs)

@@ -49,13 +49,14 @@ def run(
     from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.kafka.topics import wait_for
     from stock_tracker.service import log_to_stderr, serving_health, spare_the_collector
+    from stock_tracker.tracing import tracing
 
     log_to_stderr()
     settings = PipelineSettings(
         kafka=kafka_config(os.environ), dead_letter_limit=dead_letter_limit(os.environ), home=Home.of(os.environ).root
     )
     _, *others = instance_names(settings.instance, instances)
-    with serving_health(port) as health:
+    with serving_health(port) as health, tracing(os.environ, "pipelines") as tracer:
         wait_for(settings.kafka, settings.topic_prefix, wait)
         with beside([Child(name, ["run", *names], {"PIPELINE_INSTANCE": name}) for name in others]):
-            run_pipelines(names, settings, health, spare_the_collector)
+            run_pipelines(names, settings, health, spare_the_collector, tracer)

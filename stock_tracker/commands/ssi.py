@@ -42,12 +42,13 @@ def run_connector(
     from schemas.deployment import topic_prefix
     from stock_tracker.kafka.connection import kafka_config
     from stock_tracker.service import log_to_stderr, run_until_signalled, serving_health, spare_the_collector
+    from stock_tracker.tracing import tracing
 
     log_to_stderr()
     settings = SsiSettings(kafka=kafka_config(os.environ), topic_prefix=topic_prefix(os.environ))
     spare_the_collector()
-    with serving_health(port) as health:
-        run_until_signalled(lambda stop: run(settings, stop, health))
+    with serving_health(port) as health, tracing(os.environ, "connector") as tracer:
+        run_until_signalled(lambda stop: run(settings, stop, health, tracer))
 
 
 _SIMULATE = """\b

@@ -35,13 +35,16 @@ class Quix:
     def __init__(self) -> None:
         self.now_s = 0.0
         self.produced: list[tuple[str, bytes, bytes]] = []
+        self.headers: list[object] = []
+        """Of what was produced; None where nobody named any."""
         self.stored: dict[bytes, bytes] = {}
         self.behind = WriteBehind("prices", self._produce, "t.", lambda: self.now_s)
         stored: Any = self.stored
         (self.state,) = self.behind.keep([stored])
 
-    def _produce(self, topic: str, key: bytes, value: bytes) -> None:
+    def _produce(self, topic: str, key: bytes, value: bytes, headers: object = None) -> None:
         self.produced.append((topic, key, value))
+        self.headers.append(headers)
 
     def message(self, src: int, *, after_s: float, takes_s: float = 0.0) -> None:
         """A message that shows VN30, ``after_s`` after the pipeline has asked for it."""
@@ -213,3 +216,13 @@ def test_quix_asks_for_a_commit_after_every_message_and_when_none_came() -> None
 
     loop = inspect.getsource(Application._run_dataframe)
     assert loop.index("process_message(dataframes_composed)") < loop.index("processing_context.commit_checkpoint()"), UPGRADE
+
+
+def test_rows_have_the_trace_of_the_newest_message_that_had_one_and_later_rows_have_none(quix: Quix) -> None:
+    quix.message(1, after_s=WAIT_S)
+    quix.behind.trace("00-older")
+    quix.behind.trace("00-newer")
+    quix.message(2, after_s=WAIT_S)
+    quix.message(3, after_s=WAIT_S)
+    assert quix.srcs == [1, 2, 3]
+    assert quix.headers == [None, [("traceparent", "00-newer")], None]

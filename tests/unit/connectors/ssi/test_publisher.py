@@ -91,3 +91,58 @@ def test_a_partition_that_has_no_leader_yet_loses_nothing(monkeypatch: pytest.Mo
     assert publisher.is_idle
     assert len(kafka.stored) == 3 * (2 + 1 + 1)
     assert outbox.dropped_records == 0
+
+
+class SomeTracer:
+    """Traces every second frame."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        self.spans: list[tuple[str, str | None]] = []
+
+    def now_ns(self) -> int:
+        return 1_000_000
+
+    def samples(self) -> bool:
+        self.asked += 1
+        return self.asked % 2 == 0
+
+    def span(self, name: str, parent: str | None, begins_ns: int, ends_ns: int, **said: str | int) -> str:
+        assert begins_ns <= ends_ns
+        self.spans.append((name, parent))
+        return f"00-{len(self.spans)}"
+
+
+class Delivering:
+    """A librdkafka that delivers at once."""
+
+    def __init__(self) -> None:
+        self.headers: list[tuple[str, object]] = []
+
+    def produce(self, topic: str, *, headers: object, on_delivery: Any, **_: object) -> None:
+        self.headers.append((topic, headers))
+        on_delivery(None, self)
+
+    def partition(self) -> int:
+        return 0
+
+    def offset(self) -> int:
+        return 7
+
+    def poll(self, _: float) -> None:
+        pass
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_a_frame_that_is_traced_has_a_header_and_everything_else_has_none(traced: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    kafka, tracer = Delivering(), SomeTracer()
+    monkeypatch.setattr("connectors.ssi.publisher.Producer", lambda *_, **__: kafka)
+    outbox = Outbox(1_000, 1_000_000)
+    publisher = Publisher({"bootstrap.servers": "127.0.0.1:1"}, "", outbox, 100, tracer if traced else None)
+    for seq in range(2):
+        outbox.put(Cut(Partition("ssi.ticks", 0), shard_keys(2)[0], a_frame(a_status("VNM"), seq=seq)))
+    outbox.post(Outgoing("ssi.dlq", "a", b"{}"))
+    publisher.pump()
+    second = [("traceparent", "00-1")] if traced else []
+    assert kafka.headers == [("ssi.ticks", []), ("ssi.ticks", second), ("ssi.dlq", [])]
+    assert tracer.spans == ([("receive", None), ("publish", "00-1")] if traced else [])
