@@ -10,6 +10,7 @@ Rows of ``state.*``, and what a message changed in the state, wait for that tran
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, partial
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaException, TopicPartition
@@ -296,6 +297,7 @@ def _fold_message(
     source, topic = topology.source, topology.source.name
     progress = Progress(topic, READ_ON)
     messages, records = metrics.MESSAGES.labels(name, topic), metrics.RECORDS.labels(name, topic)
+    outcomes = cache(partial(metrics.OUTCOMES.labels, name))
 
     def fold_message(value: bytes | None, key: bytes | None, timestamp: int, headers: object) -> Iterable[Output]:
         if behind is not None:
@@ -312,7 +314,7 @@ def _fold_message(
         dead_letters.read(topic, message, folded)
         messages.inc()
         for outcome, number in folded.counts.items():
-            metrics.OUTCOMES.labels(name, outcome).inc(number)
+            outcomes(outcome).inc(number)
         outputs = folded.outputs
         if folded.adopted is not None:
             outputs = [*outputs, folded.adopted]

@@ -79,6 +79,8 @@ class DeadLetterLimit:
 
         Ask after each message where many come between two commits: what comes later would push a bad window out.
         """
+        if self._messages.bad < FEW and self._records.bad < FEW:
+            return None
         for unit, share in self._shares():
             if share.bad >= FEW and share.is_full and self._over(share):
                 return Verdict("stop", share.bad, share.read, unit)
