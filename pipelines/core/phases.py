@@ -73,6 +73,28 @@ def exchange_phase(session: str | None, exchange: Exchange, day: TradingDay, sai
     return said
 
 
+def standing(
+    session: str | None, exchange: Exchange, day: TradingDay, said_ms: int, now_ms: int
+) -> tuple[str | None, SessionPhase]:
+    """A symbol's last session code, None once its time is over; and what its exchange is doing, as :func:`exchange_phase` says.
+
+    Args:
+        session: The code.
+        exchange: Of the symbol.
+        day: On which it was said.
+        said_ms: Exchange time at which it was said.
+        now_ms: Market time, not before ``said_ms``.
+    """
+    clock = _phase_at(exchange, day, now_ms)
+    said = _SESSIONS.get(session)
+    if said is None or said is clock:
+        # Most of the time code and clock say the same.
+        return session, clock
+    if has_ended(session, exchange, day, said_ms, now_ms):
+        return None, clock
+    return session, exchange_phase(session, exchange, day, said_ms, now_ms)
+
+
 def has_ended(session: str | None, exchange: Exchange, day: TradingDay, said_ms: int, now_ms: int) -> bool:
     """Whether the time of a symbol's last session code is over, by the clock. Only another code ends one like ``HALT``.
 

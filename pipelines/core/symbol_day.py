@@ -5,7 +5,7 @@ from typing import Any, ClassVar, Final, Literal
 import msgspec
 
 from pipelines.core.codec import Codec, Stored
-from pipelines.core.phases import exchange_phase, has_ended, is_ordinary
+from pipelines.core.phases import exchange_phase, is_ordinary, standing
 from pipelines.core.tape import Tape, tape_of_version_1
 from schemas.events import TradePhase
 from schemas.structs import Candle, DailyEvent, PhaseSum, PriceRow, SnapshotRecord, TradeEvent, TradeRecord
@@ -284,11 +284,6 @@ class SymbolDay(Stored):
         """What the symbol's exchange is doing at market time ``now_ms``."""
         return exchange_phase(self.session, self.exchange, TradingDay(self.day), self.session_ms, max(now_ms, self.session_ms))
 
-    def session_at(self, now_ms: int) -> str | None:
-        """The session code that holds at market time ``now_ms``; None when the last one is over and nothing else was said."""
-        said, said_ms = self.session, self.session_ms
-        return None if has_ended(said, self.exchange, TradingDay(self.day), said_ms, max(now_ms, said_ms)) else said
-
     @property
     def is_told(self) -> bool:
         """Whether anything of today was told: there is nothing to show of a symbol of which only earlier days were heard."""
@@ -318,14 +313,16 @@ class SymbolDay(Stored):
         total, total_value = tape.total, tape.total_value
         shown_ms = max(self.info_ms, self.session_ms, self.quote_ms or 0)
         now_ms = max(shown_ms, now_ms)
-        phase = self.phase_at(now_ms)
+        session, phase = standing(
+            self.session, self.exchange, TradingDay(self.day), self.session_ms, max(now_ms, self.session_ms)
+        )
         return PriceRow(
             day=day.day,
             src=src,
             ts_ms=UnixMs(shown_ms),
             symbol=symbol,
             exchange=self.exchange,
-            session=self.session_at(now_ms),
+            session=session,
             status=self.status,
             phase=phase,
             reference=day.reference,

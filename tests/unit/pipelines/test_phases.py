@@ -1,6 +1,6 @@
 import pytest
 
-from pipelines.core.phases import exchange_phase, trade_phase, turning_points
+from pipelines.core.phases import exchange_phase, has_ended, standing, trade_phase, turning_points
 from schemas.calendar import at
 from schemas.events import TradePhase
 from schemas.units import Exchange, SessionPhase, TradingDay
@@ -89,6 +89,8 @@ def test_between_two_turning_points_no_phase_changes(session: str | None, exchan
         known = None
         for now_ms in range(said_ms, at(DAY, 16), 29_000):
             phase = exchange_phase(session, exchange, DAY, said_ms, now_ms)
+            code = None if has_ended(session, exchange, DAY, said_ms, now_ms) else session
+            assert standing(session, exchange, DAY, said_ms, now_ms) == (code, phase)
             if known is not None and phase is not known[1]:
                 assert any(known[0] < point <= now_ms for point in points)
             known = now_ms, phase
