@@ -30,7 +30,7 @@ from benchmarks.chain import HERE, LOOK_S, PATIENCE_S, SHARING, Chain, Layout, U
 from schemas.shards import shard_keys
 from schemas.structs import QuoteRecord, TradeRecord
 from schemas.topics import SSI_TICKS
-from stock_tracker.stack.drain import Backlog, consumer_groups, first_with_unread
+from stock_tracker.stack.drain import Backlog, ConsumerGroup, first_with_unread
 
 
 class Sent(NamedTuple):
@@ -127,7 +127,7 @@ def measure(directory: Path, frames: list[tuple[int, bytes]], sent: Sent, shards
         seconds = time.monotonic() - began
         # Alerts may come later than the rows that they are of.
         backlog = Backlog(chain.kafka)
-        groups = [group for group in consumer_groups("") if layout != "application" or not group.name.endswith(SHARING)]
+        groups = [group for group in groups_of(directory) if layout != "application" or not group.name.endswith(SHARING)]
         while (group := first_with_unread(backlog, groups)) is not None:
             assert time.monotonic() - began < PATIENCE_S, f"{group.name} has not read all"
             time.sleep(LOOK_S)
@@ -151,13 +151,24 @@ def _each(before: dict[str, Usage], after: dict[str, Usage], ticks: int) -> dict
     return {name: (usage.cpu_s - before[name].cpu_s) / ticks * 1e6 for name, usage in after.items()}
 
 
-def _version_of(directory: Path) -> bytes:
+def groups_of(directory: Path) -> list[ConsumerGroup]:
+    """The consumer groups of a checkout, upstream first: another one's may read other topics."""
+    code = (
+        "from stock_tracker.stack.drain import consumer_groups; [print(each.name, *each.topics) for each in consumer_groups('')]"
+    )
+    return [ConsumerGroup(name, tuple(topics)) for name, *topics in map(str.split, _ask(directory, code).decode().splitlines())]
+
+
+def version_of(directory: Path) -> bytes:
     """The version of frames that a checkout writes."""
-    said = subprocess.run(
-        [sys.executable, "-P", "-c", "from schemas.topics import SSI_TICKS; print(SSI_TICKS.version)"],
-        env={"PYTHONPATH": str(directory)}, cwd=directory, check=True, stdout=subprocess.PIPE,
-    )  # fmt: skip
-    return said.stdout.strip()
+    return _ask(directory, "from schemas.topics import SSI_TICKS; print(SSI_TICKS.version)").strip()
+
+
+def _ask(directory: Path, code: str) -> bytes:
+    """What Python code prints with the files of a checkout."""
+    command = [sys.executable, "-P", "-W", "ignore", "-c", code]
+    environ = {"PYTHONPATH": str(directory)}
+    return subprocess.run(command, env=environ, cwd=directory, check=True, stdout=subprocess.PIPE).stdout
 
 
 def main() -> None:
@@ -174,7 +185,7 @@ def main() -> None:
     sides: list[tuple[Path, Layout]] = [(HERE, layout) for layout in arguments.layout]
     if arguments.against:
         sides.append((Path(arguments.against).resolve(), "apart"))
-    assert len({_version_of(side) for side, _ in sides}) == 1, "all read the same frames"
+    assert len({version_of(side) for side, _ in sides}) == 1, "all read the same frames"
     rounds: list[list[Measured]] = [[] for _ in sides]
     for _ in range(arguments.rounds):
         for (side, layout), measured in zip(sides, rounds, strict=True):
