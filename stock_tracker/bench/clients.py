@@ -28,7 +28,8 @@ OPEN_S: Final = 60.0
 STORM_EVERY_S: Final = 10.0
 """How often a client of the storm drops its connection without a word."""
 REST_EVERY_S: Final = 2.0
-_ABOUT_A_MESSAGE: Final = 1 << 20
+MESSAGE_BYTES: Final = 1 << 20
+"""The longest message that is taken; the gateway's are of 64 KiB at most."""
 _CONNECT_AT_ONCE: Final = 50
 
 
@@ -226,7 +227,7 @@ class _Client:
         async with self._gate:
             began = time.monotonic()
             socket = await self._http.ws_connect(
-                f"ws://{orders.host}/v1/ws", protocols=(PROTOCOL,), max_msg_size=_ABOUT_A_MESSAGE, compress=0
+                f"ws://{orders.host}/v1/ws", protocols=(PROTOCOL,), max_msg_size=MESSAGE_BYTES, compress=0
             )
         sub = {"op": "sub", "id": 1, "ch": orders.channel, "sym": ["*"], "throttle_ms": orders.throttle_ms}
         if self._cursor is not None:

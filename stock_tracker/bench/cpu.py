@@ -105,7 +105,7 @@ def _snapshot(paced: PacedDay) -> list[SimulatedRecord]:
     """The last record of each kind and symbol before the trading."""
     last: dict[tuple[str, str], SimulatedRecord] = {}
     for record in cached(paced):
-        if record.channel in CHANNELS:
+        if f"{record.channel}:ALL" in CHANNELS.split(","):
             last[record.channel, str(record.listing.symbol)] = record
     return list(last.values())
 

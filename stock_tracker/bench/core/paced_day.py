@@ -6,7 +6,7 @@ only rise and totals continue, as they do on the day itself, whatever the rates 
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -130,11 +130,6 @@ def first_records(paced: PacedDay, count: int) -> list[SimulatedRecord]:
 def cached(paced: PacedDay) -> list[SimulatedRecord]:
     """What SSI has in its cache when the trading begins: of each day up to then all that was said, in its order."""
     return next(paced.periods())
-
-
-def faster(paced: PacedDay, factor: float) -> PacedDay:
-    """The same records in less time."""
-    return replace(paced, stretches=tuple(FeedRate(one.seconds / factor, one.rate * factor) for one in paced.stretches))
 
 
 def _trading(source: MarketDay, open_ms: int, earlier: list[SimulatedRecord]) -> Iterator[SimulatedRecord]:
