@@ -659,6 +659,11 @@ class RepartitionRefused(StockTrackerError):
     def __str__(self) -> str:
         return "the number of partitions cannot be changed now:\n" + indented("\n".join(self.obstacles))
 
+    @property
+    def remedy(self) -> str:
+        """What to do next."""
+        return "See to these, then run it again; nothing was changed. docs/operations.md has the whole way"
+
 
 class ResultsUnusable(StockTrackerError):
     """A file is not what ``bench profile`` writes; ``problems`` say where."""
@@ -674,7 +679,6 @@ class ResultsUnusable(StockTrackerError):
     @property
     def remedy(self) -> str:
         """What to do next."""
-        return "See to these, then run it again; nothing was changed. docs/operations.md has the whole way"
         return "Measure anew: stock-tracker bench profile --mode all -o results.json"
 
 
