@@ -5,7 +5,6 @@ flagged ``con``. Alerts and candles, which nothing replaces, wait in lanes. A cl
 comes back, its cursor says what it lacks.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 
 LANE_MESSAGES = 1_000
@@ -18,7 +17,7 @@ LANE_BYTES = 256 * 1024
 class EventLane:
     """The events of a channel that wait for a client: none may be lost, and none may overtake another."""
 
-    _messages: deque[bytes] = field(default_factory=deque)
+    _messages: list[bytes] = field(default_factory=list)
     _bytes: int = 0
 
     def push(self, message: bytes) -> bool:
@@ -31,8 +30,7 @@ class EventLane:
 
     def take(self) -> list[bytes]:
         """All messages, in order."""
-        messages = list(self._messages)
-        self._messages.clear()
+        messages, self._messages = self._messages, []
         self._bytes = 0
         return messages
 

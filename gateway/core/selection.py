@@ -131,6 +131,9 @@ class SymbolDirectory:
 
     def members(self, selection: Selection) -> frozenset[str]:
         """The keys that ``selection`` names as of now, one by one or by a group: not those that ``everything`` adds."""
+        if not selection.groups and not selection.without:
+            # The same set, of which each client that watches symbols of its own has one.
+            return selection.keys
         members = selection.keys.union(*(self.groups.get(group, ()) for group in selection.groups))
         return members - selection.without
 

@@ -4,12 +4,12 @@ The caller owns the socket and the clock. It hands every text to :meth:`Subscrib
 :meth:`Subscriber.end_interval`, and, whenever the socket takes more, writes what :meth:`Subscriber.drain` gives.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from gateway.core import cursor, wire
 from gateway.core.access import HISTORY, BadToken, Identity
-from gateway.core.board import Board
+from gateway.core.board import Board, Change
 from gateway.core.channels import CHANNELS, EVENT_CHANNELS
 from gateway.core.conflate import EventLane
 from gateway.core.errors import BadCursor, Refused
@@ -180,7 +180,10 @@ class Subscriber:
         recent = self._recents.get(channel)
         if not (self._board if recent is None else recent).complete:
             raise Refused(ErrorCode.NOT_READY, "the gateway is still reading Kafka: /readyz says why", RETRY_MS)
-        words = dict.fromkeys(command.sym)
+        table = self._board.tables.get(channel)
+        rows: Mapping[str, Change] = {} if table is None else table.rows
+        # As the board writes them: a client of its own strings for the same symbols would be a large part of what it takes.
+        words = dict.fromkeys(rows[word].key if word in rows else word for word in command.sym)
         unknown = [word for word in words if not knows(self._board, channel, word)]
         if len(unknown) == len(words):
             raise Refused(ErrorCode.UNKNOWN_SYMBOL, f"channel {channel} has none of these now")

@@ -88,6 +88,10 @@ class Ahead:
         return {**offsets, **{slot: max(offset, offsets.get(slot, -1)) for slot, offset in self.offsets.items()}}
 
 
+_NOTHING: Final[deque[str | bytes]] = deque(maxlen=0)
+"""What most subscriptions have still to be sent, most of the time: an empty deque of its own would be a large part of each."""
+
+
 class Subscription:
     """What a client gets of one channel."""
 
@@ -101,7 +105,7 @@ class Subscription:
         """Where the client stands, as every gateway understands it."""
         self.ahead: Ahead | None = None
         """None unless the client has read further than this gateway."""
-        self._snapshot: deque[str | bytes] = deque()
+        self._snapshot: deque[str | bytes] = _NOTHING
         """What the snapshot has still to bring: keys, whose rows are looked up when they are sent; of events their rows."""
 
     @property
@@ -116,7 +120,10 @@ class Subscription:
 
     def ask(self, wanted: Iterable[str | bytes]) -> None:
         """Add ``wanted`` to the snapshot that is on its way, or begin one; it has one page at least, if an empty one."""
-        self._snapshot.extend(wanted)
+        if self._snapshot:
+            self._snapshot.extend(wanted)
+        else:
+            self._snapshot = deque(wanted)
         self._note(Happening.ASKED)
 
     def move(self, throttle_ms: int) -> None:
@@ -137,6 +144,7 @@ class Subscription:
         last = not self._snapshot
         body = wire.snap(self.channel, page, self.cursor, last=last)
         if last:
+            self._snapshot = _NOTHING
             self._note(Happening.LAST_PAGE)
         return body
 
