@@ -8,7 +8,7 @@
 //   {do: "rows", ch, cols, rows, live}  take rows: each replaces the row with the same key (the first column); not `live`: a snapshot's
 //   {do: "event", ch, data}             take an alert
 //   {do: "heartbeat", message}          take what the gateway says of the data's age
-//   {do: "state"}                       `phase`, `reason` or `retryAt` changed
+//   {do: "state"}                       `phase`, `reason`, `retryAt`, `needsToken` or `denied` changed
 
 export const BACKOFF_MS = 500;
 export const BACKOFF_MAX_MS = 30_000;
@@ -17,14 +17,25 @@ const HEARTBEATS_MISSED = 2.5;
 export const ASK_AFTER_MS = 2_000;
 const NOT_READY = 1503;
 const RATE = 1429;
+const AUTH_NEEDED = 1401;
+const NOT_ALLOWED = 1403;
+// How the gateway closes a connection because of its token.
+const TOKEN_EXPIRED = 4011;
+const BAD_TOKEN = 4501;
 // From here on the gateway asks not to come back before something has changed.
 const TERMINAL = 4500;
 
 export class Client {
-  /** @param random gives a number from 0 to 1: clients that lost the same gateway must not all come back at once. */
-  constructor(random) {
+  /**
+   * @param random gives a number from 0 to 1: clients that lost the same gateway must not all come back at once.
+   * @param isAsked whether somebody is there who can be asked for a token: then the client waits for `signIn` where it needs one.
+   */
+  constructor(random, { isAsked = false } = {}) {
     this.random = random;
-    this.phase = "connecting"; // connecting, live, waiting (for retryAt), ended
+    this.isAsked = isAsked;
+    this.phase = "connecting"; // connecting, live, waiting (for retryAt), signedOut (until `signIn`), ended
+    this.needsToken = ""; // why: "asked" (the gateway has accounts), "refused", "expired", "left"; empty while signed in, or without need
+    this.denied = new Set(); // channels that the token is not good for
     this.reason = "";
     this.retryAt = 0;
     this.wanted = new Map(); // channel → {symbols: Set, throttle}
@@ -32,7 +43,8 @@ export class Client {
     this.cursorOf = new Map(); // channel → the symbols that were wanted when it came: it speaks for these and no others
     this.columns = new Map();
     this.attempts = 0;
-    this.token = null; // for a gateway with accounts: set it before each connection
+    this.token = null; // for a gateway with accounts: set it before each connection, or `signIn`
+    this.hasAccounts = null; // whether the gateway has; null until it has spoken
     this.toldAt = 0; // when the gateway last said anything, on whatever connection; 0: never
     this._begin(0);
   }
@@ -65,6 +77,25 @@ export class Client {
     for (const symbol of symbols) wanted.symbols.delete(symbol);
     this.later = this.later.filter((sub) => sub.ch !== ch || sub.symbols.some((symbol) => wanted.symbols.has(symbol)));
     return this.phase === "live" ? [this._command({ op: "unsub", ch, sym: symbols })] : [];
+  }
+
+  /** Go on with this token, at once where one was waited for. */
+  signIn(token, now) {
+    this.token = token;
+    this.needsToken = "";
+    this.denied.clear();
+    this.attempts = 0;
+    if (this.phase === "connecting") return [{ do: "state" }];
+    if (this.phase !== "live") return this.start(now);
+    // Another token is good for other channels: everything is asked for anew, at once.
+    this.goaway = 0;
+    return [{ do: "close" }];
+  }
+
+  /** Give the token up, and with it everything that it was good for. */
+  signOut() {
+    this.cursors.clear();
+    return this._signOut("left", "");
   }
 
   start(now) {
@@ -116,7 +147,10 @@ export class Client {
   }
 
   closed(code, reason, now) {
-    if (this.phase === "ended") return [];
+    if (this.phase === "ended" || this.phase === "signedOut") return [];
+    if (this.isAsked && (code === BAD_TOKEN || code === TOKEN_EXPIRED)) {
+      return this._signedOut(code === BAD_TOKEN ? "refused" : "expired", reason);
+    }
     if (code >= TERMINAL && code < 5_000) {
       this.phase = "ended";
       this.reason = reason;
@@ -133,7 +167,7 @@ export class Client {
 
   /** Time has passed: call it about once a second. */
   tick(now) {
-    if (this.phase === "ended") return [];
+    if (this.phase === "ended" || this.phase === "signedOut") return [];
     if (this.phase === "waiting") return now >= this.retryAt ? this.start(now) : [];
     if (this.phase !== "live") return now - this.heardAt > BACKOFF_MAX_MS ? this._lost("no answer") : [];
     if (now - this.heardAt > this.heartbeatMs * HEARTBEATS_MISSED) return this._lost("no heartbeat");
@@ -150,6 +184,22 @@ export class Client {
   _lost(reason) {
     this.reason = reason;
     return [{ do: "close" }];
+  }
+
+  _signOut(why, reason) {
+    return [...this._signedOut(why, reason), { do: "close" }];
+  }
+
+  _signedOut(why, reason) {
+    this.phase = "signedOut";
+    this.needsToken = why;
+    this.reason = reason;
+    this.token = null;
+    return [{ do: "state" }];
+  }
+
+  _auth() {
+    return { do: "send", text: JSON.stringify({ op: "auth", token: this.token }) };
   }
 
   _command(fields) {
@@ -169,13 +219,16 @@ export class Client {
   }
 
   _hello(message) {
+    this.hasAccounts = message.auth !== undefined && message.auth !== "none";
+    if (this.isAsked && this.hasAccounts && this.token === null) return this._signOut("asked", "");
     this.phase = "live";
+    this.denied.clear();
     this.reason = "";
     this.stream = message.stream;
     this.heartbeatMs = message.heartbeat_ms;
     const subs = [...this.wanted].filter(([, wanted]) => wanted.symbols.size > 0);
     // Commands are carried out in order: it is not necessary to wait for the answer.
-    const auth = this.token === null ? [] : [{ do: "send", text: JSON.stringify({ op: "auth", token: this.token }) }];
+    const auth = this.token === null ? [] : [this._auth()];
     return [{ do: "state" }, ...auth, ...subs.map(([ch, wanted]) => this._sub(ch, wanted.symbols, true))];
   }
 
@@ -199,6 +252,12 @@ export class Client {
     if (message.code === NOT_READY || message.code === RATE) {
       this.reason = message.msg;
       if (command !== undefined) this.later.push({ ...command, at: now + (message.retry_ms ?? 1_000) });
+      return [{ do: "state" }];
+    }
+    // The token could not be looked at, as while the gateway has no keys yet: the whole connection is tried again.
+    if (message.code === AUTH_NEEDED && this.isAsked && this.token !== null) return this._lost(message.msg);
+    if (message.code === NOT_ALLOWED && command !== undefined) {
+      this.denied.add(command.ch);
       return [{ do: "state" }];
     }
     if (command !== undefined && this.cursors.has(command.ch)) {

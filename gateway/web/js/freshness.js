@@ -15,13 +15,14 @@ export const HEARTBEAT_MS = 5_000;
  *
  * `heartbeat` is the last one, with `at`, the page's clock when it came; `feeds` are the rows of channel `status`; `heardAt` is the
  * page's clock when anything last came, 0 for never.
- * Returns {age, stale, why}: milliseconds or null; why is "connection", "hung", "gateway", "feed", "prices" or "".
+ * Returns {age, stale, why}: milliseconds or null; why is "account", "connection", "hung", "gateway", "feed", "prices" or "".
  */
 export function freshness({ connection, heartbeat, feeds, heardAt, now }) {
   const lag = heartbeat?.lag_ms.px;
   const since = heartbeat === null ? 0 : now - heartbeat.at;
   const isTold = connection.phase === "live" && since <= HEARTBEAT_MS;
   const age = lag === null || lag === undefined ? null : Math.max(0, lag + (isTold ? 0 : since));
+  if (connection.phase === "signedOut") return { age, stale: true, why: "account" };
   if (connection.phase !== "live") return { age, stale: now - heardAt > LOST_MS, why: "connection" };
   if (now - heardAt > HUNG_MS) return { age: Math.max(age ?? 0, now - heardAt), stale: true, why: "hung" };
   if (heartbeat === null) return { age, stale: false, why: "" };

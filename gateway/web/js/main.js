@@ -11,6 +11,7 @@ import { Interest } from "./interest.js";
 import { PAGES } from "./places.js";
 import { mine, theme } from "./prefs.js";
 import { go, here, there } from "./router.js";
+import { Denied, SignIn, SignOut } from "./signin.js";
 import { connect } from "./socket.js";
 import { StatusPage } from "./status.js";
 import { Store } from "./store.js";
@@ -89,6 +90,7 @@ function Navigation() {
         }</a>`,
     )}
     <span class="choices">
+      <${SignOut} gateway=${gateway} />
       <button type="button" class="theme" title=${t("theme")} onClick=${() => (theme.value = theme.value === "dark" ? "light" : "dark")}>
         ${theme.value === "dark" ? "☀" : "☾"} <span>${t(theme.value === "dark" ? "light" : "dark")}</span>
       </button>
@@ -136,7 +138,9 @@ function Page() {
       <${SessionPanel} store=${store} />
     </header>
     <${Navigation} />
+    <${SignIn} store=${store} gateway=${gateway} />
     <${Banner} store=${store} />
+    <${Denied} store=${store} />
     <main>
       <div class="content">${Shown === undefined ? html`<${BoardPage} box=${box} />` : html`<${Shown} store=${store} />`}</div>
       ${symbol !== "" && html`<${Drawer} store=${store} />`}

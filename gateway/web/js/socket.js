@@ -2,10 +2,12 @@
 
 import { batch } from "/vendor/preact.js";
 import { Client } from "./client.js";
+import { forgetToken, isOpen, keepToken, token } from "./session.js";
 
-/** Keep `store` in step with the gateway; returns what changes the subscriptions. */
+/** Keep `store` in step with the gateway; returns what changes the subscriptions, and who its user is. */
 export function connect(store) {
-  const client = new Client(Math.random);
+  const client = new Client(Math.random, { isAsked: true });
+  client.token = token.peek();
   const url = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/v1/ws`;
   let socket = null;
 
@@ -28,7 +30,7 @@ export function connect(store) {
   function close() {
     // The gateway may be gone: its close frame may never come, so this does not wait for it.
     const closing = socket;
-    closing.close();
+    closing?.close();
     ended(closing, 1006, client.reason);
   }
 
@@ -57,7 +59,12 @@ export function connect(store) {
           store.heartbeat.value = { ...effect.message, at: Date.now() };
           break;
         case "state":
-          store.connection.value = { phase: client.phase, reason: client.reason, retryAt: client.retryAt, stream: client.stream ?? "" };
+          if (client.phase === "signedOut") forgetToken();
+          isOpen.value = client.hasAccounts === false;
+          store.connection.value = {
+            phase: client.phase, reason: client.reason, retryAt: client.retryAt, stream: client.stream ?? "", needsToken: client.needsToken,
+            denied: [...client.denied],
+          };
           break;
       }
     }
@@ -77,5 +84,10 @@ export function connect(store) {
   return {
     subscribe: (ch, symbols, throttle) => carryOut(client.subscribe(ch, symbols, throttle)),
     unsubscribe: (ch, symbols) => carryOut(client.unsubscribe(ch, symbols)),
+    signIn: (text) => carryOut(client.signIn(keepToken(text), Date.now())),
+    signOut: () => {
+      carryOut(client.signOut());
+      store.forget();
+    },
   };
 }

@@ -3,6 +3,7 @@
 import { html, useEffect, useMemo, useState } from "/vendor/preact.js";
 import { clock, count, volume } from "./format.js";
 import { skewed } from "./freshness.js";
+import { authorization, mayAsk, token } from "./session.js";
 import { feedsOf, feedState, judge, technical } from "./strip.js";
 import { ageText, t } from "./text.js";
 import { SymbolLink } from "./use.js";
@@ -40,7 +41,7 @@ function Feeds({ store }) {
 function Channels({ store }) {
   const heartbeat = store.heartbeat.value;
   if (heartbeat === null) return html`<p class="empty">${t("ageUnknown")}</p>`;
-  const unheard = judge(store).why === "connection" || judge(store).why === "hung" ? store.now.value - heartbeat.at : 0;
+  const unheard = ["account", "connection", "hung"].includes(judge(store).why) ? store.now.value - heartbeat.at : 0;
   return html`<table>
     <thead>
       <tr><th scope="col">${t("channel")}</th><th scope="col">${t("channelAge")}</th><th scope="col">${t("state")}</th><th scope="col">${t("channelRows")}</th></tr>
@@ -103,9 +104,11 @@ function Suspects({ store }) {
 
 function Versions({ store }) {
   const [about, setAbout] = useState(null);
+  const isAllowed = mayAsk();
   useEffect(() => {
-    fetch("/api/v1/about").then(async (answer) => setAbout(await answer.json()), () => {});
-  }, []);
+    if (!isAllowed) return;
+    fetch("/api/v1/about", { headers: authorization() }).then(async (answer) => answer.ok && setAbout(await answer.json()), () => {});
+  }, [isAllowed, token.value]);
   return html`<dl class="facts wide">
     <div><dt>${t("release")}</dt><dd data-release>${about?.release ?? "–"}</dd></div>
     <div><dt>${t("protocol")}</dt><dd>${about?.protocol ?? "–"}</dd></div>

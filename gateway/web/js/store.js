@@ -61,7 +61,7 @@ export class Store {
     this.tables = Object.fromEntries(["px", "index", "breadth", "flow", "basis", "status", "ref"].map((ch) => [ch, new Table()]));
     this.alerts = signal([]); // newest first
     this.bell = signal(null); // the alert that has just come live
-    this.connection = signal({ phase: "connecting", reason: "", retryAt: 0 });
+    this.connection = signal({ phase: "connecting", reason: "", retryAt: 0, needsToken: "", denied: [] });
     this.heartbeat = signal(null); // the message, with `at`: the page's clock when it came
     this.hello = signal(null);
     this.now = signal(now);
@@ -130,6 +130,12 @@ export class Store {
     }
     this._waiting.delete(ch);
     this.tables[ch]?.reset();
+  }
+
+  /** Forget everything that the gateway said: its user has left. */
+  forget() {
+    for (const ch of [...Object.keys(this.tables), "alert"]) this.reset(ch);
+    this.heartbeat.value = null;
   }
 
   /** Take an event; of alerts a repeat, as after a reconnect, is dropped. */

@@ -138,7 +138,8 @@ export function technical(store, why) {
 export function Banner({ store }) {
   const { stale, why, age: old } = judge(store);
   document.body.classList.toggle("stale", stale);
-  if (!stale) return null;
+  // Who is signed out is asked for a token, in the same place.
+  if (!stale || why === "account") return null;
   const detail = language.value === "en" ? technical(store, why) : "";
   return html`<p class="banner" role="alert">
     <strong>${t(WHY[why])}</strong>

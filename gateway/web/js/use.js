@@ -1,8 +1,9 @@
 // Small pieces that several pages use.
 
 import { html, useEffect, useRef, useState } from "/vendor/preact.js";
-import { ask } from "./archive.js";
+import { ask, NotAllowed } from "./archive.js";
 import { mark } from "./colour.js";
+import { mayAsk, token } from "./session.js";
 import { t } from "./text.js";
 import { go, symbolAddress } from "./router.js";
 
@@ -23,15 +24,16 @@ export function Signed({ value, text }) {
 }
 
 /**
- * What the archive answers, asked anew when one of `path`, `parameters` and `round` changes; until the new answer is there the old one
+ * What the archive answers, asked anew when one of `path`, `parameters`, `round` and the token changes; until the new answer is there the old one
  * stands. Returns {rows, error}: both null while nothing has come.
  */
 export function useArchive(path, parameters, round = 0, pages = undefined) {
   const [answer, setAnswer] = useState({ of: "", rows: null, error: null });
   const of = JSON.stringify([path, parameters]);
+  const isAllowed = mayAsk();
   useEffect(() => {
     let current = true;
-    if (path === null) return;
+    if (path === null || !isAllowed) return;
     ask(path, parameters, pages).then(
       (rows) => current && setAnswer({ of, rows, error: null }),
       (error) => current && setAnswer((before) => ({ of, rows: before.of === of ? before.rows : null, error })),
@@ -39,13 +41,13 @@ export function useArchive(path, parameters, round = 0, pages = undefined) {
     return () => {
       current = false;
     };
-  }, [of, round]);
+  }, [of, round, isAllowed, token.value]);
   return answer.of === of ? answer : { of, rows: null, error: null };
 }
 
 /** Says that the archive is away, or that it has still to answer; nothing once it has. */
 export function ArchiveState({ answer }) {
-  if (answer.error !== null) return html`<p class="empty" role="status">${t("archiveAway")}</p>`;
+  if (answer.error !== null) return html`<p class="empty" role="status">${t(answer.error instanceof NotAllowed ? "archiveDenied" : "archiveAway")}</p>`;
   return answer.rows === null ? html`<p class="empty" role="status">${t("loading")}</p>` : null;
 }
 

@@ -249,6 +249,23 @@ export const WORDS = {
   unchanged: ["đứng giá", "unchanged"],
   declines: ["giảm (sàn)", "declines (at floor)"],
 
+  // Who the user is.
+  signIn: ["Đăng nhập", "Sign in"],
+  signOut: ["Đăng xuất", "Sign out"],
+  signedOut: ["Chưa đăng nhập", "Signed out"],
+  token: ["Mã truy cập (token)", "Token"],
+  tokenNote: [
+    "Dán mã do người quản trị cấp. Mã chỉ được giữ trong thẻ trình duyệt này, đến khi đóng thẻ.",
+    "Paste the one that you were given. It is kept in this tab of the browser only, until it is closed.",
+  ],
+  notAToken: ["Đây không phải là mã truy cập: mã gồm ba phần, cách nhau bằng dấu chấm.", "This is no token: it has three parts, with points between them."],
+  signInAsked: ["Máy chủ này cần đăng nhập", "This gateway wants to know who you are"],
+  signInRefused: ["Máy chủ không nhận mã này: cần mã khác", "The gateway does not take this token: another one is needed"],
+  signInExpired: ["Mã truy cập đã hết hạn: bảng đang hiển thị giá cũ", "The token is over: the board shows old prices"],
+  signInLeft: ["Đã đăng xuất", "You have signed out"],
+  denied: ["Mã truy cập này không xem được:", "This token is not good for:"],
+  archiveDenied: ["Mã truy cập này không xem được kho lưu trữ.", "This token is not good for the archive."],
+
   // The status page.
   fresh: ["Dữ liệu mới: chậm {age}", "The data is fresh: {age} old"],
   notFresh: ["Dữ liệu không mới", "The data is not fresh"],

@@ -305,3 +305,103 @@ test("a token is shown before anything is asked for", () => {
   assert.deepEqual(talk.sent.map((command) => command.op), ["auth", "sub"]);
   assert.equal(talk.sent[0].token, "abc");
 });
+
+/** A client whose user can be asked for a token, at a gateway with accounts. */
+function account() {
+  const talk = new Conversation();
+  talk.client = new Client(() => 0.5, { isAsked: true });
+  talk.client.subscribe("px", ["@VN30"], 250);
+  talk.client.subscribe("alert", ["*"]);
+  talk.run(talk.client.start(talk.now));
+  talk.hello = () => {
+    talk.n = 0;
+    talk.sent = [];
+    talk.run(talk.client.opened(talk.now));
+    return talk.say({ op: "hello", heartbeat_ms: 5_000, auth: "jwt" });
+  };
+  return talk;
+}
+
+test("without a token a gateway with accounts is left until there is one, and is then asked for everything", () => {
+  const talk = account();
+  assert.deepEqual(talk.hello(), ["state", "close"]);
+  assert.deepEqual([talk.client.phase, talk.client.needsToken, talk.sent], ["signedOut", "asked", []]);
+  assert.deepEqual(talk.run(talk.client.closed(1006, "", talk.now)), []);
+  assert.deepEqual(talk.run(talk.client.tick(talk.now + 100_000)), []);
+  assert.deepEqual(talk.run(talk.client.signIn("a.b.c", talk.now)), ["open", "state"]);
+  talk.hello();
+  assert.deepEqual(talk.sent.map((command) => command.op), ["auth", "sub", "sub"]);
+  assert.deepEqual([talk.client.phase, talk.client.needsToken], ["live", ""]);
+});
+
+test("a gateway without accounts asks nobody for a token", () => {
+  const talk = account();
+  talk.connect();
+  assert.deepEqual([talk.client.phase, talk.client.hasAccounts, talk.sent.length], ["live", false, 2]);
+});
+
+for (const [code, why] of [[4501, "refused"], [4011, "expired"]]) {
+  test(`a token that is ${why} is given up, said so, and what it showed goes on with the next one`, () => {
+    const talk = account();
+    talk.client.token = "a.b.c";
+    talk.hello();
+    talk.say({ op: "ok", id: talk.sent[1].id, ch: "px", recovered: false });
+    talk.snap([["VNM", 61_000]]);
+    assert.deepEqual(talk.run(talk.client.closed(code, "because", talk.now)), ["state"]);
+    const { phase, needsToken, reason, token } = talk.client;
+    assert.deepEqual([phase, needsToken, reason, token], ["signedOut", why, "because", null]);
+    talk.run(talk.client.signIn("d.e.f", talk.now));
+    talk.hello();
+    assert.deepEqual([talk.sent[0].token, talk.sent[1].cursor], ["d.e.f", "e.0:1"]);
+  });
+}
+
+test("who may not be asked ends with a token that is refused, as programs do", () => {
+  const talk = live();
+  talk.lose(4501);
+  assert.equal(talk.client.phase, "ended");
+});
+
+test("a channel that the token is not good for is named, and the others go on", () => {
+  const talk = account();
+  talk.client.token = "a.b.c";
+  talk.hello();
+  assert.deepEqual(talk.say({ op: "err", id: talk.sent[2].id, code: 1403, msg: "no" }), ["state"]);
+  assert.deepEqual([talk.client.phase, [...talk.client.denied]], ["live", ["alert"]]);
+  talk.say({ op: "ok", id: talk.sent[1].id, ch: "px", recovered: false });
+  talk.snap([["VNM", 61_000]]);
+  assert.equal(talk.rows.get("VNM"), 61_000);
+});
+
+test("a token that cannot be looked at yet is shown again on another connection", () => {
+  const talk = account();
+  talk.client.token = "a.b.c";
+  talk.hello();
+  talk.say({ op: "err", id: null, code: 1503, msg: "no keys", retry_ms: 1_000 });
+  assert.deepEqual(talk.say({ op: "err", id: talk.sent[1].id, code: 1401, msg: "auth first" }), ["close"]);
+  talk.lose();
+  assert.deepEqual([talk.client.phase, talk.client.token], ["waiting", "a.b.c"]);
+});
+
+test("who signs out keeps nothing of what the token was good for", () => {
+  const talk = account();
+  talk.client.token = "a.b.c";
+  talk.hello();
+  talk.say({ op: "ok", id: talk.sent[1].id, ch: "px", recovered: false });
+  talk.snap([["VNM", 61_000]]);
+  assert.deepEqual(talk.run(talk.client.signOut()), ["state", "close"]);
+  talk.run(talk.client.signIn("d.e.f", talk.now));
+  talk.hello();
+  assert.equal(talk.sent[1].cursor, undefined);
+});
+
+test("another token while the first is good is shown at once, on a connection of its own", () => {
+  const talk = account();
+  talk.client.token = "a.b.c";
+  talk.hello();
+  assert.deepEqual(talk.run(talk.client.signIn("d.e.f", talk.now)), ["close"]);
+  talk.lose();
+  assert.deepEqual(talk.run(talk.client.tick(talk.now)), ["open", "state"]);
+  talk.hello();
+  assert.equal(talk.sent[0].token, "d.e.f");
+});
