@@ -1,4 +1,4 @@
-"""What the page says 1, 5 and 20 seconds after a pipeline lags or the feed dies.
+"""What the page says 1, 5 and 20 seconds after a pipeline lags, the gateway hangs, the feed dies.
 
 Neither side waits for anything here: the gateway's clock is a number, and the browser's stands until the test moves it. A second
 passes on both, then what was written in it is read, and only then does the next one pass.
@@ -6,6 +6,7 @@ passes on both, then what was written in it is read, and only then does the next
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -56,21 +57,38 @@ class CountingOutlet:
         return self._outlet.write(payloads)
 
 
-class CountingFanout(Fanout):
-    """Counts what is written to all clients."""
+class Hanging(Fanout):
+    """Says nothing to anybody while it hangs; connections to it stand, and what was said to it meanwhile is heard afterwards."""
 
+    hangs = False
     outlets: list[CountingOutlet]
+    put_off: list[Callable[[], None]]
 
     def join(self, client: Client) -> None:
         client.outlet = outlet = CountingOutlet(client.outlet)
         self.outlets.append(outlet)
-        super().join(client)
+        self._do(partial(super().join, client))
+
+    def receive(self, client: Client, text: str) -> None:
+        self._do(partial(super().receive, client, text))
+
+    def _do(self, what: Callable[[], None]) -> None:
+        if self.hangs:
+            self.put_off.append(what)
+        else:
+            what()
+
+    def go_on(self) -> None:
+        self.hangs = False
+        for what in self.put_off:
+            what()
+        self.put_off.clear()
 
 
 class Market:
     """A connector, pipelines and a gateway, and a page that watches them."""
 
-    def __init__(self, fanout: CountingFanout, clock: list[int], page: Page) -> None:
+    def __init__(self, fanout: Hanging, clock: list[int], page: Page) -> None:
         self._fanout, self._clock, self.page = fanout, clock, page
         self._read = 0
         self.feed_lives = True
@@ -102,7 +120,8 @@ class Market:
         for _ in range(seconds):
             await self.page.clock.run_for(1_000 - DRAWN_MS)
             self._clock[0] += 1_000
-            self._say()
+            if not self._fanout.hangs:
+                self._say()
             await self.seen()
 
 
@@ -113,9 +132,9 @@ def clock() -> list[int]:
 
 
 @pytest.fixture
-def fanout(board: Board, events: Recents, clock: list[int]) -> CountingFanout:
-    fanout = CountingFanout(board, events, Connectors(), ClientLimits(), lambda: clock[0], reason=str)
-    fanout.outlets = []
+def fanout(board: Board, events: Recents, clock: list[int]) -> Hanging:
+    fanout = Hanging(board, events, Connectors(), ClientLimits(), lambda: clock[0], reason=str)
+    fanout.outlets, fanout.put_off = [], []
     fanout.begin("0123abcd", SHARDS)
     source = next(source for source in SOURCES if source.topic is STATE_PRICES)
     row = STATE_PRICES.decode(json.dumps(ROW | {"symbol": "VNM", "exchange": "HOSE"}).encode())
@@ -125,7 +144,7 @@ def fanout(board: Board, events: Recents, clock: list[int]) -> CountingFanout:
 
 
 @pytest_asyncio.fixture
-async def market(fanout: CountingFanout, clock: list[int], new_page: Callable[[], Awaitable[Page]]) -> AsyncIterator[Market]:
+async def market(fanout: Hanging, clock: list[int], new_page: Callable[[], Awaitable[Page]]) -> AsyncIterator[Market]:
     """The board of HOSE, on which a price is purple, at ten seconds of a feed that lives."""
     async with TestServer(
         Gateway(GatewaySettings(kafka={}, topic_prefix="", archive_url=NO_ARCHIVE), fanout, str).application()
@@ -147,6 +166,8 @@ async def market(fanout: CountingFanout, clock: list[int], new_page: Callable[[]
         await expect(page.locator(".feed.up")).to_be_visible()
         await expect(page.locator(".age b")).to_have_text("0.6 s")
         yield market
+        # Its socket first: the server would wait for that.
+        await page.goto("about:blank")
 
 
 async def is_grey(page: Page) -> bool:
@@ -196,5 +217,27 @@ async def test_a_feed_that_dies_is_called_silent_in_the_second_in_which_the_page
     await expect(page.locator(".banner")).to_contain_text("connector a has said nothing for 5 s")
     market.feed_lives = True
     await market.pass_(1)
+    assert not await is_grey(page)
+    await expect(page.locator(".feed.up")).to_be_visible()
+
+
+async def test_a_gateway_that_hangs_greys_the_page_is_left_and_found_again(market: Market, fanout: Hanging) -> None:
+    page = market.page
+    fanout.hangs = True
+    await market.pass_(1)
+    assert not await is_grey(page)
+    await market.pass_(4)
+    assert await is_grey(page)
+    await expect(page.locator(".connection.hung")).to_be_visible()
+    await expect(page.locator(".banner")).to_contain_text("Máy chủ không trả lời")
+    await expect(page.locator(".feed.unknown")).to_be_visible()
+    await market.pass_(15)
+    assert await is_grey(page)
+    await expect(page.locator(".banner")).to_contain_text("Mất kết nối")
+    await expect(page.locator(".connection.waiting, .connection.connecting")).to_be_visible()
+    await expect(page.locator(".feed.unknown")).to_be_visible()
+    fanout.go_on()
+    await market.pass_(2)
+    await expect(page.locator(".connection.live")).to_be_visible()
     assert not await is_grey(page)
     await expect(page.locator(".feed.up")).to_be_visible()
