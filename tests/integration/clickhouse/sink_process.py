@@ -61,7 +61,10 @@ def arm(step: str, count: int, how: signal.Signals) -> None:
         nonlocal left
         if moment == "after":
             result = original(*args, **kwargs)
-            left -= result != []
+            if result == []:
+                # Nothing was to be done. A process that was stopped and goes on comes by here again.
+                return result
+            left -= 1
         else:
             left -= 1
         if left == 0:

@@ -196,7 +196,9 @@ def canonical(client: Client, sql: str) -> str:
     return str(said.result_rows[0][0])
 
 
-def test_tables_of_a_cluster_are_not_changed_on_one_of_its_servers(writer: Client, database: str) -> None:
+def test_tables_of_a_cluster_are_not_changed_on_one_of_its_servers(
+    writer: Client, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     # An engine that replicates is not to be had without a cluster: the book says so in its place.
     first, *rest = migrations.load()
     migrations.migrate(writer, database, [first])
@@ -205,7 +207,7 @@ def test_tables_of_a_cluster_are_not_changed_on_one_of_its_servers(writer: Clien
     def command(sql: str, **options: Any) -> Any:
         return "ReplicatedReplacingMergeTree" if "any(engine)" in sql else real(sql, **options)
 
-    writer.command = command  # type: ignore[method-assign, assignment]
+    monkeypatch.setattr(writer, "command", command)
     with pytest.raises(TablesOfCluster, match="stock-tracker archive cluster-sql"):
         migrations.migrate(writer, database, [first, *rest])
     assert len(migrations.applied(writer, database)) == 1
