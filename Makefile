@@ -46,7 +46,7 @@ test: setup ## All tests, on a real Kafka and a real ClickHouse
 quick: .venv/.ready ## Unit tests, but for those that play whole market days: seconds, and no Kafka
 	$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit --ignore tests/unit/connectors/ssi/simulator
 
-prove: prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin prove-wheel prove-access prove-cluster prove-history prove-bench ## All the long proofs, one after the other: most of an hour
+prove: prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin prove-wheel prove-access prove-cluster prove-history prove-bench prove-upgrade ## All the long proofs, one after the other: most of an hour
 
 prove-examples: setup ## Every property on thousands of examples
 	PROVE=1 $(TEST) tests/unit tests/contract tests/mutation $(ARGS)
@@ -75,6 +75,9 @@ prove-wheel: setup ## A day from the wheel in an empty environment, and each ser
 
 prove-access: setup ## A stack on a Kafka with TLS, in which each service has an account and the rights that are listed for it
 	PROVE=1 $(BIN)/pytest -q tests/integration/test_least_access.py $(ARGS)
+
+prove-upgrade: .venv/.ready ## The last release, out of git, on what this one has written: refused, forced, and on the next day
+	PROVE=1 $(BIN)/pytest -q tests/contract/test_rollback.py $(ARGS)
 
 prove-cluster: setup ## Three brokers, of which the leader dies in the opening auction; prints how soon prices are fresh again
 	PROVE=1 $(BIN)/pytest -q -s tests/integration/test_three_brokers.py $(ARGS)
