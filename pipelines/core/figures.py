@@ -44,9 +44,16 @@ def check_book(record: Any) -> None:
     Raises:
         RecordRejected: One is below 0, or not below :data:`~pipelines.core.codec.LARGEST`; or a price has no volume.
     """
-    if len(record.bids) % 2 or len(record.asks) % 2:
-        raise RecordRejected("odd_book", f"{record.symbol}: a price in the book has no volume ({record.bids}, {record.asks})")
-    if reduce(or_, record.bids + record.asks, 0) >> BITS:
+    bids, asks = record.bids, record.asks
+    if len(bids) == 6 == len(asks):
+        # Three levels on either side, as most books have them.
+        a, b, c, d, e, f = bids
+        g, h, i, j, k, m = asks
+        if not (a | b | c | d | e | f | g | h | i | j | k | m) >> BITS:
+            return
+    if len(bids) % 2 or len(asks) % 2:
+        raise RecordRejected("odd_book", f"{record.symbol}: a price in the book has no volume ({bids}, {asks})")
+    if reduce(or_, bids + asks, 0) >> BITS:
         named = [(f"{side}[{n}]", figure) for side in ("bids", "asks") for n, figure in enumerate(getattr(record, side))]
         _reject(record, named, 0)
 

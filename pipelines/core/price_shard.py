@@ -333,8 +333,14 @@ class PriceFold:
             self._counts["not_leading"] += 1
             return
         symbol_day = self._known(record)
-        if symbol_day is not None:
-            self._show_book(symbol_day, record)
+        if symbol_day is None:
+            return
+        self._show_book(symbol_day, record)
+        ts_ms, session = record.ts_ms, record.session
+        if session == symbol_day.session and ts_ms >= symbol_day.session_ms:
+            # As below, without its call: quotes come more often than anything else.
+            symbol_day.session_ms = ts_ms
+        else:
             self._take_session(symbol_day, record, None)
 
     def _snapshot(self, record: SnapshotRecord) -> None:
