@@ -204,6 +204,8 @@ class _Client:
         self._draw = random.Random(number)
         self._cursor: str | None = None
         self._kept: list[RowsSeen] | None = None
+        self._pages: list[tuple[int, list[str]]] = []
+        """When messages came that have no cursor yet, and whose rows they have: that of the last page is that of all."""
         if number < orders.keep:
             self._kept = []
             report.deliveries.append(self._kept)
@@ -224,6 +226,7 @@ class _Client:
 
     async def _connection(self, *, is_back: bool) -> None:
         orders, report = self._orders, self._report
+        self._pages.clear()
         async with self._gate:
             began = time.monotonic()
             socket = await self._http.ws_connect(
@@ -284,11 +287,14 @@ class _Client:
 
     def _take(self, head: _Head, seen_us: int) -> None:
         self._report.rows += len(head.rows)
+        if self._kept is not None:
+            self._pages.append((seen_us, [_key(row) for row in head.rows]))
         if isinstance(head.cursor, str):
             self._cursor = head.cursor
             if self._kept is not None:
                 offsets = offsets_of(head.cursor)
-                self._kept.append(RowsSeen(seen_us, offsets, [_key(row) for row in head.rows]))
+                self._kept += [RowsSeen(at_us, offsets, symbols) for at_us, symbols in self._pages]
+                self._pages.clear()
 
     def _say_there(self) -> None:
         if self._there is not None:

@@ -85,6 +85,21 @@ async def test_clients_count_what_comes_and_keep_when_it_came() -> None:
     ]
 
 
+async def test_rows_of_every_page_of_a_delta_are_kept() -> None:
+    """Only the last of its messages has a cursor, and it is that of all of them."""
+    symbols = [f"SYMBOL{number:05}" for number in range(6_000)]
+    async with serving() as served:
+        process = ClientsProcess(Orders(served.address, "stream", 1, throttle_ms=0, keep=1))
+        await asyncio.to_thread(process.wait)
+        served.fanout.apply([a_change("px", symbol, 7) for symbol in symbols])
+        await until_rows(process, 2 + len(symbols))
+        report = await met(process)
+    kept = report.deliveries[0][1:]
+    assert len(kept) > 1
+    assert sorted(symbol for one in kept for symbol in one.symbols) == symbols
+    assert {one.offsets[0] for one in kept} == {7}
+
+
 async def test_a_storm_comes_back_with_its_cursor() -> None:
     async with serving() as served:
         process = ClientsProcess(Orders(served.address, "storm", 4, storm_every_s=0.2))
