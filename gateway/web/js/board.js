@@ -27,7 +27,7 @@ export function shownSymbols(store) {
   const text = search.value;
   if (text.trim() !== "") return found(text, namesOf(store));
   const isSumOf = tab === "DEALS" || tab === "ODD";
-  if (by.column !== null || isSumOf) void store.beat.value;
+  if (by.column !== null || isSumOf) void store.round(2);
   const chosen = px.keys.value.filter((symbol) => belongs(tab, px.peek(symbol), ref.peek(symbol), mine.value));
   void ref.keys.value;
   void basis.keys.value;
@@ -118,7 +118,7 @@ function ColumnChoice() {
 
 function Deals({ store }) {
   const today = store.heartbeat.value?.day;
-  const round = Math.floor(store.beat.value / 20);
+  const round = store.round(20);
   const answer = useArchive(today ? "deals" : null, { day: today, order: "newest", limit: 200 }, round, 1);
   if (answer.rows === null || answer.rows.length === 0) return null;
   return html`<section class="panel deals" aria-label=${t("dealList")}>

@@ -65,7 +65,24 @@ const priceFormat = (digits) => ({
   type: "custom", minMove: 0.01, formatter: (value) => value.toFixed(digits),
 });
 
-/** Candles with their volumes, and marks: `data` is {bars, marks, points, isDay, at}. Prices are as on the wire. */
+/** A line that is there while it has points; `add` makes its series. Returns what sets its points: [{at, value}]. */
+function optionalLine(chart, add) {
+  let series = null;
+  return (line) => {
+    if (line.length === 0) {
+      if (series !== null) chart.removeSeries(series);
+      series = null;
+      return;
+    }
+    series ??= add();
+    series.setData(line.map(({ at, value }) => ({ time: seconds(at, false), value })));
+  };
+}
+
+/**
+ * Candles with their volumes, and marks: `data` is {bars, marks, points, isDay, at, beside}. Prices are as on the wire. `beside` is what is
+ * shown with them, in points: {vn30, basis}; the index has a scale of its own on the left, the basis a part of the chart.
+ */
 export function startCandles(library, chart) {
   const [up, down] = [colourOf("up"), colourOf("down")];
   const candles = chart.addSeries(library.CandlestickSeries, {
@@ -75,8 +92,19 @@ export function startCandles(library, chart) {
   chart.panes()[1].setStretchFactor(0.25);
   chart.panes()[0].setStretchFactor(0.75);
   const marks = library.createSeriesMarkers(candles, []);
+  const setIndex = optionalLine(chart, () =>
+    chart.addSeries(library.LineSeries, {
+      color: colourOf("floor"), lineWidth: 1, title: "VN30", priceScaleId: "left", priceLineVisible: false, priceFormat: priceFormat(2),
+    }),
+  );
+  const setBasis = optionalLine(chart, () => {
+    const line = addBaseline(library, chart, 2);
+    line.applyOptions({ priceFormat: priceFormat(2), priceLineVisible: false });
+    chart.panes()[2].setStretchFactor(0.25);
+    return line;
+  });
   let shown = null;
-  return ({ bars, marks: marked, points, isDay, at, key }) => {
+  return ({ bars, marks: marked, points, isDay, at, key, beside }) => {
     const scale = points ? 100 : 1_000;
     const digits = points ? 1 : 2;
     candles.applyOptions({ priceFormat: priceFormat(digits) });
@@ -92,7 +120,9 @@ export function startCandles(library, chart) {
         color: colourOf(isAlert ? "ceiling" : "reference"), text,
       })),
     );
-    chart.applyOptions({ timeScale: { timeVisible: !isDay } });
+    setIndex(beside.vn30);
+    setBasis(beside.basis);
+    chart.applyOptions({ timeScale: { timeVisible: !isDay }, leftPriceScale: { visible: beside.vn30.length > 0, borderColor: colourOf("line") } });
     if (shown === key || bars.length === 0) return;
     shown = key;
     const place = at ? bars.findLastIndex((bar) => bar.at <= at) : -1;
@@ -101,13 +131,17 @@ export function startCandles(library, chart) {
   };
 }
 
-/** A line around zero: `data` is {line: [{at, value}], digits}. */
-export function startBaseline(library, chart) {
+function addBaseline(library, chart, pane = 0) {
   const [up, down] = [colourOf("up"), colourOf("down")];
-  const series = chart.addSeries(library.BaselineSeries, {
+  return chart.addSeries(library.BaselineSeries, {
     baseValue: { type: "price", price: 0 }, topLineColor: up, topFillColor1: `${up}55`, topFillColor2: `${up}11`,
     bottomLineColor: down, bottomFillColor1: `${down}11`, bottomFillColor2: `${down}55`, lineWidth: 2,
-  });
+  }, pane);
+}
+
+/** A line around zero: `data` is {line: [{at, value}], digits}. */
+export function startBaseline(library, chart) {
+  const series = addBaseline(library, chart);
   return ({ line, digits }) => {
     series.applyOptions({ priceFormat: priceFormat(digits) });
     series.setData(line.map(({ at, value }) => ({ time: seconds(at, false), value })));

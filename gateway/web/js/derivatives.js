@@ -11,10 +11,10 @@ import { ArchiveState, SymbolLink, useArchive } from "./use.js";
 
 const AGAIN_BEATS = 20;
 
-const nameOf = (row) => (row.alias ? `${row.underlying}${row.alias}` : row.symbol);
+export const nameOf = (row) => (row.alias ? `${row.underlying}${row.alias}` : row.symbol);
 
 /** The contracts, those on VN30 first, the next to expire first. */
-function contractsOf(store) {
+export function contractsOf(store) {
   const table = store.tables.basis;
   return table.keys.value
     .map((symbol) => table.get(symbol))
@@ -59,7 +59,7 @@ export function BasisPanel({ store }) {
 
 function BasisChart({ store, front }) {
   const { day } = marketOf(store);
-  const answer = useArchive(day ? "basis" : null, { day, symbol: front.symbol }, Math.floor(store.beat.value / AGAIN_BEATS));
+  const answer = useArchive(day ? "basis" : null, { day, symbol: front.symbol }, store.round(AGAIN_BEATS));
   const said = `${front.symbol} ${answer.rows?.length} ${front.ts_ms}`;
   const data = useMemo(() => {
     return { line: basisLine(answer.rows ?? [], front) };

@@ -1,13 +1,15 @@
 // All that is known of one symbol: chart, tape, foreign trade, alerts, and why its numbers are what they are.
 
 import { html, signal, useEffect, useMemo, useState } from "/vendor/preact.js";
-import { amend, barAt, barsOf, dayMs, withRunning, withToday } from "./bars.js";
+import { amend, barAt, barsOf, basisLine, dayMs, withRunning, withToday } from "./bars.js";
 import { Chart, startCandles } from "./chart.js";
 import { changeClass, mark, priceClass } from "./colour.js";
 import { viewOf } from "./columns.js";
+import { contractsOf, nameOf } from "./derivatives.js";
 import { evidenceOf } from "./evidence.js";
 import { archiveMs, billions, change, changePercent, compact, count, percent, price, volume } from "./format.js";
-import { mine, pinned, toggled } from "./prefs.js";
+import { byBars } from "./indexday.js";
+import { mine, overlays, pinned, toggled } from "./prefs.js";
 import { go, here, symbolAddress } from "./router.js";
 import { statusName, t } from "./text.js";
 import { ArchiveState, useArchive } from "./use.js";
@@ -22,7 +24,7 @@ const AGAIN_BEATS = 8;
 const TAPE_ROWS = 200;
 const YEAR_MS = 365 * 86_400_000;
 
-const roundOf = (store) => Math.floor(store.beat.value / AGAIN_BEATS);
+const roundOf = (store) => store.round(AGAIN_BEATS);
 
 function Head({ view }) {
   const { row, symbol, points, reference, flow } = view;
@@ -75,6 +77,39 @@ function useMinutes(store, symbol, today) {
   return { answer, minutes };
 }
 
+const OVERLAYS = { vn30: "overlayIndex", basis: "overlayBasis" };
+const OVERLAY_BEATS = 20;
+
+/**
+ * What the chart shows beside the symbol, as its user chose: {vn30, basis}, each [{at, value}] in points by bars of `length` minutes,
+ * and {contract}, whose basis it is.
+ */
+function useOverlays(store, today, length, isDay) {
+  const isShown = (name) => !isDay && overlays.value.includes(name);
+  const [front] = isShown("basis") ? contractsOf(store) : [];
+  const asked = front === undefined || today === null ? null : "basis";
+  const answer = useArchive(asked, { day: today, symbol: front?.symbol }, store.round(OVERLAY_BEATS));
+  void store.filled.value;
+  const index = isShown("vn30") && store.indexDay.day === today ? store.indexDay.line("VN30") : [];
+  const basis = asked === null ? [] : basisLine(answer.rows ?? [], front).map(({ at, basis: value }) => ({ at, value }));
+  return {
+    vn30: byBars(index, length).map(({ at, value }) => ({ at, value: value / 100 })),
+    basis: byBars(basis, length),
+    contract: front === undefined ? "" : nameOf(front),
+  };
+}
+
+/** The last values of what is shown beside the symbol. */
+function Legend({ shown }) {
+  const [index, basis] = [shown.vn30.at(-1)?.value, shown.basis.at(-1)?.value];
+  if (index === undefined && basis === undefined) return null;
+  return html`<p class="legend">
+    ${index !== undefined && html`<span class="floor" data-overlay-value="vn30">VN30 ${price(Math.round(index * 100), true, 2)}</span> `}
+    ${basis !== undefined &&
+    html`<span class=${changeClass(basis)} data-overlay-value="basis">${shown.contract} − VN30 ${change(Math.round(basis * 100), true, 2)}</span>`}
+  </p>`;
+}
+
 function SymbolChart({ store, view }) {
   const { symbol, points, row } = view;
   const today = row?.day ?? marketOf(store).day;
@@ -88,12 +123,14 @@ function SymbolChart({ store, view }) {
     : barsOf(withRunning(minutes, row?.candle), Number(length));
   const alerts = store.alerts.value.filter((alert) => alert.symbol === symbol && alert.day === today);
   const marks = isDay ? [] : [...gapMarks(gaps.rows ?? [], bars), ...alertMarks(alerts, bars)].sort((a, b) => a.at - b.at);
+  const beside = useOverlays(store, today, Number(length), isDay);
   const last = bars.at(-1);
   // What the archive has comes after the bar that runs: then there is another stretch of time to show.
   const key = `${symbol} ${length} ${here.value.at} ${(isDay ? days : answer).rows !== null}`;
   // The chart is set anew only when what it shows has changed.
-  const said = JSON.stringify([key, bars.length, last, marks.length, answer.rows?.length, days.rows?.length]);
-  const data = useMemo(() => ({ bars, marks, points, isDay, at: here.value.at, key }), [said]);
+  const besides = [beside.vn30, beside.basis].map((line) => [line.length, line.at(-1)]);
+  const said = JSON.stringify([key, bars.length, last, marks.length, answer.rows?.length, days.rows?.length, besides]);
+  const data = useMemo(() => ({ bars, marks, points, isDay, at: here.value.at, key, beside }), [said]);
   const shown = isDay ? days : answer;
   return html`<div class="symbol-chart" data-last-bar=${last ? last.close : ""}>
     <nav class="tabs" aria-label=${t("intervals")}>
@@ -101,8 +138,14 @@ function SymbolChart({ store, view }) {
         ([name, word]) => html`<button key=${name} type="button" aria-pressed=${length === name} data-interval=${name}
           onClick=${() => (interval.value = name)}>${t(word)}</button>`,
       )}
+      ${!isDay &&
+      Object.entries(OVERLAYS).map(
+        ([name, word]) => html`<button key=${name} type="button" class="overlay" aria-pressed=${overlays.value.includes(name)} data-overlay=${name}
+          onClick=${() => (overlays.value = toggled(overlays.peek(), name))}>${t(word)}</button>`,
+      )}
       ${marks.length > 0 && html`<span class="note">${t("gapsOnChart")}</span>`}
     </nav>
+    <${Legend} shown=${beside} />
     ${bars.length === 0 && shown.rows !== null && html`<p class="empty">${t("noCandles")}</p>`}
     ${bars.length === 0 && html`<${ArchiveState} answer=${shown} />`}
     <${Chart} key=${symbol} start=${startCandles} data=${data} label=${`${t("chart")} ${symbol} ${t(INTERVALS[length])}`} />

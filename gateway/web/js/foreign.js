@@ -117,7 +117,7 @@ function Sectors({ store }) {
 
 function Cumulative({ store }) {
   const { day } = marketOf(store);
-  const answer = useArchive(day ? "flow" : null, { day, scope: "market" }, Math.floor(store.beat.value / AGAIN_BEATS));
+  const answer = useArchive(day ? "flow" : null, { day, scope: "market" }, store.round(AGAIN_BEATS));
   const market = store.tables.flow.get("#market");
   const said = `${answer.rows?.length} ${market?.ts_ms}`;
   const line = useMemo(() => {
@@ -176,7 +176,7 @@ export function ForeignPage({ store }) {
   const table = store.tables.flow;
   const keys = table.keys.value;
   // What is drawn of many symbols is drawn every other second: nobody reads a map that moves faster.
-  const beat = Math.floor(store.beat.value / 4);
+  const beat = store.round(4);
   const symbols = useMemo(() => keys.filter((key) => !key.startsWith("#")), [keys]);
   const map = useMemo(() => html`<${Treemap} symbols=${symbols} table=${table} />`, [symbols, beat, t("treemap")]);
   const list = useMemo(() => html`<${SymbolTable} symbols=${symbols} table=${table} />`, [symbols, beat, sort.value, t("symbol")]);

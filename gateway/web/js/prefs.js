@@ -12,6 +12,7 @@ function preference(name, otherwise) {
 export const mine = preference("mine", []); // symbols of the user's list, in the order in which they were added
 export const pinned = preference("pinned", []);
 export const hiddenColumns = preference("hiddenColumns", []); // ids
+export const overlays = preference("overlays", []); // what charts show beside the symbol: "vn30", "basis"
 export const theme = preference("theme", "dark"); // as boards are
 export const sound = preference("sound", false);
 export const acknowledged = preference("acknowledged", []); // ids of alerts, the last ones only

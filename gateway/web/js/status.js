@@ -119,7 +119,7 @@ function Versions({ store }) {
 
 export function StatusPage({ store }) {
   const { age: old, stale, why } = judge(store);
-  const beat = Math.floor(store.beat.value / 2);
+  const beat = store.round(2);
   const gaps = useMemo(() => html`<${Gaps} store=${store} />`, [beat, t("gapCount")]);
   const suspects = useMemo(() => html`<${Suspects} store=${store} />`, [beat, t("suspect")]);
   const detail = technical(store, why);

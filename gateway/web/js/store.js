@@ -1,6 +1,7 @@
 // What the page knows: tables of rows, alerts, the connection. Rows are taken once a screen frame, the latest of each key only.
 
-import { batch, signal } from "/vendor/preact.js";
+import { batch, computed, signal } from "/vendor/preact.js";
+import { IndexDay } from "./indexday.js";
 
 export const ALERTS_KEPT = 2_000;
 
@@ -59,6 +60,8 @@ export class Store {
   /** @param now the page's clock, in milliseconds. */
   constructor(now) {
     this.tables = Object.fromEntries(["px", "index", "breadth", "flow", "basis", "status", "ref"].map((ch) => [ch, new Table()]));
+    this.indexDay = new IndexDay();
+    this.filled = signal(0); // counts what the archive said of it
     this.alerts = signal([]); // newest first
     this.bell = signal(null); // the alert that has just come live
     this.connection = signal({ phase: "connecting", reason: "", retryAt: 0, needsToken: "", denied: [] });
@@ -66,12 +69,19 @@ export class Store {
     this.hello = signal(null);
     this.now = signal(now);
     this.heardAt = signal(now);
-    this.beat = signal(0); // counts seconds: for what need not be drawn more often
+    this.beat = signal(0); // counts half seconds
+    this._rounds = new Map();
     this._known = new Set(); // ids of alerts
     this._waiting = new Map(); // channel → {cols, rows: Map}: rows that wait for the next frame of the screen
     this._drawing = false;
     this._drawers = new Set();
     this._candles = new Set();
+  }
+
+  /** Counts rounds of so many half seconds: whoever reads it is drawn again with each, and no sooner because of it. */
+  round(beats) {
+    if (!this._rounds.has(beats)) this._rounds.set(beats, computed(() => Math.floor(this.beat.value / beats)));
+    return this._rounds.get(beats).value;
   }
 
   /** Call `draw` with the changed keys by channel ({px: Set, …}) in every screen frame in which rows came; returns what ends that. */
@@ -117,9 +127,19 @@ export class Store {
     batch(() => {
       for (const [ch, { cols, rows }] of waiting) {
         if (this.tables[ch] !== undefined) changed[ch] = this.tables[ch].take(cols, rows.values());
+        if (ch === "index") this._takeIndices(changed.index);
       }
     });
     for (const draw of this._drawers) draw(changed);
+  }
+
+  _takeIndices(symbols) {
+    for (const symbol of symbols) {
+      const row = this.tables.index.peek(symbol);
+      if (row.value === null || row.ts_ms === null) continue;
+      this.indexDay.turn(row.day);
+      this.indexDay.take(row);
+    }
   }
 
   reset(ch) {
@@ -135,6 +155,7 @@ export class Store {
   /** Forget everything that the gateway said: its user has left. */
   forget() {
     for (const ch of [...Object.keys(this.tables), "alert"]) this.reset(ch);
+    this.indexDay.clear(null);
     this.heartbeat.value = null;
   }
 

@@ -1,10 +1,12 @@
 // The strip above the board: indices, phase, age of the data, state of the connection.
 
-import { html } from "/vendor/preact.js";
+import { html, useEffect, useMemo } from "/vendor/preact.js";
 import { changeClass, mark } from "./colour.js";
 import { billions, change, clock, count, day, percent, price } from "./format.js";
 import { freshness, skewed } from "./freshness.js";
+import { sparkline } from "./indexday.js";
 import { ageText, language, phaseName, t } from "./text.js";
+import { useArchive } from "./use.js";
 
 const FIRST = ["VNINDEX", "VN30", "HNXINDEX", "HNX30", "UPCOMINDEX"];
 const NAMES = { VNINDEX: "VN-Index", HNXINDEX: "HNX-Index", UPCOMINDEX: "UPCoM-Index" };
@@ -28,12 +30,49 @@ function Breadth({ store, row }) {
   </p>`;
 }
 
+const SPARK = { width: 108, height: 30 };
+// Of all indices there are less than two thousand minutes a day.
+const MINUTES = 5_000;
+const DRAWN_BEATS = 4;
+const AGAIN_BEATS = 240;
+
+/** The value through the day, from the archive and live; the dotted line is where the day before ended. */
+function Spark({ store, row, colour }) {
+  const beat = store.round(DRAWN_BEATS);
+  const { line, minutes } = useMemo(() => {
+    const values = store.indexDay.line(row.symbol);
+    return { line: sparkline(values, row.prior_value, SPARK.width, SPARK.height), minutes: values.length };
+  }, [beat, store.filled.value, row.symbol, row.prior_value]);
+  if (line === null) return null;
+  const label = t("dayLine", { index: NAMES[row.symbol] ?? row.symbol });
+  return html`<svg class="spark ${colour}" viewBox="0 0 ${SPARK.width} ${SPARK.height}" role="img" aria-label=${label} data-minutes=${minutes}>
+    ${line.base !== null && html`<path class="prior" d="M0 ${line.base}H${SPARK.width}" />`}
+    <path d=${line.path} />
+  </svg>`;
+}
+
+/** What indices did before the page came, and while it was away: asked of the archive whenever it connects, and again every two minutes. */
+function IndexHistory({ store }) {
+  const { day: today } = marketOf(store);
+  const parameters = { day: today, limit: MINUTES };
+  const isLive = store.connection.value.phase === "live";
+  const answer = useArchive(today && isLive ? "index" : null, parameters, store.round(AGAIN_BEATS), 1);
+  useEffect(() => {
+    if (answer.rows === null) return;
+    store.indexDay.turn(today);
+    store.indexDay.fill(answer.rows);
+    store.filled.value += 1;
+  }, [answer]);
+  return null;
+}
+
 function IndexCard({ store, symbol }) {
   const row = store.tables.index.get(symbol);
   if (row === undefined) return null;
   const colour = changeClass(row.change);
   return html`<li class="index" data-index=${symbol}>
     <h2>${NAMES[symbol] ?? symbol}</h2>
+    <${Spark} store=${store} row=${row} colour=${colour} />
     <p class="headline ${colour}">
       <span class="value">${price(row.value, true, 2)}</span>
       <span class="move">${row.change === null ? "–" : `${mark(colour)} ${change(row.change, true, 2)} (${percent(row.change_pct)}%)`}</span>
@@ -49,9 +88,10 @@ function IndexCard({ store, symbol }) {
 export function IndexStrip({ store }) {
   const known = store.tables.index.keys.value;
   const order = [...FIRST.filter((symbol) => known.includes(symbol)), ...known.filter((symbol) => !FIRST.includes(symbol))];
-  return html`<ul class="indices" tabindex="0" aria-label=${t("index")}>
-    ${order.map((symbol) => html`<${IndexCard} key=${symbol} store=${store} symbol=${symbol} />`)}
-  </ul>`;
+  return html`<${IndexHistory} store=${store} />
+    <ul class="indices" tabindex="0" aria-label=${t("index")}>
+      ${order.map((symbol) => html`<${IndexCard} key=${symbol} store=${store} symbol=${symbol} />`)}
+    </ul>`;
 }
 
 /** The feeds' rows, as of now. */

@@ -123,6 +123,7 @@ export const WORDS = {
   againstIndex: ["So với chỉ số", "Against the index"],
   slope: ["Điểm/phút", "Points/min"],
   index: ["Chỉ số", "Index"],
+  dayLine: ["{index} trong ngày", "{index} through the day"],
   left: ["Còn lại", "Left"],
   openInterestNote: ["Nguồn SSI không gửi KL mở (OI).", "SSI's feed sends no open interest."],
 
@@ -162,6 +163,8 @@ export const WORDS = {
   intervalDay: ["Ngày", "1D"],
   intervals: ["Khung thời gian", "Interval"],
   chartBy: ["Biểu đồ của", "Charts by"],
+  overlayIndex: ["+ VN30", "with VN30"],
+  overlayBasis: ["+ Chênh lệch", "with basis"],
   gapsOnChart: ["⌇ nguồn thiếu · ! cảnh báo", "⌇ gap of the feed · ! alert"],
   noCandles: ["Chưa có nến nào hôm nay.", "No candle today yet."],
   noTape: ["Chưa có dòng khớp nào.", "Nothing on the tape yet."],

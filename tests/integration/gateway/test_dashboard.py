@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, ViewportSize, WebSocketRoute, expect
+from playwright.async_api import Page, Route, ViewportSize, WebSocketRoute, expect
 
 from schemas.instruments import limits, tick_of
 from schemas.units import Exchange, Price
-from tests.fetching import fetched
+from tests.page_checks import english_on, serious_on, too_small_on, too_wide_on
 
 pytestmark = [pytest.mark.kafka, pytest.mark.browser]
 
@@ -21,15 +21,6 @@ IMAGES = os.environ.get("SCREENSHOTS")
 PAGES = ("board", "foreign", "derivatives", "alerts", "status")
 HIGH: ViewportSize = {"width": 1440, "height": 1200}
 PHONE: ViewportSize = {"width": 390, "height": 844}
-AXE = Path(__file__).parents[2] / "axe"
-WORDS = """
-async () => {
-  const { WORDS } = await import("/js/words.js");
-  const differ = Object.values(WORDS).filter(([vi, en]) => vi.toLowerCase() !== en.toLowerCase());
-  return differ.map(([, en]) => en).filter((en) => en.length > 3 && !en.includes("{"));
-}
-"""
-"""The page's own English words."""
 _VN30 = """
 ACB BCM BID BVH CTG FPT GAS GVR HDB HPG LPB MBB MSN MWG PLX SAB SHB SSB SSI STB TCB TPB VCB VHM VIB VIC VJC VNM VPB VRE
 """
@@ -99,11 +90,17 @@ def paint(market: Any) -> None:
     market.flush()
 
 
+MINUTES = [("VNINDEX", f"2026-11-20 09:{minute:02}:00", 165_000 + 40 * minute) for minute in range(15)]
+"""What an archive answers of indices: up to the minute of which the board tells."""
+
+
 @pytest.fixture
 async def page(new_page: Callable[[], Awaitable[Page]]) -> Page:
-    """A page on a screen so high that all of the VN30 is in view."""
+    """A page on a screen so high that all of the VN30 is in view; there is no archive, but of what indices did."""
     page = await new_page()
     await page.set_viewport_size(HIGH)
+    told = {"cols": ["symbol", "minute", "close"], "rows": MINUTES, "next": None}
+    await page.route("**/api/v1/index?*", lambda route: route.fulfill(json=told))
     return page
 
 
@@ -148,6 +145,7 @@ async def test_a_price_is_seen_changes_and_turns_purple_at_its_ceiling(
     market.flush()
     await expect(page.locator("[data-index=VNINDEX] .value")).to_have_text("1,665.50")
     await expect(page.locator("[data-index=VNINDEX] .breadth")).to_contain_text("▲187 (6)")
+    await expect(page.locator("[data-index=VNINDEX] .spark")).to_have_attribute("data-minutes", str(len(MINUTES) + 1))
     # The feed says no breadth of it, so its members do.
     await expect(page.locator("[data-index=VN30] .breadth")).to_have_text("–")
     market.breadth("VN30", advances=12, ceilings=2, no_changes=4, declines=11, floors=1, untraded=0)
@@ -343,55 +341,7 @@ async def test_a_gateway_that_hangs_greys_the_page_and_nothing_on_it_stays_green
     await expect(page.locator(".connection.live")).to_be_visible()
 
 
-async def english_on(page: Page) -> list[str]:
-    """What the page says in its own English words, but for what is marked as English."""
-    words = await page.evaluate(WORDS)
-    assert len(words) > 100
-    said = await page.evaluate(
-        """() => {
-            const shown = [...document.querySelectorAll("body *")].filter((element) => element.closest("[lang=en]") === null);
-            const own = (element) => [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data);
-            return shown.flatMap((element) => [...own(element), element.title ?? "", element.ariaLabel ?? ""]);
-        }"""
-    )
-    return sorted({text.strip() for text in said} & set(words))
-
-
-async def serious_on(page: Page, axe: str) -> list[tuple[str, list[str]]]:
-    """What axe finds serious, or worse."""
-    # By the browser's own door: the page's policy lets no script of others in.
-    await page.evaluate(axe)
-    found = await page.evaluate("axe.run({ resultTypes: ['violations'] })")
-    return [
-        (violation["id"], [node["html"][:200] for node in violation["nodes"][:3]])
-        for violation in found["violations"]
-        if violation["impact"] in ("serious", "critical")
-    ]
-
-
-async def too_wide_on(page: Page) -> list[str]:
-    """What has to be scrolled sideways."""
-    wide: list[str] = await page.evaluate(
-        """() => [document.documentElement, ...document.querySelectorAll(".sheet, .page")]
-            .filter((element) => element.scrollWidth > element.clientWidth + 1).map((element) => element.className)"""
-    )
-    return wide
-
-
-async def too_small_on(page: Page) -> list[str]:
-    """What is to be touched and is too small for a finger."""
-    small: list[str] = await page.evaluate(
-        """() => [...document.querySelectorAll("button, nav a, select, input[type=search]")].filter((element) => {
-            const { width, height } = element.getBoundingClientRect();
-            return width > 0 && height < 44 && element.closest("thead") === null;
-        }).map((element) => element.outerHTML.slice(0, 120))"""
-    )
-    return small
-
-
 async def test_every_page_speaks_vietnamese_fits_a_phone_and_is_accessible(market: Any, gateway: Any, page: Page) -> None:
-    folder = fetched(AXE, "node", ["npm", "ci", "--silent", "--no-audit", "--no-fund"])
-    axe = (folder / "node_modules/axe-core/axe.min.js").read_text()
     paint(market)
     await gateway.ready()
     for theme, size in (("dark", HIGH), ("light", PHONE)):
@@ -402,8 +352,57 @@ async def test_every_page_speaks_vietnamese_fits_a_phone_and_is_accessible(marke
             await expect(page.locator(f"[data-page={name}]")).to_have_attribute("aria-current", "page")
             if await page.evaluate("document.documentElement.dataset.theme") != theme:
                 await page.locator(".theme").click()
-            assert await serious_on(page, axe) == [], f"{name}, {theme}"
+            assert await serious_on(page) == [], f"{name}, {theme}"
             assert await english_on(page) == [], name
             assert await too_wide_on(page) == [], name
             if size is PHONE:
                 assert await too_small_on(page) == [], name
+
+
+PARTS = [
+    (0, kind, phase, cause, late, clipped, True, 1_234, 123_456_700)
+    for kind, phase, cause, late, clipped in (
+        ("print", "continuous", "", False, False), ("print", "continuous", "", True, True),
+        ("gap", "", "before_start", False, False), ("gap", "", "unseen", False, False),
+        ("fill", "continuous", "", False, False), ("correction", "", "", False, False),
+        ("print", "put_through", "", False, False),
+    )
+]  # fmt: skip
+LINES = [
+    (0, place, 0, "2026-11-20 10:15:00.000", "2026-11-20 10:14:59.000", kind, 28_350, 1_234_500, side, kind == "fill",
+     False, True, "continuous", "unseen" if kind == "gap" else None, 123_456_700)
+    for place, (kind, side) in enumerate((("print", "buy"), ("gap", None), ("fill", "sell"), ("correction", None)))
+]  # fmt: skip
+ARCHIVE = {
+    "volume": ("generation kind phase cause late clipped anchored lines volume", PARTS),
+    "trades": ("partition offset idx ts since kind price volume side late clipped anchored phase cause total_volume", LINES),
+    "foreign": (
+        "partition offset idx ts side volume value kind room",
+        [(0, place, 0, "2026-11-20 10:15:00.000", side, 1_234_500, 34_998_075_000, "correction", 1_234_567_800)
+         for place, side in enumerate(("buy", "sell"))],
+    ),
+}  # fmt: skip
+"""What an archive answers to the drawer of a symbol: columns and rows."""
+
+
+async def test_every_part_of_the_drawer_fits_a_phone(market: Any, gateway: Any, page: Page) -> None:
+    paint(market)
+    await gateway.ready()
+
+    async def answer(route: Route) -> None:
+        columns, rows = ARCHIVE.get(route.request.url.split("/api/v1/")[1].split("/")[0], ("minute", []))
+        await route.fulfill(json={"cols": columns.split(), "rows": rows, "next": None})
+
+    await page.route("**/api/v1/**", answer)
+    await page.set_viewport_size(PHONE)
+    for view, content in (
+        ("why", "[data-part=unseen]"),
+        ("tape", ".tape-line.fill"),
+        ("foreign", ".tape .flag"),
+        ("chart", ".chart"),
+    ):
+        await page.goto(f"{gateway.url}/#board/VN30/HPG/{view}")
+        await expect(page.locator(content).first).to_be_visible()
+        assert await too_wide_on(page) == [], view
+        assert await too_small_on(page) == [], view
+        assert await serious_on(page) == [], view

@@ -4,9 +4,11 @@ import { amend, barAt, barsOf, basisLine, dayMs, withRunning, withToday } from "
 import { choosable, columnsOf, viewOf } from "../../../../gateway/web/js/columns.js";
 import { evidenceOf } from "../../../../gateway/web/js/evidence.js";
 import { alertsShown } from "../../../../gateway/web/js/filters.js";
+import { byBars, IndexDay, SESSION_MINUTES, sparkline, tradedMinutes } from "../../../../gateway/web/js/indexday.js";
 import { Interest } from "../../../../gateway/web/js/interest.js";
 import { found, nextSort, ordered, plain } from "../../../../gateway/web/js/order.js";
 import { addressOf, placeOf } from "../../../../gateway/web/js/places.js";
+import { isToken, tokenIn } from "../../../../gateway/web/js/tokens.js";
 import { squarified } from "../../../../gateway/web/js/treemap.js";
 import { fitting, linesInView, placed, topFor } from "../../../../gateway/web/js/windowing.js";
 
@@ -259,4 +261,51 @@ test("an address names a page, a tab, a symbol and what is open of it, and comes
   assert.deepEqual(placeOf("#alerts//HPG/chart/1795140900000"), { page: "alerts", tab: "VN30", symbol: "HPG", view: "chart", at: 1_795_140_900_000 });
   assert.equal(placeOf("#board/VN30/<b>").symbol, "");
   assert.equal(placeOf("").page, "board");
+});
+
+test("a token is found in what is pasted, and what is none is told from one", () => {
+  assert.equal(tokenIn("  Bearer aa.bb\n  .cc \n"), "aa.bb.cc");
+  assert.equal(tokenIn('"aa.bb.cc"'), "aa.bb.cc");
+  assert.deepEqual(["aa.bb-_.cc", "Bearer aa.bb.cc"].map(isToken), [true, true]);
+  assert.deepEqual(["", "aa.bb", "aa.bb.cc.dd", "aa.b$.cc", `aa.${"b".repeat(8_000)}.cc`].map(isToken), Array(5).fill(false));
+});
+
+const at = (hour, minute, second = 0) => Date.UTC(2026, 10, 20, hour - 7, minute, second);
+
+test("a line of the day has no room for the break at noon, nor for what is before and after", () => {
+  assert.equal(SESSION_MINUTES, 270);
+  const minutes = [at(8, 30), at(9, 0), at(9, 1), at(11, 30), at(12, 15), at(13, 0), at(14, 45), at(15, 0), at(16, 0)].map(tradedMinutes);
+  assert.deepEqual(minutes, [0, 0, 1, 150, 150, 150, 255, 270, 270]);
+});
+
+test("the day of an index is the archive's up to the minute that runs, and the board's from there", () => {
+  const day = new IndexDay();
+  const row = (minute, value, second = 0) => ({ symbol: "VN30", ts_ms: at(9, minute, second), value });
+  day.turn(20261120);
+  day.take(row(16, 1_905, 40));
+  const archive = (minute, close) => ({ symbol: "VN30", minute: `2026-11-20 09:${minute}:00`, close });
+  day.fill([archive(14, 1_900), archive(15, 1_903), archive(16, 1_904)]);
+  assert.deepEqual(day.line("VN30").map(({ value }) => value), [1_900, 1_903, 1_905]);
+  day.take(row(17, 1_910));
+  const before = day.revision;
+  day.take(row(17, 1_910, 5));
+  assert.equal(day.revision, before);
+  // The page was away from 09:17 to 09:19: what it missed comes from the archive, and the end of the minute in which it left.
+  day.take(row(19, 1_920));
+  day.fill([archive(17, 1_912), archive(18, 1_915), archive(19, 1_919)]);
+  assert.deepEqual(day.line("VN30").slice(-3).map(({ value }) => value), [1_912, 1_915, 1_920]);
+  assert.deepEqual(day.line("VNINDEX"), []);
+  day.turn(20261123);
+  assert.deepEqual(day.line("VN30"), []);
+});
+
+test("a sparkline has the close of the day before in view", () => {
+  const line = [{ at: at(9, 0), value: 110 }, { at: at(11, 15), value: 120 }];
+  assert.deepEqual(sparkline(line, 100, 100, 32), { path: "M0 16L50 1", base: 31 });
+  assert.deepEqual(sparkline(line.slice(0, 1), null, 100, 32), { path: "M0 16h1", base: null });
+  assert.equal(sparkline([], 100, 100, 32), null);
+  assert.deepEqual(byBars([{ at: at(9, 0), value: 1 }, { at: at(9, 4), value: 2 }, { at: at(9, 5), value: 3 }], 5), [
+    { at: at(9, 0), value: 2 },
+    { at: at(9, 5), value: 3 },
+  ]);
 });
