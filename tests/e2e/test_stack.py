@@ -10,11 +10,9 @@ import secrets
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import msgspec
 import pytest
 from confluent_kafka import Producer
@@ -26,7 +24,7 @@ from playwright.async_api import Page, ViewportSize, expect
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.settings import SinkSettings
 from connectors.ssi.simulator.core.truth import Truth
-from schemas.calendar import ICT, at, day_of
+from schemas.calendar import at, day_of
 from schemas.deployment import kafka_config
 from schemas.shards import shard_keys
 from schemas.structs import FlowRow
@@ -46,6 +44,7 @@ from stock_tracker.ports import free_port
 from stock_tracker.stack.readiness import why_not_ready
 from stock_tracker.verify.topics import read_topic
 from tests.builders import changed
+from tests.e2e.page_numbers import Pages, Rest
 from tests.e2e.running_up import KILLABLE, RunningUp, StartUp
 from tests.e2e.test_chaos import PARTS as STRUCK
 from tests.patience import PATIENCE_S, reached
@@ -167,40 +166,6 @@ async def test_a_price_equals_the_simulator_s_and_turns_purple(
     assert complaints == []
 
 
-async def rest(up: RunningUp, path: str) -> list[dict[str, Any]]:
-    """The rows that the gateway answers, as objects."""
-    async with aiohttp.ClientSession() as http, http.get(f"{up.running.urls['dashboard']}api/v1/{path}") as answer:
-        assert answer.status == 200, await answer.text()
-        body = await answer.json()
-        return [dict(zip(body["cols"], row, strict=True)) for row in body["rows"]]
-
-
-def billions(vnd: int) -> str:
-    """A net value as the page writes it."""
-    digits = 0 if abs(vnd) >= 10**12 else 1 if abs(vnd) >= 10**9 else 2
-    sign = "+" if vnd > 0 else "−" if vnd < 0 else ""
-    return f"{sign}{abs(vnd) / 10**9:,.{digits}f}"
-
-
-async def sees_the_board(up: RunningUp, page: Page) -> None:
-    """See that each line of the VN30 that is in the document has the numbers of REST, while the market stands."""
-    await page.locator("[data-page=board]").click()
-    rows = {row["symbol"]: row for row in await rest(up, "snapshot/px?sym=@VN30")}
-    flows = {row["key"]: row for row in await rest(up, "snapshot/flow")}
-    symbols = await page.locator("tbody tr[data-symbol]").evaluate_all("lines => lines.map((line) => line.dataset.symbol)")
-    assert len(symbols) == 30
-    for symbol in symbols:
-        line, row = page.locator(f"tr[data-symbol={symbol}]"), rows[symbol]
-        await expect(line.locator(".last")).to_have_text("" if row["last"] is None else f"{row['last'] / 1000:,.2f}")
-        await expect(line.locator(".total")).to_have_text(f"{row['total_volume']:,}" if row["total_volume"] else "")
-        if row["bids"]:
-            await expect(line.locator(".bid1-volume")).to_have_text(f"{row['bids'][1]:,}")
-        if symbol in flows:
-            await expect(line.locator(".foreign-bought")).to_have_text(
-                f"{flows[symbol]['bought']:,}" if flows[symbol]["bought"] else ""
-            )
-
-
 @pytest.mark.browser
 async def test_each_page_shows_what_rest_says_and_a_killed_gateway_leaves_no_hole(
     up: RunningUp, new_page: Callable[[], Awaitable[Page]], watched: Callable[[Page], list[str]]
@@ -211,52 +176,23 @@ async def test_each_page_shows_what_rest_says_and_a_killed_gateway_leaves_no_hol
     await page.set_viewport_size(HIGH)
     complaints = watched(page)
     await page.goto(up.running.urls["dashboard"])
-    await sees_the_board(up, page)
-    status = {row["feed"]: row for row in await rest(up, "snapshot/status")}
-    shown_at = datetime.fromtimestamp(status["a"]["market_ms"] / 1000, ICT)
-    await expect(page.locator(".clock time")).to_have_text(f"{shown_at:%H:%M:%S}")
-
-    await page.locator("[data-page=foreign]").click()
-    flows = {row["key"]: row for row in await rest(up, "snapshot/flow")}
-    market = flows["#market"]
-    await expect(page.locator("[data-net]")).to_have_attribute("data-net", str(market["net_value"]))
-    seller = page.locator(".movers.down [data-mover]").first
-    await expect(seller).to_have_attribute("data-mover", market["sellers"][0]["symbol"])
-    await expect(seller).to_contain_text(billions(market["sellers"][0]["net_value"]))
-
-    await page.locator("[data-page=derivatives]").click()
-    for basis in await rest(up, "snapshot/basis"):
-        sign = "+" if basis["basis"] > 0 else "−" if basis["basis"] < 0 else ""
-        text = f"{sign}{abs(basis['basis']) / 100:,.2f}"
-        await expect(page.locator(f"[data-contract='{basis['symbol']}'] .basis")).to_contain_text(text)
-
-    await page.locator("[data-page=alerts]").click()
-    alerts = await rest(up, "snapshot/alert")
-    await expect(page.locator(".alerts-page h2 small").first).to_have_text(f"{len(alerts)} / {len(alerts)}")
+    pages = Pages(page, up.running.urls["dashboard"])
+    assert await pages.shows_the_board("VN30", "@VN30") == 30
+    await pages.shows_the_time()
+    await pages.shows_the_strip()
+    for tab in ("HOSE", "HNX", "UPCOM", "FUT"):
+        assert await pages.shows_the_board(tab, f"@{tab}") > 0
+    for tab in ("DEALS", "ODD"):
+        await pages.shows_the_board(tab, "*")
+    await pages.shows_foreigners()
+    await pages.shows_futures()
+    await pages.shows_alerts()
+    # All of the day is in the archive, and none of it comes twice.
     await page.locator(".backfill").click()
     await expect(page.locator(".backfill")).to_be_enabled()
-    await expect(page.locator(".alerts-page h2 small").first).to_have_text(f"{len(alerts)} / {len(alerts)}")
-
-    await page.locator("[data-page=status]").click()
-    await expect(page.locator("[data-feed=a] .dead-letters")).to_have_text(f"{status['a']['dead_letters']:,}")
-    prices = await rest(up, "snapshot/px")
-    await expect(page.locator("[data-missed]")).to_have_text(f"{sum(row['missed_volume'] for row in prices):,}")
-
-    # Why HPG's volume is what it is: two clicks from the board.
-    await page.locator("[data-page=board]").click()
-    (hpg,) = await rest(up, "snapshot/px?sym=HPG")
-    await page.keyboard.press("/")
-    await page.keyboard.type("HPG")
-    await page.locator("tr[data-symbol=HPG] .last").click()
-    await expect(page.locator(".symbol-chart")).to_have_attribute("data-last-bar", str(hpg["last"]))
-    await page.locator("[data-view=why]").click()
-    await expect(page.locator(".why")).to_have_attribute("data-total", str(hpg["total_volume"]))
-    await expect(page.locator(".why .agrees")).to_be_visible()
-    await page.locator("[data-view=tape]").click()
-    await expect(page.locator(".tape-line").first).to_be_visible()
-    await page.locator(".drawer .close").click()
-    await page.keyboard.press("/")
-    await page.keyboard.press("Escape")
+    await pages.shows_alerts()
+    await pages.shows_the_status()
+    await pages.shows_all_of("HPG")
     assert complaints == []
 
     # A gateway that is killed says no farewell. The page finds the next one by itself, and lacks nothing that happened meanwhile.
@@ -268,9 +204,79 @@ async def test_each_page_shows_what_rest_says_and_a_killed_gateway_leaves_no_hol
     await up.come_back("gateway", before)
     await up.drain()
     await expect(page.locator(".connection.live")).to_be_visible()
+    assert await pages.shows_the_board("VN30", "@VN30") == 30
     await expect(page.locator("tr[data-symbol=FPT] .last")).to_have_text(last_prices(truth)["FPT"])
-    await sees_the_board(up, page)
+    await pages.shows_the_strip()
     assert await page.evaluate("window.unloaded") is False
+
+
+class Clicks:
+    """Counts what somebody clicks."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self.count = 0
+
+    async def on(self, selector: str) -> None:
+        self.count += 1
+        await self._page.locator(selector).click()
+
+
+@pytest.mark.browser
+async def test_five_questions_are_answered_in_two_clicks_each(up: RunningUp, new_page: Callable[[], Awaitable[Page]]) -> None:
+    """Those of docs/dashboard.md, each from the board as it opens."""
+    await play_to(up, 9, 33)
+    await up.drain()
+    url = up.running.urls["dashboard"]
+    rest = Rest(url)
+    page = await new_page()
+
+    async def opened() -> Clicks:
+        await page.goto("about:blank")
+        await page.goto(url)
+        await expect(page.locator(".connection.live")).to_be_visible()
+        return Clicks(page)
+
+    clicks = await opened()
+    await clicks.on("[data-page=foreign]")
+    flows = await rest.snapshot("flow")
+    seller = page.locator(".foreign-page .movers.down [data-mover]").first
+    await expect(seller).to_have_attribute("data-mover", flows["#market"]["sellers"][0]["symbol"])
+    await expect(seller).to_be_in_viewport()
+    assert clicks.count <= 2
+
+    clicks = await opened()
+    await clicks.on("[data-page=alerts]")
+    hits = [alert for alert in await rest.rows("snapshot/alert") if alert["kind"] == "price_limit"]
+    last_ms = max(alert["ts_ms"] for alert in hits)
+    hit = page.locator("[data-hit]").first
+    await expect(hit).to_be_in_viewport()
+    assert await hit.get_attribute("data-hit") in {alert["symbol"] for alert in hits if alert["ts_ms"] == last_ms}
+    assert clicks.count <= 2
+
+    clicks = await opened()
+    await clicks.on("[data-page=derivatives]")
+    front = next(row for row in (await rest.snapshot("basis")).values() if row["alias"] == "F1M" and row["underlying"] == "VN30")
+    answer = page.locator(".answer")
+    await expect(answer).to_have_attribute("data-basis", str(front["basis"]))
+    way = "cao hơn" if front["basis"] > 0 else "thấp hơn" if front["basis"] < 0 else "bằng"
+    await expect(answer).to_contain_text(way)
+    assert clicks.count <= 2
+
+    clicks = await opened()
+    await expect(page.locator(".age")).to_contain_text("Tuổi dữ liệu")
+    await clicks.on("[data-page=status]")
+    is_stale = "true" if await page.locator("body.stale").count() == 0 else "false"
+    await expect(answer).to_have_attribute("data-fresh", is_stale)
+    assert clicks.count <= 2
+
+    clicks = await opened()
+    (hpg,) = await rest.rows("snapshot/px?sym=HPG")
+    await clicks.on("tr[data-symbol=HPG] .last")
+    await clicks.on("[data-view=why]")
+    await expect(page.locator(".why")).to_have_attribute("data-total", str(hpg["total_volume"]))
+    await expect(page.locator(".why .agrees")).to_be_visible()
+    assert clicks.count <= 2
 
 
 async def test_everything_of_a_morning_is_where_it_belongs(up: RunningUp) -> None:
