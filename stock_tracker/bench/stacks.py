@@ -1,11 +1,13 @@
 """A whole stack to be measured: as `stock-tracker up` starts it, on free ports, in a folder that goes, fed at any rate."""
 
+import asyncio
 import json
 import os
+import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -87,6 +89,7 @@ async def measured_stack(
 
     Raises:
         StockTrackerError: Something did not come up.
+        SystemExit: SIGTERM came; everything has been stopped.
     """
     environ = {name: value for name, value in os.environ.items() if name not in _TAKEN_FROM_US}
     environ |= {**(settings or {}), "STOCK_TRACKER_HOME": str(home)}
@@ -98,8 +101,36 @@ async def measured_stack(
         stack = _of_scale(stack, scale)
     if lags is not None:
         stack = _probed(stack, lags)
-    async with running(stack, tell) as up:
-        yield MeasuredStack(up)
+    with _ended_by_sigterm():
+        async with running(stack, tell) as up:
+            yield MeasuredStack(up)
+
+
+@contextmanager
+def _ended_by_sigterm() -> Iterator[None]:
+    """Whoever ends the measurement ends its processes, too: they are stopped in good order first.
+
+    Raises:
+        SystemExit: SIGTERM came, and all that ran has been stopped.
+    """
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is None:
+        raise AssertionError("a stack is run by a task")
+    came = asyncio.Event()
+
+    def end() -> None:
+        came.set()
+        task.cancel()
+
+    loop.add_signal_handler(signal.SIGTERM, end)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if came.is_set():
+            raise SystemExit(128 + signal.SIGTERM) from None
+        raise
+    finally:
+        loop.remove_signal_handler(signal.SIGTERM)
 
 
 def _fed(stack: Stack, paced: Sequence[FeedRate], *, fast: bool) -> Stack:
