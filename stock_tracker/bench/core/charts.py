@@ -52,6 +52,6 @@ def chart(title: str, unit: str, bars: list[ChartBar]) -> str:
 
 def number(value: float) -> str:
     """A number with three digits that say something, and commas."""
-    if abs(value) >= 100:
+    if abs(value) >= 100 or value == 0:
         return f"{value:,.0f}"
-    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}" if abs(value) >= 1 else f"{value:.3f}"
