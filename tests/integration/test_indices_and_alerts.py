@@ -4,6 +4,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -21,7 +22,7 @@ from schemas.calendar import at
 from schemas.instruments import future_symbol, routing_key
 from schemas.position import Position
 from schemas.shards import shard_keys, shard_of
-from schemas.structs import AlertEvent, IndexRecord, LedgerFrame, TradeRecord
+from schemas.structs import AlertEvent, IndexRecord, LedgerFrame, ShardProgress, TradeRecord
 from schemas.topics import (
     MARKET_ALERTS,
     MARKET_BASIS,
@@ -33,6 +34,7 @@ from schemas.topics import (
     SSI_INDICES,
     STATE_BASIS,
     STATE_INDICES,
+    STATE_PROGRESS,
     Topic,
     encode,
 )
@@ -157,6 +159,10 @@ class Market:
             log.setdefault(message.partition, []).append(message.value)
         return log
 
+    def progress(self) -> list[ShardProgress]:
+        """What the pipelines say of how far they have come."""
+        return [STATE_PROGRESS.decode(value) for values in self.read(STATE_PROGRESS).values() for value in values]
+
     def alerts(self) -> int:
         """How many alerts are committed."""
         return sum(map(len, alerts_of(self.read(MARKET_ALERTS)).values()))
@@ -214,7 +220,7 @@ def by_rule(alerts: dict[int, list[AlertEvent]]) -> dict[tuple[int, str], list[A
 
 
 def test_indices_basis_and_alerts_are_what_the_folds_say_through_kills(market: Market) -> None:
-    kills = usually(2, proving=20)
+    kills, began_ms = usually(2, proving=20), time.time_ns() // 1_000_000
     frames = a_morning(80 * kills)
     doubts = [(shard_of("VNM", SHARDS), a_doubt(number)) for number in range(3)]
     says = fold_purely(frames, partial(fold_frame, offers=offers(SSI_INDICES)), SSI_INDICES)
@@ -249,6 +255,8 @@ def test_indices_basis_and_alerts_are_what_the_folds_say_through_kills(market: M
             until(more, "more alerts")
     with market.pipelines():
         until(lambda: market.alerts() >= count, "all alerts")
+        second = {MARKET_TRADES.name, MARKET_BASIS.name}
+        until(lambda: second <= {row.topic for row in market.progress()}, "how far the alerts have come")
 
     for topic in (MARKET_INDICES, MARKET_BASIS, MARKET_TRADES):
         assert market.read(topic) == says[topic.name]
@@ -259,6 +267,12 @@ def test_indices_basis_and_alerts_are_what_the_folds_say_through_kills(market: M
     assert len(set(ids)) == len(ids)
     for rows in (STATE_INDICES, STATE_BASIS):
         assert last_rows(market.read(rows), rows) == last_rows(says[rows.name], rows)
+    # Both stages tell the time at which Kafka was given the records: what is made of them inherits it.
+    told_ms = [row.recv_us // 1_000 for row in market.progress() if row.topic != SSI_INDICES.name]
+    brought_ms = [ms for row in market.progress() if row.topic == SSI_INDICES.name for ms in row.brought_ms.values()]
+    assert told_ms
+    assert brought_ms
+    assert all(began_ms <= ms <= time.time_ns() // 1_000_000 for ms in told_ms + brought_ms)
 
 
 def last_rows(log: Log, topic: Topic[Any]) -> dict[str, Any]:
