@@ -104,6 +104,11 @@ export class Store {
       else for (const event of events) this.event(ch, event, false);
       return;
     }
+    if (ch === "status") {
+      // With the heartbeat that follows: a page that says that its data is old must not call the feed up, not for one frame.
+      this.tables.status.take(cols, rows);
+      return;
+    }
     const waiting = this._waiting.get(ch) ?? { cols, rows: new Map() };
     waiting.cols = cols;
     for (const values of rows) waiting.rows.set(values[0], values);
@@ -114,11 +119,6 @@ export class Store {
     }
   }
 
-    if (ch === "status") {
-      // With the heartbeat that follows: a page that says that its data is old must not call the feed up, not for one frame.
-      this.tables.status.take(cols, rows);
-      return;
-    }
   _draw() {
     this._drawing = false;
     const waiting = this._waiting;
