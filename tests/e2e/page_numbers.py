@@ -272,7 +272,8 @@ class Pages:
 
         async def shown_sizes() -> dict[str, int]:
             texts = await self._texts("[data-channel]", "channel")
-            return {channel: int(cells[3].replace(",", "")) for channel, cells in texts.items()}
+            # Of events, alerts and closed minutes, the page has no table, and a dash for their number.
+            return {channel: int(cells[3].replace(",", "")) for channel, cells in texts.items() if cells[3] != "–"}
 
         await self.come_to("the rows of each channel", sizes, shown_sizes)
         for name, of in (("gaps", "gaps"), ("missed", "missed_volume")):
