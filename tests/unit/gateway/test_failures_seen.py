@@ -150,7 +150,8 @@ async def market(fanout: Hanging, clock: list[int], new_page: Callable[[], Await
         Gateway(GatewaySettings(kafka={}, topic_prefix="", archive_url=NO_ARCHIVE), fanout, str).application()
     ) as server:
         page = await new_page()
-        await page.clock.install(time=clock[0] / 1_000)
+        # A page's clock runs until it is told to stand, and cannot stand at a time that is over.
+        await page.clock.install(time=clock[0] / 1_000 - 3_600)
         await page.clock.pause_at(clock[0] / 1_000)
         market = Market(fanout, clock, page)
         await page.goto(f"http://127.0.0.1:{server.port}/#board/HOSE")
