@@ -68,6 +68,8 @@ class PipelineApplication(Application):
 
     assigned = False
     """Whether its group has told it its partitions, which may be none."""
+    came_round_s = 0.0
+    """When its loop last began a round, on :func:`time.monotonic`; long ago while a commit or a message does not end."""
     _state_watch: StateWatch
     _watched: WatchedContext
     _busy_config: ApplicationConfig
@@ -112,6 +114,7 @@ class PipelineApplication(Application):
         """Do nothing: several applications may live in one process, each in its own thread."""
 
     def _process_message(self, dataframe_composed: Any) -> None:
+        self.came_round_s = self._watched.clock()
         self._config = self._idle_config if self._watched.is_idle else self._busy_config
         super()._process_message(dataframe_composed)  # type: ignore[no-untyped-call] # it is Quix's
 

@@ -7,6 +7,7 @@ move between processes, alone or together, without starting over.
 import logging
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from quixstreams.state.exceptions import StateRecoveryOffsetOutOfRange
 
 from pipelines.application import PipelineApplication, make_application
 from pipelines.catalogue import named
+from pipelines.core.readiness import Loop, Readiness
 from pipelines.errors import KafkaKeptLess, StopTimedOut
 from pipelines.parameters import Parameters
 from pipelines.retention import lost
@@ -42,6 +44,7 @@ def run(
     health: Callable[[str], None],
     when_made: Callable[[], None] = lambda: None,
     tracer: Tracer | None = None,
+    clock: Callable[[], float] = time.monotonic,
 ) -> None:
     """Run pipelines until SIGTERM or SIGINT; call it in the main thread.
 
@@ -51,6 +54,7 @@ def run(
         health: Is told each change: "" when all are ready, else what is not, and what to do.
         when_made: Called once all of them are made, before they begin: what lives as long as the process is there.
         tracer: Takes the spans of messages that have a trace; None to look for none.
+        clock: Seconds, as the applications' loops have them.
 
     Raises:
         UnknownPipeline: One of ``names`` is none of ours.
@@ -79,14 +83,9 @@ def run(
         for host in hosts:
             host.start()
         told: str | None = None
+        readiness = Readiness(settings.instance)
         while not stop.wait(_LOOK_S) and all(host.is_alive() for host in hosts):
-            waiting = [host.name for host in hosts if not host.application.ready]
-            state = (
-                f"{', '.join(waiting)}: waiting for partitions or recovering state; does another process run as the same "
-                f"PIPELINE_INSTANCE ({settings.instance})?"
-                if waiting
-                else ""
-            )
+            state = readiness.look([host.loop() for host in hosts], clock())
             if state != told:
                 health(state)
                 told = state
@@ -134,6 +133,10 @@ class _Host(threading.Thread):
         super().__init__(name=name, daemon=True)
         self.application = application
         self.failure: BaseException | None = None
+
+    def loop(self) -> Loop:
+        """What is seen of its loop."""
+        return Loop(self.name, self.application.ready, self.application.came_round_s)
 
     def run(self) -> None:
         log.info("%s starts", self.name)

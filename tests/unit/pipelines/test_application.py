@@ -1,5 +1,6 @@
 import inspect
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -36,6 +37,18 @@ def settings(tmp_path: Path) -> PipelineSettings:
 def test_what_we_override_of_quix_is_still_there(name: str) -> None:
     ours, theirs = getattr(PipelineApplication, name), getattr(Application, name)
     assert len(inspect.signature(ours).parameters) == len(inspect.signature(theirs).parameters)
+
+
+def test_each_round_of_the_loop_is_noted_when_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = PipelineApplication.__new__(PipelineApplication)
+    made._idle_config = made._busy_config = None  # type: ignore[assignment] # it is handed on only
+    times = iter([7.0, 8.5])
+    made._watched = SimpleNamespace(clock=lambda: next(times), is_idle=True)  # type: ignore[assignment]
+    seen = []
+    monkeypatch.setattr(Application, "_process_message", lambda self, _: seen.append(self.came_round_s))
+    made._process_message(None)
+    made._process_message(None)
+    assert seen == [7.0, 8.5]
 
 
 def test_quix_asks_its_configuration_before_each_poll_how_long_to_wait() -> None:
