@@ -74,7 +74,7 @@ QUESTIONS: Final[Mapping[str, ArchiveQuestion]] = {
         "foreign_by_scope", (*_IN_TIME, ("scope", "String")), "what foreigners traded in a scope, by minute", filters=("scope",)
     ),
     "foreign": ArchiveQuestion("foreign_ledger", _IN_KAFKA, "what foreigners traded of a symbol", True, ("kind", "side")),
-    "foreign/daily": ArchiveQuestion("day_summary", _BY_SYMBOL, "each symbol's day, foreign trade among it"),
+    "foreign/daily": ArchiveQuestion("foreign_daily", _BY_SYMBOL, "what foreigners traded of each symbol on a day"),
     "index": ArchiveQuestion("indices_1m", _MINUTE + _BY_SYMBOL, "indices, by the minute", filters=("symbol",)),
     "basis": ArchiveQuestion("basis_1m", _MINUTE + _BY_SYMBOL, "futures against their index", filters=("symbol",)),
     "alerts": ArchiveQuestion("alerts", _IN_KAFKA, "what fired", filters=("symbol", "rule", "kind", "severity")),

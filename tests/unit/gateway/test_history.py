@@ -109,6 +109,27 @@ def test_deals_are_those_of_every_symbol_that_were_put_through(engine: Client) -
     assert [(row["symbol"], row["volume"]) for row in answer_of(engine, "deals")] == [("HPG", 9_000)]
 
 
+@pytest.fixture
+def foreigners(engine: Client) -> Iterator[None]:
+    """Two minutes of a symbol, and one of another, as the ledger's entries make them."""
+    engine.command(
+        "INSERT INTO foreign_1m_state VALUES ('HPG', '2026-11-20 09:15:00', 300, 100, 9000, 3000, 2),"
+        " ('HPG', '2026-11-20 09:16:00', 50, 0, 1500, 0, 1), ('FPT', '2026-11-20 09:15:00', 0, 70, 0, 7000, 1),"
+        " ('FPT', '2026-11-19 09:15:00', 5, 5, 500, 500, 1)"
+    )
+    yield
+    engine.command("TRUNCATE TABLE foreign_1m_state")
+
+
+@pytest.mark.usefixtures("foreigners")
+def test_what_foreigners_traded_on_a_day_is_told_of_each_symbol(engine: Client) -> None:
+    names = ("symbol", "bought", "sold", "bought_vnd", "sold_vnd", "net_vnd", "source")
+    assert [tuple(row[name] for name in names) for row in answer_of(engine, "foreign/daily")] == [
+        ("FPT", 0, 70, 0, 7_000, -7_000, "stream"),
+        ("HPG", 350, 100, 10_500, 3_000, 7_500, "stream"),
+    ]
+
+
 @EACH
 def test_no_text_of_a_client_becomes_a_part_of_a_statement(name: str) -> None:
     hostile = "x' OR 1=1; DROP TABLE trades --"
