@@ -112,6 +112,8 @@ MUTANTS = {
     "a scope left out": Mutant("ssi.foreign", foreign_shard, "scopes_of", "(MARKET, exchange.value, *groups)", "(MARKET, *groups)", "missing_flow"),
     "flow that sellers lower": Mutant("ssi.foreign", scopes.ScopeSum, "take_from", "other.sold - self.sold", "self.sold - other.sold", "wrong_flow"),
     "value of an entry that only adds": Mutant("ssi.foreign", foreign_shard, "go_on", "bought - bought_from, bought_value, room", "bought - bought_from, bought_value + 1, room", "wrong_ledger"),
+    "a buyer that tells the room before its record": Mutant("ssi.foreign", foreign_shard, "go_on", "bought_value, room, False", "bought_value, room_before, False", "wrong_entry"),
+    "a seller that tells the room before its record": Mutant("ssi.foreign", foreign_shard, "go_on", "sold_value, room, False", "sold_value, room_before, False", "wrong_entry"),
     "room of an entry that only adds": Mutant("ssi.foreign", foreign_shard, "go_on", "sold_value, room, False", "sold_value, room + 100, False", "wrong_entry"),
 }  # fmt: skip
 

@@ -1,12 +1,14 @@
 """The lines of ``market.foreign`` and the rows of ``state.foreign`` against what the whole day's records come to."""
 
 from collections import defaultdict
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
+from itertools import pairwise
 
+from schemas.structs import ForeignRecord
 from schemas.units import Side
 from stock_tracker.verify.core.differences import Difference
 from stock_tracker.verify.core.reference.compare import Placed, Rows, differ
-from stock_tracker.verify.core.reference.counter import Told
+from stock_tracker.verify.core.reference.counter import RESET_PERCENT, CounterReading, Told
 from stock_tracker.verify.core.reference.day import ToldDay
 from stock_tracker.verify.core.reference.ledger import account_of
 
@@ -17,11 +19,15 @@ def check(told: ToldDay, entries: list[Placed], rows: Rows | None, doubts: list[
     for at, entry in entries:
         ledger[entry.symbol, entry.side].append((at, entry))
     for symbol in sorted(told.foreign.keys() | {symbol for symbol, _ in ledger}):
-        is_clear = True
+        is_clear, only_grew = True, True
         for side in (Side.BUY, Side.SELL):
             yield from _check_chain(symbol, side, ledger[symbol, side])
             yield from _check_kinds(told, symbol, ledger[symbol, side])
-            is_clear &= yield from _check_side(told, symbol, side, ledger[symbol, side], doubts)
+            reading = yield from _check_side(told, symbol, side, ledger[symbol, side], doubts)
+            is_clear &= not (reading.unclear or reading.undecided)
+            only_grew &= len(reading.stretches) == 1 and not reading.dropped
+        if is_clear and only_grew:
+            yield from _check_rooms(told, symbol, [*ledger[symbol, Side.BUY], *ledger[symbol, Side.SELL]])
         if rows is not None and symbol in rows:
             at, row = rows[symbol]
             yield from differ("foreign_row", symbol, row, _row(told, symbol, ledger, is_clear=is_clear), at)
@@ -57,9 +63,43 @@ def _check_kinds(told: ToldDay, symbol: str, entries: list[Placed]) -> Iterator[
             yield Difference("wrong_entry", symbol, f"no record told a room of {entry.room}", at, fields=("room",))
 
 
+def _check_rooms(told: ToldDay, symbol: str, entries: list[Placed]) -> Iterator[Difference]:
+    """A line tells the room of its own second; if records came out of order, perhaps that of a later one that came before it.
+
+    Only where counters have grown and nothing else, and not just after a rise that may have been doubted: a line that waits for a
+    verdict keeps the room of before.
+    """
+    records = told.foreign.get(symbol, ())
+    in_order = all(before.ts_ms <= after.ts_ms for before, after in pairwise(records))
+    its_own = {(record.ts_ms, record.current_room) for record in records}
+    last_ms: dict[int, int] = {}
+    for record in records:
+        last_ms[record.current_room] = max(record.ts_ms, last_ms.get(record.current_room, record.ts_ms))
+    from_ms = _undoubted_from_ms(records)
+    for at, entry in entries:
+        if entry.ts_ms < from_ms:
+            continue
+        is_later = not in_order and last_ms.get(entry.room, -1) > entry.ts_ms
+        if (entry.ts_ms, entry.room) not in its_own and not is_later:
+            detail = f"no record of its second told a room of {entry.room}"
+            yield Difference("wrong_entry", symbol, detail, at, fields=("room",))
+
+
+def _undoubted_from_ms(records: Sequence[ForeignRecord]) -> int:
+    """Since when no counter has risen so far that its way back would look like a reset, nor waited to be confirmed."""
+    bought = sold = risen_ms = 0
+    for record in sorted(records, key=lambda record: record.ts_ms):
+        if bought * 100 < record.bought * RESET_PERCENT or sold * 100 < record.sold * RESET_PERCENT:
+            risen_ms = record.ts_ms
+        bought, sold = max(bought, record.bought), max(sold, record.sold)
+    later = sorted({record.ts_ms for record in records if record.ts_ms > risen_ms})
+    # The first may be as doubtful as the rise itself, and the next confirms it; what comes with that one has been held too.
+    return later[2] if len(later) > 2 else max(later, default=risen_ms) + 1
+
+
 def _check_side(
     told: ToldDay, symbol: str, side: Side, entries: list[Placed], doubts: list[tuple[str, str, str]]
-) -> Generator[Difference, None, bool]:
+) -> Generator[Difference, None, CounterReading]:
     is_buy = side is Side.BUY
     said = [
         Told(
@@ -72,13 +112,13 @@ def _check_side(
     account = account_of(said, *told.limits(symbol))
     if account.reading.unclear or account.reading.undecided:
         doubts.append(("market.foreign", symbol, f"{side}: its counter can be read in more than one way"))
-        return False
+        return account.reading
     volume, value = (sum(getattr(entry, name) for _, entry in entries) for name in ("volume", "value"))
     expected = sum(account.volumes), sum(account.values)
     if (volume, value) != expected:
         detail = f"{side}: {volume} shares and {value} VND, not {expected[0]} and {expected[1]}"
         yield Difference("wrong_ledger", symbol, detail, None, "market.foreign")
-    return True
+    return account.reading
 
 
 def _row(told: ToldDay, symbol: str, ledger: dict[tuple[str, Side], list[Placed]], *, is_clear: bool) -> dict[str, object]:
