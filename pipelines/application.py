@@ -4,7 +4,8 @@ Every setting is in one place, and all topologies have one shape::
 
     input topic → one function a message, over its shard's state → its outputs, each to its own topic → one Kafka transaction
 
-Rows of ``state.*``, and what a message changed in the state, wait for that transaction's commit (:mod:`pipelines.write_behind`).
+What a message changed in the state waits for that transaction's commit; rows and outputs wait too while messages are queued
+(:mod:`pipelines.write_behind`).
 """
 
 import logging
@@ -35,7 +36,7 @@ from pipelines.restart import connect, recover_promptly, watermarks_known
 from pipelines.retention import kept_instead
 from pipelines.settings import PipelineSettings
 from pipelines.state_watch import StateWatch, stores_of
-from pipelines.write_behind import WriteBehind, count, stored_values
+from pipelines.write_behind import WaitingOutputs, WriteBehind, count, stored_values
 from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.members import static_member
 from schemas.position import Position
@@ -106,9 +107,9 @@ class PipelineApplication(Application):
                 lags[place.topic] += max(0, known[1] - place.offset)
         return lags
 
-    def _produce(self, topic: str, key: bytes, value: bytes, headers: Any = None) -> None:
-        """Produce a message in the transaction that is open."""
-        self._producer.produce(topic=topic, key=key, value=value, headers=headers)
+    def _produce(self, topic: str, key: bytes, value: bytes, headers: Any = None, taken_ms: int | None = None) -> None:
+        """Produce a message in the transaction that is open, with the time ``taken_ms``, or that of now."""
+        self._producer.produce(topic=topic, key=key, value=value, headers=headers, timestamp=taken_ms)
 
     def _setup_signal_handlers(self) -> None:
         """Do nothing: several applications may live in one process, each in its own thread."""
@@ -323,18 +324,19 @@ def _fold_message(
             outputs = [*outputs, folded.adopted]
             terms = folded.adopted.value.decode()
             log.info("%s folds with other terms from %s on: %s", name, position, terms, extra=position._asdict())
-        # After what was folded: nobody may be told of a second before what came of it.
         reached = progress.reach(message, position, timestamp, folded.outputs)
-        if behind is None and reached is not None:
-            outputs = [*outputs, reached]
-        count(name, outputs)
         if tracer is not None and trace is not None:
-            # What Quix publishes of it has its headers, and so its trace; a row that waits is given it here.
+            # What is made of it has its headers, and so its trace; a row that waits is given it here.
             tracer.span(f"fold {name}", trace, began_ns, tracer.now_ns(), **position._asdict())
             if behind is not None:
                 behind.trace(trace)
         if behind is not None:
-            behind.wait(folded.rows, reached)
+            behind.wait(folded.rows, reached, WaitingOutputs(outputs, headers, timestamp))
+            return ()
+        if reached is not None:
+            # After what was folded: nobody may be told of a second before what came of it.
+            outputs = [*outputs, reached]
+        count(name, outputs)
         return outputs
 
     return fold_message

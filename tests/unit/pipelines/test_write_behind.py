@@ -13,9 +13,9 @@ from quixstreams.state import PartitionTransaction
 
 from pipelines.core.codec import Codec, DayState, LiveState, Stored
 from pipelines.core.frames import Folded, Output
-from pipelines.write_behind import BUSY_S, WAIT_S, WriteBehind
+from pipelines.write_behind import BATCH_S, BUSY_S, WAIT_S, WaitingOutputs, WriteBehind
 from schemas.structs import BreadthRow, ShardProgress
-from schemas.topics import STATE_BREADTH, STATE_PROGRESS, encode
+from schemas.topics import SSI_DLQ, STATE_BREADTH, STATE_PROGRESS, encode
 from schemas.units import Symbol, TradingDay, UnixMs
 from tests.builders import DAY, a_state
 
@@ -37,14 +37,17 @@ class Quix:
         self.produced: list[tuple[str, bytes, bytes]] = []
         self.headers: list[object] = []
         """Of what was produced; None where nobody named any."""
+        self.taken_ms: list[int | None] = []
+        """The same of its time."""
         self.stored: dict[bytes, bytes] = {}
         self.behind = WriteBehind("prices", self._produce, "t.", lambda: self.now_s)
         stored: Any = self.stored
         (self.state,) = self.behind.keep([stored])
 
-    def _produce(self, topic: str, key: bytes, value: bytes, headers: object = None) -> None:
+    def _produce(self, topic: str, key: bytes, value: bytes, headers: object = None, taken_ms: int | None = None) -> None:
         self.produced.append((topic, key, value))
         self.headers.append(headers)
+        self.taken_ms.append(taken_ms)
 
     def message(self, src: int, *, after_s: float, takes_s: float = 0.0) -> None:
         """A message that shows VN30, ``after_s`` after the pipeline has asked for it."""
@@ -70,6 +73,10 @@ class Quix:
     def srcs(self) -> list[int]:
         """Of the rows that were produced."""
         return [STATE_BREADTH.decode(value).src for _, _, value in self.produced]
+
+
+def a_letter(n: int, headers: object = None) -> WaitingOutputs:
+    return WaitingOutputs([Output(SSI_DLQ, "prices", b"%d" % n)], headers, n)
 
 
 def a_progress() -> Output:
@@ -114,6 +121,53 @@ def test_what_waits_is_published_when_nothing_comes(quix: Quix) -> None:
     assert not quix.behind.has_waiting
     quix.loop()
     assert quix.srcs == [0]
+
+
+def test_outputs_go_at_once_while_the_pipeline_keeps_up_and_together_while_messages_are_queued(quix: Quix) -> None:
+    def take(n: int, *, after_s: float) -> list[bytes]:
+        quix.now_s += after_s
+        quix.behind.reads()
+        quix.now_s += 0.4 * BATCH_S
+        quix.behind.wait({}, made=a_letter(n))
+        quix.loop()
+        told, quix.produced[:] = [value for _, _, value in quix.produced], []
+        return told
+
+    assert take(0, after_s=WAIT_S) == [b"0"]
+    assert [take(n, after_s=0.0) for n in range(1, 7)] == [[], [], [b"1", b"2", b"3"], [], [], [b"4", b"5", b"6"]]
+    assert take(7, after_s=0.0) == []
+    assert quix.behind.has_waiting
+    quix.behind.flush()
+    assert [value for _, _, value in quix.produced] == [b"7"]
+    assert not quix.behind.has_waiting
+
+
+def test_outputs_keep_the_time_and_the_headers_of_their_own_messages_however_long_they_wait(quix: Quix) -> None:
+    for n in (1, 2):
+        quix.behind.reads()
+        quix.behind.wait({}, made=a_letter(n, [("traceparent", b"%d" % n)]))
+    quix.behind.flush()
+    assert quix.produced == [("t.ssi.dlq", b"prices", b"1"), ("t.ssi.dlq", b"prices", b"2")]
+    assert quix.taken_ms == [1, 2]
+    assert quix.headers == [[("traceparent", b"1")], [("traceparent", b"2")]]
+
+
+def test_what_was_folded_is_published_before_its_rows_and_before_it_is_told_how_far_that_was(quix: Quix) -> None:
+    folded = Folded()
+    folded.show(STATE_BREADTH, "VN30", a_row(1))
+    quix.behind.reads()
+    quix.behind.wait(folded.rows, a_progress(), a_letter(1))
+    quix.behind.flush()
+    assert [topic for topic, _, _ in quix.produced] == ["t.ssi.dlq", "t.state.breadth", "t.state.progress"]
+
+
+def test_outputs_that_are_dropped_are_never_published(quix: Quix) -> None:
+    quix.behind.reads()
+    quix.behind.wait({}, made=a_letter(1))
+    quix.behind.drop()
+    quix.behind.flush()
+    assert quix.produced == []
+    assert not quix.behind.has_waiting
 
 
 def test_a_pipeline_is_busy_while_messages_are_queued(quix: Quix) -> None:
@@ -192,7 +246,7 @@ def test_bytes_are_written_to_a_live_state_by_nobody_else() -> None:
         (Checkpoint.get_store_transaction, {"stream_id", "partition"}),
         (PartitionTransaction.get_bytes, {"key", "prefix"}),
         (PartitionTransaction.set_bytes, {"key", "value", "prefix"}),
-        (InternalProducer.produce, {"topic", "key", "value"}),
+        (InternalProducer.produce, {"topic", "key", "value", "headers", "timestamp"}),
         (StreamingDataFrame.register_store, set()),
         (ProcessingContext.commit_checkpoint, {"force", "revoking"}),
         (Checkpoint.close, {"revoking"}),
