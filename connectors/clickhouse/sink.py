@@ -359,8 +359,11 @@ class _Sink:
 
     def _refused(self, error: KafkaError) -> None:
         """Kafka did not take a commit: ask again if that can help."""
+        if error.code() == KafkaError._FATAL and self._ended is None:
+            # It does not say why. That is told apart from messages; what is read with it here the next run reads again.
+            self._consumer.consume(_POLL_MESSAGES, _POLL_SECONDS)
         if not _passes(error):
-            raise self._fatal(error)
+            raise self._fatal(self._ended or error)
         log.info("Kafka did not take a commit: %s", error.str())
 
     def _fatal(self, error: KafkaError) -> InstanceReplaced | KafkaException:
