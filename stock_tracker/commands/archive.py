@@ -283,6 +283,27 @@ def coverage(
         raise typer.Exit(1)
 
 
+@app.command(epilog="Example: stock-tracker archive export --day 20261120 --out parquet")
+def export(
+    day: Annotated[int, typer.Option(help="The trading day, as 20261120; it should be over.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The folder; each day gets one of its own in it.", show_default=False)],
+) -> None:
+    """Write a day as Parquet files, one a table, each checked for its rows; run again, it writes what is not there."""
+    from connectors.clickhouse.export import export_day
+    from schemas.calendar import as_date
+    from schemas.units import TradingDay
+    from stock_tracker.progress import progress
+
+    try:
+        as_date(TradingDay(day))
+    except ValueError as error:
+        raise typer.BadParameter(f"{day} is no date: write it as 20261123", param_hint="--day") from error
+    with progress() as tell, opened() as (client, _):
+        tables = list(export_day(client, TradingDay(day), out, tell))
+    for table in tables:
+        print(f"{table.name:16} {table.rows:>12,} rows  {table.file}{'' if table.is_new else ', was there'}")
+
+
 @app.command(epilog="Example: stock-tracker archive backfill --from http://sink:PASSWORD@127.0.0.1:8123")
 def backfill(
     from_: Annotated[

@@ -18,6 +18,7 @@
     │   └── TypesUnknown
     ├── OtherDatabase           what is committed is in another database than this one
     ├── SinkStillRuns           what was asked for needs the sink to be stopped
+    ├── DayChanges              a day that is exported is still being written
     ├── UnknownIntent           a newer release declared what it was about to insert
     ├── PathInUse               another process has the embedded engine's path
     ├── UsersFileInvalid        the embedded server's users file has to be mended
@@ -237,6 +238,21 @@ class SinkStillRuns(ArchiveError):
 
     def __str__(self) -> str:
         return f"Kafka takes no commit for the archive's group ({self.reason}): stop every sink, then run this again"
+
+
+class DayChanges(ArchiveError):
+    """Rows of ``day`` came into ``table`` while it was exported."""
+
+    def __init__(self, table: str, day: str) -> None:
+        super().__init__(table, day)
+        self.table = table
+        self.day = day
+
+    def __str__(self) -> str:
+        return (
+            f"{self.table} of {self.day} changes while it is written: export a day when it is over and the sink has stored it. "
+            "What was written before stays, and the same command goes on from there"
+        )
 
 
 class UnknownIntent(ArchiveError, Halt):

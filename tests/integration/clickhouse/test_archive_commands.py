@@ -4,11 +4,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from clickhouse_connect.driver.client import Client
 
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.core.migration import Migration
+from connectors.clickhouse.core.tables import DLQ, STORED
 from connectors.clickhouse.migrations import load, migrate
 from tests.command_line import StockTracker
 
@@ -151,6 +153,35 @@ def test_coverage_says_where_a_symbols_days_come_from(archive: StockTracker, wri
         (1, 0, False),
         (1, 1, False),
     ]
+
+
+def test_a_day_is_exported_table_by_table_and_again_only_what_is_not_there(
+    archive: StockTracker, writer: Client, database: str, tmp_path: Path
+) -> None:
+    migrate(writer, database)
+    prints = [f"('print', 'VNM', '2026-11-{day}', 100, 60000, 6000000, {offset})" for day in (19, 20) for offset in range(300)]
+    writer.command(f"INSERT INTO trades_state (kind, symbol, day, volume, price, value, offset) VALUES {', '.join(prints)}")
+    for asked_at in (1, 2):
+        writer.command(
+            "INSERT INTO history_days (symbol, day, volume, asked_at)"
+            f" VALUES ('FPT', '2026-11-20', {asked_at}, fromUnixTimestamp64Milli({asked_at}))"
+        )
+    exported = archive("export", "--day", "20261120", "--out", str(tmp_path))
+    assert exported.code == 0, exported.said
+    folder = tmp_path / "2026-11-20"
+    names = {*(table.view for table in STORED.values()), DLQ, "history_days", "history_minutes", "history_indices"}
+    assert {file.name for file in folder.iterdir()} == {f"{name}.parquet" for name in names}
+    tape = pq.read_table(folder / "trades.parquet")
+    assert (tape.num_rows, tape["offset"].to_pylist(), set(tape["value"].to_pylist())) == (300, list(range(300)), {6_000_000})
+    assert pq.read_table(folder / "history_days.parquet")["volume"].to_pylist() == [2]
+    # One that was cut off, and one that has come to have more rows, are written again; the others stay.
+    (folder / "quotes.parquet").write_bytes((folder / "quotes.parquet").read_bytes()[:-3])
+    writer.command("INSERT INTO foreign_ledger (kind, symbol, day, offset) VALUES ('delta', 'VNM', '2026-11-20', 9)")
+    again = archive("export", "--day", "20261120", "--out", str(tmp_path))
+    assert again.code == 0, again.said
+    new = {line.split()[0] for line in again.out.splitlines() if not line.endswith("was there")}
+    assert new == {"quotes", "foreign_ledger"}
+    assert archive("export", "--day", "20261131", "--out", str(tmp_path)).code == 2
 
 
 def test_a_backup_brings_the_archive_back(archive: StockTracker, embedded: Any, writer: Client, database: str) -> None:
