@@ -360,8 +360,9 @@ class _Sink:
     def _refused(self, error: KafkaError) -> None:
         """Kafka did not take a commit: ask again if that can help."""
         if error.code() == KafkaError._FATAL and self._ended is None:
-            # It does not say why. That is told apart from messages; what is read with it here the next run reads again.
-            self._consumer.consume(_POLL_MESSAGES, _POLL_SECONDS)
+            # It does not say why. That is told apart from messages or among them; what comes with it the next run reads again.
+            found = [message.error() for message in self._consumer.consume(_POLL_MESSAGES, _POLL_SECONDS)]
+            self._ended = self._ended or next((told for told in found if told is not None and told.code() == error.code()), None)
         if not _passes(error):
             raise self._fatal(self._ended or error)
         log.info("Kafka did not take a commit: %s", error.str())

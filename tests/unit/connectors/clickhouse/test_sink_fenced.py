@@ -60,8 +60,17 @@ class AtTheEnd:
         return KafkaError(KafkaError._PARTITION_EOF)
 
 
+class Fenced(AtTheEnd):
+    """What librdkafka says of it among the messages."""
+
+    def error(self) -> KafkaError:
+        return KafkaError(KafkaError._FATAL, FENCED)
+
+
 class FencedInCommit(FencedConsumer):
     """Has a partition with nothing in it, and is fenced in the commit of that: the reason waits for the next read."""
+
+    among_messages = False
 
     def __init__(self, _config: dict[str, Any], error_cb: Callable[[KafkaError], None], logger: Any) -> None:
         super().__init__(_config, error_cb, logger)
@@ -73,6 +82,8 @@ class FencedInCommit(FencedConsumer):
 
     def consume(self, _most: int, _seconds: float) -> list[Any]:
         if self._refused:
+            if self.among_messages:
+                return [AtTheEnd(), Fenced()]
             self._tell(KafkaError(KafkaError._FATAL, FENCED, fatal=True))
         elif self._assigned is not None:
             given, self._assigned = self._assigned, None
@@ -114,7 +125,9 @@ class OpenWriter:
         """There is nothing to leave."""
 
 
-def test_a_sink_that_learns_in_a_commit_that_it_is_fenced_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("among_messages", [False, True])
+def test_a_sink_that_learns_in_a_commit_that_it_is_fenced_says_so(among_messages: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FencedInCommit, "among_messages", among_messages)
     monkeypatch.setattr(sink, "Consumer", FencedInCommit)
     monkeypatch.setattr(sink, "Writer", OpenWriter)
     monkeypatch.setattr(sink, "_wait_for_topics", lambda *_: {"market.trades": "id"})
