@@ -165,6 +165,9 @@ class SinkProcess:
         assert self.process is not None, "start it first"
         return self.process
 
+    def has_ended(self) -> bool:
+        return self._started().poll() is not None
+
     def kill(self) -> None:
         if self.process is not None:
             self.process.kill()
