@@ -237,6 +237,24 @@ async def test_history_is_never_seen_over_what_the_stream_booked_before_or_after
     assert stretches == [(1, DaySource.MINUTES), (1, DaySource.STREAM), (1, DaySource.MINUTES)]
 
 
+@pytest.mark.parametrize(
+    "view", ["minutes", "candles_1m", "candles_5m", "candles_1d", "day_summary", "foreign_daily", "indices_daily"]
+)
+def test_what_the_stream_has_is_looked_up_for_the_symbol_that_is_asked_for_alone(view: str, archive: Client) -> None:
+    """Where history and stream have the same days, looking all of them up would cost each question as much as all symbols."""
+    book(archive, INDEX, BOOKED, 77_000)
+    for table in ("history_days", "history_minutes", "history_indices"):
+        archive.command(f"INSERT INTO {table} (symbol, day) VALUES ('{INDEX}', '{BOOKED}')")
+    told = ", ".join(f"('{what}', '{INDEX}', '{BOOKED}', 1)" for what in ("days", "minutes", "indices"))
+    archive.command(f"INSERT INTO history_asked (what, subject, day, rows) VALUES {told}")
+    asked = f"EXPLAIN indexes = 1 SELECT * FROM {view} WHERE symbol = '{INDEX}' AND day = '{BOOKED}'"
+    plan = [str(line).strip(" │├└─") for (line,) in archive.query(asked).result_rows]
+    read = [line for line in plan if line.startswith("ReadFromMergeTree") and "history_asked" not in line]
+    narrowed = [line for line in plan if line.startswith("Condition:") and f"symbol in ['{INDEX}', '{INDEX}']" in line]
+    # The stream, history, and what the stream has of that.
+    assert len(read) == len(narrowed) == 3, "\n".join(plan)
+
+
 async def test_a_market_is_loaded_whole_and_the_chart_of_the_board_shows_it(archive: Client, server: Any) -> None:
     day = TradingDay(20261113)
     async with ssi() as known:
