@@ -4,6 +4,9 @@ Unit of work: one question, by clickhouse-connect through the embedded server's 
 each its ratio to counting the prints in the same run. Then twenty readers ask the first two questions of different symbols, at
 first alone, then while a sink inserts 5,000 rows a second and one more reader does not read what it asked for.
 
+At last a symbol's day of the minutes, which history stands beside: without history, with as many days of it before those of the
+stream, and with the stream's own days in it, too. Beside each its ratio to the same rows of the stream's table alone.
+
     python benchmarks/bench_queries.py [--days N] [--prints N] [--keep FOLDER]
 
 It makes the archive first, which takes minutes; with ``--keep`` it stays, and is used again.
@@ -29,7 +32,7 @@ import clickhouse_connect
 from clickhouse_connect.driver.client import Client
 
 from benchmarks.bench_archive import EVENTS_A_FRAME, OPEN_MS, frames
-from benchmarks.generated_archive import FIRST_DAY, fill, fill_others
+from benchmarks.generated_archive import FIRST_DAY, add_history, fill, fill_others, forget_history
 from connectors.clickhouse import migrations
 from connectors.clickhouse.client import connect
 from connectors.clickhouse.core import rows
@@ -45,6 +48,9 @@ SECONDS = 10.0
 """For how long the readers ask, each time."""
 SINK_ROWS_PER_S = 5_000
 SYMBOL = "ABA"
+UNITED = ("minutes", "candles_1m")
+"""Views that show minutes of history beside the stream's."""
+_MINUTES = "SELECT * FROM {} WHERE symbol = {{symbol:String}} AND day = {{day:Date}} ORDER BY minute"
 
 
 def main() -> None:
@@ -56,20 +62,35 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = asked.keep or Path(folder)
         fill_if_empty(home, asked.days, asked.prints)
+        with engine(home) as client:
+            forget_history(client)
         with serving(home) as settings:
             ask(settings, asked.days)
+            time_minutes(settings, asked.days, "none")
+        for history, days_before in (("of days before", asked.days), ("of the same days, too", 0)):
+            with engine(home) as client:
+                add_history(client, days_before)
+            with serving(home) as settings:
+                time_minutes(settings, asked.days, history)
 
 
 def fill_if_empty(home: Path, days: int, prints: int) -> None:
-    """Make the archive with the engine alone, which no time limit of a request holds up."""
+    """Make the archive."""
+    with engine(home) as client:
+        if client.command("SELECT count() FROM trades") == 0:
+            fill(client, "trades_state", days, prints)
+            fill_others(client)
+
+
+@contextmanager
+def engine(home: Path) -> Iterator[Client]:
+    """The engine alone, which no time limit of a request holds up."""
     path = ArchiveHome(home=home).folder / "data"
     path.mkdir(parents=True, exist_ok=True)
     with clickhouse_connect.get_client(interface="chdb", path=str(path)) as client:
         client.database = "bench"
         migrations.migrate(client, "bench")
-        if client.command("SELECT count() FROM trades") == 0:
-            fill(client, "trades_state", days, prints)
-            fill_others(client)
+        yield client
 
 
 def ask(settings: SinkSettings, days: int) -> None:
@@ -106,6 +127,21 @@ def time_questions(client: Client, day: date) -> None:
         kind = "symbol-day" if "{symbol:String}" in sql else "market"
         figures = {"ms": round(took * 1000, 1), "x_of_counting": round(took / counting, 2), "rows": found}
         print(json.dumps({"question": question, "of": kind, **figures}))
+
+
+def time_minutes(settings: SinkSettings, days: int, history: str) -> None:
+    """Ask the views that show history beside the stream for a symbol's day, one that the stream has and one that it has not."""
+    streamed = FIRST_DAY + timedelta(days=days // 2)
+    with closing(connect(settings.clickhouse_url, settings.user, settings.read_password(), settings.database)) as client:
+        loaded = int(str(client.command("SELECT count() FROM history_minutes")))
+        print(json.dumps({"history": history, "its_minutes": loaded}))
+        alone, expected = seconds_of(client, _MINUTES.format("candles"), {"day": streamed, "symbol": SYMBOL})
+        for view in UNITED:
+            for day in (streamed, streamed - timedelta(days=days)):
+                took, found = seconds_of(client, _MINUTES.format(view), {"day": day, "symbol": SYMBOL})
+                assert found == (expected if loaded or day == streamed else 0), f"{view} has {found} minutes of {day}"
+                figures = {"ms": round(took * 1000, 1), "x_of_stream_alone": round(took / alone, 2), "rows": found}
+                print(json.dumps({"view": view, "history": history, "of": "stream" if day == streamed else "history", **figures}))
 
 
 def seconds_of(client: Client, sql: str, parameters: dict[str, Any]) -> tuple[float, int]:

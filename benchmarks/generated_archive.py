@@ -91,6 +91,33 @@ def fill_others(client: Client) -> None:
         client.command(statement, settings={"insert_deduplicate": 0})
 
 
+def forget_history(client: Client) -> None:
+    """Empty the tables of history."""
+    for table in ("history_minutes", "history_asked"):
+        client.command(f"TRUNCATE TABLE {table}")
+
+
+def add_history(client: Client, days_before: int) -> None:
+    """Make history of the minutes that are there, so many days before each; 0: of the same days, which then are told of twice."""
+    for statement in _HISTORY:
+        client.command(statement.format(shift=days_before), settings={"insert_deduplicate": 0})
+
+
+_HISTORY = (
+    """
+INSERT INTO history_minutes (symbol, exchange, day, minute, ts, opens, open, high, low, close, volume, asked_at)
+SELECT
+    symbol, exchange, day - {shift}, subtractDays(minute, {shift}), subtractDays(minute, {shift}), false, open, high, low, close,
+    volume, now64(3)
+FROM candles_state
+""",
+    """
+INSERT INTO history_asked (what, subject, day, rows, volume, unusable, asked_at)
+SELECT 'minutes', symbol, day - {shift}, count(), sum(volume), 0, now64(3) FROM candles_state GROUP BY symbol, day
+""",
+)
+
+
 _OTHERS = (
     # The book changes about as often as somebody trades.
     """
