@@ -43,8 +43,7 @@ def list_(
     for letter in letters[-last:]:
         said = letter.said
         when = datetime.fromtimestamp(letter.ts_ms / 1_000, ICT)
-        where = "–" if said.topic is None else f"{said.topic}[{said.partition}]@{said.offset}"
-        words = "  ".join(harmless(word) for word in (said.source, said.reason, where))
+        words = "  ".join(harmless(word) for word in (said.source, said.reason, _place(letter)))
         print(f"{letter.offset:>8}  {when:%m-%d %H:%M:%S}  {words}  {harmless(said.detail, _DETAIL)}")
     for origin, why, number in counted(letters):
         print(f"{number:>8,} × {harmless(origin)}: {harmless(why)}")
@@ -67,7 +66,7 @@ def show(
     if as_json:
         print(json.dumps(letter.as_json()))
         return
-    for name, value in letter.as_json().items():
+    for name, value in {**letter.as_json(), "position": _place(letter)}.items():
         print(f"{name:<9} {harmless(str(value))}")
 
 
@@ -100,6 +99,11 @@ def replay(
         print(f"{usable:,} of {len(chances):,} {'can be replayed' if only_try else 'were replayed'}")
     if any(chance.reason for chance in chances):
         raise typer.Exit(1)
+
+
+def _place(letter: "Letter") -> str:
+    said = letter.said
+    return "–" if said.topic is None else f"{said.topic}[{said.partition}]@{said.offset}"
 
 
 def _read() -> "list[Letter]":

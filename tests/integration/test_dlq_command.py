@@ -48,6 +48,19 @@ def test_hostile_text_reaches_no_terminal(kafka: str, topics: str, stock_tracker
     assert json.loads(stock_tracker("dlq", "show", "0", "--json", **where).out)["payload"] == HOSTILE
 
 
+def test_a_letter_is_shown_with_its_own_place_and_with_that_of_the_record(
+    kafka: str, topics: str, stock_tracker: StockTracker
+) -> None:
+    put(kafka, topics, a_letter(), a_letter(source="prices", topic="ssi.ticks", partition=1, offset=3, idx=2))
+    where = {"KAFKA_BOOTSTRAP": kafka, "TOPIC_PREFIX": topics}
+    letters = json.loads(stock_tracker("dlq", "list", "--json", **where).out)
+    position = {"topic": "ssi.ticks", "partition": 1, "offset": 3, "idx": 2}
+    assert [(letter["offset"], letter["position"]) for letter in letters] == [(0, None), (1, position)]
+    assert [json.loads(stock_tracker("dlq", "show", at, "--json", **where).out) for at in "01"] == letters
+    shown = dict(line.split(maxsplit=1) for line in stock_tracker("dlq", "show", "1", **where).out.splitlines())
+    assert (shown["offset"], shown["position"]) == ("1", "ssi.ticks[1]@3")
+
+
 def test_a_letter_that_is_not_there_is_said(kafka: str, topics: str, stock_tracker: StockTracker) -> None:
     missing = stock_tracker("dlq", "show", "7", KAFKA_BOOTSTRAP=kafka, TOPIC_PREFIX=topics)
     assert missing.code == 1

@@ -32,9 +32,17 @@ class Letter(NamedTuple):
     said: DeadLetter
 
     def as_json(self) -> dict[str, Any]:
-        """Plain values, as they are: whoever shows them must escape them."""
+        """Plain values, as they are: whoever shows them must escape them.
+
+        ``offset`` is the letter's own; where the record was is in ``position``, null where it was on no topic.
+        """
         fields: dict[str, Any] = msgspec.to_builtins(self.said)
-        return {"offset": self.offset, "ts_ms": self.ts_ms, **fields}
+        position = {name: fields.pop(name) for name in ("topic", "partition", "offset", "idx")}
+        payload = fields.pop("payload")
+        is_placed = self.said.topic is not None
+        return {
+            "offset": self.offset, "ts_ms": self.ts_ms, **fields, "position": position if is_placed else None, "payload": payload,
+        }  # fmt: skip
 
 
 class NoChance(NamedTuple):
