@@ -7,6 +7,7 @@ import asyncio
 import os
 import re
 import secrets
+import shlex
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -33,21 +34,24 @@ from schemas.topics import (
     MARKET_ALERTS,
     MARKET_FOREIGN,
     MARKET_TRADES,
+    SSI_DLQ,
     STATE_PRICES,
     STATE_TOPICS,
     TOPICS,
     Topic,
     encode,
 )
-from schemas.units import UnixMs
+from schemas.units import TradingDay, UnixMs
 from stock_tracker.kafka import topics
 from stock_tracker.ports import free_port
 from stock_tracker.stack.readiness import why_not_ready
 from stock_tracker.verify.topics import read_topic
-from tests.builders import changed
+from tests.builders import a_dead_letter, a_trade, changed
+from tests.command_line import Command, StockTracker
 from tests.e2e.page_numbers import Pages, Rest
 from tests.e2e.running_up import KILLABLE, RunningUp, StartUp
 from tests.e2e.test_chaos import PARTS as STRUCK
+from tests.operators_pages import INLINE, examples, filled, not_printed
 from tests.patience import PATIENCE_S, reached
 from tests.proof import PROVING
 
@@ -490,6 +494,44 @@ async def answer(port: str, secret: str) -> int:
     url = f"http://127.0.0.1:{port}/api/v1/snapshot/px"
     async with aiohttp.ClientSession() as http, http.get(url, headers={"Authorization": f"Bearer {token}"}) as said:
         return said.status
+
+
+async def test_the_commands_of_the_operators_pages_say_what_is_pasted_there(up: RunningUp, stock_tracker: StockTracker) -> None:
+    truth = await play_to(up, 9, 33)
+    environ = up.running.environment
+    put_letters(environ["KAFKA_BOOTSTRAP"])
+    await up.drain()
+    values = {"DAY": f"{day_of(truth.header.market_ms)}", "SYMBOL": "HPG", "OFFSET": "0"}
+    where = {**environ, "GATEWAY_URL": f"ws://127.0.0.1:{environ['GATEWAY_PORT']}/v1/ws"}
+
+    async def run(command: str) -> Command:
+        home = up.home if command == "status" else up.home / "simulated"
+        # What the page shows of the archive is that it is away.
+        away = {"CLICKHOUSE_URL": "http://127.0.0.1:1"} if command == "doctor" else {}
+        words = shlex.split(filled(command, values))
+        return await asyncio.to_thread(stock_tracker, *words, **{**where, **away, "STOCK_TRACKER_HOME": str(home)})
+
+    for example in examples("operations.md"):
+        # The others want a day that is over: tests/integration/test_recompute.py.
+        if "recompute" not in example.command:
+            ended = await run(example.command)
+            assert not_printed(example, ended.out) == [], (example.command, ended)
+    for command, code in INLINE.items():
+        ended = await run(command)
+        assert ended.code == code, (command, ended)
+
+
+def put_letters(bootstrap: str) -> None:
+    """Three dead letters: two that are none today either, and a record that an earlier release could not use."""
+    useless = a_dead_letter(reason="bad_json", detail="no JSON", topic=None, partition=None, offset=None, idx=None, payload="{")
+    record = encode(a_trade("ZZZ", trading_day=TradingDay(20200103))).decode()
+    usable = a_dead_letter(
+        "prices", reason="rejected", detail="price is -1", topic="ssi.ticks", partition=1, offset=3, idx=2, payload=record
+    )
+    producer = Producer({"bootstrap.servers": bootstrap})
+    for letter in (useless, useless, usable):
+        producer.produce(SSI_DLQ.name, encode(letter))
+    assert producer.flush(PATIENCE_S) == 0
 
 
 async def test_ctrl_c_stops_it_cleanly(up: RunningUp) -> None:

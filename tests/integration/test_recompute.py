@@ -1,6 +1,7 @@
 """The drill: a decoder is wrong for a day, found, mended; the day computed again from what the hub said, and put in its place."""
 
 import json
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from stock_tracker.recompute.tables import OFFSETS_FROM
 from stock_tracker.testing.archive import Archive
 from tests.builders import a_reference, changed
 from tests.command_line import StockTracker
+from tests.operators_pages import examples, not_printed
 from tests.patience import PATIENCE_S
 
 pytestmark = [pytest.mark.kafka, pytest.mark.clickhouse]
@@ -117,18 +119,27 @@ def test_a_day_that_was_decoded_wrong_is_computed_again_and_put_right(
         "ARCHIVE_PASSWORD": place.read_password(), "ARCHIVE_DATABASE": place.database, "STOCK_TRACKER_HOME": str(tmp_path),
         "SSI_CHANNELS": CHANNELS,
     }  # fmt: skip
-    day = ("recompute", "--day", str(DAY))
-    again = stock_tracker(*day, "--from", "wire", "--json", **where)
+    # The commands of docs/operations.md, one after the other.
+    shown = [example for example in examples("operations.md") if "recompute" in example.command]
+    typed = [example.command for example in shown]
+    said = [shlex.split(command.replace("market_recomputed", f"{place.database}_recomputed")) for command in typed]
+    computing, asking, swapping, forgetting = said
+    again = stock_tracker(*computing, **where)
     assert again.code == 1, again.said
-    tables = {table["table"]: table for table in json.loads(again.out)["tables"]}
-    assert tables["trades"]["differing"] == ["VNM"]
-    assert tables["trades"]["standing"] == tables["trades"]["again"] > 0
-    assert tables["foreign_ledger"]["differing"] == []
+    assert not_printed(shown[0], again.out) == [], again.out
+    tables = {line.split()[0]: line.split()[1:] for line in again.out.splitlines()}
+    standing, computed, *differing = tables["trades"]
+    assert (int(standing), differing) == (int(computed), ["1", "VNM"])
+    assert tables["foreign_ledger"][2:] == ["0"]
+    asked = stock_tracker(*asking, **where)
+    assert (asked.code, not_printed(shown[1], asked.out)) == (0, []), asked
+    assert f"{right[0]}" in asked.out
     # Nothing that stands has changed yet.
     assert traded(archive)["VNM"] != right
 
-    swapped = stock_tracker(*day, "--swap", **where)
+    swapped = stock_tracker(*swapping, **where)
     assert (swapped.code, "They are the same" in swapped.out) == (0, True), swapped.out + swapped.said
+    assert not_printed(shown[2], swapped.out) == []
     assert traded(archive) == {"VNM": right, "HPG": right}
     # What views keep by the minute is as much as before, not twice.
     assert by_minute(archive, "candles_1m", "volume") == minutes
@@ -137,11 +148,13 @@ def test_a_day_that_was_decoded_wrong_is_computed_again_and_put_right(
     assert archive.query("SELECT count() AS n FROM foreign_ledger WHERE day = '2026-11-20'") == [{"n": 1}]
     assert archive.query(f"SELECT countIf(offset < {OFFSETS_FROM}) AS n FROM trades WHERE day = '2026-11-23'") == [{"n": 0}]
     # Once more, as after a kill in the middle.
-    assert stock_tracker(*day, "--swap", **where).code == 0
+    repeated = stock_tracker(*swapping, "--json", **where)
+    assert (repeated.code, [table["differing"] for table in json.loads(repeated.out)["tables"] if table["differing"]]) == (0, [])
     assert traded(archive) == {"VNM": right, "HPG": right}
     assert by_minute(archive, "candles_1m", "volume") == minutes
 
-    assert stock_tracker(*day, "--forget", **where).code == 0
+    forgotten = stock_tracker(*forgetting, **where)
+    assert (forgotten.code, not_printed(shown[3], forgotten.out)) == (0, [])
     names = archive.client.query("SHOW DATABASES").result_columns[0]
     assert [name for name in names if "recomputed" in name and place.database in name] == []
 
