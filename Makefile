@@ -76,8 +76,8 @@ prove-wheel: setup ## A day from the wheel in an empty environment, and each ser
 prove-access: setup ## A stack on a Kafka with TLS, in which each service has an account and the rights that are listed for it
 	PROVE=1 $(BIN)/pytest -q tests/integration/test_least_access.py $(ARGS)
 
-prove-upgrade: .venv/.ready ## The last release, out of git, on what this one has written: refused, forced, and on the next day
-	PROVE=1 $(BIN)/pytest -q tests/contract/test_rollback.py $(ARGS)
+prove-upgrade: setup ## The last release, out of git, beside this one on one Kafka: upgraded in mid-day, refused, forced, and on the next day
+	PROVE=1 $(BIN)/pytest -q tests/contract/test_rollback.py tests/integration/test_upgrade.py $(ARGS)
 
 prove-cluster: setup ## Three brokers, of which the leader dies in the opening auction; prints how soon prices are fresh again
 	PROVE=1 $(BIN)/pytest -q -s tests/integration/test_three_brokers.py $(ARGS)
