@@ -72,7 +72,7 @@ class ShardAges:
 
     _shards: int = 0
     _received_ms: dict[_Shard, int] = field(default_factory=dict)
-    """By the connector's clock; of later stages when Kafka had been given the frame that was folded."""
+    """By the connector's clock; of later stages when Kafka had taken the message that was folded."""
     _owed: dict[_Shard, dict[_Shard, _Owed]] = field(default_factory=dict)
     """By who has to fold it, and by who brought it."""
 

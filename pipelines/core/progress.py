@@ -5,7 +5,11 @@ market in which nothing happens does not: each second brings a clock tick.
 
 Topics between two pipelines, or between two stages of one, have no clock ticks, and where nothing happens no messages. So the
 first stage says of each of them when its last message came, and the second how far it has come; both by the time at which Kafka
-was given the record that it is all made of, which messages inherit. Whoever reads both knows what is owed.
+took the message that was folded. Whoever reads both knows what is owed.
+
+Kafka takes what a stage makes later than what it is made of, by as much as that stage lags. So while a first stage catches up, a
+second that stands still may seem level, until the first has come to the time at which the second stopped; what they make is then
+shown as old as the first stage is.
 """
 
 from collections.abc import Iterable

@@ -267,7 +267,7 @@ def test_indices_basis_and_alerts_are_what_the_folds_say_through_kills(market: M
     assert len(set(ids)) == len(ids)
     for rows in (STATE_INDICES, STATE_BASIS):
         assert last_rows(market.read(rows), rows) == last_rows(says[rows.name], rows)
-    # Both stages tell the time at which Kafka was given the records: what is made of them inherits it.
+    # Both stages tell the time at which Kafka took what they folded.
     told_ms = [row.recv_us // 1_000 for row in market.progress() if row.topic != SSI_INDICES.name]
     brought_ms = [ms for row in market.progress() if row.topic == SSI_INDICES.name for ms in row.brought_ms.values()]
     assert told_ms
