@@ -284,20 +284,6 @@ async def test_five_questions_are_answered_in_two_clicks_each(up: RunningUp, new
     assert clicks.count <= 2
 
 
-async def test_everything_of_a_morning_is_where_it_belongs(up: RunningUp) -> None:
-    await play_to(up, 9, 33)
-    ended = await up.command("verify", "--json")
-    result = ended.result
-    assert (ended.code, result["reconciled"], result["differences"]) == (0, True, [])
-    assert result["ticks_received"] == result["ticks_sent"] > 3_000
-    # The table has lines of other kinds too, such as status; each was compared with its topic.
-    assert result["archive_rows"]["trades"] >= result["prints"] > 300
-    assert result["missed_volume"] == 0
-    assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"]
-    assert all(result["archive_rows"][table] > 0 for table in FILLED)
-    assert all(result["compared"][what] > 100 for what in ("frames", "events", "states", "derived_rows", "gateway_rows"))
-
-
 async def test_our_rules_backtested_on_the_morning_say_what_was_said_live(up: RunningUp) -> None:
     await play_to(up, 9, 33)
     await up.drain()
@@ -400,8 +386,8 @@ async def test_a_dropped_print_a_dropped_ledger_entry_and_a_wrong_row_of_the_boa
     assert named_row["position"]["topic"] == STATE_PRICES.name
 
 
-async def test_a_dropped_row_is_named_with_its_place_in_kafka(up: RunningUp) -> None:
-    await play_to(up, 9, 17)
+async def test_everything_of_a_morning_is_where_it_belongs_but_for_a_row_that_was_dropped(up: RunningUp) -> None:
+    await play_to(up, 9, 33)
     await up.drain()
     settings = SinkSettings.model_validate(
         {
@@ -428,9 +414,21 @@ async def test_a_dropped_row_is_named_with_its_place_in_kafka(up: RunningUp) -> 
         archive.close()
     ended = await up.command("verify", "--json", ARCHIVE_DATABASE="lossy")
     assert ended.code == 1
-    differences = ended.result["differences"]
-    assert [(d["kind"], d["symbol"]) for d in differences] == [("missing_row", symbol)]
-    assert differences[0]["position"] == {"topic": "market.trades", "partition": partition, "offset": offset, "idx": idx}
+    result = ended.result
+    assert [(d["kind"], d["symbol"]) for d in result["differences"]] == [("missing_row", symbol)]
+    assert result["differences"][0]["position"] == {
+        "topic": "market.trades",
+        "partition": partition,
+        "offset": offset,
+        "idx": idx,
+    }
+    assert result["ticks_received"] == result["ticks_sent"] > 3_000
+    # The table has lines of other kinds too, such as status; each was compared with its topic.
+    assert result["archive_rows"]["trades"] + 1 >= result["prints"] > 300
+    assert result["missed_volume"] == 0
+    assert result["foreign_entries"] == result["archive_rows"]["foreign_ledger"]
+    assert all(result["archive_rows"][table] > 0 for table in FILLED)
+    assert all(result["compared"][what] > 100 for what in ("frames", "events", "states", "derived_rows", "gateway_rows"))
 
 
 async def test_the_deploy_page_s_tasks_can_be_rehearsed_on_it(up: RunningUp, tmp_path: Path) -> None:
