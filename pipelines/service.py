@@ -22,7 +22,7 @@ from quixstreams.state.exceptions import StateRecoveryOffsetOutOfRange
 
 from pipelines.application import PipelineApplication, make_application
 from pipelines.catalogue import named
-from pipelines.core.readiness import Loop, Readiness
+from pipelines.core.readiness import Loop, LoopReadiness
 from pipelines.errors import KafkaKeptLess, StopTimedOut
 from pipelines.parameters import Parameters
 from pipelines.retention import lost
@@ -83,7 +83,7 @@ def run(
         for host in hosts:
             host.start()
         told: str | None = None
-        readiness = Readiness(settings.instance)
+        readiness = LoopReadiness(settings.instance)
         while not stop.wait(_LOOK_S) and all(host.is_alive() for host in hosts):
             state = readiness.look([host.loop() for host in hosts], clock())
             if state != told:

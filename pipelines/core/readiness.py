@@ -19,7 +19,7 @@ class Loop(NamedTuple):
     """When it began its last round, seconds on the clock of whoever looks."""
 
 
-class Readiness:
+class LoopReadiness:
     """Why the pipelines of one process are not ready, look by look."""
 
     def __init__(self, instance: str) -> None:
