@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import aiohttp
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from schemas.calendar import ICT
 from tests.e2e.board_numbers import (
@@ -290,6 +290,7 @@ class Pages:
         """The drawer of a symbol: its facts, the bar that runs, what its volume is made of, tape, foreign trade."""
         page = self._page
         await page.keyboard.press("/")
+        await expect(page.locator("input[type=search]")).to_be_focused()
         await page.keyboard.type(symbol)
         await page.locator(f"tr[data-symbol={symbol}] .last").click()
         (row,) = await self.rest.rows(f"snapshot/px?sym={symbol}")

@@ -115,6 +115,13 @@ const SHOWN = { foreign: ForeignPage, derivatives: DerivativesPage, alerts: Aler
 function Page() {
   const { page, symbol } = here.value;
   const box = useRef(null);
+  const isAwaited = useRef(false);
+  /** Take the field to search in, which comes with the board; it has the focus if that was asked for on another page. */
+  const { current: comes } = useRef((field) => {
+    box.current = field;
+    if (field !== null && isAwaited.current) field.focus();
+    isAwaited.current = false;
+  });
   useEffect(() => {
     const pressed = (event) => {
       if (event.key !== "/" || event.ctrlKey || event.metaKey || event.target.closest?.("input, select, textarea")) return;
@@ -123,9 +130,8 @@ function Page() {
         box.current?.focus();
         return;
       }
+      isAwaited.current = true;
       go({ page: "board" });
-      // The board has to be drawn first.
-      requestAnimationFrame(() => requestAnimationFrame(() => box.current?.focus()));
     };
     document.addEventListener("keydown", pressed);
     return () => document.removeEventListener("keydown", pressed);
@@ -142,7 +148,7 @@ function Page() {
     <${Banner} store=${store} />
     <${Denied} store=${store} />
     <main>
-      <div class="content">${Shown === undefined ? html`<${BoardPage} box=${box} />` : html`<${Shown} store=${store} />`}</div>
+      <div class="content">${Shown === undefined ? html`<${BoardPage} box=${comes} />` : html`<${Shown} store=${store} />`}</div>
       ${symbol !== "" && html`<${Drawer} store=${store} />`}
     </main>
   `;
