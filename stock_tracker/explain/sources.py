@@ -13,6 +13,7 @@ from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.topics import SSI_TICKS
 from schemas.units import UnixMs
 from stock_tracker.golden.shards import shards_of
+from stock_tracker.kafka.at_hand import at_hand
 
 _TIMEOUT_S: Final = 20.0
 _PAUSE_S: Final = 0.1
@@ -119,7 +120,7 @@ class KafkaTopics:
             consumer.assign([begin])
             heard = time.monotonic()
             while True:
-                batch = consumer.consume(_BATCH, _PAUSE_S)
+                batch = at_hand(consumer, _BATCH, _PAUSE_S)
                 if batch:
                     heard = time.monotonic()
                 elif time.monotonic() - heard > _TIMEOUT_S:

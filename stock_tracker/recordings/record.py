@@ -10,6 +10,7 @@ from connectors.fixtures.core.layout import FixtureMessage
 from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.topics import Topic
 from schemas.units import UnixMs
+from stock_tracker.kafka.at_hand import at_hand
 
 _TIMEOUT_S: Final = 20.0
 _PAUSE_S: Final = 0.1
@@ -64,7 +65,7 @@ def _all(consumer: Consumer, places: Sequence[tuple[str, int]], bootstrap: str) 
     consumer.assign([TopicPartition(name, partition, OFFSET_BEGINNING) for name, partition in places])
     heard = time.monotonic()
     while left:
-        batch = consumer.consume(_BATCH, _PAUSE_S)
+        batch = at_hand(consumer, _BATCH, _PAUSE_S)
         if batch:
             heard = time.monotonic()
         elif time.monotonic() - heard > _TIMEOUT_S:

@@ -11,8 +11,9 @@ from connectors.fixtures.core.layout import FixtureMessage
 from schemas.errors import KafkaUnavailable
 from schemas.position import Partition
 from schemas.units import UnixMs
+from stock_tracker.kafka.at_hand import at_hand
 
-MOST_BUFFERED: Final = 500_000
+MOST_BUFFERED: Final = 2_000_000
 """Bytes of a partition that wait to be asked for; then no more of it is fetched for a while."""
 _TIMEOUT_S: Final = 20.0
 _BATCH: Final = 500
@@ -53,6 +54,8 @@ class Partitions:
                 # The end of a log comes with the answer to a fetch, which the broker holds back in the hope of more messages.
                 "fetch.wait.max.ms": 20,
                 "queued.max.messages.kbytes": 4_096,
+                # It would let a second pass, its usual pause, before it fetches on when those were full.
+                "fetch.queue.backoff.ms": 10,
                 "isolation.level": "read_committed",
                 "auto.offset.reset": "error",
             }
@@ -87,7 +90,7 @@ class Partitions:
                 self._consumer.resume([self._named(place)])
                 wanted.is_paused = False
             while not wanted.messages and not wanted.is_over:
-                batch = self._consumer.consume(_BATCH, _PAUSE_S)
+                batch = at_hand(self._consumer, _BATCH, _PAUSE_S)
                 if batch:
                     heard = time.monotonic()
                 elif time.monotonic() - heard > _TIMEOUT_S:

@@ -10,6 +10,7 @@ from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.position import Partition, Position
 from schemas.topics import Topic
 from stock_tracker.kafka import metadata
+from stock_tracker.kafka.at_hand import at_hand
 from stock_tracker.verify.core.differences import EventPosition
 
 M = TypeVar("M")
@@ -79,6 +80,8 @@ def read_partitions(
             "fetch.wait.max.ms": 20,
             # What waits to be handed out takes several times as much memory as these bytes.
             "queued.max.messages.kbytes": 4_096,
+            # It would let a second pass, its usual pause, before it fetches on when those were full.
+            "fetch.queue.backoff.ms": 10,
             "isolation.level": "read_committed" if committed else "read_uncommitted",
             "auto.offset.reset": "error",
         }
@@ -88,7 +91,7 @@ def read_partitions(
         consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in sorted(left)])
         heard = time.monotonic()
         while left:
-            messages = consumer.consume(_BATCH, _PAUSE_S)
+            messages = at_hand(consumer, _BATCH, _PAUSE_S)
             if messages:
                 heard = time.monotonic()
             elif time.monotonic() - heard > _TIMEOUT_S:
