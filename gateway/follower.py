@@ -216,6 +216,8 @@ class Follower(ABC):
         starts = {partition: self._start_of(consumer, partition) for partition in layout.partitions}
         self._readability.begin()
         self.begin(layout.stream, starts)
+        # A consumer that does not know the leaders yet lets half a second pass before it asks where a log begins.
+        consumer.list_topics(timeout=ANSWER_S)
         consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
         self._say("reading the topics from their beginning")
         behind = set(starts)

@@ -150,6 +150,8 @@ class _Sink:
                 "auto.offset.reset": "error",
                 "enable.partition.eof": True,
                 "queued.max.messages.kbytes": 32 << 10,
+                # When those are full librdkafka lets a second pass before it fetches on: the sink has written them by then.
+                "fetch.queue.backoff.ms": 50,
             },
             error_cb=self._on_error,
             logger=log,

@@ -13,7 +13,7 @@ from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.topics import SSI_TICKS
 from schemas.units import UnixMs
 from stock_tracker.golden.shards import shards_of
-from stock_tracker.kafka.at_hand import at_hand
+from stock_tracker.kafka.reading import assign, at_hand
 
 _TIMEOUT_S: Final = 20.0
 _PAUSE_S: Final = 0.1
@@ -117,7 +117,7 @@ class KafkaTopics:
             begin = TopicPartition(name, partition, OFFSET_BEGINNING)
             if since_ms:
                 (begin,) = consumer.offsets_for_times([TopicPartition(name, partition, since_ms)], timeout=_TIMEOUT_S)
-            consumer.assign([begin])
+            assign(consumer, [begin], _TIMEOUT_S)
             heard = time.monotonic()
             while True:
                 batch = at_hand(consumer, _BATCH, _PAUSE_S)

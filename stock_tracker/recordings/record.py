@@ -10,7 +10,7 @@ from connectors.fixtures.core.layout import FixtureMessage
 from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.topics import Topic
 from schemas.units import UnixMs
-from stock_tracker.kafka.at_hand import at_hand
+from stock_tracker.kafka.reading import at_hand
 
 _TIMEOUT_S: Final = 20.0
 _PAUSE_S: Final = 0.1

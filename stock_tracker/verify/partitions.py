@@ -11,7 +11,7 @@ from connectors.fixtures.core.layout import FixtureMessage
 from schemas.errors import KafkaUnavailable
 from schemas.position import Partition
 from schemas.units import UnixMs
-from stock_tracker.kafka.at_hand import at_hand
+from stock_tracker.kafka.reading import assign, at_hand
 
 MOST_BUFFERED: Final = 2_000_000
 """Bytes of a partition that wait to be asked for; then no more of it is fetched for a while."""
@@ -39,6 +39,9 @@ class Partitions:
         kafka: librdkafka's connection settings.
         prefix: What stands before the names of the topics in Kafka.
         ends: The partitions, of topics without ``prefix``, each with the offset at which reading ends.
+
+    Raises:
+        KafkaUnavailable: The broker does not answer.
     """
 
     def __init__(self, kafka: Mapping[str, str], prefix: str, ends: Mapping[Partition, int]) -> None:
@@ -60,7 +63,11 @@ class Partitions:
                 "auto.offset.reset": "error",
             }
         )
-        self._consumer.assign([self._named(place, OFFSET_BEGINNING) for place in self._logs])
+        try:
+            assign(self._consumer, [self._named(place, OFFSET_BEGINNING) for place in self._logs], _TIMEOUT_S)
+        except KafkaException as error:
+            self._consumer.close()
+            raise KafkaUnavailable(self._bootstrap, error.args[0].str()) from error
 
     def close(self) -> None:
         """Close the connections."""

@@ -10,7 +10,7 @@ from schemas.errors import KafkaUnavailable, TopicsMissing
 from schemas.position import Partition, Position
 from schemas.topics import Topic
 from stock_tracker.kafka import metadata
-from stock_tracker.kafka.at_hand import at_hand
+from stock_tracker.kafka.reading import assign, at_hand
 from stock_tracker.verify.core.differences import EventPosition
 
 M = TypeVar("M")
@@ -88,7 +88,7 @@ def read_partitions(
     )
     left = set(wanted)
     try:
-        consumer.assign([TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in sorted(left)])
+        assign(consumer, [TopicPartition(topic, number, OFFSET_BEGINNING) for topic, number in sorted(left)], _TIMEOUT_S)
         heard = time.monotonic()
         while left:
             messages = at_hand(consumer, _BATCH, _PAUSE_S)

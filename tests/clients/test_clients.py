@@ -67,9 +67,12 @@ def test_node_selects_streams_and_inserts(server: EmbeddedServer) -> None:
 
 @pytest.mark.skipif(shutil.which("go") is None, reason="Go is not installed")
 def test_go_asks_streams_and_inserts(server: EmbeddedServer) -> None:
-    # It has nothing to fetch, and must not try to. What takes long is compiling Go's own packages: less so without C and inlining.
+    # It has nothing to fetch, and must not try to. Most of its time goes into Go's own packages: less without C and inlining.
     alone = {"GOPROXY": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
-    assert run(["go", "run", "-gcflags=all=-l", "client.go", server.url, DATABASE, server.password], HERE / "go", **alone) == "go: ok\n"
+    assert (
+        run(["go", "run", "-gcflags=all=-l", "client.go", server.url, DATABASE, server.password], HERE / "go", **alone)
+        == "go: ok\n"
+    )
 
 
 def test_curl_asks_and_inserts(server: EmbeddedServer) -> None:

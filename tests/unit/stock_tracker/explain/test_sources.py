@@ -61,6 +61,12 @@ class Broker:
     def assign(self, places: list[TopicPartition]) -> None:
         self.assigned = places
 
+    def poll(self, timeout: float) -> StoredMessage | None:
+        if not self.batches[0]:
+            self.batches.pop(0)
+            return None
+        return self.batches[0].pop(0)
+
     def consume(self, count: int, timeout: float) -> list[StoredMessage]:
         return self.batches.pop(0)
 
