@@ -429,7 +429,7 @@ async def test_a_new_key_is_taken_while_the_old_one_still_holds_the_stream(
     file.write_text("old\n")
     settings: dict[str, Any] = {"consumer_id": None, "consumer_id_file": file}
     async with (
-        standing(a_market(speed=25.0, consumer_id="old,new"), time(9, 16)) as port,
+        standing(a_market(start=time(9, 15), speed=25.0, consumer_id="old,new"), time(9, 16)) as port,
         connected(port, kafka, topics, **settings) as connector,
     ):
         await connector.until(lambda: is_up(board.last_status(), connects=1))
@@ -469,7 +469,7 @@ async def test_a_key_that_is_refused_is_told_and_one_that_comes_after_the_end_of
         "consumer_id": None, "consumer_id_file": ids, "consumer_secret": None, "consumer_secret_file": secrets,
     }  # fmt: skip
     async with (
-        standing(a_market(speed=25.0, consumer_id="old,new"), time(9, 16)) as port,
+        standing(a_market(start=time(9, 15), speed=25.0, consumer_id="old,new"), time(9, 16)) as port,
         connected(port, kafka, topics, **settings) as connector,
     ):
         await connector.until(lambda: is_up(board.last_status(), connects=1))
