@@ -329,7 +329,7 @@ class Gateway:
 
         identify = None if self.tokens is None else self.tokens.identify
         subscriber = Subscriber(fanout.board, fanout.recents, fanout.limits, now_ms(), identify)
-        client = Client(subscriber, outlet, end, now_ms(), outlet if outlet.inflates else None, self._until())
+        client = Client(subscriber, outlet, end, now_ms(), self._until())
         self._connections.add(reading)
         reading.add_done_callback(self._connections.discard)
         fanout.join(client)

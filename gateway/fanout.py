@@ -52,6 +52,9 @@ class Outlet(Protocol):
     def write(self, payloads: Sequence[bytes]) -> int:
         """Send ``payloads``, one at least, each as a WebSocket frame or an event; how many bytes."""
 
+    def write_bodies(self, first: int, bodies: Sequence[bytes]) -> int:
+        """Send messages without their numbers, one at least, of which the first is ``first``; how many bytes."""
+
 
 class Until(NamedTuple):
     """The end of a connection that lasts no longer than it may: so clients spread over instances that came later."""
@@ -60,13 +63,6 @@ class Until(NamedTuple):
     """By the gateway's clock; differs from client to client."""
     retry_ms: int
     """How soon the client is to come back."""
-
-
-class SharedOutlet(Protocol):
-    """The writing side of a client that takes messages which were compressed for many (:mod:`gateway.core.shared`)."""
-
-    def write_bodies(self, first: int, bodies: Sequence[bytes]) -> int:
-        """Send messages without their numbers, of which the first is ``first``; how many bytes."""
 
 
 class Client:
@@ -78,7 +74,6 @@ class Client:
         outlet: Outlet,
         end: Callable[[Close], None],
         now_ms: int,
-        shared: SharedOutlet | None = None,
         until: "Until | None" = None,
     ) -> None:
         """A client that has just come.
@@ -88,7 +83,6 @@ class Client:
             outlet: The writing side of its connection.
             end: Begins to close that.
             now_ms: The gateway's clock.
-            shared: The same outlet, where it takes compressed messages.
             until: When its connection has lasted long enough; None where it may last for ever.
         """
         self.until = until
@@ -102,7 +96,6 @@ class Client:
         self.written_ms = now_ms
         """When the socket was last ready to take something."""
         self._end = end
-        self._shared = shared
 
     def end(self, close: Close) -> None:
         """Begin to close the connection, once."""
@@ -126,10 +119,7 @@ class Client:
             return
         # So it is with most clients, most of the time: this is what a delivery costs.
         self.written_ms = now_ms
-        if self._shared is None:
-            metrics.SENT.bytes += self.outlet.write(subscriber.number(bodies))
-        else:
-            metrics.SENT.bytes += self._shared.write_bodies(subscriber.take_numbers(len(bodies)), bodies)
+        metrics.SENT.bytes += self.outlet.write_bodies(subscriber.take_numbers(len(bodies)), bodies)
         metrics.SENT.messages += len(bodies)
 
     def write(self, now_ms: int) -> None:

@@ -30,21 +30,28 @@ VANISHED_MS = 30_000
 """How long what was sent as events may remain unacknowledged before the kernel gives the connection up."""
 
 
-def text_frame(payload: bytes, kind: int = _TEXT) -> bytes:
-    """``payload`` as a WebSocket frame: text, whole, not masked."""
-    size = len(payload)
+def frame_head(size: int, kind: int) -> bytes:
+    """What a frame with ``size`` bytes of payload begins with: whole, not masked."""
     if size < 126:
-        return _SHORT.pack(kind, size) + payload
+        return _SHORT.pack(kind, size)
     if size < 65_536:
-        return _MEDIUM.pack(kind, 126, size) + payload
-    return _LONG.pack(kind, 127, size) + payload
+        return _MEDIUM.pack(kind, 126, size)
+    return _LONG.pack(kind, 127, size)
 
 
-def numbered_frame(n: int, body: bytes) -> bytes:
-    """The ``n``-th message of a connection as a frame, compressed where ``body`` is what many get."""
-    if isinstance(body, SharedBody):
-        return text_frame(deflated(wire.head(n), body), _DEFLATED_TEXT)
-    return text_frame(wire.numbered(n, body))
+def text_frame(payload: bytes) -> bytes:
+    """``payload`` as a WebSocket frame: text, whole, not masked."""
+    return frame_head(len(payload), _TEXT) + payload
+
+
+def numbered_frame(n: int, body: bytes, *, inflates: bool) -> bytes:
+    """The ``n``-th message of a connection as a frame; compressed where ``body`` is what many get and the client ``inflates``."""
+    number = wire.head(n)
+    if inflates and isinstance(body, SharedBody):
+        payload = deflated(number, body)
+        return frame_head(len(payload), _DEFLATED_TEXT) + payload
+    # Joined once: of what costs anything here, most is copying the body.
+    return b"".join((frame_head(len(number) + len(body), _TEXT), number, body))
 
 
 class _TransportOutlet:
@@ -88,14 +95,14 @@ class SocketOutlet(_TransportOutlet):
         self._transport.write(data)
         return len(data)
 
-    @property
-    def inflates(self) -> bool:
-        """Whether the client takes messages that were compressed without regard to what it can remember."""
-        return self._socket.compress == WINDOW_BITS
-
     def write_bodies(self, first: int, bodies: Sequence[bytes]) -> int:
-        """Send bodies, of which the first is message ``first``, to a client that :attr:`inflates`; how many bytes."""
-        data = b"".join([numbered_frame(n, body) for n, body in enumerate(bodies, first)])
+        """Send bodies, one at least, of which the first is message ``first``; how many bytes."""
+        # It may take messages that were compressed without regard to what it can remember.
+        inflates = self._socket.compress == WINDOW_BITS
+        if len(bodies) == 1:
+            data = numbered_frame(first, bodies[0], inflates=inflates)
+        else:
+            data = b"".join([numbered_frame(n, body, inflates=inflates) for n, body in enumerate(bodies, first)])
         self._transport.write(data)
         return len(data)
 
@@ -126,3 +133,7 @@ class EventOutlet(_TransportOutlet):
             data = b"%x\r\n%s\r\n" % (len(data), data)
         self._transport.write(data)
         return len(data)
+
+    def write_bodies(self, first: int, bodies: Sequence[bytes]) -> int:
+        """Send bodies, one at least, of which the first is message ``first``; how many bytes."""
+        return self.write([wire.numbered(n, body) for n, body in enumerate(bodies, first)])

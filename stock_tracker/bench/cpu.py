@@ -28,6 +28,7 @@ from gateway.core.limits import ClientLimits
 from gateway.core.rows import SOURCES, change_of
 from gateway.core.status import Connectors
 from gateway.core.subscriber import Close, Subscriber
+from gateway.core.wire import numbered
 from gateway.fanout import Client, Fanout
 from pipelines.catalogue import CATALOGUE
 from schemas.position import Position
@@ -176,6 +177,10 @@ class _Reads:
         """Take frames of text."""
         self.messages += len(payloads)
         return sum(map(len, payloads))
+
+    def write_bodies(self, first: int, bodies: Sequence[bytes]) -> int:
+        """Take messages without their numbers."""
+        return self.write([numbered(n, body) for n, body in enumerate(bodies, first)])
 
 
 class _Gateway:

@@ -1,7 +1,7 @@
 """Rows and clients for the gateway's unit tests."""
 
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,6 +12,7 @@ from gateway.core.board import Board, Change
 from gateway.core.events import Recent, Recents, ToldEvent, events_of, recents
 from gateway.core.limits import ClientLimits
 from gateway.core.subscriber import Subscriber
+from gateway.core.wire import numbered
 from schemas.position import Position
 from schemas.stock_v1 import ServerMessage
 from schemas.structs import AlertsFrame
@@ -37,6 +38,16 @@ def some_alerts(*numbers: int, offset: int, partition: int = 0, symbol: str = "V
     """The alerts of one message."""
     events = [an_alert(f"a{number}", number, symbol=symbol) for number in numbers]
     return events_of("alert", Position("market.alerts", partition, offset), AlertsFrame(events=events))
+
+
+class Writing:
+    """The writing side of a connection that takes one message like another."""
+
+    def write(self, payloads: Sequence[bytes]) -> int:
+        raise NotImplementedError
+
+    def write_bodies(self, first: int, bodies: Sequence[bytes]) -> int:
+        return self.write([numbered(n, body) for n, body in enumerate(bodies, first)])
 
 
 class Viewer:

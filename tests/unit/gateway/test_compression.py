@@ -50,7 +50,7 @@ def test_a_body_is_compressed_once_for_all(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(zlib, "compressobj", noted)
     body = SharedBody(b"x" * 1_000)
-    frames = {framer.numbered_frame(n, body) for n in range(1, 100)}
+    frames = {framer.numbered_frame(n, body, inflates=True) for n in range(1, 100)}
     assert (len(made), len(frames)) == (1, 99)
 
 
@@ -82,13 +82,13 @@ class Compressing:
 def noted_frames(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Notes the first byte of every frame from now on."""
     kinds: list[int] = []
-    text_frame = framer.text_frame
+    frame_head = framer.frame_head
 
-    def noted(payload: bytes, kind: int = 0x81) -> bytes:
+    def noted(size: int, kind: int) -> bytes:
         kinds.append(kind)
-        return text_frame(payload, kind)
+        return frame_head(size, kind)
 
-    monkeypatch.setattr(framer, "text_frame", noted)
+    monkeypatch.setattr(framer, "frame_head", noted)
     return kinds
 
 

@@ -16,6 +16,7 @@ from gateway.core.status import Connectors
 from gateway.core.subscriber import Subscriber
 from gateway.fanout import Client, Fanout
 from schemas.stock_v1 import ErrorCode
+from tests.unit.gateway.conftest import Writing
 
 SYMBOLS = ["ACB", "FPT", "HPG", "SSI", "VNM"]
 THROTTLE_MS = 500
@@ -30,7 +31,7 @@ def test_the_lane_is_bounded_by_messages_and_by_bytes() -> None:
     assert not lane.push(b"x")
 
 
-class Reader:
+class Reader(Writing):
     """A client at the end of a socket that takes messages only while the reader reads."""
 
     def __init__(self, fanout: Fanout, viewer: Any) -> None:

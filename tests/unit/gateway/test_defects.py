@@ -32,6 +32,7 @@ from schemas.stock_v1 import CloseCode
 from schemas.topics import encode
 from stock_tracker.client import MarketStream, Rows
 from tests.patience import PATIENCE_S, reached
+from tests.unit.gateway.conftest import Writing
 from tests.wire_client import Wire
 
 PLACES = 20
@@ -111,7 +112,7 @@ async def test_d17_a_client_that_breaks_off_is_forgotten(gateway: Running) -> No
     await reached(lambda: not gateway.fanout.clients, "a gateway that has forgotten it")
 
 
-class Deaf:
+class Deaf(Writing):
     """The socket of a client that reads nothing."""
 
     writable = False

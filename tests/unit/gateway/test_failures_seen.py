@@ -56,6 +56,10 @@ class CountingOutlet:
         self.frames += len(payloads)
         return self._outlet.write(payloads)
 
+    def write_bodies(self, first: int, bodies: Sequence[bytes]) -> int:
+        self.frames += len(bodies)
+        return self._outlet.write_bodies(first, bodies)
+
 
 class Hanging(Fanout):
     """Says nothing to anybody while it hangs; connections to it stand, and what was said to it meanwhile is heard afterwards."""

@@ -42,7 +42,7 @@ from schemas.topics import MARKET_ALERTS, MARKET_BASIS, MARKET_CANDLES, MARKET_I
 from schemas.units import Price, Symbol, UnixMs
 from tests.builders import DAY, a_basis_event, a_candle_event, an_alert, moment
 from tests.patience import PATIENCE_S, reached
-from tests.unit.gateway.conftest import Peer, Viewer
+from tests.unit.gateway.conftest import Peer, Viewer, Writing
 from tests.wire_client import Wire
 
 NINE, TEN = moment("09:00:00"), moment("10:00:00")
@@ -286,7 +286,7 @@ def test_a_replay_needs_a_token_that_is_good_for_the_channel_and_for_the_past(bo
 # played
 
 
-class Holding:
+class Holding(Writing):
     """The writing side of a client that reads when it is told to."""
 
     def __init__(self) -> None:

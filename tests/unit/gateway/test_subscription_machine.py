@@ -24,7 +24,7 @@ from gateway.core.subscriber import Close, Subscriber
 from gateway.fanout import Client, Fanout
 from schemas.stock_v1 import CloseCode
 from tests.proof import usually
-from tests.unit.gateway.conftest import Viewer, a_change, no_events, some_alerts
+from tests.unit.gateway.conftest import Viewer, Writing, a_change, no_events, some_alerts
 
 SLOTS = {"FPT": 0, "HPG": 0, "SSI": 1, "VNM": 1}
 """The symbols, and the partition of each."""
@@ -186,7 +186,7 @@ class Choice:
         return self._of(self.words, instance) - self.without
 
 
-class Watcher:
+class Watcher(Writing):
     """A client that lives longer than its connections; it is the socket, too."""
 
     def __init__(self) -> None:
