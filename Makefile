@@ -46,7 +46,7 @@ test: setup ## All tests, on a real Kafka and a real ClickHouse
 quick: .venv/.ready ## Unit tests, but for those that play whole market days: seconds, and no Kafka
 	$(BIN)/pytest -q -n auto --maxprocesses 4 tests/unit --ignore tests/unit/connectors/ssi/simulator
 
-prove: prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin prove-wheel prove-access prove-cluster prove-history prove-bench prove-upgrade ## All the long proofs, one after the other: most of an hour
+prove: prove-examples prove-subscriptions prove-clients prove-kills prove-hostile prove-chaos prove-replay prove-plugin prove-wheel prove-access prove-cluster prove-history prove-bench prove-flat prove-upgrade ## All the long proofs, one after the other: most of an hour
 
 prove-examples: setup ## Every property on thousands of examples
 	PROVE=1 $(TEST) tests/unit tests/contract tests/mutation $(ARGS)
@@ -91,6 +91,9 @@ prove-bench: setup ## Every measurement and every load, as short as they can be:
 	$(BIN)/python benchmarks/side_by_side.py --records 5000 --rounds 1 dist/smoke.json
 	for load in market-stream foreign-flow reconnect-storm burst; do \
 		$(BIN)/stock-tracker bench load $$load --clients 20 --for 10 || exit 1; done
+
+prove-flat: setup ## A whole day, at the end of which no process, state, topic or table has grown without a reason; minutes
+	$(BIN)/python benchmarks/prove_flat.py $(ARGS)
 
 prove-day: setup ## A day of true size through everything, as fast as it goes, and verified; tens of minutes, a gigabyte
 	$(BIN)/python benchmarks/prove_day.py $(ARGS)

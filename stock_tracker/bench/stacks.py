@@ -52,12 +52,16 @@ class MeasuredStack:
             if life.crashes:
                 raise ProcessDied(life.part.name, life.part.tail())
 
+    def pids(self) -> dict[str, int]:
+        """Its processes, by name."""
+        found = {life.part.name: life.pid for life in self.up.supervisor.lives if life.pid is not None}
+        if self.up.broker is not None and (broker := self.up.broker.running()) is not None:
+            found[BROKER] = broker.pid
+        return found
+
     def usage(self) -> dict[str, ProcessUsage]:
         """What each process has used, by name."""
-        pids = {life.part.name: life.pid for life in self.up.supervisor.lives}
-        if self.up.broker is not None and (broker := self.up.broker.running()) is not None:
-            pids[BROKER] = broker.pid
-        found = {name: usage_of(pid) for name, pid in pids.items() if pid is not None}
+        found = {name: usage_of(pid) for name, pid in self.pids().items()}
         return {name: usage for name, usage in found.items() if usage is not None}
 
 
