@@ -332,10 +332,11 @@ class Fanout:
         ended = interval.end(self.board, now_ms, deflates=self.deflates)
         if not ended:
             return
-        for count, client in enumerate(list(interval.members), 1):
+        members, end_interval = interval.members, self._end_interval
+        for count, client in enumerate(list(members), 1):
             # It may have left since, or chosen another interval.
-            if client in interval.members and not client.ending:
-                self._end_interval(client, throttle_ms, ended, now_ms)
+            if client in members and not client.ending:
+                end_interval(client, throttle_ms, ended, now_ms)
             if count % YIELD_EVERY == 0:
                 yield
 
@@ -348,7 +349,7 @@ class Fanout:
             if subscription is None or subscription.throttle_ms != throttle_ms:
                 continue
             assert isinstance(subscription, RowSubscription)  # noqa: S101 - the board has rows only
-            bodies = subscription.end_interval(changes, reads=reads)
+            bodies = subscription.end_interval(changes, reads)
             if bodies:
                 due = [*due, *bodies] if due else bodies
             if not reads and subscription.state is SubscriptionState.MISSED:

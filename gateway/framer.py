@@ -44,7 +44,7 @@ def text_frame(payload: bytes) -> bytes:
     return frame_head(len(payload), _TEXT) + payload
 
 
-def numbered_frame(n: int, body: bytes, *, inflates: bool) -> bytes:
+def numbered_frame(n: int, body: bytes, inflates: bool) -> bytes:
     """The ``n``-th message of a connection as a frame; compressed where ``body`` is what many get and the client ``inflates``."""
     number = wire.head(n)
     if inflates and isinstance(body, SharedBody):
@@ -83,6 +83,8 @@ class SocketOutlet(_TransportOutlet):
     def __init__(self, request: web.Request, socket_: web.WebSocketResponse) -> None:
         super().__init__(request)
         self._socket = socket_
+        self._inflates = socket_.compress == WINDOW_BITS
+        """Whether the client takes messages that were compressed without regard to what it can remember."""
 
     @property
     def writable(self) -> bool:
@@ -97,12 +99,11 @@ class SocketOutlet(_TransportOutlet):
 
     def write_bodies(self, first: int, bodies: Sequence[bytes]) -> int:
         """Send bodies, one at least, of which the first is message ``first``; how many bytes."""
-        # It may take messages that were compressed without regard to what it can remember.
-        inflates = self._socket.compress == WINDOW_BITS
+        inflates = self._inflates
         if len(bodies) == 1:
-            data = numbered_frame(first, bodies[0], inflates=inflates)
+            data = numbered_frame(first, bodies[0], inflates)
         else:
-            data = b"".join([numbered_frame(n, body, inflates=inflates) for n, body in enumerate(bodies, first)])
+            data = b"".join([numbered_frame(n, body, inflates) for n, body in enumerate(bodies, first)])
         self._transport.write(data)
         return len(data)
 

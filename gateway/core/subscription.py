@@ -174,7 +174,7 @@ class RowSubscription(Subscription):
             self.ahead = ahead
             self.cursor = self._merged(self._board.offsets(self.channel))
 
-    def end_interval(self, changes: IntervalChanges, *, reads: bool) -> Sequence[bytes]:
+    def end_interval(self, changes: IntervalChanges, reads: bool) -> Sequence[bytes]:
         """Take note that an interval has ended.
 
         Args:
