@@ -20,7 +20,7 @@ IMAGES = os.environ.get("SCREENSHOTS")
 """Where to leave pictures of the page; nowhere when it is not set."""
 PAGES = ("board", "foreign", "derivatives", "alerts", "status")
 HIGH: ViewportSize = {"width": 1440, "height": 1200}
-PHONE: ViewportSize = {"width": 390, "height": 844}
+PHONE: ViewportSize = {"width": 360, "height": 780}
 _VN30 = """
 ACB BCM BID BVH CTG FPT GAS GVR HDB HPG LPB MBB MSN MWG PLX SAB SHB SSB SSI STB TCB TPB VCB VHM VIB VIC VJC VNM VPB VRE
 """
