@@ -6,8 +6,8 @@ archive takes on disk. Everything is *warm* in the second fifth of the day: impo
 there is at the end is held against that.
 
 - Descriptors and threads stay as they are.
-- Memory stays as it is to a tenth. What keeps the day, by design, grows with it: so many bytes a record, no more in the second
-  half of the day than in the first, and never more than it may have.
+- Memory stays as it is to a tenth, or grows with the values of the pipeline's state. What keeps the day by design grows with it: so
+  many bytes a record, no more in the second half of the day than in the first, and never more than it may have.
 - State: what is sorted is no larger than a few times its values. What the engine writes ahead is no more than a buffer for each
   store, and its own log has a line for each file that it made.
 - A topic and a table grow with their messages and rows: what one of these takes stays as it is to a fifth.
@@ -45,6 +45,8 @@ WARM = (0.2, 0.4)
 END = 0.9
 MOST_HANDLES = 4
 """Descriptors or threads more than before, which may be open for a moment: for a request, or a file that is compacted."""
+FILES = {"broker": "the files of each segment", "archive": "those of the parts that it reads and merges"}
+"""Whose descriptors go up and down with the files that there are, to twice as many at most."""
 MEMORY_PART = 0.10
 BYTES_PART = 0.20
 FEW_MB = 5.0
@@ -54,13 +56,14 @@ KEEPING = {
     "archive": ("it keeps marks, parts and caches of what was inserted", 600.0),
     "simulator": ("it keeps what it has sent, for whoever asks for the truth", 600.0),
     "foreign": ("it keeps the minutes of the day and the reports that wait for one", 300.0),
-    "prices": ("it keeps what it knows of each symbol's day, whose size is below, as objects", 300.0),
     "gateway": ("it keeps the candles and alerts of the day for whoever comes", 300.0),
     "alerts": ("it keeps what its rules have to remember of the day", 300.0),
 }
 """What keeps the day in memory, why, and the most that it may have, in MB; the limits are those of docs/benchmarks.md."""
 MOST_FASTER = 1.5
 """What keeps the day may take so many times the bytes a record in the second half of the day that it took in the first."""
+OBJECTS = 25
+"""A pipeline has its values in memory, as objects that take up to so many times the bytes that they are packed into."""
 SORTED_PART = 4.0
 """RocksDB holds several versions of a value until it merges its levels."""
 A_FILE = 64 * 1024
@@ -239,8 +242,12 @@ def of_memory(looks: Sequence[Look]) -> Iterator[Finding]:
         before, after = mb(warm, name), mb(end, name)
         growth = after - before
         kept = KEEPING.get(name)
+        values = looks[-1].state[name].values - warm[0].state[name].values if name in looks[-1].state else 0
         if growth <= max(MEMORY_PART * before, FEW_MB):
             said, is_right = f"{growth / before:+.0%}", True
+        elif growth * 2**20 <= OBJECTS * values:
+            said = f"{growth / before:+.0%}, {growth * 2**20 / values:.0f} x the {values / 1024:,.0f} KiB that its values grew by"
+            is_right = True
         elif kept is None:
             said, is_right = f"{growth / before:+.0%}, and it keeps nothing", False
         else:
@@ -260,10 +267,10 @@ def of_handles(looks: Sequence[Look]) -> Iterator[Finding]:
         for place, what in enumerate(Handles._fields):
             before = max(look.handles[name][place] for look in warm)
             after = max(look.handles[name][place] for look in end)
-            # The broker keeps the files of every segment open; how many there are is what the topics below say.
-            are_segments = (name, what) == ("broker", "descriptors")
-            said = f"{after - before:+}{': three a segment' if are_segments else ''}"
-            yield Finding(f"{name}: {what}", f"{before}", f"{after}", said, after <= before + MOST_HANDLES or are_segments)
+            files = FILES.get(name) if what == "descriptors" else None
+            most = before + MOST_HANDLES if files is None else 2 * before
+            said = f"{after - before:+}{f': {files}' if files else ''}"
+            yield Finding(f"{name}: {what}", f"{before}", f"{after}", said, after <= most)
 
 
 def of_state(looks: Sequence[Look]) -> Iterator[Finding]:
