@@ -6,7 +6,7 @@ archive takes on disk. Everything is *warm* in the second fifth of the day: impo
 there is at the end is held against that.
 
 - Descriptors and threads stay as they are.
-- Memory stays as it is to a tenth, or grows with the values of the pipeline's state. What keeps the day by design grows with it: so
+- Memory stays as it is to a tenth, or grows with the values of a pipeline's state. What keeps the day by design grows with it: so
   many bytes a record, no more in the second half of the day than in the first, and never more than it may have.
 - State: what is sorted is no larger than a few times its values. What the engine writes ahead is no more than a buffer for each
   store, and its own log has a line for each file that it made.

@@ -26,7 +26,7 @@ from quixstreams.models.topics import TopicManager
 
 from pipelines import metrics
 from pipelines.catalogue import BESIDE, READ_ON, Pipeline, Topology
-from pipelines.changelogs import ChangelogAdmin
+from pipelines.changelogs import ChangelogAdmin, pass_over_changelogs
 from pipelines.checkpoints import DeadLetterWatch, WatchedContext
 from pipelines.core.codec import State
 from pipelines.core.frames import Fold, Output, Shard, fold_value
@@ -123,6 +123,7 @@ class PipelineApplication(Application):
         self._busy_config = self._config
         self._idle_config = self._config.copy(consumer_poll_timeout=IDLE_POLL_S)
         connect(self._consumer, self._producer, METADATA_TIMEOUT_S)
+        pass_over_changelogs(self._consumer, self._topic_manager.non_changelog_topics)
         super()._run_dataframe(sink)
 
     def _on_assign(self, consumer: object, topic_partitions: list[TopicPartition]) -> None:

@@ -4,13 +4,14 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import NewTopic
+from quixstreams.internal_consumer import InternalConsumer
 from quixstreams.kafka import ConnectionConfig
-from quixstreams.models import Topic, TopicConfig
+from quixstreams.models import MessageContext, Row, Topic, TopicConfig
 from quixstreams.models.topics.exceptions import CreateTopicFailure, CreateTopicTimeout
 
-from pipelines.changelogs import ChangelogAdmin
+from pipelines.changelogs import ChangelogAdmin, pass_over_changelogs
 
 log = logging.getLogger(__name__)
 
@@ -147,3 +148,33 @@ def test_a_new_topic_is_waited_for_where_another_broker_is_asked_that_does_not_k
     admin = admin_of(client, monkeypatch)
     admin.create_topics([CHANGELOG])
     assert admin.inspect_topics([NAME]) == {NAME: TopicConfig(3, 1, {"cleanup.policy": "compact"})}
+
+
+def a_row(topic: str, partition: int = 0) -> Row:
+    return Row(b"", b"", 0, MessageContext(topic=topic, partition=partition, offset=0, size=0), None)
+
+
+class Handing(InternalConsumer):
+    """A consumer that hands out ``rows``, whatever was paused."""
+
+    def __init__(self, *rows: Row | list[Row] | None) -> None:
+        self.rows = list(rows)
+        self.paused: list[TopicPartition] = []
+
+    def poll_row(self, timeout: float | None = None, buffered: bool = False) -> Row | list[Row] | None:
+        return self.rows.pop(0)
+
+    def pause(self, partitions: list[TopicPartition]) -> None:
+        self.paused += partitions
+
+    def __del__(self) -> None:
+        """It has no connection to close."""
+
+
+def test_what_a_changelog_hands_out_while_it_should_be_paused_is_passed_over(caplog: pytest.LogCaptureFixture) -> None:
+    first, second, several = a_row("ssi.ticks"), a_row(NAME, 2), [a_row("ssi.ticks", 1)]
+    consumer = Handing(None, first, second, several, [])
+    pass_over_changelogs(consumer, {"ssi.ticks"})
+    assert [consumer.poll_row(timeout=0.1) for _ in range(5)] == [None, first, None, several, []]
+    assert [(place.topic, place.partition) for place in consumer.paused] == [(NAME, 2)]
+    assert f"{NAME}[2] was not paused" in caplog.text
