@@ -74,6 +74,7 @@ async def measured_stack(
     fast: bool = False,
     speed: float = 1.0,
     seconds: float | None = None,
+    hours: tuple[str, str] | None = None,
     scale: float | None = None,
     lags: Path | None = None,
     settings: Mapping[str, str] | None = None,
@@ -87,6 +88,7 @@ async def measured_stack(
         fast: Whether a paced day goes as fast as the connector reads, whatever its rates.
         speed: Market seconds a second, where the day is not paced.
         seconds: For how long that day plays; None for all of it.
+        hours: From when to when that day plays instead of its usual hours, in market time, HH:MM.
         scale: Plays a generated day of so much of a real one's records instead, as fast as the connector reads.
         settings: Further variables for its processes.
         lags: A folder in which gateway and connector write the lags of their event loops; None where nobody is to measure them.
@@ -101,6 +103,8 @@ async def measured_stack(
     stack = plan(options, environ, run_id=f"{int(time.time())}")
     if paced is not None:
         stack = _fed(stack, paced, fast=fast)
+    if hours is not None:
+        stack = _from_to(stack, *hours)
     if scale is not None:
         stack = _of_scale(stack, scale)
     if lags is not None:
@@ -143,6 +147,14 @@ def _fed(stack: Stack, paced: Sequence[FeedRate], *, fast: bool) -> Stack:
     rates = json.dumps([list(stretch) for stretch in paced])
     argv = [sys.executable, "-m", "stock_tracker.bench.feed", "--port", str(stack.simulator.port), "--rates", rates]
     return replace(stack, simulator=replace(stack.simulator, argv=(*argv, *(["--fast"] if fast else []))))
+
+
+def _from_to(stack: Stack, start: str, end: str) -> Stack:
+    if stack.simulator is None:
+        raise AssertionError("a live stack is fed by SSI")
+    argv = list(stack.simulator.argv)
+    argv[argv.index("--start") + 1] = start
+    return replace(stack, simulator=replace(stack.simulator, argv=(*argv, "--end", end)))
 
 
 def _of_scale(stack: Stack, scale: float) -> Stack:
