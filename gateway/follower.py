@@ -214,12 +214,13 @@ class Follower(ABC):
 
     def _follow(self, cluster: Cluster, consumer: Consumer, layout: Layout) -> None:
         starts = {partition: self._start_of(consumer, partition) for partition in layout.partitions}
-        self._readability.begin()
-        self.begin(layout.stream, starts)
         # A consumer that does not know the leaders yet lets half a second pass before it asks where a log begins.
         consumer.list_topics(timeout=ANSWER_S)
-        consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
+        # Before clients are sent away: who comes back at once is told to wait.
         self._say("reading the topics from their beginning")
+        self._readability.begin()
+        self.begin(layout.stream, starts)
+        consumer.assign([TopicPartition(*partition, offset) for partition, offset in starts.items()])
         behind = set(starts)
         began = checked_at = time.monotonic()
         is_caught_up = False
